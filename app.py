@@ -1,0 +1,103 @@
+"""Parley's entry point, also what Hugging Face Spaces runs: settings -> manager -> page -> launch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import types
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "0")
+
+from manager.errors import ConfigError, ParleyError
+from negotiation.parley import Parley
+from negotiation.settings import Settings, read_settings
+from ui.page import build_page
+from ui.theme import STYLE, THEME
+
+logger = logging.getLogger("parley")
+
+
+def main() -> int:
+    """Serve the page until the process is told to end; the exit status is 1 after an error in the set-up."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        settings = read_settings()
+        _check_port(settings)
+        parley = Parley.open(settings)
+    except ParleyError as error:
+        logger.error("%s", error)  # noqa: TRY400 (the message says it all)
+        return 1
+    try:
+        _serve(parley, settings)
+    finally:
+        parley.close()
+    return 0
+
+
+def _serve(parley: Parley, settings: Settings) -> None:
+    page = build_page(parley, _secret(settings))
+    page.queue(default_concurrency_limit=None)
+    page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        theme=THEME,
+        css_paths=STYLE,
+        footer_links=[],
+        run_history=False,
+        max_file_size="1mb",
+        show_error=True,
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    logger.info("Parley is at http://%s:%s", settings.host, settings.port)
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    stopped = threading.Event()
+
+    def stop(*_: int | types.FrameType | None) -> None:
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    stopped.wait()
+    logger.info("shutting down")
+    page.close(verbose=False)
+
+
+def _warm_up() -> None:
+    """Import what the first model needs while the visitor still reads the page."""
+    import manager.backends.huggingface  # noqa: F401
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot serve at {settings.host}, port {settings.port} ({error.strerror}); "
+                "set PORT or HOST to something that is free"
+            ) from None
+
+
+def _secret(settings: Settings) -> str:
+    """The key of what browsers keep, made at the first start and kept with the data."""
+    path = settings.home / "data" / "secret"
+    try:
+        return path.read_text().strip()
+    except OSError:
+        secret = secrets.token_urlsafe(16)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secret)
+        return secret
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Ways to run a model: `base` says what one must do, the others do it."""

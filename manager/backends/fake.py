@@ -1,0 +1,90 @@
+"""A backend without weights: for speed, faults and timing in tests and benchmarks.
+
+It loads, unloads and writes as slowly as its entry says, writes the entry's `replies` in turn or, without them, texts
+of the request's grammar drawn from the seed, and fails its first `fail_loads` loads. Given `replies`, it ignores the
+grammar, as a broken server would.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from pathlib import Path
+from typing import Literal
+
+from manager.backends.base import BaseLLMModel, Footprint, Progress
+from manager.cancel import CancelToken
+from manager.errors import LoadFailed
+from manager.generation.request import Completion, GenerationRequest
+from manager.generation.stream import TokenStream, cancelled
+from manager.registry import ModelSpec
+
+_STEP_SECONDS = 0.02
+_TOKEN = re.compile(r"\s*\S{1,6}|\s+")
+
+
+class FakeModel(BaseLLMModel):
+    """See the module."""
+
+    def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
+        super().__init__(spec, cache_dir)
+        self._failed_loads = 0
+
+    def prepare(self, progress: Progress) -> Footprint:
+        device = "cpu" if self.spec.device == "auto" else self.spec.device
+        return Footprint(device, self.spec.size_bytes)
+
+    def load(self, progress: Progress) -> int:
+        size = self.spec.size_bytes
+        steps = max(1, round(self.spec.load_seconds / _STEP_SECONDS))
+        for step in range(steps):
+            progress("loading", size * step // steps, size)
+            time.sleep(self.spec.load_seconds / steps)
+        progress("loading", size, size)
+        if self._failed_loads < self.spec.fail_loads:
+            self._failed_loads += 1
+            raise LoadFailed(f"fake load {self._failed_loads} of '{self.spec.model_id}' fails, as its entry asks")
+        return size
+
+    def unload(self) -> int:
+        time.sleep(self.spec.unload_seconds)
+        return 0
+
+    def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
+        threading.Thread(target=self._write, args=(request, stream), name="fake-generation", daemon=True).start()
+
+    def _write(self, request: GenerationRequest, stream: TokenStream) -> None:
+        started = time.monotonic()
+        try:
+            text = self._reply(request)
+            tokens = _TOKEN.findall(text)
+            pieces = tokens[: request.config.max_new_tokens]
+            pause = 1 / self.spec.tokens_per_second if self.spec.tokens_per_second else 0.0
+            first = 0.0
+            for piece in pieces:
+                if _paused(stream.cancel_token, pause):
+                    stream.fail(cancelled())
+                    return
+                first = first or time.monotonic() - started
+                stream.push(piece)
+            reason: Literal["stop", "length"] = "stop" if len(pieces) == len(tokens) else "length"
+            prompt_tokens = sum(len(_TOKEN.findall(message["content"])) for message in request.messages)
+            seconds = time.monotonic() - started
+            stream.finish(Completion("".join(pieces), reason, prompt_tokens, len(pieces), 0, first, seconds))
+        except Exception as error:  # noqa: BLE001 (a stream must end)
+            stream.fail(error)
+
+    def _reply(self, request: GenerationRequest) -> str:
+        if self.spec.replies:
+            said = sum(message["role"] == "assistant" for message in request.messages)
+            return self.spec.replies[said % len(self.spec.replies)]
+        if request.grammar is not None and request.grammar.sample is not None:
+            return request.grammar.sample(random.Random(f"{self.spec.model_id} {request.seed}"))
+        return f"This is {self.spec.model_id}, a fake model, answering."
+
+
+def _paused(cancel: CancelToken, seconds: float) -> bool:
+    """Sleep unless or until cancelled; whether it was."""
+    return cancel.wait(seconds) if seconds else cancel.cancelled

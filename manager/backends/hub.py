@@ -1,0 +1,82 @@
+"""Files of a model: from a folder or from the Hugging Face Hub, with progress in bytes and errors in plain words."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from tqdm.auto import tqdm
+
+from manager.backends.base import Progress
+from manager.errors import AccessDenied, ParleyError, Unreachable, WeightsNotFound
+
+PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges*"]
+"""What is fetched: weights as safetensors only (pickles can run code), settings and tokenizer files."""
+
+
+def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress: Progress) -> Path:
+    """The folder with a model's files, downloaded if `model_name` is not a folder already.
+
+    Raises WeightsNotFound, AccessDenied or Unreachable; whatever `progress` raises ends a download.
+    """
+    folder = Path(model_name).expanduser()
+    if folder.is_dir():
+        return folder
+    if model_name.startswith((".", "/", "~")):
+        raise WeightsNotFound(f"{model_name}: no such folder; write its path or a Hub repository (owner/name)")
+    patterns = [*PATTERNS, gguf_file] if gguf_file else PATTERNS
+    revision_text = f" at revision '{revision}'" if revision else ""
+    try:
+        return Path(
+            snapshot_download(
+                model_name, revision=revision, allow_patterns=patterns, tqdm_class=_reporting(progress), max_workers=4
+            )
+        )
+    except GatedRepoError:
+        raise AccessDenied(
+            f"'{model_name}' is gated: accept its terms on the Hub, then set HF_TOKEN to a token of that account"
+        ) from None
+    except (RepositoryNotFoundError, HFValidationError):
+        raise WeightsNotFound(
+            f"the Hub has no repository '{model_name}', or it is private and HF_TOKEN does not open it; check the name"
+        ) from None
+    except RevisionNotFoundError:
+        raise WeightsNotFound(f"'{model_name}' has no revision '{revision}'; check the key 'revision'") from None
+    except ParleyError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the client lets its transport's errors through, which vary)
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise Unreachable(
+            f"'{model_name}'{revision_text} is not on this machine and the Hub does not give it ({reason[:200]}); "
+            "check the network, or put the files into a folder and name that as model_name"
+        ) from None
+
+
+def _reporting(progress: Progress) -> type[tqdm[Any]]:
+    """A tqdm class that draws nothing and passes on how many bytes were written."""
+
+    class Reporting(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            kwargs.update(file=io.StringIO(), disable=False)
+            super().__init__(*args, **kwargs)
+            self.bytes = kwargs.get("unit") == "B" and str(kwargs.get("desc", "")).startswith("Reconstruct")
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.n += n or 0
+            if self.bytes:
+                progress("fetching", int(self.n), int(self.total or 0))
+            return None
+
+        def refresh(self, *args: Any, **kwargs: Any) -> bool:
+            return True
+
+    return Reporting

@@ -1,0 +1,122 @@
+"""Reading configuration files strictly: YAML in, validated pydantic objects out.
+
+Knows nothing of what the files mean. Every problem becomes one ConfigError that names the file and the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from manager.errors import ConfigError
+
+MAX_BYTES = 1_000_000
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader without aliases (a small file can unfold into gigabytes) and without duplicate keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                "aliases (*name) are not supported; write the value out",
+                self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "keys must be plain words", key_node.start_mark)
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"'{key_node.value}' stands here twice; keep one", key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """The plain data in YAML `text`.
+
+    Raises ConfigError for bad YAML, duplicate keys, aliases, or a text that is too large or too deep; `where` is
+    how the message names the source.
+    """
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"{where}: larger than {MAX_BYTES:,} characters; split it up")
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{where}{place}: {error.problem or error}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{where}: not readable as YAML ({error})") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: nested too deeply") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain data in a YAML file; raises ConfigError when it is missing, unreadable or bad."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{path}: larger than {MAX_BYTES:,} bytes; split it up")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    return parse_yaml(text, str(path))
+
+
+def validate(model: type[Model], data: Any, where: str, what: str = "") -> Model:
+    """`data` as a `model`; raises one ConfigError that lists every problem as `where: what, key: problem`."""
+    if not isinstance(data, dict):
+        kind = "nothing" if data is None else type(data).__name__
+        raise ConfigError(f"{_place(where, what)}: expected a mapping of keys to values, got {kind}")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(model, where, what, item) for item in error.errors(include_url=False)]
+        raise ConfigError("\n".join(problems)) from None
+
+
+def _place(where: str, what: str) -> str:
+    return f"{where}: {what}" if what else where
+
+
+def _problem(model: type[BaseModel], where: str, what: str, item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    match item["type"]:
+        case "extra_forbidden":
+            text = f"unknown key (known: {_known(model, item['loc'])})"
+        case "missing":
+            text = "missing"
+        case "value_error":
+            text = str(item["ctx"]["error"])
+        case _:
+            text = f"{item['msg']}, got {str(item['input'])[:80]!r}"
+    named = f"key '{key}': " if key else ""
+    return f"{_place(where, what)}: {named}{text}"
+
+
+def _known(model: type[BaseModel], loc: Iterable[int | str]) -> str:
+    """The keys that the innermost pydantic object on the way to an unknown key does have."""
+    for part in list(loc)[:-1]:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field else None
+        candidates = [inner, *getattr(inner, "__args__", ())]
+        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if found:
+            model = found[0]
+    return ", ".join(field.alias or name for name, field in model.model_fields.items())

@@ -1,0 +1,113 @@
+"""A text while it is being written: one producer, one consumer, and an end that always comes.
+
+The producer never waits for the consumer; what is unread is kept in one string, so a slow or absent consumer costs
+no more than the text itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from manager.cancel import CancelToken
+from manager.errors import Cancelled, Failure, GenerationFailed
+from manager.generation.request import Completion
+
+
+class TokenStream:
+    """Iterate over it for pieces of text; afterwards `completion` says what they add up to.
+
+    Iteration ends when the text is complete and raises when writing failed or was cancelled. Closing the stream,
+    or leaving a `with` block around it, cancels the writing.
+    """
+
+    def __init__(self, cancel: CancelToken | None = None) -> None:
+        self.cancel_token = CancelToken()
+        self._changed = threading.Condition()
+        self._unread = ""
+        self._completion: Completion | None = None
+        self._failure: Failure | None = None
+        self._ended = False
+        self._forget = cancel.on_cancel(self.cancel_token.cancel) if cancel else lambda: None
+
+    # -- for the producer --------------------------------------------------------------------------------------
+
+    def push(self, piece: str) -> None:
+        """Add a piece of text."""
+        if piece:
+            with self._changed:
+                self._unread += piece
+                self._changed.notify_all()
+
+    def finish(self, completion: Completion) -> None:
+        """The text is complete."""
+        self._end(completion, None)
+
+    def fail(self, error: BaseException) -> None:
+        """Writing ended with an error, of which only the text is kept."""
+        self._end(None, Failure.of(error, GenerationFailed))
+
+    def _end(self, completion: Completion | None, failure: Failure | None) -> None:
+        with self._changed:
+            if self._ended:
+                return
+            self._ended = True
+            self._completion, self._failure = completion, failure
+            self._changed.notify_all()
+        self._forget()
+
+    # -- for the consumer --------------------------------------------------------------------------------------
+
+    def read(self, timeout: float | None = None) -> str | None:
+        """All text that is new since the last read, waiting for some; None at the end, "" if `timeout` passed.
+
+        Raises what the producer failed with, after the text before it was read.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._unread or self._ended, timeout)
+            piece, self._unread = self._unread, ""
+            if piece or not self._ended:
+                return piece
+            if self._failure is not None:
+                raise self._failure.error()
+            return None
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            while (piece := self.read()) is not None:
+                yield piece
+        finally:
+            self.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the producer let go: complete, failed or cancelled."""
+        return self._ended
+
+    @property
+    def completion(self) -> Completion:
+        """What was written; raises the failure if there was one, GenerationFailed while it is still being written."""
+        with self._changed:
+            if self._failure is not None:
+                raise self._failure.error()
+            if self._completion is None:
+                raise GenerationFailed("the text is not complete yet; read the stream to its end first")
+            return self._completion
+
+    def close(self) -> None:
+        """Cancel the writing if it still goes on, and wait until the producer let go."""
+        if not self._ended:
+            self.cancel_token.cancel()
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended)
+
+    def __enter__(self) -> TokenStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def cancelled() -> Cancelled:
+    """What a producer fails its stream with when it was told to stop."""
+    return Cancelled("stopped while writing")

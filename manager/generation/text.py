@@ -1,0 +1,147 @@
+"""Between text and tokens: chat templates, control tokens in other people's text, and tokens back to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from manager.errors import GenerationFailed
+from manager.generation.request import Message
+
+PLAIN_STOPS = ("\nUser:", "\nSystem:", "\nAssistant:")
+"""Where a model without a chat template is stopped, so that it does not go on writing the other lines."""
+
+
+class ChatTemplate:
+    """Renders a conversation as the tokens of one tokenizer.
+
+    Content is data: every control token spelled out inside a message is broken up by a space, so that it is read
+    as text. A model without a chat template gets a plain transcript; one without a system role gets the system
+    message in front of the first user message.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.plain = not getattr(tokenizer, "chat_template", None)
+        self._control = _control_pattern(tokenizer)
+        self._system_role = True
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts at which a reply ends, besides the model's own end token."""
+        return PLAIN_STOPS if self.plain else ()
+
+    def neutralise(self, text: str) -> str:
+        """`text` with every control token broken up."""
+        if self._control is None:
+            return text
+        while self._control.search(text):
+            text = self._control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+        return text
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens of a conversation, up to where the assistant begins to write."""
+        safe: list[Message] = [{"role": m["role"], "content": self.neutralise(m["content"])} for m in messages]
+        if self.plain:
+            lines = [f"{message['role'].capitalize()}: {message['content']}\n" for message in safe]
+            return list(self._tokenizer("".join(lines) + "Assistant:").input_ids)
+        return list(self._tokenizer(self._render(safe), add_special_tokens=False).input_ids)
+
+    def _render(self, messages: list[Message]) -> str:
+        if self._system_role:
+            try:
+                return self._apply(messages)
+            except Exception as error:  # noqa: BLE001 (templates raise jinja2's own errors)
+                if messages[0]["role"] != "system":
+                    raise GenerationFailed(f"the model's chat template refuses the conversation: {error}") from None
+                rendered = self._apply(_without_system(messages))
+                self._system_role = False
+                return rendered
+        return self._apply(_without_system(messages))
+
+    def _apply(self, messages: list[Message]) -> str:
+        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+def _without_system(messages: list[Message]) -> list[Message]:
+    """The conversation with its system message moved into the first user message."""
+    if not messages or messages[0]["role"] != "system":
+        return messages
+    system, *rest = messages
+    if rest and rest[0]["role"] == "user":
+        merged: Message = {"role": "user", "content": f"{system['content']}\n\n{rest[0]['content']}"}
+        return [merged, *rest[1:]]
+    return [{"role": "user", "content": system["content"]}, *rest]
+
+
+def _control_pattern(tokenizer: Any) -> re.Pattern[str] | None:
+    """Matches the tokens that mean something to the template: all special and added ones that are not plain words.
+
+    Added tokens of white space or ordinary words (some vocabularies have them) are harmless in text.
+    """
+    added = {str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values()}
+    named = set(getattr(tokenizer, "all_special_tokens", []))
+    control = [t for t in added | named if len(t) > 1 and not t.isspace() and not re.fullmatch(r"[\w\s']+", t)]
+    if not control:
+        return None
+    return re.compile("|".join(re.escape(token) for token in sorted(control, key=len, reverse=True)), re.IGNORECASE)
+
+
+class TextDecoder:
+    """Turns tokens into text as they come, holding back characters that are not complete yet."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._tokens: list[int] = []
+        self._start = 0  # from where decoding restarts: a token's text may depend on the one before it
+        self._done = 0
+
+    def push(self, tokens: Iterable[int]) -> str:
+        """Add tokens; the text that became certain."""
+        self._tokens += tokens
+        before = self._decode(self._tokens[self._start : self._done])
+        now = self._decode(self._tokens[self._start :])
+        if now.endswith("�") or len(now) <= len(before):
+            return ""
+        self._start, self._done = self._done, len(self._tokens)
+        return now[len(before) :]
+
+    def flush(self) -> str:
+        """What was held back, at the end."""
+        before = self._decode(self._tokens[self._start : self._done])
+        now = self._decode(self._tokens[self._start :])
+        self._done = len(self._tokens)
+        return now[len(before) :]
+
+    def _decode(self, tokens: list[int]) -> str:
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+class StopTexts:
+    """Finds the first stop text in a growing text, holding back what might turn out to begin one."""
+
+    def __init__(self, stops: Iterable[str]) -> None:
+        self._stops = [stop for stop in stops if stop]
+        self._held = ""
+
+    def push(self, piece: str) -> tuple[str, bool]:
+        """Add text; returns what is certain, and whether a stop text ended it."""
+        text = self._held + piece
+        found = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
+        if found:
+            self._held = ""
+            return text[: min(found)], True
+        keep = max((_overlap(text, stop) for stop in self._stops), default=0)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep], False
+
+    def flush(self) -> str:
+        """What was held back, when no more text comes."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """The length of the longest end of `text` that `stop` begins with."""
+    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if stop.startswith(text[-n:])), 0)

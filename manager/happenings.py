@@ -1,0 +1,198 @@
+"""What the scheduler is told (happenings) and what it answers (effects), as plain frozen values.
+
+Knows no behaviour: `scheduler.py` decides, `manager.py` carries out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from manager.errors import Failure
+from manager.registry import WeightsKey
+
+
+class State(StrEnum):
+    """Where weights are. `draining` grants no new lease and leaves its device at zero leases."""
+
+    COLD = "cold"
+    LOADING = "loading"
+    RESIDENT = "resident"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+# -- happenings ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Register:
+    """These weights may be asked for. Told again, it updates how they are to be treated."""
+
+    weights: WeightsKey
+    pinned: bool = False
+    idle_seconds: float | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """Somebody wants a lease. `next_weights` is what the same owner will want after it."""
+
+    ticket: int
+    weights: WeightsKey
+    owner: str | None = None
+    next_weights: WeightsKey | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The caller of a waiting request gave up."""
+
+    ticket: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """A granted lease was given back."""
+
+    ticket: int
+
+
+@dataclass(frozen=True)
+class Forget:
+    """An owner is done: what it announced is no longer wanted."""
+
+    owner: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The files are here and it is known where they go and how many bytes they need there."""
+
+    weights: WeightsKey
+    need: int
+    device: str
+    elsewhere: bool = False  # served by another program: takes no slot and no memory here
+    load_seconds: float | None = None  # a guess
+
+
+@dataclass(frozen=True)
+class PrepareFailed:
+    """These weights cannot be loaded, and nothing was touched to find out."""
+
+    weights: WeightsKey
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A load ended well; `used` bytes were measured."""
+
+    weights: WeightsKey
+    used: int
+
+
+@dataclass(frozen=True)
+class LoadFailed:
+    """A load ended badly, was rolled back, and may have left `leaked` bytes on the device."""
+
+    weights: WeightsKey
+    failure: Failure
+    leaked: int = 0
+
+
+@dataclass(frozen=True)
+class Unloaded:
+    """Weights left their device; `leaked` bytes did not come back."""
+
+    weights: WeightsKey
+    leaked: int = 0
+
+
+@dataclass(frozen=True)
+class Unload:
+    """Somebody asks for these weights to leave, now or when their last lease ends."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class Retire:
+    """No model uses these weights any more: they leave once nobody holds or awaits them."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time passed."""
+
+
+@dataclass(frozen=True)
+class Close:
+    """Refuse everything from now on."""
+
+
+LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadFailed | Unloaded
+
+Happening = Register | Request | Cancel | Release | Forget | LoaderAnswer | Unload | Retire | Tick | Close
+
+# -- effects ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The ticket has its lease."""
+
+    ticket: int
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The ticket ended without a lease."""
+
+    ticket: int
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Look whether these weights can be had, fetch their files and size them, away from the loader."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class StartLoad:
+    """The loader shall load these weights; their room is reserved."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class StartUnload:
+    """The loader shall remove these weights."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class Abort:
+    """The preparing or loading in flight is of no use to anybody any more."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The state of weights changed, with a reason fit for people."""
+
+    weights: WeightsKey
+    state: State
+    reason: str
+
+
+Effect = Grant | Refuse | Prepare | StartLoad | StartUnload | Abort | Changed

@@ -1,0 +1,119 @@
+"""A request for weights while it waits, and the lease it becomes: the right to generate with them.
+
+A lease belongs to no thread: it may be taken in one and given back in another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from manager.backends.base import BaseLLMModel
+from manager.cancel import CancelToken
+from manager.configfile import validate
+from manager.errors import Failure, ManagerClosed
+from manager.generation.request import GenerationRequest
+from manager.generation.stream import TokenStream
+from manager.happenings import State
+from manager.registry import GenerationConfig, ModelSpec
+from manager.status import LoadProgress
+
+
+@dataclass(frozen=True)
+class WaitStatus:
+    """Why a request waits: its place in the queue, and what its weights are doing."""
+
+    state: State
+    position: int
+    ahead: int  # leases on the weights that must end first, where that is what it waits for
+    progress: LoadProgress | None
+    expected_seconds: float | None
+
+
+class LeaseRequest:
+    """A request that was made and may still be waiting. It ends exactly once: granted, refused or cancelled."""
+
+    def __init__(self, number: int, spec: ModelSpec, cancel: Callable[[int], None]) -> None:
+        self.number = number
+        self.spec = spec
+        self._cancel = cancel
+        self._ended = threading.Event()
+        self._lease: Lease | None = None
+        self._failure: Failure | None = None
+
+    def grant(self, lease: Lease) -> None:
+        """Called by the manager, once."""
+        self._lease = lease
+        self._ended.set()
+
+    def refuse(self, failure: Failure) -> None:
+        """Called by the manager, once."""
+        self._failure = failure
+        self._ended.set()
+
+    def wait(self, timeout: float | None = None) -> Lease | None:
+        """The lease, or None when it is not there after `timeout` seconds; raises if the request was refused."""
+        if not self._ended.wait(timeout):
+            return None
+        if self._failure is not None:
+            raise self._failure.error()
+        return self._lease
+
+    def cancel(self) -> None:
+        """Give up: leave the queue, or give back the lease if it was granted meanwhile."""
+        self._cancel(self.number)
+        if self._lease is not None:
+            self._lease.release()
+
+
+class Lease:
+    """The right to use resident weights. Give it back with `release`, or use it as a `with` block."""
+
+    def __init__(self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None]) -> None:
+        self.spec = spec
+        self._model = model
+        self._release = release
+        self._lock = threading.Lock()
+        self._streams: list[TokenStream] = []
+        self._released = False
+
+    def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
+        """Begin to write an answer; the stream is closed, at the latest, when the lease is given back."""
+        stream = TokenStream(cancel)
+        with self._lock:
+            if self._released:
+                raise ManagerClosed("this lease was given back; take a new one")
+            self._streams = [other for other in self._streams if not other.ended] + [stream]
+        try:
+            self._model.generate(request, stream)
+        except BaseException as error:
+            stream.fail(error)
+            raise
+        return stream
+
+    def release(self) -> None:
+        """Give the lease back, cancelling what is still being written; does nothing the second time."""
+        with self._lock:
+            if self._released:
+                return
+            self._released = True
+            streams = self._streams
+        for stream in streams:
+            stream.close()
+        self._release()
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def merged_config(spec: ModelSpec, overrides: dict[str, Any]) -> GenerationConfig:
+    """A model's generation defaults with a request's own settings; raises ConfigError for what is unknown or bad."""
+    if not overrides:
+        return spec.generation_config
+    data = {**spec.generation_config.model_dump(), **overrides}
+    return validate(GenerationConfig, data, f"model '{spec.model_id}'", "generation settings")

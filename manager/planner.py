@@ -1,0 +1,89 @@
+"""From the tables to a plan: who gets room, who leaves for it, and the loader's next job.
+
+A pure function; the scheduler carries its answer out. Claims are worked out afresh each time, so nothing is
+claimed twice and nothing stays claimed for somebody who left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from manager import policy
+from manager.happenings import StartLoad, StartUnload, State
+from manager.registry import WeightsKey
+from manager.tables import Room, Tables, Ticket, Weights
+
+
+@dataclass
+class Plan:
+    """What shall be done now."""
+
+    secured: set[WeightsKey] = field(default_factory=set)  # cold weights whose room is free or will be
+    leaving: dict[WeightsKey, WeightsKey] = field(default_factory=dict)  # who drains -> for whom
+    staying: list[Weights] = field(default_factory=list)  # drained for somebody who no longer needs it
+    job: StartLoad | StartUnload | None = None
+
+
+def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
+    """Claim room for waiting requests in the policy's order; `restore` comes back where there is room anyway."""
+    made = Plan()
+    jobs: list[StartLoad | StartUnload] = []
+    rooms: dict[str, Room] = {}  # with all claims so far
+    closed: set[str] = set()  # devices on which a due request could not be secured: nobody younger gets ahead
+    draining = [row for row in tables.weights.values() if row.state is State.DRAINING]
+
+    for ticket in policy.order(tables):
+        row = tables.weights[ticket.weights]
+        if not row.cold or row.device in closed:
+            continue
+        room = rooms.setdefault(row.device, tables.room(row.device))
+        coming = [d for d in draining if d.device == row.device and d.key not in made.leaving]
+        leaving = _make_room(tables, ticket, room, coming)
+        if leaving is None:
+            if policy.due(tables, ticket):
+                closed.add(row.device)
+            continue
+        made.secured.add(row.key)
+        made.leaving.update({victim.key: row.key for victim in leaving})
+        jobs += [StartUnload(victim.key) for victim in leaving if not _awaited(tables, victim)]
+        if not leaving and tables.room(row.device).fits(row.need or 0):
+            jobs.append(StartLoad(row.key))
+
+    for row in draining:
+        if row.drain == "room" and row.key not in made.leaving and row.key != tables.job:
+            made.staying.append(row)
+        elif not _awaited(tables, row):
+            jobs.append(StartUnload(row.key))
+    for key in restore:
+        row = tables.weights[key]
+        room = rooms.setdefault(row.device, tables.room(row.device))
+        if row.device not in closed and room.fits(row.need or 0) and tables.room(row.device).fits(row.need or 0):
+            jobs.append(StartLoad(key))
+
+    if jobs and tables.job is None:
+        made.job = jobs[0]
+    return made
+
+
+def _awaited(tables: Tables, row: Weights) -> bool:
+    """Whether somebody holds these weights, or has them promised."""
+    return bool(row.holders) or any(ticket.admitted for ticket in tables.waiters(row.key))
+
+
+def _make_room(tables: Tables, ticket: Ticket, room: Room, coming: list[Weights]) -> list[Weights] | None:
+    """Whose leaving gives the ticket's weights their place, claimed in `room`; None if it cannot be had now.
+
+    Those who leave anyway (`coming`) are counted on before anybody else is asked.
+    """
+    row = tables.weights[ticket.weights]
+    planned = Room(room.slots, room.bytes)
+    leaving: list[Weights] = []
+    for victim in coming + policy.victims(tables, ticket):
+        if not planned.fits(row.need or 0) or (row.greedy and not victim.holders):
+            leaving.append(victim)
+            planned.slots += 1
+            planned.bytes += victim.used
+    if not planned.fits(row.need or 0):
+        return None
+    room.slots, room.bytes = planned.slots - 1, planned.bytes - (row.need or 0)
+    return leaving

@@ -1,0 +1,176 @@
+"""The registry: models.yaml -> ModelSpec, and which models share weights.
+
+Knows what a model entry may say; not how anything is loaded or run. Backend-specific files, networks and
+packages are looked at by `backends`, when a model is first wanted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from manager.configfile import read_yaml, validate
+from manager.errors import ConfigError, UnknownModel
+
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
+Positive = Annotated[float, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class GenerationConfig(_Strict):
+    """How a model writes unless a request says otherwise."""
+
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    top_k: Annotated[int, Field(ge=0)] = 0
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    repetition_penalty: Annotated[float, Field(gt=0, le=5)] = 1.0
+    max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = 320
+    stop: tuple[str, ...] = ()
+
+
+class ModelSpec(_Strict):
+    """One entry of the registry: which weights, and how they are used. Keys are explained in configs/models.yaml."""
+
+    model_id: str
+    model_name: str = ""
+    type: str = "huggingface"
+    label: str = ""
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    revision: str | None = None
+    gguf_file: str | None = None
+    quantization: str | None = None
+    adapters: tuple[str, ...] = ()
+    generation_config: GenerationConfig = GenerationConfig()
+    pinned: bool = False
+    idle_seconds: Positive | None = None
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    license: str = ""
+    size: str = ""
+    # models that are served elsewhere
+    api_key: str | None = None
+    base_url: str | None = None
+    price: Mapping[Literal["input", "output"], float] | None = None
+    # the fake backend
+    load_seconds: Annotated[float, Field(ge=0)] = 0.0
+    unload_seconds: Annotated[float, Field(ge=0)] = 0.0
+    tokens_per_second: Positive | None = None
+    size_bytes: Annotated[int, Field(ge=0)] = 0
+    replies: tuple[str, ...] = ()
+    fail_loads: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("model_id")
+    @classmethod
+    def _plain_id(cls, value: str) -> str:
+        if not MODEL_ID.fullmatch(value):
+            raise ValueError("a model id is made of letters, digits and . _ : / - (at most 100)")
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _name_of_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
+            # The value is not repeated: it may be a secret.
+            raise ValueError("this is the NAME of an environment variable (like OPENAI_API_KEY), never the key itself")
+        return value
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> ModelSpec:
+        if self.type != "fake" and not self.model_name:
+            raise ValueError("key 'model_name': missing (a Hub repository, a folder, or the served model's name)")
+        if self.type == "openai" and not self.base_url:
+            raise ValueError("key 'base_url': missing (where the OpenAI-compatible server answers)")
+        return self
+
+    @property
+    def weights(self) -> WeightsKey:
+        """What is loaded for this model; models with equal keys share it."""
+        if self.type == "fake":
+            # A fake's weights are its settings: two entries share them when they name the same model_name.
+            return WeightsKey("fake", self.model_name or self.model_id, self.device)
+        source = self.model_name if self.base_url is None else f"{self.model_name}@{self.base_url}"
+        return WeightsKey(
+            self.type, source, self.device, self.revision, self.gguf_file, self.dtype, self.quantization, self.adapters
+        )
+
+
+class WeightsKey(NamedTuple):
+    """What identifies weights: two models with equal keys are aliases of one copy."""
+
+    type: str
+    source: str
+    device: str = "auto"
+    revision: str | None = None
+    gguf_file: str | None = None
+    dtype: str = "auto"
+    quantization: str | None = None
+    adapters: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        extras = [part for part in (self.revision, self.quantization, *self.adapters) if part]
+        dtype = [] if self.dtype == "auto" else [self.dtype]
+        return "+".join([self.source, *dtype, *extras])
+
+
+def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:
+    """One registry entry as a ModelSpec; raises ConfigError naming `where`, the model and the key."""
+    if isinstance(config, Mapping) and "model_id" in config:
+        raise ConfigError(f"{where}: model '{model_id}': key 'model_id': unknown key (the id is the entry's name)")
+    data = {**config, "model_id": str(model_id)} if isinstance(config, Mapping) else config
+    return validate(ModelSpec, data, where, f"model '{model_id}'")
+
+
+class Registry:
+    """The models that may be asked for, in the order in which they were registered."""
+
+    def __init__(self, specs: Mapping[str, ModelSpec] | None = None) -> None:
+        self._specs = dict(specs or {})
+
+    @classmethod
+    def from_configs(cls, configs: Mapping[str, Mapping[str, Any]], where: str = "model_configs") -> Registry:
+        """A registry from plain data, {model id: its keys}."""
+        if not isinstance(configs, Mapping):
+            raise ConfigError(f"{where}: expected a mapping of model ids to their settings")
+        return cls({str(model_id): parse_spec(str(model_id), config, where) for model_id, config in configs.items()})
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Registry:
+        """The registry in a models.yaml: {model id: its keys}, with or without a `models:` around it."""
+        data = read_yaml(Path(path))
+        if isinstance(data, dict) and set(data) == {"models"}:
+            data = data["models"]
+        return cls.from_configs(data or {}, str(path))
+
+    def __getitem__(self, model_id: str) -> ModelSpec:
+        try:
+            return self._specs[model_id]
+        except KeyError:
+            known = ", ".join(self._specs) or "none"
+            raise UnknownModel(f"model '{model_id}' is not registered (registered: {known})") from None
+
+    def __contains__(self, model_id: object) -> bool:
+        return model_id in self._specs
+
+    def __iter__(self) -> Iterator[ModelSpec]:
+        return iter(self._specs.values())
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def add(self, spec: ModelSpec) -> None:
+        """Register a model; an id that is already there with other settings is refused."""
+        if self._specs.get(spec.model_id, spec) != spec:
+            raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
+        self._specs[spec.model_id] = spec
+
+    def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
+        """The ids of all models that share these weights."""
+        return tuple(spec.model_id for spec in self if spec.weights == weights)

@@ -1,0 +1,115 @@
+"""The familiar calls - load, switch, ask, stream, unload - with an active model of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from manager.cancel import CancelToken
+from manager.errors import NoActiveModel
+from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
+from manager.lease import merged_config
+from manager.registry import ModelSpec
+
+if TYPE_CHECKING:
+    from manager.manager import LLMManager
+
+Prompt = str | Sequence[Message]
+
+
+class Session:
+    """One caller's view of the manager. Sessions share weights, never an active model."""
+
+    def __init__(self, manager: LLMManager, owner: str | None) -> None:
+        self._manager = manager
+        self._owner = owner
+        self._active: str | None = None
+
+    @property
+    def active_model(self) -> str | None:
+        """The model that is asked when none is named."""
+        return self._active
+
+    def load_model(self, model_id: str) -> LoadedModel:
+        """Load a model's weights now, waiting for room if need be, and return a handle to it."""
+        spec = self._manager.spec(model_id)
+        self._manager.lease(spec, owner=self._owner).release()
+        return LoadedModel(self, model_id)
+
+    def switch_model(self, model_id: str) -> LoadedModel:
+        """Load a model and make it the active one."""
+        loaded = self.load_model(model_id)
+        self._active = model_id
+        return loaded
+
+    def get_response(self, prompt: Prompt, model_id: str | None = None, **generation: Any) -> str:
+        """The whole answer to a prompt or conversation. A `model_id` becomes the active model.
+
+        `generation` overrides the model's generation_config (temperature, top_p, max_new_tokens, stop, ...); `seed`,
+        `schema` (a JSON schema for the answer) and `cancel` (a CancelToken) may be given, too.
+        """
+        return "".join(self.stream_response(prompt, model_id, **generation))
+
+    def stream_response(
+        self,
+        prompt: Prompt,
+        model_id: str | None = None,
+        *,
+        seed: int | None = None,
+        schema: dict[str, Any] | None = None,
+        cancel: CancelToken | None = None,
+        **generation: Any,
+    ) -> Iterator[str]:
+        """The answer piece by piece, as `get_response` takes it; closing the iterator stops the writing."""
+        spec = self._choose(model_id)
+        request = GenerationRequest(
+            as_messages(prompt),
+            merged_config(spec, generation),
+            seed,
+            Grammar(schema=schema) if schema is not None else None,
+        )
+        return self._stream(spec, request, cancel)
+
+    def generate_response(self, model_id: str, prompt: Prompt, **generation: Any) -> str:
+        """`get_response` by its other name."""
+        return self.get_response(prompt, model_id, **generation)
+
+    def unload_model(self, model_id: str) -> None:
+        """Unload a model's weights: at once if nobody leases them, else when the last lease ends."""
+        self._manager.unload(self._manager.spec(model_id))
+
+    def list_models(self) -> dict[str, dict[str, Any]]:
+        """What is registered: {model id: model_name, is_loaded, state, device, ...}."""
+        return self._manager.describe()
+
+    def _choose(self, model_id: str | None) -> ModelSpec:
+        if model_id is not None:
+            spec = self._manager.spec(model_id)
+            self._active = model_id
+            return spec
+        if self._active is None:
+            raise NoActiveModel("no model was named and none is active; pass model_id or call switch_model first")
+        return self._manager.spec(self._active)
+
+    def _stream(self, spec: ModelSpec, request: GenerationRequest, cancel: CancelToken | None) -> Iterator[str]:
+        lease = self._manager.lease(spec, owner=self._owner, cancel=cancel)
+        try:
+            yield from lease.generate(request, cancel)
+        finally:
+            lease.release()
+
+
+class LoadedModel:
+    """A handle to a model. It leases the weights for each call, so it never keeps them and never outlives them."""
+
+    def __init__(self, session: Session, model_id: str) -> None:
+        self.model_id = model_id
+        self._session = session
+
+    def get_response(self, prompt: Prompt, **generation: Any) -> str:
+        """The whole answer."""
+        return self._session.get_response(prompt, self.model_id, **generation)
+
+    def stream_response(self, prompt: Prompt, **generation: Any) -> Iterator[str]:
+        """The answer piece by piece."""
+        return self._session.stream_response(prompt, self.model_id, **generation)

@@ -1,0 +1,159 @@
+"""What the manager shows: immutable snapshots, numbered events, and subscribers that delay nobody."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from manager.happenings import State
+
+
+@dataclass(frozen=True)
+class LoadProgress:
+    """How far work on weights is. `stage` is "fetching" (download) or "loading"."""
+
+    stage: str
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """Between 0 and 1; 0 while the total is unknown."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class WeightsStatus:
+    """One set of weights and the models that share it."""
+
+    weights: str
+    model_ids: tuple[str, ...]
+    state: State
+    reason: str
+    device: str
+    bytes: int  # charged on the device now
+    need: int | None  # bytes it takes there, None while unknown
+    leases: int
+    waiting: int
+    pinned: bool
+    elsewhere: bool
+    progress: LoadProgress | None
+    retry_in: float | None  # seconds until failed weights may be tried again
+    load_seconds: float  # measured, or a guess
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """What a device holds."""
+
+    device: str
+    loaded: int
+    max_loaded: int
+    bytes: int
+    budget: int | None
+    leaked: int
+
+
+@dataclass(frozen=True)
+class QueueStatus:
+    """One request that waits."""
+
+    model_id: str
+    owner: str | None
+    position: int
+    waited: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything at one moment. `version` is the number of the last event that it includes."""
+
+    version: int
+    at: float  # seconds since the epoch
+    weights: tuple[WeightsStatus, ...]
+    devices: tuple[DeviceStatus, ...]
+    queue: tuple[QueueStatus, ...]
+
+    def of(self, model_id: str) -> WeightsStatus | None:
+        """The weights of a model."""
+        return next((row for row in self.weights if model_id in row.model_ids), None)
+
+
+@dataclass(frozen=True)
+class StatusEvent:
+    """Something changed: `kind` is state, granted, released, waiting, refused or progress. Numbers have no gaps."""
+
+    number: int
+    at: float
+    kind: str
+    weights: str
+    model_ids: tuple[str, ...]
+    state: State
+    reason: str = ""
+    owner: str | None = None
+    bytes: int = 0
+    progress: LoadProgress | None = None
+
+
+@dataclass(frozen=True)
+class Resync:
+    """The subscriber was too slow and events were dropped: start again from this snapshot."""
+
+    snapshot: Snapshot
+
+
+class Subscription:
+    """The events from one moment on, for one listener. Memory is bounded by `capacity`."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot], capacity: int, forget: Callable[[Subscription], None]) -> None:
+        self._snapshot = snapshot
+        self._forget = forget
+        self._changed = threading.Condition()
+        self._events: deque[StatusEvent] = deque()
+        self._capacity = capacity
+        self._overrun = False
+        self._closed = False
+
+    def offer(self, event: StatusEvent) -> None:
+        """Called by the manager for each event; never waits."""
+        with self._changed:
+            if self._overrun:
+                return
+            if len(self._events) >= self._capacity:
+                self._events.clear()
+                self._overrun = True
+            else:
+                self._events.append(event)
+            self._changed.notify_all()
+
+    def get(self, timeout: float | None = None) -> StatusEvent | Resync | None:
+        """The next event; a Resync after an overrun; None when `timeout` seconds passed or it was closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._events or self._overrun or self._closed, timeout)
+            if self._events:
+                return self._events.popleft()
+            if not self._overrun:
+                return None
+        # The snapshot takes the manager's lock, which is held while events are offered: never ask under ours.
+        # Events numbered up to its version may be offered in between and are dropped by number.
+        with self._changed:
+            self._overrun = False
+        snapshot = self._snapshot()
+        with self._changed:
+            while self._events and self._events[0].number <= snapshot.version:
+                self._events.popleft()
+        return Resync(snapshot)
+
+    def __iter__(self) -> Iterator[StatusEvent | Resync]:
+        while (event := self.get()) is not None:
+            yield event
+
+    def close(self) -> None:
+        """No more events; wakes whoever waits for one."""
+        self._forget(self)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -1,0 +1,1 @@
+"""Negotiations: scenarios, protocol, agents, sessions, storage. Knows no Gradio and no torch."""

@@ -1,0 +1,1 @@
+"""Whoever plays a role: a model, a scripted strategy, or a person."""

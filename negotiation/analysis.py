@@ -1,0 +1,209 @@
+"""What is optimal in a scenario, and how far from it a negotiation ended. Vectorised over all outcomes.
+
+Points are compared in the plane of both undiscounted utilities; gains are measured from the reservation values.
+Formulas and sources: docs/scenarios.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from negotiation.scenario import SEATS, Offer, Scenario, Seat
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class OutcomeSpace:
+    """All outcomes of a scenario, numbered in the order of its issues' options (the last issue varies fastest)."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self._sizes = tuple(len(issue.choices) for issue in scenario.issues.values())
+
+    def __len__(self) -> int:
+        return math.prod(self._sizes)
+
+    def offer(self, index: int) -> dict[str, str | int]:
+        """The outcome with a number."""
+        places = np.unravel_index(index, self._sizes)
+        issues = self.scenario.issues.items()
+        return {name: issue.choices[int(place)] for (name, issue), place in zip(issues, places, strict=True)}
+
+    def index(self, offer: Offer) -> int:
+        """The number of an outcome."""
+        places = [issue.choices.index(offer[name]) for name, issue in self.scenario.issues.items()]
+        return int(np.ravel_multi_index(places, self._sizes))
+
+    def utilities(self, seat: Seat) -> Floats:
+        """The utility of every outcome to a seat, [outcomes]."""
+        return self._utilities[seat]
+
+    @cached_property
+    def _utilities(self) -> dict[Seat, Floats]:
+        return {seat: self._sum(seat) for seat in SEATS}
+
+    def _sum(self, seat: Seat) -> Floats:
+        role = self.scenario.roles[seat]
+        total: Floats = np.zeros(self._sizes)
+        for axis, (name, issue) in enumerate(self.scenario.issues.items()):
+            values = np.array([self.scenario.value(seat, name, choice) for choice in issue.choices])
+            shape = [1] * len(self._sizes)
+            shape[axis] = -1
+            total = total + role.weights[name] * values.reshape(shape)
+        return np.round(total.ravel(), 9)  # so that equal sums compare equal
+
+
+@dataclass(frozen=True)
+class Point:
+    """An outcome and what it is worth to both."""
+
+    offer: dict[str, str | int]
+    utility_a: float
+    utility_b: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The optimal outcomes of a scenario. A point is None where no outcome qualifies."""
+
+    outcomes: int
+    pareto: tuple[Point, ...]
+    nash: Point | None
+    kalai_smorodinsky: Point | None
+    egalitarian: Point | None
+    max_welfare: Point
+    opposition: float
+
+
+class Analyser:
+    """Answers questions about one scenario; the work is done once, when first asked."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.space = OutcomeSpace(scenario)
+        self._a, self._b = self.space.utilities("a"), self.space.utilities("b")
+        self._gain_a = self._a - scenario.roles["a"].reservation
+        self._gain_b = self._b - scenario.roles["b"].reservation
+
+    @cached_property
+    def frontier(self) -> Indices:
+        """The outcomes that no other beats for one side without loss to the other, by falling utility to a.
+
+        Outcomes with equal utilities are all listed.
+        """
+        order = np.lexsort((-self._b, -self._a))
+        a, b = self._a[order], self._b[order]
+        best_before = np.maximum.accumulate(np.concatenate(([-np.inf], b[:-1])))
+        rises = b > best_before
+        same = np.concatenate(([False], (a[1:] == a[:-1]) & (b[1:] == b[:-1])))
+        group = np.cumsum(~same) - 1  # equal points stand next to each other
+        listed: Indices = order[rises[np.flatnonzero(~same)][group]]
+        return listed
+
+    @cached_property
+    def rational(self) -> Indices:
+        """The outcomes that are worth at least the reservation value to both."""
+        return np.flatnonzero((self._gain_a >= 0) & (self._gain_b >= 0))
+
+    @cached_property
+    def nash(self) -> int | None:
+        """The outcome with the largest product of gains, if any gives both a gain (Nash 1950)."""
+        product = np.where((self._gain_a > 0) & (self._gain_b > 0), self._gain_a * self._gain_b, -1.0)
+        best = int(np.argmax(product))
+        return best if product[best] > 0 else None
+
+    @cached_property
+    def kalai_smorodinsky(self) -> int | None:
+        """The rational outcome whose smaller share of the possible gain is largest (Kalai & Smorodinsky 1975)."""
+        if not len(self.rational):
+            return None
+        top_a, top_b = self._gain_a[self.rational].max(), self._gain_b[self.rational].max()
+        if top_a <= 0 or top_b <= 0:
+            return None
+        return self._fairest(self._gain_a / top_a, self._gain_b / top_b)
+
+    @cached_property
+    def egalitarian(self) -> int | None:
+        """The rational outcome whose smaller gain is largest (Kalai 1977)."""
+        return self._fairest(self._gain_a, self._gain_b) if len(self.rational) else None
+
+    @cached_property
+    def max_welfare(self) -> int:
+        """The outcome with the largest sum of utilities; among equals the more even one."""
+        total = self._a + self._b
+        ties = np.flatnonzero(np.isclose(total, total.max(), atol=1e-9))
+        return int(ties[np.argmax(np.minimum(self._a[ties], self._b[ties]))])
+
+    @cached_property
+    def opposition(self) -> float:
+        """The distance from the ideal point (1, 1) to the nearest outcome (Baarslag et al. 2013)."""
+        return float(np.hypot(1 - self._a, 1 - self._b).min())
+
+    def analysis(self) -> Analysis:
+        """Everything at once."""
+        return Analysis(
+            len(self.space),
+            tuple(self.point(int(index)) for index in self.frontier),
+            self._maybe(self.nash),
+            self._maybe(self.kalai_smorodinsky),
+            self._maybe(self.egalitarian),
+            self.point(self.max_welfare),
+            self.opposition,
+        )
+
+    def point(self, index: int) -> Point:
+        """An outcome with its utilities."""
+        return Point(self.space.offer(index), float(self._a[index]), float(self._b[index]))
+
+    def pareto_distance(self, utility_a: float, utility_b: float) -> float:
+        """The distance from a point of utilities to the nearest outcome of the frontier."""
+        a, b = self._a[self.frontier], self._b[self.frontier]
+        return float(np.hypot(a - utility_a, b - utility_b).min())
+
+    def improvement(self, utility_a: float, utility_b: float) -> Point | None:
+        """The outcome of the frontier that would have been better for one and no worse for the other; None if none.
+
+        Of several, the one with the largest smaller gain.
+        """
+        gain_a, gain_b = self._a[self.frontier] - utility_a, self._b[self.frontier] - utility_b
+        better = np.flatnonzero((gain_a >= -1e-9) & (gain_b >= -1e-9) & (gain_a + gain_b > 1e-6))
+        if not len(better):
+            return None
+        least, total = np.minimum(gain_a, gain_b)[better], (gain_a + gain_b)[better]
+        return self.point(int(self.frontier[better[np.lexsort((total, least))[-1]]]))
+
+    def nash_distance(self, utility_a: float, utility_b: float) -> float | None:
+        """The distance from a point of utilities to the Nash outcome, if there is one."""
+        if self.nash is None:
+            return None
+        return float(np.hypot(self._a[self.nash] - utility_a, self._b[self.nash] - utility_b))
+
+    def welfare_share(self, utility_a: float, utility_b: float) -> float:
+        """The joint utility as a share of the largest possible one."""
+        return float((utility_a + utility_b) / (self._a + self._b)[self.max_welfare])
+
+    def best_given(self, seat: Seat) -> float:
+        """The best own utility among outcomes at or above the other side's reservation value; 0 if there is none."""
+        own, gain_other = (self._a, self._gain_b) if seat == "a" else (self._b, self._gain_a)
+        possible = own[gain_other >= 0]
+        return float(possible.max()) if len(possible) else 0.0
+
+    def _fairest(self, a: Floats, b: Floats) -> int:
+        """Among the rational outcomes, the one with the largest minimum, then the largest sum."""
+        worst, total = np.minimum(a, b)[self.rational], (a + b)[self.rational]
+        return int(self.rational[np.lexsort((total, worst))[-1]])
+
+    def _maybe(self, index: int | None) -> Point | None:
+        return None if index is None else self.point(index)
+
+
+def as_json(point: Point | None) -> dict[str, Any] | None:
+    """A point as the command line prints it."""
+    return None if point is None else {"offer": point.offer, "utility_a": point.utility_a, "utility_b": point.utility_b}

@@ -1,0 +1,33 @@
+"""The negotiation branch of the one exception tree (its root and the other branches: manager/errors.py).
+
+ParleyError
+├── ScenarioError (ConfigError)   a scenario cannot be used: names file and key
+├── IllegalTurn                   an action that the protocol does not allow now
+├── UnknownAgent (ValueError)     neither a registered model nor a strategy
+├── UnknownRun (LookupError)      no run with this id, or not for this visitor
+└── StoreError                    runs cannot be written or read
+"""
+
+from __future__ import annotations
+
+from manager.errors import ConfigError, ParleyError
+
+
+class ScenarioError(ConfigError):
+    """A scenario cannot be used."""
+
+
+class IllegalTurn(ParleyError, ValueError):
+    """An action that the protocol does not allow now."""
+
+
+class UnknownAgent(ParleyError, ValueError):
+    """Neither a registered model nor a strategy."""
+
+
+class UnknownRun(ParleyError, LookupError):
+    """No run with this id, or not for this visitor."""
+
+
+class StoreError(ParleyError):
+    """Runs cannot be written or read."""

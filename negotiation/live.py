@@ -1,0 +1,254 @@
+"""Running negotiations: drives them on threads of the server, keeps their events, and fans them out to watchers.
+
+A run belongs to the server, not to whoever watches it. Watchers join at any time, replay from the beginning and
+follow. Without a watcher for the grace time a run stops at its next token, unless it was started for the background.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Literal
+
+from manager.cancel import CancelToken
+from manager.errors import ParleyError
+from negotiation.agents.base import Agent
+from negotiation.agents.catalog import Catalog
+from negotiation.events import Ended, Event, Halted, Rejected, Started, TurnStarted, TurnTaken, Waiting, Writing
+from negotiation.scenario import Seat
+from negotiation.session import Negotiation, negotiate
+from negotiation.store import HEARTBEAT_SECONDS, Run, Store
+
+logger = logging.getLogger(__name__)
+
+
+def new_run_id() -> str:
+    """A run id that nobody can guess (128 bits)."""
+    return secrets.token_urlsafe(16)
+
+
+def stored_events(run: Run) -> list[Event]:
+    """The events of a stored run, as a watcher would have seen its facts."""
+    names: dict[Seat, str] = {seat: config.agent for seat, config in run.agents.items()}
+    events: list[Event] = [Started(run.run_id, run.scenario.scenario_id, names, run.seed)]
+    events += [TurnTaken(turn) for turn in run.turns]
+    if run.status == "done" and run.ending is not None and run.measures is not None:
+        events.append(Ended(run.ending, run.ended_by, run.agreement, run.measures))
+    elif run.status in ("stopped", "interrupted", "failed"):
+        events.append(Halted(run.status, run.reason))
+    return events
+
+
+class LiveRun:
+    """One run while it is driven: its events so far, and how many watch it."""
+
+    def __init__(self, run: Run, background: bool, clock: Callable[[], float]) -> None:
+        self.run = run
+        self.cancel = CancelToken()
+        self.background = background
+        self.watchers = 0
+        self.unwatched_since = clock()
+        self.halt: Halted | None = None  # how to record it when it was told to stop
+        self.ended = False
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._events: list[tuple[int, Event]] = []
+        self._count = 0
+
+    def publish(self, event: Event) -> None:
+        """Add an event. What only told how a turn came about is forgotten once the turn is taken."""
+        with self._changed:
+            if isinstance(event, TurnTaken):
+                passing = (Waiting, Writing, Rejected, Started, TurnStarted)
+                self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
+            self._count += 1
+            self._events.append((self._count, event))
+            self.ended = isinstance(event, Ended | Halted)
+            self._changed.notify_all()
+
+    def after(self, number: int, timeout: float) -> tuple[int, list[Event]]:
+        """The events after a number, waiting up to `timeout` seconds for one; and the number of the last."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count > number, timeout)
+            return self._count, [event for count, event in self._events if count > number]
+
+    def enter(self) -> None:
+        """Somebody watches."""
+        with self._changed:
+            self.watchers += 1
+
+    def leave(self) -> None:
+        """Somebody stopped watching."""
+        with self._changed:
+            self.watchers -= 1
+            self.unwatched_since = self._clock()
+
+    def orphaned(self, grace: float) -> bool:
+        """Whether nobody has watched for the grace time, and somebody should."""
+        with self._changed:
+            return not self.background and not self.watchers and self._clock() - self.unwatched_since >= grace
+
+
+class Watch:
+    """One watcher of a run. Use it as a `with` block; the run may stop when the last one is closed."""
+
+    def __init__(self, live: LiveRun) -> None:
+        self._live = live
+        self._number = 0
+        self._open = True
+        live.enter()
+
+    def poll(self, timeout: float) -> list[Event]:
+        """New events, from the beginning at first; empty if there were none for `timeout` seconds."""
+        self._number, events = self._live.after(self._number, timeout)
+        return events
+
+    def __iter__(self) -> Iterator[Event]:
+        while True:
+            for event in self.poll(60.0):
+                yield event
+                if isinstance(event, Ended | Halted):
+                    return
+
+    def close(self) -> None:
+        """Stop watching; does nothing the second time."""
+        if self._open:
+            self._open = False
+            self._live.leave()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class LiveRuns:
+    """All runs that this process drives."""
+
+    def __init__(
+        self, catalog: Catalog, store: Store, grace: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._grace = grace
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._runs: dict[str, LiveRun] = {}
+        self._threads: set[threading.Thread] = set()
+        self._closing = threading.Event()
+        store.mark_interrupted()
+        self._keeper = threading.Thread(target=self._keep, name="run keeper", daemon=True)
+        self._keeper.start()
+
+    def start(self, run: Run, *, background: bool = False) -> str:
+        """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
+        agents = self._agents(run)
+        run = self._store.begin(replace(run, run_id=run.run_id or new_run_id()))
+        return self._launch(run, agents, background)
+
+    def resume(self, run_id: str) -> str:
+        """Go on with a run that was interrupted, stopped or failed; raises UnknownRun, UnknownAgent or StoreError."""
+        run = self._store.run(run_id)
+        agents = self._agents(run)
+        self._store.resume(run_id)
+        return self._launch(run, agents, background=False)
+
+    def _agents(self, run: Run) -> dict[Seat, Agent]:
+        return {seat: self._catalog.create(config) for seat, config in run.agents.items()}
+
+    def _launch(self, run: Run, agents: dict[Seat, Agent], background: bool) -> str:
+        live = LiveRun(run, background, self._clock)
+        negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
+        thread = threading.Thread(target=self._drive, args=(live, negotiation), name=f"run {run.run_id}", daemon=True)
+        with self._lock:
+            self._runs[run.run_id] = live
+            self._threads.add(thread)
+        thread.start()
+        return run.run_id
+
+    def watch(self, run_id: str) -> Watch | None:
+        """Join a run that is being driven here; None if it is not (any more)."""
+        with self._lock:
+            live = self._runs.get(run_id)
+        return Watch(live) if live is not None else None
+
+    def is_running(self, run_id: str) -> bool:
+        """Whether this process drives the run."""
+        with self._lock:
+            return run_id in self._runs
+
+    def owner(self, run_id: str) -> str | None:
+        """Whose run it is, while it is driven here."""
+        with self._lock:
+            live = self._runs.get(run_id)
+        return live.run.owner if live else None
+
+    def stop(self, run_id: str) -> None:
+        """Stop a run at its next token, as its owner's wish."""
+        self._halt(run_id, "stopped", "stopped by its owner")
+
+    def close(self) -> None:
+        """Interrupt every run, wait until each is recorded, and stop."""
+        self._closing.set()
+        for run_id in list(self._runs):
+            self._halt(run_id, "interrupted", "the program was shut down")
+        for thread in list(self._threads):
+            thread.join()
+        self._keeper.join()
+
+    def _halt(self, run_id: str, status: Literal["stopped", "interrupted"], reason: str) -> None:
+        with self._lock:
+            live = self._runs.get(run_id)
+        if live is not None and live.halt is None:
+            live.halt = Halted(status, reason)
+            live.cancel.cancel()
+
+    def _drive(self, live: LiveRun, negotiation: Negotiation) -> None:
+        run_id = live.run.run_id
+        try:
+            for event in negotiate(negotiation):
+                recorded = live.halt if isinstance(event, Halted) and event.status == "stopped" and live.halt else event
+                if isinstance(recorded, TurnTaken):
+                    self._store.add_turn(run_id, recorded.turn)
+                elif isinstance(recorded, Ended | Halted):
+                    self._store.end(run_id, recorded)
+                live.publish(recorded)
+        except ParleyError as error:  # the store cannot write: show it, and say so
+            self._fail(live, str(error))
+        except Exception:
+            logger.exception("run %s broke", run_id)
+            self._fail(live, "an internal error; the log has the details")
+        finally:
+            self._catalog.manager.forget(run_id)
+            with self._lock:
+                self._runs.pop(run_id, None)
+                self._threads.discard(threading.current_thread())
+
+    def _fail(self, live: LiveRun, reason: str) -> None:
+        halted = Halted("failed", reason)
+        try:
+            self._store.end(live.run.run_id, halted)
+        except ParleyError:
+            logger.warning("run %s: how it ended could not be recorded", live.run.run_id)
+        live.publish(halted)
+
+    def _keep(self) -> None:
+        """Sends heartbeats, and stops runs that nobody watches any more."""
+        beaten = 0.0
+        while not self._closing.wait(0.25):
+            with self._lock:
+                running = dict(self._runs)
+            for run_id, live in running.items():
+                if live.orphaned(self._grace):
+                    self._halt(run_id, "interrupted", "nobody watched any more")
+            if running and self._clock() - beaten >= HEARTBEAT_SECONDS:
+                beaten = self._clock()
+                try:
+                    self._store.beat(running)
+                except ParleyError as error:
+                    logger.warning("%s", error)

@@ -1,0 +1,50 @@
+"""Puts the parts together: settings -> manager, scenarios, store, running negotiations. The page and the command
+line both start here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from manager.manager import LLMManager
+from manager.registry import Registry
+from negotiation.agents.catalog import Catalog
+from negotiation.live import LiveRuns
+from negotiation.scenario import Scenario, load_scenarios
+from negotiation.settings import Settings
+from negotiation.store import Store
+
+
+@dataclass(frozen=True)
+class Parley:
+    """Everything that runs in one process."""
+
+    settings: Settings
+    manager: LLMManager
+    catalog: Catalog
+    scenarios: dict[str, Scenario]
+    store: Store
+    live: LiveRuns
+
+    @classmethod
+    def open(cls, settings: Settings) -> Parley:
+        """Read the configuration and open the store; raises ConfigError or StoreError. Loads no model."""
+        app = settings.app
+        registry = Registry.from_yaml(settings.config_file("models.yaml"))
+        scenarios = load_scenarios(settings.config_file("scenarios"))
+        store = Store(settings.database_url)
+        manager = LLMManager(
+            registry,
+            app.max_loaded_models,
+            budgets={device: int(gigabytes * 1e9) for device, gigabytes in app.memory_budget.items()},
+            max_queue=app.max_queue,
+            max_wait=app.max_wait_seconds,
+            cache_dir=settings.cache,
+        )
+        catalog = Catalog(manager)
+        return cls(settings, manager, catalog, scenarios, store, LiveRuns(catalog, store, app.orphan_grace_seconds))
+
+    def close(self) -> None:
+        """Interrupt what runs, unload everything, close the store."""
+        self.live.close()
+        self.manager.cleanup()
+        self.store.close()

@@ -1,0 +1,78 @@
+"""Where Parley keeps things and how it is set up: environment variables and configs/app.yaml."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from manager.configfile import read_yaml, validate
+from manager.errors import ConfigError
+
+SHIPPED = Path(__file__).resolve().parent.parent / "configs"
+
+
+class AppConfig(BaseModel):
+    """The keys of app.yaml; they are explained there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_loaded_models: Annotated[int, Field(ge=1)] = 2
+    memory_budget: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    max_queue: Annotated[int, Field(ge=1)] = 256
+    max_wait_seconds: Annotated[float, Field(gt=0)] = 600.0
+    orphan_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that depends on the machine and its owner."""
+
+    home: Path
+    configs: Path
+    database_url: str
+    host: str
+    port: int
+    app: AppConfig
+
+    @property
+    def cache(self) -> Path:
+        """Where converted weights are kept."""
+        return self.home / "cache"
+
+    def config_file(self, name: str) -> Path:
+        """A file or folder of the own config folder, or the shipped one where it is missing there."""
+        own = self.configs / name
+        return own if own.exists() else SHIPPED / name
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings; raises ConfigError naming the variable or file that is wrong."""
+    home = Path(environment.get("PARLEY_HOME") or Path.home() / ".parley").expanduser().absolute()
+    configs = Path(environment.get("PARLEY_CONFIG") or SHIPPED).expanduser().absolute()
+    if not configs.is_dir():
+        raise ConfigError(f"PARLEY_CONFIG: '{configs}' is not a folder")
+    text = environment.get("PORT") or "7860"
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ConfigError(f"PORT: '{text}' is not a port number (1 to 65535)")
+    url = environment.get("DATABASE_URL") or f"sqlite:///{_writable(home / 'data') / 'parley.db'}"
+    app = configs / "app.yaml"
+    config = validate(AppConfig, read_yaml(app) or {}, str(app)) if app.exists() else AppConfig()
+    return Settings(home, configs, url, environment.get("HOST") or "127.0.0.1", int(text), config)
+
+
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"PARLEY_HOME: cannot write into '{folder}' ({error.strerror}); set it to a folder you may write to"
+        ) from None
+    return folder

@@ -1,0 +1,280 @@
+"""Runs on disk: SQLite by default, any database that SQLAlchemy knows. Knows how runs are kept, not how they are run.
+
+A turn is committed before anybody sees it as final. A run carries a heartbeat and the process that drives it; once
+that process is gone, the run counts as interrupted, with all its committed turns.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from negotiation.agents.catalog import AgentConfig
+from negotiation.errors import StoreError, UnknownRun
+from negotiation.events import Ended, Halted, Measures, Turn, turn_from_json, turn_to_json
+from negotiation.protocol import Ending
+from negotiation.scenario import Offer, Scenario, Seat
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 2.0
+STALE_SECONDS = 15.0
+"""A running run without a heartbeat for this long was left by its process."""
+
+_tables = sa.MetaData()
+_runs = sa.Table(
+    "runs",
+    _tables,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("created", sa.Float),
+    sa.Column("owner", sa.String),
+    sa.Column("status", sa.String),
+    sa.Column("reason", sa.Text),
+    sa.Column("process", sa.String),
+    sa.Column("heartbeat", sa.Float),
+    sa.Column("scenario_id", sa.String),
+    sa.Column("scenario", sa.JSON),
+    sa.Column("seed", sa.BigInteger),
+    sa.Column("agent_a", sa.String),
+    sa.Column("agent_b", sa.String),
+    sa.Column("agents", sa.JSON),
+    sa.Column("comparison", sa.String),
+    sa.Column("lane", sa.Integer),
+    sa.Column("ending", sa.String),
+    sa.Column("ended_by", sa.String),
+    sa.Column("agreement", sa.JSON(none_as_null=True)),
+    sa.Column("measures", sa.JSON(none_as_null=True)),
+)
+_turns = sa.Table(
+    "turns",
+    _tables,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("index", sa.Integer, primary_key=True),
+    sa.Column("turn", sa.JSON),
+)
+
+Status = Literal["running", "done", "stopped", "interrupted", "failed"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run."""
+
+    run_id: str
+    scenario: Scenario
+    agents: dict[Seat, AgentConfig]
+    seed: int
+    owner: str | None = None
+    created: float = 0.0
+    status: Status = "running"
+    reason: str = ""
+    comparison: str | None = None
+    lane: int | None = None
+    ending: Ending | None = None
+    ended_by: Seat | None = None
+    agreement: Offer | None = None
+    measures: Measures | None = None
+    turns: tuple[Turn, ...] = ()
+
+
+class Store:
+    """All runs of one database. Safe to use from many threads and processes; raises StoreError when it cannot work."""
+
+    def __init__(self, url: str) -> None:
+        with _explained("open the database"):
+            self._engine = _engine(url)
+            self._migrate()
+
+    def begin(self, run: Run) -> Run:
+        """Record that a run starts now; returns it with its time."""
+        now = time.time()
+        with self._write("record a new run") as connection:
+            connection.execute(
+                _runs.insert().values(
+                    run_id=run.run_id,
+                    created=now,
+                    owner=run.owner,
+                    status="running",
+                    reason="",
+                    process=this_process(),
+                    heartbeat=now,
+                    scenario_id=run.scenario.scenario_id,
+                    scenario=run.scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True),
+                    seed=run.seed,
+                    agent_a=run.agents["a"].agent,
+                    agent_b=run.agents["b"].agent,
+                    agents={seat: config.to_json() for seat, config in run.agents.items()},
+                    comparison=run.comparison,
+                    lane=run.lane,
+                )
+            )
+        return replace(run, created=now)
+
+    def resume(self, run_id: str) -> None:
+        """Record that this process goes on with a run."""
+        values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": time.time()}
+        self._update(run_id, "continue a run", **values)
+
+    def add_turn(self, run_id: str, turn: Turn) -> None:
+        """Commit a turn."""
+        with self._write("record a turn") as connection:
+            connection.execute(_turns.insert().values(run_id=run_id, index=turn.index, turn=turn_to_json(turn)))
+
+    def end(self, run_id: str, ended: Ended | Halted) -> None:
+        """Record how a run ended."""
+        if isinstance(ended, Halted):
+            self._update(run_id, "record how a run ended", status=ended.status, reason=ended.reason)
+            return
+        self._update(
+            run_id,
+            "record how a run ended",
+            status="done",
+            ending=str(ended.ending),
+            ended_by=ended.by,
+            agreement=None if ended.agreement is None else dict(ended.agreement),
+            measures=asdict(ended.measures),
+        )
+
+    def beat(self, run_ids: Iterable[str]) -> None:
+        """Record that these runs are alive."""
+        with self._write("record heartbeats") as connection:
+            connection.execute(_runs.update().where(_runs.c.run_id.in_(list(run_ids))).values(heartbeat=time.time()))
+
+    def mark_interrupted(self) -> int:
+        """Mark the running runs whose process is gone; returns how many there were."""
+        with self._write("look for interrupted runs") as connection:
+            rows = connection.execute(_runs.select().where(_runs.c.status == "running")).all()
+            left = [row.run_id for row in rows if not _alive(row.process, row.heartbeat)]
+            if left:
+                change = _runs.update().where(_runs.c.run_id.in_(left))
+                connection.execute(change.values(status="interrupted", reason="the program that ran it ended"))
+        return len(left)
+
+    def run(self, run_id: str) -> Run:
+        """A run with its turns; raises UnknownRun."""
+        with self._read("read a run") as connection:
+            row = connection.execute(_runs.select().where(_runs.c.run_id == run_id)).first()
+            if row is None:
+                raise UnknownRun(f"there is no run '{run_id[:80]}'; check the link")
+            found = connection.execute(_turns.select().where(_turns.c.run_id == run_id).order_by(_turns.c.index)).all()
+        return replace(_from_row(row), turns=tuple(turn_from_json(entry.turn) for entry in found))
+
+    def comparison(self, run_id: str) -> list[Run]:
+        """The runs that were started together with one, itself included, by lane; without their turns."""
+        run = self.run(run_id)
+        if run.comparison is None:
+            return [run]
+        query = _runs.select().where(_runs.c.comparison == run.comparison).order_by(_runs.c.lane)
+        with self._read("read a comparison") as connection:
+            return [_from_row(row) for row in connection.execute(query)]
+
+    def runs(self, owner: str | None = None, limit: int = 100) -> list[Run]:
+        """The newest runs without their turns; those of one owner, if one is named."""
+        query = _runs.select().order_by(_runs.c.created.desc()).limit(limit)
+        if owner is not None:
+            query = query.where(_runs.c.owner == owner)
+        with self._read("list runs") as connection:
+            return [_from_row(row) for row in connection.execute(query)]
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    def _update(self, run_id: str, doing: str, **values: Any) -> None:
+        with self._write(doing) as connection:
+            connection.execute(_runs.update().where(_runs.c.run_id == run_id).values(**values))
+
+    @contextmanager
+    def _write(self, doing: str) -> Iterator[Connection]:
+        with _explained(doing), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _read(self, doing: str) -> Iterator[Connection]:
+        with _explained(doing), self._engine.connect() as connection:
+            yield connection
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _engine(url: str) -> Engine:
+    sqlite = url.startswith("sqlite")
+    engine = sa.create_engine(url, connect_args={"timeout": 15} if sqlite else {}, pool_pre_ping=not sqlite)
+    if sqlite:
+
+        @sa.event.listens_for(engine, "connect")
+        def _set_up(connection: Any, _: object) -> None:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
+
+
+@contextmanager
+def _explained(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreError(f"could not {doing}: {reason}; check DATABASE_URL, or PARLEY_HOME and its disk") from None
+
+
+def _from_row(row: Any) -> Run:
+    scenario = Scenario.model_validate({**row.scenario, "scenario_id": row.scenario_id})
+    return Run(
+        run_id=row.run_id,
+        scenario=scenario,
+        agents={seat: AgentConfig.from_json(config) for seat, config in row.agents.items()},
+        seed=row.seed,
+        owner=row.owner,
+        created=row.created,
+        status=row.status,
+        reason=row.reason,
+        comparison=row.comparison,
+        lane=row.lane,
+        ending=Ending(row.ending) if row.ending else None,
+        ended_by=row.ended_by,
+        agreement=row.agreement,
+        measures=Measures(**row.measures) if row.measures else None,
+    )
+
+
+@cache
+def this_process() -> str:
+    """This process, so that others can tell whether it still runs: host, number, and when it began."""
+    return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
+
+
+def _began(pid: int) -> str:
+    """When a process began, in the kernel's ticks; empty where that cannot be known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _alive(process: str, heartbeat: float) -> bool:
+    """Whether the process that drives a run still does."""
+    host, pid, began = [*process.split(" "), "", ""][:3]
+    if host == socket.gethostname() and began and pid.isdigit() and _began(int(pid)) != began:
+        return False
+    return time.time() - heartbeat < STALE_SECONDS

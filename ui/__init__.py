@@ -1,0 +1,1 @@
+"""The page: turns events into component updates. Holds no negotiation logic."""

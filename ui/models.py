@@ -1,0 +1,59 @@
+"""The model status strip: what is loaded, loading, busy, waiting and failed, at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from manager.happenings import State
+from manager.status import DeviceStatus, Snapshot, WeightsStatus
+from ui import text
+from ui.html import esc, size, tag
+
+_ORDER = {State.LOADING: 0, State.RESIDENT: 1, State.DRAINING: 2, State.FAILED: 3, State.COLD: 4}
+
+
+def strip_html(snapshot: Snapshot, labels: dict[str, str]) -> str:
+    """The strip for a snapshot; `labels` are the models' names for people."""
+    rows = sorted(snapshot.weights, key=lambda row: (row.progress is None, _ORDER[row.state]))
+    if not rows:
+        return tag("p", esc(text.STATUS_NONE), "empty")
+    chips = "".join(_chip(row, labels) for row in rows)
+    extras = "".join(tag("span", esc(_device(device)), "device") for device in snapshot.devices)
+    if snapshot.queue:
+        waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
+        names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
+        extras += tag("span", esc(text.QUEUE.format(names=names)), "queue")
+    return tag("div", tag("div", chips, "chips") + tag("div", extras, "devices"), "strip", role="status")
+
+
+def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
+    names = " / ".join(labels.get(model_id, model_id) for model_id in row.model_ids) or row.weights
+    state = text.STATE[str(row.state)]
+    if row.leases:
+        state = text.BUSY.format(count=row.leases)
+    bar = ""
+    if row.progress is not None:
+        words = text.FETCHING if row.progress.stage == "fetching" else text.LOADING
+        state = f"{words}: {size(row.progress.done)}"
+        if row.progress.total:
+            state += f" of {size(row.progress.total)}"
+            bar = tag("progress", "", value=round(100 * row.progress.fraction), max=100, aria_label=words)
+    elif row.state in (State.RESIDENT, State.DRAINING) and row.bytes:
+        state += f", {size(row.bytes)}"
+    look = "busy" if row.leases else ("loading" if row.progress is not None else str(row.state))
+    reason = row.reason if row.state is State.FAILED else ""
+    shown = tag("b", esc(names)) + tag("span", esc(state)) + bar
+    if reason:
+        shown += tag("em", esc(reason))
+    return tag("span", tag("i", "", "dot", aria_hidden="true") + shown, f"chip {look}", data_state=look)
+
+
+def _device(device: DeviceStatus) -> str:
+    form = text.DEVICE if device.budget is None else text.DEVICE_BUDGET
+    return form.format(
+        device=device.device,
+        loaded=device.loaded,
+        most=device.max_loaded,
+        used=size(device.bytes),
+        budget=size(device.budget or 0),
+    )

@@ -1,0 +1,64 @@
+"""What a lane shows, as a plain value that events are folded into. Pure: no Gradio, no HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
+from negotiation.scenario import Scenario, Seat
+
+
+@dataclass(frozen=True)
+class Moving:
+    """The turn that is being made."""
+
+    round: int
+    seat: Seat
+    agent: str
+    waiting: Waiting | None = None
+    written: str = ""
+    rejected: str = ""
+
+
+@dataclass(frozen=True)
+class LaneView:
+    """A negotiation as far as it is known."""
+
+    scenario: Scenario
+    run_id: str = ""
+    turns: tuple[Turn, ...] = ()
+    moving: Moving | None = None
+    end: Ended | Halted | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to show."""
+        return bool(self.run_id)
+
+    def fold(self, events: Iterable[Event]) -> LaneView:
+        """The view after more events."""
+        view = self
+        for event in events:
+            view = view._after(event)
+        return view
+
+    def _after(self, event: Event) -> LaneView:
+        match event:
+            case Started(run_id=run_id):
+                return replace(self, run_id=run_id)
+            case TurnStarted(round=number, seat=seat, agent=agent):
+                return replace(self, moving=Moving(number, seat, agent))
+            case Waiting() if self.moving:
+                return replace(self, moving=replace(self.moving, waiting=event))
+            case Writing(piece=piece) if self.moving:
+                return replace(
+                    self, moving=replace(self.moving, waiting=None, written=self.moving.written + piece, rejected="")
+                )
+            case Rejected(invalid=invalid) if self.moving:
+                return replace(self, moving=replace(self.moving, written="", rejected=invalid.detail))
+            case TurnTaken(turn=turn):
+                return replace(self, turns=(*self.turns, turn), moving=None)
+            case Ended() | Halted():
+                return replace(self, end=event, moving=None)
+        return self
