@@ -1,7 +1,7 @@
 """What the scheduler is worth: two-agent negotiations over few places, against a common model manager.
 
-`python -m benchmarks.manager` runs eight negotiations of 20 turns over four models with two places (turns of 1 s ± 30 %,
-loads of 2 s, turns on resident weights overlap) on a simulated clock, under
+`python -m benchmarks.manager` runs eight negotiations of 20 turns over four models with two places (turns of 1 s
+± 30 %, loads of 2 s, turns on resident weights overlap) on a simulated clock, under
 - baseline: one lock around "is it loaded? else evict the least recently used that nobody uses, and load"; first come,
   first served, as the common managers do, and
 - ours: the real scheduler,
@@ -18,6 +18,7 @@ import statistics
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from manager import happenings as h
 from manager.registry import WeightsKey
@@ -125,7 +126,7 @@ class Baseline:
                 del self._users[victim]
             self._locked = True
             self.figures.loads += 1
-            self.clock.after(self._load_seconds, lambda: self._loaded(model))
+            self.clock.after(self._load_seconds, partial(self._loaded, model))
 
     def _loaded(self, model: int) -> None:
         self._users[model] = 0
@@ -184,13 +185,16 @@ class Ours:
                     )
                 case h.StartLoad(weights=key):
                     self.figures.loads += 1
-                    self.clock.after(self._load_seconds, lambda key=key: self._tell(h.Loaded(key, 1)))
+                    self._later(self._load_seconds, h.Loaded(key, 1))
                 case h.StartUnload(weights=key):
-                    self.clock.after(0, lambda key=key: self._tell(h.Unloaded(key)))
+                    self._later(0, h.Unloaded(key))
         tick = self._scheduler.next_tick()
         if tick is not None and tick < self._wakes_at and self._scheduler.waiting:
             self._wakes_at = tick
             self.clock.after(tick - self.clock.now, self._wake)
+
+    def _later(self, seconds: float, happening: h.Happening) -> None:
+        self.clock.after(seconds, lambda: self._tell(happening))
 
     def _wake(self) -> None:
         self._wakes_at = float("inf")
@@ -207,10 +211,9 @@ def compare(seeds: range = SEEDS, places: int = PLACES) -> dict[str, dict[str, f
         "baseline": [Baseline(places).run(turns_of(PAIRS, seed)).summary() for seed in seeds],
         "ours": [Ours(places).run(turns_of(PAIRS, seed)).summary() for seed in seeds],
     }
-    names = runs["ours"][0]
     return {
         name: {who: round(statistics.median(run[name] for run in them), 4) for who, them in runs.items()}
-        for name in names
+        for name in runs["ours"][0]
     }
 
 
