@@ -499,6 +499,58 @@ def test_a_due_request_is_not_starved_by_loads_on_its_device() -> None:
     assert stage.waits(small)
 
 
+def test_nothing_younger_is_granted_beside_a_due_request_that_has_no_claim_yet() -> None:
+    stage = Stage(max_loaded=2)
+    stage.known(A, concurrency=1)
+    stage.known(C, pinned=True)
+    stage.known(B)
+    stage.resident(C)
+    first, second = stage.request(A), stage.request(A)
+    stage.work()
+    due = stage.request(B)
+    stage.later(policy.PATIENCE_LOADS * 10)
+    younger = stage.request(C)
+    assert stage.waits(younger), "an older request keeps A, so the due one could claim nothing"
+    stage.release(first)
+    assert stage.holds(second)
+    assert stage.state(A) is State.DRAINING
+    assert stage.holds(younger), "the claim is made"
+    stage.release(second)
+    stage.work()
+    assert stage.holds(due)
+
+
+def test_nothing_younger_is_loaded_beside_a_due_request_that_has_no_claim_yet() -> None:
+    stage = Stage(max_loaded=3, budget=10)
+    stage.known(A, need=5, concurrency=1)
+    stage.known(B, need=10)
+    stage.known(C, need=5)
+    first, second = stage.request(A), stage.request(A)
+    stage.work()
+    due = stage.request(B)
+    stage.later(policy.PATIENCE_LOADS * 10)
+    younger = stage.request(C)
+    assert stage.scheduler.job is None, "C would fit, and would stand in the way of B"
+    stage.release(first, second)
+    assert stage.work()[:2] == [h.StartUnload(A), h.StartLoad(B)]
+    assert stage.holds(due)
+    assert stage.waits(younger)
+
+
+def test_a_due_request_goes_before_an_older_one_that_is_not() -> None:
+    stage = Stage(max_loaded=1)
+    stage.known(A, C, load_seconds=1)
+    stage.known(B, load_seconds=1000)
+    held = stage.request(A)
+    stage.work()
+    older, due = stage.request(B), stage.request(C)
+    stage.later(policy.PATIENCE_LOADS * 1)
+    stage.release(held)
+    stage.work()
+    assert stage.holds(due)
+    assert stage.waits(older)
+
+
 # -- failure ---------------------------------------------------------------------------------------------------
 
 
@@ -578,6 +630,32 @@ def test_an_out_of_memory_load_is_tried_once_more_with_everything_idle_gone() ->
     assert stage.holds(number)
     assert stage.on_device() == {C, D}
     assert stage.holds(held)
+
+
+def test_running_out_of_memory_costs_even_those_who_are_announced() -> None:
+    stage = Stage(max_loaded=3)
+    stage.known(A, B)
+    stage.resident(A)
+    stage.release(stage.request(A, owner="x", then=A))
+    number = stage.request(B)
+    stage.fail(B, OutOfMemory)
+    assert stage.work() == [h.StartUnload(A), h.StartLoad(B)]
+    assert stage.holds(number)
+
+
+def test_a_load_is_tried_twice_and_no_more_although_others_became_idle() -> None:
+    stage = Stage(max_loaded=3)
+    stage.known(A, B, C)
+    stage.resident(A)
+    held = stage.request(B)
+    stage.work()
+    number = stage.request(C)
+    stage.fail(C, OutOfMemory)
+    stage.tell(h.Unloaded(A))
+    assert stage.state(C) is State.LOADING
+    stage.release(held)
+    stage.fail(C, OutOfMemory)
+    assert stage.failure(number).kind is OutOfMemory
 
 
 def test_a_second_out_of_memory_is_final_and_its_victims_come_back() -> None:
