@@ -209,3 +209,49 @@ def together() -> Callable[[Sequence[Callable[[], Result]]], list[Result | Excep
 def bench(name: str, **settings: Any) -> dict[str, Any]:
     """The registry entry of a bench model."""
     return {"type": "bench", "model_name": name, "replies": [f"I am {name}."], **settings}
+
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def byte_tokenizer(template: str | None = CHAT_TEMPLATE, normalizer: Any = None) -> Any:
+    """A tokenizer with a token for each byte, the control tokens <|im_start|>, <|im_end|>, and <|end|> as its end."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    specials = ["<|end|>", "<|im_start|>", "<|im_end|>"]
+    symbols = specials + sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[]))
+    backend.normalizer = normalizer
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token="<|end|>", additional_special_tokens=["<|im_start|>", "<|im_end|>"]
+    )
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def tiny_model(context: int = 256, seed: int = 0, tied: bool = False) -> Any:
+    """A Llama of a few thousand random numbers, in float32, for a byte tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=259,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        tie_word_embeddings=tied,
+        bos_token_id=None,
+        eos_token_id=0,
+        dtype="float32",
+    )
+    return LlamaForCausalLM(config).eval()
