@@ -685,8 +685,9 @@ def test_cleanup_ends_everything(make: MakeManager, workshop: Workshop) -> None:
     workshop.hold("load B")
     lease = manager.lease("a")
     stream = lease.generate(ASK)
-    loading, queued = manager.request_lease("b"), manager.request_lease("c")
+    loading = manager.request_lease("b")
     watch.until("state", "b", State.LOADING)
+    queued = manager.request_lease("c")
     manager.cleanup()
     manager.cleanup()
     assert stream.ended
