@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent, Decision, View
+from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.analysis import Analyser
 from negotiation.events import Event, Turn, TurnTaken
 from negotiation.protocol import Action
 from negotiation.scenario import Offer, Scenario, Seat, load_scenarios, parse_scenario
 from negotiation.session import Negotiation, negotiate, replay, view_of
+from negotiation.store import Run, Store
 
 SHIPPED = Path(__file__).resolve().parents[3] / "configs" / "scenarios"
 
@@ -209,6 +211,43 @@ def managers() -> Iterator[Callable[..., LLMManager]]:
             )
 
         yield make
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """The URL of a database file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'parley.db'}"
+
+
+@pytest.fixture
+def stores(database: str) -> Iterator[Callable[..., Store]]:
+    """Opens the database, as often as is wanted; each is closed in the end."""
+    with ExitStack() as stack:
+
+        def open_store(url: str = database) -> Store:
+            store = Store(url)
+            stack.callback(store.close)
+            return store
+
+        yield open_store
+
+
+@pytest.fixture
+def store(stores: Callable[..., Store]) -> Store:
+    """A store in a new database file."""
+    return stores()
+
+
+@pytest.fixture(scope="session")
+def make_run(bike: Scenario) -> Callable[..., Run]:
+    """Makes a run between two agents by name."""
+
+    def make(run_id: str = "", a: str = "boulware", b: str = "conceder", **about: Any) -> Run:
+        about.setdefault("scenario", bike)
+        about.setdefault("seed", 1)
+        return Run(run_id=run_id, agents={"a": AgentConfig(a), "b": AgentConfig(b)}, **about)
+
+    return make
 
 
 @pytest.fixture(scope="session")
