@@ -60,6 +60,8 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(f"{where}{place}: {error.problem or error}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{where}: not readable as YAML ({error})") from None
+    except (AttributeError, LookupError, TypeError):  # what PyYAML raises for things like `!!int ""`
+        raise ConfigError(f"{where}: a tag (!!name) does not fit its value; leave tags out") from None
     except RecursionError:
         raise ConfigError(f"{where}: nested too deeply") from None
 
@@ -105,9 +107,17 @@ def _problem(model: type[BaseModel], where: str, what: str, item: Any) -> str:
         case "value_error":
             text = str(item["ctx"]["error"])
         case _:
-            text = f"{item['msg']}, got {str(item['input'])[:80]!r}"
+            text = f"{item['msg']}, got {shown(item['input'], 80)}"
     named = f"key '{key}': " if key else ""
     return f"{_place(where, what)}: {named}{text}"
+
+
+def shown(value: object, length: int) -> str:
+    """The beginning of a wrong value, for a message about it."""
+    try:
+        return repr(str(value)[:length])
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _known(model: type[BaseModel], loc: Iterable[int | str]) -> str:

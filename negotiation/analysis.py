@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from negotiation.scenario import SEATS, Offer, Scenario, Seat
+from negotiation.scenario import PLACES, SEATS, Issue, Offer, Scenario, Seat
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -32,9 +32,16 @@ class OutcomeSpace:
 
     def offer(self, index: int) -> dict[str, str | int]:
         """The outcome with a number."""
-        places = np.unravel_index(index, self._sizes)
-        issues = self.scenario.issues.items()
-        return {name: issue.choices[int(place)] for (name, issue), place in zip(issues, places, strict=True)}
+        return self.offers(np.array([index]))[0]
+
+    def offers(self, indices: Indices) -> list[dict[str, str | int]]:
+        """The outcomes with some numbers."""
+        names, choices = list(self.scenario.issues), [issue.choices for issue in self.scenario.issues.values()]
+        places = np.unravel_index(indices, self._sizes)
+        columns = [
+            [options[place] for place in column.tolist()] for options, column in zip(choices, places, strict=True)
+        ]
+        return [dict(zip(names, picked, strict=True)) for picked in zip(*columns, strict=True)]
 
     def index(self, offer: Offer) -> int:
         """The number of an outcome."""
@@ -53,11 +60,23 @@ class OutcomeSpace:
         role = self.scenario.roles[seat]
         total: Floats = np.zeros(self._sizes)
         for axis, (name, issue) in enumerate(self.scenario.issues.items()):
-            values = np.array([self.scenario.value(seat, name, choice) for choice in issue.choices])
             shape = [1] * len(self._sizes)
             shape[axis] = -1
-            total = total + role.weights[name] * values.reshape(shape)
-        return np.round(total.ravel(), 9)  # so that equal sums compare equal
+            total = total + role.weights[name] * self._values(seat, name, issue).reshape(shape)
+        return np.round(total.ravel(), PLACES)
+
+    def _values(self, seat: Seat, name: str, issue: Issue) -> Floats:
+        """What every option of an issue is worth to a seat, as `Scenario.value` says."""
+        given = self.scenario.roles[seat].values[name]
+        if issue.range is None:
+            return np.array([given[choice] for choice in issue.choices])
+        numbers = np.arange(issue.range.min, issue.range.max + 1, issue.range.step)
+        points = np.array(sorted(map(int, given)))
+        worth = np.array([given[int(point)] for point in points])
+        below = np.minimum(np.searchsorted(points, numbers, side="right"), len(points) - 1) - 1
+        share = (numbers - points[below]) / (points[below + 1] - points[below])
+        values: Floats = worth[below] + share * (worth[below + 1] - worth[below])
+        return values
 
 
 @dataclass(frozen=True)
@@ -137,8 +156,8 @@ class Analyser:
     @cached_property
     def max_welfare(self) -> int:
         """The outcome with the largest sum of utilities; among equals the more even one."""
-        total = self._a + self._b
-        ties = np.flatnonzero(np.isclose(total, total.max(), atol=1e-9))
+        total = np.round(self._a + self._b, PLACES)
+        ties = np.flatnonzero(total == total.max())
         return int(ties[np.argmax(np.minimum(self._a[ties], self._b[ties]))])
 
     @cached_property
@@ -150,7 +169,7 @@ class Analyser:
         """Everything at once."""
         return Analysis(
             len(self.space),
-            tuple(self.point(int(index)) for index in self.frontier),
+            tuple(self._points(self.frontier)),
             self._maybe(self.nash),
             self._maybe(self.kalai_smorodinsky),
             self._maybe(self.egalitarian),
@@ -160,7 +179,11 @@ class Analyser:
 
     def point(self, index: int) -> Point:
         """An outcome with its utilities."""
-        return Point(self.space.offer(index), float(self._a[index]), float(self._b[index]))
+        return self._points(np.array([index]))[0]
+
+    def _points(self, indices: Indices) -> list[Point]:
+        a, b = self._a[indices].tolist(), self._b[indices].tolist()
+        return [Point(*entry) for entry in zip(self.space.offers(indices), a, b, strict=True)]
 
     def pareto_distance(self, utility_a: float, utility_b: float) -> float:
         """The distance from a point of utilities to the nearest outcome of the frontier."""
@@ -186,8 +209,9 @@ class Analyser:
         return float(np.hypot(self._a[self.nash] - utility_a, self._b[self.nash] - utility_b))
 
     def welfare_share(self, utility_a: float, utility_b: float) -> float:
-        """The joint utility as a share of the largest possible one."""
-        return float((utility_a + utility_b) / (self._a + self._b)[self.max_welfare])
+        """The joint utility as a share of the largest possible one; 1 where no outcome is worth anything."""
+        possible = (self._a + self._b)[self.max_welfare]
+        return float((utility_a + utility_b) / possible) if possible else 1.0
 
     def best_given(self, seat: Seat) -> float:
         """The best own utility among outcomes at or above the other side's reservation value; 0 if there is none."""

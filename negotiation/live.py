@@ -65,6 +65,8 @@ class LiveRun:
             if isinstance(event, TurnTaken):
                 passing = (TurnStarted, Waiting, Writing, Rejected)
                 self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
+            elif isinstance(event, Waiting) and self._events and isinstance(self._events[-1][1], Waiting):
+                self._events.pop()  # out of date
             self._count += 1
             self._events.append((self._count, event))
             self.ended = isinstance(event, Ended | Halted)
@@ -153,10 +155,9 @@ class LiveRuns:
 
     def resume(self, run_id: str) -> str:
         """Go on with a run that was interrupted, stopped or failed; raises UnknownRun, UnknownAgent or StoreError."""
-        run = self._store.run(run_id)
-        agents = self._agents(run)
+        agents = self._agents(self._store.run(run_id))
         self._store.resume(run_id)
-        return self._launch(run, agents, background=False)
+        return self._launch(self._store.run(run_id), agents, background=False)
 
     def _agents(self, run: Run) -> dict[Seat, Agent]:
         return {seat: self._catalog.create(config) for seat, config in run.agents.items()}
@@ -168,7 +169,10 @@ class LiveRuns:
         with self._lock:
             self._runs[run.run_id] = live
             self._threads.add(thread)
-        thread.start()
+            thread.start()
+            closing = self._closing.is_set()
+        if closing:
+            self._interrupt(run.run_id)
         return run.run_id
 
     def watch(self, run_id: str) -> Watch | None:
@@ -178,9 +182,10 @@ class LiveRuns:
         return Watch(live) if live is not None else None
 
     def is_running(self, run_id: str) -> bool:
-        """Whether this process drives the run."""
+        """Whether this process drives the run, which has not ended."""
         with self._lock:
-            return run_id in self._runs
+            live = self._runs.get(run_id)
+        return live is not None and not live.ended
 
     def owner(self, run_id: str) -> str | None:
         """Whose run it is, while it is driven here."""
@@ -194,12 +199,17 @@ class LiveRuns:
 
     def close(self) -> None:
         """Interrupt every run, wait until each is recorded, and stop."""
-        self._closing.set()
-        for run_id in list(self._runs):
-            self._halt(run_id, "interrupted", "the program was shut down")
-        for thread in list(self._threads):
-            thread.join()
+        with self._lock:
+            self._closing.set()
+            running = list(self._runs)
+        for run_id in running:
+            self._interrupt(run_id)
+        while threads := list(self._threads):
+            threads[0].join()
         self._keeper.join()
+
+    def _interrupt(self, run_id: str) -> None:
+        self._halt(run_id, "interrupted", "the program was shut down")
 
     def _halt(self, run_id: str, status: Literal["stopped", "interrupted"], reason: str) -> None:
         with self._lock:
@@ -218,6 +228,9 @@ class LiveRuns:
                 elif isinstance(recorded, Ended | Halted):
                     self._store.end(run_id, recorded)
                 live.publish(recorded)
+                if isinstance(recorded, Started):
+                    for turn in negotiation.turns:  # made before: those who watch see the whole run
+                        live.publish(TurnTaken(turn))
         except ParleyError as error:  # the store cannot write: show it, and say so
             self._fail(live, str(error))
         except Exception:
@@ -226,7 +239,8 @@ class LiveRuns:
         finally:
             self._catalog.manager.forget(run_id)
             with self._lock:
-                self._runs.pop(run_id, None)
+                if self._runs.get(run_id) is live:  # it may be continued already
+                    del self._runs[run_id]
                 self._threads.discard(threading.current_thread())
 
     def _fail(self, live: LiveRun, reason: str) -> None:

@@ -6,6 +6,8 @@ work on it can be reused. Numbers are written as they stand in a reply.
 
 from __future__ import annotations
 
+import json
+
 from manager.generation.request import Message
 from negotiation.agents.base import PublicTurn, View
 from negotiation.protocol import Action
@@ -74,17 +76,18 @@ def plain(scenario: Scenario, offer: Offer) -> str:
 
 
 def _said(view: View, turn: PublicTurn) -> str:
-    words = f' and says: "{turn.message}"' if turn.message else "."
+    quoted = json.dumps(turn.message, ensure_ascii=False)  # one line, whatever the other side writes
+    words = f" and says: {quoted}" if turn.message else "."
     if turn.action is Action.OFFER and turn.offer is not None:
         return f"The {view.other_name} offers {plain(view.scenario, turn.offer)}{words}"
-    return f'The {view.other_name} says: "{turn.message}"'
+    return f"The {view.other_name} says: {quoted}"
 
 
 def _preferences(scenario: Scenario, seat: Seat) -> list[str]:
     weights = scenario.roles[seat].weights
     lines = []
     for name, issue in scenario.issues.items():
-        share = f", {weights[name]:.0%} of the total" if len(scenario.issues) > 1 else ""
+        share = f", {_percent(weights[name])} of the total" if len(scenario.issues) > 1 else ""
         title = f" ({issue.title}{f', in {issue.unit}' if issue.unit else ''})" if issue.title else ""
         lines.append(f"- {name}{title}{share}: {_values(scenario, seat, name, issue)}")
     return lines
@@ -103,4 +106,8 @@ def _values(scenario: Scenario, seat: Seat, name: str, issue: Issue) -> str:
 def _discount(scenario: Scenario) -> list[str]:
     if scenario.discount == 1:
         return []
-    return [f"With each round, a deal loses {1 - scenario.discount:.0%} of its worth."]
+    return [f"With each round, a deal loses {_percent(1 - scenario.discount)} of its worth."]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"

@@ -81,5 +81,6 @@ class State:
             case Action.OFFER:
                 if problem := self.scenario.problem(offer):
                     raise IllegalTurn(problem)
+                assert offer is not None
                 ending = Ending.DEADLINE if self.last_turn else None
-                return replace(self, turn=self.turn + 1, table=offer, ending=ending)
+                return replace(self, turn=self.turn + 1, table=dict(offer), ending=ending)

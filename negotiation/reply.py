@@ -1,7 +1,8 @@
 """What a model may reply, and how its reply is read: the grammar of legal replies, and the strict reader.
 
-A reply is one JSON object with the keys thought, action, offer and message, in this order. Nothing is ever guessed:
-a reply that is not exactly that has no action and no offer.
+A reply is one JSON object with the keys thought, action, offer and message; the grammar has them written in this
+order, the reader takes them in any. Nothing is ever guessed: a reply that is not exactly that has no action and no
+offer.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import json
 import random
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
+from manager.configfile import shown
 from manager.generation.request import Grammar
 from negotiation.protocol import Action, State
 from negotiation.scenario import Issue, Offer, Scenario
@@ -41,12 +45,15 @@ def read_reply(text: str, state: State) -> Reply:
         return _invalid("empty", "The reply was empty.")
     if len(text) > MAX_REPLY:
         return _invalid("not_json", f"The reply was longer than {MAX_REPLY} characters.")
+    doubled: list[str] = []
     try:
-        data = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse_constant)
-    except _DoubledKey as error:
-        return _invalid("wrong_shape", f"The key {error} stands in the reply twice.")
+        data = json.loads(
+            text, object_pairs_hook=partial(_object_of, doubled), parse_constant=_refuse_constant, parse_int=_whole
+        )
     except (ValueError, RecursionError):
         return _invalid("not_json", "The reply was not exactly one JSON object.")
+    if doubled:
+        return _invalid("wrong_shape", f"The key {shown(doubled[0], 60)} stands in the reply twice.")
     if not isinstance(data, dict) or set(data) != set(KEYS):
         return _invalid("wrong_shape", f"The reply must have exactly the keys {', '.join(KEYS)}.")
     if not isinstance(data["thought"], str) or not isinstance(data["message"], str):
@@ -90,17 +97,15 @@ def _invalid(kind: Kind, detail: str) -> Reply:
     return Reply(kind=kind, detail=detail)
 
 
-class _DoubledKey(Exception):
-    pass
+def _object_of(doubled: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object with its keys; those that stand in it twice are added to `doubled`."""
+    doubled += [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+    return dict(pairs)
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in seen:
-            raise _DoubledKey(repr(key))
-        seen[key] = value
-    return seen
+def _whole(digits: str) -> int:
+    """A whole number, cut where Python would refuse it: beyond that length none is possible anyway."""
+    return int(digits[:400])
 
 
 def _refuse_constant(name: str) -> None:
@@ -153,7 +158,7 @@ def sample_reply(state: State, rng: random.Random) -> str:
     others = [action for action in state.legal if action is not Action.OFFER]
     action = rng.choice(others) if others and rng.random() < 0.15 else Action.OFFER
     offer = _any_offer(state.scenario, rng) if action is Action.OFFER else None
-    message = f"I propose {state.scenario.show(offer)}." if offer else "So be it."
+    message = f"I propose {state.scenario.show(offer)}."[:MAX_MESSAGE] if offer else "So be it."
     return json.dumps({"thought": "Let me see.", "action": str(action), "offer": offer, "message": message})
 
 
@@ -163,16 +168,19 @@ def _any_offer(scenario: Scenario, rng: random.Random) -> dict[str, Any]:
 
 # -- while it is being written ---------------------------------------------------------------------------------
 
-_FIELD = re.compile(r'"(thought|message)"\s*:\s*"((?:[^"\\]|\\.)*)')
+_FIELD = re.compile(r'"(thought|message)"\s*:\s*"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*)')
+"""A field from its name to its end, or to the last escape that is complete."""
+_HALF = re.compile(r"[\ud800-\udbff]\Z")
+"""The first half of a character beyond 16 bits, the second not being written yet."""
 
 
 def glimpse(text: str) -> dict[str, str]:
     """The thought and message as far as they are written, for display only; never read an action from this."""
     found: dict[str, str] = {}
     for name, body in _FIELD.findall(text):
-        complete = re.sub(r"\\(u[0-9a-fA-F]{0,3})?$", "", body)
         try:
-            found.setdefault(name, json.loads(f'"{complete}"', strict=False))
-        except ValueError:
-            found.setdefault(name, complete)
+            written = json.loads(f'"{body}"', strict=False)
+        except ValueError:  # an escape that JSON does not have
+            written = body
+        found.setdefault(name, _clean(_HALF.sub("", written)))
     return found

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from manager.configfile import parse_yaml, read_yaml, validate
+from manager.configfile import parse_yaml, read_yaml, shown, validate
 from manager.errors import ConfigError
 from negotiation.errors import ScenarioError
 
@@ -24,8 +25,17 @@ Value = str | int
 Offer = Mapping[str, Value]
 
 MAX_OUTCOMES = 2_000_000
+PLACES = 9
+"""Utilities are rounded to so many decimal places, so that equal ones compare equal."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,12}")
 Unit = Annotated[float, Field(ge=0, le=1)]
+Utility = Annotated[Unit, AfterValidator(lambda value: round(value, PLACES))]
+Whole = Annotated[int, Field(ge=-(10**12), le=10**12)]
+Option = Annotated[str, Field(min_length=1, max_length=60)]
+Options = Annotated[
+    tuple[Option, ...], BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
+]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 
 
@@ -35,15 +45,15 @@ def other(seat: Seat) -> Seat:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Range(_Strict):
     """Whole numbers from `min` to `max` in steps."""
 
-    min: int
-    max: int
-    step: Annotated[int, Field(ge=1)] = 1
+    min: Whole
+    max: Whole
+    step: Annotated[Whole, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _has_steps(self) -> Range:
@@ -59,7 +69,7 @@ class Issue(_Strict):
 
     title: Annotated[str, Field(max_length=80)] = ""
     unit: Annotated[str, Field(max_length=20)] = ""
-    options: tuple[Annotated[str, Field(min_length=1, max_length=60)], ...] | None = None
+    options: Options | None = None
     range: Range | None = None
 
     @model_validator(mode="after")
@@ -80,6 +90,14 @@ class Issue(_Strict):
             return self.options
         assert self.range is not None
         return tuple(range(self.range.min, self.range.max + 1, self.range.step))
+
+    @property
+    def size(self) -> int:
+        """How many options there are, without listing them."""
+        if self.options is not None:
+            return len(self.options)
+        assert self.range is not None
+        return (self.range.max - self.range.min) // self.range.step + 1
 
     def allows(self, value: object) -> bool:
         """Whether `value` is one of the options (True and 1.0 are no whole numbers)."""
@@ -105,7 +123,7 @@ class Role(_Strict):
 
     name: Annotated[str, Field(min_length=1, max_length=40)]
     briefing: Text
-    reservation: Unit
+    reservation: Utility
     weights: dict[str, Unit]
     values: dict[str, dict[str | int, Unit]]
 
@@ -135,7 +153,7 @@ class Scenario(_Strict):
         for name in issues:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"issue '{name}': use small letters, digits and _ (give a title for people)")
-        outcomes = math.prod(len(issue.choices) for issue in issues.values())
+        outcomes = math.prod(issue.size for issue in issues.values())
         if outcomes > MAX_OUTCOMES:
             raise ValueError(f"{outcomes:,} outcomes are more than {MAX_OUTCOMES:,}; use larger steps")
         return issues
@@ -157,7 +175,7 @@ class Scenario(_Strict):
     @cached_property
     def outcomes(self) -> int:
         """How many outcomes there are."""
-        return math.prod(len(issue.choices) for issue in self.issues.values())
+        return math.prod(issue.size for issue in self.issues.values())
 
     def value(self, seat: Seat, issue: str, choice: Value) -> float:
         """What an option of one issue is worth to a seat, from 0 to 1; ranges interpolate between given points."""
@@ -165,20 +183,28 @@ class Scenario(_Strict):
         if choice in points:
             return points[choice]
         assert isinstance(choice, int)
-        numbers = sorted(int(point) for point in points)
-        below = max(number for number in numbers if number <= choice)
-        above = min(number for number in numbers if number >= choice)
+        numbers = self._given[seat, issue]
+        place = bisect(numbers, choice)
+        below, above = numbers[place - 1], numbers[place]
         share = (choice - below) / (above - below)
         return points[below] + share * (points[above] - points[below])
+
+    @cached_property
+    def _given(self) -> dict[tuple[Seat, str], list[int]]:
+        """The points that are given for each seat and range, in order."""
+        ranges = [name for name, issue in self.issues.items() if issue.range is not None]
+        return {
+            (seat, name): sorted(map(int, role.values[name])) for seat, role in self.roles.items() for name in ranges
+        }
 
     def utility(self, seat: Seat, offer: Offer) -> float:
         """The undiscounted utility of an outcome to a seat."""
         weights = self.roles[seat].weights
-        return round(sum(weights[name] * self.value(seat, name, offer[name]) for name in self.issues), 9)
+        return round(sum(weights[name] * self.value(seat, name, offer[name]) for name in self.issues), PLACES)
 
     def discounted(self, utility: float, round_number: int) -> float:
         """What a utility agreed on in a round (from 1) is worth: utility x discount^(round - 1)."""
-        return float(utility * self.discount ** (round_number - 1))
+        return round(float(utility * self.discount ** (round_number - 1)), PLACES)
 
     def problem(self, offer: object) -> str | None:
         """What is wrong with an offer; None if it names exactly one option for each issue."""
@@ -190,7 +216,7 @@ class Scenario(_Strict):
             return f"'{unknown[0]}' is not an issue (issues: {', '.join(self.issues)})"
         for name, issue in self.issues.items():
             if not issue.allows(offer[name]):
-                return f"'{name}' cannot be {str(offer[name])[:60]!r} (allowed: {_allowed(issue)})"
+                return f"'{name}' cannot be {shown(offer[name], 60)} (allowed: {_allowed(issue)})"
         return None
 
     def show(self, offer: Offer) -> str:
@@ -202,6 +228,8 @@ def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
     """A scenario from plain data; raises ScenarioError naming `where` and the key."""
     if not _NAME.fullmatch(scenario_id):
         raise ScenarioError(f"{where}: '{scenario_id}' is not a scenario id; use small letters, digits and _")
+    if isinstance(data, dict) and "scenario_id" in data:
+        raise ScenarioError(f"{where}: key 'scenario_id': unknown key (the id is the file's name)")
     try:
         data = {**data, "scenario_id": scenario_id} if isinstance(data, dict) else data
         return validate(Scenario, data, where)
@@ -237,17 +265,27 @@ def load_scenarios(folder: Path) -> dict[str, Scenario]:
 
 def _with_numbers(data: dict[str, Any]) -> dict[str, Any]:
     try:
-        ranges = [name for name, issue in data["issues"].items() if "range" in issue]
+        ranges = [name for name, issue in data["issues"].items() if issue.get("range") is not None]
         roles = {}
         for seat, role in data["roles"].items():
             values = dict(role["values"])
             for name in ranges:
                 if name in values:
-                    values[name] = {int(k) if str(k).lstrip("-").isdigit() else k: v for k, v in values[name].items()}
+                    values[name] = _numbered(f"roles.{seat}.values.{name}", values[name].items())
             roles[seat] = {**role, "values": values}
     except (KeyError, TypeError, AttributeError):
         return data  # what is wrong is said by the validation that follows
     return {**data, "roles": roles}
+
+
+def _numbered(where: str, values: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    numbered: dict[Any, Any] = {}
+    for key, value in values:
+        number = int(key) if isinstance(key, str) and _WHOLE.fullmatch(key) else key
+        if number in numbered:
+            raise ValueError(f"{where}: {number} stands here twice; keep one")
+        numbered[number] = value
+    return numbered
 
 
 def _allowed(issue: Issue) -> str:
@@ -265,8 +303,8 @@ def _check_role(where: str, role: Role, issues: Mapping[str, Issue]) -> None:
         if unknown := [name for name in given if name not in issues]:
             raise ValueError(f"{where}.{part}: '{unknown[0]}' is not an issue (issues: {', '.join(issues)})")
     total = sum(role.weights.values())
-    if abs(total - 1) > 1e-6:
-        raise ValueError(f"{where}.weights: they add up to {total:g}, not to 1")
+    if total < 1 - 1e-6 or round(total, PLACES) > 1:  # no utility is above 1
+        raise ValueError(f"{where}.weights: they add up to {total:.10g}, not to 1")
     for name, issue in issues.items():
         _check_values(f"{where}.values.{name}", role.values[name], issue)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,9 +22,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from manager.configfile import shown
 from negotiation.agents.catalog import AgentConfig
 from negotiation.errors import StoreError, UnknownRun
 from negotiation.events import Ended, Halted, Measures, Turn, turn_from_json, turn_to_json
@@ -35,6 +39,7 @@ HEARTBEAT_SECONDS = 2.0
 STALE_SECONDS = 15.0
 """A running run without a heartbeat for this long was left by its process."""
 
+_migrating = threading.Lock()  # Alembic keeps what it works on in globals
 _tables = sa.MetaData()
 _runs = sa.Table(
     "runs",
@@ -66,6 +71,9 @@ _turns = sa.Table(
     sa.Column("index", sa.Integer, primary_key=True),
     sa.Column("turn", sa.JSON),
 )
+
+LOCK_SECONDS = 15.0
+"""How long a connection waits while another one writes."""
 
 Status = Literal["running", "done", "stopped", "interrupted", "failed"]
 
@@ -101,6 +109,8 @@ class Store:
 
     def begin(self, run: Run) -> Run:
         """Record that a run starts now; returns it with its time."""
+        if not -(2**63) <= run.seed < 2**63:
+            raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
         now = time.time()
         with self._write("record a new run") as connection:
             connection.execute(
@@ -125,9 +135,13 @@ class Store:
         return replace(run, created=now)
 
     def resume(self, run_id: str) -> None:
-        """Record that this process goes on with a run."""
+        """Record that this process goes on with a run that halted; raises StoreError if it is running or done."""
         values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": time.time()}
-        self._update(run_id, "continue a run", **values)
+        halted = _runs.c.run_id == run_id, _runs.c.status.in_(["stopped", "interrupted", "failed"])
+        with self._write("continue a run") as connection:
+            found = connection.execute(_runs.update().where(*halted).values(**values)).rowcount
+        if not found:
+            raise StoreError(f"run '{run_id}' cannot be continued: it is running, or it came to its end")
 
     def add_turn(self, run_id: str, turn: Turn) -> None:
         """Commit a turn."""
@@ -158,18 +172,20 @@ class Store:
         """Mark the running runs whose process is gone; returns how many there were."""
         with self._write("look for interrupted runs") as connection:
             rows = connection.execute(_runs.select().where(_runs.c.status == "running")).all()
-            left = [row.run_id for row in rows if not _alive(row.process, row.heartbeat)]
-            if left:
-                change = _runs.update().where(_runs.c.run_id.in_(left))
-                connection.execute(change.values(status="interrupted", reason="the program that ran it ended"))
-        return len(left)
+            change = _runs.update().values(status="interrupted", reason="the program that ran it ended")
+            return sum(
+                connection.execute(change.where(*_unchanged(row))).rowcount
+                for row in rows
+                if not _alive(row.process, row.heartbeat)
+            )
 
     def run(self, run_id: str) -> Run:
         """A run with its turns; raises UnknownRun."""
         with self._read("read a run") as connection:
-            row = connection.execute(_runs.select().where(_runs.c.run_id == run_id)).first()
+            query = _runs.select().where(_runs.c.run_id == run_id)
+            row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may be no UTF-8
             if row is None:
-                raise UnknownRun(f"there is no run '{run_id[:80]}'; check the link")
+                raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
             found = connection.execute(_turns.select().where(_turns.c.run_id == run_id).order_by(_turns.c.index)).all()
         return replace(_from_row(row), turns=tuple(turn_from_json(entry.turn) for entry in found))
 
@@ -210,23 +226,40 @@ class Store:
 
     def _migrate(self) -> None:
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self._engine.begin() as connection:
+        folder = str(Path(__file__).parent / "migrations")
+        config.set_main_option("script_location", folder.replace("%", "%%"))
+        with _migrating, self._engine.begin() as connection:
+            if connection.dialect.name == "sqlite":  # one process after the other, and each wholly or not at all
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
 
 def _engine(url: str) -> Engine:
     sqlite = url.startswith("sqlite")
-    engine = sa.create_engine(url, connect_args={"timeout": 15} if sqlite else {}, pool_pre_ping=not sqlite)
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS} if sqlite else {}, pool_pre_ping=not sqlite)
     if sqlite:
 
         @sa.event.listens_for(engine, "connect")
         def _set_up(connection: Any, _: object) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _log_ahead(connection)
             connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
+
+
+def _log_ahead(connection: Any) -> None:
+    """Switch to WAL. SQLite waits for others with everything but this, which several may do at the first start."""
+    ends = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager
@@ -234,8 +267,20 @@ def _explained(doing: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise StoreError(f"could not {doing}: {reason}; check DATABASE_URL, or PARLEY_HOME and its disk") from None
+    except ImportError as error:
+        raise StoreError(f"could not {doing}: {error}; install the driver that DATABASE_URL asks for") from None
+    except CommandError as error:
+        raise StoreError(
+            f"could not {doing}: {error}; a newer Parley wrote it: update this one, or set DATABASE_URL to another"
+        ) from None
+
+
+def _unchanged(row: Any) -> tuple[Any, ...]:
+    """Whether a running run is still as it was read: neither ended nor continued meanwhile."""
+    seen = _runs.c.process == row.process, _runs.c.heartbeat == row.heartbeat
+    return (_runs.c.run_id == row.run_id, _runs.c.status == "running", *seen)
 
 
 def _from_row(row: Any) -> Run:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
+from manager.errors import Cancelled
 from manager.generation.request import Completion, GenerationRequest, Message
 from manager.generation.stream import TokenStream
 from manager.happenings import State
@@ -58,12 +59,14 @@ class ModelAgent:
                 if why is not None and why != told:
                     yield why
                 told = why
-            view.cancel.check()
         except BaseException:
             request.cancel()
             raise
         finally:
             forget()
+        if view.cancel.cancelled:  # it came at the last moment, and may have been given back already
+            lease.release()
+            raise Cancelled("cancelled while waiting")
         return lease
 
     def _decide(self, view: View, lease: Lease) -> Generator[AgentEvent, None, Decision]:

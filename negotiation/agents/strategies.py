@@ -2,7 +2,8 @@
 
 Time-dependent tactics are those of Faratin, Sierra and Jennings (1998): the utility asked for falls from the best
 outcome's to the reservation value as the deadline nears, by time^(1/e). Boulware (e < 1) holds out and gives in late;
-a conceder (e > 1) gives in early. Both accept an offer that is worth no less than what they would ask for next.
+a conceder (e > 1) gives in early. Both accept an offer that is worth no less than what they would ask for next. Where
+deals lose worth with time, the reservation value is that of a deal in the round in which it would be made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from negotiation.events import AgentEvent
 from negotiation.protocol import Action
 from negotiation.scenario import Offer
 
+SLACK = 1e-10
+"""What is asked for may miss a utility by rounding; utilities have nine decimal places."""
+
 
 class Strategy:
     """A strategy by its rule for how much to ask for, from 0 (the reservation value) to 1 (the best outcome)."""
@@ -27,22 +31,26 @@ class Strategy:
 
     def act(self, view: View) -> Generator[AgentEvent, None, Decision]:
         yield from ()
-        reservation, best = view.role.reservation, float(view.utilities.max())
-        if best < reservation:
-            return Decision(Action.WALK_AWAY, message="There is nothing here for me. Goodbye.")
+        state, best = view.state, float(view.utilities.max())
+        floor = _least(view, state.turn + 1)  # an offer is answered a turn later
         turns = max(view.scenario.rounds - 1, 1)
-        time = (view.state.round - 1) / turns
-        ask = reservation + (best - reservation) * self._demand(min(time, 1.0))
-        if view.state.table is not None and self._accepts(view, ask):
+        ask = floor + (best - floor) * self._demand((state.round - 1) / turns)
+        goes_on = best >= floor and not state.last_turn
+        if state.table is not None and _accepts(view, state.table, ask if goes_on else _least(view, state.turn)):
             return Decision(Action.ACCEPT, message="That works for me. We have a deal.")
+        if best < floor:
+            return Decision(Action.WALK_AWAY, message="There is nothing here for me. Goodbye.")
         offer = _near(view, ask)
         return Decision(Action.OFFER, offer, message=_speak(view, offer))
 
-    def _accepts(self, view: View, ask: float) -> bool:
-        assert view.state.table is not None
-        worth = view.scenario.utility(view.seat, view.state.table)
-        needed = view.role.reservation if view.state.last_turn else ask
-        return worth >= needed - 1e-9
+
+def _least(view: View, turn: int) -> float:
+    """The undiscounted utility that a deal in a turn must have to be worth the reservation value."""
+    return float(view.role.reservation / view.scenario.discount ** (turn // 2))
+
+
+def _accepts(view: View, table: Offer, needed: float) -> bool:
+    return view.scenario.utility(view.seat, table) >= needed - SLACK
 
 
 def _power(e: float) -> Callable[[float], float]:
@@ -59,9 +67,9 @@ STRATEGIES: dict[str, Strategy] = {
 def _near(view: View, ask: float) -> dict[str, Any]:
     """An outcome worth at least `ask`, as little above it as there is; chance decides among equals."""
     utilities = view.utilities
-    enough = utilities >= ask - 1e-9
+    enough = utilities >= ask - SLACK
     least = utilities[enough].min()
-    equals = np.flatnonzero(enough & (utilities <= least + 1e-9))
+    equals = np.flatnonzero(utilities == least)
     return view.space.offer(int(view.random().choice(list(equals))))
 
 
