@@ -169,10 +169,12 @@ def test_a_file_that_changed_has_another_copy(tmp_path: Path) -> None:
     assert GgufFile(path).copy_in(tmp_path) != first
 
 
-def test_reading_gguf_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("package", ["gguf", "accelerate"])
+def test_reading_gguf_needs_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "gguf" else find_spec(name))
-    with pytest.raises(MissingPackage, match=r"tiny\.gguf: reading GGUF needs the package gguf; run: pip install gguf"):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
+    message = rf"tiny\.gguf: reading GGUF needs the package {package}; run: pip install {package}"
+    with pytest.raises(MissingPackage, match=message):
         GgufFile(tmp_path / "tiny.gguf").parameters()
 
 
