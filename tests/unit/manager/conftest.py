@@ -98,6 +98,7 @@ class BenchModel(BaseLLMModel):
 
     def prepare(self, progress: Progress) -> Footprint:
         self.shop.begin(f"prepare {self.name}", self)
+        progress("fetching", 0, 1)
         self.shop.pause(f"prepare {self.name}", lambda: progress("fetching", 0, 1))
         return Footprint("bench", self.spec.size_bytes, elsewhere=self.spec.base_url is not None)
 
@@ -105,6 +106,7 @@ class BenchModel(BaseLLMModel):
         what = f"load {self.name}"
         self.shop.begin(what, self)
         try:
+            progress("loading", 0, 1)
             self.shop.pause(what, lambda: progress("loading", 0, 1))
         except BaseException:
             self.shop.end(what, self)

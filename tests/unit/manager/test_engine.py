@@ -212,6 +212,15 @@ def test_a_grammar_decides_what_can_be_written(engine: MakeEngine) -> None:
     assert completion.forced_tokens == completion.tokens - 1, "only the first letter is a choice"
 
 
+def test_the_model_sees_what_the_grammar_forced(engine: MakeEngine) -> None:
+    model, tokenizer = tiny_model(), byte_tokenizer()
+    fed: list[int] = []
+    model.register_forward_pre_hook(lambda _, __, kwargs: fed.extend(kwargs["input_ids"][0].tolist()), with_kwargs=True)
+    stream = ask(engine(model, tokenizer), grammar=Grammar(lark='start: ("red" | "blue") " car " ("1" | "2")'))
+    written = text(stream)
+    assert tokenizer.decode(fed[stream.completion.prompt_tokens :]) == written[:-1], "all but the last choice"
+
+
 def test_a_grammar_that_is_not_to_constrain_is_not_seen(engine: MakeEngine) -> None:
     tokenizer = byte_tokenizer()
     writing = engine(Scripted(tokenizer, "Whatever"), tokenizer)

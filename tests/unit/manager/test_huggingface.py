@@ -7,6 +7,8 @@ import json
 import shutil
 import threading
 import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -331,14 +333,19 @@ def test_a_failed_load_keeps_nothing_alive_even_while_its_error_is_held(
 
 
 def test_running_out_of_memory_on_the_way_to_the_device(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[weakref.ref[torch.nn.Module]] = []
+
     def full(module: torch.nn.Module, *_: object) -> None:
+        loaded.append(weakref.ref(module))
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     model = wrapper(saved)
     model.prepare(silent)
     monkeypatch.setattr(torch.nn.Module, "to", full)
-    with pytest.raises(OutOfMemory, match=r"device 'cpu' ran out of memory while loading '.*tiny'"):
+    with pytest.raises(OutOfMemory, match=r"device 'cpu' ran out of memory while loading '.*tiny'") as held:
         model.load(silent)
+    assert [ref() for ref in loaded] == [None]
+    assert held.value.__context__ is None
 
 
 # -- through the manager ---------------------------------------------------------------------------------------
@@ -364,3 +371,62 @@ def test_the_old_weights_stay_when_the_new_ones_cannot_be_loaded(make: MakeManag
     with pytest.raises(ParleyError, match="damaged"):
         manager.load_model("new")
     assert manager.list_models()["old"]["is_loaded"]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Lets each torch operation run on its own thread alone: many at once would only stand in each other's way."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Entries of three models that write differently, two of them with tied weights."""
+    entries: dict[str, dict[str, Any]] = {}
+    for seed, name in enumerate("abc"):
+        folder = tmp_path_factory.mktemp("three") / name
+        tiny_model(seed=seed, tied=name != "c").save_pretrained(folder)
+        byte_tokenizer().save_pretrained(folder)
+        entries[name] = {"model_name": str(folder), "device": "cpu", "generation_config": {"max_new_tokens": 24}}
+    return entries
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_model_writes_the_same_while_others_come_and_go(make: MakeManager, three: dict[str, dict[str, Any]]) -> None:
+    manager = make(three, 2)
+    alone = manager.get_response("Hi", "a", seed=1)
+    stop = threading.Event()
+
+    def come_and_go() -> int:
+        swaps = 0
+        while not stop.is_set():
+            manager.session("other").get_response("Hi", "bc"[swaps % 2], max_new_tokens=2)
+            swaps += 1
+        return swaps
+
+    with ThreadPoolExecutor(1) as pool, manager.lease("a") as lease:
+        swapping = pool.submit(come_and_go)
+        request = GenerationRequest(as_messages("Hi"), lease.spec.generation_config, 1)
+        texts = {"".join(lease.generate(request)) for _ in range(8)}
+        stop.set()
+        assert swapping.result(SECONDS) > 1
+    assert texts == {alone}
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_many_threads_on_one_slot_leave_every_model_whole(make: MakeManager, three: dict[str, dict[str, Any]]) -> None:
+    manager = make(three, 1)
+    expected = {name: manager.get_response("Hi", name, seed=1) for name in three}
+    assert len(set(expected.values())) == 3
+
+    def speak(number: int) -> list[bool]:
+        session = manager.session(f"session {number}")
+        names = [("a", "b"), ("b", "c"), ("c", "a"), ("a", "c")][number % 4] * 2
+        return [session.get_response("Hi", name, seed=1) == expected[name] for name in names]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(speak, range(8))) == [[True] * 4] * 8
+    assert sum(row.leases for row in manager.snapshot().weights) == 0

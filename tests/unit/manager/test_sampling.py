@@ -47,6 +47,7 @@ def test_top_k_keeps_the_k_likeliest() -> None:
 
 def test_top_p_keeps_the_fewest_that_reach_the_share() -> None:
     assert kept(HALVES, top_p=0.49) == [1, 0, 0, 0]
+    assert sorted(kept([0.25] * 4, top_p=0.5)) == [0, 0, 0.5, 0.5], "no more than that"
     assert kept(HALVES, top_p=0.51) == [0.6667, 0.3333, 0, 0]
     assert kept(HALVES, top_p=0.74) == [0.6667, 0.3333, 0, 0]
     assert kept(HALVES, top_p=0.76) == [0.5556, 0.2778, 0.1667, 0]
@@ -71,7 +72,9 @@ def test_filters_come_one_after_the_other() -> None:
 
 
 def test_temperature_zero_takes_the_likeliest() -> None:
-    assert draws(temperature=0, top_p=1.0) == {0}
+    assert draws(temperature=0) == {0}
+    assert draws(temperature=0.03) == {0}, "and one near it takes nearly always the same"
+    assert draws(temperature=5.0) == {0, 1, 2, 3}
 
 
 def test_draws_follow_the_filters_and_the_shares() -> None:

@@ -74,6 +74,13 @@ def test_added_tokens_are_neutralised_unless_they_are_words_or_white_space() -> 
     assert template.neutralise("<tool_call>[INST]  hello don't") == "< tool_call>[ INST]  hello don't"
 
 
+def test_a_control_token_that_overlaps_itself_is_broken_up_everywhere() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens(["##"])
+    tokens = ChatTemplate(tokenizer).encode([user("a#####b")])
+    assert not ids_of(tokenizer, ["##"]) & set(tokens)
+
+
 def test_special_tokens_are_neutralised_even_if_they_are_words() -> None:
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"pad_token": "PADDING"})
