@@ -85,5 +85,10 @@ def _make_room(tables: Tables, ticket: Ticket, room: Room, coming: list[Weights]
             planned.bytes += victim.used
     if not planned.fits(row.need or 0):
         return None
+    for victim in reversed([] if row.greedy else leaving.copy()):  # larger ones may have made smaller ones needless
+        without = Room(planned.slots - 1, planned.bytes - victim.used)
+        if without.fits(row.need or 0):
+            leaving.remove(victim)
+            planned = without
     room.slots, room.bytes = planned.slots - 1, planned.bytes - (row.need or 0)
     return leaving

@@ -200,6 +200,7 @@ class Scheduler(Tables):
     def _loaded(self, row: Weights, used: int) -> None:
         self.job = None
         row.used, row.failures, row.measured = used, 0, True
+        row.need = max(row.need or 0, used)
         row.aborting = row.restoring = row.greedy = False
         row.load_seconds = max(self.now - row.started, 0.001)
         row.last_used = self.now
@@ -315,7 +316,8 @@ class Scheduler(Tables):
             row = self.weights[ticket.weights]
             free = row.concurrency is None or len(row.holders) < row.concurrency
             promised = ticket.admitted and row.state in (State.RESIDENT, State.DRAINING)
-            if free and (promised or (row.state is State.RESIDENT and row.device not in held_back)):
+            open_to_all = row.state is State.RESIDENT and (row.elsewhere or row.device not in held_back)
+            if free and (promised or open_to_all):
                 yield ticket
             elif self.waits_for_room(ticket) and policy.due(self, ticket):
                 held_back.add(row.device)

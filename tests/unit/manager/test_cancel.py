@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -33,8 +34,13 @@ def test_callbacks_run_once_in_the_cancelling_thread() -> None:
     called: list[int] = []
     token.on_cancel(lambda: called.append(threading.get_ident()))
     assert called == []
+
+    def cancel() -> int:
+        token.cancel()
+        return threading.get_ident()
+
     with ThreadPoolExecutor(1) as pool:
-        thread = pool.submit(lambda: (token.cancel(), threading.get_ident())[1]).result()
+        thread = pool.submit(cancel).result()
     token.cancel()
     assert called == [thread]
 
@@ -62,7 +68,13 @@ def test_a_callback_that_was_taken_back_is_not_called() -> None:
 def test_callbacks_may_use_the_token() -> None:
     token = CancelToken()
     seen: list[bool] = []
-    forget = token.on_cancel(lambda: (seen.append(token.cancelled), forget(), token.cancel())[0])
+
+    def callback() -> None:
+        forget()
+        token.cancel()
+        seen.append(token.cancelled)
+
+    forget = token.on_cancel(callback)
     token.cancel()
     assert seen == [True]
 
@@ -83,12 +95,16 @@ def test_waiting_ends_when_it_is_cancelled() -> None:
 
 
 def test_every_callback_runs_whichever_side_wins() -> None:
+    def cancel(token: CancelToken, barrier: threading.Barrier) -> None:
+        barrier.wait()
+        token.cancel()
+
     with ThreadPoolExecutor(1) as pool:
         for _ in range(200):
             token, barrier = CancelToken(), threading.Barrier(2)
-            called: list[int] = []
-            cancelling = pool.submit(lambda token=token, barrier=barrier: (barrier.wait(), token.cancel()))
+            called: list[CancelToken] = []
+            cancelling = pool.submit(cancel, token, barrier)
             barrier.wait()
-            token.on_cancel(lambda called=called: called.append(1))
+            token.on_cancel(partial(called.append, token))
             cancelling.result()
-            assert called == [1]
+            assert called == [token]

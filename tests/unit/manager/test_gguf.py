@@ -201,7 +201,7 @@ class Saves:
 
 def test_a_copy_is_complete_when_all_of_it_was_written(tmp_path: Path) -> None:
     copy = ConvertedCopy(tmp_path / "deep" / "copy")
-    assert not copy.complete
+    assert not ConvertedCopy(copy.folder).complete
     copy.write(Saves("weights"), Saves("words"))
     assert copy.complete
     assert sorted(path.name for path in copy.folder.iterdir()) == ["complete.json", "weights", "words"]

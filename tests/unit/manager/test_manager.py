@@ -453,15 +453,20 @@ def test_leases_survive_a_storm_of_cancelling(make: MakeManager, together: Toget
 @pytest.mark.parametrize("timeout", [0.0, 0.01])
 def test_a_request_waits_no_longer_than_it_said(make: MakeManager, timeout: float) -> None:
     manager = make({"a": FAKE, "b": FAKE}, 1)
-    with manager.lease("a"), pytest.raises(WaitTimeout, match="waited 0 s for b, still not free"):
+    with manager.lease("a"), pytest.raises(WaitTimeout, match=r"waited \d s for b, still not free"):
         manager.lease("b", timeout=timeout)
     assert manager.snapshot().queue == ()
 
 
 def test_no_request_waits_longer_than_the_manager_allows(make: MakeManager) -> None:
-    manager = make({"a": FAKE, "b": FAKE}, 1, max_wait=0.01)
-    with manager.lease("a"), pytest.raises(WaitTimeout):
-        manager.lease("b")
+    clock = Clock()
+    manager = make({"a": FAKE, "b": FAKE}, 1, max_wait=1000, clock=clock)
+    with manager.lease("a"):
+        request = manager.request_lease("b", timeout=5000)
+        clock.now += 1000
+        manager.forget("nobody")  # whatever happens next, the clock is told that it is late
+        with pytest.raises(WaitTimeout, match="waited 1000 s for b, still not free"):
+            request.wait(SECONDS)
 
 
 def test_the_queue_is_bounded(make: MakeManager) -> None:
@@ -554,6 +559,17 @@ def test_the_active_model_is_the_one_named_last(make: MakeManager) -> None:
     assert manager.get_response("Hi").startswith("This is b")
     assert manager.generate_response("a", "Hi").startswith("This is a")
     assert manager.active_model == "a"
+
+
+def test_the_active_model_stays_when_another_cannot_be_loaded(make: MakeManager, workshop: Workshop) -> None:
+    manager = make({"a": bench("A"), "b": bench("B")})
+    manager.switch_model("a")
+    workshop.failing["load B"] = [LoadFailed("broken")]
+    with pytest.raises(LoadFailed):
+        manager.switch_model("b")
+    with pytest.raises(UnknownModel):
+        manager.switch_model("c")
+    assert manager.get_response("Hi") == "I am A."
 
 
 def test_sessions_share_weights_but_not_the_active_model(make: MakeManager, workshop: Workshop) -> None:
@@ -718,8 +734,10 @@ def test_cleanup_waits_for_leases_that_others_are_giving_back(
         give_back()
 
     wait_for = manager._changed.wait_for
+    over: list[bool] = []
 
     def waiting(predicate: Callable[[], bool]) -> bool:
+        over.append(predicate())
         go_on.set()
         return wait_for(predicate)
 
@@ -730,6 +748,7 @@ def test_cleanup_waits_for_leases_that_others_are_giving_back(
         assert begun.wait(SECONDS)
         manager.cleanup()
         releasing.result(SECONDS)
+    assert over == [False], "it is not over while somebody still holds a lease"
     assert leases(manager) == 0
     assert state(manager, "a") == left
 

@@ -72,7 +72,7 @@ def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated() -> None:
 
 def test_entries_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        spec().pinned = True  # type: ignore[misc]
+        spec().pinned = True
 
 
 # -- sharing ---------------------------------------------------------------------------------------------------

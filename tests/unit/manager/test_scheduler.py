@@ -332,6 +332,31 @@ def test_only_as_much_leaves_as_the_bytes_need() -> None:
     assert stage.scheduler.used_bytes(GPU) == 9
 
 
+def test_nobody_leaves_whose_leaving_is_not_needed_in_the_end() -> None:
+    stage = Stage(max_loaded=4, budget=10)
+    stage.known(A, need=1)
+    stage.known(B, need=8)
+    stage.known(C, need=5)
+    stage.resident(A, B)
+    stage.request(C)
+    assert stage.work() == [h.StartUnload(B), h.StartLoad(C)], "A is older, but its byte alone would not do"
+    assert stage.on_device() == {A, C}
+
+
+def test_what_a_load_took_is_reserved_for_the_next() -> None:
+    stage = Stage(max_loaded=4, budget=10)
+    stage.known(A, need=4)
+    stage.known(B, need=5)
+    stage.request(A)
+    stage.tell(h.Loaded(A, 6))
+    stage.tell(h.Unload(A))
+    stage.release(1)
+    stage.work()
+    stage.resident(B)
+    stage.request(A)
+    assert stage.work() == [h.StartUnload(B), h.StartLoad(A)], "4 was hoped for, 6 was measured"
+
+
 def test_a_load_in_flight_counts_against_the_budget() -> None:
     stage = Stage(max_loaded=4, budget=10)
     stage.known(A, B, need=6)
@@ -509,6 +534,9 @@ def test_nothing_younger_is_granted_beside_a_due_request_that_has_no_claim_yet()
     stage.work()
     due = stage.request(B)
     stage.later(policy.PATIENCE_LOADS * 10)
+    stage.tell(h.Register(D))
+    stage.tell(h.Prepared(D, 0, GPU, elsewhere=True))
+    assert stage.holds(stage.request(D)), "what is served elsewhere is in nobody's way"
     younger = stage.request(C)
     assert stage.waits(younger), "an older request keeps A, so the due one could claim nothing"
     stage.release(first)
