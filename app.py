@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -13,11 +12,14 @@ import types
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "0")
 
+from starlette.middleware import Middleware
+
 from manager.errors import ConfigError, ParleyError
 from negotiation.parley import Parley
 from negotiation.settings import Settings, read_settings
 from ui.page import build_page
 from ui.theme import STYLE, THEME
+from ui.visitor import VisitorCookie
 
 logger = logging.getLogger("parley")
 
@@ -41,7 +43,7 @@ def main() -> int:
 
 
 def _serve(parley: Parley, settings: Settings) -> None:
-    page = build_page(parley, _secret(settings))
+    page = build_page(parley)
     page.queue(default_concurrency_limit=None)
     page.launch(
         server_name=settings.host,
@@ -53,6 +55,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         max_file_size="1mb",
         show_error=True,
         quiet=True,
+        app_kwargs={"middleware": [Middleware(VisitorCookie)]},
         prevent_thread_lock=True,
     )
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)
@@ -84,19 +87,6 @@ def _check_port(settings: Settings) -> None:
                 f"cannot serve at {settings.host}, port {settings.port} ({error.strerror}); "
                 "set PORT or HOST to something that is free"
             ) from None
-
-
-def _secret(settings: Settings) -> str:
-    """The key of what browsers keep, made at the first start and kept with the data."""
-    path = settings.home / "data" / "secret"
-    try:
-        return path.read_text().strip()
-    except OSError:
-        secret = secrets.token_urlsafe(16)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secret)
-        return secret
 
 
 if __name__ == "__main__":

@@ -81,10 +81,10 @@ class Lease:
 
     def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
         """Begin to write an answer; the stream is closed, at the latest, when the lease is given back."""
-        stream = TokenStream(cancel)
         with self._lock:
             if self._released:
                 raise ManagerClosed("this lease was given back; take a new one")
+            stream = TokenStream(cancel)
             self._streams = [other for other in self._streams if not other.ended] + [stream]
         try:
             self._model.generate(request, stream)

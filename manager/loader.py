@@ -39,6 +39,7 @@ class Loader:
         self._done = done
         self._progressed = progressed
         self._models: dict[WeightsKey, BaseLLMModel] = {}
+        self._bytes: dict[WeightsKey, int] = {}  # what each load said that it took
         self._unwanted: set[WeightsKey] = set()
         self._jobs: queue.SimpleQueue[h.StartLoad | h.StartUnload | None] = queue.SimpleQueue()
         self._helpers = ThreadPoolExecutor(4, thread_name_prefix="prepare")
@@ -51,14 +52,16 @@ class Loader:
 
     def prepare(self, key: WeightsKey, spec: ModelSpec) -> None:
         """Look for the files of `key`, fetch and size them; ends with Prepared or PrepareFailed."""
+        self._unwanted.discard(key)
         self._helpers.submit(self._prepare, key, spec)
 
     def start(self, job: h.StartLoad | h.StartUnload) -> None:
         """Queue a load or unload; ends with Loaded, LoadFailed or Unloaded."""
+        self._unwanted.discard(job.weights)
         self._jobs.put(job)
 
     def abort(self, key: WeightsKey) -> None:
-        """Make the preparing or loading of `key` fail with Cancelled at its next report of progress."""
+        """Make the preparing or loading of `key` in flight fail with Cancelled at its next report of progress."""
         self._unwanted.add(key)
 
     def close(self) -> None:
@@ -76,24 +79,26 @@ class Loader:
             happening = h.Prepared(key, footprint.bytes, footprint.device, footprint.elsewhere, footprint.load_seconds)
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             happening = h.PrepareFailed(key, _failure(error, Refused))
-        self._finish(key, happening)
+        self._done(happening)
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            key = job.weights
-            happening: h.LoaderAnswer
-            try:
-                if isinstance(job, h.StartLoad):
-                    happening = h.Loaded(key, self._models[key].load(self._reporter(key)))
-                else:
-                    happening = h.Unloaded(key, self._models[key].unload())
-            except Exception as error:  # noqa: BLE001 (the loader must go on)
-                happening = h.LoadFailed(key, _failure(error, LoadFailed))
-            self._finish(key, happening)
+            work = self._load if isinstance(job, h.StartLoad) else self._unload
+            self._done(work(job.weights))
 
-    def _finish(self, key: WeightsKey, happening: h.LoaderAnswer) -> None:
-        self._unwanted.discard(key)
-        self._done(happening)
+    def _load(self, key: WeightsKey) -> h.LoaderAnswer:
+        try:
+            self._bytes[key] = self._models[key].load(self._reporter(key))
+        except Exception as error:  # noqa: BLE001 (the loader must go on)
+            return h.LoadFailed(key, _failure(error, LoadFailed))
+        return h.Loaded(key, self._bytes[key])
+
+    def _unload(self, key: WeightsKey) -> h.LoaderAnswer:
+        try:
+            return h.Unloaded(key, self._models[key].unload())
+        except Exception:
+            logger.exception("unloading %s failed; all its bytes count as leaked", key)
+            return h.Unloaded(key, self._bytes[key])
 
     def _reporter(self, key: WeightsKey) -> Progress:
         """The progress function of one piece of work: aborts it when asked, and thins out what is passed on."""

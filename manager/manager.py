@@ -205,12 +205,12 @@ class LLMManager(Session):
     def snapshot(self) -> Snapshot:
         """Everything as it is now."""
         with self._lock:
-            return self._view.snapshot()
+            return self._view.snapshot(self._clock())
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
         """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead."""
         with self._lock:
-            subscription = Subscription(self.snapshot, capacity, self._subscribers.discard)
+            subscription = Subscription(self.snapshot, capacity, self._unsubscribe)
             self._subscribers.add(subscription)
             return subscription
 
@@ -228,7 +228,7 @@ class LLMManager(Session):
         for lease in held:
             lease.release()
         with self._changed:
-            self._changed.wait_for(lambda: self._scheduler.job is None)
+            self._changed.wait_for(lambda: self._scheduler.job is None and not self._leases)
             self._stopping = True
             self._changed.notify_all()
         self._loader.close()
@@ -262,8 +262,8 @@ class LLMManager(Session):
                     self._loader.start(effect)
                 case h.Changed(weights=key, state=state, reason=reason):
                     logger.info("%s: %s (%s)", key, state, reason)
-                    self._publish("state", key, reason)
-        if self._scheduler.has_timers and (self._scheduler.next_tick() or math.inf) < self._wakes_at:
+                    self._publish("state", key, reason, state=state)
+        if self._scheduler.has_timers and self._next_tick() < self._wakes_at:
             self._changed.notify_all()
 
     def _register(self, spec: ModelSpec) -> None:
@@ -292,13 +292,21 @@ class LLMManager(Session):
             lease = self._leases.pop(number)
             self._tell(h.Release(number))
             self._publish("released", lease.spec.weights)
+            if self._scheduler.closed:
+                self._changed.notify_all()
 
     def _cancel(self, number: int) -> None:
         with self._lock:
             if number in self._requests:
                 self._tell(h.Cancel(number))
 
-    def _publish(self, kind: str, key: WeightsKey, reason: str = "", owner: str | None = None) -> None:
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._subscribers.discard(subscription)
+
+    def _publish(
+        self, kind: str, key: WeightsKey, reason: str = "", *, owner: str | None = None, state: h.State | None = None
+    ) -> None:
         row = self._scheduler.weights.get(key)
         self._view.version += 1
         event = StatusEvent(
@@ -307,7 +315,7 @@ class LLMManager(Session):
             kind=kind,
             weights=str(key),
             model_ids=self._registry.aliases(key),
-            state=row.state if row else h.State.COLD,
+            state=state or (row.state if row else h.State.COLD),
             reason=reason,
             owner=owner,
             bytes=row.used if row and row.on_device else 0,
@@ -329,11 +337,15 @@ class LLMManager(Session):
             self._view.progress[key] = progress
             self._publish("progress", key)
 
+    def _next_tick(self) -> float:
+        tick = self._scheduler.next_tick()
+        return math.inf if tick is None else tick
+
     def _run_clock(self) -> None:
         """Wakes the scheduler when time alone changes something."""
         with self._changed:
             while not self._stopping:
-                self._wakes_at = self._scheduler.next_tick() or math.inf
+                self._wakes_at = self._next_tick()
                 wait = self._wakes_at - self._clock()
                 if wait <= 0:
                     self._tell(h.Tick())

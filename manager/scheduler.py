@@ -54,9 +54,9 @@ class Scheduler(Tables):
         self._effects = []
         self._note(happening)
         self._retire()
+        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
+            self._check_fit(row)
         self._settle()
-        if isinstance(happening, h.Request):
-            self._check_patience(happening.ticket)
         return self._effects
 
     @property
@@ -65,14 +65,16 @@ class Scheduler(Tables):
         return bool(self.waiting) or self._idles_out
 
     def next_tick(self) -> float | None:
-        """When a Tick is needed next, if nothing else happens before."""
+        """When a Tick is needed next, if nothing else happens before; in the past if one is overdue."""
+        wanted = {ticket.weights for ticket in self.waiting.values()}
         times = [ticket.deadline for ticket in self.waiting.values()]
-        times += [policy.patience_ends(self, t) for t in self.waiting.values() if self.waits_for_room(t)]
-        times += [row.idle_out_at for row in self.weights.values() if row.idle_out_at < math.inf]
+        times += [row.idle_out_at for row in self.weights.values() if row.key not in wanted]
         times += [row.retry_at for row in self.weights.values() if row.state is State.FAILED]
-        if self.waiting:
-            times += [until for _, until in self.announced.values() if until < math.inf]
-        return min((time for time in times if time > self.now), default=None)
+        if self.waiting:  # these need no Tick of their own once they are past: they count whatever happens
+            turns = [policy.patience_ends(self, t) for t in self.waiting.values() if self.waits_for_room(t)]
+            turns += [until for _, until in self.announced.values()]
+            times += [time for time in turns if time > self.now]
+        return min((time for time in times if time < math.inf), default=None)
 
     # -- taking note -------------------------------------------------------------------------------------------
 
@@ -118,8 +120,8 @@ class Scheduler(Tables):
         row.pinned, row.idle_seconds, row.concurrency = told.pinned, told.idle_seconds, told.concurrency
         self._retiring.discard(row.key)
         self._idles_out = any(other.idle_seconds is not None for other in self.weights.values())
-        for other in self.weights.values():
-            self._check_fit(other)
+        if row.pinned and row.drain in ("idle", "room"):
+            self._call_back(row)
 
     def _request(self, request: h.Request) -> None:
         row = self.weights[request.weights]
@@ -127,28 +129,28 @@ class Scheduler(Tables):
         deadline = min(math.inf if request.deadline is None else request.deadline, self.now + self.limits.max_wait)
         ticket = Ticket(request.ticket, row.key, request.owner, request.next_weights, deadline, since=self.now)
         self.waiting[ticket.number] = ticket
+        if row.drain == "idle":
+            self._call_back(row)
         if self.closed:
             self._refuse(ticket, Failure(ManagerClosed, "the model manager was closed"))
         elif row.state is State.FAILED and self.now < row.retry_at:
             wait = math.ceil(row.retry_at - self.now)
             self._refuse(ticket, Failure(CoolingDown, f"{row.reason} (may be tried again in {wait} s)"))
+        elif (objection := self._objection(ticket)) is not None:
+            self._refuse(ticket, objection)
         elif row.need is None and not row.preparing:
             self._prepare(row)
-        elif row.state is State.DRAINING and row.drain == "idle" and self.job != row.key:
-            self._stay(row)
-        else:
-            self._check_fit(row)
 
-    def _check_patience(self, number: int) -> None:
-        """Refuse a fresh request that was not granted at once and may not wait."""
-        ticket = self.waiting.get(number)
-        if ticket is None:
-            return
-        if ticket.owner is not None and any(lease.owner == ticket.owner for lease in self.leases.values()):
+    def _objection(self, ticket: Ticket) -> Failure | None:
+        """What speaks against letting a fresh request wait, found out before anything is moved for it."""
+        nested = ticket.owner is not None and any(lease.owner == ticket.owner for lease in self.leases.values())
+        full = len(self.waiting) > self.limits.max_queue
+        if not (nested or full) or ticket in self._grantable():
+            return None
+        if nested:
             text = f"session '{ticket.owner}' would wait for a second lease while it holds one; release the first"
-            self._refuse(ticket, Failure(NestedLease, text))
-        elif len(self.waiting) > self.limits.max_queue:
-            self._refuse(ticket, Failure(QueueFull, f"{self.limits.max_queue} requests wait already; try again later"))
+            return Failure(NestedLease, text)
+        return Failure(QueueFull, f"{self.limits.max_queue} requests wait already; try again later")
 
     def _check_fit(self, row: Weights) -> None:
         """Refuse those who wait for weights that no evicting could ever make room for."""
@@ -160,7 +162,9 @@ class Scheduler(Tables):
         budget = self.limits.budgets.get(row.device)
         limit = f"{self.limits.max_loaded} models" + (f" and {budget / 1e9:.2f} GB" if budget is not None else "")
         held = f", of which {len(pinned)} pinned models hold part" if pinned else ""
-        text = f"{row.key} needs {(row.need or 0) / 1e9:.2f} GB, but device '{row.device}' takes {limit}{held}"
+        leaked = self.leaked.get(row.device, 0)
+        lost = f" ({leaked / 1e9:.2f} GB leaked)" if leaked else ""
+        text = f"{row.key} needs {(row.need or 0) / 1e9:.2f} GB, but device '{row.device}' takes {limit}{held}{lost}"
         for ticket in self.waiters(row.key):
             self._refuse(ticket, Failure(CannotFit, text))
 
@@ -184,7 +188,6 @@ class Scheduler(Tables):
         if row.elsewhere:
             row.failures = 0
             self._set(row, State.RESIDENT, "answers")
-        self._check_fit(row)
 
     def _prepare_failed(self, told: h.PrepareFailed) -> None:
         row = self.weights[told.weights]
@@ -206,7 +209,7 @@ class Scheduler(Tables):
     def _load_failed(self, told: h.LoadFailed) -> None:
         self.job = None
         row = self.weights[told.weights]
-        row.used, row.aborting, row.restoring = 0, False, False
+        row.used, row.drain, row.aborting, row.restoring = 0, "", False, False
         self.leaked[row.device] = self.leaked.get(row.device, 0) + told.leaked
         for ticket in self.waiters(row.key):
             ticket.admitted = False
@@ -228,7 +231,8 @@ class Scheduler(Tables):
         self._set(row, State.FAILED, failure.message)
         for ticket in self.waiters(row.key):
             self._refuse(ticket, failure)
-        self._restore += [other.key for other in self.weights.values() if other.evicted_for == row.key]
+        if not self.closed:
+            self._restore += [other.key for other in self.weights.values() if other.evicted_for == row.key]
         self._forgive(row)
 
     def _forgive(self, row: Weights) -> None:
@@ -359,6 +363,11 @@ class Scheduler(Tables):
         row.drain = why
         if row.state is State.RESIDENT:
             self._set(row, State.DRAINING, reason)
+
+    def _call_back(self, row: Weights) -> None:
+        """Let draining weights stay unless the loader is at them already."""
+        if row.state is State.DRAINING and row.key != self.job:
+            self._stay(row)
 
     def _stay(self, row: Weights) -> None:
         row.drain, row.evicted_for = "", None

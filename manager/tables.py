@@ -134,8 +134,9 @@ class Tables:
         return Room(self.limits.max_loaded - len(taken), budget - used)
 
     def demand(self, key: WeightsKey) -> int:
-        """How many owners have said that they will want these weights next."""
-        return sum(wanted == key and until >= self.now for wanted, until in self.announced.values())
+        """How many wait for these weights, or have said that they will want them next."""
+        announced = sum(wanted == key and until > self.now for wanted, until in self.announced.values())
+        return announced + len(self.waiters(key))
 
     def may_drain(self, row: Weights, ticket: Ticket) -> bool:
         """Whether `row` could be asked to leave for `ticket`: nobody older, and nobody it was loaded for, waits."""

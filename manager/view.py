@@ -24,13 +24,13 @@ class StatusView:
         self.progress: dict[WeightsKey, LoadProgress] = {}
         self.version = 0
 
-    def snapshot(self) -> Snapshot:
-        """Everything as it is now."""
+    def snapshot(self, now: float) -> Snapshot:
+        """Everything as it is at `now`, by the scheduler's clock."""
         tables = self._scheduler
         waiting = Counter(ticket.weights for ticket in tables.waiting.values())
-        rows = tuple(self._weights(key, waiting[key]) for key in tables.weights)
+        rows = tuple(self._weights(key, waiting[key], now) for key in tables.weights)
         queue = tuple(
-            QueueStatus(self._requests[number].spec.model_id, ticket.owner, place, tables.now - ticket.since)
+            QueueStatus(self._requests[number].spec.model_id, ticket.owner, place, now - ticket.since)
             for place, (number, ticket) in enumerate(tables.waiting.items(), 1)
         )
         devices = sorted({row.device for row in tables.weights.values() if row.device and not row.elsewhere})
@@ -63,7 +63,7 @@ class StatusView:
         full = not tables.room(row.device).fits(row.need)
         return loads + row.load_seconds + (min(busy, default=0.0) if full else 0.0)
 
-    def _weights(self, key: WeightsKey, waiting: int) -> WeightsStatus:
+    def _weights(self, key: WeightsKey, waiting: int, now: float) -> WeightsStatus:
         row = self._scheduler.weights[key]
         return WeightsStatus(
             weights=str(key),
@@ -78,7 +78,7 @@ class StatusView:
             pinned=row.pinned,
             elsewhere=row.elsewhere,
             progress=self.progress.get(key),
-            retry_in=max(0.0, row.retry_at - self._scheduler.now) if row.state is State.FAILED else None,
+            retry_in=max(0.0, row.retry_at - now) if row.state is State.FAILED else None,
             load_seconds=row.load_seconds,
         )
 

@@ -63,7 +63,7 @@ class LiveRun:
         """Add an event. What only told how a turn came about is forgotten once the turn is taken."""
         with self._changed:
             if isinstance(event, TurnTaken):
-                passing = (Waiting, Writing, Rejected, TurnStarted)
+                passing = (TurnStarted, Waiting, Writing, Rejected)
                 self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
             elif isinstance(event, Waiting) and self._events and isinstance(self._events[-1][1], Waiting):
                 self._events.pop()  # out of date

@@ -19,8 +19,9 @@ from negotiation.store import Run
 from ui import text
 from ui.charts import utility_space
 from ui.html import esc, tag
-from ui.lane import Lane, build_lane
+from ui.lane import Lane, Painter, build_lane
 from ui.view import LaneView
+from ui.visitor import visitor_of
 
 UPDATE_SECONDS = 0.1
 OTHER_PROCESS_SECONDS = 2.0
@@ -39,7 +40,7 @@ watch('value', () => {
 class Arena:
     """Builds the arena where it is created and connects its parts."""
 
-    def __init__(self, parley: Parley, visitor: gr.BrowserState) -> None:
+    def __init__(self, parley: Parley) -> None:
         self._parley = parley
         scenarios = parley.scenarios
         first = scenarios.get(FIRST_SCENARIO) or next(iter(scenarios.values()))
@@ -73,9 +74,9 @@ class Arena:
                 build_lane(number, choices, _known_agents(agents, known), first, Analyser(first))
                 for number, agents in enumerate(FIRST_AGENTS, 1)
             ]
-        self._connect(visitor)
+        self._connect()
 
-    def _connect(self, visitor: gr.BrowserState) -> None:
+    def _connect(self) -> None:
         lanes = self.lanes
         pickers = [picker for lane in lanes for picker in (lane.agent_a, lane.agent_b)]
         runs = [lane.run_id for lane in lanes]
@@ -84,11 +85,11 @@ class Arena:
         self.scenario.change(self._choose, [self.scenario], [self.story, *pickers, *plots], **quiet)
         started = self.start.click(
             self._start,
-            [self.scenario, self.seed, visitor, *runs, *pickers],
+            [self.scenario, self.seed, *runs, *pickers],
             [*runs, self.link, self.start, self.stop],
             **quiet,
         )
-        self.stop.click(self._stop, [visitor, *runs], None, **quiet)
+        self.stop.click(self._stop, runs, None, **quiet)
         self.follow(started.success, quiet)
 
     def follow(self, then: Any, quiet: dict[str, Any]) -> None:
@@ -129,10 +130,10 @@ class Arena:
             new[lane.agent_b] = gr.update(label=_label(scenario, "b"))
         return new
 
-    def _start(self, scenario_id: str, seed: float | None, visitor: str, *given: str) -> dict[Any, Any]:
+    def _start(self, request: gr.Request, scenario_id: str, seed: float | None, *given: str) -> dict[Any, Any]:
         running, agents = given[:2], given[2:]
         for run_id in running:
-            self._stop_own(visitor, run_id)
+            self._stop_own(request, run_id)
         scenario = self._parley.scenarios[scenario_id]
         comparison = new_run_id()
         new: dict[Any, Any] = {}
@@ -140,7 +141,9 @@ class Arena:
             if not a or not b:
                 raise gr.Error(text.PICK_AN_AGENT.format(number=lane.number), print_exception=False)
             pair: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b)}
-            run = Run("", scenario, pair, int(seed or 0), owner=visitor, comparison=comparison, lane=lane.number)
+            run = Run(
+                "", scenario, pair, int(seed or 0), owner=visitor_of(request), comparison=comparison, lane=lane.number
+            )
             try:
                 new[lane.run_id] = self._parley.live.start(run)
             except ParleyError as error:
@@ -149,12 +152,13 @@ class Arena:
         busy = {self.start: gr.update(interactive=False), self.stop: gr.update(interactive=True)}
         return {**new, **busy, self.link: link_html(first)}
 
-    def _stop(self, visitor: str, *runs: str) -> None:
+    def _stop(self, request: gr.Request, *runs: str) -> None:
         for run_id in runs:
-            self._stop_own(visitor, run_id)
+            self._stop_own(request, run_id)
 
-    def _stop_own(self, visitor: str, run_id: str) -> None:
-        if run_id and visitor and self._parley.live.owner(run_id) == visitor:
+    def _stop_own(self, request: gr.Request, run_id: str) -> None:
+        owner = self._parley.live.owner(run_id)
+        if owner is not None and owner == visitor_of(request):
             self._parley.live.stop(run_id)
 
     def _idle(self, *runs: str) -> dict[Any, Any]:
@@ -164,10 +168,11 @@ class Arena:
 
     def _follower(self, lane: Lane) -> Any:
         async def follow(run_id: str) -> AsyncIterator[dict[Any, Any]]:
-            yield {part: gr.skip() for part in lane.outputs}  # one that yields nothing empties its outputs
-            if run_id:
-                async for updates in follow_run(self._parley, lane, run_id):
-                    yield updates
+            if not run_id:
+                yield {part: gr.skip() for part in lane.outputs}  # one that yields nothing empties its outputs
+                return
+            async for updates in follow_run(self._parley, lane, run_id):
+                yield updates
 
         return follow
 
@@ -175,31 +180,25 @@ class Arena:
 async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
     """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
     run = await asyncio.to_thread(parley.store.run, run_id)
-    analyser = Analyser(run.scenario)
+    painter = Painter(lane, Analyser(run.scenario))
     view = LaneView(run.scenario)
     watch = parley.live.watch(run_id)
     if watch is None:
-        async for updates in _follow_stored(parley, lane, run, analyser):
+        async for updates in _follow_stored(parley, painter, run):
             yield updates
         return
     with watch:
-        shown: LaneView | None = None
+        yield painter.paint(view)
         while view.end is None:
-            events = watch.poll(0)
-            if events or shown is None:
+            if events := watch.poll(0):
                 view = view.fold(events)
-                yield lane.show(view, analyser, shown)
-                shown = view
+                yield painter.paint(view)
             await asyncio.sleep(UPDATE_SECONDS)
 
 
-async def _follow_stored(parley: Parley, lane: Lane, run: Run, analyser: Analyser) -> AsyncIterator[dict[Any, Any]]:
-    shown: LaneView | None = None
+async def _follow_stored(parley: Parley, painter: Painter, run: Run) -> AsyncIterator[dict[Any, Any]]:
     while True:
-        view = LaneView(run.scenario).fold(stored_events(run))
-        if view != shown:
-            yield lane.show(view, analyser, shown)
-            shown = view
+        yield painter.paint(LaneView(run.scenario).fold(stored_events(run)))
         if run.status != "running":
             return
         await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did

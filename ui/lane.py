@@ -19,9 +19,10 @@ from ui.view import LaneView, Moving
 
 KEEP_FOLDS_OPEN = """
 const open = new Set();
-element.addEventListener('toggle', (event) => {
-  const key = event.target.dataset && event.target.dataset.key;
-  if (key) { if (event.target.open) open.add(key); else open.delete(key); }
+element.addEventListener('click', (event) => {
+  const part = event.target.closest('summary')?.parentElement;
+  const key = part?.dataset.key;
+  if (key) { if (part.open) open.delete(key); else open.add(key); }
 }, true);
 watch('value', () => {
   for (const part of element.querySelectorAll('details[data-key]')) {
@@ -48,17 +49,33 @@ class Lane:
 
     @property
     def outputs(self) -> list[Any]:
-        """What `show` updates."""
+        """What a Painter updates."""
         return [self.plot, self.turns, self.now, self.verdict]
 
-    def show(self, view: LaneView, analyser: Analyser, before: LaneView | None = None) -> dict[Any, Any]:
-        """The updates that turn what showed `before` into what shows `view`; only what changed."""
-        new: dict[Any, Any] = {self.now: now_html(view)}
-        if before is None or view.turns != before.turns or view.end != before.end or view.begun != before.begun:
-            new[self.plot] = utility_space(view.scenario, analyser, view.turns, _agreed(view))
-            new[self.turns] = turns_html(view)
-            new[self.verdict] = verdict_html(view, analyser)
-        return new
+
+class Painter:
+    """Keeps a lane up to date with a view.
+
+    Every update carries all parts: the browser may merge two updates and drop what only the first one had. Parts
+    that did not change are not made again, and Gradio sends only differences.
+    """
+
+    def __init__(self, lane: Lane, analyser: Analyser) -> None:
+        self._lane = lane
+        self._analyser = analyser
+        self._painted: LaneView | None = None
+        self._parts: dict[Any, Any] = {}
+
+    def paint(self, view: LaneView) -> dict[Any, Any]:
+        """The updates that show `view`."""
+        before, lane = self._painted, self._lane
+        if before is None or (view.turns, view.end, view.begun) != (before.turns, before.end, before.begun):
+            self._parts[lane.plot] = utility_space(view.scenario, self._analyser, view.turns, _agreed(view))
+            self._parts[lane.turns] = turns_html(view)
+            self._parts[lane.verdict] = verdict_html(view, self._analyser)
+        self._parts[lane.now] = now_html(view)
+        self._painted = view
+        return dict(self._parts)
 
 
 def build_lane(
@@ -75,7 +92,7 @@ def build_lane(
                     value=agent,
                     label=text.AGENT.format(name=scenario.roles[seat].name),
                     elem_id=f"lane-{number}-agent-{seat}",
-                    min_width=150,
+                    min_width=200,
                 )
                 for seat, agent in zip(SEATS, agents, strict=True)
             )

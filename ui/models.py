@@ -9,6 +9,9 @@ from manager.status import DeviceStatus, Snapshot, WeightsStatus
 from ui import text
 from ui.html import esc, size, tag
 
+COLD_SHOWN = 2
+"""Of the models that were never wanted, so many are named."""
+
 _ORDER = {State.LOADING: 0, State.RESIDENT: 1, State.DRAINING: 2, State.FAILED: 3, State.COLD: 4}
 
 
@@ -17,7 +20,11 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str]) -> str:
     rows = sorted(snapshot.weights, key=lambda row: (row.progress is None, _ORDER[row.state]))
     if not rows:
         return tag("p", esc(text.STATUS_NONE), "empty")
-    chips = "".join(_chip(row, labels) for row in rows)
+    shown = [row for row in rows if row.state is not State.COLD or row.progress or row.waiting or row.reason]
+    cold = [row for row in rows if row not in shown]
+    chips = "".join(_chip(row, labels) for row in shown + cold[:COLD_SHOWN])
+    if len(cold) > COLD_SHOWN:
+        chips += tag("span", esc(text.MORE_COLD.format(count=len(cold) - COLD_SHOWN)), "more")
     extras = "".join(tag("span", esc(_device(device)), "device") for device in snapshot.devices)
     if snapshot.queue:
         waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
@@ -27,7 +34,7 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str]) -> str:
 
 
 def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
-    names = " / ".join(labels.get(model_id, model_id) for model_id in row.model_ids) or row.weights
+    names = _joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights
     state = text.STATE[str(row.state)]
     if row.leases:
         state = text.BUSY.format(count=row.leases)
@@ -46,6 +53,20 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
     if reason:
         shown += tag("em", esc(reason))
     return tag("span", tag("i", "", "dot", aria_hidden="true") + shown, f"chip {look}", data_state=look)
+
+
+def _joined(names: list[str]) -> str:
+    """The names of aliases in short: what they begin with alike, and how they go on."""
+    if len(names) < 2:
+        return "".join(names)
+    words = [name.split() for name in names]
+    alike = 0
+    while all(len(w) > alike + 1 for w in words) and len({w[alike] for w in words}) == 1:
+        alike += 1
+    if not alike:
+        return ", ".join(names)
+    rest = ", ".join(" ".join(w[alike:]) for w in words)
+    return f"{' '.join(words[0][:alike]).rstrip(',')} ({rest})"
 
 
 def _device(device: DeviceStatus) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import gradio as gr
@@ -13,23 +12,23 @@ from ui.arena import Arena
 from ui.history import history_html
 from ui.html import esc, tag
 from ui.models import strip_html
+from ui.visitor import visitor_of
 
 STATUS_SECONDS = 0.5
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
-def build_page(parley: Parley, secret: str) -> gr.Blocks:
-    """The page over a running Parley. `secret` encrypts what visitors' browsers keep."""
+def build_page(parley: Parley) -> gr.Blocks:
+    """The page over a running Parley."""
     labels = {choice.agent: choice.label for choice in parley.catalog.choices()}
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
-        visitor = gr.BrowserState("", storage_key="parley-visitor", secret=secret)
         version = gr.State(-1)
         with gr.Row(elem_classes="top"):
             gr.HTML(tag("h1", esc(text.TITLE)) + tag("p", esc(text.TAGLINE)), elem_classes="title")
         status = gr.HTML(strip_html(parley.manager.snapshot(), labels), elem_id="model-status", js_on_load=None)
         with gr.Tabs():
             with gr.Tab(text.ARENA):
-                arena = Arena(parley, visitor)
+                arena = Arena(parley)
             with gr.Tab(text.HISTORY) as history_tab:
                 refresh = gr.Button(text.REFRESH, size="sm")
                 history = gr.HTML(history_html([]))
@@ -40,19 +39,18 @@ def build_page(parley: Parley, secret: str) -> gr.Blocks:
                 return gr.skip(), gr.skip()
             return strip_html(snapshot, labels), snapshot.version
 
-        def show_history(visitor_id: str) -> str:
-            return history_html(parley.store.runs(owner=visitor_id) if visitor_id else [])
+        def show_history(request: gr.Request) -> str:
+            visitor = visitor_of(request)
+            return history_html(parley.store.runs(owner=visitor) if visitor else [])
 
-        def welcome(visitor_id: str, request: gr.Request) -> dict[Any, Any]:
-            opened = arena.opened(str(request.query_params.get("run", "")))
-            return opened if visitor_id else {**opened, visitor: secrets.token_urlsafe(16)}
+        def welcome(request: gr.Request) -> dict[Any, Any]:
+            return arena.opened(str(request.query_params.get("run", "")))
 
         pickers = [picker for lane in arena.lanes for picker in (lane.agent_a, lane.agent_b)]
         opened = page.load(
             welcome,
-            [visitor],
+            None,
             [
-                visitor,
                 arena.scenario,
                 arena.story,
                 arena.seed,
@@ -68,5 +66,5 @@ def build_page(parley: Parley, secret: str) -> gr.Blocks:
         arena.follow(opened.then, {**QUIET, "concurrency_limit": None})
         gr.Timer(STATUS_SECONDS).tick(show_status, [version], [status, version], queue=False, **QUIET)
         for event in (history_tab.select, refresh.click):
-            event(show_history, [visitor], [history], concurrency_limit=None, **QUIET)
+            event(show_history, None, [history], concurrency_limit=None, **QUIET)
     return page

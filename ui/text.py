@@ -38,6 +38,7 @@ STATUS_NONE = "No models are registered."
 STATUS_LABEL = "Model status"
 DEVICE = "{device}: {loaded} of {most} models, {used}"
 DEVICE_BUDGET = "{device}: {loaded} of {most} models, {used} of {budget}"
+MORE_COLD = "and {count} more not loaded"
 QUEUE = "waiting: {names}"
 BUSY = "busy × {count}"
 

@@ -32,9 +32,14 @@ class GgufFile:
     path: Path
 
     def parameters(self) -> int:
-        """How many numbers the model has, from the file's table of tensors; raises MissingPackage without gguf."""
-        if importlib.util.find_spec("gguf") is None:
-            raise MissingPackage(f"{self.path.name}: reading GGUF needs the package gguf; run: pip install gguf")
+        """How many numbers the model has, from the file's table of tensors.
+
+        Raises MissingPackage without what transformers reads such files with.
+        """
+        for package in ("gguf", "accelerate"):
+            if importlib.util.find_spec(package) is None:
+                text = f"{self.path.name}: reading GGUF needs the package {package}; run: pip install {package}"
+                raise MissingPackage(text)
         from gguf import GGUFReader
 
         return sum(int(tensor.n_elements) for tensor in GGUFReader(str(self.path)).tensors)

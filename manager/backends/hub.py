@@ -21,6 +21,9 @@ from manager.errors import AccessDenied, ParleyError, Unreachable, WeightsNotFou
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges*"]
 """What is fetched: weights as safetensors only (pickles can run code), settings and tokenizer files."""
 
+DOUBLES = ["consolidated*", "*/*.safetensors", "*/*.json"]
+"""What is left out: the same weights once more, for other programs."""
+
 
 def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress: Progress) -> Path:
     """The folder with a model's files, downloaded if `model_name` is not a folder already.
@@ -32,12 +35,17 @@ def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress
         return folder
     if model_name.startswith((".", "/", "~")):
         raise WeightsNotFound(f"{model_name}: no such folder; write its path or a Hub repository (owner/name)")
-    patterns = [*PATTERNS, gguf_file] if gguf_file else PATTERNS
+    patterns, ignored = [*PATTERNS, gguf_file or ""], [*DOUBLES, *(["*.safetensors"] if gguf_file else [])]
     revision_text = f" at revision '{revision}'" if revision else ""
     try:
         return Path(
             snapshot_download(
-                model_name, revision=revision, allow_patterns=patterns, tqdm_class=_reporting(progress), max_workers=4
+                model_name,
+                revision=revision,
+                allow_patterns=patterns,
+                ignore_patterns=ignored,
+                tqdm_class=_reporting(progress),
+                max_workers=4,
             )
         )
     except GatedRepoError:

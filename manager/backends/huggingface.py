@@ -21,7 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from manager.backends import gguf, hub, sizing
 from manager.backends.base import BaseLLMModel, Footprint, Progress
-from manager.errors import LoadFailed, OutOfMemory, ParleyError, WeightsNotFound
+from manager.errors import Failure, LoadFailed, OutOfMemory, ParleyError, Refused, WeightsNotFound
 from manager.generation.engine import Engine
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
@@ -46,6 +46,9 @@ class HuggingFaceModelWrapper(BaseLLMModel):
 
     def prepare(self, progress: Progress) -> Footprint:
         spec = self.spec
+        for key in ("quantization", "adapters"):
+            if getattr(spec, key):
+                raise Refused(f"model '{spec.model_id}': key '{key}': type 'huggingface' cannot do this; leave it out")
         device = sizing.pick_device(spec.device)
         named = spec.gguf_file or ""
         guess: float | None = None
@@ -58,10 +61,10 @@ class HuggingFaceModelWrapper(BaseLLMModel):
                 if not self._gguf.path.is_file():
                     raise WeightsNotFound(f"{self._gguf.path}: no such file; check the key 'gguf_file'")
         if self._gguf is not None:
-            copy = self._gguf.copy_in(self.cache_dir)
-            self._folder = copy.folder if copy.complete else None
+            self._folder = _usable(self._gguf.copy_in(self.cache_dir))
         if self._folder is not None:
             config = sizing.read_config(self._folder)
+            sizing.check_weights(self._folder)
             self._dtype = sizing.pick_dtype(spec.dtype, device, sizing.checkpoint_dtype(config))
             with BUILD_LOCK:
                 size = sizing.skeleton_bytes(config, self._dtype)
@@ -76,25 +79,31 @@ class HuggingFaceModelWrapper(BaseLLMModel):
 
     def load(self, progress: Progress) -> int:
         model: Any = None
+        tokenizer: Any = None
+        failure: Failure | None = None
         load = self._load_copy if self._folder is not None else self._load_gguf
+        name, device, size = self.spec.model_name, self._footprint.device, self._footprint.bytes
         try:
             with BUILD_LOCK:
                 model, tokenizer = load(progress)
             _check_whole(model)
-            model.to(self._footprint.device)
+            model.to(device)
             model.eval()
+            progress("loading", size, size)
         except torch.OutOfMemoryError:
-            del model
-            _collect()
-            raise OutOfMemory(
-                f"device '{self._footprint.device}' ran out of memory while loading '{self.spec.model_name}'"
-            ) from None
-        except ParleyError:
-            raise
+            failure = Failure(OutOfMemory, f"device '{device}' ran out of memory while loading '{name}'")
+        except ParleyError as error:
+            failure = Failure.of(error, LoadFailed)
         except Exception as error:  # noqa: BLE001 (a model's files can break in any way)
             reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-            raise LoadFailed(f"'{self.spec.model_name}': {type(error).__name__}: {reason}") from None
-        progress("loading", self._footprint.bytes, self._footprint.bytes)
+            failure = Failure(LoadFailed, f"'{name}': {type(error).__name__}: {reason}")
+        if failure is not None:
+            # Raised out here, the error refers to none of the frames that hold what was loaded so far.
+            model = tokenizer = None
+            _collect()
+            if self._gguf is not None and failure.kind is LoadFailed:
+                self._gguf.copy_in(self.cache_dir).discard()  # it may be damaged, and can be made again
+            raise failure.error()
         self._engine = Engine(model, tokenizer, self.spec.model_id)
         return sizing.module_bytes(model)
 
@@ -119,9 +128,13 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         folder = self._folder
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         with _reported(progress, self._footprint.bytes):
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=self._dtype, use_safetensors=True, trust_remote_code=False
+            model, report = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=self._dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
             )
+        if report["missing_keys"]:
+            # transformers fills them with random numbers and goes on
+            missing = sorted(report["missing_keys"])
+            raise LoadFailed(f"{folder}: {len(missing)} tensors are missing ({missing[0]}, ...); fetch the model again")
         return model, tokenizer
 
     def _load_gguf(self, progress: Progress) -> tuple[Any, Any]:
@@ -138,14 +151,29 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             )
         try:
             self._gguf.copy_in(self.cache_dir).write(model, tokenizer)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 (the model is loaded; the copy only makes the next load quicker)
             logger.warning("no converted copy of %s was kept (%s); its next load will be as slow", name, error)
         return model, tokenizer
 
 
+def _usable(copy: gguf.ConvertedCopy) -> Path | None:
+    """The folder of a converted copy that is there and can be read; a damaged one is removed, to be made again."""
+    if not copy.complete:
+        return None
+    try:
+        sizing.read_config(copy.folder)
+        sizing.check_weights(copy.folder)
+    except Refused as error:
+        logger.warning("the converted copy is damaged and will be made again: %s", error)
+        copy.discard()
+        return None
+    return copy.folder
+
+
 def _check_whole(model: Any) -> None:
     """Raise LoadFailed if any tensor was left without data."""
-    missing = [name for name, tensor in model.named_parameters() if tensor.is_meta]
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    missing = [name for name, tensor in tensors if tensor.is_meta]
     if missing:
         raise LoadFailed(f"{len(missing)} tensors were not loaded ({missing[0]}, ...); the files are incomplete")
 

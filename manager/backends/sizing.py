@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from manager.errors import Refused, WeightsNotFound
 
 
 def pick_device(wanted: str) -> str:
-    """The device a registry entry means; `auto` is the best there is."""
-    if wanted != "auto":
-        return "cuda:0" if wanted == "cuda" else wanted
-    if torch.cuda.is_available():
-        return "cuda:0"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """The device a registry entry means; `auto` is the best there is. Raises Refused for one that is not there."""
+    there = [f"cuda:{number}" for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
+    there += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
+    device = {"auto": there[0], "cuda": "cuda:0"}.get(wanted, wanted)
+    if device not in there:
+        raise Refused(f"key 'device': '{wanted}' is not on this machine, which has: {', '.join(there)}")
+    return device
 
 
 def pick_dtype(wanted: str, device: str, checkpoint: torch.dtype) -> torch.dtype:
@@ -43,6 +46,22 @@ def read_config(folder: Path) -> Any:
         raise Refused(f"{folder}: transformers {transformers.__version__} cannot read this model: {reason}") from None
 
 
+def check_weights(folder: Path) -> None:
+    """Raise WeightsNotFound or Refused unless every file of a model's weights is there and of its full length."""
+    names = ["model.safetensors"]
+    index = folder / "model.safetensors.index.json"
+    if not (folder / names[0]).is_file() and index.is_file():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    for path in [folder / name for name in names]:
+        if not path.is_file():
+            raise WeightsNotFound(f"{path}: no such file (only safetensors are read); fetch the model again")
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except SafetensorError as error:
+            raise Refused(f"{path}: damaged ({error}); delete it and fetch the model again") from None
+
+
 def checkpoint_dtype(config: Any) -> torch.dtype:
     """The dtype a checkpoint is stored in, as its config says."""
     named = getattr(config, "dtype", None)
@@ -50,13 +69,16 @@ def checkpoint_dtype(config: Any) -> torch.dtype:
 
 
 def skeleton_bytes(config: Any, dtype: torch.dtype) -> int:
-    """The exact bytes of a model's parameters and buffers, counted on a model without data.
+    """The exact bytes of a model's parameters and buffers, counted on a model without data; raises Refused.
 
     Must not run beside a `from_pretrained` (it changes process-wide defaults): callers hold the build lock.
     """
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    return module_bytes(model)
+    try:
+        with torch.device("meta"):
+            return module_bytes(AutoModelForCausalLM.from_config(config, dtype=dtype))
+    except ValueError:
+        known, kind = f"transformers {transformers.__version__}", f"'{config.model_type}'"
+        raise Refused(f"{known} cannot write text with a model of kind {kind}; pick another") from None
 
 
 def module_bytes(module: torch.nn.Module) -> int:

@@ -11,14 +11,16 @@ from manager.generation.request import Message
 
 PLAIN_STOPS = ("\nUser:", "\nSystem:", "\nAssistant:")
 """Where a model without a chat template is stopped, so that it does not go on writing the other lines."""
+INDENT = "\n  "
 
 
 class ChatTemplate:
     """Renders a conversation as the tokens of one tokenizer.
 
     Content is data: every control token spelled out inside a message is broken up by a space, so that it is read
-    as text. A model without a chat template gets a plain transcript; one without a system role gets the system
-    message in front of the first user message.
+    as text. A model without a chat template gets a plain transcript, in which all lines of a message but its first
+    are indented, so that none can pass for another's; one without a system role gets the system message in front of
+    the first user message.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -33,9 +35,12 @@ class ChatTemplate:
         return PLAIN_STOPS if self.plain else ()
 
     def neutralise(self, text: str) -> str:
-        """`text` with every control token broken up."""
+        """`text` with every control token broken up, those included that only the tokenizer's normalising shows."""
         if self._control is None:
             return text
+        normalizer = getattr(getattr(self._tokenizer, "backend_tokenizer", None), "normalizer", None)
+        if normalizer is not None and self._control.search(normalized := normalizer.normalize_str(text)):
+            text = normalized
         while self._control.search(text):
             text = self._control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
         return text
@@ -44,21 +49,24 @@ class ChatTemplate:
         """The tokens of a conversation, up to where the assistant begins to write."""
         safe: list[Message] = [{"role": m["role"], "content": self.neutralise(m["content"])} for m in messages]
         if self.plain:
-            lines = [f"{message['role'].capitalize()}: {message['content']}\n" for message in safe]
+            lines = [f"{m['role'].capitalize()}: {INDENT.join(m['content'].splitlines())}\n" for m in safe]
             return list(self._tokenizer("".join(lines) + "Assistant:").input_ids)
         return list(self._tokenizer(self._render(safe), add_special_tokens=False).input_ids)
 
     def _render(self, messages: list[Message]) -> str:
-        if self._system_role:
-            try:
-                return self._apply(messages)
-            except Exception as error:  # noqa: BLE001 (templates raise jinja2's own errors)
-                if messages[0]["role"] != "system":
-                    raise GenerationFailed(f"the model's chat template refuses the conversation: {error}") from None
-                rendered = self._apply(_without_system(messages))
-                self._system_role = False
-                return rendered
-        return self._apply(_without_system(messages))
+        merged = _without_system(messages)
+        try:
+            if self._system_role:
+                try:
+                    return self._apply(messages)
+                except Exception:
+                    if merged is messages:
+                        raise
+            rendered = self._apply(merged)
+        except Exception as error:  # noqa: BLE001 (templates raise jinja2's own errors)
+            raise GenerationFailed(f"the model's chat template refuses the conversation: {error}") from None
+        self._system_role = False
+        return rendered
 
     def _apply(self, messages: list[Message]) -> str:
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
@@ -76,16 +84,21 @@ def _without_system(messages: list[Message]) -> list[Message]:
 
 
 def _control_pattern(tokenizer: Any) -> re.Pattern[str] | None:
-    """Matches the tokens that mean something to the template: all special and added ones that are not plain words.
+    """Matches the tokens that mean something to the model: all special ones, and the added ones that are not words.
 
-    Added tokens of white space or ordinary words (some vocabularies have them) are harmless in text.
+    Added tokens of white space or ordinary words (some vocabularies have them) are harmless in text. Special tokens
+    that look like words are matched as they are written, the others in any case.
     """
-    added = {str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values()}
-    named = set(getattr(tokenizer, "all_special_tokens", []))
-    control = [t for t in added | named if len(t) > 1 and not t.isspace() and not re.fullmatch(r"[\w\s']+", t)]
-    if not control:
-        return None
-    return re.compile("|".join(re.escape(token) for token in sorted(control, key=len, reverse=True)), re.IGNORECASE)
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    special = {str(token) for token in added if token.special} | set(getattr(tokenizer, "all_special_tokens", []))
+    words = re.compile(r"[\w\s']+")
+    control = {token.strip() for token in special | {str(token) for token in added if not words.fullmatch(str(token))}}
+    patterns = [
+        f"(?-i:{re.escape(token)})" if words.fullmatch(token) else re.escape(token)
+        for token in sorted(control, key=len, reverse=True)
+        if len(token) > 1
+    ]
+    return re.compile("|".join(patterns), re.IGNORECASE) if patterns else None
 
 
 class TextDecoder:
@@ -119,19 +132,19 @@ class TextDecoder:
 
 
 class StopTexts:
-    """Finds the first stop text in a growing text, holding back what might turn out to begin one."""
+    """Finds the stop text that is complete first in a growing text, holding back what might turn out to begin one."""
 
     def __init__(self, stops: Iterable[str]) -> None:
         self._stops = [stop for stop in stops if stop]
         self._held = ""
 
     def push(self, piece: str) -> tuple[str, bool]:
-        """Add text; returns what is certain, and whether a stop text ended it."""
+        """Add text; returns what is certain, and whether a stop text ended it, however the text was cut up."""
         text = self._held + piece
-        found = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
+        found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
             self._held = ""
-            return text[: min(found)], True
+            return text[: min(found)[1]], True
         keep = max((_overlap(text, stop) for stop in self._stops), default=0)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep], False

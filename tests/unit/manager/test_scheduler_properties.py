@@ -66,6 +66,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         following=st.sampled_from([None, *KEYS]),
     )
     def request(self, key: WeightsKey, owner: str | None, following: WeightsKey | None) -> None:
+        if key not in self.scheduler.weights:
+            self.tell(h.Register(key))
         self.numbers += 1
         self.waiting[self.numbers] = owner
         self.tell(h.Request(self.numbers, key, owner, following))
@@ -114,6 +116,20 @@ class SchedulerMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
         self.tell(h.Tick())
+        wake = self.scheduler.next_tick()
+        assert wake is None or wake > self.now, "a tick leaves nothing overdue"
+
+    @rule(seconds=st.floats(0.1, 40))
+    def time_passes_unnoticed(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule(owner=st.sampled_from("xyz"))
+    def forget(self, owner: str) -> None:
+        self.tell(h.Forget(owner))
+
+    @rule(key=st.sampled_from(KEYS))
+    def retire(self, key: WeightsKey) -> None:
+        self.tell(h.Retire(key))
 
     @rule(key=st.sampled_from(KEYS), pinned=st.booleans())
     def register_again(self, key: WeightsKey, pinned: bool) -> None:
@@ -141,6 +157,18 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in self.ended.values())
 
     @invariant()
+    def the_clock_is_told_of_every_deadline(self) -> None:
+        wake = self.scheduler.next_tick()
+        assert all(wake is not None and wake <= ticket.deadline for ticket in self.scheduler.waiting.values())
+
+    @invariant()
+    def nobody_waits_for_what_cannot_be(self) -> None:
+        for ticket in self.scheduler.waiting.values():
+            row = self.scheduler.weights[ticket.weights]
+            pinned = [other for other in self.scheduler.on_device(row.device) if other.pinned and other is not row]
+            assert not row.cold or self.scheduler.room(row.device, pinned).fits(row.need or 0)
+
+    @invariant()
     def nobody_is_bypassed_without_bound(self) -> None:
         assert all(ticket.bypassed <= policy.BYPASS_BOUND for ticket in self.scheduler.waiting.values())
 
@@ -160,7 +188,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             else:
                 wake = self.scheduler.next_tick()
                 assert wake is not None, f"tickets {sorted(self.waiting)} wait for nothing"
-                self.now = wake
+                self.now = max(self.now, wake)
                 self.tell(h.Tick())
         assert not self.waiting
         assert not self.held

@@ -1,0 +1,53 @@
+"""A real Chromium and the real program."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from support.server import Server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=installed,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_page(context: BrowserContext) -> Callable[[str], Page]:
+    """Opens a page and waits until it is alive: its first status tick has come."""
+
+    def open_at(url: str) -> Page:
+        page = context.new_page()
+        with page.expect_response(
+            lambda response: "/gradio_api/" in response.url and response.request.method == "POST"
+        ):
+            page.goto(url)
+        expect(page.locator("#arena-start")).to_be_visible()
+        page.wait_for_load_state("load")
+        return page
+
+    return open_at
+
+
+@pytest.fixture(scope="session")
+def server(real_home: Path) -> Iterator[Server]:
+    """The program on its shipped configuration, with the embedded model."""
+    server = Server(real_home).start()
+    yield server
+    server.stop()

@@ -1,0 +1,187 @@
+"""The main job in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from support.server import Server
+
+LOAD_MS = 120_000
+
+SLOW_FAKES = """
+smollm2-steady:
+  {type: fake, label: Slow A, model_name: a, load_seconds: 2, tokens_per_second: 15, size_bytes: 900000000}
+smollm2-bold:
+  {type: fake, label: Slow B, model_name: b, load_seconds: 2, tokens_per_second: 15, size_bytes: 900000000}
+"""
+
+
+def fakes(folder: Path, models: str = SLOW_FAKES) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "models.yaml").write_text(models)
+    return folder
+
+
+def pick(page: Page, element: str, label: str) -> None:
+    field = page.locator(f"#{element} input")
+    field.fill(label)
+    field.press("Enter")
+    expect(field).to_have_value(label)
+
+
+def watch_both_lanes(page: Page) -> None:
+    """Leaves in window.seen whether both lanes were being written at the same moment, and the states of the strip."""
+    page.evaluate(
+        """() => {
+          window.seen = {together: false, states: []};
+          const look = () => {
+            const typing = n => document.querySelector(`#lane-${n}-transcript .moving .typing`)
+              || document.querySelector(`#lane-${n}-transcript .moving .thought`);
+            if (typing(1) && typing(2)) window.seen.together = true;
+            for (const chip of document.querySelectorAll('#model-status .chip')) {
+              const state = chip.dataset.state;
+              if (!window.seen.states.includes(state)) window.seen.states.push(state);
+            }
+          };
+          look();
+          const all = {subtree: true, childList: true, characterData: true, attributes: true};
+          new MutationObserver(look).observe(document.body, all);
+        }"""
+    )
+
+
+def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
+    server: Server, open_page: Callable[[str], Page]
+) -> None:
+    page = open_page(server.url)
+    watch_both_lanes(page)
+    expect(page.locator("#model-status")).to_contain_text("not loaded")
+    page.locator("#arena-start").click()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-verdict h3")).to_contain_text(re.compile("Deal|No deal"), timeout=LOAD_MS)
+        expect(page.locator(f"#lane-{lane}-transcript .turn").first).to_contain_text("Fleet manager")
+        expect(page.locator(f"#lane-{lane}-plot svg .mark").first).to_be_attached()
+    seen = page.evaluate("window.seen")
+    assert seen["together"], "both lanes are written at the same time"
+    states = seen["states"]
+    assert [s for s in ("cold", "loading", "busy") if s in states] == ["cold", "loading", "busy"]
+    expect(page.locator("#model-status .chip.resident")).to_contain_text("ready")
+    link = page.url
+    assert "?run=" in link
+    said = page.locator("#lane-1-transcript").inner_text()
+    page.close()
+
+    server.kill()
+    server.start()
+    again = open_page(link)
+    expect(again.locator("#lane-1-transcript .turn").first).to_be_visible()
+    assert again.locator("#lane-1-transcript").inner_text() == said
+    expect(again.locator("#lane-2-verdict h3")).to_contain_text(re.compile("Deal|No deal"))
+
+
+@pytest.fixture
+def slow_server(tmp_path: Path) -> Server:
+    return Server(tmp_path / "home", fakes(tmp_path / "configs"))
+
+
+def test_stop_takes_effect_and_a_reload_joins_again(slow_server: Server, open_page: Callable[[str], Page]) -> None:
+    slow_server.start()
+    try:
+        page = open_page(slow_server.url)
+        page.locator("#arena-start").click()
+        expect(page.locator("#model-status .chip.loading").first).to_be_visible()
+        for lane in (1, 2):
+            expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible(timeout=30_000)
+        page.reload()
+        for lane in (1, 2):
+            expect(page.locator(f"#lane-{lane}-transcript .moving")).to_be_visible()
+        expect(page.locator("#arena-stop button, button#arena-stop").first).to_be_enabled()
+        page.locator("#arena-stop").click()
+        for lane in (1, 2):
+            expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text("Stopped", timeout=3_000)
+        expect(page.locator("#model-status .chip.busy")).to_have_count(0)
+        expect(page.locator("button#arena-start")).to_be_enabled()
+    finally:
+        assert slow_server.stop() == 0
+
+
+def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
+    slow_server: Server, open_page: Callable[[str], Page]
+) -> None:
+    slow_server.start()
+    try:
+        page = open_page(slow_server.url)
+        page.locator("#arena-start").click()
+        expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible(timeout=60_000)
+        link = page.url
+        turns = page.locator("#lane-1-transcript .turn:not(.moving) .message").all_inner_texts()
+        slow_server.kill()
+        page.close()
+        slow_server.start()
+        again = open_page(link)
+        expect(again.locator("#lane-1-verdict h3")).to_have_text("Interrupted", timeout=10_000)
+        kept = again.locator("#lane-1-transcript .turn .message").all_inner_texts()
+        assert kept[: len(turns)] == turns
+    finally:
+        slow_server.stop()
+
+
+def test_a_heading_is_not_an_agent(slow_server: Server, open_page: Callable[[str], Page]) -> None:
+    slow_server.start()
+    try:
+        page = open_page(slow_server.url)
+        page.locator("#lane-1-agent-a input").click()
+        page.get_by_role("option", name="— Scripted strategies —").click()
+        page.locator("#arena-start").click()
+        expect(page.get_by_text("pick who plays each role")).to_be_visible()
+    finally:
+        slow_server.stop()
+
+
+def test_scenarios_change_story_plot_and_roles(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    before = page.locator("#lane-1-plot").inner_html()
+    pick(page, "arena-scenario", "A joint venture")
+    expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    expect(page.get_by_text("maker of electric bicycles")).to_be_visible()
+    assert page.locator("#lane-1-plot").inner_html() != before
+
+
+def test_history_lists_a_visitors_own_runs(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    for lane in (1, 2):
+        pick(page, f"lane-{lane}-agent-a", "conceder (scripted)")
+    page.locator("#arena-start").click()
+    expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal", timeout=20_000)
+    page.get_by_role("tab", name="History").click()
+    expect(page.locator("table.history tbody tr")).to_have_count(2)
+    page.get_by_role("link", name="open").first.click()
+    expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal")
+
+
+def test_phone_width_needs_no_sideways_scrolling(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_hostile_text_stays_text(tmp_path: Path, open_page: Callable[[str], Page]) -> None:
+    reply = (
+        '{"thought":"<img src=x onerror=window.hurt=1>","action":"offer","offer":{"price":20000},'
+        '"message":"<script>window.hurt=1</script><b>bold</b> ${window.hurt=1} {{window.hurt=1}}"}'
+    )
+    models = f"smollm2-steady: {{type: fake, replies: ['{reply}']}}\nsmollm2-bold: {{type: fake}}\n"
+    server = Server(tmp_path / "home", fakes(tmp_path / "configs", models)).start()
+    try:
+        page = open_page(server.url)
+        page.locator("#arena-start").click()
+        expect(page.locator("#lane-1-transcript .message").first).to_contain_text("<b>bold</b>", timeout=20_000)
+        page.locator("#lane-1-transcript summary").first.click()
+        expect(page.locator("#lane-1-transcript .thought").first).to_contain_text("<img")
+        assert page.evaluate("window.hurt") is None
+    finally:
+        server.stop()

@@ -1,0 +1,20 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder that keeps the embedded model's converted copy for the whole session."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests do not see the developer's own settings."""
+    for name in ("PARLEY_HOME", "PARLEY_CONFIG", "DATABASE_URL", "PORT", "HOST"):
+        monkeypatch.delenv(name, raising=False)

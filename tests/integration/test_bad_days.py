@@ -1,0 +1,118 @@
+"""Bad input and bad surroundings: one clear message, and nothing that was there is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.server import ROOT
+
+CONFIGS = ROOT / "configs"
+
+
+def start(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python app.py`, which is expected to refuse to start."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "app.py")],
+        env={**os.environ, "PARLEY_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def assert_one_message(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if " ERROR " in line]
+    assert len(errors) == 1, done.stderr
+    for part in parts:
+        assert part in errors[0]
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert_one_message(start(tmp_path, PORT=port), port, "set PORT or HOST")
+
+
+def test_a_port_that_is_none(tmp_path: Path) -> None:
+    assert_one_message(start(tmp_path, PORT="many"), "PORT", "many")
+
+
+def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert_one_message(start(tmp_path / "file"), "PARLEY_HOME", "set it to a folder")
+
+
+def test_a_config_folder_that_is_missing(tmp_path: Path) -> None:
+    assert_one_message(start(tmp_path, PARLEY_CONFIG=str(tmp_path / "none")), "PARLEY_CONFIG")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("smollm2-steady: [", ("models.yaml", "line")),
+        ("m: {model_name: x, colour: red}", ("models.yaml", "model 'm'", "colour", "unknown key")),
+        ("m: {model_name: x}\nm: {model_name: y}", ("models.yaml", "'m'", "twice")),
+        ("m: {type: huggingface}", ("models.yaml", "model 'm'", "model_name", "missing")),
+        ("m: {model_name: x, type: magic}", ("'m'", "magic")),
+        ("boulware: {type: fake}", ("boulware",)),
+    ],
+)
+def test_bad_models_files(tmp_path: Path, text: str, parts: tuple[str, ...]) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "models.yaml").write_text(text)
+    assert_one_message(start(tmp_path / "home", PARLEY_CONFIG=str(tmp_path / "configs")), *parts)
+
+
+def test_a_broken_scenario(tmp_path: Path) -> None:
+    shutil.copytree(CONFIGS / "scenarios", tmp_path / "configs" / "scenarios")
+    path = tmp_path / "configs" / "scenarios" / "company_car.yaml"
+    path.write_text(path.read_text().replace("weights: {price: 1.0}", "weights: {price: 0.9}", 1))
+    assert_one_message(
+        start(tmp_path / "home", PARLEY_CONFIG=str(tmp_path / "configs")), "company_car.yaml", "add up to 0.9"
+    )
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    database = tmp_path / "data" / "parley.db"
+    database.write_text("this is not a database, and somebody may still want it" * 20)
+    before = database.read_bytes()
+    assert_one_message(start(tmp_path), "database")
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("--scenario", "nothing", "--a", "boulware", "--b", "conceder"), ("nothing", "company_car")),
+        (("--scenario", "company_car", "--a", "nobody", "--b", "conceder"), ("nobody", "boulware")),
+        (("--scenario", "company_car", "--a", "qwen3-0.6b", "--b", "conceder"), ("Qwen/Qwen3-0.6B", "network")),
+    ],
+)
+def test_the_command_line_says_what_is_wrong(
+    tmp_path: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "negotiation", "run", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PARLEY_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for part in parts:
+        assert part in done.stderr

@@ -1,0 +1,82 @@
+"""The real program as a subprocess: started, killed, started again over the same data."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`python app.py` over a home folder."""
+
+    def __init__(self, home: Path, configs: Path | None = None, **environment: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.log = home / "server.log"
+        self.environment = {
+            **os.environ,
+            "PARLEY_HOME": str(home),
+            "PORT": str(self.port),
+            "HF_HUB_OFFLINE": "1",
+            **({"PARLEY_CONFIG": str(configs)} if configs else {}),
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Server:
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "app.py")], env=self.environment, cwd=self.home, stdout=log, stderr=log
+            )
+        for _ in range(600):
+            if self.process.poll() is not None:
+                raise AssertionError(f"the server ended at once:\n{self.log.read_text()}")
+            if self._answers():
+                return self
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.1)
+        raise AssertionError(f"the server does not answer:\n{self.log.read_text()}")
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """As if the power went."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """As an operator would; returns the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server did not stop:\n{self.log.read_text()}") from None

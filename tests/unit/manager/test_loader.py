@@ -1,0 +1,159 @@
+"""The loader thread alone: one thing at a time, every piece of work answered, aborts that hit only what they mean."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from manager import happenings as h
+from manager.errors import Cancelled, Failure, LoadFailed, Refused
+from manager.loader import Loader
+from manager.registry import ModelSpec, WeightsKey
+from manager.status import LoadProgress
+from tests.unit.manager.conftest import SECONDS, Workshop
+
+pytestmark = pytest.mark.timeout(60)
+
+SPEC_A = ModelSpec(model_id="a", type="bench", model_name="A", size_bytes=5)
+SPEC_B = ModelSpec(model_id="b", type="bench", model_name="B", size_bytes=7)
+A, B = SPEC_A.weights, SPEC_B.weights
+
+
+class Desk:
+    """A loader, and what it answered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.answers: queue.SimpleQueue[h.LoaderAnswer] = queue.SimpleQueue()
+        self.progress: list[tuple[WeightsKey, LoadProgress]] = []
+        self.loader = Loader(folder, self.answers.put, lambda key, progress: self.progress.append((key, progress)))
+
+    def answer(self) -> h.LoaderAnswer:
+        return self.answers.get(timeout=SECONDS)
+
+    def prepared(self, spec: ModelSpec) -> None:
+        self.loader.prepare(spec.weights, spec)
+        assert isinstance(self.answer(), h.Prepared)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, workshop: Workshop) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    workshop.open_all()
+    desk.loader.close()
+
+
+def test_prepare_load_and_unload_are_answered(desk: Desk, workshop: Workshop) -> None:
+    desk.loader.prepare(A, SPEC_A)
+    assert desk.answer() == h.Prepared(A, 5, "bench")
+    desk.loader.start(h.StartLoad(A))
+    assert desk.answer() == h.Loaded(A, 5)
+    assert desk.loader.model(A).spec is SPEC_A
+    desk.loader.start(h.StartUnload(A))
+    assert desk.answer() == h.Unloaded(A)
+    assert workshop.log == ["prepare A", "load A", "unload A"]
+
+
+def test_loads_and_unloads_are_done_one_by_one_in_the_order_asked_for(desk: Desk, workshop: Workshop) -> None:
+    desk.prepared(SPEC_A)
+    desk.prepared(SPEC_B)
+    gate = workshop.hold("load A")
+    for job in (h.StartLoad(A), h.StartLoad(B), h.StartUnload(A)):
+        desk.loader.start(job)
+    desk.prepared(SPEC_A)  # beside it
+    assert "load B" not in workshop.log
+    gate.set()
+    assert [desk.answer() for _ in range(3)] == [h.Loaded(A, 5), h.Loaded(B, 7), h.Unloaded(A)]
+
+
+def test_everything_happens_on_the_loader_thread(desk: Desk, workshop: Workshop) -> None:
+    desk.prepared(SPEC_A)
+    model = desk.loader.model(A)
+    names: list[str] = []
+    load = model.load
+
+    def noting(progress: Callable[[str, int, int], None]) -> int:
+        names.append(threading.current_thread().name)
+        return load(progress)
+
+    model.load = noting  # type: ignore[method-assign]
+    desk.loader.start(h.StartLoad(A))
+    desk.answer()
+    assert names == ["loader"]
+
+
+def test_failures_become_values_without_tracebacks(desk: Desk, workshop: Workshop) -> None:
+    workshop.failing = {"prepare A": [Refused("no"), OSError("disk")], "load A": [LoadFailed("bad"), ValueError("x")]}
+    desk.loader.prepare(A, SPEC_A)
+    assert desk.answer() == h.PrepareFailed(A, Failure(Refused, "no"))
+    desk.loader.prepare(A, SPEC_A)
+    assert desk.answer() == h.PrepareFailed(A, Failure(Refused, "OSError: disk"))
+    desk.prepared(SPEC_A)
+    desk.loader.start(h.StartLoad(A))
+    assert desk.answer() == h.LoadFailed(A, Failure(LoadFailed, "bad"))
+    desk.loader.start(h.StartLoad(A))
+    assert desk.answer() == h.LoadFailed(A, Failure(LoadFailed, "ValueError: x"))
+
+
+def test_an_unload_that_breaks_is_answered_with_all_its_bytes_leaked(desk: Desk, workshop: Workshop) -> None:
+    desk.prepared(SPEC_A)
+    desk.loader.start(h.StartLoad(A))
+    desk.answer()
+    workshop.failing["unload A"] = [RuntimeError("stuck")]
+    desk.loader.start(h.StartUnload(A))
+    assert desk.answer() == h.Unloaded(A, leaked=5)
+
+
+@pytest.mark.parametrize("stage", ["prepare", "load"])
+def test_aborting_ends_what_is_in_flight(desk: Desk, workshop: Workshop, stage: str) -> None:
+    if stage == "load":
+        desk.prepared(SPEC_A)
+    workshop.hold(f"{stage} A")
+    if stage == "load":
+        desk.loader.start(h.StartLoad(A))
+    else:
+        desk.loader.prepare(A, SPEC_A)
+    desk.loader.abort(A)
+    answer = desk.answer()
+    assert isinstance(answer, h.PrepareFailed | h.LoadFailed)
+    assert answer.failure.kind is Cancelled
+
+
+@pytest.mark.parametrize("stage", ["prepare", "load"])
+def test_an_abort_that_comes_too_late_does_not_hit_the_next_piece_of_work(
+    desk: Desk, workshop: Workshop, stage: str
+) -> None:
+    desk.prepared(SPEC_A)
+    desk.loader.abort(A)
+    gate = workshop.hold(f"{stage} A")
+    if stage == "load":
+        desk.loader.start(h.StartLoad(A))
+    else:
+        desk.loader.prepare(A, SPEC_A)
+    gate.set()
+    assert isinstance(desk.answer(), h.Prepared | h.Loaded)
+
+
+def test_progress_is_passed_on_with_its_ends_and_little_between(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    spec = ModelSpec(model_id="f", type="fake", size_bytes=100, load_seconds=0.2)
+    desk.prepared(spec)
+    desk.loader.start(h.StartLoad(spec.weights))
+    desk.answer()
+    desk.loader.close()
+    done = [progress.done for _, progress in desk.progress]
+    assert (done[0], done[-1]) == (0, 100)
+    assert done == sorted(done)
+    assert len(done) <= 5, "ten steps a tenth of a second apart at most"
+
+
+def test_closing_finishes_what_is_queued(desk: Desk, workshop: Workshop) -> None:
+    desk.prepared(SPEC_A)
+    desk.loader.start(h.StartLoad(A))
+    desk.loader.start(h.StartUnload(A))
+    desk.loader.close()
+    assert [desk.answers.get_nowait(), desk.answers.get_nowait()] == [h.Loaded(A, 5), h.Unloaded(A)]

@@ -1,0 +1,67 @@
+"""The status strip says what is loaded, loading, busy, waiting and failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from manager.happenings import State
+from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
+from ui.models import strip_html
+
+ROW = WeightsStatus(
+    weights="w",
+    model_ids=("m",),
+    state=State.COLD,
+    reason="",
+    device="cpu",
+    bytes=0,
+    need=None,
+    leases=0,
+    waiting=0,
+    pinned=False,
+    elsewhere=False,
+    progress=None,
+    retry_in=None,
+    load_seconds=2.0,
+)
+LABELS = {"m": "Model M", "n": "Model N"}
+
+
+def strip(*rows: WeightsStatus, queue: tuple[QueueStatus, ...] = ()) -> str:
+    device = DeviceStatus("cpu", 1, 2, 269_000_000, 8_000_000_000, 0)
+    return strip_html(Snapshot(1, 0.0, rows, (device,), queue), LABELS)
+
+
+def test_every_state_is_said_in_words() -> None:
+    assert "not loaded" in strip(ROW)
+    assert "ready, 269 MB" in strip(replace(ROW, state=State.RESIDENT, bytes=269_000_000))
+    assert "busy × 2" in strip(replace(ROW, state=State.RESIDENT, leases=2))
+    assert "leaving" in strip(replace(ROW, state=State.DRAINING))
+    failed = strip(replace(ROW, state=State.FAILED, reason="no <such> repository"))
+    assert "failed" in failed
+    assert "no &lt;such&gt; repository" in failed
+
+
+def test_loading_shows_bytes_and_a_bar() -> None:
+    loading = strip(replace(ROW, state=State.LOADING, progress=LoadProgress("loading", 120_000_000, 240_000_000, 1.0)))
+    assert "120 MB of 240 MB" in loading
+    assert 'value="50"' in loading
+    fetching = strip(replace(ROW, progress=LoadProgress("fetching", 5_000_000, 0, 1.0)))
+    assert "downloading the model: 5 MB" in fetching
+    assert "<progress" not in fetching
+
+
+def test_memory_and_queue_are_shown() -> None:
+    shown = strip(
+        ROW, queue=(QueueStatus("m", None, 1, 0.5), QueueStatus("m", None, 2, 0.1), QueueStatus("n", None, 3, 0.1))
+    )
+    assert "cpu: 1 of 2 models, 269 MB of 8.0 GB" in shown
+    assert "waiting: Model M × 2, Model N" in shown
+
+
+def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
+    labels = {"x-steady": "SmolLM2 135M, steady", "x-bold": "SmolLM2 135M, bold"}
+    shared = replace(ROW, model_ids=("x-steady", "x-bold"))
+    assert "SmolLM2 135M (steady, bold)" in strip_html(Snapshot(1, 0.0, (shared,), (), ()), labels)
+    many = [replace(ROW, weights=str(number), model_ids=(f"m{number}",)) for number in range(5)]
+    assert "and 3 more not loaded" in strip(*many)

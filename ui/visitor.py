@@ -1,0 +1,59 @@
+"""Who is visiting: a random name in a cookie, which only the visitor's browser and this server know.
+
+It is no account; it only lets a visitor find and stop their own runs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+import gradio as gr
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "parley_visitor"
+YEAR = 365 * 24 * 3600
+
+
+class VisitorCookie:
+    """Middleware that gives every browser its cookie with the page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/" or _known(scope):
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("set-cookie", _cookie(scope))
+            await send(message)
+
+        await self._app(scope, receive, send_with_cookie)
+
+
+def visitor_of(request: gr.Request) -> str | None:
+    """The visitor's name; None for a program or a browser that keeps no cookies."""
+    cookies: dict[str, Any] = dict(request.cookies or {})
+    name = cookies.get(COOKIE, "")
+    return name if 16 <= len(name) <= 64 else None
+
+
+def _known(scope: Scope) -> bool:
+    header = next((value for name, value in scope["headers"] if name == b"cookie"), b"")
+    try:
+        return COOKIE in SimpleCookie(header.decode("latin-1"))
+    except CookieError:
+        return False
+
+
+def _cookie(scope: Scope) -> str:
+    # Spaces shows the page inside another site's frame: there a cookie must be secure, and belongs to that frame.
+    forwarded = next((value for name, value in scope["headers"] if name == b"x-forwarded-proto"), b"")
+    secure = scope.get("scheme") == "https" or forwarded.startswith(b"https")
+    site = "; SameSite=None; Secure; Partitioned" if secure else "; SameSite=Lax"
+    return f"{COOKIE}={secrets.token_urlsafe(16)}; Path=/; HttpOnly; Max-Age={YEAR}{site}"
