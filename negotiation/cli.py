@@ -6,17 +6,20 @@ Results go to standard output or the file that --json names; progress and errors
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 from manager.errors import ConfigError, ParleyError
 from negotiation.agents.catalog import AgentConfig
-from negotiation.events import Ended, Event, Halted, Rejected, TurnTaken, Waiting
+from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
+from negotiation.live import stored_events
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario, Seat
 from negotiation.settings import read_settings
@@ -35,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             parley.close()
     except ParleyError as error:
-        _say(f"error: {error}")
+        _say(f"error: {'; '.join(_line(problem) for problem in str(error).splitlines())}")
         return 1
     except KeyboardInterrupt:
         _say("stopped")
@@ -50,7 +53,7 @@ def run(parley: Parley, options: argparse.Namespace) -> int:
         run_id = parley.live.start(Run("", scenario, agents, options.seed), background=True)
         watch = parley.live.watch(run_id)
         try:
-            for event in watch or ():
+            for event in watch or stored_events(parley.store.run(run_id)):
                 _tell(scenario, event)
         except KeyboardInterrupt:
             parley.live.stop(run_id)
@@ -59,7 +62,7 @@ def run(parley: Parley, options: argparse.Namespace) -> int:
             if watch:
                 watch.close()
         done = parley.store.run(run_id)
-        _write(out, describe(done), lines=_summary(done))
+        out.write(describe(done), lines=_summary(done))
     return 0 if done.status == "done" else 1
 
 
@@ -67,7 +70,7 @@ def show(parley: Parley, options: argparse.Namespace) -> int:
     """Print a stored run."""
     found = parley.store.run(options.run_id)
     with _output(options.json) as out:
-        _write(out, describe(found), lines=_transcript(found))
+        out.write(describe(found), lines=_transcript(found))
     return 0
 
 
@@ -77,7 +80,7 @@ def scenarios(parley: Parley, options: argparse.Namespace) -> int:
     listed = [{"scenario": s.scenario_id, "title": s.title, "outcomes": s.outcomes, "rounds": s.rounds} for s in found]
     lines = [f"{s.scenario_id:20} {s.title} ({s.outcomes:,} outcomes, {s.rounds} rounds)" for s in found]
     with _output(options.json) as out:
-        _write(out, listed, lines)
+        out.write(listed, lines)
     return 0
 
 
@@ -92,7 +95,7 @@ def models(parley: Parley, options: argparse.Namespace) -> int:
         details = ", ".join(str(facts[key]) for key in ("model_name", "size", "license") if facts.get(key))
         lines.append(f"{choice.agent:20} {details or choice.heading.lower()}")
     with _output(options.json) as out:
-        _write(out, listed, lines)
+        out.write(listed, lines)
     return 0
 
 
@@ -141,22 +144,23 @@ def _tell(scenario: Scenario, event: Event) -> None:
     """Progress, a line each."""
     match event:
         case TurnTaken(turn=turn):
+            for invalid in turn.invalid:
+                _say(f"  a reply cannot be used ({invalid.kind}): {_line(invalid.detail)}")
             offer = f" {scenario.show(turn.offer)}" if turn.offer else ""
             who = scenario.roles[turn.seat].name
-            _say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{turn.message}”")
-        case Rejected(invalid=invalid):
-            _say(f"  a reply cannot be used ({invalid.kind}): {invalid.detail}")
+            _say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{_line(turn.message)}”")
+
         case Waiting(stage="loading" | "fetching" as stage, done=done, total=total) if total:
             _say(f"  {stage}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
         case Ended(ending=ending):
             _say(f"ended: {ending}")
         case Halted(status=status, reason=reason):
-            _say(f"{status}: {reason}")
+            _say(f"{status}: {_line(reason)}")
 
 
 def _summary(run: Run) -> list[str]:
     if run.measures is None:
-        return [f"{run.run_id}: {run.status} ({run.reason})"]
+        return [f"{run.run_id}: {run.status} ({_line(run.reason)})"]
     deal = run.scenario.show(run.agreement) if run.agreement else "no deal"
     return [f"{run.run_id}: {deal}; utilities {run.measures.utility_a:.3f} / {run.measures.utility_b:.3f}"]
 
@@ -165,35 +169,54 @@ def _transcript(run: Run) -> list[str]:
     lines = []
     for turn in run.turns:
         offer = f" {run.scenario.show(turn.offer)}" if turn.offer else ""
-        lines.append(f"{turn.round}. {run.scenario.roles[turn.seat].name}: {turn.action}{offer}  “{turn.message}”")
+        who, said = run.scenario.roles[turn.seat].name, _line(turn.message)
+        lines.append(f"{turn.round}. {who}: {turn.action}{offer}  “{said}”")
     return [*lines, *_summary(run)]
 
 
+def _line(text: str) -> str:
+    """A text in one line, so that what a model writes cannot be taken for what we report."""
+    return " ".join(text.split())
+
+
 class _output:  # noqa: N801 (used as a function)
-    """Where results go: the file that --json names, checked before the work begins; standard output otherwise."""
+    """Where results go: the file that --json names, or standard output.
+
+    The file is tried before the work begins, and keeps what was in it until there is something better.
+    """
 
     def __init__(self, target: str | None) -> None:
         self._target = target
-        self.json = target is not None
-        self.stream: TextIO = sys.stdout
+        self._stream: TextIO = sys.stdout
         if target not in (None, "-"):
             try:
-                self.stream = Path(str(target)).open("w", encoding="utf-8")  # noqa: SIM115 (closed on exit)
+                self._stream = Path(str(target)).open("a", encoding="utf-8")  # noqa: SIM115 (closed on exit)
             except OSError as error:
-                raise ConfigError(f"--json: cannot write '{target}' ({error.strerror})") from None
+                raise self._refused(error) from None
+
+    def write(self, data: Any, lines: Sequence[str]) -> None:
+        """Write `data` as JSON if that was asked for, else the lines; raises ConfigError if it cannot be written."""
+        encoding = self._stream.encoding or "utf-8"
+        plain = codecs.lookup(encoding).name != "utf-8"
+        text = "\n".join(lines) if self._target is None else json.dumps(data, ensure_ascii=plain)
+        try:
+            if self._stream is not sys.stdout and Path(self._stream.name).is_file():
+                self._stream.truncate(0)
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self._stream.flush()
+        except OSError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> ConfigError:
+        return ConfigError(f"--json: cannot write '{self._target or '-'}' ({error.strerror})")
 
     def __enter__(self) -> _output:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.stream is not sys.stdout:
-            self.stream.close()
-
-
-def _write(out: _output, data: Any, lines: Sequence[str]) -> None:
-    text = json.dumps(data, ensure_ascii=False) if out.json else "\n".join(lines)
-    out.stream.write(text + "\n")
-    out.stream.flush()
+        if self._stream is not sys.stdout:
+            with suppress(OSError):  # it was told already
+                self._stream.close()
 
 
 def _say(text: str) -> None:

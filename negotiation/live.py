@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 
 def new_run_id() -> str:
-    """A run id that nobody can guess (128 bits)."""
-    return secrets.token_urlsafe(16)
+    """A run id that nobody can guess (128 bits), and that is never taken for an option of a command."""
+    return secrets.token_hex(16)
 
 
 def stored_events(run: Run) -> list[Event]:

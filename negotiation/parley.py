@@ -3,6 +3,7 @@ line both start here."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from manager.manager import LLMManager
@@ -31,17 +32,22 @@ class Parley:
         app = settings.app
         registry = Registry.from_yaml(settings.config_file("models.yaml"))
         scenarios = load_scenarios(settings.config_file("scenarios"))
-        store = Store(settings.database_url)
-        manager = LLMManager(
-            registry,
-            app.max_loaded_models,
-            budgets={device: int(gigabytes * 1e9) for device, gigabytes in app.memory_budget.items()},
-            max_queue=app.max_queue,
-            max_wait=app.max_wait_seconds,
-            cache_dir=settings.cache,
-        )
-        catalog = Catalog(manager)
-        return cls(settings, manager, catalog, scenarios, store, LiveRuns(catalog, store, app.orphan_grace_seconds))
+        with ExitStack() as undo:
+            store = Store(settings.database_url)
+            undo.callback(store.close)
+            manager = LLMManager(
+                registry,
+                app.max_loaded_models,
+                budgets={device: int(gigabytes * 1e9) for device, gigabytes in app.memory_budget.items()},
+                max_queue=app.max_queue,
+                max_wait=app.max_wait_seconds,
+                cache_dir=settings.cache,
+            )
+            undo.callback(manager.cleanup)
+            catalog = Catalog(manager)
+            live = LiveRuns(catalog, store, app.orphan_grace_seconds)
+            undo.pop_all()
+        return cls(settings, manager, catalog, scenarios, store, live)
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""

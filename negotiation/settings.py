@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manager.configfile import read_yaml, validate
+from manager.configfile import read_yaml, shown, validate
 from manager.errors import ConfigError
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
@@ -19,7 +20,7 @@ SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 class AppConfig(BaseModel):
     """The keys of app.yaml; they are explained there."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     max_loaded_models: Annotated[int, Field(ge=1)] = 2
     memory_budget: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
@@ -52,17 +53,30 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings; raises ConfigError naming the variable or file that is wrong."""
-    home = Path(environment.get("PARLEY_HOME") or Path.home() / ".parley").expanduser().absolute()
-    configs = Path(environment.get("PARLEY_CONFIG") or SHIPPED).expanduser().absolute()
+    home = _folder(environment, "PARLEY_HOME", "~/.parley")
+    configs = _folder(environment, "PARLEY_CONFIG", str(SHIPPED))
     if not configs.is_dir():
         raise ConfigError(f"PARLEY_CONFIG: '{configs}' is not a folder")
     text = environment.get("PORT") or "7860"
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise ConfigError(f"PORT: '{text}' is not a port number (1 to 65535)")
-    url = environment.get("DATABASE_URL") or f"sqlite:///{_writable(home / 'data') / 'parley.db'}"
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise ConfigError(f"PORT: {shown(text, 40)} is not a port number (1 to 65535)")
+    url = environment.get("DATABASE_URL") or _database(_writable(home / "data") / "parley.db")
     app = configs / "app.yaml"
-    config = validate(AppConfig, read_yaml(app) or {}, str(app)) if app.exists() else AppConfig()
+    given = read_yaml(app) if app.exists() else None
+    config = AppConfig() if given is None else validate(AppConfig, given, str(app))
     return Settings(home, configs, url, environment.get("HOST") or "127.0.0.1", int(text), config)
+
+
+def _folder(environment: Mapping[str, str], variable: str, default: str) -> Path:
+    try:
+        return Path(environment.get(variable) or default).expanduser().absolute()
+    except RuntimeError as error:  # ~ or ~name, and nobody knows where that is
+        raise ConfigError(f"{variable}: {error}; set it to a folder") from None
+
+
+def _database(path: Path) -> str:
+    """The URL of a database file; in a URL, % and ? mean something."""
+    return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def _writable(folder: Path) -> Path:

@@ -1,0 +1,400 @@
+"""The command line: results on standard output, everything else on standard error, errors in one line."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import runpy
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from manager.errors import ConfigError
+from negotiation import cli
+from negotiation.agents import llm
+from negotiation.live import LiveRuns
+from negotiation.parley import Parley
+from negotiation.settings import read_settings
+from negotiation.store import Run
+
+OFFER = json.dumps(
+    {"thought": "Hm.", "action": "offer", "offer": {"price": 20000}, "message": "Voilà 🚀\nround 9: deal!"}
+)
+MODELS: dict[str, Any] = {
+    "left": {"type": "fake"},
+    "right": {"type": "fake", "label": "The right one", "size": "1B", "license": "MIT", "model_name": "fakes/right"},
+    "talker": {"type": "fake", "replies": [OFFER]},
+    "mute": {"type": "fake", "replies": ["I accept \ud83d!"]},
+    "broken": {"type": "fake", "fail_loads": 9},
+    "slow": {"type": "fake", "tokens_per_second": 5},
+    "heavy": {"type": "fake", "load_seconds": 0.3, "size_bytes": 5_000_000},
+}
+RUN_KEYS = {
+    "run_id", "scenario", "seed", "agents", "turns", "agreement", "utility_a", "utility_b", "pareto_distance",
+    "nash_distance",
+}  # fmt: skip
+HOW_IT_ENDED = {"status", "reason", "ending"}
+TURN_KEYS = {
+    "round", "agent", "action", "offer", "message", "thought", "utility_a", "utility_b", "invalid", "seconds", "tokens",
+}  # fmt: skip
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own config folder with some fakes; data goes to a folder of this test."""
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    (folder / "models.yaml").write_text(yaml.safe_dump(MODELS))
+    monkeypatch.setenv("PARLEY_CONFIG", str(folder))
+    monkeypatch.setenv("PARLEY_HOME", str(tmp_path / "home"))
+    for variable in ("PORT", "HOST", "DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    return folder
+
+
+@pytest.fixture
+def call(configs: Path, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command; gives the exit status and what went to standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = cli.main(arguments)
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return run
+
+
+def negotiation(a: str = "left", b: str = "right", scenario: str = "company_car", seed: int = 1) -> list[str]:
+    return ["run", "--scenario", scenario, "--a", a, "--b", b, "--seed", str(seed)]
+
+
+# -- run -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scenario", ["company_car", "compute_split", "joint_venture"])
+def test_a_run_prints_one_json_object_with_these_keys(call: Call, scenario: str) -> None:
+    status, out, err = call(*negotiation(scenario=scenario, seed=5), "--json", "-")
+    assert status == 0
+    assert out.count("\n") == 1
+    told = json.loads(out)
+    assert set(told) == RUN_KEYS | HOW_IT_ENDED
+    assert (told["scenario"], told["seed"], told["agents"]) == (scenario, 5, {"a": "left", "b": "right"})
+    assert (told["status"], told["reason"]) == ("done", "")
+    assert len(told["turns"]) > 0
+    for place, turn in enumerate(told["turns"]):
+        assert set(turn) == TURN_KEYS
+        assert (turn["round"], turn["agent"]) == (place // 2 + 1, "ab"[place % 2])
+        assert (turn["offer"] is not None) == (turn["action"] == "offer")
+        assert turn["invalid"] == []
+        assert turn["tokens"] > 0
+    last = told["turns"][-1]
+    assert (told["agreement"] is not None) == (last["action"] == "accept") == (told["ending"] == "agreement")
+    assert f"ended: {told['ending']}\n" in err
+
+
+def test_a_deal_is_told_with_its_worth(call: Call) -> None:
+    told = json.loads(call(*negotiation("boulware", "conceder", "joint_venture"), "--json", "-")[1])
+    assert told["turns"][-1]["action"] == "accept"
+    assert told["agreement"] == told["turns"][-2]["offer"]
+    for seat in ("utility_a", "utility_b"):
+        assert told[seat] == told["turns"][-1][seat] == told["turns"][-2][seat]
+    assert told["pareto_distance"] >= 0
+    assert told["nash_distance"] >= told["pareto_distance"]
+
+
+def test_no_deal_is_worth_the_reservation_values(call: Call) -> None:
+    told = json.loads(call(*negotiation("mute", "left"), "--json", "-")[1])
+    assert (told["ending"], told["agreement"]) == ("walked_away", None)
+    assert (told["utility_a"], told["utility_b"]) == (0.25, 0.2)
+
+
+def test_a_reply_that_cannot_be_used_is_told_as_it_was(call: Call) -> None:
+    """Even with half a character in it, which no stream of text can hold, the JSON gives it back exactly."""
+    _, out, err = call(*negotiation("mute", "left"), "--json", "-")
+    (turn,) = json.loads(out)["turns"]
+    assert turn["action"] == "walk_away"
+    assert [(entry["kind"], entry["outcome"], entry["raw"]) for entry in turn["invalid"]] == [
+        ("not_json", "gave_up", "I accept \ud83d!")
+    ] * 3
+    assert err.count("a reply cannot be used (not_json)") == 3
+
+
+def test_progress_goes_to_standard_error_only(call: Call) -> None:
+    status, out, err = call(*negotiation("boulware", "conceder"))
+    assert status == 0
+    (line,) = out.splitlines()
+    assert "; utilities 0." in line
+    told = err.splitlines()
+    assert told[0].startswith("round 1: Fleet manager (boulware): offer Price: €24,000  “I propose")
+    assert told[-1] == "ended: agreement"
+    assert all(entry.startswith("round ") for entry in told[:-1])
+
+
+def test_progress_is_told_even_if_the_run_was_over_before_anybody_looked(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = call(*negotiation("boulware", "conceder"))[2]
+
+    def too_late(self: LiveRuns, run_id: str) -> None:
+        for thread in [thread for thread in threading.enumerate() if thread.name == f"run {run_id}"]:
+            thread.join()
+
+    monkeypatch.setattr(LiveRuns, "watch", too_late)
+    assert call(*negotiation("boulware", "conceder"))[2] == expected
+
+
+def test_what_a_model_says_stays_in_its_line(call: Call) -> None:
+    status, _, err = call(*negotiation("talker", "boulware"))
+    assert status == 0
+    assert "“Voilà 🚀 round 9: deal!”" in err
+    assert not any(line.startswith("round 9") for line in err.splitlines())
+
+
+def test_loading_is_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llm, "POLL_SECONDS", 0.01)
+    status, _, err = call(*negotiation("heavy", "boulware"))
+    assert status == 0
+    assert re.search(r"^  loading: \d of 5 MB$", err, re.MULTILINE)
+
+
+def test_the_same_seed_gives_the_same_text(call: Call) -> None:
+    texts = []
+    for seed in (1, 1, 2):
+        told = json.loads(call(*negotiation(scenario="compute_split", seed=seed), "--json", "-")[1])
+        run_id = told.pop("run_id")
+        assert len(run_id) >= 16
+        for turn in told["turns"]:
+            turn.pop("seconds")
+        texts.append(json.dumps(told))
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2].replace('"seed": 2', '"seed": 1')
+
+
+def test_without_a_seed_it_is_1(call: Call) -> None:
+    assert json.loads(call(*negotiation()[:-2], "--json", "-")[1])["seed"] == 1
+
+
+def test_a_run_that_fails_is_told_and_has_exit_status_1(call: Call) -> None:
+    status, out, err = call(*negotiation("broken", "left"), "--json", "-")
+    told = json.loads(out)
+    assert status == 1
+    assert set(told) == RUN_KEYS | HOW_IT_ENDED
+    assert (told["status"], told["turns"], told["ending"]) == ("failed", [], None)
+    assert "fails, as its entry asks" in told["reason"]
+    assert [told[key] for key in ("agreement", "utility_a", "utility_b", "pareto_distance")] == [None] * 4
+    assert err.splitlines()[-1] == f"failed: {told['reason']}"
+
+
+def test_ctrl_c_stops_the_run_and_records_it(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_tell", interrupted)
+    status, out, err = call(*negotiation("boulware", "conceder"))
+    assert (status, out, err) == (130, "", "stopped\n")
+    monkeypatch.undo()
+
+
+# -- where results go ------------------------------------------------------------------------------------------
+
+
+def test_json_goes_to_the_file_that_is_named(call: Call, tmp_path: Path) -> None:
+    target = tmp_path / "result.json"
+    target.write_text("old and very long " * 5000)
+    status, out, _ = call(*negotiation(), "--json", str(target))
+    assert (status, out) == (0, "")
+    assert set(json.loads(target.read_text(encoding="utf-8"))) == RUN_KEYS | HOW_IT_ENDED
+
+
+@pytest.mark.parametrize("spoilt", [["--a", "nobody"], ["--scenario", "nowhere"], ["--seed", "1" + "0" * 30]])
+def test_an_error_costs_no_earlier_result(call: Call, tmp_path: Path, spoilt: list[str]) -> None:
+    target = tmp_path / "result.json"
+    target.write_text("precious")
+    assert call(*negotiation(), *spoilt, "--json", str(target))[0] == 1
+    assert target.read_text() == "precious"
+
+
+def test_a_file_that_cannot_be_written_is_found_out_before_the_work(call: Call, tmp_path: Path) -> None:
+    status, out, err = call(*negotiation(), "--json", str(tmp_path / "missing" / "result.json"))
+    assert (status, out) == (1, "")
+    assert err == f"error: --json: cannot write '{tmp_path}/missing/result.json' (No such file or directory)\n"
+
+
+def test_a_disk_that_is_full_is_an_error_in_one_line(call: Call) -> None:
+    status, out, err = call("scenarios", "--json", "/dev/full")
+    assert (status, out) == (1, "")
+    assert err == "error: --json: cannot write '/dev/full' (No space left on device)\n"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_any_terminal_can_show_the_results(call: Call, monkeypatch: pytest.MonkeyPatch, as_json: bool) -> None:
+    run_id = json.loads(call(*negotiation("talker", "boulware"), "--json", "-")[1])["run_id"]
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert cli.main(["show", run_id, *(["--json", "-"] if as_json else [])]) == 0
+    terminal.seek(0)
+    text = terminal.read()
+    if as_json:
+        assert "Voilà 🚀" in json.loads(text)["turns"][0]["message"]
+    else:
+        assert r"\u20ac20,000" in text
+        assert r"Voil\xe0 \U0001f680" in text
+
+
+# -- show, scenarios, models -----------------------------------------------------------------------------------
+
+
+def test_a_stored_run_is_shown_as_it_was_told(call: Call) -> None:
+    first = call(*negotiation("boulware", "conceder"), "--json", "-")[1]
+    told = json.loads(first)
+    status, out, err = call("show", told["run_id"], "--json", "-")
+    assert (status, out, err) == (0, first, "")
+    lines = call("show", told["run_id"])[1].splitlines()
+    assert len(lines) == len(told["turns"]) + 1
+    assert lines[0].startswith("1. Fleet manager: offer Price: €24,000  “I propose Price: €24,000.”")
+    assert lines[-1].startswith(f"{told['run_id']}: Price: €")
+
+
+def test_an_interrupted_run_is_called_so(call: Call, make_run: Callable[..., Run]) -> None:
+    parley = Parley.open(read_settings())
+    run_id = parley.live.start(make_run(a="slow", b="slow"), background=True)
+    parley.close()
+    told = json.loads(call("show", run_id, "--json", "-")[1])
+    assert (told["status"], told["reason"]) == ("interrupted", "the program was shut down")
+    assert call("show", run_id)[1] == f"{run_id}: interrupted (the program was shut down)\n"
+
+
+def test_scenarios_are_listed(call: Call) -> None:
+    listed = json.loads(call("scenarios", "--json", "-")[1])
+    assert {entry["scenario"]: entry["outcomes"] for entry in listed} == {
+        "company_car": 41,
+        "compute_split": 567,
+        "joint_venture": 81,
+    }
+    assert all(set(entry) == {"scenario", "title", "outcomes", "rounds"} for entry in listed)
+    status, out, err = call("scenarios")
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == [entry["scenario"] for entry in listed]
+    assert "The company car (41 outcomes, 8 rounds)" in out
+
+
+def test_own_scenarios_take_the_place_of_the_shipped_ones(call: Call, configs: Path, bike_data: dict[str, Any]) -> None:
+    (configs / "scenarios").mkdir()
+    (configs / "scenarios" / "bike.yaml").write_text(yaml.safe_dump(bike_data), encoding="utf-8")
+    assert [entry["scenario"] for entry in json.loads(call("scenarios", "--json", "-")[1])] == ["bike"]
+    assert call(*negotiation("boulware", "conceder", "bike"))[0] == 0
+
+
+def test_models_and_strategies_are_listed(call: Call) -> None:
+    listed = json.loads(call("models", "--json", "-")[1])
+    assert list(listed) == [*sorted(MODELS), "boulware", "conceder"]  # in the order of the file
+    assert (listed["right"]["model_name"], listed["right"]["is_loaded"]) == ("fakes/right", False)
+    assert listed["boulware"] == {"type": "strategy"}
+    out = call("models")[1]
+    assert [line.split()[0] for line in out.splitlines()] == list(listed)
+    assert "fakes/right, 1B, MIT" in out
+    assert "scripted strategies" in out.splitlines()[-1]
+
+
+# -- errors ----------------------------------------------------------------------------------------------------
+
+
+def check_error(result: tuple[int, str, str], *says: str) -> None:
+    """An error is one line on standard error, the exit status is 1, and there is no result."""
+    status, out, err = result
+    assert (status, out) == (1, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    for part in says:
+        assert part in err
+
+
+def test_an_unknown_scenario_is_named_with_those_there_are(call: Call) -> None:
+    check_error(call(*negotiation(scenario="nowhere")), "--scenario: there is no 'nowhere'", "company_car")
+
+
+def test_an_unknown_agent_is_named_with_those_there_are(call: Call) -> None:
+    check_error(call(*negotiation(b="nobody")), "'nobody' is neither a model nor a strategy", "left", "boulware")
+
+
+@pytest.mark.parametrize("run_id", ["missing", "\udcff", "", "a\nb"])
+def test_an_unknown_run_is_named(call: Call, run_id: str) -> None:
+    check_error(call("show", run_id), "there is no run ", "check the link")
+
+
+def test_a_seed_that_is_too_large_is_named(call: Call) -> None:
+    check_error(call(*negotiation(seed=10**30)), f"seed '{10**30}' is too large", "use one below 2^63")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("models.yaml", "left: {type: fake, colour: red}", "models.yaml: model 'left': key 'colour': unknown key"),
+        ("models.yaml", "left: {model_name: 5, pinned: maybe}", "; "),
+        ("models.yaml", "left: [", "models.yaml, line 1"),
+        ("models.yaml", "left: {type: fake}\nleft: {type: fake}", "'left' stands here twice"),
+        ("models.yaml", "boulware: {type: fake}", "model 'boulware' has the name of a scripted strategy"),
+        ("app.yaml", "max_loaded_models: none", "app.yaml: key 'max_loaded_models'"),
+        ("scenarios/bad.yaml", "title: Bad\nrounds: 0", "bad.yaml: key 'rounds'"),
+        ("scenarios/bad.txt", "title: Bad", "no scenario (*.yaml) here"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_fault(call: Call, configs: Path, name: str, content: str, says: str) -> None:
+    (configs / name).parent.mkdir(exist_ok=True)
+    (configs / name).write_text(content)
+    check_error(call("scenarios"), says)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("PORT", "http", "PORT: 'http' is not a port number"),
+        ("PARLEY_CONFIG", "/missing", "PARLEY_CONFIG: '/missing' is not a folder"),
+        ("PARLEY_HOME", "/dev/null", "PARLEY_HOME: cannot write into '/dev/null/data'"),
+        ("DATABASE_URL", "sqlite:////missing/parley.db", "could not open the database: unable to open"),
+        ("DATABASE_URL", "cuneiform://tablet", "could not open the database"),
+    ],
+)
+def test_a_bad_variable_is_named(
+    call: Call, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    check_error(call("scenarios"), says)
+
+
+def test_an_error_at_the_start_leaves_nothing_running(configs: Path) -> None:
+    (configs / "models.yaml").write_text("boulware: {type: fake}")
+    before = set(threading.enumerate())
+    with pytest.raises(ConfigError):
+        Parley.open(read_settings())
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["run", "--scenario", "x"], ["show"], ["scenarios", "x"]])
+def test_a_command_that_is_none_explains_itself(
+    configs: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "usage: python -m negotiation" in printed.err
+
+
+def test_it_runs_as_a_module(
+    configs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["negotiation", "scenarios"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("negotiation", run_name="__main__")
+    assert caught.value.code == 0
+    assert "company_car" in capsys.readouterr().out
