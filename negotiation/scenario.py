@@ -263,6 +263,21 @@ def load_scenarios(folder: Path) -> dict[str, Scenario]:
     return {scenario.scenario_id: scenario for scenario in sorted(found, key=lambda scenario: scenario.title)}
 
 
+def find_scenario(name: str, folder: Path, option: str = "scenario") -> Scenario:
+    """The scenario with an id in `folder`, or in the YAML file that `name` is a path to; raises ScenarioError.
+
+    What has a file ending or a folder in it is a path; `option` is how the message names the source.
+    """
+    if Path(name).suffix or len(Path(name).parts) != 1:
+        return load_scenario(Path(name))
+    ids = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in ids:
+        raise ScenarioError(
+            f"{option}: there is no {shown(name, 60)} (there are: {', '.join(ids)}; or give a YAML file)"
+        )
+    return load_scenario(folder / f"{name}.yaml")
+
+
 def _with_numbers(data: dict[str, Any]) -> dict[str, Any]:
     try:
         ranges = [name for name, issue in data["issues"].items() if issue.get("range") is not None]
