@@ -49,7 +49,10 @@ class _Strict(BaseModel):
 
 
 class Range(_Strict):
-    """Whole numbers from `min` to `max` in steps."""
+    """Whole numbers from `min` to `max` in steps, all of them multiples of the step.
+
+    That they are multiples lets a grammar say them as an integer range, however many there are.
+    """
 
     min: Whole
     max: Whole
@@ -61,6 +64,9 @@ class Range(_Strict):
             raise ValueError(f"max ({self.max}) must be above min ({self.min})")
         if (self.max - self.min) % self.step:
             raise ValueError(f"max - min ({self.max - self.min}) is not a whole number of steps of {self.step}")
+        if off := self.min % self.step:
+            below, above = self.min - off, self.min - off + self.step
+            raise ValueError(f"min ({self.min}) is not a multiple of the step {self.step}; use {below} or {above}")
         return self
 
 
@@ -106,7 +112,7 @@ class Issue(_Strict):
         assert self.range is not None
         if not isinstance(value, int) or isinstance(value, bool):
             return False
-        return self.range.min <= value <= self.range.max and (value - self.range.min) % self.range.step == 0
+        return self.range.min <= value <= self.range.max and value % self.range.step == 0
 
     def show(self, value: Value) -> str:
         """An option for people, with thousands separated and the unit."""
