@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from manager.configfile import parse_yaml, read_yaml, shown, validate
@@ -250,6 +251,25 @@ def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your s
     except ConfigError as error:
         raise ScenarioError(str(error)) from None
     return parse_scenario(scenario_id, data, where)
+
+
+def scenario_text(scenario: Scenario) -> str:
+    """The YAML text of a scenario, which `scenario_from_text` reads back."""
+    data = scenario.model_dump(exclude={"scenario_id"}, exclude_none=True)
+    for name, issue in scenario.issues.items():
+        kept = {key: value for key, value in data["issues"][name].items() if value or key == "range"}
+        data["issues"][name] = kept if issue.options is None else {**kept, "options": list(issue.options)}
+    return str(yaml.dump(data, Dumper=_Blocks, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110))
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Blocks.add_representer(str, _Blocks.represent_str)
 
 
 def load_scenario(path: Path) -> Scenario:
