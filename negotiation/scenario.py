@@ -5,6 +5,7 @@ Knows the YAML form and its rules; what is optimal in a scenario is worked out i
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from bisect import bisect
@@ -72,10 +73,14 @@ class Range(_Strict):
 
 
 class Issue(_Strict):
-    """Something to settle: named `options`, or a `range` of whole numbers with an optional unit (like €)."""
+    """Something to settle: named `options`, or a `range` of whole numbers with an optional unit (like €).
+
+    `compatible` says that both sides want the same here, on purpose: a test of whether they find out.
+    """
 
     title: Annotated[str, Field(max_length=80)] = ""
     unit: Annotated[str, Field(max_length=20)] = ""
+    compatible: bool = False
     options: Options | None = None
     range: Range | None = None
 
@@ -231,10 +236,15 @@ class Scenario(_Strict):
         return ", ".join(f"{issue.title or name}: {issue.show(offer[name])}" for name, issue in self.issues.items())
 
 
-def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
-    """A scenario from plain data; raises ScenarioError naming `where` and the key."""
+def check_id(scenario_id: str, where: str) -> None:
+    """Raises ScenarioError if something is not a scenario id."""
     if not _NAME.fullmatch(scenario_id):
         raise ScenarioError(f"{where}: '{scenario_id}' is not a scenario id; use small letters, digits and _")
+
+
+def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
+    """A scenario from plain data; raises ScenarioError naming `where` and the key."""
+    check_id(scenario_id, where)
     if isinstance(data, dict) and "scenario_id" in data:
         raise ScenarioError(f"{where}: key 'scenario_id': unknown key (the id is the file's name)")
     try:
@@ -251,6 +261,15 @@ def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your s
     except ConfigError as error:
         raise ScenarioError(str(error)) from None
     return parse_scenario(scenario_id, data, where)
+
+
+def schema_text() -> str:
+    """The JSON schema of scenario files, for editors; what a schema cannot say is checked when a file is read."""
+    schema = Scenario.model_json_schema()
+    del schema["properties"]["scenario_id"]
+    schema["required"].remove("scenario_id")
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A scenario of Parley"}
+    return json.dumps({**about, **schema, **about}, indent=2, ensure_ascii=False) + "\n"
 
 
 def scenario_text(scenario: Scenario) -> str:
