@@ -121,11 +121,11 @@ def _wishes(scenario: Scenario, seat: Seat, clause: str) -> Iterator[str]:
         named = [option for option in issue.options or () if re.search(rf"\b{re.escape(option.lower())}\b", clause)]
         if len(named) != 1:
             continue
-        values = scenario.roles[seat].values[name]
+        values, rest = scenario.roles[seat].values[name], clause.replace(named[0].lower(), "")
         worth, worst, best = values[named[0]], min(values.values()), max(values.values())
         if _SHUNS.search(clause) and worth == best > worst:
             yield f"it does not want '{named[0]}' (“{clause}”), but of '{name}' that is worth most to this role"
-        elif _WANTS.search(clause) and not _NOT.search(clause) and worth == worst < best:
+        elif _WANTS.search(clause) and not _NOT.search(rest) and worth == worst < best:
             yield f"it wants '{named[0]}' (“{clause}”), but of '{name}' that is worth least to this role"
 
 

@@ -7,12 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from negotiation import genius
+from negotiation import genius, genius_export
 from negotiation.analysis import Analyser, Analysis, Point, as_json
 from negotiation.commands.base import Add, Output, one_line, say, scenario_named, write_new
 from negotiation.errors import ScenarioError
 from negotiation.lint import files_in, lint_file
-from negotiation.scenario import Scenario, scenario_text, schema_text
+from negotiation.scenario import Scenario
+from negotiation.scenario_text import scenario_text, schema_text
 
 SOLUTIONS = ("nash", "kalai_smorodinsky", "egalitarian", "max_welfare")
 
@@ -77,7 +78,7 @@ def import_genius(options: argparse.Namespace) -> int:
 def export_genius(options: argparse.Namespace) -> int:
     """Write a scenario's three GENIUS files, none of which may be there already."""
     scenario = scenario_named(options.scenario, "SCENARIO")
-    files = {options.folder / name: data for name, data in genius.export_genius(scenario).items()}
+    files = {options.folder / name: data for name, data in genius_export.export_genius(scenario).items()}
     write_new(files)
     say(f"wrote {', '.join(str(path) for path in files)}")
     return 0
