@@ -330,6 +330,8 @@ class LLMManager(Session):
         with self._changed:
             self._view.progress.pop(happening.weights, None)
             self._tell(happening)
+            if isinstance(happening, h.Recovered):
+                self._publish("recovered", happening.weights, f"{happening.amount / 1e6:.0f} MB that leaked came back")
             self._changed.notify_all()
 
     def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:

@@ -88,7 +88,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class StatusEvent:
-    """Something changed: `kind` is state, granted, released, waiting, refused or progress. Numbers have no gaps."""
+    """Something changed: `kind` is state, granted, released, waiting, refused, progress or recovered.
+
+    Numbers have no gaps.
+    """
 
     number: int
     at: float
