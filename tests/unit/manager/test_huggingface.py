@@ -403,6 +403,17 @@ def test_the_old_weights_stay_when_the_new_ones_cannot_be_loaded(make: MakeManag
     assert manager.list_models()["old"]["is_loaded"]
 
 
+def test_auto_and_the_device_that_it_means_are_the_same_weights(
+    make: MakeManager, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    manager = make({"one": {"model_name": str(saved)}, "two": {"model_name": str(saved), "device": "cpu"}})
+    manager.load_model("one")
+    assert manager.list_models()["two"]["is_loaded"]
+    (row,) = manager.snapshot().weights
+    assert row.model_ids == ("one", "two")
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Lets each torch operation run on its own thread alone: many at once would only stand in each other's way."""
