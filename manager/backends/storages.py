@@ -75,10 +75,22 @@ def _frames(error: BaseException) -> Iterator[types.FrameType]:
 
 
 def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    yield from module.parameters()
-    yield from module.buffers()
+    for tensor in [*module.parameters(), *module.buffers()]:
+        yield from _plain(tensor)
     for part in module.modules():
         yield from _within(vars(part).values())
+
+
+def _plain(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensors that a quantized one is made of, or a tensor itself and what a quantization has hung onto it."""
+    if hasattr(tensor, "__tensor_flatten__"):  # torchao
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from _plain(getattr(tensor, name))
+        return
+    yield tensor
+    for value in vars(tensor).values():  # bitsandbytes
+        yield from _within([value])
+        yield from _within(getattr(value, "__dict__", {}).values())
 
 
 def _within(values: Iterable[Any]) -> Iterator[torch.Tensor]:

@@ -23,6 +23,7 @@ from manager.backends import sizing
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.errors import (
     Cancelled,
+    CannotFit,
     ContextTooLong,
     LoadFailed,
     MissingPackage,
@@ -394,13 +395,30 @@ def test_a_model_in_a_folder_answers_through_the_manager(make: MakeManager, save
     assert set(json.loads(manager.get_response("Hi", "one", schema=schema, max_new_tokens=50))) <= {1, 2}
 
 
-def test_the_old_weights_stay_when_the_new_ones_cannot_be_loaded(make: MakeManager, saved: Path, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "kind", "says"),
+    [
+        ({"model_name": "/no/such/folder"}, WeightsNotFound, "no such folder"),
+        ({"model_name": "damaged"}, Refused, "damaged"),
+        ({"device": "cuda:99"}, Refused, "is not on this machine"),
+        ({"quantization": "int3"}, Refused, "is unknown"),
+        ({"gguf_file": "none.gguf"}, WeightsNotFound, "no such file"),
+        ({"dtype": "float16"}, CannotFit, "but device 'cpu' takes 1 models and 0.00 GB"),
+    ],
+)
+def test_the_old_weights_stay_when_the_new_ones_cannot_work(
+    make: MakeManager, saved: Path, folder: Path, settings: dict[str, Any], kind: type[ParleyError], says: str
+) -> None:
     (folder / "model.safetensors").write_bytes(b"")
-    manager = make({"old": {"model_name": str(saved)}, "new": {"model_name": str(folder)}}, 1)
+    settings = {"model_name": str(saved), "device": "cpu", **settings}
+    if settings["model_name"] == "damaged":
+        settings["model_name"] = str(folder)
+    manager = make({"old": {"type": "fake", "replies": ["still here"]}, "new": settings}, 1, budgets={"cpu": 1_000_000})
     manager.load_model("old")
-    with pytest.raises(ParleyError, match="damaged"):
+    with pytest.raises(kind, match=re.escape(says)):
         manager.load_model("new")
     assert manager.list_models()["old"]["is_loaded"]
+    assert manager.get_response("Hi", "old") == "still here"
 
 
 def test_auto_and_the_device_that_it_means_are_the_same_weights(
