@@ -82,10 +82,12 @@ class DeviceMemory:
         return copy
 
     def drop(self, storages: Sequence[UntypedStorage]) -> None:
-        """Give the bytes of these storages back to the device; the storages stay, empty."""
+        """Give the bytes of these storages back; the storages stay, empty.
+
+        Torch keeps the memory at hand for whoever comes next, who would else wait for it to be mapped again.
+        """
         for storage in storages:
             self._resize(storage, 0)
-        self.tidy()
 
     def copy_in(self, copy: HostCopy, storages: Sequence[UntypedStorage], moved: Moved) -> None:
         """Fill emptied storages again. If it raises (torch.OutOfMemoryError, or as `moved` does) all are empty."""
