@@ -9,7 +9,7 @@ import argparse
 import codecs
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -87,6 +87,19 @@ class Output:
         if self._stream is not sys.stdout:
             with suppress(OSError):  # it was told already
                 self._stream.close()
+
+
+def write_new(files: Mapping[Path, bytes]) -> None:
+    """Write files, making their folders; raises ConfigError, before writing any, if one is there already."""
+    if there := [path for path in files if path.exists()]:
+        raise ConfigError(f"{there[0]}: is there already; move it away or choose another place")
+    try:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def say(text: str) -> None:
