@@ -224,11 +224,13 @@ class LiveRuns:
     def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
         """Leave a run until its person answers; False if it is to be stopped anyway."""
         with self._lock:
-            if live.halt is not None:
-                return False
-            live.asked, live.answer_by = asked, self._clock() + asked.seconds
-            self._threads.discard(threading.current_thread())
-            return True
+            if live.halt is None:
+                live.asked, live.answer_by = asked, self._clock() + asked.seconds
+                live.publish(asked)
+                self._threads.discard(threading.current_thread())
+                return True
+        live.cancel.cancel()
+        return False
 
     def watch(self, run_id: str) -> Watch | None:
         """Join a run that is being driven here; None if it is not (any more)."""
@@ -289,12 +291,14 @@ class LiveRuns:
                     self._store.add_turn(run_id, recorded.turn)
                 elif isinstance(recorded, Ended | Halted):
                     self._store.end(run_id, recorded)
+                if isinstance(recorded, Asked):
+                    if aside := self._put_aside(live, recorded):
+                        return
+                    continue
                 live.publish(recorded)
                 if isinstance(recorded, Started):
                     for turn in live.run.turns:  # made before: those who watch see the whole run
                         live.publish(TurnTaken(turn))
-                elif isinstance(recorded, Asked) and (aside := self._put_aside(live, recorded)):
-                    return
         except ParleyError as error:  # the store cannot write: show it, and say so
             self._fail(live, str(error))
         except Exception:
