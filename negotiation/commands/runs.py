@@ -6,11 +6,13 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from manager.errors import ConfigError
 from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.human import HUMAN
 from negotiation.commands.base import Add, Output, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
 from negotiation.live import stored_events
-from negotiation.scenario import Scenario, Seat
+from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.store import Run
 
 
@@ -20,6 +22,9 @@ def register(add: Add) -> None:
     one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
     one.add_argument("--a", required=True, metavar="AGENT", help="a model or strategy for seat a")
     one.add_argument("--b", required=True, metavar="AGENT", help="a model or strategy for seat b")
+    for seat in SEATS:
+        about = f"how seat {seat} plays, like guard=rational; may be given several times"
+        one.add_argument(f"--{seat}-option", action="append", default=[], metavar="KEY=VALUE", help=about)
     one.add_argument("--seed", type=int, default=1)
     add("show", show, "print a stored run").add_argument("run_id")
 
@@ -27,7 +32,7 @@ def register(add: Add) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run one negotiation to its end."""
     scenario = scenario_named(options.scenario)
-    agents: dict[Seat, AgentConfig] = {"a": AgentConfig(options.a), "b": AgentConfig(options.b)}
+    agents = {seat: _agent(options, seat) for seat in SEATS}
     with opened() as parley, Output(options.json) as out:
         run_id = parley.live.start(Run("", scenario, agents, options.seed), background=True)
         watch = parley.live.watch(run_id)
@@ -57,11 +62,13 @@ def show(options: argparse.Namespace) -> int:
 def describe(run: Run) -> dict[str, Any]:
     """A run as the command line prints it."""
     measures = run.measures
+    chosen = {seat: config.chosen for seat, config in run.agents.items() if config.chosen}
     return {
         "run_id": run.run_id,
         "scenario": run.scenario.scenario_id,
         "seed": run.seed,
         "agents": {seat: config.agent for seat, config in run.agents.items()},
+        **({"options": chosen} if chosen else {}),
         "status": run.status,
         "reason": run.reason,
         "turns": [
@@ -87,6 +94,13 @@ def describe(run: Run) -> dict[str, Any]:
         "pareto_distance": measures.pareto_distance if measures else None,
         "nash_distance": measures.nash_distance if measures else None,
     }
+
+
+def _agent(options: argparse.Namespace, seat: Seat) -> AgentConfig:
+    given = vars(options)
+    if given[seat] == HUMAN:
+        raise ConfigError(f"--{seat}: people play on the page, not on the command line; name a model or a strategy")
+    return AgentConfig.from_arguments(given[seat], given[f"{seat}_option"], f"--{seat}-option")
 
 
 def _tell(scenario: Scenario, event: Event) -> None:
