@@ -11,9 +11,9 @@ from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.commands.base import Add, Output, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
-from negotiation.live import stored_events
 from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.store import Run
+from negotiation.watch import stored_events
 
 
 def register(add: Add) -> None:
