@@ -40,6 +40,14 @@ watch('value', () => {
 """Puts the run into the address, so that a reload joins it again."""
 
 
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+
+
+def build_arena(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
+    """Create the tab's content where it is called, and let a link to a run open it."""
+    Arena(parley).connect(page)
+
+
 class Arena:
     """Builds the arena where it is created and connects its parts."""
 
@@ -79,20 +87,23 @@ class Arena:
                 for number, agents in enumerate(FIRST_AGENTS, 1)
             ]
 
-    def connect(self, opened: Any, quiet: dict[str, Any]) -> None:
-        """Connect the parts; `opened` is the page's load event, which sets what a link to a run names."""
-        self._follow(opened.then, quiet)
+    def connect(self, page: gr.Blocks) -> None:
+        """Connect the parts; opening the page sets what a link to a run names."""
+        lanes = [part for lane in self.lanes for part in lane.outputs]
+        outputs = [self.story, self.seed, self.link, *self.controls, *self.pickers, *lanes]
+        opened = page.load(self.opened, [self.shown], outputs, **QUIET)
+        self._follow(opened.then)
         started = self.start.click(
-            self._start, [self.shown, self.scenario, self.seed, *self.pickers], [self.link, *self.controls], **quiet
+            self._start, [self.shown, self.scenario, self.seed, *self.pickers], [self.link, *self.controls], **QUIET
         )
-        self._follow(started.success, quiet)
-        self.stop.click(self._stop, [self.shown], None, **quiet)
+        self._follow(started.success)
+        self.stop.click(self._stop, [self.shown], None, **QUIET)
         # Only what a person chooses: a link that is opened sets the scenario, too, and follows its own runs.
         self.scenario.input(
             self._choose,
             [self.shown, self.scenario],
             [self.story, self.link, *self.pickers, *(part for lane in self.lanes for part in lane.outputs)],
-            **quiet,
+            **QUIET,
         )
 
     @property
@@ -105,11 +116,11 @@ class Arena:
         """What is locked or open, depending on whether the visitor's own negotiation runs."""
         return [self.scenario, self.start, self.stop]
 
-    def _follow(self, then: Any, quiet: dict[str, Any]) -> None:
+    def _follow(self, then: Any) -> None:
         """After an event that set what the lanes show, follow both runs at the same time."""
         for lane in self.lanes:
-            followed = then(self._follower(lane), [self.shown], lane.outputs, **quiet)
-            followed.then(self._idle, [self.shown], self.controls, **quiet)
+            followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
+            followed.then(self._idle, [self.shown], self.controls, **QUIET)
 
     # -- handlers ----------------------------------------------------------------------------------------------
 

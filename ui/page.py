@@ -1,20 +1,30 @@
-"""The page: header, status strip, tabs, and what happens when it is opened."""
+"""The page: header, model status strip, and a list of tabs, each of which a module of its own builds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from negotiation.parley import Parley
 from ui import text
-from ui.arena import Arena
-from ui.history import history_html
+from ui.arena import build_arena
+from ui.history import build_history
 from ui.html import esc, tag
-from ui.models import strip_html
-from ui.visitor import visitor_of
+from ui.strip import strip_html
 
 STATUS_SECONDS = 0.5
+
+TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] = (
+    ("arena", text.ARENA, build_arena),
+    ("history", text.HISTORY, build_history),
+)
+"""The tabs: id (the button in the page is `tab-ID-button`), name, and what builds its content inside it.
+
+A builder is given the page, for what is to happen when it is opened, and its own tab, for when it is chosen.
+"""
+
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -26,12 +36,10 @@ def build_page(parley: Parley) -> gr.Blocks:
         with gr.Row(elem_classes="top"):
             gr.HTML(tag("h1", esc(text.TITLE)) + tag("p", esc(text.TAGLINE)), elem_classes="title")
         status = gr.HTML(strip_html(parley.manager.snapshot(), labels), elem_id="model-status", js_on_load=None)
-        with gr.Tabs():
-            with gr.Tab(text.ARENA):
-                arena = Arena(parley)
-            with gr.Tab(text.HISTORY) as history_tab:
-                refresh = gr.Button(text.REFRESH, size="sm")
-                history = gr.HTML(history_html([]))
+        with gr.Tabs(elem_id="tabs"):
+            for tab_id, name, build in TABS:
+                with gr.Tab(name, id=tab_id, elem_id=f"tab-{tab_id}") as tab:
+                    build(parley, page, tab)
 
         def show_status(seen: int) -> Any:
             snapshot = parley.manager.snapshot()
@@ -39,26 +47,5 @@ def build_page(parley: Parley) -> gr.Blocks:
                 return gr.skip(), gr.skip()
             return strip_html(snapshot, labels), snapshot.version
 
-        def show_history(request: gr.Request) -> str:
-            visitor = visitor_of(request)
-            return history_html(parley.store.runs(owner=visitor) if visitor else [])
-
-        opened = page.load(
-            arena.opened,
-            [arena.shown],
-            [
-                arena.story,
-                arena.seed,
-                arena.link,
-                *arena.controls,
-                *arena.pickers,
-                *(part for lane in arena.lanes for part in lane.outputs),
-            ],
-            concurrency_limit=None,
-            **QUIET,
-        )
-        arena.connect(opened, {**QUIET, "concurrency_limit": None})
         gr.Timer(STATUS_SECONDS).tick(show_status, [version], [status, version], queue=False, **QUIET)
-        for event in (history_tab.select, refresh.click):
-            event(show_history, None, [history], concurrency_limit=None, **QUIET)
     return page

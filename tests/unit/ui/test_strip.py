@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from manager.happenings import State
 from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
-from ui.models import strip_html
+from ui.strip import strip_html
 
 ROW = WeightsStatus(
     weights="w",
