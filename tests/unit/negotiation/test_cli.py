@@ -18,6 +18,8 @@ import yaml
 from manager.errors import ConfigError
 from negotiation import cli
 from negotiation.agents import llm
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.commands import runs
 from negotiation.live import LiveRuns
 from negotiation.parley import Parley
 from negotiation.settings import read_settings
@@ -197,7 +199,7 @@ def test_ctrl_c_stops_the_run_and_records_it(call: Call, monkeypatch: pytest.Mon
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_tell", interrupted)
+    monkeypatch.setattr(runs, "_tell", interrupted)
     status, out, err = call(*negotiation("boulware", "conceder"))
     assert (status, out, err) == (130, "", "stopped\n")
     monkeypatch.undo()
@@ -295,7 +297,7 @@ def test_own_scenarios_take_the_place_of_the_shipped_ones(call: Call, configs: P
 
 def test_models_and_strategies_are_listed(call: Call) -> None:
     listed = json.loads(call("models", "--json", "-")[1])
-    assert list(listed) == [*sorted(MODELS), "boulware", "conceder"]  # in the order of the file
+    assert list(listed) == [*sorted(MODELS), *STRATEGIES]  # in the order of the file
     assert (listed["right"]["model_name"], listed["right"]["is_loaded"]) == ("fakes/right", False)
     assert listed["boulware"] == {"type": "strategy"}
     out = call("models")[1]
@@ -319,6 +321,15 @@ def check_error(result: tuple[int, str, str], *says: str) -> None:
 
 def test_an_unknown_scenario_is_named_with_those_there_are(call: Call) -> None:
     check_error(call(*negotiation(scenario="nowhere")), "--scenario: there is no 'nowhere'", "company_car")
+
+
+def test_a_scenario_may_be_a_file(call: Call, tmp_path: Path, bike_data: dict[str, Any]) -> None:
+    path = tmp_path / "bike.yaml"
+    path.write_text(yaml.safe_dump(bike_data), encoding="utf-8")
+    told = json.loads(call(*negotiation("boulware", "conceder", str(path)), "--json", "-")[1])
+    assert told["scenario"] == "bike"
+    assert call("show", told["run_id"])[0] == 0
+    check_error(call(*negotiation(scenario=str(tmp_path / "missing.yaml"))), "missing.yaml: no such file")
 
 
 def test_an_unknown_agent_is_named_with_those_there_are(call: Call) -> None:
