@@ -20,6 +20,22 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
+def undominated(a: Floats, b: Floats) -> Indices:
+    """The places that no other place beats for one side without loss to the other, by falling `a`.
+
+    Equal places are all listed. O(n log n): sorted by falling a, then falling b, a place is undominated if its b is
+    above all b before its group of equals (Kung, Luccio & Preparata 1975).
+    """
+    order = np.lexsort((-b, -a))
+    a, b = a[order], b[order]
+    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], b[:-1])))
+    rises = b > best_before
+    same = np.concatenate(([False], (a[1:] == a[:-1]) & (b[1:] == b[:-1])))
+    group = np.cumsum(~same) - 1  # equal points stand next to each other
+    listed: Indices = order[rises[np.flatnonzero(~same)][group]]
+    return listed
+
+
 class OutcomeSpace:
     """All outcomes of a scenario, numbered in the order of its issues' options (the last issue varies fastest)."""
 
@@ -117,14 +133,7 @@ class Analyser:
 
         Outcomes with equal utilities are all listed.
         """
-        order = np.lexsort((-self._b, -self._a))
-        a, b = self._a[order], self._b[order]
-        best_before = np.maximum.accumulate(np.concatenate(([-np.inf], b[:-1])))
-        rises = b > best_before
-        same = np.concatenate(([False], (a[1:] == a[:-1]) & (b[1:] == b[:-1])))
-        group = np.cumsum(~same) - 1  # equal points stand next to each other
-        listed: Indices = order[rises[np.flatnonzero(~same)][group]]
-        return listed
+        return undominated(self._a, self._b)
 
     @cached_property
     def rational(self) -> Indices:
