@@ -9,9 +9,10 @@ import gradio as gr
 
 from negotiation.parley import Parley
 from ui import text
+from ui.agents import labels
 from ui.arena import build_arena
 from ui.history import build_history
-from ui.html import esc, tag
+from ui.html import QUIET, esc, script, tag
 from ui.strip import strip_html
 
 STATUS_SECONDS = 0.5
@@ -25,17 +26,15 @@ TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] =
 A builder is given the page, for what is to happen when it is opened, and its own tab, for when it is chosen.
 """
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-
 
 def build_page(parley: Parley) -> gr.Blocks:
     """The page over a running Parley."""
-    labels = {choice.agent: choice.label for choice in parley.catalog.choices()}
+    names = labels(parley)
+    details = any(tab_id == "models" for tab_id, _, _ in TABS)
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
         version = gr.State(-1)
-        with gr.Row(elem_classes="top"):
-            gr.HTML(tag("h1", esc(text.TITLE)) + tag("p", esc(text.TAGLINE)), elem_classes="title")
-        status = gr.HTML(strip_html(parley.manager.snapshot(), labels), elem_id="model-status", js_on_load=None)
+        gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
+        status = gr.HTML(strip_html(parley.manager.snapshot(), names, details), elem_id="model-status", js_on_load=None)
         with gr.Tabs(elem_id="tabs"):
             for tab_id, name, build in TABS:
                 with gr.Tab(name, id=tab_id, elem_id=f"tab-{tab_id}") as tab:
@@ -45,7 +44,19 @@ def build_page(parley: Parley) -> gr.Blocks:
             snapshot = parley.manager.snapshot()
             if snapshot.version == seen:
                 return gr.skip(), gr.skip()
-            return strip_html(snapshot, labels), snapshot.version
+            return strip_html(snapshot, names, details), snapshot.version
 
         gr.Timer(STATUS_SECONDS).tick(show_status, [version], [status, version], queue=False, **QUIET)
     return page
+
+
+def header_html() -> str:
+    """What the page is, the choice of colours, and the place where a silent server is told."""
+    title = tag("h1", esc(text.TITLE)) + tag("p", esc(text.TAGLINE))
+    themes = "".join(
+        tag("span", esc(name), data_theme=theme, hidden=None if theme == "auto" else "")
+        for theme, name in text.THEMES.items()
+    )
+    button = tag("button", themes, "plain", type="button", data_theme_button="")
+    offline = tag("p", esc(text.OFFLINE), "offline", role="alert", data_offline="", hidden="")
+    return tag("div", tag("div", title, "title") + button, "top") + offline
