@@ -5,7 +5,7 @@ What its texts say is looked at in `lint_text.py`. Each finding names the key it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,10 +167,10 @@ def _shown(issue: Issue, place: int) -> str:
     return f"'{choice}'" if isinstance(choice, str) else issue.show(choice)
 
 
-def files_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files as they are, and the scenarios (*.yaml) of folders."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(path.glob("*.yaml"))
-        else:
-            yield path
+def files_in(path: Path) -> list[Path]:
+    """A file as it is, or the scenarios (*.yaml) of a folder; raises ScenarioError if there are none."""
+    if not path.is_dir():
+        return [path]
+    if not (found := sorted(path.glob("*.yaml"))):
+        raise ScenarioError(f"{path}: no scenario (*.yaml) here")
+    return found

@@ -14,10 +14,11 @@ from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import UnknownRun
-from negotiation.live import new_run_id, stored_events
+from negotiation.live import new_run_id
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario, Seat
 from negotiation.store import Run
+from negotiation.watch import stored_events
 from ui import text
 from ui.agents import about_html, choices, labels
 from ui.html import QUIET, esc, script, tag

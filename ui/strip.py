@@ -9,7 +9,15 @@ from manager.status import DeviceStatus, Snapshot, WeightsStatus
 from ui import text
 from ui.html import esc, meter, size, tag
 
-_ORDER = {State.LOADING: 0, State.RESIDENT: 1, State.DRAINING: 2, State.FAILED: 3, State.COLD: 4}
+_ORDER = {
+    State.LOADING: 0,
+    State.WAKING: 0,
+    State.RESIDENT: 1,
+    State.DRAINING: 2,
+    State.PARKED: 3,
+    State.FAILED: 4,
+    State.COLD: 5,
+}
 
 
 def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False) -> str:
@@ -31,6 +39,9 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False
         names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
         extras += tag("span", esc(text.QUEUE.format(names=names)), "queue")
     extras += "".join(tag("span", esc(_device(device)), "device") for device in snapshot.devices)
+    if snapshot.parked:
+        used, budget = size(snapshot.parked), size(snapshot.parking or 0)
+        extras += tag("span", esc(text.PARKED.format(used=used, budget=budget)), "device")
     parts = tag("div", chips + tag("span", extras, "devices"), "chips", tabindex=0)
     if details:
         parts += tag("button", esc(text.STATUS_DETAILS), "plain", type="button", data_tab="models")
@@ -44,13 +55,15 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
         state = text.BUSY.format(count=row.leases)
     bar = ""
     if row.progress is not None:
-        words = text.FETCHING if row.progress.stage == "fetching" else text.LOADING
+        words = {"fetching": text.FETCHING, "waking": text.WAKING}.get(row.progress.stage, text.LOADING)
         state = f"{words}: {size(row.progress.done)}"
         if row.progress.total:
-            state += f" of {size(row.progress.total)}"
+            state = text.BYTES.format(done=state, total=size(row.progress.total))
             bar = meter(row.progress.fraction, words)
     elif row.state in (State.RESIDENT, State.DRAINING) and row.bytes:
         state += f", {size(row.bytes)}"
+    elif row.state is State.PARKED:
+        state += f", {size(row.host)}"
     look = "busy" if row.leases else ("loading" if row.progress is not None else str(row.state))
     content = tag("b", esc(names)) + tag("span", esc(state)) + bar
     if row.reason and row.state in (State.FAILED, State.COLD):  # a failure is still told after the cool-down

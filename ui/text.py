@@ -19,6 +19,8 @@ STATE = {
     "loading": "loading",
     "resident": "ready",
     "draining": "leaving",
+    "parked": "parked in host memory",
+    "waking": "waking",
     "failed": "failed",
 }
 DEVICE = "{device}: {loaded} of {most} models, {used}"
@@ -27,6 +29,7 @@ ALL_COLD = "{count} models, not loaded: one is loaded when it is first needed"
 MORE_COLD = "{count} more not loaded"
 QUEUE = "waiting: {names}"
 BUSY = "busy × {count}"
+PARKED = "parked: {used} of {budget} of host memory"
 
 # setting up
 SCENARIO = "Scenario"
@@ -54,6 +57,7 @@ PREPARING = "looking for the model's files"
 QUEUED = "waiting for a place, number {position} in the queue"
 FETCHING = "downloading the model"
 LOADING = "loading the model"
+WAKING = "copying the model back"
 THINKING = "is thinking"
 SPEAKING = "is speaking"
 BYTES = "{done} of {total}"

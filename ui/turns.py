@@ -140,6 +140,7 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
         "queued": text.QUEUED.format(position=waiting.position),
         "fetching": text.FETCHING,
         "loading": text.LOADING,
+        "waking": text.WAKING,
     }[waiting.stage]
     details = []
     if waiting.total:
@@ -148,7 +149,7 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
         details.append(text.ABOUT.format(time=seconds(waiting.expected_seconds)))
     line = words + (f" ({', '.join(details)})" if details else "")
     bar = ""
-    if waiting.stage in ("fetching", "loading") and waiting.total:
+    if waiting.stage in ("fetching", "loading", "waking") and waiting.total:
         bar = meter(waiting.done / waiting.total, words)
     return tag("p", esc(line) + _dots(), f"stage {waiting.stage}") + bar
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from negotiation import genius, genius_export
 from negotiation.analysis import Analyser, Analysis, Point, as_json
@@ -15,6 +16,7 @@ from negotiation.lint import files_in, lint_file
 from negotiation.scenario import Scenario
 from negotiation.scenario_text import scenario_text, schema_text
 
+T = TypeVar("T")
 SOLUTIONS = ("nash", "kalai_smorodinsky", "egalitarian", "max_welfare")
 
 
@@ -88,13 +90,19 @@ def lint(options: argparse.Namespace) -> int:
     """Print a line for each finding; the status is 0 if there is none, 1 if there are some, 2 for unreadable files."""
     found: list[dict[str, str]] = []
     unreadable = False
+
+    def tried(look: Callable[[Path], list[T]], path: Path) -> list[T]:
+        nonlocal unreadable
+        try:
+            return look(path)
+        except ScenarioError as error:
+            unreadable = True
+            say(f"error: {one_line(str(error))}")
+            return []
+
     with Output(options.json) as out:
-        for path in files_in(options.paths):
-            try:
-                found += [{"file": str(path), **asdict(finding)} for finding in lint_file(path)]
-            except ScenarioError as error:
-                unreadable = True
-                say(f"error: {one_line(str(error))}")
+        for path in [path for given in options.paths for path in tried(files_in, given)]:
+            found += [{"file": str(path), **asdict(finding)} for finding in tried(lint_file, path)]
         out.write(found, [f"{one['file']}:{one['key']}: {one_line(one['message'])}" for one in found])
     return 2 if unreadable else int(bool(found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,13 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, text: str, says: str) ->
         lint_file(path)
     assert str(caught.value).startswith(str(path))
     assert says in str(caught.value)
+
+
+def test_the_scenario_that_the_manual_writes_is_clean(tmp_path: Path) -> None:
+    manual = (SHIPPED.parents[1] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    parts = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    assert len(parts) == 3
+    assert lint_file(write(tmp_path, "".join(parts), "shed.yaml")) == []
 
 
 # -- the schema for editors ------------------------------------------------------------------------------------

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable
 from typing import Any
 
-import llguidance
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -27,10 +23,9 @@ from support.hostile import (
     offer,
 )
 
-from negotiation.allowed import MAX_MESSAGE, MAX_THOUGHT, legal
 from negotiation.protocol import Action, State
 from negotiation.reply import MAX_REPLY, Reply, glimpse, read_reply
-from negotiation.scenario import Scenario, parse_scenario
+from negotiation.scenario import Scenario
 
 
 @pytest.fixture(scope="session")
@@ -198,136 +193,6 @@ def test_any_value_in_any_key_is_read_exactly_or_refused(
         assert reply.action == changed["action"]
         assert reply.offer == changed["offer"]
         assert (reply.action is Action.OFFER) == (bike.problem(reply.offer) is None)
-
-
-# -- the grammar -----------------------------------------------------------------------------------------------
-
-BYTES = llguidance.LLTokenizer("byte")
-
-
-def matcher(state: State) -> Any:
-    schema = json.dumps(legal(state).grammar().schema)
-    grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": False})
-    made = llguidance.LLMatcher(BYTES, grammar)
-    assert not made.is_error(), made.get_error()
-    return made
-
-
-def written_under(state: State, rng: random.Random) -> str:
-    """A text that the grammar allows, byte by byte by chance, as the most mindless model would write it."""
-    following, written = matcher(state), bytearray()
-    while not following.is_stopped():
-        bits = np.unpackbits(np.frombuffer(following.compute_bitmask(), dtype=np.uint8), bitorder="little")
-        token = rng.choice(np.flatnonzero(bits[:256]).tolist())
-        assert following.consume_token(token)
-        written.append(token)
-    return written.decode()
-
-
-def permits(state: State, reply: dict[str, Any]) -> bool:
-    """Whether the grammar allows a reply, written without white space."""
-    text = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode()
-    following = matcher(state)
-    return int(following.try_consume_tokens(list(text))) == len(text) and bool(following.is_accepting())
-
-
-def states(scenario: Scenario, rng: random.Random) -> list[State]:
-    """A state at the beginning, one in between and one in the last turn."""
-    found, state = [State(scenario)], State(scenario)
-    while not state.last_turn:
-        picked = {name: rng.choice(issue.choices) for name, issue in scenario.issues.items()}
-        state = state.apply(Action.OFFER, picked)
-        if state.turn == 1 or state.last_turn:
-            found.append(state)
-    return found
-
-
-@pytest.mark.parametrize("name", ["company_car", "compute_split", "joint_venture"])
-def test_what_the_grammar_makes_parses_and_is_legal(shipped: dict[str, Scenario], name: str) -> None:
-    rng = random.Random(name)
-    for state in states(shipped[name], rng):
-        seen = set()
-        for _ in range(60):
-            for text in (written_under(state, rng), legal(state).grammar().sample(rng)):  # type: ignore[misc]
-                reply = read_reply(text, state)
-                assert reply.action in state.legal, (text, reply.detail)
-                state.apply(reply.action, reply.offer)
-                seen.add(reply.action)
-        assert seen == set(state.legal)
-
-
-@given(data=st.data(), seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None, derandomize=True)
-def test_any_scenarios_grammar_makes_legal_replies(
-    data: st.DataObject, seed: int, scenarios: st.SearchStrategy[Scenario]
-) -> None:
-    rng = random.Random(seed)
-    for state in states(data.draw(scenarios), rng):
-        for text in (written_under(state, rng), legal(state).sample(rng)):
-            reply = read_reply(text, state)
-            assert reply.action is not None, (text, reply.detail)
-            state.apply(reply.action, reply.offer)
-
-
-@given(data=st.data(), seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None, derandomize=True)
-def test_every_legal_reply_is_in_the_grammar(
-    data: st.DataObject, seed: int, scenarios: st.SearchStrategy[Scenario]
-) -> None:
-    scenario = data.draw(scenarios)
-    picked = {name: data.draw(st.sampled_from(issue.choices)) for name, issue in scenario.issues.items()}
-    for state in states(scenario, random.Random(seed)):
-        texts = {"thought": "x" * MAX_THOUGHT, "message": "y" * MAX_MESSAGE}
-        for action in Action:
-            reply = {"thought": texts["thought"], "action": str(action)}
-            reply |= {"offer": picked if action is Action.OFFER else None, "message": texts["message"]}
-            assert permits(state, reply) == (action in state.legal)
-
-
-def test_what_may_not_be_written(answering: State) -> None:
-    assert permits(answering, ACCEPTED)
-    for spoilt in (
-        {**ACCEPTED, "thought": ""},
-        {**ACCEPTED, "message": "y" * (MAX_MESSAGE + 1)},
-        {**ACCEPTED, "thought": "y" * (MAX_THOUGHT + 1)},
-        {**ACCEPTED, "offer": GOOD},
-        {**OFFERED, "offer": None},
-        {**OFFERED, "offer": {**GOOD, "price": 155}},
-        {**OFFERED, "offer": {**GOOD, "price": 210}},
-        {**OFFERED, "offer": {**GOOD, "lock": "With"}},
-        {"action": "accept", "thought": "Fine.", "offer": None, "message": "Deal!"},
-    ):
-        assert not permits(answering, spoilt), spoilt
-
-
-def test_options_may_be_any_text(of_points: Callable[..., Scenario], bike_data: dict[str, Any]) -> None:
-    odd = ['say "hi"', "back\\slash", "naïve 日本 😀", "with, without", "null", "1"]
-    bike_data["issues"]["lock"]["options"] = odd
-    for role in bike_data["roles"].values():
-        role["values"]["lock"] = dict.fromkeys(odd, 0.5)
-    state = State(parse_scenario("odd", bike_data, "odd.yaml"))
-    for option in odd:
-        assert permits(state, {**OFFERED, "offer": {"price": 150, "lock": option}})
-    rng = random.Random(1)
-    assert {read_reply(written_under(state, rng), state).kind for _ in range(40)} == {None}
-
-
-def test_chance_draws_the_same_reply_from_the_same_seed(answering: State) -> None:
-    drawn = [[legal(answering).sample(random.Random(seed)) for seed in range(30)] for _ in range(2)]
-    assert drawn[0] == drawn[1]
-    assert len(set(drawn[0])) > 10
-
-
-def test_a_drawn_message_is_no_longer_than_the_grammar_allows(bike_data: dict[str, Any]) -> None:
-    for number in range(6):
-        name = f"extra_{number}"
-        bike_data["issues"][name] = {"title": "A title of many words, as people like them", "options": ["yes", "no"]}
-        for role in bike_data["roles"].values():
-            role["weights"][name] = 0.0
-            role["values"][name] = {"yes": 0.0, "no": 1.0}
-    state = State(parse_scenario("wordy", bike_data, "wordy.yaml"))
-    for seed in range(20):
-        assert permits(state, json.loads(legal(state).sample(random.Random(seed))))
 
 
 # -- while it is being written ---------------------------------------------------------------------------------

@@ -142,6 +142,10 @@ def test_what_cannot_be_read_has_status_2_and_the_rest_is_still_looked_at(
     ]  # fmt: skip
 
 
+def test_a_folder_without_scenarios_is_not_clean(call: Call, tmp_path: Path) -> None:
+    assert call("lint", tmp_path) == (2, "", f"error: {tmp_path}: no scenario (*.yaml) here\n")
+
+
 def test_the_schema_is_printed(call: Call) -> None:
     assert call("schema") == (0, schema_text(), "")
 
