@@ -44,14 +44,14 @@ const ask = async () => {
   const answer = await fetch(new URL('gradio_api/app_id', document.baseURI), { cache: 'no-store', signal: AbortSignal.timeout(8000) });
   return (await answer.json()).app_id;
 };
-let server = null;
+let serving = null;
 let misses = 0;
 setInterval(async () => {
   if (document.hidden) return;
   try {
     const id = await ask();
-    if (server !== null && id !== server) location.reload();
-    server = id;
+    if (serving !== null && id !== serving) location.reload();
+    serving = id;
     misses = 0;
   } catch {
     misses += 1;
