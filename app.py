@@ -18,7 +18,7 @@ from manager.errors import ConfigError, ParleyError
 from negotiation.parley import Parley
 from negotiation.settings import Settings, read_settings
 from ui.page import build_page
-from ui.theme import STYLE, THEME
+from ui.theme import STYLES, THEME
 from ui.visitor import VisitorCookie
 
 logger = logging.getLogger("parley")
@@ -49,7 +49,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         server_name=settings.host,
         server_port=settings.port,
         theme=THEME,
-        css_paths=STYLE,
+        css_paths=STYLES,
         footer_links=[],
         run_history=False,
         max_file_size="1mb",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
@@ -11,16 +12,20 @@ import gradio as gr
 
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
-from negotiation.analysis import Analyser
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import UnknownRun
 from negotiation.live import new_run_id
 from negotiation.parley import Parley
-from negotiation.scenario import SEATS, Scenario, Seat
+from negotiation.scenario import Scenario, Seat
 from negotiation.store import Run
 from negotiation.watch import stored_events
 from ui import text
-from ui.html import esc, tag
-from ui.lane import Lane, Painter, build_lane
+from ui.agents import about_html, choices, labels
+from ui.html import QUIET, esc, script, tag
+from ui.lane import Lane, Painter, build_lane, relabel
+from ui.presets import Players, presets, presets_html
+from ui.scenarios import OWN, build_scenario_picker, chosen_scenario, editable, findings_html, first_scenario
+from ui.space import space_of
 from ui.view import LaneView
 from ui.visitor import visitor_of
 
@@ -29,16 +34,14 @@ Shown = dict[int, str]
 
 UPDATE_SECONDS = 0.1
 OTHER_PROCESS_SECONDS = 2.0
-FIRST_SCENARIO = "company_car"
-FIRST_AGENTS = (("smollm2-steady", "boulware"), ("smollm2-bold", "boulware"))
+FIRST_SEED = 1
+NO_LINK = tag("span", data_run="")
+SEED_LOW, SEED_HIGH = -(2**31), 2**31 - 1
 
-KEEP_LINK = """
-watch('value', () => {
-  const run = element.querySelector('[data-run]');
-  if (run) history.replaceState(null, '', '?run=' + encodeURIComponent(run.dataset.run));
-});
-"""
-"""Puts the run into the address, so that a reload joins it again."""
+
+def build_arena(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
+    """Create the tab's content where it is called, and let a link to a run open it."""
+    Arena(parley).connect(page)
 
 
 class Arena:
@@ -46,124 +49,291 @@ class Arena:
 
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
-        scenarios = parley.scenarios
-        first = scenarios.get(FIRST_SCENARIO) or next(iter(scenarios.values()))
+        self._presets = presets(parley)
+        first = first_scenario(parley)
         self.shown = gr.State({})
-        with gr.Row(elem_classes="setup"):
-            with gr.Column(scale=3, min_width=280):
-                self.scenario = gr.Dropdown(
-                    [(scenario.title, scenario.scenario_id) for scenario in scenarios.values()],
-                    value=first.scenario_id,
-                    label=text.SCENARIO,
-                    elem_id="arena-scenario",
-                )
-                self.story = gr.HTML(story_html(first), elem_classes="story")
-            with gr.Column(scale=1, min_width=220):
-                self.seed = gr.Number(
-                    1,
-                    precision=0,
-                    minimum=0,
-                    maximum=2**31 - 1,
-                    label=text.SEED,
-                    info=text.SEED_INFO,
-                    elem_id="arena-seed",
-                )
-                with gr.Row():
-                    self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=90)
-                    self.stop = gr.Button(text.STOP, elem_id="arena-stop", min_width=90, interactive=False)
-                self.link = gr.HTML(elem_classes="link", js_on_load=KEEP_LINK)
-        choices = agent_choices(parley)
-        known = {value for _, value in choices}
+        self.memory = gr.BrowserState(None, storage_key="parley-arena", secret="parley")
+        self.preset = gr.HTML(presets_html(self._presets), elem_id="arena-presets", js_on_load=script("send"))
+        self.scenario = build_scenario_picker(parley)
+        with gr.Row(elem_classes="controls"):
+            self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=110, scale=0)
+            self.stop = gr.Button(text.STOP, elem_id="arena-stop", min_width=90, scale=0, interactive=False)
+            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=180, scale=0, interactive=False)
+            self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
+            self.seed = gr.Number(
+                FIRST_SEED, precision=0, label=text.SEED, info=text.SEED_INFO, elem_id="arena-seed", min_width=150
+            )
+            self.suspense = gr.Checkbox(False, label=text.SUSPENSE, elem_id="arena-suspense", min_width=200)
+        self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
+        listed = choices(parley)
         with gr.Row(elem_classes="lanes", equal_height=False):
-            self.lanes = [
-                build_lane(number, choices, _known_agents(agents, known), first, Analyser(first))
-                for number, agents in enumerate(FIRST_AGENTS, 1)
-            ]
+            self.lanes = [build_lane(number, first, listed) for number in (1, 2)]
 
-    def connect(self, opened: Any, quiet: dict[str, Any]) -> None:
-        """Connect the parts; `opened` is the page's load event, which sets what a link to a run names."""
-        self._follow(opened.then, quiet)
+    # -- connections -------------------------------------------------------------------------------------------
+
+    def connect(self, page: gr.Blocks) -> None:
+        """Connect the parts; opening the page sets what a link to a run names, or what was set up before."""
+        chosen = self.scenario
+        everything = [self.link, self.seed, self.suspense, chosen.own, *self._setup, *self.controls, *self._painted]
+        opened = page.load(self._opened, [self.shown, self.memory], everything, **QUIET)
+        self._follow(opened.then)
         started = self.start.click(
-            self._start, [self.shown, self.scenario, self.seed, *self.pickers], [self.link, *self.controls], **quiet
+            self._start, [self.shown, *self._form], [self.link, self.seed, *self.controls], **QUIET
         )
-        self._follow(started.success, quiet)
-        self.stop.click(self._stop, [self.shown], None, **quiet)
+        self._follow(started.success)
+        rerun = self.again.click(self._again, [self.shown], [self.link, *self.controls], **QUIET)
+        self._follow(rerun.success)
+        for begun in (started, rerun):
+            begun.success(None, js=script("lanes"))
+        self.stop.click(self._stop, [self.shown], None, **QUIET)
+        for lane in self.lanes:
+            resumed = lane.resume.click(self._resumer(lane), [self.shown], self.controls, **QUIET)
+            followed = resumed.success(self._follower(lane), [self.shown], lane.outputs, **QUIET)
+            followed.then(self._controls, [self.shown], self.controls, **QUIET)
+        self._connect_setup()
+
+    def _connect_setup(self) -> None:
+        chosen = self.scenario
+        cleared = [self.link, *chosen.outputs, *self._agents, *self._painted]
         # Only what a person chooses: a link that is opened sets the scenario, too, and follows its own runs.
-        self.scenario.input(
-            self._choose,
-            [self.shown, self.scenario],
-            [self.story, self.link, *self.pickers, *(part for lane in self.lanes for part in lane.outputs)],
-            **quiet,
-        )
+        picked = chosen.picked.input(self._choose, [self.shown, chosen.picked, chosen.own], cleared, **QUIET)
+        carded = chosen.cards.click(self._choose_card, [self.shown, chosen.own], cleared, **QUIET)
+        used = chosen.use.click(self._use, [self.shown, chosen.own], [chosen.editor, *cleared], **QUIET)
+        preset = self.preset.click(self._choose_preset, None, [self.preset, *self._setup], **QUIET)
+        swapped = self.swap.click(self._swap, self._form, self._setup, **QUIET)
+        edited = [part.input for part in (self.seed, self.suspense, chosen.own, *self._picked)]
+        watched = [self.memory, self.preset, *(picker.about for lane in self.lanes for picker in lane.pickers)]
+        gr.on(edited, self._remember, [self.suspense, *self._form], watched, trigger_mode="always_last", **QUIET)
+        for event in (picked, carded, used, preset, swapped):
+            event.success(self._remember, [self.suspense, *self._form], watched, **QUIET)
+        opened = chosen.edit.click(self._edit, [chosen.picked, chosen.own], [chosen.editor, chosen.own], **QUIET)
+        opened.success(self._lint, [chosen.own], [chosen.findings], **QUIET)
+        chosen.close.click(lambda: gr.update(visible=False), None, [chosen.editor], **QUIET)
+        chosen.own.change(self._lint, [chosen.own], [chosen.findings], trigger_mode="always_last", **QUIET)
+        chosen.upload.upload(self._upload, [chosen.upload], [chosen.own], **QUIET)
 
     @property
-    def pickers(self) -> list[Any]:
-        """Who plays, lane by lane."""
-        return [picker for lane in self.lanes for picker in (lane.agent_a, lane.agent_b)]
+    def _agents(self) -> list[Any]:
+        """The pick lists, lane by lane."""
+        return [picker.agent for lane in self.lanes for picker in lane.pickers]
+
+    @property
+    def _picked(self) -> list[Any]:
+        """Everything that says who plays."""
+        return [part for lane in self.lanes for picker in lane.pickers for part in picker.inputs]
+
+    @property
+    def _form(self) -> list[Any]:
+        """What a start needs."""
+        return [self.scenario.picked, self.scenario.own, self.seed, *self._picked]
+
+    @property
+    def _setup(self) -> list[Any]:
+        """Everything that a set-up is shown in."""
+        abouts = [picker.about for lane in self.lanes for picker in lane.pickers]
+        return list(dict.fromkeys([self.preset, *self.scenario.outputs, *self._picked, *abouts]))
+
+    @property
+    def _painted(self) -> list[Any]:
+        return [part for lane in self.lanes for part in lane.outputs]
 
     @property
     def controls(self) -> list[Any]:
         """What is locked or open, depending on whether the visitor's own negotiation runs."""
-        return [self.scenario, self.start, self.stop]
+        buttons = [self.start, self.stop, self.again, self.swap, *(lane.resume for lane in self.lanes)]
+        return [self.scenario.picked, *buttons]
 
-    def _follow(self, then: Any, quiet: dict[str, Any]) -> None:
+    def _follow(self, then: Any) -> None:
         """After an event that set what the lanes show, follow both runs at the same time."""
         for lane in self.lanes:
-            followed = then(self._follower(lane), [self.shown], lane.outputs, **quiet)
-            followed.then(self._idle, [self.shown], self.controls, **quiet)
+            followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
+            followed.then(self._idle, [self.shown, *self._agents], [*self.controls, *self._agents], **QUIET)
 
-    # -- handlers ----------------------------------------------------------------------------------------------
+    # -- setting up --------------------------------------------------------------------------------------------
 
-    def opened(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        """What a link to a run sets: both lanes of its comparison, scenario and agents."""
+    def _opened(self, request: gr.Request, shown: Shown, memory: Any) -> dict[Any, Any]:
+        """What a link to a run sets (both lanes of its comparison, scenario and agents), or what was set up before."""
+        new: dict[Any, Any] = self._remembered(memory)
         run_id = str(request.query_params.get("run", ""))
-        if not run_id:
-            return {self.link: ""}
-        try:
-            runs = self._parley.store.comparison(run_id)
-        except ParleyError as error:
-            message = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
-            return {self.link: tag("p", esc(message), "notice")}
-        scenario = runs[0].scenario
-        new: dict[Any, Any] = {self.link: link_html(run_id), self.seed: runs[0].seed, self.story: story_html(scenario)}
-        empty = self._empty(scenario)
-        for lane, run in zip_longest(self.lanes, runs[: len(self.lanes)]):
+        runs: list[Run] = []
+        if run_id:
+            try:
+                runs = self._parley.store.comparison(run_id)[: len(self.lanes)]
+            except ParleyError as error:
+                message = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
+                new[self.link] = tag("p", esc(message), "notice")
+        if runs:
+            new |= self._of_runs(shown, runs)
+        return {**new, **_merged(new, self._controls(request, shown))}
+
+    def _of_runs(self, shown: Shown, runs: list[Run]) -> dict[Any, Any]:
+        first, scenario = runs[0], runs[0].scenario
+        new: dict[Any, Any] = {self.link: link_html(first), self.seed: first.seed}
+        if self._parley.scenarios.get(scenario.scenario_id) != scenario:
+            scenario = scenario.model_copy(update={"scenario_id": OWN})
+            new[self.scenario.own] = editable(scenario)
+        new |= self._show_scenario(scenario)
+        for lane, run in zip_longest(self.lanes, runs):
             if run is None:
-                new |= {part: empty[part] for part in lane.outputs}
                 continue
             shown[lane.number] = run.run_id
-            new[lane.agent_a] = gr.update(value=run.agents["a"].agent, label=_label(scenario, "a"))
-            new[lane.agent_b] = gr.update(value=run.agents["b"].agent, label=_label(scenario, "b"))
-        new |= self._controls(request, shown)
-        if scenario.scenario_id in self._parley.scenarios:
-            new[self.scenario] = {**new[self.scenario], "value": scenario.scenario_id}
+            new = _merged(new, self._show_players(lane, (run.agents["a"], run.agents["b"])))
         return new
 
-    def _choose(self, shown: Shown, scenario_id: str) -> dict[Any, Any]:
-        scenario = self._parley.scenarios[scenario_id]
-        new: dict[Any, Any] = {self.story: story_html(scenario), self.link: "", **self._empty(scenario)}
-        shown.clear()
+    def _remembered(self, memory: Any) -> dict[Any, Any]:
+        """What was set up before, as far as it still exists; else a first visit's."""
+        kept: Mapping[str, Any] = memory if isinstance(memory, dict) else {}
+        own = kept.get("own") if isinstance(kept.get("own"), str) else ""
+        try:
+            scenario = chosen_scenario(self._parley, str(kept.get("scenario")), own or "")
+        except ParleyError:
+            scenario = first_scenario(self._parley)
+        lanes = self._known_players(kept.get("agents")) or self._presets[0].lanes
+        seed = kept.get("seed", FIRST_SEED)
+        new: dict[Any, Any] = {
+            self.link: "",
+            self.seed: seed if isinstance(seed, int) else None,
+            self.suspense: kept.get("suspense") is True,
+            self.scenario.own: own,
+            **self._show_scenario(scenario),
+        }
+        return _merged(new, self._show_lanes(lanes))
+
+    def _known_players(self, data: Any) -> tuple[Players, ...] | None:
+        try:
+            found = [AgentConfig.from_json(entry) for entry in data]
+            for config in found:
+                self._parley.catalog.create(config)
+        except (ParleyError, TypeError):
+            return None
+        return ((found[0], found[1]), (found[2], found[3])) if len(found) == 2 * len(self.lanes) else None
+
+    def _show_scenario(self, scenario: Scenario) -> dict[Any, Any]:
+        """The updates that show a scenario as the chosen one, and lanes with nothing in them."""
+        new: dict[Any, Any] = self.scenario.show(self._parley, scenario)
+        space, names = space_of(scenario), labels(self._parley)
         for lane in self.lanes:
-            new[lane.agent_a] = gr.update(label=_label(scenario, "a"))
-            new[lane.agent_b] = gr.update(label=_label(scenario, "b"))
+            new |= relabel(lane, scenario) | Painter(lane, space, names).paint(LaneView(scenario))
         return new
 
-    def _empty(self, scenario: Scenario) -> dict[Any, Any]:
-        analyser = Analyser(scenario)
-        return {k: v for lane in self.lanes for k, v in Painter(lane, analyser).paint(LaneView(scenario)).items()}
+    def _show_players(self, lane: Lane, players: Players) -> dict[Any, Any]:
+        new: dict[Any, Any] = {}
+        for picker, config in zip(lane.pickers, players, strict=True):
+            new |= picker.show(self._parley, config)
+        return new
+
+    def _show_lanes(self, lanes: tuple[Players, ...]) -> dict[Any, Any]:
+        new: dict[Any, Any] = {self.preset: self._shown_preset(lanes)}
+        for lane, players in zip(self.lanes, lanes, strict=True):
+            new |= self._show_players(lane, players)
+        return new
+
+    def _shown_preset(self, lanes: tuple[Players, ...]) -> str:
+        return presets_html(self._presets, next((it.preset_id for it in self._presets if it.lanes == lanes), ""))
+
+    def _choose(self, shown: Shown, scenario_id: str, own: str) -> dict[Any, Any]:
+        try:
+            scenario = chosen_scenario(self._parley, scenario_id, own)
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        shown.clear()
+        return {self.link: NO_LINK, **self._show_scenario(scenario)}
+
+    def _choose_card(self, request: gr.Request, shown: Shown, own: str, event: gr.EventData) -> dict[Any, Any]:
+        if self._is_running(request, shown):
+            raise gr.Error(text.RUNNING, print_exception=False)
+        return self._choose(shown, str(event.scenario), own)
+
+    def _choose_preset(self, event: gr.EventData) -> dict[Any, Any]:
+        found = next((preset for preset in self._presets if preset.preset_id == event.preset), self._presets[0])
+        return self._show_lanes(found.lanes)
+
+    def _swap(self, scenario_id: str, own: str, seed: float | None, *values: Any) -> dict[Any, Any]:
+        lanes = tuple((b, a) for a, b in self._players(values))
+        return self._show_lanes(lanes)
+
+    def _edit(self, scenario_id: str, own: str) -> dict[Any, Any]:
+        """Open the editor with the chosen scenario."""
+        shipped = self._parley.scenarios.get(scenario_id)
+        return {
+            self.scenario.editor: gr.update(visible=True),
+            self.scenario.own: own if shipped is None else editable(shipped),
+        }
+
+    def _use(self, request: gr.Request, shown: Shown, own: str) -> dict[Any, Any]:
+        if self._is_running(request, shown):
+            raise gr.Error(text.RUNNING, print_exception=False)
+        return {self.scenario.editor: gr.update(visible=False), **self._choose(shown, OWN, own)}
+
+    @staticmethod
+    def _lint(own: str) -> str:
+        return findings_html(own)
+
+    @staticmethod
+    def _upload(path: str) -> str:
+        try:
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123
+                return file.read()
+        except (OSError, UnicodeDecodeError):
+            raise gr.Error(text.UPLOAD_BAD, print_exception=False) from None
+
+    def _remember(self, suspense: bool, scenario_id: str, own: str, seed: float | None, *values: Any) -> dict[Any, Any]:
+        """Keep the set-up in the browser, and say what it is."""
+        lanes = self._players(values)
+        configs = [config for players in lanes for config in players]
+        memory = {
+            "scenario": scenario_id,
+            "own": own,
+            "seed": seed,
+            "suspense": suspense,
+            "agents": [config.to_json() for config in configs],
+        }
+        new: dict[Any, Any] = {self.memory: memory, self.preset: self._shown_preset(lanes)}
+        pickers = [picker for lane in self.lanes for picker in lane.pickers]
+        return new | {p.about: about_html(self._parley, config) for p, config in zip(pickers, configs, strict=True)}
+
+    def _players(self, values: tuple[Any, ...]) -> tuple[Players, ...]:
+        """Who plays, from the values of `_picked`."""
+        rest, configs = list(values), []
+        for lane in self.lanes:
+            for picker in lane.pickers:
+                count = len(picker.inputs)
+                configs.append(picker.config(rest[:count]))
+                del rest[:count]
+        return tuple(zip(configs[::2], configs[1::2], strict=True))
+
+    # -- running -----------------------------------------------------------------------------------------------
 
     def _start(
-        self, request: gr.Request, shown: Shown, scenario_id: str, seed: float | None, *agents: str
+        self, request: gr.Request, shown: Shown, scenario_id: str, own: str, seed: float | None, *values: Any
     ) -> dict[Any, Any]:
-        scenario = self._parley.scenarios[scenario_id]
-        comparison = new_run_id()
-        runs = []
-        for lane, a, b in zip(self.lanes, agents[::2], agents[1::2], strict=True):
-            if not a or not b:
+        try:
+            scenario = chosen_scenario(self._parley, scenario_id, own)
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        lanes = self._players(values)
+        for lane, players in zip(self.lanes, lanes, strict=True):
+            if not all(config.agent for config in players):
                 raise gr.Error(text.PICK_AN_AGENT.format(number=lane.number), print_exception=False)
-            pair: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b)}
-            owner = _owner(request)
-            runs.append(Run("", scenario, pair, int(seed or 0), owner=owner, comparison=comparison, lane=lane.number))
+        number = _seed(seed)
+        return {self.seed: number, **self._begin(request, shown, scenario, number, lanes)}
+
+    def _again(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
+        """The negotiations that are shown once more: same scenario, agents and seed."""
+        try:
+            runs = [self._parley.store.run(run_id) for _, run_id in sorted(shown.items())]
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        lanes = tuple((run.agents["a"], run.agents["b"]) for run in runs)
+        return self._begin(request, shown, runs[0].scenario, runs[0].seed, lanes)
+
+    def _begin(
+        self, request: gr.Request, shown: Shown, scenario: Scenario, seed: int, lanes: tuple[Players, ...]
+    ) -> dict[Any, Any]:
+        comparison, owner, runs = new_run_id(), _owner(request), []
+        for lane, players in zip(self.lanes, lanes, strict=False):
+            pair: dict[Seat, AgentConfig] = {"a": players[0], "b": players[1]}
+            runs.append(Run("", scenario, pair, seed, owner=owner, comparison=comparison, lane=lane.number))
         self._stop(request, shown)
         started: list[str] = []
         try:
@@ -172,8 +342,21 @@ class Arena:
             for run_id in started:
                 self._parley.live.stop(run_id)
             raise gr.Error(str(error), print_exception=False) from None
-        shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=True))
-        return {self.link: link_html(started[0]), **self._controls(request, shown)}
+        shown.clear()
+        shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=False))
+        return {self.link: link_html(runs[0], started[0]), **self._controls(request, shown)}
+
+    def _resumer(self, lane: Lane) -> Any:
+        def resume(request: gr.Request, shown: Shown) -> dict[Any, Any]:
+            try:
+                if not self._may_continue(request, shown.get(lane.number)):
+                    raise gr.Error(text.NOT_YOURS, print_exception=False)
+                self._parley.live.resume(shown[lane.number])
+            except ParleyError as error:
+                raise gr.Error(str(error), print_exception=False) from None
+            return self._controls(request, shown)
+
+        return resume
 
     def _stop(self, request: gr.Request, shown: Shown) -> None:
         for run_id in shown.values():
@@ -184,16 +367,31 @@ class Arena:
         owner = self._parley.live.owner(run_id)
         return owner is not None and owner == _owner(request)
 
-    def _idle(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        """The controls, once a lane has ended."""
-        return self._controls(request, shown)
+    def _is_running(self, request: gr.Request, shown: Shown) -> bool:
+        own = (run_id for run_id in shown.values() if self._is_own(request, run_id))
+        return any(self._parley.live.is_running(run_id) for run_id in own)
+
+    def _may_continue(self, request: gr.Request, run_id: str | None) -> bool:
+        if run_id is None or self._parley.live.is_running(run_id):
+            return False
+        run = self._parley.store.run(run_id)
+        return run.status in ("stopped", "interrupted", "failed") and run.owner == _owner(request)
+
+    def _idle(self, request: gr.Request, shown: Shown, *agents: str) -> dict[Any, Any]:
+        """The controls, once a lane has ended; what was loaded meanwhile comes first in the lists."""
+        listed = choices(self._parley)
+        lists = {part: gr.update(choices=listed, value=value) for part, value in zip(self._agents, agents, strict=True)}
+        return {**lists, **self._controls(request, shown)}
 
     def _controls(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
         """While the visitor's own negotiation runs it can be stopped; else the next one can be set up."""
-        own = (run_id for run_id in shown.values() if self._is_own(request, run_id))
-        running = any(self._parley.live.is_running(run_id) for run_id in own)
+        running = self._is_running(request, shown)
         shut, free = gr.update(interactive=not running), gr.update(interactive=running)
-        return {self.scenario: shut, self.start: shut, self.stop: free}
+        ended = bool(shown) and not running
+        new = {self.start: shut, self.stop: free, self.swap: shut, self.again: gr.update(interactive=ended)}
+        for lane in self.lanes:
+            new[lane.resume] = gr.update(visible=not running and self._may_continue(request, shown.get(lane.number)))
+        return {self.scenario.picked: shut, **new}
 
     def _follower(self, lane: Lane) -> Any:
         async def follow(shown: Shown) -> AsyncIterator[dict[Any, Any]]:
@@ -212,7 +410,7 @@ class Arena:
 async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
     """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
     run = await asyncio.to_thread(parley.store.run, run_id)
-    painter = Painter(lane, Analyser(run.scenario))
+    painter = Painter(lane, await asyncio.to_thread(space_of, run.scenario), labels(parley))
     view = LaneView(run.scenario)
     watch = parley.live.watch(run_id)
     if watch is None:
@@ -220,7 +418,7 @@ async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[d
             yield updates
         return
     with watch:
-        yield painter.paint(view)
+        yield await asyncio.to_thread(painter.paint, view)
         while view.end is None:
             if events := watch.poll(0):
                 view = view.fold(events)
@@ -230,7 +428,8 @@ async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[d
 
 async def _follow_stored(parley: Parley, painter: Painter, run: Run) -> AsyncIterator[dict[Any, Any]]:
     while True:
-        yield painter.paint(LaneView(run.scenario).fold(stored_events(run)))
+        view = LaneView(run.scenario).fold(stored_events(run))
+        yield await asyncio.to_thread(painter.paint, view)
         if run.status != "running":
             return
         await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
@@ -243,35 +442,36 @@ def _owner(request: gr.Request) -> str | None:
     return visitor_of(request) or request.session_hash
 
 
-def agent_choices(parley: Parley) -> list[tuple[str, str]]:
-    """The pick list: models, then strategies, each under a heading that cannot be played."""
-    listed: list[tuple[str, str]] = []
-    heading = ""
-    for choice in parley.catalog.choices():
-        if choice.heading != heading:
-            heading = choice.heading
-            listed.append((text.MODELS_HEADING if heading == "Models" else text.STRATEGIES_HEADING, ""))
-        listed.append((choice.label, choice.agent))
-    return listed
+def _seed(given: float | None) -> int:
+    """The seed to run with: what was given, or one that is drawn."""
+    if given is None:
+        return random.randrange(1, 10_000)
+    if not SEED_LOW <= given <= SEED_HIGH:
+        raise gr.Error(text.SEED_WRONG.format(low=SEED_LOW, high=SEED_HIGH), print_exception=False)
+    return int(given)
 
 
-def story_html(scenario: Scenario) -> str:
-    """A scenario's story and who sits at the table."""
-    names = " · ".join(esc(scenario.roles[seat].name) for seat in SEATS)
-    return tag("p", esc(scenario.story)) + tag("p", names, "roles")
+def _merged(new: dict[Any, Any], more: dict[Any, Any]) -> dict[Any, Any]:
+    """Both updates; where both are about one component, its value and its other properties together."""
+    merged = dict(new)
+    for part, update in more.items():
+        before = merged.get(part)
+        if isinstance(before, dict) and "__type__" in before:
+            update = {**before, **(update if isinstance(update, dict) else {"value": update})}
+        elif isinstance(update, dict) and "__type__" in update and part in merged:
+            update = {"value": before, **update}
+        merged[part] = update
+    return merged
 
 
-def link_html(run_id: str) -> str:
-    """The link to a run."""
-    return tag("a", esc(text.LINK), href=f"?run={run_id}", data_run=run_id)
-
-
-def _label(scenario: Scenario, seat: Seat) -> str:
-    return text.AGENT.format(name=scenario.roles[seat].name)
-
-
-def _known_agents(agents: tuple[str, str], known: set[str]) -> tuple[str, str]:
-    """The agents, those that are not registered here replaced by the first one that is."""
-    first = next(value for value in sorted(known) if value)
-    a, b = (agent if agent in known else first for agent in agents)
-    return a, b
+def link_html(run: Run, run_id: str = "") -> str:
+    """The seed of a run, whether it would repeat, and the run's link."""
+    run_id = run_id or run.run_id
+    scripted = all(config.agent in STRATEGIES for config in run.agents.values())
+    seed = tag(
+        "span", esc(text.RAN_WITH.format(seed=run.seed)), "seed", title=text.REPEATS if scripted else text.VARIES
+    )
+    link = tag("a", esc(text.LINK), href=f"?run={run_id}", data_run=run_id)
+    copy = tag("button", esc(text.COPY), "plain", type="button", data_copy=f"?run={run_id}", data_done=text.COPIED)
+    note = tag("span", esc(text.REPEATS if scripted else text.VARIES), "note")
+    return tag("p", seed + link + copy + note)

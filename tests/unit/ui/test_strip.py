@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from manager.happenings import State
 from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
-from ui.models import strip_html
+from ui.strip import strip_html
 
 ROW = WeightsStatus(
     weights="w",
@@ -61,7 +61,15 @@ def test_memory_and_queue_are_shown() -> None:
 
 def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
     labels = {"x-steady": "SmolLM2 135M, steady", "x-bold": "SmolLM2 135M, bold"}
-    shared = replace(ROW, model_ids=("x-steady", "x-bold"))
+    shared = replace(ROW, model_ids=("x-steady", "x-bold"), state=State.RESIDENT)
     assert "SmolLM2 135M (steady, bold)" in strip_html(Snapshot(1, 0.0, (shared,), (), ()), labels)
     many = [replace(ROW, weights=str(number), model_ids=(f"m{number}",)) for number in range(5)]
-    assert "and 3 more not loaded" in strip(*many)
+    assert "5 models, not loaded" in strip(*many)
+    loaded = replace(ROW, weights="here", model_ids=("here",), state=State.RESIDENT)
+    assert "5 more not loaded" in strip(loaded, *many)
+
+
+def test_a_failure_is_told_whole_and_still_after_the_cool_down() -> None:
+    reason = "the repository asks you to accept its terms on the Hub first"
+    assert f'title="{reason}"' in strip(replace(ROW, state=State.FAILED, reason=reason))
+    assert reason in strip(replace(ROW, reason=reason))
