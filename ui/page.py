@@ -13,12 +13,14 @@ from ui.agents import labels
 from ui.arena import build_arena
 from ui.history import build_history
 from ui.html import QUIET, esc, script, tag
+from ui.play import build_play
 from ui.strip import strip_html
 
 STATUS_SECONDS = 0.5
 
 TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] = (
     ("arena", text.ARENA, build_arena),
+    ("play", text.PLAY, build_play),
     ("history", text.HISTORY, build_history),
 )
 """The tabs: id (the button in the page is `tab-ID-button`), name, and what builds its content inside it.

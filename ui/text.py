@@ -8,7 +8,9 @@ THEMES = {"auto": "Colours: system", "light": "Colours: light", "dark": "Colours
 OFFLINE = "The server does not answer. What you see may be out of date; the page goes on by itself when it is back."
 
 ARENA = "Arena"
+PLAY = "Play"
 HISTORY = "History"
+MODELS = "Models"
 
 # the model status strip
 STATUS_LABEL = "Model status"
@@ -69,6 +71,9 @@ PROMPT = "What it was told"
 REPLY = "What it wrote"
 COST = "{tokens} tokens in {seconds:.1f} s, after a prompt of {prompt} tokens"
 NO_MODEL = "A scripted strategy: no prompt, no tokens."
+NO_MODEL_PERSON = "A person: no prompt, no tokens."
+YOUR_TURN = "It is your turn."
+PERSON_THINKS = "A person makes up their mind."
 INVALID = "{count} unusable replies before this one"
 ROUND = "round {round}"
 ACCEPTS = "accepts the offer"
@@ -122,6 +127,63 @@ ROUNDS_AXIS = "round"
 ROUNDS_Y = "worth to itself"
 ROUNDS_LEGEND = {"asks": "{name} asks", "given": "is offered"}
 PLOT_HIDDEN = "Hidden until the end."
+
+# play
+PLAY_AS = "You are the"
+PLAY_AGAINST = "Against"
+PLAY_BEGIN = "Negotiate"
+PLAY_AGAIN = "Negotiate again"
+PLAY_PICK = "Pick whom to negotiate against."
+PLAY_OVER = "This negotiation is over, or it is not yours."
+REPLAY_LINK = "Link to its replay"
+OWN_TITLE_PLAY = "What you want (the other side does not see this)"
+OWN_SIDE = "You are the {name}; across the table sits the {other}"
+OWN_WORTH = (
+    "A deal is worth to you what its options add up to, from 0 to 1. Without a deal you are left with {reservation}."
+)
+OWN_DISCOUNT = "With each round that passes, a deal loses {share:.0%} of its worth."
+PREFERENCES_LABEL = "What every option is worth"
+PREFERENCES_OPTION = "Option"
+PREFERENCES_NO_DEAL = "no deal"
+MATTERS = "up to {share:.2f}"
+BUILDER_LABEL = "Your offer"
+MESSAGE = "What you say with it"
+MESSAGE_HINT = "Optional. The other side reads this."
+MAKE_OFFER = "Make this offer"
+ACCEPT = "Accept theirs"
+WALK_AWAY = "Walk away"
+SURE = "Press again to leave"
+OFFER_WORTH = "What this offer would be worth to you"
+OFFER_INCOMPLETE = "This is not a complete offer yet: a number is missing, or not one of the possible ones."
+WORTH_NOW = "Agreed in round {round} it would be worth {worth}."
+REVEAL_OTHER = "What the other side wanted"
+REVEAL_OTHER_ABOUT = "How much every option added to a deal's worth, for you and for them."
+REVEAL_BRIEFING = "What the {name} was told:"
+REVEAL_REGRET = "What each of your turns cost"
+REVEAL_REGRET_ABOUT = (
+    "Regret is what the best deal that the other side could still take would have been worth to you, "
+    "minus what your turn asked for or took."
+)
+REGRET_COLUMNS = ["Round", "You", "Worth to you", "Regret"]
+ACTS = {"offer": "offered", "accept": "accepted their offer", "walk_away": "walked away"}
+YOU_ROW = "you"
+BASELINES = "What would a baseline have got?"
+BASELINES_ABOUT = (
+    "Each scripted strategy was put into your seat and played against the same opponent ({opponent}, seed {seed}) "
+    "just now. Worth is what was reached, discounting included."
+)
+BASELINE_COLUMNS = ["In your seat", "Deal", "Worth to you", "Worth to them"]
+REFERENCES_ABOUT = (
+    "Your opponent was no script, so nobody else played against it. For comparison, the deals that theory names for "
+    "this scenario; no strategy reached them here, and discounting is left out."
+)
+REFERENCE_COLUMNS = ["Point", "Deal", "Worth to you", "Worth to them"]
+REFERENCES = {
+    "nash": "Nash point (largest product of gains)",
+    "kalai_smorodinsky": "Kalai-Smorodinsky (equal shares of what was possible)",
+    "egalitarian": "Egalitarian (largest smaller gain)",
+    "max_welfare": "Largest sum",
+}
 
 # history
 HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena; every run is kept here and under its own link."

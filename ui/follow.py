@@ -1,0 +1,40 @@
+"""Following a run: its views from the beginning to its end, whether it is driven here, by another process, or ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from negotiation.parley import Parley
+from negotiation.store import Run
+from negotiation.watch import stored_events
+from ui.view import LaneView
+
+UPDATE_SECONDS = 0.1
+OTHER_PROCESS_SECONDS = 2.0
+
+
+def stored_view(run: Run) -> LaneView:
+    """A run as it is stored."""
+    return LaneView(run.scenario).fold(stored_events(run))
+
+
+async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
+    """The views of a run until it ends; raises UnknownRun. Holds no thread, and counts as a watcher."""
+    run = await asyncio.to_thread(parley.store.run, run_id)
+    watch = parley.live.watch(run_id)
+    if watch is None:
+        while True:
+            yield stored_view(run)
+            if run.status != "running":
+                return
+            await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
+            await asyncio.to_thread(parley.store.mark_interrupted)
+            run = await asyncio.to_thread(parley.store.run, run_id)
+    view = LaneView(run.scenario)
+    with watch:
+        while view.end is None:
+            if events := watch.poll(0):
+                view = view.fold(events)
+                yield view
+            await asyncio.sleep(UPDATE_SECONDS)
