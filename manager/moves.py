@@ -104,8 +104,9 @@ class Moves(Tables):
             self._set(row, State.DRAINING, reason)
 
     def _call_back(self, row: Weights) -> None:
-        """Let draining weights stay unless the loader is at them already."""
-        if row.state is State.DRAINING and row.key != self.job:
+        """Let draining weights stay unless the loader is removing them already."""
+        removing = isinstance(self.task, h.StartUnload | h.StartPark) and row.key == self.job
+        if row.state is State.DRAINING and not removing:
             self._stay(row)
 
     def _stay(self, row: Weights) -> None:
