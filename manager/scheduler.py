@@ -32,7 +32,7 @@ from manager.registry import WeightsKey
 from manager.tables import Limits, Tables, Ticket, Weights
 
 ANNOUNCED_SECONDS = 2.0
-"""How long, after its last lease ended, an owner's announced next weights count as wanted."""
+"""How long, after its last lease ended, what an owner used and announced as next counts as wanted."""
 COOL_DOWN_SECONDS = (5.0, 300.0)
 """First and longest wait after failed loads; it doubles with each failure in a row."""
 
@@ -175,7 +175,8 @@ class Scheduler(Tables):
         row = self.weights[ticket.weights]
         row.holders.discard(number)
         row.last_used = self.now
-        row.turn_seconds += 0.3 * (self.now - ticket.granted - row.turn_seconds)
+        row.turns += 1
+        row.turn_seconds += max(0.3, 1 / row.turns) * (self.now - ticket.granted - row.turn_seconds)
         if ticket.owner in self.announced:
             self.announced[ticket.owner] = (self.announced[ticket.owner][0], self.now + ANNOUNCED_SECONDS)
 
@@ -331,7 +332,7 @@ class Scheduler(Tables):
         row.last_used = ticket.granted = self.now
         self.leases[ticket.number] = ticket
         if ticket.owner is not None and ticket.next_weights is not None:
-            self.announced[ticket.owner] = (ticket.next_weights, math.inf)
+            self.announced[ticket.owner] = ({row.key, ticket.next_weights}, math.inf)
         self._effects.append(h.Grant(ticket.number, row.key))
 
     def _count_bypass(self, ticket: Ticket) -> None:

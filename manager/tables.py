@@ -41,7 +41,8 @@ class Weights:
     last_used: float = 0.0
     load_seconds: float = 2.0  # last measured, or a guess
     measured: bool = False
-    turn_seconds: float = 5.0  # how long leases are held, on average of late
+    turn_seconds: float = 5.0  # how long leases are held, on average of late; a guess before the first
+    turns: int = 0  # how many leases ended
     started: float = 0.0  # when the current load began
     preparing: bool = False
     aborting: bool = False
@@ -106,7 +107,7 @@ class Tables:
         self.waiting: dict[int, Ticket] = {}  # in order of arrival
         self.leases: dict[int, Ticket] = {}
         self.leaked: dict[str, int] = {}  # device -> bytes that did not come back
-        self.announced: dict[str, tuple[WeightsKey, float]] = {}  # owner -> wanted next, until when
+        self.announced: dict[str, tuple[set[WeightsKey], float]] = {}  # owner -> in use and wanted next, until when
         self.secured: set[WeightsKey] = set()  # cold weights whose room is claimed
         self.job: WeightsKey | None = None  # what the loader is busy with
 
@@ -133,10 +134,10 @@ class Tables:
         used = sum(row.used for row in taken) + self.leaked.get(device, 0)
         return Room(self.limits.max_loaded - len(taken), budget - used)
 
-    def demand(self, key: WeightsKey) -> int:
-        """How many wait for these weights, or have said that they will want them next."""
-        announced = sum(wanted == key and until > self.now for wanted, until in self.announced.values())
-        return announced + len(self.waiters(key))
+    def has_place(self, key: WeightsKey, secured: set[WeightsKey]) -> bool:
+        """Whether weights can be used now, or soon: they are on their device or have their room `secured`."""
+        row = self.weights[key]
+        return row.on_device or row.elsewhere or key in secured
 
     def may_drain(self, row: Weights, ticket: Ticket) -> bool:
         """Whether `row` could be asked to leave for `ticket`: nobody older, and nobody it was loaded for, waits."""

@@ -392,10 +392,11 @@ def test_what_can_never_fit_is_refused_before_anything_leaves() -> None:
 def test_announced_weights_are_spared_although_used_least_recently() -> None:
     stage = Stage(max_loaded=2)
     stage.known(A, B, C)
-    stage.resident(A, B)
-    speaking = stage.request(B, owner="x", then=A)
+    stage.resident(A)
+    speaking = stage.request(A, owner="x", then=A)
     stage.now += 1
     stage.release(speaking)
+    stage.resident(B)
     stage.request(C)
     assert stage.work()[0] == h.StartUnload(B), "x asks for A next"
 
