@@ -64,7 +64,7 @@ def worth_a_load(target: Weights, waiting: int, row: Weights, demand: int) -> bo
     it serves `demand` turns in the time of two. The faster rate wins: quick loads are made freely, slow ones are
     put off until enough wait for them, which lets those at work go on together.
     """
-    load_seconds = max(target.load_seconds, row.load_seconds)  # `row` will have to come back, too
+    load_seconds = max(target.load_seconds, row.return_seconds)
     return waiting * 2 * row.turn_seconds >= demand * load_seconds
 
 

@@ -3,9 +3,12 @@
 ParleyError
 ├── ScenarioError (ConfigError)   a scenario cannot be used: names file and key
 ├── IllegalTurn                   an action that the protocol does not allow now
+├── NoAnswer                      a person was asked and did not answer
+├── NotAsked                      nobody is asked for a turn in this run now
 ├── UnknownAgent (ValueError)     neither a registered model nor a strategy
 ├── UnknownRun (LookupError)      no run with this id, or not for this visitor
 └── StoreError                    runs cannot be written or read
+    └── NotDriven                 a run that this process does not drive (any more)
 """
 
 from __future__ import annotations
@@ -21,6 +24,14 @@ class IllegalTurn(ParleyError, ValueError):
     """An action that the protocol does not allow now."""
 
 
+class NoAnswer(ParleyError):
+    """A person was asked and did not answer."""
+
+
+class NotAsked(ParleyError):
+    """Nobody is asked for a turn in this run now."""
+
+
 class UnknownAgent(ParleyError, ValueError):
     """Neither a registered model nor a strategy."""
 
@@ -31,3 +42,7 @@ class UnknownRun(ParleyError, LookupError):
 
 class StoreError(ParleyError):
     """Runs cannot be written or read."""
+
+
+class NotDriven(StoreError):
+    """A run that this process does not drive (any more)."""

@@ -82,7 +82,7 @@ class TurnStarted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The agent's model is not ready: `stage` is preparing, queued, fetching or loading."""
+    """The agent's model is not ready: `stage` is preparing, queued, fetching, loading or waking."""
 
     seat: Seat
     stage: str
@@ -90,6 +90,14 @@ class Waiting:
     expected_seconds: float | None = None
     done: int = 0
     total: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A person is to move, and has so many seconds for it."""
+
+    seat: Seat
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A reply could not be used and the agent is asked again."""
+    """A reply could not be used. The agent is asked again, unless the ledger's entry says that it gave up."""
 
     seat: Seat
     attempt: int
@@ -135,9 +143,9 @@ class Halted:
     reason: str
 
 
-Event = Started | TurnStarted | Waiting | Writing | Rejected | TurnTaken | Ended | Halted
+Event = Started | TurnStarted | Waiting | Asked | Writing | Rejected | TurnTaken | Ended | Halted
 
-AgentEvent = Waiting | Writing | Rejected
+AgentEvent = Waiting | Asked | Writing | Rejected
 """What an agent reports while it makes up its mind."""
 
 

@@ -95,12 +95,12 @@ def test_a_request_waits_no_longer_for_a_stream_of_others_than_its_patience() ->
 def test_a_load_is_worth_it_when_it_serves_turns_faster(
     waiting: int, load_seconds: float, demand: int, worth: bool
 ) -> None:
-    target, row = Weights(key(0), load_seconds=load_seconds), Weights(key(1), turn_seconds=1.0)
+    target, row = Weights(key(0), cold_seconds=load_seconds), Weights(key(1), turn_seconds=1.0)
     assert worth_a_load(target, waiting, row, demand) is worth
 
 
 def test_what_is_slow_to_come_back_is_not_given_up_for_something_quick() -> None:
-    quick, slow = Weights(key(0), load_seconds=0.5), Weights(key(1), turn_seconds=1.0, load_seconds=30.0)
+    quick, slow = Weights(key(0), cold_seconds=0.5), Weights(key(1), turn_seconds=1.0, cold_seconds=30.0)
     assert not worth_a_load(quick, 1, slow, 1)
 
 
