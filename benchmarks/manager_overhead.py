@@ -13,20 +13,18 @@ from collections.abc import Callable
 from manager.manager import LLMManager
 
 MODELS = 100
-ROUNDS = 30
-CALLS = 200
+CALLS = 3000
 GOALS = {"lease_and_release_us": 50.0, "snapshot_us": 200.0}
 
 
 def microseconds(call: Callable[[], object]) -> float:
-    """How long a call takes: the median over rounds of many calls, which other programs disturb least."""
-    rounds = []
-    for _ in range(ROUNDS):
+    """How long a call takes: the median, which other programs on the machine disturb least."""
+    found = []
+    for _ in range(CALLS):
         started = time.perf_counter()
-        for _ in range(CALLS):
-            call()
-        rounds.append((time.perf_counter() - started) / CALLS * 1e6)
-    return round(statistics.median(rounds), 1)
+        call()
+        found.append(time.perf_counter() - started)
+    return round(statistics.median(found) * 1e6, 1)
 
 
 def measure() -> dict[str, dict[str, float]]:
