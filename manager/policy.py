@@ -61,11 +61,12 @@ def worth_a_load(target: Weights, waiting: int, row: Weights, demand: int) -> bo
     """Whether `waiting` requests for `target` are worth more than `row`, which `demand` sessions want, is where it is.
 
     Loading serves `waiting` turns for one load. Sessions that alternate use `row` every second turn, so left alone
-    it serves `demand` turns in the time of two. The faster rate wins: quick loads are made freely, slow ones are
-    put off until enough wait for them, which lets those at work go on together.
+    it serves `demand` turns in the time of two. The faster rate wins, and at the same rate those at work go on: quick
+    loads are made freely, slow ones are put off until enough wait for them. `row` will have to come back, too, so
+    the longer of the two loads counts.
     """
     load_seconds = max(target.load_seconds, row.return_seconds)
-    return waiting * 2 * row.turn_seconds >= demand * load_seconds
+    return not demand or waiting * 2 * row.turn_seconds > demand * load_seconds
 
 
 def _demand(tables: Tables, row: Weights, ticket: Ticket, secured: set[WeightsKey]) -> int:

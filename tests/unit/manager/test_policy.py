@@ -87,21 +87,24 @@ def test_a_request_waits_no_longer_for_a_stream_of_others_than_its_patience() ->
         (1, 10.0, 0, True),  # nobody would miss it
         (1, 0.5, 1, True),  # quick loads are made freely
         (1, 10.0, 1, False),  # slow ones are put off ...
-        (5, 10.0, 1, True),  # ... until enough wait
+        (6, 10.0, 1, True),  # ... until enough wait
         (4, 2.0, 2, True),
-        (1, 2.0, 2, False),
+        (1, 2.0, 1, False),  # as fast: who is at work goes on
     ],
 )
 def test_a_load_is_worth_it_when_it_serves_turns_faster(
     waiting: int, load_seconds: float, demand: int, worth: bool
 ) -> None:
-    target, row = Weights(key(0), cold_seconds=load_seconds), Weights(key(1), turn_seconds=1.0)
+    target = Weights(key(0), cold_seconds=load_seconds)
+    row = Weights(key(1), turn_seconds=1.0, cold_seconds=load_seconds)
     assert worth_a_load(target, waiting, row, demand) is worth
 
 
 def test_what_is_slow_to_come_back_is_not_given_up_for_something_quick() -> None:
     quick, slow = Weights(key(0), cold_seconds=0.5), Weights(key(1), turn_seconds=1.0, cold_seconds=30.0)
     assert not worth_a_load(quick, 1, slow, 1)
+    slow.parks, slow.wake_seconds = True, 0.5
+    assert worth_a_load(quick, 1, slow, 1), "a copy stays in host memory and wakes quickly"
 
 
 @pytest.mark.parametrize(
