@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from manager.happenings import Job, State
 from manager.memory import Account, Ledger
@@ -69,6 +70,11 @@ class Weights:
     greedy: bool = False  # ran out of memory once: next time everything idle makes room
     failures: int = 0
     retry_at: float = 0.0
+
+    @cached_property
+    def name(self) -> str:
+        """What people know it by."""
+        return str(self.key)
 
     @property
     def device(self) -> str:

@@ -28,7 +28,7 @@ class StatusView:
         """Everything as it is at `now`, by the scheduler's clock."""
         tables = self._scheduler
         waiting = Counter(ticket.weights for ticket in tables.waiting.values())
-        rows = tuple([self._weights(row, waiting.get(row.key, 0), now) for row in tables.weights.values()])
+        rows = tuple([self._weights(row, waiting[row.key] if waiting else 0, now) for row in tables.weights.values()])
         queue = tuple(
             QueueStatus(self._requests[number].spec.model_id, ticket.owner, place, now - ticket.since)
             for place, (number, ticket) in enumerate(tables.waiting.items(), 1)
@@ -74,7 +74,7 @@ class StatusView:
     def _weights(self, row: Weights, waiting: int, now: float) -> WeightsStatus:
         key, account = row.key, row.account
         return WeightsStatus(
-            weights=str(key),
+            weights=row.name,
             model_ids=self._registry.aliases(key),
             state=row.state,
             reason=row.reason,
@@ -85,7 +85,7 @@ class StatusView:
             waiting=waiting,
             pinned=row.pinned,
             elsewhere=row.elsewhere,
-            progress=self.progress.get(key),
+            progress=self.progress.get(key) if self.progress else None,
             retry_in=max(0.0, row.retry_at - now) if row.state is State.FAILED else None,
             load_seconds=row.load_seconds,
             cache=account.cache,
