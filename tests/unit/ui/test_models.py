@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from manager.happenings import State
 from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
 from ui.models import strip_html
