@@ -51,9 +51,10 @@ class Scheduler(Outcomes):
         self._note(happening)
         self._retire()
         self._shed()
-        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
-            self._check_fit(row)
+        self._check_fits()
         self._settle()
+        while self._check_fits():  # pinned weights that only now began to load may be in somebody's way for good
+            self._settle()
         return self._effects
 
     @property
@@ -141,6 +142,13 @@ class Scheduler(Outcomes):
             text = f"session '{ticket.owner}' would wait for a second lease while it holds one; release the first"
             return Failure(NestedLease, text)
         return Failure(QueueFull, f"{self.limits.max_queue} requests wait already; try again later")
+
+    def _check_fits(self) -> bool:
+        """Refuse all who wait for what cannot be; answers whether there were any."""
+        waiting = len(self.waiting)
+        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
+            self._check_fit(row)
+        return len(self.waiting) < waiting
 
     def _check_fit(self, row: Weights) -> None:
         """Refuse those who wait for weights that no evicting could ever make room for."""

@@ -282,6 +282,21 @@ def test_weights_pinned_while_others_wait_for_their_place_refuse_those() -> None
     assert stage.holds(held)
 
 
+def test_weights_pinned_before_they_load_refuse_those_who_come_to_wait_for_their_place() -> None:
+    stage = Stage(max_loaded=1)
+    stage.known(A, B)
+    stage.resident(B)
+    first = stage.request(A)
+    stage.tell(h.Register(A, pinned=True))
+    late = stage.request(B)
+    assert stage.waits(late), "B is only leaving, and A not there yet"
+    stage.tell(h.Unloaded(B))
+    assert stage.state(A) is State.LOADING
+    assert stage.failure(late).kind is CannotFit
+    stage.work()
+    assert stage.holds(first)
+
+
 def test_weights_pinned_while_they_drain_for_room_stay() -> None:
     stage = Stage(max_loaded=2)
     stage.known(A, B, C)
