@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from manager import happenings as h
-from manager.backends.base import BaseLLMModel, Progress, create_model
-from manager.errors import Cancelled, Failure, LoadFailed, ParleyError, Refused
+from manager.backends.base import BaseLLMModel, Progress, create_model, missing
+from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, ParleyError, Refused
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
 
@@ -117,6 +117,8 @@ class Loader:
 
 
 def _failure(error: Exception, otherwise: type[ParleyError]) -> Failure:
+    if isinstance(error, ImportError):
+        return Failure(MissingPackage, missing(error))
     if not isinstance(error, ParleyError):
         logger.error("unexpected error while weights were prepared or loaded", exc_info=error)
     return Failure.of(error, otherwise)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from manager.errors import UnsupportedType
+from manager.errors import MissingPackage, UnsupportedType
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.registry import ModelSpec
@@ -80,10 +80,30 @@ def check_type(spec: ModelSpec) -> None:
 
 
 def create_model(spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
-    """The backend object for an entry; imports its module."""
+    """The backend object for an entry; imports its module. Raises MissingPackage if that cannot be imported."""
     check_type(spec)
     factory = _FACTORIES[spec.type]
-    if isinstance(factory, str):
-        module, name = factory.split(":")
-        factory = _FACTORIES[spec.type] = getattr(importlib.import_module(module), name)
-    return factory(spec, cache_dir)
+    try:
+        if isinstance(factory, str):
+            module, name = factory.split(":")
+            factory = _FACTORIES[spec.type] = getattr(importlib.import_module(module), name)
+        return factory(spec, cache_dir)
+    except ImportError as error:
+        raise MissingPackage(f"type '{spec.type}' cannot be used: {missing(error)}") from None
+
+
+def missing(error: ImportError) -> str:
+    """What an import that failed lacks, and how to get it.
+
+    >>> missing(ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
+    "the package 'torch' is not installed; run: pip install torch"
+    >>> missing(ImportError("libcudart.so.12: cannot open shared object file", name="torch._C"))
+    'libcudart.so.12: cannot open shared object file; run: pip install --force-reinstall torch'
+    >>> missing(ImportError("This tokenizer requires the SentencePiece library\\nbut it was not found."))
+    'This tokenizer requires the SentencePiece library but it was not found.'
+    """
+    module = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and module:
+        return f"the package '{module}' is not installed; run: pip install {module}"
+    text = " ".join(str(error).split())[:300]
+    return f"{text}; run: pip install --force-reinstall {module}" if module else text

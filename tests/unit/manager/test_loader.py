@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from manager import happenings as h
-from manager.errors import Cancelled, Failure, LoadFailed, Refused
+from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, Refused
 from manager.loader import Loader
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
@@ -92,6 +92,11 @@ def test_failures_become_values_without_tracebacks(desk: Desk, workshop: Worksho
     assert desk.answer() == h.PrepareFailed(A, Failure(Refused, "no"))
     desk.loader.prepare(A, SPEC_A)
     assert desk.answer() == h.PrepareFailed(A, Failure(Refused, "OSError: disk"))
+    workshop.failing["prepare A"] = [ModuleNotFoundError("No module named 'gguf'", name="gguf")]
+    desk.loader.prepare(A, SPEC_A)
+    assert desk.answer() == h.PrepareFailed(
+        A, Failure(MissingPackage, "the package 'gguf' is not installed; run: pip install gguf")
+    )
     desk.prepared(SPEC_A)
     desk.loader.start(h.StartLoad(A))
     assert desk.answer() == h.LoadFailed(A, Failure(LoadFailed, "bad"))

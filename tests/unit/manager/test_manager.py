@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from manager.backends import base
 from manager.backends.base import register_backend
 from manager.cancel import CancelToken
 from manager.errors import (
@@ -19,6 +21,7 @@ from manager.errors import (
     GenerationFailed,
     LoadFailed,
     ManagerClosed,
+    MissingPackage,
     ModelUnavailable,
     NestedLease,
     NoActiveModel,
@@ -673,13 +676,24 @@ def test_unsupported_types_are_refused_at_once_and_new_ones_can_be_added(make: M
         manager.load_model("b")
 
 
-def test_a_backend_that_cannot_be_made_is_refused(make: MakeManager) -> None:
+def test_a_backend_whose_package_is_missing_says_what_to_run(make: MakeManager) -> None:
     def broken(spec: ModelSpec, cache_dir: Path) -> Any:
-        raise ModuleNotFoundError("No module named 'exotic'")
+        raise ModuleNotFoundError("No module named 'exotic.parts'", name="exotic.parts")
 
     register_backend("broken", broken)
     manager = make({"a": {"type": "broken", "model_name": "x"}})
-    with pytest.raises(Refused, match="No module named 'exotic'"):
+    with pytest.raises(MissingPackage, match="'exotic' is not installed; run: pip install exotic"):
+        manager.load_model("a")
+
+
+def test_without_transformers_a_model_is_refused_with_what_to_run(
+    make: MakeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(base._FACTORIES, "huggingface", "manager.backends.huggingface:HuggingFaceModelWrapper")
+    monkeypatch.delitem(sys.modules, "manager.backends.huggingface", raising=False)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    manager = make({"a": {"model_name": "owner/model"}})
+    with pytest.raises(MissingPackage, match="'transformers' is not installed; run: pip install transformers"):
         manager.load_model("a")
 
 
