@@ -258,11 +258,11 @@ class LLMManager(Session):
                     self._loader.prepare(key, self._specs[key])
                 case h.Abort(weights=key):
                     self._loader.abort(key)
-                case h.StartLoad() | h.StartUnload():
-                    self._loader.start(effect)
                 case h.Changed(weights=key, state=state, reason=reason):
                     logger.info("%s: %s (%s)", key, state, reason)
                     self._publish("state", key, reason, state=state)
+                case job:
+                    self._loader.start(job)
         if self._scheduler.has_timers and self._next_tick() < self._wakes_at:
             self._changed.notify_all()
 

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from manager.backends import gguf, hub, sizing
-from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
-from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
+from manager.backends.base import BaseLLMModel, Footprint, Progress
+from manager.errors import Failure, LoadFailed, OutOfMemory, ParleyError, Refused, WeightsNotFound
 from manager.generation.engine import Engine
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
@@ -94,8 +94,6 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             failure = Failure(OutOfMemory, f"device '{device}' ran out of memory while loading '{name}'")
         except ParleyError as error:
             failure = Failure.of(error, LoadFailed)
-        except ImportError as error:
-            failure = Failure(MissingPackage, f"'{name}': {missing(error)}")
         except Exception as error:  # noqa: BLE001 (a model's files can break in any way)
             reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
             failure = Failure(LoadFailed, f"'{name}': {type(error).__name__}: {reason}")
