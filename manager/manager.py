@@ -23,7 +23,7 @@ from manager.backends.base import check_type
 from manager.cancel import CancelToken
 from manager.errors import Cancelled
 from manager.lease import Lease, LeaseRequest, WaitStatus
-from manager.loader import Loader
+from manager.loader import Counts, Loader
 from manager.registry import ModelSpec, Registry, WeightsKey, parse_spec
 from manager.scheduler import Scheduler
 from manager.session import Session
@@ -96,6 +96,7 @@ class LLMManager(Session):
         with self._lock:
             self._registry.add(spec)
             self._register(spec)
+            self._publish("registered", spec.weights)
 
     def spec(self, model_id: str) -> ModelSpec:
         """The registry entry of a model; raises UnknownModel (a ValueError)."""
@@ -258,6 +259,12 @@ class LLMManager(Session):
                     self._loader.prepare(key, self._specs[key])
                 case h.Abort(weights=key):
                     self._loader.abort(key)
+                    if self._view.progress.pop(key, None) is not None:
+                        self._publish("progress", key)
+                case h.Retired(weights=key):
+                    self._loader.forget(key)
+                    self._specs.pop(key, None)
+                    self._publish("removed", key)
                 case h.Changed(weights=key, state=state, reason=reason):
                     logger.info("%s: %s (%s)", key, state, reason)
                     self._publish("state", key, reason, state=state)
@@ -326,16 +333,23 @@ class LLMManager(Session):
 
     # -- called from other threads -----------------------------------------------------------------------------
 
-    def _loader_done(self, happening: h.LoaderAnswer) -> None:
+    def _loader_done(self, happening: h.LoaderAnswer, counts: Counts) -> None:
         with self._changed:
+            if not counts():
+                return
             self._view.progress.pop(happening.weights, None)
+            before = self._view.version
             self._tell(happening)
+            if self._view.version == before:  # sizes, bytes or progress changed, but no state
+                self._publish("measured", happening.weights)
             self._changed.notify_all()
 
     def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
         with self._lock:
-            self._view.progress[key] = progress
-            self._publish("progress", key)
+            row = self._scheduler.weights.get(key)
+            if row is not None and row.working:
+                self._view.progress[key] = progress
+                self._publish("progress", key)
 
     def _next_tick(self) -> float:
         tick = self._scheduler.next_tick()

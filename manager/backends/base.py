@@ -54,6 +54,10 @@ class BaseLLMModel(ABC):
         """The device that the entry's `device` means on this machine, so that entries which mean the same share it."""
         return spec.device
 
+    def is_here(self) -> bool:
+        """Whether `prepare` will find all files on this machine; looks without asking the network."""
+        return True
+
     @abstractmethod
     def prepare(self, progress: Progress) -> Footprint:
         """Find out whether `load` can work, and fetch what it needs; raises Refused (or a subclass) if it cannot."""

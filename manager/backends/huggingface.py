@@ -44,6 +44,14 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         self._dtype = torch.float32
         self._engine: Engine | None = None
 
+    def is_here(self) -> bool:
+        named = self.spec.gguf_file or ""
+        if named.startswith(gguf.PACKAGE):
+            if gguf.in_package(named) is not None:
+                return True
+            named = ""
+        return hub.is_here(self.spec.model_name, self.spec.revision, named or None)
+
     def prepare(self, progress: Progress) -> Footprint:
         spec = self.spec
         for key in ("quantization", "adapters"):

@@ -37,19 +37,31 @@ class Workshop:
         self.log: list[str] = []
         self.problems: list[str] = []
         self.most_loaded = 0
-        self.failing: dict[str, list[Exception]] = {}  # "prepare A" -> raised one after the other
+        self.failing: dict[str, list[BaseException]] = {}  # "prepare A" -> raised one after the other
         self._lock = threading.Lock()
+        self._logged = threading.Condition(self._lock)
         self._gates: dict[str, threading.Event] = {}
+        self._deaf: set[str] = set()
         self._loaded: set[str] = set()
         self._writing: Counter[str] = Counter()
 
-    def hold(self, what: str) -> threading.Event:
-        """Stop at "prepare A", "load A", "unload A" or "write A" until the event that is returned is set."""
+    def hold(self, what: str, deaf: bool = False) -> threading.Event:
+        """Stop at "prepare A", "load A", "unload A" or "write A" until the event that is returned is set.
+
+        Who is held there looks up now and then whether to go on, unless it is `deaf`, as a network that hangs.
+        """
         gate = self._gates[what] = threading.Event()
+        if deaf:
+            self._deaf.add(what)
         return gate
 
     def count(self, what: str) -> int:
         return self.log.count(what)
+
+    def wait_for(self, *what: str) -> None:
+        """Wait until all of this is in the log."""
+        with self._logged:
+            assert self._logged.wait_for(lambda: set(what) <= set(self.log), SECONDS), f"{what} not in {self.log}"
 
     def open_all(self) -> None:
         for gate in self._gates.values():
@@ -61,6 +73,7 @@ class Workshop:
         name = model.name
         with self._lock:
             self.log.append(what)
+            self._logged.notify_all()
             errors = self.failing.get(what)
             if errors:
                 if what.startswith("unload "):
@@ -86,7 +99,7 @@ class Workshop:
     def pause(self, what: str, look_up: Callable[[], object]) -> None:
         """Wait at a gate, if there is one, calling `look_up` again and again."""
         gate = self._gates.get(what)
-        while gate is not None and not gate.wait(0.005):
+        while gate is not None and not gate.wait(SECONDS if what in self._deaf else 0.005):
             look_up()
 
 

@@ -224,6 +224,37 @@ def test_preparing_one_model_does_not_hold_up_loading_another(make: MakeManager,
     request.cancel()
 
 
+def test_a_download_that_hangs_holds_up_neither_the_next_who_asks_nor_the_end(
+    make: MakeManager, workshop: Workshop
+) -> None:
+    manager = make({"a": bench("A")})
+    watch = Watch(manager.subscribe())
+    gate = workshop.hold("prepare A", deaf=True)
+    request = manager.request_lease("a")
+    assert watch.until("progress", "a").progress is not None
+    request.cancel()
+    assert watch.until("progress", "a").progress is None, "the strip shows no download that was given up"
+    assert manager.snapshot().weights[0].progress is None
+    again = manager.request_lease("a")
+    while workshop.count("prepare A") < 2:
+        watch.until("progress", "a")
+    gate.set()
+    lease = again.wait(SECONDS)
+    assert lease is not None
+    lease.release()
+
+
+def test_the_end_does_not_wait_for_a_download_that_hangs(make: MakeManager, workshop: Workshop) -> None:
+    manager = make({"a": bench("A")})
+    gate = workshop.hold("prepare A", deaf=True)
+    request = manager.request_lease("a")
+    workshop.wait_for("prepare A")
+    manager.cleanup()
+    with pytest.raises(ManagerClosed):
+        request.wait(0)
+    assert not gate.is_set()
+
+
 def test_an_unload_blocks_nobody_else(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A"), "b": bench("B")})
     watch = Watch(manager.subscribe())
@@ -464,12 +495,28 @@ def test_a_request_waits_no_longer_than_it_said(make: MakeManager, timeout: floa
 def test_no_request_waits_longer_than_the_manager_allows(make: MakeManager) -> None:
     clock = Clock()
     manager = make({"a": FAKE, "b": FAKE}, 1, max_wait=1000, clock=clock)
+    watch = Watch(manager.subscribe())
     with manager.lease("a"):
         request = manager.request_lease("b", timeout=5000)
+        watch.until("measured", "b")
         clock.now += 1000
         manager.forget("nobody")  # whatever happens next, the clock is told that it is late
         with pytest.raises(WaitTimeout, match="waited 1000 s for b, still not free"):
             request.wait(SECONDS)
+
+
+def test_a_long_download_is_not_taken_for_waiting(make: MakeManager, workshop: Workshop) -> None:
+    clock = Clock()
+    manager = make({"a": bench("A")}, max_wait=10, clock=clock)
+    gate = workshop.hold("prepare A")
+    request = manager.request_lease("a")
+    workshop.wait_for("prepare A")
+    clock.now += 1000
+    manager.forget("nobody")  # the clock is told that it is late
+    gate.set()
+    lease = request.wait(SECONDS)
+    assert lease is not None
+    lease.release()
 
 
 def test_the_queue_is_bounded(make: MakeManager) -> None:

@@ -6,10 +6,16 @@ import dataclasses
 import gc
 import threading
 import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from manager.errors import LoadFailed, ModelUnavailable, Refused
 from manager.happenings import State
+from manager.manager import LLMManager
 from manager.status import LoadProgress, Resync, Snapshot, StatusEvent, Subscription
 from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
 
@@ -216,6 +222,54 @@ def test_refusals_and_waits_name_reason_and_owner(make: MakeManager, workshop: W
     assert watch.until("refused", "a").reason == "RuntimeError: broken"
     with pytest.raises(RuntimeError):
         request.wait(SECONDS)
+
+
+def visible(manager: LLMManager) -> Snapshot:
+    """What a snapshot shows, apart from what time alone changes."""
+    shown = manager.snapshot()
+    queue = tuple(replace(entry, waited=0) for entry in shown.queue)
+    return replace(shown, at=0, version=0, queue=queue, weights=tuple(replace(r, retry_in=None) for r in shown.weights))
+
+
+CHANGING = ("request_lease", "register_model", "unload", "_release", "_cancel", "_loader_done", "_loader_progressed")
+
+
+def test_every_change_that_can_be_seen_is_told(
+    make: MakeManager, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    untold: list[str] = []
+
+    def checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(manager: LLMManager, *args: Any, **kwargs: Any) -> Any:
+            with manager._lock:
+                before, version = visible(manager), manager.snapshot().version
+                result = method(manager, *args, **kwargs)
+                if visible(manager) != before and manager.snapshot().version == version:
+                    untold.append(f"{name}{args}")
+                return result
+
+        return call
+
+    for name in CHANGING:
+        monkeypatch.setattr(LLMManager, name, checked(name, getattr(LLMManager, name)))
+    manager = make({"a": bench("A", size_bytes=5), "b": bench("B", size_bytes=7)}, 1, budgets={"bench": 9})
+    workshop.hold("prepare A")
+    watch = Watch(manager.subscribe())
+    given_up = manager.request_lease("a")
+    watch.until("progress", "a")
+    given_up.cancel()
+    workshop.open_all()
+    workshop.failing = {"prepare B": [Refused("no")], "load A": [LoadFailed("no")], "unload A": [RuntimeError("stuck")]}
+    for name in "ab":
+        with pytest.raises(ModelUnavailable):
+            manager.load_model(name)
+    manager.register_model("c", bench("C"))
+    for name in "ac":
+        with suppress(ModelUnavailable):
+            manager.get_response("Hi", name)
+    manager.unload_model("c")
+    manager.cleanup()
+    assert untold == []
 
 
 def test_progress_of_a_load_is_told_in_bytes(make: MakeManager) -> None:
