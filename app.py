@@ -16,6 +16,7 @@ try:
     from starlette.middleware import Middleware
 
     from manager.errors import ConfigError, ParleyError
+    from manager.process import leave
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
     from ui.page import build_page
@@ -93,4 +94,4 @@ def _check_port(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,6 +6,7 @@ A lease belongs to no thread: it may be taken in one and given back in another.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -71,21 +72,26 @@ class LeaseRequest:
 class Lease:
     """The right to use resident weights. Give it back with `release`, or use it as a `with` block."""
 
-    def __init__(self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None]) -> None:
+    def __init__(
+        self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None], lost: Callable[[], object]
+    ) -> None:
+        """`release` gives it back; `lost` is called, from anywhere, when it vanishes without having been given back."""
         self.spec = spec
         self._model = model
         self._release = release
         self._lock = threading.Lock()
-        self._streams: list[TokenStream] = []
-        self._released = False
+        self._streams: weakref.WeakSet[TokenStream] = weakref.WeakSet()  # who writes holds them, and they hold us
+        self._ending = self._released = False
+        self._lost = weakref.finalize(self, lost)
+        self._lost.atexit = False
 
     def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
         """Begin to write an answer; the stream is closed, at the latest, when the lease is given back."""
         with self._lock:
-            if self._released:
+            if self._ending:
                 raise ManagerClosed("this lease was given back; take a new one")
-            stream = TokenStream(cancel)
-            self._streams = [other for other in self._streams if not other.ended] + [stream]
+            stream = TokenStream(cancel, keeps=self)
+            self._streams.add(stream)
         try:
             self._model.generate(request, stream)
         except BaseException as error:
@@ -94,14 +100,20 @@ class Lease:
         return stream
 
     def release(self) -> None:
-        """Give the lease back, cancelling what is still being written; does nothing the second time."""
+        """Give the lease back, cancelling what is still being written; does nothing the second time.
+
+        If it is interrupted (Ctrl-C) while it waits for the writing to end, it can be called again.
+        """
+        with self._lock:
+            self._ending = True
+            streams = [] if self._released else list(self._streams)
+        for stream in streams:
+            stream.close()
         with self._lock:
             if self._released:
                 return
             self._released = True
-            streams = self._streams
-        for stream in streams:
-            stream.close()
+        self._lost.detach()
         self._release()
 
     def __enter__(self) -> Lease:

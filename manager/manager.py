@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import queue
 import tempfile
 import threading
 import time
@@ -70,7 +71,8 @@ class LLMManager(Session):
         self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count(1)
         self._requests: dict[int, LeaseRequest] = {}
-        self._leases: dict[int, Lease] = {}
+        self._leases: dict[int, weakref.ref[Lease]] = {}
+        self._lost: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._specs: dict[WeightsKey, ModelSpec] = {}
         self._view = StatusView(self._scheduler, self._registry, self._requests)
         self._loader = Loader(self._cache_dir, self._loader_done, self._loader_progressed)
@@ -81,6 +83,8 @@ class LLMManager(Session):
             self._register(spec)
         self._clock_thread = threading.Thread(target=self._run_clock, name="manager clock", daemon=True)
         self._clock_thread.start()
+        self._finder = threading.Thread(target=self._find_lost, name="lost leases", daemon=True)
+        self._finder.start()
 
     @classmethod
     def from_yaml(cls, path: str | Path, max_loaded_models: int = 2, **options: Any) -> LLMManager:
@@ -226,14 +230,18 @@ class LLMManager(Session):
             for key in list(self._scheduler.weights):
                 self._tell(h.Unload(key))
             held = list(self._leases.values())
-        for lease in held:
-            lease.release()
+        for reference in held:
+            if (lease := reference()) is not None:
+                lease.release()
+                del lease
         with self._changed:
             self._changed.wait_for(lambda: self._scheduler.job is None and not self._leases)
             self._stopping = True
             self._changed.notify_all()
         self._loader.close()
-        self._clock_thread.join()
+        self._lost.put(None)
+        for thread in (self._clock_thread, self._finder):
+            thread.join()
         for subscription in list(self._subscribers):
             subscription.close()
 
@@ -289,16 +297,18 @@ class LLMManager(Session):
 
     def _grant(self, number: int, key: WeightsKey) -> None:
         request = self._requests.pop(number)
-        lease = Lease(request.spec, self._loader.model(key), partial(self._release, number))
-        self._leases[number] = lease
+        model = self._loader.model(key)
+        lease = Lease(request.spec, model, partial(self._release, number), partial(self._lost.put, number))
+        self._leases[number] = weakref.ref(lease)
         self._publish("granted", key)
         request.grant(lease)
 
     def _release(self, number: int) -> None:
         with self._lock:
-            lease = self._leases.pop(number)
+            del self._leases[number]
+            key = self._scheduler.leases[number].weights
             self._tell(h.Release(number))
-            self._publish("released", lease.spec.weights)
+            self._publish("released", key)
             if self._scheduler.closed:
                 self._changed.notify_all()
 
@@ -350,6 +360,15 @@ class LLMManager(Session):
             if row is not None and row.working:
                 self._view.progress[key] = progress
                 self._publish("progress", key)
+
+    def _find_lost(self) -> None:
+        """Takes back leases that vanished; the garbage collector, which may hold any lock, only names them."""
+        while (number := self._lost.get()) is not None:
+            with self._lock:
+                ticket = self._scheduler.leases[number]
+            text = "a lease of %s (owner: %s) was dropped without release, and is taken back"
+            logger.warning(text, ticket.weights, ticket.owner or "nobody")
+            self._release(number)
 
     def _next_tick(self) -> float:
         tick = self._scheduler.next_tick()

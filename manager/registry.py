@@ -103,7 +103,11 @@ class ModelSpec(_Strict):
 
 
 class WeightsKey(NamedTuple):
-    """What identifies weights: two models with equal keys are aliases of one copy."""
+    """What identifies weights: two models with equal keys are aliases of one copy.
+
+    >>> str(WeightsKey("huggingface", "owner/model", "cuda:1", gguf_file="q4.gguf", dtype="float16"))
+    'owner/model+q4.gguf+float16+on cuda:1'
+    """
 
     type: str
     source: str
@@ -115,9 +119,9 @@ class WeightsKey(NamedTuple):
     adapters: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        extras = [part for part in (self.revision, self.quantization, *self.adapters) if part]
-        dtype = [] if self.dtype == "auto" else [self.dtype]
-        return "+".join([self.source, *dtype, *extras])
+        dtype, device = ("" if value == "auto" else value for value in (self.dtype, self.device))
+        extras = [self.gguf_file, dtype, self.revision, self.quantization, *self.adapters, device and f"on {device}"]
+        return "+".join([self.source, *[part for part in extras if part]])
 
 
 def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:

@@ -26,6 +26,16 @@ Result = TypeVar("Result")
 MakeManager = Callable[..., LLMManager]
 
 
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Workshop:
     """The other side of `type: bench` models: holds their loads and their writing until told, and notes all of it.
 

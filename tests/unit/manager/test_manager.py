@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -32,27 +33,18 @@ from manager.errors import (
     WaitTimeout,
 )
 from manager.generation.request import GenerationRequest, as_messages
+from manager.generation.stream import TokenStream
 from manager.happenings import State
 from manager.lease import Lease, LeaseRequest
 from manager.manager import LLMManager
 from manager.registry import ModelSpec
-from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
+from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)
 
 Together = Callable[[list[Callable[[], Any]]], list[Any]]
 ASK = GenerationRequest(as_messages("Hello"))
 FAKE = {"type": "fake"}
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def leases(manager: LLMManager) -> int:
@@ -573,6 +565,64 @@ def test_giving_a_lease_back_ends_what_it_was_writing(make: MakeManager, worksho
             stream.read()
 
 
+def test_a_lease_that_was_dropped_is_taken_back(make: MakeManager, caplog: pytest.LogCaptureFixture) -> None:
+    manager = make({"a": FAKE})
+    watch = Watch(manager.subscribe())
+    lease = manager.lease("a", owner="forgetful")
+    del lease
+    gc.collect()
+    watch.until("released", "a")
+    assert leases(manager) == 0
+    assert "a lease of a (owner: forgetful) was dropped without release" in caplog.text
+
+
+def test_a_request_that_was_dropped_while_it_waited_keeps_no_lease(make: MakeManager, workshop: Workshop) -> None:
+    manager = make({"a": bench("A")})
+    watch = Watch(manager.subscribe())
+    gate = workshop.hold("load A")
+    manager.request_lease("a")
+    gate.set()
+    watch.until("granted", "a")
+    gc.collect()
+    watch.until("released", "a")
+    assert leases(manager) == 0
+
+
+def test_a_text_keeps_its_lease_while_it_is_written_and_not_longer(make: MakeManager, workshop: Workshop) -> None:
+    manager = make({"a": bench("A")})
+    watch = Watch(manager.subscribe())
+    gate = workshop.hold("write A")
+    stream = manager.lease("a").generate(ASK)
+    gc.collect()
+    assert stream.read() == "I am A."
+    assert leases(manager) == 1
+    gate.set()
+    assert stream.read() is None
+    gc.collect()
+    watch.until("released", "a")
+    assert leases(manager) == 0
+
+
+def test_giving_back_that_was_interrupted_can_be_done_again(make: MakeManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = make({"a": FAKE})
+    lease = manager.lease("a")
+    stream = lease.generate(ASK)
+
+    def interrupted(stream: TokenStream) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TokenStream, "close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lease.release()
+    with pytest.raises(ManagerClosed):
+        lease.generate(ASK)
+    assert leases(manager) == 1, "it may still be writing"
+    lease.release()
+    assert stream.ended
+    assert leases(manager) == 0
+
+
 def test_a_lease_that_was_given_back_writes_nothing_and_keeps_nothing(make: MakeManager) -> None:
     manager = make({"a": FAKE})
     lease = manager.lease("a")
@@ -662,6 +712,7 @@ def test_a_handle_leases_per_call_and_outlives_an_unload(make: MakeManager, work
     assert handle.get_response("Hi") == "I am A."
     assert "".join(handle.stream_response("Hi")) == "I am A."
     assert workshop.count("load A") == 2
+    assert manager.active_model is None, "a handle activates nothing"
 
 
 def test_generation_settings_are_checked_before_anything_is_loaded(make: MakeManager, workshop: Workshop) -> None:
@@ -702,7 +753,9 @@ def test_list_models_says_what_there_is(make: MakeManager) -> None:
 
 def test_registering(make: MakeManager) -> None:
     manager = make({"a": FAKE})
+    watch = Watch(manager.subscribe())
     manager.register_model("b", {**FAKE, "replies": ["New."]})
+    assert watch.until("registered").model_ids == ("b",)
     manager.register_model("b", {**FAKE, "replies": ["New."]})
     assert manager.get_response("Hi", "b") == "New."
     with pytest.raises(ConfigError, match="model 'b' is already registered with other settings"):
@@ -776,7 +829,7 @@ def test_cleanup_ends_everything(make: MakeManager, workshop: Workshop) -> None:
     assert [state(manager, name) for name in "abc"] == ["cold", "cold", "cold"]
     assert workshop.count("unload A") == 1
     assert leases(manager) == 0
-    assert not {t.name for t in threading.enumerate()} & {"loader", "manager clock"}
+    assert not {t.name for t in threading.enumerate()} & {"loader", "manager clock", "lost leases"}
     lease.release()
 
 

@@ -17,7 +17,7 @@ from manager.errors import LoadFailed, ModelUnavailable, Refused
 from manager.happenings import State
 from manager.manager import LLMManager
 from manager.status import LoadProgress, Resync, Snapshot, StatusEvent, Subscription
-from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
+from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -295,16 +295,15 @@ def test_fractions_stay_between_nothing_and_all() -> None:
 
 
 def test_a_snapshot_shows_weights_devices_and_queue(make: MakeManager) -> None:
-    seconds = iter(range(1000))
-    manager = make(
-        {"a": {**FAKE, "size_bytes": 6}, "b": {**FAKE, "size_bytes": 7}},
-        budgets={"cpu": 10},
-        clock=lambda: float(next(seconds)),
-    )
+    clock = Clock()
+    configs = {"a": {**FAKE, "size_bytes": 6}, "b": {**FAKE, "size_bytes": 7}}
+    manager = make(configs, budgets={"cpu": 10}, clock=clock)
+    watch = Watch(manager.subscribe())
     with manager.lease("a"):
         first = manager.request_lease("b", owner="x")
         second = manager.request_lease("b")
-        Watch(manager.subscribe())
+        watch.until("measured", "b")
+        clock.now += 1
         snapshot = manager.snapshot()
         first.cancel()
         second.cancel()
@@ -317,7 +316,7 @@ def test_a_snapshot_shows_weights_devices_and_queue(make: MakeManager) -> None:
         ("b", "x", 1),
         ("b", None, 2),
     ]
-    assert all(entry.waited > 0 for entry in snapshot.queue)
+    assert [entry.waited for entry in snapshot.queue] == [1, 1]
     assert snapshot.of("nobody") is None
 
 
