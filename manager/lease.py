@@ -36,9 +36,10 @@ class WaitStatus:
 class LeaseRequest:
     """A request that was made and may still be waiting. It ends exactly once: granted, refused or cancelled."""
 
-    def __init__(self, number: int, spec: ModelSpec, cancel: Callable[[int], None]) -> None:
+    def __init__(self, number: int, spec: ModelSpec, owner: str | None, cancel: Callable[[int], None]) -> None:
         self.number = number
         self.spec = spec
+        self.owner = owner
         self._cancel = cancel
         self._ended = threading.Event()
         self._lease: Lease | None = None

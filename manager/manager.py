@@ -21,6 +21,7 @@ from typing import Any
 
 from manager import happenings as h
 from manager.backends.base import check_type
+from manager.board import Board
 from manager.cancel import CancelToken
 from manager.errors import Cancelled
 from manager.lease import Lease, LeaseRequest, WaitStatus
@@ -28,9 +29,8 @@ from manager.loader import Counts, Loader
 from manager.registry import ModelSpec, Registry, WeightsKey, parse_spec
 from manager.scheduler import Scheduler
 from manager.session import Session
-from manager.status import LoadProgress, Snapshot, StatusEvent, Subscription
+from manager.status import LoadProgress, Snapshot, Subscription
 from manager.tables import Limits
-from manager.view import StatusView
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ class LLMManager(Session):
         max_wait: float = 600.0,
         cache_dir: str | Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        heartbeat_seconds: float = 10.0,
     ) -> None:
         super().__init__(self, None)
         self._registry = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
@@ -74,9 +75,9 @@ class LLMManager(Session):
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._lost: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._specs: dict[WeightsKey, ModelSpec] = {}
-        self._view = StatusView(self._scheduler, self._registry, self._requests)
+        self._board = Board(self._scheduler, self._registry, self._requests)
         self._loader = Loader(self._cache_dir, self._loader_done, self._loader_progressed)
-        self._subscribers: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._heartbeat_seconds = heartbeat_seconds
         self._wakes_at = math.inf
         self._stopping = False
         for spec in self._registry:
@@ -100,7 +101,7 @@ class LLMManager(Session):
         with self._lock:
             self._registry.add(spec)
             self._register(spec)
-            self._publish("registered", spec.weights)
+            self._board.publish("registered", spec.weights)
 
     def spec(self, model_id: str) -> ModelSpec:
         """The registry entry of a model; raises UnknownModel (a ValueError)."""
@@ -158,13 +159,13 @@ class LLMManager(Session):
             for wanted in (spec, following):
                 if wanted is not None and wanted.weights not in self._scheduler.weights:
                     self._register(wanted)
-            request = LeaseRequest(next(self._numbers), spec, self._cancel)
+            request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
             self._requests[request.number] = request
             deadline = self._clock() + timeout if timeout is not None else None
             key = following.weights if following else None
             self._tell(h.Request(request.number, spec.weights, owner, key, deadline))
             if request.number in self._requests:
-                self._publish("waiting", spec.weights, owner=owner)
+                self._board.publish("waiting", spec.weights, owner=owner, ticket=request.number)
             return request
 
     def lease(
@@ -198,7 +199,7 @@ class LLMManager(Session):
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
         """Why a request is still waiting; None when it no longer is."""
         with self._lock:
-            return self._view.waiting(request.number)
+            return self._board.waiting(request.number, self._clock())
 
     def forget(self, owner: str) -> None:
         """An owner is done: what it announced as next is no longer wanted."""
@@ -210,14 +211,12 @@ class LLMManager(Session):
     def snapshot(self) -> Snapshot:
         """Everything as it is now."""
         with self._lock:
-            return self._view.snapshot(self._clock())
+            return self._board.snapshot(self._clock())
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
         """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead."""
         with self._lock:
-            subscription = Subscription(self.snapshot, capacity, self._unsubscribe)
-            self._subscribers.add(subscription)
-            return subscription
+            return self._board.subscribe(self.snapshot, capacity, self._lock)
 
     # -- the end -----------------------------------------------------------------------------------------------
 
@@ -242,7 +241,9 @@ class LLMManager(Session):
         self._lost.put(None)
         for thread in (self._clock_thread, self._finder):
             thread.join()
-        for subscription in list(self._subscribers):
+        with self._lock:
+            listening = self._board.subscribers()
+        for subscription in listening:
             subscription.close()
 
     def __enter__(self) -> LLMManager:
@@ -261,21 +262,22 @@ class LLMManager(Session):
                     self._grant(number, key)
                 case h.Refuse(ticket=number, failure=failure):
                     request = self._requests.pop(number)
-                    self._publish("refused", request.spec.weights, failure.message)
+                    key, reason = request.spec.weights, failure.message
+                    self._board.publish("refused", key, reason, owner=request.owner, ticket=number)
                     request.refuse(failure)
                 case h.Prepare(weights=key):
                     self._loader.prepare(key, self._specs[key])
                 case h.Abort(weights=key):
                     self._loader.abort(key)
-                    if self._view.progress.pop(key, None) is not None:
-                        self._publish("progress", key)
+                    if self._board.progress.pop(key, None) is not None:
+                        self._board.publish("progress", key)
                 case h.Retired(weights=key):
                     self._loader.forget(key)
                     self._specs.pop(key, None)
-                    self._publish("removed", key)
+                    self._board.publish("removed", key)
                 case h.Changed(weights=key, state=state, reason=reason):
                     logger.info("%s: %s (%s)", key, state, reason)
-                    self._publish("state", key, reason, state=state)
+                    self._board.publish("state", key, reason, state=state)
                 case job:
                     self._loader.start(job)
         if self._scheduler.has_timers and self._next_tick() < self._wakes_at:
@@ -300,15 +302,15 @@ class LLMManager(Session):
         model = self._loader.model(key)
         lease = Lease(request.spec, model, partial(self._release, number), partial(self._lost.put, number))
         self._leases[number] = weakref.ref(lease)
-        self._publish("granted", key)
+        self._board.publish("granted", key, owner=request.owner, ticket=number)
         request.grant(lease)
 
     def _release(self, number: int) -> None:
         with self._lock:
             del self._leases[number]
-            key = self._scheduler.leases[number].weights
+            ticket = self._scheduler.leases[number]
             self._tell(h.Release(number))
-            self._publish("released", key)
+            self._board.publish("released", ticket.weights, owner=ticket.owner, ticket=number)
             if self._scheduler.closed:
                 self._changed.notify_all()
 
@@ -317,49 +319,25 @@ class LLMManager(Session):
             if number in self._requests:
                 self._tell(h.Cancel(number))
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._subscribers.discard(subscription)
-
-    def _publish(
-        self, kind: str, key: WeightsKey, reason: str = "", *, owner: str | None = None, state: h.State | None = None
-    ) -> None:
-        row = self._scheduler.weights.get(key)
-        self._view.version += 1
-        event = StatusEvent(
-            number=self._view.version,
-            at=time.time(),
-            kind=kind,
-            weights=str(key),
-            model_ids=self._registry.aliases(key),
-            state=state or (row.state if row else h.State.COLD),
-            reason=reason,
-            owner=owner,
-            bytes=row.used if row and row.on_device else 0,
-            progress=self._view.progress.get(key),
-        )
-        for subscription in list(self._subscribers):
-            subscription.offer(event)
-
     # -- called from other threads -----------------------------------------------------------------------------
 
     def _loader_done(self, happening: h.LoaderAnswer, counts: Counts) -> None:
         with self._changed:
             if not counts():
                 return
-            self._view.progress.pop(happening.weights, None)
-            before = self._view.version
+            self._board.progress.pop(happening.weights, None)
+            before = self._board.version
             self._tell(happening)
-            if self._view.version == before:  # sizes, bytes or progress changed, but no state
-                self._publish("measured", happening.weights)
+            if self._board.version == before:  # sizes, bytes or progress changed, but no state
+                self._board.publish("measured", happening.weights)
             self._changed.notify_all()
 
     def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
         with self._lock:
             row = self._scheduler.weights.get(key)
             if row is not None and row.working:
-                self._view.progress[key] = progress
-                self._publish("progress", key)
+                self._board.progress[key] = progress
+                self._board.publish("progress", key)
 
     def _find_lost(self) -> None:
         """Takes back leases that vanished; the garbage collector, which may hold any lock, only names them."""
@@ -375,10 +353,15 @@ class LLMManager(Session):
         return math.inf if tick is None else tick
 
     def _run_clock(self) -> None:
-        """Wakes the scheduler when time alone changes something."""
+        """Wakes the scheduler when time alone changes something, and tells subscribers now and then that it can."""
+        beats_at = self._clock() + self._heartbeat_seconds
         with self._changed:
             while not self._stopping:
-                self._wakes_at = self._next_tick()
+                now = self._clock()
+                if now >= beats_at:
+                    beats_at = now + self._heartbeat_seconds
+                    self._board.beat()
+                self._wakes_at = min(self._next_tick(), beats_at)
                 wait = self._wakes_at - self._clock()
                 if wait <= 0:
                     self._tell(h.Tick())

@@ -17,7 +17,7 @@ from manager.generation.stream import TokenStream, cancelled
 from manager.happenings import State
 from manager.manager import LLMManager
 from manager.registry import ModelSpec
-from manager.status import StatusEvent, Subscription
+from manager.status import Heartbeat, StatusEvent, Subscription
 
 SECONDS = 20.0
 """How long a test waits for what must happen soon; reached only by tests that fail."""
@@ -171,6 +171,8 @@ class Watch:
         """The next event of this kind; fails if it does not come."""
         while True:
             event = self.subscription.get(SECONDS)
+            if isinstance(event, Heartbeat):
+                continue
             assert isinstance(event, StatusEvent), f"no {kind} {model_id or ''} {state or ''} came"
             if event.kind == kind and model_id in (None, *event.model_ids) and state in (None, event.state):
                 return event
@@ -179,8 +181,9 @@ class Watch:
         """All events that are there already."""
         events = []
         while (event := self.subscription.get(0)) is not None:
-            assert isinstance(event, StatusEvent)
-            events.append(event)
+            if not isinstance(event, Heartbeat):
+                assert isinstance(event, StatusEvent)
+                events.append(event)
         return events
 
 

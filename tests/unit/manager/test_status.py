@@ -16,7 +16,7 @@ import pytest
 from manager.errors import LoadFailed, ModelUnavailable, Refused
 from manager.happenings import State
 from manager.manager import LLMManager
-from manager.status import LoadProgress, Resync, Snapshot, StatusEvent, Subscription
+from manager.status import Heartbeat, LoadProgress, Resync, Snapshot, StatusEvent, Subscription
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)
@@ -224,10 +224,52 @@ def test_refusals_and_waits_name_reason_and_owner(make: MakeManager, workshop: W
         request.wait(SECONDS)
 
 
+def test_a_heartbeat_comes_where_nothing_happens_and_names_the_last_event(make: MakeManager) -> None:
+    clock = Clock()
+    manager = make({"a": FAKE}, clock=clock, heartbeat_seconds=10)
+    manager.load_model("a")
+    subscription = manager.subscribe()
+    assert subscription.get(0) is None
+    clock.now += 10
+    with manager._changed:
+        manager._changed.notify_all()
+    beat = subscription.get(SECONDS)
+    assert isinstance(beat, Heartbeat)
+    assert beat.version == manager.snapshot().version
+    assert subscription.get(0) is None
+
+
+def test_heartbeats_cost_a_listener_that_is_gone_nothing() -> None:
+    source = Source()
+    subscription = source.subscribe(capacity=2)
+    for version in range(100):
+        subscription.beat(Heartbeat(version, 0.0))
+    assert subscription.get(0) == Heartbeat(99, 0.0)
+    assert subscription.get(0) is None
+
+
+def test_what_happened_of_late_is_in_the_snapshot(make: MakeManager) -> None:
+    manager = make({"a": {**FAKE, "size_bytes": 3}, "b": FAKE}, 1)
+    lease = manager.lease("a", owner="lane 1")
+    waiting = manager.request_lease("b", owner="lane 2")
+    lease.release()
+    assert waiting.wait(SECONDS) is not None
+    waiting.cancel()
+    entries = manager.snapshot().timeline
+    assert [(entry.kind, entry.model_ids) for entry in entries if entry.kind != "wait"] == [
+        ("load", ("a",)),
+        ("unload", ("a",)),
+        ("load", ("b",)),
+    ]
+    assert [entry.bytes for entry in entries if entry.model_ids == ("a",) and entry.kind != "wait"] == [3, 3]
+    assert {entry.owner for entry in entries if entry.kind == "wait"} == {"lane 1", "lane 2"}
+    assert all(entry.ended is not None and entry.ended >= entry.begun for entry in entries)
+
+
 def visible(manager: LLMManager) -> Snapshot:
     """What a snapshot shows, apart from what time alone changes."""
     shown = manager.snapshot()
-    queue = tuple(replace(entry, waited=0) for entry in shown.queue)
+    queue = tuple(replace(entry, waited=0, expected=None) for entry in shown.queue)
     return replace(shown, at=0, version=0, queue=queue, weights=tuple(replace(r, retry_in=None) for r in shown.weights))
 
 
@@ -372,7 +414,7 @@ def test_a_subscriber_that_went_away_is_dropped(make: MakeManager) -> None:
     gc.collect()
     assert dead() is None
     manager.load_model("a")
-    assert len(manager._subscribers) == 0
+    assert len(manager._board._subscribers) == 0
 
 
 def test_cleanup_ends_every_subscription(make: MakeManager) -> None:
@@ -392,6 +434,6 @@ def test_a_subscriber_never_leaves_in_the_midst_of_an_event(make: MakeManager, m
             locked.append(manager._lock._is_owned())  # type: ignore[attr-defined]
             super().discard(item)
 
-    monkeypatch.setattr(manager, "_subscribers", Subscribers())
+    monkeypatch.setattr(manager._board, "_subscribers", Subscribers())
     manager.subscribe().close()
     assert locked == [True], "events are told under the lock, and a set must not change while it is iterated"
