@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from negotiation.parley import Parley
+from negotiation.store import RunFilter
 from ui import text
 from ui.arena import Arena
 from ui.history import history_html
@@ -41,7 +42,7 @@ def build_page(parley: Parley) -> gr.Blocks:
 
         def show_history(request: gr.Request) -> str:
             visitor = visitor_of(request)
-            return history_html(parley.store.runs(owner=visitor) if visitor else [])
+            return history_html(parley.store.summaries(RunFilter(visible_to=visitor, own=True)) if visitor else [])
 
         opened = page.load(
             arena.opened,
