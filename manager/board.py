@@ -1,29 +1,27 @@
-"""What those who watch are told: numbered events, the timeline, heartbeats; and whom to tell.
+"""The notice board: numbers what happens, and tells subscribers, none of whom can delay anybody.
 
-Everything here is called with the manager's lock held. Nothing waits for a subscriber.
+Used under the manager's lock. What is shown is read by `view.py`.
 """
 
 from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 
 from manager.happenings import State
-from manager.lease import LeaseRequest
 from manager.registry import Registry, WeightsKey
-from manager.scheduler import Scheduler
-from manager.status import Heartbeat, Snapshot, StatusEvent, Subscription
-from manager.timeline import Timeline
+from manager.status import Heartbeat, LoadProgress, Snapshot, StatusEvent, Subscription
+from manager.tables import Tables
 from manager.view import StatusView
 
 
-class Board(StatusView):
-    """The view that people have, and its changes as events."""
+class Board:
+    """The events of one manager."""
 
-    def __init__(self, scheduler: Scheduler, registry: Registry, requests: Mapping[int, LeaseRequest]) -> None:
-        super().__init__(scheduler, registry, requests, Timeline())
+    def __init__(self, tables: Tables, registry: Registry, view: StatusView) -> None:
+        self._tables = tables
+        self._registry = registry
+        self._view = view
         self._subscribers: weakref.WeakSet[Subscription] = weakref.WeakSet()
 
     def publish(
@@ -36,11 +34,11 @@ class Board(StatusView):
         ticket: int | None = None,
         state: State | None = None,
     ) -> None:
-        """Number an event, note it in the timeline and hand it to all who subscribed."""
-        row = self._scheduler.weights.get(key)
-        self.version += 1
+        """Tell everybody, and the timeline, that something happened to weights."""
+        row = self._tables.weights.get(key)
+        self._view.version += 1
         event = StatusEvent(
-            number=self.version,
+            number=self._view.version,
             at=time.time(),
             kind=kind,
             weights=str(key),
@@ -49,32 +47,65 @@ class Board(StatusView):
             reason=reason,
             owner=owner,
             bytes=row.used if row and row.on_device else 0,
-            progress=self.progress.get(key),
+            progress=self._view.progress.get(key),
             ticket=ticket,
         )
-        self.timeline.note(event)
+        self._view.timeline.note(event)
         for subscription in list(self._subscribers):
             subscription.offer(event)
 
     def beat(self) -> None:
         """Tell everybody that the manager lives."""
-        beat = Heartbeat(self.version, time.time())
+        beat = Heartbeat(self._view.version, time.time())
         for subscription in list(self._subscribers):
             subscription.beat(beat)
 
-    def subscribe(
-        self, snapshot: Callable[[], Snapshot], capacity: int, lock: AbstractContextManager[object]
-    ) -> Subscription:
-        """A new listener; `snapshot` and `lock` are the manager's, for when it is told anew or leaves."""
+    def progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
+        """Work on weights went on; what was given up meanwhile is not told."""
+        row = self._tables.weights.get(key)
+        if row is not None and row.working:
+            self._view.progress[key] = progress
+            self.publish("progress", key)
 
-        def forget(subscription: Subscription) -> None:
-            with lock:
-                self._subscribers.discard(subscription)
+    def ended(self, key: WeightsKey) -> None:
+        """Work on weights ended."""
+        self._view.progress.pop(key, None)
 
-        subscription = Subscription(snapshot, capacity, forget)
+    def given_up(self, key: WeightsKey) -> None:
+        """Work on weights is no longer wanted."""
+        if self._view.progress.pop(key, None) is not None:
+            self.publish("progress", key)
+
+    def add(self, subscription: Subscription) -> None:
+        """Tell this one, too, from now on."""
         self._subscribers.add(subscription)
-        return subscription
 
-    def subscribers(self) -> list[Subscription]:
-        """Who listens now."""
-        return list(self._subscribers)
+    def remove(self, subscription: Subscription) -> None:
+        """Tell this one no more."""
+        self._subscribers.discard(subscription)
+
+    def close(self) -> None:
+        """End all subscriptions. Called without the lock."""
+        for subscription in list(self._subscribers):
+            subscription.close()
+
+
+def listing(snapshot: Snapshot, registry: Registry) -> dict[str, dict[str, object]]:
+    """What `list_models` answers: {model id: what is known of it}."""
+    listed: dict[str, dict[str, object]] = {}
+    for spec in list(registry):
+        row = snapshot.of(spec.model_id)
+        listed[spec.model_id] = {
+            "model_name": spec.model_name,
+            "type": spec.type,
+            "is_loaded": row is not None and row.state in (State.RESIDENT, State.DRAINING),
+            "state": str(row.state if row else State.COLD),
+            "device": row.device if row else spec.device,
+            "leases": row.leases if row else 0,
+            "bytes": row.bytes if row else 0,
+            "label": spec.label,
+            "license": spec.license,
+            "size": spec.size,
+            "pinned": registry.pinned(spec.model_id),
+        }
+    return listed

@@ -5,6 +5,7 @@ A lease belongs to no thread: it may be taken in one and given back in another.
 
 from __future__ import annotations
 
+import queue
 import threading
 import weakref
 from collections.abc import Callable
@@ -122,6 +123,33 @@ class Lease:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+class LostLeases:
+    """Takes back leases that vanished without having been given back.
+
+    The garbage collector, which finds them, may run in the midst of anything, holding any lock: it only names them
+    (`note`), and a thread here has them released.
+    """
+
+    def __init__(self, release: Callable[[int], None]) -> None:
+        self._release = release
+        self._numbers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="lost leases", daemon=True)
+        self._thread.start()
+
+    def note(self, number: int) -> None:
+        """A lease vanished. Takes no lock and never waits."""
+        self._numbers.put(number)
+
+    def close(self) -> None:
+        """Take back what was noted so far, and end the thread."""
+        self._numbers.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (number := self._numbers.get()) is not None:
+            self._release(number)
 
 
 def merged_config(spec: ModelSpec, overrides: dict[str, Any]) -> GenerationConfig:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
-import queue
 import tempfile
 import threading
 import time
@@ -20,17 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from manager import happenings as h
-from manager.backends.base import check_type
-from manager.board import Board
+from manager.alarm import Alarm
+from manager.backends.base import check_type, device_of
+from manager.board import Board, listing
 from manager.cancel import CancelToken
-from manager.errors import Cancelled
-from manager.lease import Lease, LeaseRequest, WaitStatus
+from manager.errors import Cancelled, ConfigError
+from manager.lease import Lease, LeaseRequest, LostLeases, WaitStatus
 from manager.loader import Counts, Loader
-from manager.registry import ModelSpec, Registry, WeightsKey, parse_spec
+from manager.registry import Changes, ModelSpec, Registry, WeightsKey, parse_spec
 from manager.scheduler import Scheduler
 from manager.session import Session
 from manager.status import LoadProgress, Snapshot, Subscription
 from manager.tables import Limits
+from manager.view import StatusView
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ class LLMManager(Session):
 
     `model_configs` maps a model id to its settings (see configs/models.yaml); nothing is loaded before it is asked
     for. The manager itself is the default session; `session(owner)` makes others.
+
+    `budgets` are bytes per device, `parking` bytes of host memory for weights evicted from a GPU: by default, most of
+    what is free there when the first model is wanted. `max_loaded_on` names devices that hold more or fewer weights.
 
     >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
     >>> manager.get_response("Say hello", "echo")
@@ -55,6 +58,8 @@ class LLMManager(Session):
         max_loaded_models: int = 2,
         *,
         budgets: Mapping[str, int] | None = None,
+        parking: int | None = None,
+        max_loaded_on: Mapping[str, int] | None = None,
         max_queue: int = 256,
         max_wait: float = 600.0,
         cache_dir: str | Path | None = None,
@@ -62,30 +67,30 @@ class LLMManager(Session):
         heartbeat_seconds: float = 10.0,
     ) -> None:
         super().__init__(self, None)
-        self._registry = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
-        for spec in self._registry:
+        configured = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
+        for spec in configured:
             check_type(spec)
+        self._registry = Registry()
         self._cache_dir = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
         self._clock = clock
-        self._scheduler = Scheduler(Limits(max_loaded_models, dict(budgets or {}), max_queue, max_wait))
+        limits = Limits(max_loaded_models, budgets or {}, max_queue, max_wait, parking, max_loaded_on or {})
+        self._scheduler = Scheduler(limits)
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count(1)
         self._requests: dict[int, LeaseRequest] = {}
         self._leases: dict[int, weakref.ref[Lease]] = {}
-        self._lost: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._specs: dict[WeightsKey, ModelSpec] = {}
-        self._board = Board(self._scheduler, self._registry, self._requests)
+        self._view = StatusView(self._scheduler, self._registry, self._requests)
+        self._board = Board(self._scheduler, self._registry, self._view)
         self._loader = Loader(self._cache_dir, self._loader_done, self._loader_progressed)
-        self._heartbeat_seconds = heartbeat_seconds
-        self._wakes_at = math.inf
-        self._stopping = False
-        for spec in self._registry:
-            self._register(spec)
-        self._clock_thread = threading.Thread(target=self._run_clock, name="manager clock", daemon=True)
-        self._clock_thread.start()
-        self._finder = threading.Thread(target=self._find_lost, name="lost leases", daemon=True)
-        self._finder.start()
+        self._lost = LostLeases(self._take_back)
+        self._configured = {spec.model_id for spec in configured}  # the others were registered by a call
+        tick, beat = (lambda: self._tell(h.Tick())), self._board.beat
+        self._alarm = Alarm(self._changed, clock, self._scheduler.next_tick, tick, beat, heartbeat_seconds)
+        with self._lock:
+            for spec in configured:
+                self._treat(self._registry.add(self._registry.united(spec, device_of)).weights)
 
     @classmethod
     def from_yaml(cls, path: str | Path, max_loaded_models: int = 2, **options: Any) -> LLMManager:
@@ -96,12 +101,50 @@ class LLMManager(Session):
 
     def register_model(self, model_id: str, config: Mapping[str, Any]) -> None:
         """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings."""
-        spec = parse_spec(model_id, config)
+        self.register(parse_spec(model_id, config))
+
+    def register(self, spec: ModelSpec) -> None:
+        """Add a model whose entry was read already."""
         check_type(spec)
         with self._lock:
-            self._registry.add(spec)
-            self._register(spec)
-            self._board.publish("registered", spec.weights)
+            key = self._registry.add(self._registry.united(spec, device_of)).weights
+            self._treat(key)
+            self._board.publish("registered", key)
+
+    def reload(self, path: str | Path) -> Changes:
+        """Take over a models.yaml that was edited, without a restart; what changed, as model ids.
+
+        What is wrong with the file is a ConfigError, and changes nothing. Models that it no longer names can no
+        longer be asked for by their id, nor can old settings of changed ones; negotiations that play with them finish
+        first, then their weights leave. Models added by `register_model` stay.
+        """
+        read = Registry.from_yaml(path)
+        if not len(read):
+            raise ConfigError(f"{path}: names no models, so nothing was changed; add some, or end the program")
+        for spec in read:
+            check_type(spec)
+        with self._lock:
+            before = {spec.weights for spec in self._registry}
+            named = {spec.model_id for spec in read}
+            added = [s for s in self._registry if s.model_id not in self._configured | named]
+            fresh = Registry()
+            for spec in [*read, *added]:
+                fresh.add(fresh.united(spec, device_of))
+            changes, self._configured = self._registry.replace(fresh), named
+            after = {spec.weights: None for spec in self._registry}
+            for key in after:
+                self._treat(key)
+                self._board.publish("registered", key)
+            for key in before - set(after):
+                self._retire(key)
+        return changes
+
+    def pin(self, model_id: str, pinned: bool = True) -> None:
+        """Keep a model's weights loaded once they are, or (`pinned=False`) no longer, whatever its entry says."""
+        with self._lock:
+            key = self._registry.pin(model_id, pinned).weights
+            self._treat(key)
+            self._board.publish("pinned", key)
 
     def spec(self, model_id: str) -> ModelSpec:
         """The registry entry of a model; raises UnknownModel (a ValueError)."""
@@ -110,24 +153,7 @@ class LLMManager(Session):
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """What `list_models` answers."""
-        snapshot = self.snapshot()
-        listed: dict[str, dict[str, Any]] = {}
-        for spec in list(self._registry):
-            row = snapshot.of(spec.model_id)
-            listed[spec.model_id] = {
-                "model_name": spec.model_name,
-                "type": spec.type,
-                "is_loaded": row is not None and row.state in (h.State.RESIDENT, h.State.DRAINING),
-                "state": str(row.state if row else h.State.COLD),
-                "device": row.device if row else spec.device,
-                "leases": row.leases if row else 0,
-                "bytes": row.bytes if row else 0,
-                "label": spec.label,
-                "license": spec.license,
-                "size": spec.size,
-                "pinned": spec.pinned,
-            }
-        return listed
+        return listing(self.snapshot(), self._registry)
 
     def unload(self, spec: ModelSpec) -> None:
         """Unload the weights of `spec` as soon as nobody leases them."""
@@ -156,9 +182,10 @@ class LLMManager(Session):
         with self._lock:
             spec = self._registry[model] if isinstance(model, str) else model
             following = self._registry[next_model] if isinstance(next_model, str) else next_model
-            for wanted in (spec, following):
-                if wanted is not None and wanted.weights not in self._scheduler.weights:
-                    self._register(wanted)
+            wanted = [spec] if following is None else [spec, following]
+            for one in wanted:
+                if one.weights not in self._scheduler.weights:
+                    self._treat(one.weights, one)
             request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
             self._requests[request.number] = request
             deadline = self._clock() + timeout if timeout is not None else None
@@ -166,6 +193,9 @@ class LLMManager(Session):
             self._tell(h.Request(request.number, spec.weights, owner, key, deadline))
             if request.number in self._requests:
                 self._board.publish("waiting", spec.weights, owner=owner, ticket=request.number)
+            for one in wanted:
+                if not self._registry.aliases(one.weights):  # it was removed meanwhile: once served, it leaves
+                    self._tell(h.Retire(one.weights))
             return request
 
     def lease(
@@ -199,7 +229,7 @@ class LLMManager(Session):
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
         """Why a request is still waiting; None when it no longer is."""
         with self._lock:
-            return self._board.waiting(request.number, self._clock())
+            return self._view.waiting(request.number, self._clock())
 
     def forget(self, owner: str) -> None:
         """An owner is done: what it announced as next is no longer wanted."""
@@ -211,19 +241,21 @@ class LLMManager(Session):
     def snapshot(self) -> Snapshot:
         """Everything as it is now."""
         with self._lock:
-            return self._board.snapshot(self._clock())
+            return self._view.snapshot(self._clock())
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
         """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead."""
         with self._lock:
-            return self._board.subscribe(self.snapshot, capacity, self._lock)
+            subscription = Subscription(self.snapshot, capacity, self._unsubscribe)
+            self._board.add(subscription)
+            return subscription
 
     # -- the end -----------------------------------------------------------------------------------------------
 
     def cleanup(self) -> None:
         """Refuse new requests, end what is being written, unload everything and stop the threads."""
         with self._lock:
-            if self._stopping:
+            if self._scheduler.closed:
                 return
             self._tell(h.Close())
             for key in list(self._scheduler.weights):
@@ -232,19 +264,13 @@ class LLMManager(Session):
         for reference in held:
             if (lease := reference()) is not None:
                 lease.release()
-                del lease
+                del lease  # or it would be held while the others are waited for
         with self._changed:
             self._changed.wait_for(lambda: self._scheduler.job is None and not self._leases)
-            self._stopping = True
-            self._changed.notify_all()
         self._loader.close()
-        self._lost.put(None)
-        for thread in (self._clock_thread, self._finder):
-            thread.join()
-        with self._lock:
-            listening = self._board.subscribers()
-        for subscription in listening:
-            subscription.close()
+        self._lost.close()
+        self._alarm.close()
+        self._board.close()
 
     def __enter__(self) -> LLMManager:
         return self
@@ -262,15 +288,14 @@ class LLMManager(Session):
                     self._grant(number, key)
                 case h.Refuse(ticket=number, failure=failure):
                     request = self._requests.pop(number)
-                    key, reason = request.spec.weights, failure.message
-                    self._board.publish("refused", key, reason, owner=request.owner, ticket=number)
+                    about = request.spec.weights, failure.message
+                    self._board.publish("refused", *about, owner=request.owner, ticket=number)
                     request.refuse(failure)
                 case h.Prepare(weights=key):
                     self._loader.prepare(key, self._specs[key])
                 case h.Abort(weights=key):
                     self._loader.abort(key)
-                    if self._board.progress.pop(key, None) is not None:
-                        self._board.publish("progress", key)
+                    self._board.given_up(key)
                 case h.Retired(weights=key):
                     self._loader.forget(key)
                     self._specs.pop(key, None)
@@ -280,27 +305,25 @@ class LLMManager(Session):
                     self._board.publish("state", key, reason, state=state)
                 case job:
                     self._loader.start(job)
-        if self._scheduler.has_timers and self._next_tick() < self._wakes_at:
-            self._changed.notify_all()
+        if self._scheduler.has_timers:
+            self._alarm.look()
 
-    def _register(self, spec: ModelSpec) -> None:
-        """Tell the scheduler how the weights of `spec` are to be treated, all their aliases considered."""
-        aliases = [other for other in self._registry if other.weights == spec.weights] or [spec]
-        idle = [other.idle_seconds for other in aliases]
-        self._tell(
-            h.Register(
-                spec.weights,
-                pinned=any(other.pinned for other in aliases),
-                idle_seconds=None if None in idle else max(seconds for seconds in idle if seconds is not None),
-                concurrency=min((other.concurrency for other in aliases if other.concurrency), default=None),
-            )
-        )
-        self._specs.setdefault(spec.weights, spec)
+    def _treat(self, key: WeightsKey, spec: ModelSpec | None = None) -> None:
+        """Tell the scheduler how weights are to be treated; `spec` is theirs if no model is registered for them."""
+        self._tell(h.Register(key, *self._registry.treatment(key)))
+        ids = self._registry.aliases(key)
+        if found := self._registry[ids[0]] if ids else spec:
+            self._specs[key] = found
+
+    def _retire(self, key: WeightsKey) -> None:
+        self._tell(h.Retire(key))
+        if key in self._scheduler.weights:
+            self._board.publish("removed", key, "no longer registered")
 
     def _grant(self, number: int, key: WeightsKey) -> None:
         request = self._requests.pop(number)
         model = self._loader.model(key)
-        lease = Lease(request.spec, model, partial(self._release, number), partial(self._lost.put, number))
+        lease = Lease(request.spec, model, partial(self._release, number), partial(self._lost.note, number))
         self._leases[number] = weakref.ref(lease)
         self._board.publish("granted", key, owner=request.owner, ticket=number)
         request.grant(lease)
@@ -314,10 +337,21 @@ class LLMManager(Session):
             if self._scheduler.closed:
                 self._changed.notify_all()
 
+    def _take_back(self, number: int) -> None:
+        with self._lock:
+            ticket = self._scheduler.leases[number]
+        lost = "a lease of %s (owner: %s) was dropped without release, and is taken back"
+        logger.warning(lost, ticket.weights, ticket.owner or "nobody")
+        self._release(number)
+
     def _cancel(self, number: int) -> None:
         with self._lock:
             if number in self._requests:
                 self._tell(h.Cancel(number))
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        with self._lock:
+            self._board.remove(subscription)
 
     # -- called from other threads -----------------------------------------------------------------------------
 
@@ -325,45 +359,16 @@ class LLMManager(Session):
         with self._changed:
             if not counts():
                 return
-            self._board.progress.pop(happening.weights, None)
-            before = self._board.version
+            self._board.ended(happening.weights)
+            before = self._view.version
             self._tell(happening)
-            if self._board.version == before:  # sizes, bytes or progress changed, but no state
+            if isinstance(happening, h.Recovered):
+                reason = f"{happening.amount / 1e6:.0f} MB that leaked came back"
+                self._board.publish("recovered", happening.weights, reason)
+            elif self._view.version == before:  # sizes, bytes or progress changed, but no state
                 self._board.publish("measured", happening.weights)
             self._changed.notify_all()
 
     def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
         with self._lock:
-            row = self._scheduler.weights.get(key)
-            if row is not None and row.working:
-                self._board.progress[key] = progress
-                self._board.publish("progress", key)
-
-    def _find_lost(self) -> None:
-        """Takes back leases that vanished; the garbage collector, which may hold any lock, only names them."""
-        while (number := self._lost.get()) is not None:
-            with self._lock:
-                ticket = self._scheduler.leases[number]
-            text = "a lease of %s (owner: %s) was dropped without release, and is taken back"
-            logger.warning(text, ticket.weights, ticket.owner or "nobody")
-            self._release(number)
-
-    def _next_tick(self) -> float:
-        tick = self._scheduler.next_tick()
-        return math.inf if tick is None else tick
-
-    def _run_clock(self) -> None:
-        """Wakes the scheduler when time alone changes something, and tells subscribers now and then that it can."""
-        beats_at = self._clock() + self._heartbeat_seconds
-        with self._changed:
-            while not self._stopping:
-                now = self._clock()
-                if now >= beats_at:
-                    beats_at = now + self._heartbeat_seconds
-                    self._board.beat()
-                self._wakes_at = min(self._next_tick(), beats_at)
-                wait = self._wakes_at - self._clock()
-                if wait <= 0:
-                    self._tell(h.Tick())
-                else:
-                    self._changed.wait(min(wait, threading.TIMEOUT_MAX))
+            self._board.progressed(key, progress)

@@ -7,14 +7,15 @@ packages are looked at by `backends`, when a model is first wanted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from manager.configfile import read_yaml, validate
-from manager.errors import ConfigError, UnknownModel
+from manager.errors import ConfigError, ParleyError, UnknownModel
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 Positive = Annotated[float, Field(gt=0)]
@@ -132,11 +133,28 @@ def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_con
     return validate(ModelSpec, data, where, f"model '{model_id}'")
 
 
+class Treatment(NamedTuple):
+    """How weights are to be treated, all models that share them considered."""
+
+    pinned: bool
+    idle_seconds: float | None
+    concurrency: int | None
+
+
+class Changes(NamedTuple):
+    """What became of a registry's models: their ids."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
 class Registry:
     """The models that may be asked for, in the order in which they were registered."""
 
     def __init__(self, specs: Mapping[str, ModelSpec] | None = None) -> None:
         self._specs = dict(specs or {})
+        self._pins: dict[str, bool] = {}  # what an operator said, whatever the entry says
 
     @classmethod
     def from_configs(cls, configs: Mapping[str, Mapping[str, Any]], where: str = "model_configs") -> Registry:
@@ -169,11 +187,54 @@ class Registry:
     def __len__(self) -> int:
         return len(self._specs)
 
-    def add(self, spec: ModelSpec) -> None:
-        """Register a model; an id that is already there with other settings is refused."""
+    def add(self, spec: ModelSpec) -> ModelSpec:
+        """Register a model and return its entry; an id that is already there with other settings is refused."""
         if self._specs.get(spec.model_id, spec) != spec:
             raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
         self._specs[spec.model_id] = spec
+        return spec
+
+    def united(self, spec: ModelSpec, device_of: Callable[[ModelSpec], str]) -> ModelSpec:
+        """`spec`, its device named as an entry names it that differs only by another name of the same device.
+
+        So `auto` and `cpu` share weights where they mean the same. `device_of` is asked only where it matters.
+        """
+        for other in self:
+            if spec.device != other.device and spec.weights == other.weights._replace(device=spec.device):
+                with suppress(ParleyError):  # a device that is not there is nobody's
+                    if device_of(spec) == device_of(other):
+                        return spec.model_copy(update={"device": other.device})
+        return spec
+
+    def replace(self, specs: Iterable[ModelSpec]) -> Changes:
+        """Hold these models from now on, and no others; an operator's pins stay with the models that stay."""
+        before, self._specs = self._specs, {spec.model_id: spec for spec in specs}
+        self._pins = {model_id: pinned for model_id, pinned in self._pins.items() if model_id in self._specs}
+        return Changes(
+            tuple(model_id for model_id in self._specs if model_id not in before),
+            tuple(model_id for model_id, spec in self._specs.items() if before.get(model_id, spec) != spec),
+            tuple(model_id for model_id in before if model_id not in self._specs),
+        )
+
+    def pin(self, model_id: str, pinned: bool) -> ModelSpec:
+        """Pin or unpin a model whatever its entry says; raises UnknownModel."""
+        spec = self[model_id]
+        self._pins[model_id] = pinned
+        return spec
+
+    def pinned(self, model_id: str) -> bool:
+        """Whether a model keeps its weights loaded."""
+        return self._pins.get(model_id, self[model_id].pinned)
+
+    def treatment(self, weights: WeightsKey) -> Treatment:
+        """How weights are to be treated; what no model uses is neither pinned nor kept for long."""
+        sharing = [self[model_id] for model_id in self.aliases(weights)]
+        idle = [spec.idle_seconds for spec in sharing]
+        return Treatment(
+            any(self.pinned(spec.model_id) for spec in sharing),
+            None if None in idle else max((seconds for seconds in idle if seconds is not None), default=None),
+            min((spec.concurrency for spec in sharing if spec.concurrency), default=None),
+        )
 
     def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
         """The ids of all models that share these weights."""

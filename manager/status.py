@@ -111,7 +111,7 @@ class StatusEvent:
     """Something changed. Numbers have no gaps.
 
     `kind` is: state; waiting, granted, refused, released (of a request); progress, measured (of work on weights);
-    registered, removed (of models).
+    recovered (of leaked bytes); registered, pinned, removed (of models).
     """
 
     number: int

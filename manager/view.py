@@ -18,13 +18,11 @@ from manager.timeline import Timeline
 class StatusView:
     """Reads the tables under the manager's lock; `progress`, `version` and the timeline are kept up to date by it."""
 
-    def __init__(
-        self, scheduler: Scheduler, registry: Registry, requests: Mapping[int, LeaseRequest], timeline: Timeline
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, registry: Registry, requests: Mapping[int, LeaseRequest]) -> None:
         self._scheduler = scheduler
         self._registry = registry
         self._requests = requests
-        self.timeline = timeline
+        self.timeline = Timeline()
         self.progress: dict[WeightsKey, LoadProgress] = {}
         self.version = 0
 

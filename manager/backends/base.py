@@ -145,7 +145,10 @@ def create_model(spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
 
 def device_of(spec: ModelSpec) -> str:
     """The device that an entry means on this machine; its own word for it where the backend does not say."""
-    pick: Callable[[ModelSpec], str] | None = getattr(_factory(spec), "device_of", None)
+    try:
+        pick: Callable[[ModelSpec], str] | None = getattr(_factory(spec), "device_of", None)
+    except ImportError:
+        return spec.device
     return pick(spec) if pick is not None else spec.device
 
 

@@ -102,6 +102,18 @@ def _disk_trouble(error: BaseException) -> str | None:
     return None
 
 
+def forget(path: Path) -> bool:
+    """Remove a damaged file from the Hub's cache on this machine, so that it is fetched again.
+
+    False, changing nothing, for a file elsewhere: that one belongs to somebody.
+    """
+    if Path(constants.HF_HUB_CACHE).resolve() not in path.resolve().parents:
+        return False
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    return True
+
+
 def _reporting(progress: Progress) -> type[tqdm[Any]]:
     """A tqdm class that draws nothing and passes on how many bytes were written."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -786,14 +785,14 @@ def test_a_backend_whose_package_is_missing_says_what_to_run(make: MakeManager) 
         manager.load_model("a")
 
 
-def test_without_transformers_a_model_is_refused_with_what_to_run(
-    make: MakeManager, monkeypatch: pytest.MonkeyPatch
+def test_a_backend_whose_module_lacks_a_package_is_refused_with_what_to_run(
+    make: MakeManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(base._FACTORIES, "huggingface", "manager.backends.huggingface:HuggingFaceModelWrapper")
-    monkeypatch.delitem(sys.modules, "manager.backends.huggingface", raising=False)
-    monkeypatch.setitem(sys.modules, "transformers", None)
-    manager = make({"a": {"model_name": "owner/model"}})
-    with pytest.raises(MissingPackage, match="'transformers' is not installed; run: pip install transformers"):
+    (tmp_path / "lacking_backend.py").write_text("import transformers_of_tomorrow\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(base._FACTORIES, "lacking", "lacking_backend:Model")
+    manager = make({"a": {"type": "lacking", "model_name": "owner/model"}})
+    with pytest.raises(MissingPackage, match=r"'transformers_of_tomorrow' is not installed; run: pip install "):
         manager.load_model("a")
 
 
