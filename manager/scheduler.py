@@ -165,7 +165,7 @@ class Scheduler(Outcomes):
             return
         row = self.weights[ticket.weights]
         row.holders.discard(number)
-        row.last_used = self.now
+        row.last_used, row.last_owner = self.now, ticket.owner
         row.turn_seconds += 0.3 * (self.now - ticket.granted - row.turn_seconds)
         if ticket.owner in self.announced:
             self.announced[ticket.owner] = (self.announced[ticket.owner][0], self.now + ANNOUNCED_SECONDS)
@@ -182,9 +182,16 @@ class Scheduler(Outcomes):
                 self._drain(row, "idle", f"not used for {row.idle_seconds:g} s")
 
     def _retire(self) -> None:
-        """Let weights go that no model uses any more, once nobody holds or awaits them."""
+        """Let weights go that no model uses any more, once nobody holds or awaits them, or will come back for them.
+
+        Who used them last comes back as long as it holds or awaits others, or has announced what it wants next.
+        """
+        if not self._retiring:
+            return
+        about = {ticket.owner for ticket in [*self.waiting.values(), *self.leases.values()] if ticket.owner}
+        about |= {owner for owner, (_, until) in self.announced.items() if until > self.now}
         for row in [self.weights[key] for key in self._retiring]:
-            if row.holders or row.preparing or self.demand(row.key):
+            if row.holders or row.preparing or self.demand(row.key) or row.last_owner in about:
                 continue
             if row.on_device or row.account.host:
                 self._unload(row, "no longer registered")

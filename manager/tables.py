@@ -55,6 +55,7 @@ class Weights:
     discard: bool = False  # its copy in host memory shall go
     holders: set[int] = field(default_factory=set)
     last_used: float = 0.0
+    last_owner: str | None = None  # who gave back the last lease
     cold_seconds: float = 2.0  # how long a load from files takes: last measured, or a guess
     measured: bool = False
     wake_seconds: float | None = None  # how long copying back takes, once measured

@@ -1017,6 +1017,28 @@ def test_retired_weights_serve_those_who_hold_and_wait_and_are_then_forgotten() 
     assert A not in stage.scheduler.weights
 
 
+def test_retired_weights_stay_as_long_as_a_running_session_will_come_back_for_them() -> None:
+    stage = Stage()
+    stage.known(A, B)
+    held = stage.request(A, owner="x", then=B)
+    stage.work()
+    stage.resident(B)
+    for key in (A, B):
+        stage.tell(h.Retire(key))
+    for turn in range(4):
+        stage.release(held)
+        held = stage.request((B, A)[turn % 2], owner="x", then=(A, B)[turn % 2])
+        assert stage.holds(held)
+        assert stage.work() == []
+    stage.release(held)
+    wake = stage.scheduler.next_tick()
+    assert wake == stage.now + ANNOUNCED_SECONDS
+    stage.now = wake
+    stage.tell(h.Tick())
+    assert {job.weights for job in stage.work()} == {A, B}
+    assert [effect for effect in stage.effects if isinstance(effect, h.Retired)] == [h.Retired(A), h.Retired(B)]
+
+
 def test_retired_weights_that_are_registered_again_stay() -> None:
     stage = Stage()
     stage.known(A)

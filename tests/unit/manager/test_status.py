@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,11 +274,21 @@ def visible(manager: LLMManager) -> Snapshot:
     return replace(shown, at=0, version=0, queue=queue, weights=tuple(replace(r, retry_in=None) for r in shown.weights))
 
 
-CHANGING = ("request_lease", "register_model", "unload", "_release", "_cancel", "_loader_done", "_loader_progressed")
+CHANGING = (
+    "request_lease",
+    "register",
+    "reload",
+    "pin",
+    "unload",
+    "_release",
+    "_cancel",
+    "_loader_done",
+    "_loader_progressed",
+)
 
 
 def test_every_change_that_can_be_seen_is_told(
-    make: MakeManager, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    make: MakeManager, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     untold: list[str] = []
 
@@ -309,7 +320,10 @@ def test_every_change_that_can_be_seen_is_told(
     for name in "ac":
         with suppress(ModelUnavailable):
             manager.get_response("Hi", name)
+    manager.pin("c")
     manager.unload_model("c")
+    (tmp_path / "models.yaml").write_text("d: {type: fake}")
+    manager.reload(tmp_path / "models.yaml")
     manager.cleanup()
     assert untold == []
 
