@@ -28,7 +28,7 @@ def leave(tables: Tables, row: Weights) -> Job:
     """Remove `row` from its device: into host memory where it can be parked and there is room, else for good.
 
     Copies used less recently make room. Copies of weights that are on their device go first: losing one costs only
-    the time to copy it once more. Parked weights that are wanted stay.
+    the time to copy it once more. Parked weights that somebody waits for stay.
     """
     if row.drain == "asked" or not row.parks:
         return StartUnload(row.key)
@@ -47,7 +47,7 @@ def _spare_copies(tables: Tables, row: Weights) -> Iterator[Weights]:
     for other in tables.weights.values():
         if other is row or not other.account.host or other.state is State.WAKING:
             continue
-        if other.on_device or (other.last_used <= row.last_used and not tables.demand(other.key)):
+        if other.on_device or (other.last_used <= row.last_used and not tables.waiters(other.key)):
             yield other
 
 

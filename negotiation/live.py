@@ -11,21 +11,29 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
-from manager.cancel import CancelToken
 from manager.errors import ParleyError
-from negotiation.agents.base import Agent
+from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.errors import NotDriven
-from negotiation.events import Ended, Event, Halted, Rejected, Started, TurnStarted, TurnTaken, Waiting, Writing
+from negotiation.agents.human import read_answer
+from negotiation.errors import NotAsked, NotDriven
+from negotiation.events import (
+    Asked,
+    Ended,
+    Event,
+    Halted,
+    Started,
+    TurnTaken,
+)
 from negotiation.fork import fork
-from negotiation.scenario import Seat
-from negotiation.session import Negotiation, negotiate
+from negotiation.scenario import Offer, Seat
+from negotiation.session import Negotiation, negotiate, replay
 from negotiation.store import HEARTBEAT_SECONDS, Run, Store
+from negotiation.watch import LiveRun, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -37,102 +45,12 @@ def new_run_id() -> str:
     return secrets.token_hex(16)
 
 
-def stored_events(run: Run) -> list[Event]:
-    """The events of a stored run, as a watcher would have seen its facts."""
-    names: dict[Seat, str] = {seat: config.agent for seat, config in run.agents.items()}
-    events: list[Event] = [Started(run.run_id, run.scenario.scenario_id, names, run.seed)]
-    events += [TurnTaken(turn) for turn in run.turns]
-    if run.status == "done" and run.ending is not None and run.measures is not None:
-        events.append(Ended(run.ending, run.ended_by, run.agreement, run.measures))
-    elif run.status in ("stopped", "interrupted", "failed"):
-        events.append(Halted(run.status, run.reason))
-    return events
-
-
-class LiveRun:
-    """One run while it is driven: its events so far, and how many watch it."""
-
-    def __init__(self, run: Run, background: bool, clock: Callable[[], float]) -> None:
-        self.run = run
-        self.cancel = CancelToken()
-        self.background = background
-        self.watchers = 0
-        self.unwatched_since = clock()
-        self.halt: Halted | None = None  # how to record it when it was told to stop
-        self.ended = False
-        self._clock = clock
-        self._changed = threading.Condition()
-        self._events: list[tuple[int, Event]] = []
-        self._count = 0
-
-    def publish(self, event: Event) -> None:
-        """Add an event. What only told how a turn came about is forgotten once the turn is taken."""
-        with self._changed:
-            if isinstance(event, TurnTaken):
-                passing = (TurnStarted, Waiting, Writing, Rejected)
-                self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
-            elif isinstance(event, Waiting) and self._events and isinstance(self._events[-1][1], Waiting):
-                self._events.pop()  # out of date
-            self._count += 1
-            self._events.append((self._count, event))
-            self.ended = isinstance(event, Ended | Halted)
-            self._changed.notify_all()
-
-    def after(self, number: int, timeout: float) -> tuple[int, list[Event]]:
-        """The events after a number, waiting up to `timeout` seconds for one; and the number of the last."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._count > number, timeout)
-            return self._count, [event for count, event in self._events if count > number]
-
-    def enter(self) -> None:
-        """Somebody watches."""
-        with self._changed:
-            self.watchers += 1
-
-    def leave(self) -> None:
-        """Somebody stopped watching."""
-        with self._changed:
-            self.watchers -= 1
-            self.unwatched_since = self._clock()
-
-    def orphaned(self, grace: float) -> bool:
-        """Whether nobody has watched for the grace time, and somebody should."""
-        with self._changed:
-            return not self.background and not self.watchers and self._clock() - self.unwatched_since >= grace
-
-
-class Watch:
-    """One watcher of a run. Use it as a `with` block; the run may stop when the last one is closed."""
-
-    def __init__(self, live: LiveRun) -> None:
-        self._live = live
-        self._number = 0
-        self._open = True
-        live.enter()
-
-    def poll(self, timeout: float) -> list[Event]:
-        """New events, from the beginning at first; empty if there were none for `timeout` seconds."""
-        self._number, events = self._live.after(self._number, timeout)
-        return events
-
-    def __iter__(self) -> Iterator[Event]:
-        while True:
-            for event in self.poll(60.0):
-                yield event
-                if isinstance(event, Ended | Halted):
-                    return
-
-    def close(self) -> None:
-        """Stop watching; does nothing the second time."""
-        if self._open:
-            self._open = False
-            self._live.leave()
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def _next(driving: Generator[Event, Any, None], answer: Decision | None) -> Event | None:
+    """The next event, having sent an answer if there is one; None at the end."""
+    try:
+        return next(driving) if answer is None else driving.send(answer)
+    except StopIteration:
+        return None
 
 
 class LiveRuns:
@@ -162,7 +80,8 @@ class LiveRuns:
     def start(self, run: Run, *, background: bool = False) -> str:
         """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
         agents = self._agents(run)
-        run = self._store.begin(replace(run, run_id=run.run_id or new_run_id()))
+        complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
+        run = self._store.begin(replace(run, run_id=run.run_id or new_run_id(), agents=complete))
         return self._launch(run, agents, background)
 
     def resume(self, run_id: str) -> str:
@@ -191,15 +110,44 @@ class LiveRuns:
     def _launch(self, run: Run, agents: dict[Seat, Agent], background: bool) -> str:
         live = LiveRun(run, background, self._clock)
         negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
-        thread = threading.Thread(target=self._drive, args=(live, negotiation), name=f"run {run.run_id}", daemon=True)
+        live.driving = negotiate(negotiation)
         with self._lock:
             self._runs[run.run_id] = live
-            self._threads.add(thread)
-            thread.start()
+            self._go_on(live, None)
             closing = self._closing.is_set()
         if closing:
             self._interrupt(run.run_id)
         return run.run_id
+
+    def answer(self, run_id: str, action: str, offer: Offer | None = None, message: str = "") -> None:
+        """Make the turn of the person who is asked in a run.
+
+        Raises IllegalTurn, naming what is wrong, and nothing is lost then; NotAsked if nobody is asked (any more).
+        """
+        with self._lock:
+            live = self._runs.get(run_id)
+            if live is None or live.asked is None:
+                raise NotAsked("it is not your turn; it may have taken too long, or the negotiation is over")
+            decision = read_answer(replay(live.run.scenario, tuple(live.turns)), action, offer, message)
+            self._go_on(live, decision)
+
+    def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
+        """Drive a run on a thread of its own, until it ends or a person is asked. Called with the lock held."""
+        live.asked = None
+        thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
+        """Leave a run until its person answers; False if it is to be stopped anyway."""
+        with self._lock:
+            if live.halt is None:
+                live.asked, live.answer_by = asked, self._clock() + asked.seconds
+                live.publish(asked)
+                self._threads.discard(threading.current_thread())
+                return True
+        live.cancel.cancel()
+        return False
 
     def watch(self, run_id: str) -> Watch | None:
         """Join a run that is being driven here; None if it is not (any more)."""
@@ -241,22 +189,33 @@ class LiveRuns:
     def _halt(self, run_id: str, status: Literal["stopped", "interrupted"], reason: str) -> None:
         with self._lock:
             live = self._runs.get(run_id)
-        if live is not None and live.halt is None:
+            if live is None or live.halt is not None:
+                return
             live.halt = Halted(status, reason)
-            live.cancel.cancel()
+            aside, live.asked = live.asked is not None, None
+        live.cancel.cancel()
+        if aside:
+            with self._lock:
+                self._go_on(live, None)
 
-    def _drive(self, live: LiveRun, negotiation: Negotiation) -> None:
-        run_id = live.run.run_id
+    def _drive(self, live: LiveRun, answer: Decision | None) -> None:
+        run_id, driving, aside = live.run.run_id, live.driving, False
+        assert driving is not None
         try:
-            for event in negotiate(negotiation):
+            while (event := _next(driving, answer)) is not None:
+                answer = None
                 recorded = live.halt if isinstance(event, Halted) and event.status == "stopped" and live.halt else event
                 if isinstance(recorded, TurnTaken):
                     self._store.add_turn(run_id, recorded.turn)
                 elif isinstance(recorded, Ended | Halted):
                     self._store.end(run_id, recorded)
+                if isinstance(recorded, Asked):
+                    if aside := self._put_aside(live, recorded):
+                        return
+                    continue
                 live.publish(recorded)
                 if isinstance(recorded, Started):
-                    for turn in negotiation.turns:  # made before: those who watch see the whole run
+                    for turn in live.run.turns:  # made before: those who watch see the whole run
                         live.publish(TurnTaken(turn))
         except ParleyError as error:  # the store cannot write: show it, and say so
             self._fail(live, str(error))
@@ -264,11 +223,19 @@ class LiveRuns:
             logger.exception("run %s broke", run_id)
             self._fail(live, "an internal error; the log has the details")
         finally:
-            self._catalog.manager.forget(run_id)
-            with self._lock:
-                if self._runs.get(run_id) is live:  # it may be continued already
-                    del self._runs[run_id]
-                self._threads.discard(threading.current_thread())
+            if not aside:
+                self._leave(live)
+
+    def _leave(self, live: LiveRun) -> None:
+        """A run is over, in whatever way."""
+        run_id = live.run.run_id
+        if live.driving is not None:
+            live.driving.close()
+        self._catalog.manager.forget(run_id)
+        with self._lock:
+            if self._runs.get(run_id) is live:  # it may be continued already
+                del self._runs[run_id]
+            self._threads.discard(threading.current_thread())
 
     def _fail(self, live: LiveRun, reason: str) -> None:
         halted = Halted("failed", reason)
@@ -292,12 +259,15 @@ class LiveRuns:
                 logger.exception("keeping running negotiations")
 
     def _stop_orphans(self) -> None:
-        """Stop runs that nobody watches any more."""
+        """Stop runs that nobody watches any more, and those that wait too long for a person."""
         with self._lock:
             running = dict(self._runs)
         for run_id, live in running.items():
+            asked = live.asked
             if live.orphaned(self._grace):
                 self._halt(run_id, "interrupted", "nobody watched any more")
+            elif asked is not None and self._clock() >= live.answer_by:
+                self._halt(run_id, "interrupted", f"nobody answered for {asked.seconds:g} seconds")
 
     def _record(self) -> None:
         """Tell the store which runs are alive, and how those ended that it could not be told of before."""

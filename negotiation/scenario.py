@@ -49,7 +49,10 @@ class _Strict(BaseModel):
 
 
 class Range(_Strict):
-    """Whole numbers from `min` to `max` in steps."""
+    """Whole numbers from `min` to `max` in steps, all of them multiples of the step.
+
+    That they are multiples lets a grammar say them as an integer range, however many there are.
+    """
 
     min: Whole
     max: Whole
@@ -61,14 +64,21 @@ class Range(_Strict):
             raise ValueError(f"max ({self.max}) must be above min ({self.min})")
         if (self.max - self.min) % self.step:
             raise ValueError(f"max - min ({self.max - self.min}) is not a whole number of steps of {self.step}")
+        if off := self.min % self.step:
+            below, above = self.min - off, self.min - off + self.step
+            raise ValueError(f"min ({self.min}) is not a multiple of the step {self.step}; use {below} or {above}")
         return self
 
 
 class Issue(_Strict):
-    """Something to settle: named `options`, or a `range` of whole numbers with an optional unit (like €)."""
+    """Something to settle: named `options`, or a `range` of whole numbers with an optional unit (like €).
+
+    `compatible` says that both sides want the same here, on purpose: a test of whether they find out.
+    """
 
     title: Annotated[str, Field(max_length=80)] = ""
     unit: Annotated[str, Field(max_length=20)] = ""
+    compatible: bool = False
     options: Options | None = None
     range: Range | None = None
 
@@ -106,7 +116,7 @@ class Issue(_Strict):
         assert self.range is not None
         if not isinstance(value, int) or isinstance(value, bool):
             return False
-        return self.range.min <= value <= self.range.max and (value - self.range.min) % self.range.step == 0
+        return self.range.min <= value <= self.range.max and value % self.range.step == 0
 
     def show(self, value: Value) -> str:
         """An option for people, with thousands separated and the unit."""
@@ -116,6 +126,13 @@ class Issue(_Strict):
         if self.unit and self.unit in "€$£¥":
             return f"{self.unit}{number}"
         return f"{number} {self.unit}".strip()
+
+
+def check_outcomes(issues: Iterable[Issue]) -> None:
+    """Raises ValueError if issues make more outcomes than can be analysed."""
+    outcomes = math.prod(issue.size for issue in issues)
+    if outcomes > MAX_OUTCOMES:
+        raise ValueError(f"{outcomes:,} outcomes are more than {MAX_OUTCOMES:,}; use larger steps")
 
 
 class Role(_Strict):
@@ -153,9 +170,7 @@ class Scenario(_Strict):
         for name in issues:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"issue '{name}': use small letters, digits and _ (give a title for people)")
-        outcomes = math.prod(issue.size for issue in issues.values())
-        if outcomes > MAX_OUTCOMES:
-            raise ValueError(f"{outcomes:,} outcomes are more than {MAX_OUTCOMES:,}; use larger steps")
+        check_outcomes(issues.values())
         return issues
 
     @model_validator(mode="after")
@@ -224,10 +239,15 @@ class Scenario(_Strict):
         return ", ".join(f"{issue.title or name}: {issue.show(offer[name])}" for name, issue in self.issues.items())
 
 
-def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
-    """A scenario from plain data; raises ScenarioError naming `where` and the key."""
+def check_id(scenario_id: str, where: str) -> None:
+    """Raises ScenarioError if something is not a scenario id."""
     if not _NAME.fullmatch(scenario_id):
         raise ScenarioError(f"{where}: '{scenario_id}' is not a scenario id; use small letters, digits and _")
+
+
+def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
+    """A scenario from plain data; raises ScenarioError naming `where` and the key."""
+    check_id(scenario_id, where)
     if isinstance(data, dict) and "scenario_id" in data:
         raise ScenarioError(f"{where}: key 'scenario_id': unknown key (the id is the file's name)")
     try:

@@ -18,7 +18,7 @@ def storages_of(module: torch.nn.Module) -> list[UntypedStorage]:
     """All distinct storages of a module's parameters, buffers (kept in its files or not) and other tensors."""
     found: dict[int, UntypedStorage] = {}
     for tensor in _tensors(module):
-        if not tensor.is_meta:
+        if not tensor.is_meta and not tensor.is_mkldnn:  # neither has bytes that can be looked at
             storage = tensor.untyped_storage()
             found[storage._cdata] = storage
     return list(found.values())
