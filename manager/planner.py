@@ -30,7 +30,7 @@ def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
     todo: list[Job] = []
     rooms: dict[str, Room] = {}  # with all claims so far
     closed: set[str] = set()  # devices on which a due request could not be secured: nobody younger gets ahead
-    draining = [row for row in tables.weights.values() if row.state is State.DRAINING]
+    draining = [row for row in tables.present.values() if row.state is State.DRAINING]
 
     for ticket in policy.order(tables):
         row = tables.weights[ticket.weights]

@@ -206,14 +206,14 @@ class Scheduler(Outcomes):
         if row.on_device:
             self._drain(row, "asked", reason)
         elif row.account.host:
-            row.discard = True
+            self.discard[row.key] = None
 
     def _shed(self) -> None:
         """Where a device holds more than it may, have weights leave: the idle first, then the least recently used.
 
         What is kept of conversations is not counted: the planner takes that back by itself.
         """
-        for device in self.ledger.budgets:
+        for device in self.ledger.overdrawn():
             rows = self.on_device(device)
             over = -self.room(device, [row for row in rows if row.state is not State.DRAINING]).bytes
             able = [row for row in rows if row.state is State.RESIDENT and not row.pinned]

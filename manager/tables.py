@@ -52,7 +52,6 @@ class Weights:
     need: int | None = None  # bytes to reserve; None until prepared
     allowance: int = 0  # bytes of conversations that it would like to keep
     parks: bool = False  # whether it can be kept in host memory when it leaves
-    discard: bool = False  # its copy in host memory shall go
     holders: set[int] = field(default_factory=set)
     last_used: float = 0.0
     last_owner: str | None = None  # who gave back the last lease
@@ -151,6 +150,8 @@ class Tables:
         self.ledger = Ledger(limits.budgets, limits.parking)
         self.now = 0.0
         self.weights: dict[WeightsKey, Weights] = {}
+        self.present: dict[WeightsKey, Weights] = {}  # those on a device, and those served elsewhere that answer
+        self.discard: dict[WeightsKey, None] = {}  # those whose copy in host memory shall go
         self.waiting: dict[int, Ticket] = {}  # in order of arrival
         self.leases: dict[int, Ticket] = {}
         self.announced: dict[str, tuple[WeightsKey, float]] = {}  # owner -> wanted next, until when
@@ -172,7 +173,7 @@ class Tables:
 
     def on_device(self, device: str) -> list[Weights]:
         """The rows that take up a device."""
-        return [row for row in self.weights.values() if row.on_device and row.device == device]
+        return [row for row in self.present.values() if row.device == device and not row.elsewhere]
 
     def idle(self, device: str) -> list[Weights]:
         """Rows that could leave a device now."""

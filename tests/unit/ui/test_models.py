@@ -37,6 +37,7 @@ def test_every_state_is_said_in_words() -> None:
     assert "ready, 269 MB" in strip(replace(ROW, state=State.RESIDENT, bytes=269_000_000))
     assert "busy × 2" in strip(replace(ROW, state=State.RESIDENT, leases=2))
     assert "leaving" in strip(replace(ROW, state=State.DRAINING))
+    assert "parked in host memory, 538 MB" in strip(replace(ROW, state=State.PARKED, host=538_000_000))
     failed = strip(replace(ROW, state=State.FAILED, reason="no <such> repository"))
     assert "failed" in failed
     assert "no &lt;such&gt; repository" in failed
@@ -49,6 +50,8 @@ def test_loading_shows_bytes_and_a_bar() -> None:
     fetching = strip(replace(ROW, progress=LoadProgress("fetching", 5_000_000, 0, 1.0)))
     assert "downloading the model: 5 MB" in fetching
     assert "<progress" not in fetching
+    waking = strip(replace(ROW, state=State.WAKING, progress=LoadProgress("waking", 30_000_000, 120_000_000, 0.1)))
+    assert "copying the model back: 30 MB of 120 MB" in waking
 
 
 def test_memory_and_queue_are_shown() -> None:
@@ -57,6 +60,9 @@ def test_memory_and_queue_are_shown() -> None:
     )
     assert "cpu: 1 of 2 models, 269 MB of 8.0 GB" in shown
     assert "waiting: Model M × 2, Model N" in shown
+    assert "parked" not in shown
+    parked = strip_html(Snapshot(1, 0.0, (ROW,), (), (), parked=538_000_000, parking=4_000_000_000), LABELS)
+    assert "parked: 538 MB of 4.0 GB of host memory" in parked
 
 
 def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
