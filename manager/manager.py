@@ -11,6 +11,7 @@ import logging
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,10 +22,10 @@ from manager.alarm import Alarm
 from manager.backends.base import check_type, device_of
 from manager.board import Board, listing
 from manager.cancel import CancelToken
-from manager.errors import Cancelled
-from manager.lease import Lease, LeaseRequest, WaitStatus
-from manager.loader import Loader
-from manager.registry import ModelSpec, Registry, WeightsKey, parse_spec
+from manager.errors import Cancelled, ConfigError
+from manager.lease import Lease, LeaseRequest, LostLeases, WaitStatus
+from manager.loader import Counts, Loader
+from manager.registry import Changes, ModelSpec, Registry, WeightsKey, parse_spec
 from manager.scheduler import Scheduler
 from manager.session import Session
 from manager.status import LoadProgress, Snapshot, Subscription
@@ -63,6 +64,7 @@ class LLMManager(Session):
         max_wait: float = 600.0,
         cache_dir: str | Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        heartbeat_seconds: float = 10.0,
     ) -> None:
         super().__init__(self, None)
         configured = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
@@ -77,14 +79,18 @@ class LLMManager(Session):
         self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count(1)
         self._requests: dict[int, LeaseRequest] = {}
-        self._leases: dict[int, Lease] = {}
+        self._leases: dict[int, weakref.ref[Lease]] = {}
         self._specs: dict[WeightsKey, ModelSpec] = {}
         self._view = StatusView(self._scheduler, self._registry, self._requests)
         self._board = Board(self._scheduler, self._registry, self._view)
         self._loader = Loader(self._cache_dir, self._loader_done, self._loader_progressed)
-        self._alarm = Alarm(self._changed, clock, self._scheduler.next_tick, lambda: self._tell(h.Tick()))
-        for spec in configured:
-            self.register(spec)
+        self._lost = LostLeases(self._take_back)
+        self._configured = {spec.model_id for spec in configured}  # the others were registered by a call
+        tick, beat = (lambda: self._tell(h.Tick())), self._board.beat
+        self._alarm = Alarm(self._changed, clock, self._scheduler.next_tick, tick, beat, heartbeat_seconds)
+        with self._lock:
+            for spec in configured:
+                self._treat(self._registry.add(self._registry.united(spec, device_of)).weights)
 
     @classmethod
     def from_yaml(cls, path: str | Path, max_loaded_models: int = 2, **options: Any) -> LLMManager:
@@ -101,8 +107,44 @@ class LLMManager(Session):
         """Add a model whose entry was read already."""
         check_type(spec)
         with self._lock:
-            spec = self._registry.add(self._registry.united(spec, device_of))
-            self._register(spec)
+            key = self._registry.add(self._registry.united(spec, device_of)).weights
+            self._treat(key)
+            self._board.publish("registered", key)
+
+    def reload(self, path: str | Path) -> Changes:
+        """Take over a models.yaml that was edited, without a restart; what changed, as model ids.
+
+        What is wrong with the file is a ConfigError, and changes nothing. Models that it no longer names can no
+        longer be asked for by their id, nor can old settings of changed ones; negotiations that play with them finish
+        first, then their weights leave. Models added by `register_model` stay.
+        """
+        read = Registry.from_yaml(path)
+        if not len(read):
+            raise ConfigError(f"{path}: names no models, so nothing was changed; add some, or end the program")
+        for spec in read:
+            check_type(spec)
+        with self._lock:
+            before = {spec.weights for spec in self._registry}
+            named = {spec.model_id for spec in read}
+            added = [s for s in self._registry if s.model_id not in self._configured | named]
+            fresh = Registry()
+            for spec in [*read, *added]:
+                fresh.add(fresh.united(spec, device_of))
+            changes, self._configured = self._registry.replace(fresh), named
+            after = {spec.weights: None for spec in self._registry}
+            for key in after:
+                self._treat(key)
+                self._board.publish("registered", key)
+            for key in before - set(after):
+                self._retire(key)
+        return changes
+
+    def pin(self, model_id: str, pinned: bool = True) -> None:
+        """Keep a model's weights loaded once they are, or (`pinned=False`) no longer, whatever its entry says."""
+        with self._lock:
+            key = self._registry.pin(model_id, pinned).weights
+            self._treat(key)
+            self._board.publish("pinned", key)
 
     def spec(self, model_id: str) -> ModelSpec:
         """The registry entry of a model; raises UnknownModel (a ValueError)."""
@@ -140,16 +182,20 @@ class LLMManager(Session):
         with self._lock:
             spec = self._registry[model] if isinstance(model, str) else model
             following = self._registry[next_model] if isinstance(next_model, str) else next_model
-            for wanted in (spec, following):
-                if wanted is not None and wanted.weights not in self._scheduler.weights:
-                    self._register(wanted)
-            request = LeaseRequest(next(self._numbers), spec, self._cancel)
+            wanted = [spec] if following is None else [spec, following]
+            for one in wanted:
+                if one.weights not in self._scheduler.weights:
+                    self._treat(one.weights, one)
+            request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
             self._requests[request.number] = request
             deadline = self._clock() + timeout if timeout is not None else None
             key = following.weights if following else None
             self._tell(h.Request(request.number, spec.weights, owner, key, deadline))
             if request.number in self._requests:
-                self._board.publish("waiting", spec.weights, owner=owner)
+                self._board.publish("waiting", spec.weights, owner=owner, ticket=request.number)
+            for one in wanted:
+                if not self._registry.aliases(one.weights):  # it was removed meanwhile: once served, it leaves
+                    self._tell(h.Retire(one.weights))
             return request
 
     def lease(
@@ -183,7 +229,7 @@ class LLMManager(Session):
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
         """Why a request is still waiting; None when it no longer is."""
         with self._lock:
-            return self._view.waiting(request.number)
+            return self._view.waiting(request.number, self._clock())
 
     def forget(self, owner: str) -> None:
         """An owner is done: what it announced as next is no longer wanted."""
@@ -215,11 +261,14 @@ class LLMManager(Session):
             for key in list(self._scheduler.weights):
                 self._tell(h.Unload(key))
             held = list(self._leases.values())
-        for lease in held:
-            lease.release()
+        for reference in held:
+            if (lease := reference()) is not None:
+                lease.release()
+                del lease  # or it would be held while the others are waited for
         with self._changed:
             self._changed.wait_for(lambda: self._scheduler.job is None and not self._leases)
         self._loader.close()
+        self._lost.close()
         self._alarm.close()
         self._board.close()
 
@@ -239,12 +288,18 @@ class LLMManager(Session):
                     self._grant(number, key)
                 case h.Refuse(ticket=number, failure=failure):
                     request = self._requests.pop(number)
-                    self._board.publish("refused", request.spec.weights, failure.message)
+                    about = request.spec.weights, failure.message
+                    self._board.publish("refused", *about, owner=request.owner, ticket=number)
                     request.refuse(failure)
                 case h.Prepare(weights=key):
                     self._loader.prepare(key, self._specs[key])
                 case h.Abort(weights=key):
                     self._loader.abort(key)
+                    self._board.given_up(key)
+                case h.Retired(weights=key):
+                    self._loader.forget(key)
+                    self._specs.pop(key, None)
+                    self._board.publish("removed", key)
                 case h.Changed(weights=key, state=state, reason=reason):
                     logger.info("%s: %s (%s)", key, state, reason)
                     self._board.publish("state", key, reason, state=state)
@@ -253,34 +308,41 @@ class LLMManager(Session):
         if self._scheduler.has_timers:
             self._alarm.look()
 
-    def _register(self, spec: ModelSpec) -> None:
-        """Tell the scheduler how the weights of `spec` are to be treated, all their aliases considered."""
-        aliases = [other for other in self._registry if other.weights == spec.weights] or [spec]
-        idle = [other.idle_seconds for other in aliases]
-        self._tell(
-            h.Register(
-                spec.weights,
-                pinned=any(other.pinned for other in aliases),
-                idle_seconds=None if None in idle else max(seconds for seconds in idle if seconds is not None),
-                concurrency=min((other.concurrency for other in aliases if other.concurrency), default=None),
-            )
-        )
-        self._specs.setdefault(spec.weights, spec)
+    def _treat(self, key: WeightsKey, spec: ModelSpec | None = None) -> None:
+        """Tell the scheduler how weights are to be treated; `spec` is theirs if no model is registered for them."""
+        self._tell(h.Register(key, *self._registry.treatment(key)))
+        ids = self._registry.aliases(key)
+        if found := self._registry[ids[0]] if ids else spec:
+            self._specs[key] = found
+
+    def _retire(self, key: WeightsKey) -> None:
+        self._tell(h.Retire(key))
+        if key in self._scheduler.weights:
+            self._board.publish("removed", key, "no longer registered")
 
     def _grant(self, number: int, key: WeightsKey) -> None:
         request = self._requests.pop(number)
-        lease = Lease(request.spec, self._loader.model(key), partial(self._release, number))
-        self._leases[number] = lease
-        self._board.publish("granted", key)
+        model = self._loader.model(key)
+        lease = Lease(request.spec, model, partial(self._release, number), partial(self._lost.note, number))
+        self._leases[number] = weakref.ref(lease)
+        self._board.publish("granted", key, owner=request.owner, ticket=number)
         request.grant(lease)
 
     def _release(self, number: int) -> None:
         with self._lock:
-            lease = self._leases.pop(number)
+            del self._leases[number]
+            ticket = self._scheduler.leases[number]
             self._tell(h.Release(number))
-            self._board.publish("released", lease.spec.weights)
+            self._board.publish("released", ticket.weights, owner=ticket.owner, ticket=number)
             if self._scheduler.closed:
                 self._changed.notify_all()
+
+    def _take_back(self, number: int) -> None:
+        with self._lock:
+            ticket = self._scheduler.leases[number]
+        lost = "a lease of %s (owner: %s) was dropped without release, and is taken back"
+        logger.warning(lost, ticket.weights, ticket.owner or "nobody")
+        self._release(number)
 
     def _cancel(self, number: int) -> None:
         with self._lock:
@@ -293,14 +355,18 @@ class LLMManager(Session):
 
     # -- called from other threads -----------------------------------------------------------------------------
 
-    def _loader_done(self, happening: h.LoaderAnswer) -> None:
+    def _loader_done(self, happening: h.LoaderAnswer, counts: Counts) -> None:
         with self._changed:
+            if not counts():
+                return
             self._board.ended(happening.weights)
+            before = self._view.version
             self._tell(happening)
             if isinstance(happening, h.Recovered):
-                self._board.publish(
-                    "recovered", happening.weights, f"{happening.amount / 1e6:.0f} MB that leaked came back"
-                )
+                reason = f"{happening.amount / 1e6:.0f} MB that leaked came back"
+                self._board.publish("recovered", happening.weights, reason)
+            elif self._view.version == before:  # sizes, bytes or progress changed, but no state
+                self._board.publish("measured", happening.weights)
             self._changed.notify_all()
 
     def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:

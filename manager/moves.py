@@ -43,10 +43,11 @@ class Moves(Tables):
         del self.waiting[ticket.number]
         self._effects.append(h.Refuse(ticket.number, failure))
         row = self.weights[ticket.weights]
-        useless = row.preparing or (row.state in (State.LOADING, State.WAKING) and not row.restoring)
-        if useless and not row.aborting and not self.waiters(row.key):
-            row.aborting = True
-            self._effects.append(h.Abort(row.key))
+        if not row.working or row.restoring or row.aborting or self.waiters(row.key):
+            return
+        row.aborting = not row.preparing
+        row.preparing = False
+        self._effects.append(h.Abort(row.key))
 
     def _count_bypass(self, ticket: Ticket) -> None:
         """Older tickets that wait for room on the same device are bypassed by this one."""
@@ -71,7 +72,7 @@ class Moves(Tables):
         self._effects.append(h.Changed(row.key, state, reason))
 
     def _prepare(self, row: Weights) -> None:
-        row.preparing = True
+        row.preparing, row.started = True, self.now
         self._effects.append(h.Prepare(row.key))
 
     def _begin(self, job: h.Job) -> None:
@@ -97,6 +98,11 @@ class Moves(Tables):
             ticket.admitted = True
             self._count_bypass(ticket)
         self._set(row, state, "coming back" if row.restoring else "asked for")
+
+    def _work_ended(self, row: Weights) -> None:
+        """The time that work on their weights took does not count for those who waited for it."""
+        for ticket in self.waiters(row.key):
+            ticket.patience_until += self.now - max(row.started, ticket.since)
 
     def _drain(self, row: Weights, why: str, reason: str) -> None:
         row.drain = why

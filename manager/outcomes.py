@@ -22,15 +22,14 @@ class Outcomes(Moves):
         row, task = self.weights[answer.weights], self.task
         if not isinstance(answer, h.Prepared | h.PrepareFailed):
             self.task = None
+        if isinstance(answer, h.Prepared | h.PrepareFailed | h.Loaded | h.LoadFailed):
+            self._work_ended(row)
         match answer:
             case h.Prepared():
                 self._prepared(row, answer)
             case h.PrepareFailed(failure=failure):
-                row.preparing = row.aborting = False
-                if failure.kind is not Cancelled:
-                    self._fail(row, failure)
-                elif self.waiters(row.key):
-                    self._prepare(row)
+                row.preparing = False
+                self._fail(row, failure)
             case h.Loaded(used=used):
                 self._loaded(row, used)
             case h.LoadFailed():
@@ -53,7 +52,7 @@ class Outcomes(Moves):
                 row.account.stuck = kept if stuck else min(kept, row.account.stuck)
 
     def _prepared(self, row: Weights, told: h.Prepared) -> None:
-        row.preparing = row.aborting = False
+        row.preparing = False
         row.need, row.allowance, row.elsewhere = told.need, told.allowance, told.elsewhere
         row.account.device, row.parks = told.device, told.parking is not None
         if not row.measured:

@@ -34,7 +34,7 @@ class Session:
         """Load a model's weights now, waiting for room if need be, and return a handle to it."""
         spec = self._manager.spec(model_id)
         self._manager.lease(spec, owner=self._owner).release()
-        return LoadedModel(self, model_id)
+        return LoadedModel(self, spec)
 
     def switch_model(self, model_id: str) -> LoadedModel:
         """Load a model and make it the active one."""
@@ -62,12 +62,21 @@ class Session:
     ) -> Iterator[str]:
         """The answer piece by piece, as `get_response` takes it; closing the iterator stops the writing."""
         spec = self._choose(model_id)
-        request = GenerationRequest(
-            as_messages(prompt),
-            merged_config(spec, generation),
-            seed,
-            Grammar(schema=schema) if schema is not None else None,
-        )
+        return self.ask(spec, prompt, seed=seed, schema=schema, cancel=cancel, **generation)
+
+    def ask(
+        self,
+        spec: ModelSpec,
+        prompt: Prompt,
+        *,
+        seed: int | None = None,
+        schema: dict[str, Any] | None = None,
+        cancel: CancelToken | None = None,
+        **generation: Any,
+    ) -> Iterator[str]:
+        """`stream_response` that leaves the active model as it is."""
+        grammar = Grammar(schema=schema) if schema is not None else None
+        request = GenerationRequest(as_messages(prompt), merged_config(spec, generation), seed, grammar)
         return self._stream(spec, request, cancel)
 
     def generate_response(self, model_id: str, prompt: Prompt, **generation: Any) -> str:
@@ -100,16 +109,20 @@ class Session:
 
 
 class LoadedModel:
-    """A handle to a model. It leases the weights for each call, so it never keeps them and never outlives them."""
+    """A handle to a model. It leases the weights for each call, so it never keeps them and never outlives them.
 
-    def __init__(self, session: Session, model_id: str) -> None:
-        self.model_id = model_id
+    Using it leaves its session's active model as it is.
+    """
+
+    def __init__(self, session: Session, spec: ModelSpec) -> None:
+        self.model_id = spec.model_id
+        self._spec = spec
         self._session = session
 
     def get_response(self, prompt: Prompt, **generation: Any) -> str:
         """The whole answer."""
-        return self._session.get_response(prompt, self.model_id, **generation)
+        return "".join(self.stream_response(prompt, **generation))
 
     def stream_response(self, prompt: Prompt, **generation: Any) -> Iterator[str]:
         """The answer piece by piece."""
-        return self._session.stream_response(prompt, self.model_id, **generation)
+        return self._session.ask(self._spec, prompt, **generation)

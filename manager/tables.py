@@ -55,12 +55,13 @@ class Weights:
     parks: bool = False  # whether it can be kept in host memory when it leaves
     holders: set[int] = field(default_factory=set)
     last_used: float = 0.0
+    last_owner: str | None = None  # who gave back the last lease
     cold_seconds: float = 2.0  # how long a load from files takes: last measured, or a guess
     measured: bool = False
     wake_seconds: float | None = None  # how long copying back takes, once measured
     turn_seconds: float = 5.0  # how long leases are held, on average of late; a guess before the first
     turns: int = 0  # how many leases ended
-    started: float = 0.0  # when the current load began
+    started: float = 0.0  # when the current preparing, load or waking began
     preparing: bool = False
     aborting: bool = False
     restoring: bool = False
@@ -84,6 +85,11 @@ class Weights:
     def used(self) -> int:
         """Bytes charged on the device that come back only when it leaves."""
         return self.account.hard
+
+    @property
+    def working(self) -> bool:
+        """Whether files are being fetched or sized, or the weights are coming: waiting for that is not idle."""
+        return self.preparing or self.state in (State.LOADING, State.WAKING)
 
     @property
     def on_device(self) -> bool:
@@ -129,8 +135,9 @@ class Ticket:
     weights: WeightsKey
     owner: str | None
     next_weights: WeightsKey | None
-    deadline: float
+    deadline: float  # the caller's own
     since: float
+    patience_until: float  # the manager's limit on waiting for room; put off by work on the ticket's own weights
     granted: float = 0.0
     bypassed: int = 0
     admitted: bool = False  # a load was begun for it: those weights stay until it has had them
@@ -201,6 +208,14 @@ class Tables:
         if row.state is not State.RESIDENT or row.pinned or row.elsewhere:
             return False
         return not any(other.admitted or other.number < ticket.number for other in self.waiters(row.key))
+
+    def ends_at(self, ticket: Ticket) -> float:
+        """When a waiting ticket times out: at its own deadline, or when it waited too long for room or its turn.
+
+        The time in which its own weights are fetched or loaded does not count against the latter.
+        """
+        own = self.weights[ticket.weights]
+        return ticket.deadline if own.working else min(ticket.deadline, ticket.patience_until)
 
     def position(self, number: int) -> int:
         """The place of a waiting ticket among all that wait, from 1."""

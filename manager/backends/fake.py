@@ -62,7 +62,7 @@ class FakeModel(BaseLLMModel):
 
     def _write(self, request: GenerationRequest, stream: TokenStream) -> None:
         started = time.monotonic()
-        try:
+        with stream.producing():
             text = self._reply(request)
             tokens = _TOKEN.findall(text)
             pieces = tokens[: request.config.max_new_tokens]
@@ -70,16 +70,13 @@ class FakeModel(BaseLLMModel):
             first = 0.0
             for piece in pieces:
                 if _paused(stream.cancel_token, pause):
-                    stream.fail(cancelled())
-                    return
+                    raise cancelled()
                 first = first or time.monotonic() - started
                 stream.push(piece)
             reason: Literal["stop", "length"] = "stop" if len(pieces) == len(tokens) else "length"
             prompt_tokens = sum(len(_TOKEN.findall(message["content"])) for message in request.messages)
             seconds = time.monotonic() - started
             stream.finish(Completion("".join(pieces), reason, prompt_tokens, len(pieces), 0, first, seconds))
-        except Exception as error:  # noqa: BLE001 (a stream must end)
-            stream.fail(error)
 
     def _reply(self, request: GenerationRequest) -> str:
         if self.spec.replies:
