@@ -53,7 +53,7 @@ def negotiate(negotiation: Negotiation) -> Iterator[Event]:
     except ParleyError as error:
         yield Halted("failed", str(error))
     else:
-        yield Ended(state.ending, state.ended_by, state.agreement, measure(state, analyser))
+        yield Ended(state.ending, state.ended_by, state.agreement, measure(state, analyser, turns))
 
 
 def replay(scenario: Scenario, turns: tuple[Turn, ...]) -> State:

@@ -29,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from manager.configfile import shown
 from negotiation.agents.catalog import AgentConfig
 from negotiation.errors import StoreError, UnknownRun
-from negotiation.events import Ended, Halted, Measures, Turn, turn_from_json, turn_to_json
+from negotiation.events import Ended, Halted, Measures, Turn, measures_from_json, turn_from_json, turn_to_json
 from negotiation.protocol import Ending
 from negotiation.scenario import Offer, Scenario, Seat
 
@@ -109,30 +109,16 @@ class Store:
 
     def begin(self, run: Run) -> Run:
         """Record that a run starts now; returns it with its time."""
-        if not -(2**63) <= run.seed < 2**63:
-            raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
-        now = time.time()
+        begun = replace(run, created=time.time())
+        values = _to_row(replace(begun, status="running", reason=""))
         with self._write("record a new run") as connection:
-            connection.execute(
-                _runs.insert().values(
-                    run_id=run.run_id,
-                    created=now,
-                    owner=run.owner,
-                    status="running",
-                    reason="",
-                    process=this_process(),
-                    heartbeat=now,
-                    scenario_id=run.scenario.scenario_id,
-                    scenario=run.scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True),
-                    seed=run.seed,
-                    agent_a=run.agents["a"].agent,
-                    agent_b=run.agents["b"].agent,
-                    agents={seat: config.to_json() for seat, config in run.agents.items()},
-                    comparison=run.comparison,
-                    lane=run.lane,
-                )
-            )
-        return replace(run, created=now)
+            connection.execute(_runs.insert().values(**values))
+        return begun
+
+    def record(self, run: Run) -> None:
+        """Commit a run that ended, with its turns: all of it or nothing."""
+        with self._write("record a run") as connection:
+            _insert(connection, run)
 
     def resume(self, run_id: str) -> None:
         """Record that this process goes on with a run that halted; raises StoreError if it is running or done."""
@@ -157,10 +143,7 @@ class Store:
             run_id,
             "record how a run ended",
             status="done",
-            ending=str(ended.ending),
-            ended_by=ended.by,
-            agreement=None if ended.agreement is None else dict(ended.agreement),
-            measures=asdict(ended.measures),
+            **_ending(ended.ending, ended.by, ended.agreement, ended.measures),
         )
 
     def beat(self, run_ids: Iterable[str]) -> None:
@@ -283,6 +266,47 @@ def _unchanged(row: Any) -> tuple[Any, ...]:
     return (_runs.c.run_id == row.run_id, _runs.c.status == "running", *seen)
 
 
+def _to_row(run: Run) -> dict[str, Any]:
+    if not -(2**63) <= run.seed < 2**63:
+        raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
+    return {
+        "run_id": run.run_id,
+        "created": run.created,
+        "owner": run.owner,
+        "status": run.status,
+        "reason": run.reason,
+        "process": this_process(),
+        "heartbeat": time.time(),
+        "scenario_id": run.scenario.scenario_id,
+        "scenario": run.scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True),
+        "seed": run.seed,
+        "agent_a": run.agents["a"].agent,
+        "agent_b": run.agents["b"].agent,
+        "agents": {seat: config.to_json() for seat, config in run.agents.items()},
+        "comparison": run.comparison,
+        "lane": run.lane,
+    }
+
+
+def _ending(
+    ending: Ending | None, by: Seat | None, agreement: Offer | None, measures: Measures | None
+) -> dict[str, Any]:
+    return {
+        "ending": None if ending is None else str(ending),
+        "ended_by": by,
+        "agreement": None if agreement is None else dict(agreement),
+        "measures": None if measures is None else asdict(measures),
+    }
+
+
+def _insert(connection: Connection, run: Run) -> None:
+    ending = _ending(run.ending, run.ended_by, run.agreement, run.measures)
+    connection.execute(_runs.insert().values(**_to_row(run), **ending))
+    if run.turns:
+        turns = [{"run_id": run.run_id, "index": turn.index, "turn": turn_to_json(turn)} for turn in run.turns]
+        connection.execute(_turns.insert(), turns)
+
+
 def _from_row(row: Any) -> Run:
     scenario = Scenario.model_validate({**row.scenario, "scenario_id": row.scenario_id})
     return Run(
@@ -299,7 +323,7 @@ def _from_row(row: Any) -> Run:
         ending=Ending(row.ending) if row.ending else None,
         ended_by=row.ended_by,
         agreement=row.agreement,
-        measures=Measures(**row.measures) if row.measures else None,
+        measures=measures_from_json(row.measures) if row.measures else None,
     )
 
 

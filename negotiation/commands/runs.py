@@ -7,10 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from negotiation.agents.catalog import AgentConfig
+from negotiation.analysis import Analyser
 from negotiation.commands.base import Add, Output, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
 from negotiation.live import stored_events
-from negotiation.scenario import Scenario, Seat
+from negotiation.measures import measure_seat
+from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.store import Run
 
 
@@ -57,6 +59,7 @@ def show(options: argparse.Namespace) -> int:
 def describe(run: Run) -> dict[str, Any]:
     """A run as the command line prints it."""
     measures = run.measures
+    of_turn = _turn_measures(run)
     return {
         "run_id": run.run_id,
         "scenario": run.scenario.scenario_id,
@@ -77,6 +80,7 @@ def describe(run: Run) -> dict[str, Any]:
                 "invalid": [asdict(entry) for entry in turn.invalid],
                 "seconds": turn.seconds,
                 "tokens": turn.tokens,
+                **of_turn[turn.index],
             }
             for turn in run.turns
         ],
@@ -86,7 +90,22 @@ def describe(run: Run) -> dict[str, Any]:
         "utility_b": measures.utility_b if measures else None,
         "pareto_distance": measures.pareto_distance if measures else None,
         "nash_distance": measures.nash_distance if measures else None,
+        "welfare_share": measures.welfare_share if measures else None,
+        "rational_a": measures.rational_a if measures else None,
+        "rational_b": measures.rational_b if measures else None,
     }
+
+
+def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:
+    """Concession and regret by the number of the turn, also for a run that has not ended."""
+    analyser = Analyser(run.scenario)
+    found: dict[int, dict[str, float | None]] = {}
+    for seat in SEATS:
+        played = measure_seat(seat, analyser, run.turns)
+        numbers = [turn.index for turn in run.turns if turn.seat == seat]
+        for number, concession, regret in zip(numbers, played.concession, played.regret, strict=True):
+            found[number] = {"concession": concession, "regret": regret}
+    return found
 
 
 def _tell(scenario: Scenario, event: Event) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from negotiation import store as store_module
 from negotiation.errors import StoreError, UnknownRun
-from negotiation.events import Ended, Halted, InvalidReply, Measures, Turn, turn_from_json, turn_to_json
+from negotiation.events import Ended, Halted, InvalidReply, Measures, SeatMeasures, Turn, turn_from_json, turn_to_json
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario
 from negotiation.store import STALE_SECONDS, Run, Store, this_process
@@ -89,6 +89,19 @@ def test_shipped_scenarios_are_kept_whole(store: Store, make_run: Runs, shipped:
         store.begin(make_run(name, scenario=scenario))
         assert store.run(name).scenario == scenario
         assert list(store.run(name).scenario.issues) == list(scenario.issues)
+
+
+def test_a_run_is_recorded_whole_or_not_at_all(store: Store, database: str, make_run: Runs) -> None:
+    twice = replace(make_run("run-1", status="done"), turns=(turn(0), turn(0)))
+    with pytest.raises(StoreError, match="record a run"):
+        store.record(twice)
+    assert rows(database, "select count(*) from runs") == rows(database, "select count(*) from turns") == [(0,)]
+
+
+def test_measures_from_before_seats_were_measured_are_read(store: Store, database: str, make_run: Runs) -> None:
+    store.record(replace(make_run("run-1"), status="done", ending=Ending.DEADLINE, measures=MEASURES))
+    change(database, "update runs set measures = json_remove(measures, '$.seats')")
+    assert store.run("run-1").measures == MEASURES
 
 
 def test_a_turn_is_committed_when_adding_it_returns(store: Store, database: str, make_run: Runs) -> None:
@@ -562,7 +575,16 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def test_a_run_survives_the_database_exactly(
     kept: Store, data: st.DataObject, made: Turn, scenarios: st.SearchStrategy[Scenario], make_run: Runs
 ) -> None:
-    measures = st.builds(Measures, *[st.floats(0, 2)] * 4, FLOATS, st.booleans(), st.booleans())
+    seat = st.builds(
+        SeatMeasures,
+        st.lists(FLOATS, max_size=3).map(tuple),
+        st.lists(st.floats(-1, 1), max_size=3).map(tuple),
+        st.dictionaries(st.sampled_from(["empty", "not_json"]), st.integers(1, 9)),
+        st.integers(0, 999),
+        st.floats(0, 99),
+    )
+    seats = st.fixed_dictionaries({"a": seat, "b": seat})
+    measures = st.builds(Measures, *[st.floats(0, 2)] * 4, FLOATS, st.booleans(), st.booleans(), seats)
     ended = Ended(Ending.AGREEMENT, "a", made.offer, data.draw(measures))
     run = make_run(f"run-{len(kept.runs(limit=1000))}", scenario=data.draw(scenarios))
     begun = kept.begin(run)
@@ -573,3 +595,5 @@ def test_a_run_survives_the_database_exactly(
     expected = replace(begun, turns=(made,), status="done", **end)  # type: ignore[arg-type]
     assert found == expected
     assert repr(found) == repr(expected)
+    kept.record(replace(expected, run_id=f"{run.run_id} at once"))
+    assert kept.run(f"{run.run_id} at once") == replace(expected, run_id=f"{run.run_id} at once")

@@ -1,0 +1,91 @@
+"""Runs many negotiations at once, in the background: nobody needs to watch them. Knows not why they are run.
+
+Unlike a run that is watched (live.py), one of these is stored as a whole when it has ended; until then nothing of it
+is in the database, so nothing half-done is left behind by a process that dies.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+from manager.cancel import CancelToken
+from negotiation.agents.catalog import Catalog
+from negotiation.events import Ended, Halted, TurnTaken
+from negotiation.session import Negotiation, negotiate
+from negotiation.store import Run
+
+logger = logging.getLogger(__name__)
+
+
+def play(catalog: Catalog, run: Run, cancel: CancelToken) -> Run:
+    """Run a negotiation from its beginning; returns it with its turns and how it ended. Raises UnknownAgent."""
+    agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
+    done = replace(run, created=time.time(), status="failed", reason="", turns=())
+    try:
+        for event in negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
+            match event:
+                case TurnTaken(turn=turn):
+                    done = replace(done, turns=(*done.turns, turn))
+                case Ended(ending=ending, by=by, agreement=agreement, measures=measures):
+                    done = replace(
+                        done, status="done", ending=ending, ended_by=by, agreement=agreement, measures=measures
+                    )
+                case Halted(status=status, reason=reason):
+                    done = replace(done, status=status, reason=reason)
+    finally:
+        catalog.manager.forget(run.run_id)
+    return done
+
+
+class Executor(Protocol):
+    """Where negotiations are run: on threads of this process, or on other machines."""
+
+    slots: int  # how many run at once
+
+    def submit(self, run: Run) -> None:
+        """Begin to run a negotiation; at most `slots` at a time."""
+
+    def take(self, timeout: float) -> Run | None:
+        """A run that ended, failed and stopped ones included; None if there is none within `timeout` seconds."""
+
+    def close(self) -> None:
+        """Stop everything at its next token and wait for it."""
+
+
+class Threads:
+    """Runs negotiations on threads of this process, which share its manager. An Executor."""
+
+    def __init__(self, catalog: Catalog, slots: int) -> None:
+        self.slots = slots
+        self._catalog = catalog
+        self._cancel = CancelToken()
+        self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="negotiation")
+
+    def submit(self, run: Run) -> None:
+        future: Future[Run] = self._threads.submit(play, self._catalog, run, self._cancel)
+        future.add_done_callback(lambda done: self._ended.put(_result(run, done)))
+
+    def take(self, timeout: float) -> Run | None:
+        try:
+            return self._ended.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        self._cancel.cancel()
+        self._threads.shutdown(cancel_futures=True)
+
+
+def _result(run: Run, done: Future[Run]) -> Run:
+    if done.cancelled():
+        return replace(run, status="stopped", reason="stopped")
+    if (error := done.exception()) is None:
+        return done.result()
+    logger.error("run %s broke", run.run_id, exc_info=error)
+    return replace(run, status="failed", reason=f"an internal error ({type(error).__name__}); the log has the details")
