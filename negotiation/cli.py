@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from manager.errors import ParleyError
-from negotiation.commands import compare, lists, runs
+from negotiation.commands import compare, lists, runs, scenarios
 from negotiation.commands.base import Command, one_line, say
 
-FAMILIES = (runs, compare, lists)
+FAMILIES = (runs, compare, scenarios, lists)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

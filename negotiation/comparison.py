@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -82,7 +82,7 @@ class Played:
 class AgentResult:
     """How one of the agents did: mean utility, agreement rate, unusable replies by kind, and the anchor audit."""
 
-    agent: str
+    agent: AgentConfig
     utility: float | None
     agreement: Interval | None
     invalid: Counter[str]
@@ -192,10 +192,11 @@ def run(
 ) -> Iterator[Progress]:
     """Run a comparison in the background, many negotiations at once, storing each when it ends.
 
-    Raises UnknownAgent before anything starts. Closing the iterator, or `cancel`, stops what runs at its next token.
+    Raises UnknownAgent or ConfigError before anything starts. Closing the iterator, or `cancel`, stops what runs at
+    its next token.
     """
-    for config in (*comparison.agents, comparison.opponent):
-        catalog.create(config)
+    first, second, opponent = map(catalog.complete, (*comparison.agents, comparison.opponent))
+    comparison = replace(comparison, agents=(first, second), opponent=opponent)
     tally, waiting, running = Tally(comparison), deque(jobs(comparison)), dict[str, Job]()
     group, done = new_run_id(), 0
     executor = Threads(catalog, at_once)
@@ -241,7 +242,7 @@ def _identical(pairs: Sequence[Sequence[tuple[Played, Played]]]) -> Identical | 
 
 def _of(config: AgentConfig, played: Sequence[Played]) -> AgentResult:
     return AgentResult(
-        agent=config.agent,
+        agent=config,
         utility=fmean(game.utility for game in played) if played else None,
         agreement=rate_interval(sum(game.agreed for game in played), len(played)),
         invalid=sum((game.invalid for game in played), Counter()),

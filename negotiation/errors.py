@@ -3,6 +3,8 @@
 ParleyError
 ├── ScenarioError (ConfigError)   a scenario cannot be used: names file and key
 ├── IllegalTurn                   an action that the protocol does not allow now
+├── NoAnswer                      a person was asked and did not answer
+├── NotAsked                      nobody is asked for a turn in this run now
 ├── UnknownAgent (ValueError)     neither a registered model nor a strategy
 ├── UnknownRun (LookupError)      no run with this id, or not for this visitor
 └── StoreError                    runs cannot be written or read
@@ -19,6 +21,14 @@ class ScenarioError(ConfigError):
 
 class IllegalTurn(ParleyError, ValueError):
     """An action that the protocol does not allow now."""
+
+
+class NoAnswer(ParleyError):
+    """A person was asked and did not answer."""
+
+
+class NotAsked(ParleyError):
+    """Nobody is asked for a turn in this run now."""
 
 
 class UnknownAgent(ParleyError, ValueError):

@@ -106,6 +106,14 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A person is to move, and has so many seconds for it."""
+
+    seat: Seat
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Writing:
     """The agent wrote a piece of its reply; attempt 0 is the first."""
 
@@ -116,7 +124,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A reply could not be used and the agent is asked again."""
+    """A reply could not be used. The agent is asked again, unless the ledger's entry says that it gave up."""
 
     seat: Seat
     attempt: int
@@ -148,9 +156,9 @@ class Halted:
     reason: str
 
 
-Event = Started | TurnStarted | Waiting | Writing | Rejected | TurnTaken | Ended | Halted
+Event = Started | TurnStarted | Waiting | Asked | Writing | Rejected | TurnTaken | Ended | Halted
 
-AgentEvent = Waiting | Writing | Rejected
+AgentEvent = Waiting | Asked | Writing | Rejected
 """What an agent reports while it makes up its mind."""
 
 

@@ -10,17 +10,31 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from manager.cancel import CancelToken
 from manager.errors import ParleyError
-from negotiation.agents.base import Agent
+from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import Catalog
-from negotiation.events import Ended, Event, Halted, Rejected, Started, TurnStarted, TurnTaken, Waiting, Writing
-from negotiation.scenario import Seat
-from negotiation.session import Negotiation, negotiate
+from negotiation.agents.human import read_answer
+from negotiation.errors import NotAsked
+from negotiation.events import (
+    Asked,
+    Ended,
+    Event,
+    Halted,
+    Rejected,
+    Started,
+    Turn,
+    TurnStarted,
+    TurnTaken,
+    Waiting,
+    Writing,
+)
+from negotiation.scenario import Offer, Seat
+from negotiation.session import Negotiation, negotiate, replay
 from negotiation.store import HEARTBEAT_SECONDS, Run, Store
 
 logger = logging.getLogger(__name__)
@@ -43,6 +57,14 @@ def stored_events(run: Run) -> list[Event]:
     return events
 
 
+def _next(driving: Generator[Event, Any, None], answer: Decision | None) -> Event | None:
+    """The next event, having sent an answer if there is one; None at the end."""
+    try:
+        return next(driving) if answer is None else driving.send(answer)
+    except StopIteration:
+        return None
+
+
 class LiveRun:
     """One run while it is driven: its events so far, and how many watch it."""
 
@@ -55,6 +77,10 @@ class LiveRun:
         self.halt: Halted | None = None  # how to record it when it was told to stop
         self.ended = False
         self._clock = clock
+        self.turns: list[Turn] = []
+        self.asked: Asked | None = None  # whom nobody answered yet: the run is put aside, and no thread drives it
+        self.answer_by = 0.0
+        self.driving: Generator[Event, Any, None] | None = None
         self._changed = threading.Condition()
         self._events: list[tuple[int, Event]] = []
         self._count = 0
@@ -63,7 +89,8 @@ class LiveRun:
         """Add an event. What only told how a turn came about is forgotten once the turn is taken."""
         with self._changed:
             if isinstance(event, TurnTaken):
-                passing = (TurnStarted, Waiting, Writing, Rejected)
+                self.turns.append(event.turn)
+                passing = (TurnStarted, Waiting, Asked, Writing, Rejected)
                 self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
             elif isinstance(event, Waiting) and self._events and isinstance(self._events[-1][1], Waiting):
                 self._events.pop()  # out of date
@@ -150,7 +177,8 @@ class LiveRuns:
     def start(self, run: Run, *, background: bool = False) -> str:
         """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
         agents = self._agents(run)
-        run = self._store.begin(replace(run, run_id=run.run_id or new_run_id()))
+        complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
+        run = self._store.begin(replace(run, run_id=run.run_id or new_run_id(), agents=complete))
         return self._launch(run, agents, background)
 
     def resume(self, run_id: str) -> str:
@@ -165,15 +193,42 @@ class LiveRuns:
     def _launch(self, run: Run, agents: dict[Seat, Agent], background: bool) -> str:
         live = LiveRun(run, background, self._clock)
         negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
-        thread = threading.Thread(target=self._drive, args=(live, negotiation), name=f"run {run.run_id}", daemon=True)
+        live.driving = negotiate(negotiation)
         with self._lock:
             self._runs[run.run_id] = live
-            self._threads.add(thread)
-            thread.start()
+            self._go_on(live, None)
             closing = self._closing.is_set()
         if closing:
             self._interrupt(run.run_id)
         return run.run_id
+
+    def answer(self, run_id: str, action: str, offer: Offer | None = None, message: str = "") -> None:
+        """Make the turn of the person who is asked in a run.
+
+        Raises IllegalTurn, naming what is wrong, and nothing is lost then; NotAsked if nobody is asked (any more).
+        """
+        with self._lock:
+            live = self._runs.get(run_id)
+            if live is None or live.asked is None:
+                raise NotAsked("it is not your turn; it may have taken too long, or the negotiation is over")
+            decision = read_answer(replay(live.run.scenario, tuple(live.turns)), action, offer, message)
+            self._go_on(live, decision)
+
+    def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
+        """Drive a run on a thread of its own, until it ends or a person is asked. Called with the lock held."""
+        live.asked = None
+        thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
+        """Leave a run until its person answers; False if it is to be stopped anyway."""
+        with self._lock:
+            if live.halt is not None:
+                return False
+            live.asked, live.answer_by = asked, self._clock() + asked.seconds
+            self._threads.discard(threading.current_thread())
+            return True
 
     def watch(self, run_id: str) -> Watch | None:
         """Join a run that is being driven here; None if it is not (any more)."""
@@ -214,14 +269,21 @@ class LiveRuns:
     def _halt(self, run_id: str, status: Literal["stopped", "interrupted"], reason: str) -> None:
         with self._lock:
             live = self._runs.get(run_id)
-        if live is not None and live.halt is None:
+            if live is None or live.halt is not None:
+                return
             live.halt = Halted(status, reason)
-            live.cancel.cancel()
+            aside, live.asked = live.asked is not None, None
+        live.cancel.cancel()
+        if aside:
+            with self._lock:
+                self._go_on(live, None)
 
-    def _drive(self, live: LiveRun, negotiation: Negotiation) -> None:
-        run_id = live.run.run_id
+    def _drive(self, live: LiveRun, answer: Decision | None) -> None:
+        run_id, driving, aside = live.run.run_id, live.driving, False
+        assert driving is not None
         try:
-            for event in negotiate(negotiation):
+            while (event := _next(driving, answer)) is not None:
+                answer = None
                 recorded = live.halt if isinstance(event, Halted) and event.status == "stopped" and live.halt else event
                 if isinstance(recorded, TurnTaken):
                     self._store.add_turn(run_id, recorded.turn)
@@ -229,19 +291,29 @@ class LiveRuns:
                     self._store.end(run_id, recorded)
                 live.publish(recorded)
                 if isinstance(recorded, Started):
-                    for turn in negotiation.turns:  # made before: those who watch see the whole run
+                    for turn in live.run.turns:  # made before: those who watch see the whole run
                         live.publish(TurnTaken(turn))
+                elif isinstance(recorded, Asked) and (aside := self._put_aside(live, recorded)):
+                    return
         except ParleyError as error:  # the store cannot write: show it, and say so
             self._fail(live, str(error))
         except Exception:
             logger.exception("run %s broke", run_id)
             self._fail(live, "an internal error; the log has the details")
         finally:
-            self._catalog.manager.forget(run_id)
-            with self._lock:
-                if self._runs.get(run_id) is live:  # it may be continued already
-                    del self._runs[run_id]
-                self._threads.discard(threading.current_thread())
+            if not aside:
+                self._leave(live)
+
+    def _leave(self, live: LiveRun) -> None:
+        """A run is over, in whatever way."""
+        run_id = live.run.run_id
+        if live.driving is not None:
+            live.driving.close()
+        self._catalog.manager.forget(run_id)
+        with self._lock:
+            if self._runs.get(run_id) is live:  # it may be continued already
+                del self._runs[run_id]
+            self._threads.discard(threading.current_thread())
 
     def _fail(self, live: LiveRun, reason: str) -> None:
         halted = Halted("failed", reason)
@@ -258,8 +330,11 @@ class LiveRuns:
             with self._lock:
                 running = dict(self._runs)
             for run_id, live in running.items():
+                asked = live.asked
                 if live.orphaned(self._grace):
                     self._halt(run_id, "interrupted", "nobody watched any more")
+                elif asked is not None and self._clock() >= live.answer_by:
+                    self._halt(run_id, "interrupted", f"nobody answered for {asked.seconds:g} seconds")
             if running and self._clock() - beaten >= HEARTBEAT_SECONDS:
                 beaten = self._clock()
                 try:

@@ -23,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 
 def play(catalog: Catalog, run: Run, cancel: CancelToken) -> Run:
-    """Run a negotiation from its beginning; returns it with its turns and how it ended. Raises UnknownAgent."""
+    """Run a negotiation from its beginning; returns it with its turns and how it ended.
+
+    Raises UnknownAgent or ConfigError.
+    """
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
     done = replace(run, created=time.time(), status="failed", reason="", turns=())
     try:

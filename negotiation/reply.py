@@ -1,14 +1,12 @@
-"""What a model may reply, and how its reply is read: the grammar of legal replies, and the strict reader.
+"""How a model's reply is read: strictly.
 
-A reply is one JSON object with the keys thought, action, offer and message; the grammar has them written in this
-order, the reader takes them in any. Nothing is ever guessed: a reply that is not exactly that has no action and no
-offer.
+A reply is one JSON object with the keys thought, action, offer and message, in any order. Nothing is ever guessed: a
+reply that is not exactly that has no action and no offer.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import re
 import unicodedata
 from collections import Counter
@@ -17,13 +15,13 @@ from functools import partial
 from typing import Any, Literal
 
 from manager.configfile import shown
-from manager.generation.request import Grammar
 from negotiation.protocol import Action, State
-from negotiation.scenario import Issue, Offer, Scenario
+from negotiation.scenario import Offer, Scenario
 
 KEYS = ("thought", "action", "offer", "message")
-MAX_THOUGHT, MAX_MESSAGE = 160, 200
 MAX_REPLY = 20_000
+THINK, THOUGHT = "<think>", "</think>"
+"""Around what a reasoning model thinks before it replies."""
 Kind = Literal["empty", "not_json", "wrong_shape", "off_menu", "illegal_action"]
 
 
@@ -73,7 +71,20 @@ def read_reply(text: str, state: State) -> Reply:
         return _invalid("wrong_shape", f'With the action "{action}" the offer must be null.')
     if action not in state.legal:
         return _invalid("illegal_action", "There is no offer from the other side that you could accept.")
-    return Reply(action, offer, _clean(data["message"]), _clean(data["thought"]))
+    return Reply(action, offer, clean(data["message"]), clean(data["thought"]))
+
+
+def split_thinking(text: str) -> tuple[str, str]:
+    """What a reasoning model thought before its reply, and the reply.
+
+    Thinking goes from the beginning to the first `</think>`; some chat templates write the `<think>` themselves. A text
+    that begins with `<think>` and never ends it is all thinking and has no reply.
+    """
+    begun = text.lstrip()
+    if begun.startswith("{") or (THOUGHT not in text and not begun.startswith(THINK)):
+        return "", text
+    thinking, _, reply = text.partition(THOUGHT)
+    return thinking.lstrip().removeprefix(THINK).strip(), reply
 
 
 def _misshapen(offer: object, scenario: Scenario) -> str | None:
@@ -87,7 +98,7 @@ def _misshapen(offer: object, scenario: Scenario) -> str | None:
     return None
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """A text that every database and page can hold: no control characters, no halves of characters."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return "".join(c for c in whole if c in "\n\t" or unicodedata.category(c) != "Cc")
@@ -112,60 +123,6 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-# -- the grammar -----------------------------------------------------------------------------------------------
-
-
-def reply_grammar(state: State) -> Grammar:
-    """The grammar of all replies that are legal in `state`."""
-    actions = [str(action) for action in state.legal if action is not Action.OFFER]
-    offer = _object({name: _choice(issue) for name, issue in state.scenario.issues.items()})
-    alternatives = [_reply_schema({"const": str(Action.OFFER)}, offer)]
-    alternatives += [_reply_schema({"enum": actions}, {"type": "null"})] if actions else []
-    schema = {"anyOf": alternatives} if len(alternatives) > 1 else alternatives[0]
-    return Grammar(schema=schema, sample=lambda rng: sample_reply(state, rng))
-
-
-def _reply_schema(action: dict[str, Any], offer: dict[str, Any]) -> dict[str, Any]:
-    thought = {"type": "string", "minLength": 1, "maxLength": MAX_THOUGHT}
-    message = {"type": "string", "minLength": 1, "maxLength": MAX_MESSAGE}
-    return _object({"thought": thought, "action": action, "offer": offer, "message": message})
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _choice(issue: Issue) -> dict[str, Any]:
-    if issue.options is not None:
-        return {"enum": list(issue.options)}
-    assert issue.range is not None
-    low, high, step = issue.range.min, issue.range.max, issue.range.step
-    schema: dict[str, Any] = {"type": "integer", "minimum": low, "maximum": high}
-    if step == 1:
-        return schema
-    if low % step == 0:
-        return {**schema, "multipleOf": step}
-    return {"enum": list(issue.choices)}
-
-
-def sample_reply(state: State, rng: random.Random) -> str:
-    """A legal reply by chance, as a model without a mind would give it; offers come most often."""
-    others = [action for action in state.legal if action is not Action.OFFER]
-    action = rng.choice(others) if others and rng.random() < 0.15 else Action.OFFER
-    offer = _any_offer(state.scenario, rng) if action is Action.OFFER else None
-    message = f"I propose {state.scenario.show(offer)}."[:MAX_MESSAGE] if offer else "So be it."
-    return json.dumps({"thought": "Let me see.", "action": str(action), "offer": offer, "message": message})
-
-
-def _any_offer(scenario: Scenario, rng: random.Random) -> dict[str, Any]:
-    return {name: rng.choice(issue.choices) for name, issue in scenario.issues.items()}
-
-
 # -- while it is being written ---------------------------------------------------------------------------------
 
 _FIELD = re.compile(r'"(thought|message)"\s*:\s*"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*)')
@@ -177,10 +134,13 @@ _HALF = re.compile(r"[\ud800-\udbff]\Z")
 def glimpse(text: str) -> dict[str, str]:
     """The thought and message as far as they are written, for display only; never read an action from this."""
     found: dict[str, str] = {}
+    if text.startswith(THINK):
+        thinking, text = split_thinking(text)
+        found = {"thought": clean(_HALF.sub("", thinking))} if thinking else {}
     for name, body in _FIELD.findall(text):
         try:
             written = json.loads(f'"{body}"', strict=False)
         except ValueError:  # an escape that JSON does not have
             written = body
-        found.setdefault(name, _clean(_HALF.sub("", written)))
+        found.setdefault(name, clean(_HALF.sub("", written)))
     return found

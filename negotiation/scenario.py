@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from manager.configfile import parse_yaml, read_yaml, shown, validate
@@ -49,7 +50,10 @@ class _Strict(BaseModel):
 
 
 class Range(_Strict):
-    """Whole numbers from `min` to `max` in steps."""
+    """Whole numbers from `min` to `max` in steps, all of them multiples of the step.
+
+    That they are multiples lets a grammar say them as an integer range, however many there are.
+    """
 
     min: Whole
     max: Whole
@@ -61,6 +65,9 @@ class Range(_Strict):
             raise ValueError(f"max ({self.max}) must be above min ({self.min})")
         if (self.max - self.min) % self.step:
             raise ValueError(f"max - min ({self.max - self.min}) is not a whole number of steps of {self.step}")
+        if off := self.min % self.step:
+            below, above = self.min - off, self.min - off + self.step
+            raise ValueError(f"min ({self.min}) is not a multiple of the step {self.step}; use {below} or {above}")
         return self
 
 
@@ -106,7 +113,7 @@ class Issue(_Strict):
         assert self.range is not None
         if not isinstance(value, int) or isinstance(value, bool):
             return False
-        return self.range.min <= value <= self.range.max and (value - self.range.min) % self.range.step == 0
+        return self.range.min <= value <= self.range.max and value % self.range.step == 0
 
     def show(self, value: Value) -> str:
         """An option for people, with thousands separated and the unit."""
@@ -244,6 +251,25 @@ def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your s
     except ConfigError as error:
         raise ScenarioError(str(error)) from None
     return parse_scenario(scenario_id, data, where)
+
+
+def scenario_text(scenario: Scenario) -> str:
+    """The YAML text of a scenario, which `scenario_from_text` reads back."""
+    data = scenario.model_dump(exclude={"scenario_id"}, exclude_none=True)
+    for name, issue in scenario.issues.items():
+        kept = {key: value for key, value in data["issues"][name].items() if value or key == "range"}
+        data["issues"][name] = kept if issue.options is None else {**kept, "options": list(issue.options)}
+    return str(yaml.dump(data, Dumper=_Blocks, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110))
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes texts of several lines as blocks."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Blocks.add_representer(str, _Blocks.represent_str)
 
 
 def load_scenario(path: Path) -> Scenario:

@@ -6,8 +6,9 @@ Knows nothing of storage, threads or pages: whoever drives the generator decides
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, ParleyError
@@ -31,8 +32,11 @@ class Negotiation:
     cancel: CancelToken = field(default_factory=CancelToken)
 
 
-def negotiate(negotiation: Negotiation) -> Iterator[Event]:
-    """Run to the end, an error or cancellation; the last event is Ended or Halted. Closing it stops the agent."""
+def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
+    """Run to the end, an error or cancellation; the last event is Ended or Halted. Closing it stops the agent.
+
+    After the event `Asked`, the answer is sent into it.
+    """
     analyser = Analyser(negotiation.scenario)
     state, turns = replay(negotiation.scenario, negotiation.turns), list(negotiation.turns)
     agents = negotiation.agents
@@ -83,7 +87,7 @@ def view_of(negotiation: Negotiation, analyser: Analyser, state: State, turns: l
 
 def _act(
     negotiation: Negotiation, analyser: Analyser, state: State, turns: list[Turn]
-) -> Generator[AgentEvent, None, Decision]:
+) -> Generator[AgentEvent, Any, Decision]:
     view = view_of(negotiation, analyser, state, turns)
     return (yield from negotiation.agents[state.seat].act(view))
 

@@ -19,6 +19,7 @@ class Moving:
     waiting: Waiting | None = None
     written: str = ""
     rejected: str = ""
+    attempt: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,13 @@ class LaneView:
                 return replace(self, moving=Moving(number, seat, agent))
             case Waiting() if self.moving:
                 return replace(self, moving=replace(self.moving, waiting=event))
-            case Writing(piece=piece) if self.moving:
-                return replace(
-                    self, moving=replace(self.moving, waiting=None, written=self.moving.written + piece, rejected="")
-                )
+            case Writing(attempt=attempt, piece=piece) if self.moving:
+                before = self.moving.written if attempt == self.moving.attempt else ""
+                moving = replace(self.moving, waiting=None, rejected="", attempt=attempt)
+                return replace(self, moving=replace(moving, written=before + piece))
             case Rejected(invalid=invalid) if self.moving:
-                return replace(self, moving=replace(self.moving, written="", rejected=invalid.detail))
+                again = invalid.detail if invalid.outcome == "pending" else ""
+                return replace(self, moving=replace(self.moving, written="", rejected=again))
             case TurnTaken(turn=turn):
                 return replace(self, turns=(*self.turns, turn), moving=None)
             case Ended() | Halted():

@@ -7,7 +7,7 @@ import random
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from manager.cancel import CancelToken
 from manager.generation.request import Message
@@ -90,5 +90,8 @@ class Agent(Protocol):
     def name(self) -> str:
         """What it is called in configuration and results."""
 
-    def act(self, view: View) -> Generator[AgentEvent, None, Decision]:
-        """Decide this turn, reporting on the way; raises ParleyError if it cannot."""
+    def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
+        """Decide this turn, reporting on the way; raises ParleyError if it cannot.
+
+        After `Asked` it is sent the answer, a Decision, or None if there is none.
+        """

@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
+from manager.configfile import shown, validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent
+from negotiation.agents.human import HUMAN, HumanAgent
 from negotiation.agents.llm import ModelAgent
+from negotiation.agents.options import HumanOptions, ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import UnknownAgent
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """Who plays a seat: a model's id or a strategy's name."""
+    """Who plays a seat, as plain data: a model's id, a strategy's name or `human`, and options (`options.py`)."""
 
     agent: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self)
+        return {"agent": self.agent, "options": dict(self.options)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> AgentConfig:
-        """From what `to_json` gave."""
-        return cls(**data)
+    def from_json(cls, data: object, where: str = "agent") -> AgentConfig:
+        """From what `to_json` gave, or a plain id; raises ConfigError naming `where`."""
+        if isinstance(data, str):
+            return cls(data)
+        if not isinstance(data, Mapping) or not isinstance(data.get("agent"), str):
+            raise ConfigError(f"{where}: give an agent's id, or a mapping with the keys agent and options")
+        if unknown := [key for key in data if key not in ("agent", "options")]:
+            raise ConfigError(f"{where}: key {shown(unknown[0], 60)}: unknown key (known: agent, options)")
+        options = data.get("options") or {}
+        if not isinstance(options, Mapping):
+            raise ConfigError(f"{where}: key 'options': give a mapping, got {shown(options, 60)}")
+        return cls(data["agent"], dict(options))
+
+    @classmethod
+    def from_arguments(cls, agent: str, options: Iterable[str], where: str) -> AgentConfig:
+        """From an id and options written as KEY=VALUE; raises ConfigError naming `where`."""
+        given: dict[str, str] = {}
+        for option in options:
+            key, equals, value = option.partition("=")
+            if not equals:
+                raise ConfigError(f"{where}: {shown(option, 60)} is not of the form KEY=VALUE")
+            if key in given:
+                raise ConfigError(f"{where}: key '{key}' is given twice; keep one")
+            given[key] = value
+        return cls(agent, given)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The options that are not the defaults."""
+        defaults = {**ModelOptions().model_dump(), **HumanOptions().model_dump()}
+        return {key: value for key, value in self.options.items() if defaults.get(key) != value}
+
+    @property
+    def label(self) -> str:
+        """The id with the options that are not the defaults, in a line for people."""
+        chosen = ", ".join(f"{key}={value}" for key, value in self.chosen.items())
+        return f"{self.agent} ({chosen})" if chosen else self.agent
 
 
 @dataclass(frozen=True)
@@ -39,21 +82,31 @@ class Choice:
 
 
 class Catalog:
-    """The models of a manager and the scripted strategies."""
+    """The models of a manager, the scripted strategies, and people."""
 
     def __init__(self, manager: LLMManager) -> None:
         self.manager = manager
-        if taken := [name for name in STRATEGIES if name in manager.list_models()]:
-            raise ConfigError(f"model '{taken[0]}' has the name of a scripted strategy; give it another id")
+        if taken := [name for name in (*STRATEGIES, HUMAN) if name in manager.list_models()]:
+            other = "a person" if taken[0] == HUMAN else "a scripted strategy"
+            raise ConfigError(f"model '{taken[0]}' has the name of {other}; give it another id")
 
     def create(self, config: AgentConfig) -> Agent:
-        """The agent; raises UnknownAgent."""
+        """The agent; raises UnknownAgent, or ConfigError naming the option."""
         if config.agent in STRATEGIES:
+            if config.options:
+                raise ConfigError(f"'{config.agent}' is a scripted strategy and has no options; leave them out")
             return STRATEGIES[config.agent]
+        if config.agent == HUMAN:
+            return HumanAgent(self._options(HumanOptions, config))
         if config.agent not in self.manager.list_models():
             known = ", ".join(choice.agent for choice in self.choices())
             raise UnknownAgent(f"'{config.agent}' is neither a model nor a strategy (known: {known})")
-        return ModelAgent(self.manager, self.manager.spec(config.agent))
+        return ModelAgent(self.manager, self.manager.spec(config.agent), self._options(ModelOptions, config))
+
+    def complete(self, config: AgentConfig) -> AgentConfig:
+        """The same with every option written out, as it is recorded with a run; raises as `create` does."""
+        options = getattr(self.create(config), "options", None)
+        return AgentConfig(config.agent, options.model_dump() if isinstance(options, BaseModel) else {})
 
     def choices(self) -> list[Choice]:
         """Everything that can be picked, models first."""
@@ -63,3 +116,7 @@ class Catalog:
         ]
         scripted = [Choice(name, f"{name} (scripted)", "Scripted strategies") for name in STRATEGIES]
         return models + scripted
+
+    @staticmethod
+    def _options(kind: type[Options], config: AgentConfig) -> Options:
+        return validate(kind, dict(config.options), f"agent '{config.agent}'", "options")

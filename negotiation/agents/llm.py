@@ -1,16 +1,18 @@
 """A model as an agent: builds the conversation, takes a lease for one turn, reads the reply.
 
-Knows the manager's public surface only. The reply is made under a grammar of what is legal, so it can be read
-strictly and still nearly always holds; for one that does not, the model is asked again and told what was wrong. A
-model that never gives a usable reply forfeits: its turn counts as walking away, and the ledger says why.
+Knows the manager's public surface only. The reply is made under a grammar of what is allowed, so it can be read
+strictly and still nearly always holds; for one that does not, the model is asked again. A model that never gives a
+usable reply forfeits: its turn counts as walking away, and the ledger says why. One that narrates a strategy cannot
+forfeit: the strategy's move stands, in the strategy's words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Any
 
-from manager.errors import Cancelled
+from manager.errors import Cancelled, ContextTooLong
 from manager.generation.request import Completion, GenerationRequest, Message
 from manager.generation.stream import TokenStream
 from manager.happenings import State
@@ -19,9 +21,12 @@ from manager.manager import LLMManager
 from manager.registry import ModelSpec
 from negotiation import prompts
 from negotiation.agents.base import Decision, View
+from negotiation.agents.options import ModelOptions
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.allowed import Allowed, Decided, legal, rational
 from negotiation.events import AgentEvent, InvalidReply, Rejected, Waiting, Writing
 from negotiation.protocol import Action
-from negotiation.reply import read_reply, reply_grammar
+from negotiation.reply import Reply, clean, read_reply, split_thinking
 
 POLL_SECONDS = 0.25
 REPLY_TOKENS = 1200
@@ -34,20 +39,20 @@ class ModelAgent:
 
     manager: LLMManager
     spec: ModelSpec
-    retries: int = 2
+    options: ModelOptions = prompts.DEFAULTS
 
     @property
     def name(self) -> str:
         return self.spec.model_id
 
-    def act(self, view: View) -> Generator[AgentEvent, None, Decision]:
+    def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
         lease = yield from self._lease(view)
         try:
             return (yield from self._decide(view, lease))
         finally:
             lease.release()
 
-    def _lease(self, view: View) -> Generator[AgentEvent, None, Lease]:
+    def _lease(self, view: View) -> Generator[AgentEvent, Any, Lease]:
         following = view.next_agent.spec if isinstance(view.next_agent, ModelAgent) else None
         request = self.manager.request_lease(self.spec, owner=view.run_id, next_model=following)
         forget = view.cancel.on_cancel(request.cancel)
@@ -69,44 +74,118 @@ class ModelAgent:
             raise Cancelled("cancelled while waiting")
         return lease
 
-    def _decide(self, view: View, lease: Lease) -> Generator[AgentEvent, None, Decision]:
-        told = prompts.new_messages(view)
-        messages = [*prompts.conversation(view), *told]
+    def _decide(self, view: View, lease: Lease) -> Generator[AgentEvent, Any, Decision]:
+        options = self.options
+        plan = STRATEGIES[options.narrates].decide(view) if options.narrates else None
+        allowed = _allowed(view, options, plan)
+        talk = _Talk(view, options, plan)
         invalid: list[InvalidReply] = []
-        tokens = prompt_tokens = 0
-        for attempt in range(self.retries + 1):
-            done = yield from self._write(view, lease, tuple(messages), attempt)
-            tokens, prompt_tokens = tokens + done.tokens, prompt_tokens + done.prompt_tokens
-            reply = read_reply(done.text, view.state)
+        for attempt in range(options.retries + 1):
+            done = yield from self._write(view, lease, talk, allowed, attempt)
+            reply = _checked(done.text, view, options, allowed)
             if reply.action is not None:
                 ledger = tuple(replace(entry, outcome="repaired") for entry in invalid)
                 said = (reply.action, reply.offer, reply.message, reply.thought)
-                return Decision(*said, ledger, told, done.text, tokens, prompt_tokens)
+                return Decision(*said, ledger, talk.told, done.text, talk.tokens, talk.prompt_tokens)
             assert reply.kind is not None
-            invalid.append(InvalidReply(reply.kind, reply.detail, done.text))
-            yield Rejected(view.seat, attempt, invalid[-1])
-            correction = f"{reply.detail} Reply again, with exactly one JSON object."
-            messages += [{"role": "assistant", "content": done.text}, {"role": "user", "content": correction}]
+            last = attempt == options.retries
+            invalid.append(InvalidReply(reply.kind, reply.detail, done.text, "gave_up" if last else "pending"))
+            yield Rejected(view.seat, talk.attempt, invalid[-1])
+            talk.attempt += 1
+            if options.retry == "specific":
+                talk.correct(done.text, f"{reply.detail} Reply again, with exactly one JSON object.")
         ledger = tuple(replace(entry, outcome="gave_up") for entry in invalid)
-        return Decision(Action.WALK_AWAY, None, "", "", ledger, told, invalid[-1].raw, tokens, prompt_tokens)
+        if isinstance(allowed, Decided):  # the move stands, in words of our own
+            raw = allowed.reply(allowed.words)
+            said = (allowed.action, allowed.offer, allowed.words, "")
+        else:
+            raw, said = invalid[-1].raw, (Action.WALK_AWAY, None, "", "")
+        return Decision(*said, ledger, talk.told, raw, talk.tokens, talk.prompt_tokens)
 
     def _write(
-        self, view: View, lease: Lease, messages: tuple[Message, ...], attempt: int
-    ) -> Generator[AgentEvent, None, Completion]:
-        config = self.spec.generation_config.model_copy(update={"max_new_tokens": REPLY_TOKENS})
-        request = GenerationRequest(
-            messages,
-            config,
-            seed=view.turn_seed(attempt),
-            grammar=reply_grammar(view.state),
-            conversation=f"{view.run_id} {view.seat}",
-        )
-        with lease.generate(request, view.cancel) as stream:
-            yield from _read(stream, view, attempt)
-            return stream.completion
+        self, view: View, lease: Lease, talk: _Talk, allowed: Allowed | Decided, attempt: int
+    ) -> Generator[AgentEvent, Any, Completion]:
+        """A reply; a conversation that leaves no room for one is shortened until it does, or cannot be any more."""
+        options = self.options
+        room = REPLY_TOKENS + options.thinking
+        config = self.spec.generation_config.model_copy(update={"max_new_tokens": room})
+        grammar = allowed.grammar(options.thinking)
+        while True:
+            request = GenerationRequest(
+                talk.messages,
+                config,
+                seed=view.turn_seed(attempt),
+                grammar=grammar,
+                constrained=options.guard != "free",
+                conversation=f"{view.run_id} {view.seat}",
+            )
+            try:
+                with lease.generate(request, view.cancel) as stream:
+                    yield from _read(stream, view, talk.attempt)
+                    done = stream.completion
+            except ContextTooLong:
+                if not talk.shorten():
+                    raise
+                continue
+            talk.count(done)
+            if done.finish_reason == "stop" or done.tokens >= room or not talk.shorten():
+                return done
 
 
-def _read(stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, None, None]:
+class _Talk:
+    """What a model is told in one turn, its corrections included, and what that cost."""
+
+    def __init__(self, view: View, options: ModelOptions, plan: Decision | None) -> None:
+        self.told = prompts.new_messages(view, options, plan)
+        self.attempt = self.tokens = self.prompt_tokens = 0
+        self._view, self._options = view, options
+        self._before = prompts.conversation(view, options)
+        self._corrections: tuple[Message, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The whole conversation."""
+        return (*self._before, *self.told, *self._corrections)
+
+    def correct(self, reply: str, fault: str) -> None:
+        """Add an invalid reply and what was wrong with it. They are told in this turn only."""
+        self._corrections += ({"role": "assistant", "content": reply}, {"role": "user", "content": fault})
+
+    def shorten(self) -> bool:
+        """Leave something out, the corrections last; False if there is nothing. What is left is told anew."""
+        shorter = prompts.shortened(self._view, self._options, (*self._before, *self.told))
+        if shorter is not None:
+            self._before, self.told = (), shorter
+        elif self._corrections:
+            self._corrections = ()
+        else:
+            return False
+        self.attempt += 1
+        return True
+
+    def count(self, done: Completion) -> None:
+        """Add what a reply cost."""
+        self.tokens += done.tokens
+        self.prompt_tokens += done.prompt_tokens
+
+
+def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowed | Decided:
+    if plan is not None:
+        return Decided(view.state, plan.action, plan.offer, plan.message)
+    return rational(view.state) if options.guard == "rational" else legal(view.state)
+
+
+def _checked(text: str, view: View, options: ModelOptions, allowed: Allowed | Decided) -> Reply:
+    """A reply as it was read; one that is not allowed is as invalid as one that is not legal."""
+    thinking, text = split_thinking(text) if options.thinking else ("", text)
+    reply = read_reply(text, view.state)
+    problem = allowed.problem(reply) if reply.action is not None else None
+    if problem is not None:
+        return Reply(kind=problem[0], detail=problem[1])
+    return replace(reply, thought="\n".join(part for part in (clean(thinking), reply.thought) if part))
+
+
+def _read(stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, Any, None]:
     while (piece := stream.read(POLL_SECONDS)) is not None:
         if piece:
             yield Writing(view.seat, attempt, piece)

@@ -9,12 +9,14 @@ import argparse
 import codecs
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from manager.errors import ConfigError
+from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.human import HUMAN
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario, find_scenario
 from negotiation.settings import read_settings
@@ -42,6 +44,22 @@ def opened() -> Iterator[Parley]:
 def scenario_named(name: str, option: str = "--scenario") -> Scenario:
     """The scenario with an id, or in a YAML file; raises ConfigError naming the option."""
     return find_scenario(name, read_settings().config_file("scenarios"), option)
+
+
+def add_agent(parser: argparse.ArgumentParser, name: str, about: str) -> None:
+    """Add the arguments that name an agent and its options: --NAME and --NAME-option."""
+    parser.add_argument(f"--{name}", required=True, metavar="AGENT", help=about)
+    how = f"how --{name} plays, like guard=rational; may be given several times"
+    parser.add_argument(f"--{name}-option", action="append", default=[], metavar="KEY=VALUE", help=how)
+
+
+def agent_named(options: argparse.Namespace, name: str) -> AgentConfig:
+    """The agent that the arguments of `add_agent` name; raises ConfigError."""
+    given = vars(options)
+    agent, chosen = (given[f"{name}{end}".replace("-", "_")] for end in ("", "-option"))
+    if agent == HUMAN:
+        raise ConfigError(f"--{name}: people play on the page, not on the command line; name a model or a strategy")
+    return AgentConfig.from_arguments(agent, chosen, f"--{name}-option")
 
 
 def one_line(text: str) -> str:
@@ -87,6 +105,19 @@ class Output:
         if self._stream is not sys.stdout:
             with suppress(OSError):  # it was told already
                 self._stream.close()
+
+
+def write_new(files: Mapping[Path, bytes]) -> None:
+    """Write files, making their folders; raises ConfigError, before writing any, if one is there already."""
+    if there := [path for path in files if path.exists()]:
+        raise ConfigError(f"{there[0]}: is there already; move it away or choose another place")
+    try:
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(data)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def say(text: str) -> None:

@@ -7,8 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from negotiation import comparison
-from negotiation.agents.catalog import AgentConfig
-from negotiation.commands.base import Add, Output, one_line, opened, say, scenario_named
+from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
 from negotiation.comparison import AgentResult, Comparison, Progress, Result
 
 
@@ -16,9 +15,9 @@ def register(add: Add) -> None:
     """Add the commands of this module."""
     one = add("compare", compare, "compare two agents against the same opponent, with the same seeds in both seats")
     one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    one.add_argument("--model-1", required=True, metavar="AGENT", help="the first model or strategy")
-    one.add_argument("--model-2", required=True, metavar="AGENT", help="the second one")
-    one.add_argument("--opponent", required=True, metavar="AGENT", help="whom both meet")
+    add_agent(one, "model-1", "the first model or strategy")
+    add_agent(one, "model-2", "the second one")
+    add_agent(one, "opponent", "whom both meet")
     one.add_argument("--pairs", type=int, default=10, metavar="N", help="how many seeds (default: 10)")
     one.add_argument("--seed", type=int, default=1, help="the first seed (default: 1)")
     one.add_argument("--one-seat", action="store_true", help="play seat a only, not both seats")
@@ -29,8 +28,8 @@ def compare(options: argparse.Namespace) -> int:
     """Run a comparison; the exit status is 1 if a negotiation failed."""
     asked = Comparison(
         scenario_named(options.scenario),
-        (AgentConfig(options.model_1), AgentConfig(options.model_2)),
-        AgentConfig(options.opponent),
+        (agent_named(options, "model-1"), agent_named(options, "model-2")),
+        agent_named(options, "opponent"),
         options.pairs,
         options.seed,
         mirrored=not options.one_seat,
@@ -50,7 +49,7 @@ def describe(asked: Comparison, result: Result) -> dict[str, Any]:
     first, second = (_agent(agent) for agent in result.agents)
     return {
         "scenario": asked.scenario.scenario_id,
-        "opponent": asked.opponent.agent,
+        "opponent": asked.opponent.label,
         "seed": asked.seed,
         "mirrored": asked.mirrored,
         "pairs": result.pairs,
@@ -68,7 +67,8 @@ def _agent(result: AgentResult) -> dict[str, Any]:
     rate = result.agreement
     audit = result.anchors
     return {
-        "agent": result.agent,
+        "agent": result.agent.agent,
+        "options": result.agent.chosen,
         "utility": result.utility,
         "agreement": None if rate is None else {"rate": rate.mean, "low": rate.low, "high": rate.high},
         "invalid": result.invalid.total(),
@@ -88,7 +88,7 @@ def _tell(progress: Progress) -> None:
 
 def _lines(asked: Comparison, result: Result) -> list[str]:
     lines = [
-        f"{asked.scenario.scenario_id}, against {asked.opponent.agent}: "
+        f"{asked.scenario.scenario_id}, against {asked.opponent.label}: "
         f"{result.pairs} pairs, {result.negotiations} negotiations"
     ]
     for agent in result.agents:
@@ -97,7 +97,7 @@ def _lines(asked: Comparison, result: Result) -> list[str]:
         rate, audit = agent.agreement, agent.anchors
         invalid = ", ".join(f"{kind} {count}" for kind, count in sorted(agent.invalid.items())) or "none"
         lines.append(
-            f"  {agent.agent}: utility {agent.utility:.3f}; agreement {rate.mean:.0%} "
+            f"  {agent.agent.label}: utility {agent.utility:.3f}; agreement {rate.mean:.0%} "
             f"[{rate.low:.0%}, {rate.high:.0%}]; invalid replies: {invalid}"
         )
         if audit.offered:

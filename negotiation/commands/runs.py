@@ -6,13 +6,12 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from negotiation.agents.catalog import AgentConfig
 from negotiation.analysis import Analyser
-from negotiation.commands.base import Add, Output, one_line, opened, say, scenario_named
+from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
 from negotiation.live import stored_events
 from negotiation.measures import measure_seat
-from negotiation.scenario import SEATS, Scenario, Seat
+from negotiation.scenario import SEATS, Scenario
 from negotiation.store import Run
 
 
@@ -20,8 +19,8 @@ def register(add: Add) -> None:
     """Add the commands of this module."""
     one = add("run", run, "run one negotiation")
     one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    one.add_argument("--a", required=True, metavar="AGENT", help="a model or strategy for seat a")
-    one.add_argument("--b", required=True, metavar="AGENT", help="a model or strategy for seat b")
+    for seat in SEATS:
+        add_agent(one, seat, f"a model or strategy for seat {seat}")
     one.add_argument("--seed", type=int, default=1)
     add("show", show, "print a stored run").add_argument("run_id")
 
@@ -29,7 +28,7 @@ def register(add: Add) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run one negotiation to its end."""
     scenario = scenario_named(options.scenario)
-    agents: dict[Seat, AgentConfig] = {"a": AgentConfig(options.a), "b": AgentConfig(options.b)}
+    agents = {seat: agent_named(options, seat) for seat in SEATS}
     with opened() as parley, Output(options.json) as out:
         run_id = parley.live.start(Run("", scenario, agents, options.seed), background=True)
         watch = parley.live.watch(run_id)
@@ -60,11 +59,13 @@ def describe(run: Run) -> dict[str, Any]:
     """A run as the command line prints it."""
     measures = run.measures
     of_turn = _turn_measures(run)
+    chosen = {seat: config.chosen for seat, config in run.agents.items() if config.chosen}
     return {
         "run_id": run.run_id,
         "scenario": run.scenario.scenario_id,
         "seed": run.seed,
         "agents": {seat: config.agent for seat, config in run.agents.items()},
+        **({"options": chosen} if chosen else {}),
         "status": run.status,
         "reason": run.reason,
         "turns": [

@@ -128,8 +128,8 @@ def _scenarios(draw: st.DrawFn) -> Scenario:
 def _issues(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         return {"options": [f"option {number}" for number in range(draw(st.integers(2, 5)))]}
-    low, step, steps = draw(st.integers(-30, 30)), draw(st.integers(1, 7)), draw(st.integers(1, 6))
-    return {"range": {"min": low, "max": low + step * steps, "step": step}}
+    low, step, steps = draw(st.integers(-9, 9)), draw(st.integers(1, 7)), draw(st.integers(1, 6))
+    return {"range": {"min": low * step, "max": (low + steps) * step, "step": step}}
 
 
 @st.composite

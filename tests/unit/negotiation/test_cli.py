@@ -18,6 +18,7 @@ import yaml
 from manager.errors import ConfigError
 from negotiation import cli
 from negotiation.agents import llm
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.commands import runs
 from negotiation.live import LiveRuns
 from negotiation.parley import Parley
@@ -297,7 +298,7 @@ def test_own_scenarios_take_the_place_of_the_shipped_ones(call: Call, configs: P
 
 def test_models_and_strategies_are_listed(call: Call) -> None:
     listed = json.loads(call("models", "--json", "-")[1])
-    assert list(listed) == [*sorted(MODELS), "boulware", "conceder"]  # in the order of the file
+    assert list(listed) == [*sorted(MODELS), *STRATEGIES]  # in the order of the file
     assert (listed["right"]["model_name"], listed["right"]["is_loaded"]) == ("fakes/right", False)
     assert listed["boulware"] == {"type": "strategy"}
     out = call("models")[1]

@@ -18,6 +18,7 @@ from manager.manager import LLMManager
 from negotiation.agents import llm
 from negotiation.agents.base import Decision, View
 from negotiation.agents.llm import ModelAgent
+from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.events import Ended, Event, InvalidReply, Rejected, Waiting, Writing
 from negotiation.protocol import Action
@@ -38,7 +39,7 @@ ACCEPTS = reply(action="accept", offer=None, message="Deal.")
 
 
 def agent(manager: LLMManager, model_id: str = "model", **options: Any) -> ModelAgent:
-    return ModelAgent(manager, manager.spec(model_id), **options)
+    return ModelAgent(manager, manager.spec(model_id), ModelOptions(**options))
 
 
 def run(acting: Generator[Any, None, Decision]) -> tuple[list[Any], Decision]:

@@ -13,17 +13,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from negotiation.allowed import MAX_MESSAGE, MAX_THOUGHT, legal
 from negotiation.protocol import Action, State
-from negotiation.reply import (
-    MAX_MESSAGE,
-    MAX_REPLY,
-    MAX_THOUGHT,
-    Reply,
-    glimpse,
-    read_reply,
-    reply_grammar,
-    sample_reply,
-)
+from negotiation.reply import MAX_REPLY, Reply, glimpse, read_reply
 from negotiation.scenario import Scenario, parse_scenario
 
 GOOD = {"price": 150, "lock": "with"}
@@ -394,7 +386,7 @@ BYTES = llguidance.LLTokenizer("byte")
 
 
 def matcher(state: State) -> Any:
-    schema = json.dumps(reply_grammar(state).schema)
+    schema = json.dumps(legal(state).grammar().schema)
     grammar = llguidance.LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": False})
     made = llguidance.LLMatcher(BYTES, grammar)
     assert not made.is_error(), made.get_error()
@@ -436,7 +428,7 @@ def test_what_the_grammar_makes_parses_and_is_legal(shipped: dict[str, Scenario]
     for state in states(shipped[name], rng):
         seen = set()
         for _ in range(60):
-            for text in (written_under(state, rng), reply_grammar(state).sample(rng)):  # type: ignore[misc]
+            for text in (written_under(state, rng), legal(state).grammar().sample(rng)):  # type: ignore[misc]
                 reply = read_reply(text, state)
                 assert reply.action in state.legal, (text, reply.detail)
                 state.apply(reply.action, reply.offer)
@@ -451,7 +443,7 @@ def test_any_scenarios_grammar_makes_legal_replies(
 ) -> None:
     rng = random.Random(seed)
     for state in states(data.draw(scenarios), rng):
-        for text in (written_under(state, rng), sample_reply(state, rng)):
+        for text in (written_under(state, rng), legal(state).sample(rng)):
             reply = read_reply(text, state)
             assert reply.action is not None, (text, reply.detail)
             state.apply(reply.action, reply.offer)
@@ -501,7 +493,7 @@ def test_options_may_be_any_text(of_points: Callable[..., Scenario], bike_data: 
 
 
 def test_chance_draws_the_same_reply_from_the_same_seed(answering: State) -> None:
-    drawn = [[sample_reply(answering, random.Random(seed)) for seed in range(30)] for _ in range(2)]
+    drawn = [[legal(answering).sample(random.Random(seed)) for seed in range(30)] for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) > 10
 
@@ -515,7 +507,7 @@ def test_a_drawn_message_is_no_longer_than_the_grammar_allows(bike_data: dict[st
             role["values"][name] = {"yes": 0.0, "no": 1.0}
     state = State(parse_scenario("wordy", bike_data, "wordy.yaml"))
     for seed in range(20):
-        assert permits(state, json.loads(sample_reply(state, random.Random(seed))))
+        assert permits(state, json.loads(legal(state).sample(random.Random(seed))))
 
 
 # -- while it is being written ---------------------------------------------------------------------------------

@@ -89,6 +89,12 @@ WRONG = [
     ("issues/price/range/min", GONE, "key 'issues.price.range.min'", "missing"),
     ("issues/price/range/min", 200, "key 'issues.price.range'", "max (200) must be above min (200)"),
     ("issues/price/range/step", 7, "key 'issues.price.range'", "max - min (100) is not a whole number of steps of 7"),
+    (
+        "issues/price/range",
+        {"min": 130, "max": 230, "step": 50},
+        "key 'issues.price.range'",
+        "min (130) is not a multiple of the step 50; use 100 or 150",
+    ),
     ("issues/price/range/step", 0, "key 'issues.price.range.step'", "greater than or equal to 1"),
     ("issues/price/range/step", "10", "key 'issues.price.range.step'", "valid integer"),
     ("issues/price/range/max", 200.0, "key 'issues.price.range.max'", "valid integer"),

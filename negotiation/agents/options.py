@@ -1,0 +1,61 @@
+"""What can be set for an agent besides who it is. Recorded with the run, whole, so that a run says how it was made."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from negotiation.agents.strategies import STRATEGIES
+
+Guard = Literal["free", "legal", "rational"]
+
+
+def _plain(text: str) -> str:
+    text = text.strip()
+    if any(unicodedata.category(character) == "Cc" and character != "\n" for character in text):
+        raise ValueError("control characters cannot be shown to a model; write plain text")
+    return text
+
+
+def _strategy(name: str) -> str:
+    if name and name not in STRATEGIES:
+        raise ValueError(f"there is no strategy '{name[:60]}' (there are: {', '.join(STRATEGIES)})")
+    return name
+
+
+Words = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
+
+
+class ModelOptions(BaseModel):
+    """How a model plays.
+
+    - `guard`: what its replies are held to while they are written. `free`: nothing, they are read strictly afterwards;
+      `legal`: what the protocol allows; `rational`: also nothing worse than its own reservation value.
+    - `retries`: how often it is asked again after an invalid reply; `retry`: told what was wrong, or asked blindly.
+    - `narrates`: a scripted strategy that decides, while the model only speaks.
+    - `persona`, `hint`: its manner and its strategy in words; `language`: what it speaks.
+    - `calculator`: whether it is told what the offer on the table and its own last offers are worth to it.
+    - `thinking`: how many characters it may think in a <think> block before it replies; for reasoning models.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    guard: Guard = "legal"
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retry: Literal["specific", "blind"] = "specific"
+    narrates: Annotated[str, AfterValidator(_strategy)] = ""
+    persona: Words = ""
+    hint: Words = ""
+    language: Annotated[Words, Field(max_length=60)] = ""
+    calculator: bool = True
+    thinking: Annotated[int, Field(ge=0, le=40_000)] = 0
+
+
+class HumanOptions(BaseModel):
+    """How a person plays: `answer_seconds` is how long the negotiation waits for each turn."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    answer_seconds: Annotated[float, Field(gt=0, le=86_400)] = 600.0

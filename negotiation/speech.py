@@ -1,0 +1,79 @@
+"""What may be said for a move that is decided: words, and no other numbers than the move's own.
+
+Digits stand in a message only as parts of phrases made from the offer, and English number words only where the offer
+has them. One pattern serves both the grammar, in which such a message is written, and the reader that checks it. What
+is said in words about named options, and number words of other languages, are not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+
+from negotiation.scenario import Issue, Offer, Scenario, Value
+
+MAX_MESSAGE = 200
+"""How many characters a message has at most, where a grammar holds it."""
+NUMBER_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands "
+    "million millions billion billions dozen dozens half halves third thirds quarter quarters twice thrice double "
+    "triple"
+)
+_NO_NUMERAL = (
+    r"\d\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2079\u2080-\u2089\u2150-\u218b\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
+)
+_WORD = rf'[^\s"\\\x00-\x1f\x7f-\x9f{_NO_NUMERAL}]+'
+_LETTERS = "A-Za-z"
+
+
+class Speech:
+    """What may be said for an offer that is made or accepted, or, without one, for leaving."""
+
+    def __init__(self, scenario: Scenario, offer: Offer | None) -> None:
+        self._phrases = _phrases(scenario, offer) if offer is not None else []
+        said = {word for phrase in self._phrases for word in re.findall(f"[{_LETTERS}]+", phrase.lower())}
+        self._words = [word for word in NUMBER_WORDS.split() if word not in said]
+
+    @property
+    def _pattern(self) -> str:
+        """A message of words with single blanks between them; a phrase stands alone but for punctuation."""
+        phrases = "|".join(re.escape(phrase).replace("/", r"\/") for phrase in self._phrases)
+        part = rf"({_WORD}|\(?({phrases})[.,;:!?)]{{0,2}})" if phrases else f"({_WORD})"
+        return f"{part}( {part})*"
+
+    def allows(self, message: str) -> bool:
+        """Whether a message says no other number."""
+        if not 0 < len(message) <= MAX_MESSAGE or not re.fullmatch(self._pattern, message):
+            return False
+        return not re.search(rf"(?i)(?<![{_LETTERS}])({'|'.join(self._words)})(?![{_LETTERS}])", message)
+
+    def rules(self) -> list[str]:
+        """Rules of a Lark grammar; `MESSAGE` is the message between its quotes."""
+        words = "|".join(self._words)
+        return [
+            'message: "\\"" MESSAGE "\\""',
+            f"MESSAGE: /{self._pattern}/ & /(?s:.{{1,{MAX_MESSAGE}}})/ & ~NUMBER",
+            f"NUMBER: /((?s:.*)[^{_LETTERS}])?(?i:{words})([^{_LETTERS}](?s:.*))?/",
+        ]
+
+
+def _phrases(scenario: Scenario, offer: Offer) -> list[str]:
+    """The ways of saying the offer's numbers. A bare number is one only if there is no other it could be taken for."""
+    values = {name: issue.show(offer[name]) for name, issue in scenario.issues.items()}
+    numeric = [name for name, shown in values.items() if any(character.isdigit() for character in shown)]
+    found: list[str] = []
+    for name in numeric:
+        issue, value = scenario.issues[name], offer[name]
+        bare = _forms(issue, value)
+        found += [f"{label}{mark}{form}" for label in _labels(name, issue) for mark in (": ", " = ") for form in bare]
+        if len(numeric) == 1 or isinstance(value, str):
+            found += bare
+    return sorted({phrase for phrase in found if not re.search(r'["\\\x00-\x1f\x7f-\x9f]', phrase)})
+
+
+def _forms(issue: Issue, value: Value) -> list[str]:
+    return [str(value), issue.show(value)] if isinstance(value, str) else [str(value), f"{value:,}", issue.show(value)]
+
+
+def _labels(name: str, issue: Issue) -> list[str]:
+    return [name, issue.title] if issue.title else [name]
