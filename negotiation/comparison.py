@@ -158,7 +158,8 @@ class Tally:
         if same == "agents":
             difference: Interval | None = Interval(0.0, 0.0, 0.0)
         else:
-            difference = mean_interval(differences, -1.0, 1.0, independent=same is None)
+            once = ["all"] * len(pairs) if same == "repeats" else None
+            difference = mean_interval(differences, -1.0, 1.0, once)
         first, second = ([played[agent] for pair in pairs for played in pair] for agent in (0, 1))
         return Result(
             pairs=len(pairs),
@@ -202,7 +203,7 @@ def run(
     executor = Threads(catalog, at_once)
     try:
         while (waiting or running) and not (cancel and cancel.cancelled):
-            while waiting and len(running) < executor.slots:
+            while waiting and len(running) < at_once:
                 job = waiting.popleft()
                 entry = _run(comparison, job, group)
                 running[entry.run_id] = job

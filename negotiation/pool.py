@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
@@ -48,10 +49,11 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken) -> Run:
 class Executor(Protocol):
     """Where negotiations are run: on threads of this process, or on other machines."""
 
-    slots: int  # how many run at once
+    def workers(self) -> Mapping[str, int]:
+        """Who works, and how many negotiations each may be given at a time. A lost worker's name does not come back."""
 
-    def submit(self, run: Run) -> None:
-        """Begin to run a negotiation; at most `slots` at a time."""
+    def submit(self, run: Run, worker: str) -> None:
+        """Begin to run a negotiation at a worker."""
 
     def take(self, timeout: float) -> Run | None:
         """A run that ended, failed and stopped ones included; None if there is none within `timeout` seconds."""
@@ -61,16 +63,19 @@ class Executor(Protocol):
 
 
 class Threads:
-    """Runs negotiations on threads of this process, which share its manager. An Executor."""
+    """Runs negotiations on threads of this process, which share its manager. An Executor with one worker."""
 
     def __init__(self, catalog: Catalog, slots: int) -> None:
-        self.slots = slots
+        self._slots = slots
         self._catalog = catalog
         self._cancel = CancelToken()
         self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="negotiation")
 
-    def submit(self, run: Run) -> None:
+    def workers(self) -> Mapping[str, int]:
+        return {"here": self._slots}
+
+    def submit(self, run: Run, worker: str = "here") -> None:
         future: Future[Run] = self._threads.submit(play, self._catalog, run, self._cancel)
         future.add_done_callback(lambda done: self._ended.put(_result(run, done)))
 

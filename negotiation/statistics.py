@@ -6,12 +6,14 @@ Intervals are two-sided at 95 %. Nothing here knows negotiations; what is resamp
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 RESAMPLES = 4000
@@ -36,38 +38,57 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
-def mean_interval(values: Sequence[float], low: float, high: float, *, independent: bool = True) -> Interval | None:
+def mean_interval(
+    values: Sequence[float], low: float, high: float, clusters: Sequence[Hashable] | None = None
+) -> Interval | None:
     """The mean of values that lie in [low, high], with its interval; None without values.
 
-    - From ten values on: the percentile bootstrap, expanded for small samples (Hesterberg 2015, "What Teachers Should
-      Know About the Bootstrap", section 4.2): the quantiles taken are those of a normal variable at
+    `clusters` says which values belong together (equal labels); they are resampled together. Without it, each value
+    stands for itself.
+    - From ten clusters on: the percentile bootstrap, expanded for small samples (Hesterberg 2015, "What Teachers
+      Should Know About the Bootstrap", section 4.2): the quantiles taken are those of a normal variable at
       t(n-1) * sqrt(n / (n-1)). The resamples are the same each time, so equal values give equal intervals.
-    - Below: Student's t.
-    - Values that are all equal would give an interval without width, which claims too much: what was never seen in n
-      tries may still happen with a probability of up to 1 - 0.05^(1/n), and then be anywhere in [low, high].
-      `independent=False` says that they are repeats of one try.
+    - Below: Student's t, with the variance of a ratio (Cochran 1977, section 6.3) where clusters differ in size.
+    - One cluster, or clusters that are all equal, would give an interval without width, which claims too much: what
+      was never seen in n tries may still happen with a probability of up to 1 - 0.05^(1/n), and then be anywhere in
+      [low, high].
     """
     if not len(values):
         return None
-    given = np.asarray(values, dtype=np.float64)
-    n, mean = len(given), float(given.mean())
-    if np.ptp(given) <= 1e-12:
-        unseen = 1 - (1 - LEVEL) ** (1 / (n if independent else 1))
+    sums, sizes = _clustered(values, clusters)
+    n, mean = len(sums), float(sums.sum() / sizes.sum())
+    off = sums - mean * sizes
+    if n == 1 or np.abs(off).max() <= 1e-12:
+        unseen = 1 - (1 - LEVEL) ** (1 / n)
         return Interval(mean, mean - unseen * (mean - low), mean + unseen * (high - mean))
     wide = student_t(0.5 + LEVEL / 2, n - 1)
     if n < FEW:
-        reach = wide * float(given.std(ddof=1)) / math.sqrt(n)
+        reach = wide * math.sqrt(n / (n - 1) * float(off @ off)) / float(sizes.sum())
         return Interval(mean, max(low, mean - reach), min(high, mean + reach))
     tail = _NORMAL.cdf(-wide * math.sqrt(n / (n - 1)))
-    ends = np.quantile(_resampled_means(given), [tail, 1 - tail])
+    ends = np.quantile(_resampled_means(sums, sizes), [tail, 1 - tail])
     return Interval(mean, float(ends[0]), float(ends[1]))
 
 
-def _resampled_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _clustered(values: Sequence[float], clusters: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
+    """The sum and the size of every cluster."""
+    given = np.asarray(values, dtype=np.float64)
+    if clusters is None:
+        return given, np.ones(len(given))
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(clusters))}
+    places = np.array([numbers[label] for label in clusters])
+    ones = np.ones(len(given))
+    return np.bincount(places, given).astype(np.float64), np.bincount(places, ones).astype(np.float64)
+
+
+def _resampled_means(sums: Floats, sizes: Floats) -> Floats:
     chance = np.random.default_rng(0)
-    rows = max(1, _BLOCK // len(values))
-    sizes = [min(rows, RESAMPLES - begun) for begun in range(0, RESAMPLES, rows)]
-    return np.concatenate([values[chance.integers(len(values), size=(size, len(values)))].mean(1) for size in sizes])
+    rows = max(1, _BLOCK // len(sums))
+    means = []
+    for begun in range(0, RESAMPLES, rows):
+        picked = chance.integers(len(sums), size=(min(rows, RESAMPLES - begun), len(sums)))
+        means.append(sums[picked].sum(1) / sizes[picked].sum(1))
+    return np.concatenate(means)
 
 
 def rate_interval(successes: int, tries: int) -> Interval | None:

@@ -40,10 +40,10 @@ STALE_SECONDS = 15.0
 """A running run without a heartbeat for this long was left by its process."""
 
 _migrating = threading.Lock()  # Alembic keeps what it works on in globals
-_tables = sa.MetaData()
-_runs = sa.Table(
+TABLES = sa.MetaData()
+RUNS = sa.Table(
     "runs",
-    _tables,
+    TABLES,
     sa.Column("run_id", sa.String, primary_key=True),
     sa.Column("created", sa.Float),
     sa.Column("owner", sa.String),
@@ -64,9 +64,9 @@ _runs = sa.Table(
     sa.Column("agreement", sa.JSON(none_as_null=True)),
     sa.Column("measures", sa.JSON(none_as_null=True)),
 )
-_turns = sa.Table(
+TURNS = sa.Table(
     "turns",
-    _tables,
+    TABLES,
     sa.Column("run_id", sa.String, primary_key=True),
     sa.Column("index", sa.Integer, primary_key=True),
     sa.Column("turn", sa.JSON),
@@ -111,28 +111,28 @@ class Store:
         """Record that a run starts now; returns it with its time."""
         begun = replace(run, created=time.time())
         values = _to_row(replace(begun, status="running", reason=""))
-        with self._write("record a new run") as connection:
-            connection.execute(_runs.insert().values(**values))
+        with self.writing("record a new run") as connection:
+            connection.execute(RUNS.insert().values(**values))
         return begun
 
     def record(self, run: Run) -> None:
         """Commit a run that ended, with its turns: all of it or nothing."""
-        with self._write("record a run") as connection:
-            _insert(connection, run)
+        with self.writing("record a run") as connection:
+            insert_run(connection, run)
 
     def resume(self, run_id: str) -> None:
         """Record that this process goes on with a run that halted; raises StoreError if it is running or done."""
         values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": time.time()}
-        halted = _runs.c.run_id == run_id, _runs.c.status.in_(["stopped", "interrupted", "failed"])
-        with self._write("continue a run") as connection:
-            found = connection.execute(_runs.update().where(*halted).values(**values)).rowcount
+        halted = RUNS.c.run_id == run_id, RUNS.c.status.in_(["stopped", "interrupted", "failed"])
+        with self.writing("continue a run") as connection:
+            found = connection.execute(RUNS.update().where(*halted).values(**values)).rowcount
         if not found:
             raise StoreError(f"run '{run_id}' cannot be continued: it is running, or it came to its end")
 
     def add_turn(self, run_id: str, turn: Turn) -> None:
         """Commit a turn."""
-        with self._write("record a turn") as connection:
-            connection.execute(_turns.insert().values(run_id=run_id, index=turn.index, turn=turn_to_json(turn)))
+        with self.writing("record a turn") as connection:
+            connection.execute(TURNS.insert().values(run_id=run_id, index=turn.index, turn=turn_to_json(turn)))
 
     def end(self, run_id: str, ended: Ended | Halted) -> None:
         """Record how a run ended."""
@@ -148,28 +148,28 @@ class Store:
 
     def beat(self, run_ids: Iterable[str]) -> None:
         """Record that these runs are alive."""
-        with self._write("record heartbeats") as connection:
-            connection.execute(_runs.update().where(_runs.c.run_id.in_(list(run_ids))).values(heartbeat=time.time()))
+        with self.writing("record heartbeats") as connection:
+            connection.execute(RUNS.update().where(RUNS.c.run_id.in_(list(run_ids))).values(heartbeat=time.time()))
 
     def mark_interrupted(self) -> int:
         """Mark the running runs whose process is gone; returns how many there were."""
-        with self._write("look for interrupted runs") as connection:
-            rows = connection.execute(_runs.select().where(_runs.c.status == "running")).all()
-            change = _runs.update().values(status="interrupted", reason="the program that ran it ended")
+        with self.writing("look for interrupted runs") as connection:
+            rows = connection.execute(RUNS.select().where(RUNS.c.status == "running")).all()
+            change = RUNS.update().values(status="interrupted", reason="the program that ran it ended")
             return sum(
                 connection.execute(change.where(*_unchanged(row))).rowcount
                 for row in rows
-                if not _alive(row.process, row.heartbeat)
+                if not alive(row.process, row.heartbeat)
             )
 
     def run(self, run_id: str) -> Run:
         """A run with its turns; raises UnknownRun."""
-        with self._read("read a run") as connection:
-            query = _runs.select().where(_runs.c.run_id == run_id)
+        with self.reading("read a run") as connection:
+            query = RUNS.select().where(RUNS.c.run_id == run_id)
             row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may be no UTF-8
             if row is None:
                 raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
-            found = connection.execute(_turns.select().where(_turns.c.run_id == run_id).order_by(_turns.c.index)).all()
+            found = connection.execute(TURNS.select().where(TURNS.c.run_id == run_id).order_by(TURNS.c.index)).all()
         return replace(_from_row(row), turns=tuple(turn_from_json(entry.turn) for entry in found))
 
     def comparison(self, run_id: str) -> list[Run]:
@@ -177,16 +177,16 @@ class Store:
         run = self.run(run_id)
         if run.comparison is None:
             return [run]
-        query = _runs.select().where(_runs.c.comparison == run.comparison).order_by(_runs.c.lane)
-        with self._read("read a comparison") as connection:
+        query = RUNS.select().where(RUNS.c.comparison == run.comparison).order_by(RUNS.c.lane)
+        with self.reading("read a comparison") as connection:
             return [_from_row(row) for row in connection.execute(query)]
 
     def runs(self, owner: str | None = None, limit: int = 100) -> list[Run]:
         """The newest runs without their turns; those of one owner, if one is named."""
-        query = _runs.select().order_by(_runs.c.created.desc()).limit(limit)
+        query = RUNS.select().order_by(RUNS.c.created.desc()).limit(limit)
         if owner is not None:
-            query = query.where(_runs.c.owner == owner)
-        with self._read("list runs") as connection:
+            query = query.where(RUNS.c.owner == owner)
+        with self.reading("list runs") as connection:
             return [_from_row(row) for row in connection.execute(query)]
 
     def close(self) -> None:
@@ -194,16 +194,18 @@ class Store:
         self._engine.dispose()
 
     def _update(self, run_id: str, doing: str, **values: Any) -> None:
-        with self._write(doing) as connection:
-            connection.execute(_runs.update().where(_runs.c.run_id == run_id).values(**values))
+        with self.writing(doing) as connection:
+            connection.execute(RUNS.update().where(RUNS.c.run_id == run_id).values(**values))
 
     @contextmanager
-    def _write(self, doing: str) -> Iterator[Connection]:
+    def writing(self, doing: str) -> Iterator[Connection]:
+        """One transaction; `doing` is what the message says if it cannot be done (a StoreError)."""
         with _explained(doing), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def _read(self, doing: str) -> Iterator[Connection]:
+    def reading(self, doing: str) -> Iterator[Connection]:
+        """A connection to read with; as `writing`."""
         with _explained(doing), self._engine.connect() as connection:
             yield connection
 
@@ -262,8 +264,13 @@ def _explained(doing: str) -> Iterator[None]:
 
 def _unchanged(row: Any) -> tuple[Any, ...]:
     """Whether a running run is still as it was read: neither ended nor continued meanwhile."""
-    seen = _runs.c.process == row.process, _runs.c.heartbeat == row.heartbeat
-    return (_runs.c.run_id == row.run_id, _runs.c.status == "running", *seen)
+    seen = RUNS.c.process == row.process, RUNS.c.heartbeat == row.heartbeat
+    return (RUNS.c.run_id == row.run_id, RUNS.c.status == "running", *seen)
+
+
+def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
+    """A scenario as it is kept, without its id."""
+    return scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True)
 
 
 def _to_row(run: Run) -> dict[str, Any]:
@@ -278,7 +285,7 @@ def _to_row(run: Run) -> dict[str, Any]:
         "process": this_process(),
         "heartbeat": time.time(),
         "scenario_id": run.scenario.scenario_id,
-        "scenario": run.scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True),
+        "scenario": scenario_to_json(run.scenario),
         "seed": run.seed,
         "agent_a": run.agents["a"].agent,
         "agent_b": run.agents["b"].agent,
@@ -299,12 +306,13 @@ def _ending(
     }
 
 
-def _insert(connection: Connection, run: Run) -> None:
+def insert_run(connection: Connection, run: Run) -> None:
+    """Write a run that ended, with its turns."""
     ending = _ending(run.ending, run.ended_by, run.agreement, run.measures)
-    connection.execute(_runs.insert().values(**_to_row(run), **ending))
+    connection.execute(RUNS.insert().values(**_to_row(run), **ending))
     if run.turns:
         turns = [{"run_id": run.run_id, "index": turn.index, "turn": turn_to_json(turn)} for turn in run.turns]
-        connection.execute(_turns.insert(), turns)
+        connection.execute(TURNS.insert(), turns)
 
 
 def _from_row(row: Any) -> Run:
@@ -341,8 +349,8 @@ def _began(pid: int) -> str:
         return ""
 
 
-def _alive(process: str, heartbeat: float) -> bool:
-    """Whether the process that drives a run still does."""
+def alive(process: str, heartbeat: float) -> bool:
+    """Whether the process that drives a run or a tournament still does."""
     host, pid, began = [*process.split(" "), "", ""][:3]
     if host == socket.gethostname() and began and pid.isdigit() and _began(int(pid)) != began:
         return False

@@ -470,3 +470,71 @@ def test_bad_comparisons_are_refused_in_one_line(call: Call, arguments: list[str
     assert (status, out) == (1, "")
     assert why in err
     assert err.count("\n") == 1
+
+
+# -- tournament ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cup(tmp_path: Path) -> Callable[..., str]:
+    """Writes a tournament's file; gives its path."""
+
+    def write(**about: Any) -> str:
+        given = {"title": "Cup", "baselines": ["boulware", "conceder"], "scenarios": ["company_car"], "pairs": 2}
+        (tmp_path / "cup.yaml").write_text(yaml.safe_dump({**given, **about}))
+        return str(tmp_path / "cup.yaml")
+
+    return write
+
+
+def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callable[..., str]) -> None:
+    status, out, err = call("tournament", cup(models=["left"]), "--json", "-")
+    told = json.loads(out)
+    assert status == 0
+    assert (told["status"], told["negotiations"], told["done"], told["failed"]) == ("done", 12, 12, [])
+    assert {row["agent"] for row in told["standings"]} == {"left", "boulware", "conceder"}
+    assert "12/12" in err
+    assert json.loads(call("leaderboard", "--json", "-")[1]) == told
+    assert json.loads(call("leaderboard", told["tournament_id"], "--json", "-")[1]) == told
+    assert "Cup" in call("tournaments")[1]
+    assert [row["title"] for row in json.loads(call("tournaments", "--json", "-")[1])] == ["Cup"]
+
+
+def test_a_tournament_is_resumed(call: Call, cup: Callable[..., str]) -> None:
+    first = json.loads(call("tournament", cup(), "--resume", "--json", "-")[1])
+    again = json.loads(call("tournament", cup(pairs=3), "--resume", "--json", "-")[1])
+    assert again["tournament_id"] == first["tournament_id"]
+    assert (first["done"], again["done"]) == (4, 6)
+    status, _, err = call("tournament", cup(mirrored=False), "--resume")
+    assert status == 1
+    assert "cannot be resumed" in err
+
+
+def test_a_tournament_in_words(call: Call, cup: Callable[..., str]) -> None:
+    _, out, _ = call("tournament", cup())
+    assert re.search(r"1=\s+conceder|1=\s+boulware", out)
+    assert "rating" in out
+
+
+def test_a_tournament_with_failures_says_so_and_exits_with_1(call: Call, cup: Callable[..., str]) -> None:
+    path = cup(models=["broken"], pairs=1, limits={"retries": 1, "retry_seconds": 0})
+    status, out, err = call("tournament", path, "--json", "-")
+    told = json.loads(out)
+    assert status == 1
+    assert (told["done"], len(told["failed"])) == (2, 4)
+    assert {failure["attempts"] for failure in told["failed"]} == {2}
+    assert err.count("retrying: company_car") == 4
+    assert "failed: company_car" in call("leaderboard")[1]
+
+
+def test_bad_tournaments_are_refused_in_one_line(call: Call, cup: Callable[..., str]) -> None:
+    for arguments, why in [
+        (["tournament", cup(pair=1)], "key 'pair': unknown key"),
+        (["tournament", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["leaderboard"], "there is no tournament yet"),
+        (["leaderboard", "none"], "there is no tournament 'none'"),
+    ]:
+        status, out, err = call(*arguments)
+        assert (status, out) == (1, "")
+        assert why in err
+        assert err.count("\n") == 1

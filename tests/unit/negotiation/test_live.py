@@ -655,7 +655,7 @@ def test_starting_up_marks_what_a_dead_process_left(
     house: House, store: Store, clock: Clock, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.begin(make_run("left"))
-    monkeypatch.setattr("negotiation.store._alive", lambda *_: False)
+    monkeypatch.setattr("negotiation.store.alive", lambda *_: False)
     LiveRuns(house, store, clock=clock).close()
     assert store.run("left").status == "interrupted"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from negotiation.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test, student_t
@@ -50,6 +50,7 @@ def test_few_values_have_students_interval() -> None:
 
 
 @given(values=VALUES)
+@settings(deadline=None, derandomize=True, max_examples=50)
 def test_intervals_hold_the_mean_and_stay_in_bounds(values: list[float]) -> None:
     found = mean_interval(values, -1, 1)
     assert found is not None
@@ -77,10 +78,32 @@ def test_about_nineteen_of_twenty_intervals_hold_the_truth(
 
 def test_equal_values_are_no_certainty() -> None:
     once, ten = mean_interval([0.2], -1, 1), mean_interval([0.2] * 10, -1, 1)
-    repeats = mean_interval([0.2] * 10, -1, 1, independent=False)
-    assert once == repeats == Interval(0.2, pytest.approx(0.2 - 0.95 * 1.2), pytest.approx(0.2 + 0.95 * 0.8))
+    repeats = mean_interval([0.2] * 10, -1, 1, ["all"] * 10)
+    assert once == Interval(0.2, pytest.approx(0.2 - 0.95 * 1.2), pytest.approx(0.2 + 0.95 * 0.8))
+    assert repeats == Interval(*(pytest.approx(end) for end in (once.mean, once.low, once.high)))
     unseen = 1 - 0.05**0.1
     assert ten == Interval(pytest.approx(0.2), pytest.approx(0.2 - unseen * 1.2), pytest.approx(0.2 + unseen * 0.8))
+
+
+def test_values_that_belong_together_count_as_one_try() -> None:
+    """Five values, each seen four times: the interval is that of five values."""
+    five = [0.1, 0.3, 0.2, 0.5, 0.4]
+    alone, again = mean_interval(five, 0, 1), mean_interval(five * 4, 0, 1, list(range(5)) * 4)
+    assert again == Interval(*(pytest.approx(end) for end in (alone.mean, alone.low, alone.high)))  # type: ignore[union-attr]
+    many = [value / 20 for value in range(20)]
+    alone, again = mean_interval(many, 0, 1), mean_interval(many * 3, 0, 1, [*map(str, many)] * 3)
+    assert again == Interval(*(pytest.approx(end) for end in (alone.mean, alone.low, alone.high)))  # type: ignore[union-attr]
+    pair = mean_interval([0.2, 0.6], 0, 1, ["once", "once"])
+    assert pair == Interval(0.4, pytest.approx(0.02), pytest.approx(0.97))
+
+
+def test_clusters_may_differ_in_size() -> None:
+    """Sums 1 and 2 of sizes 1 and 3: a mean of 0.75, and t(1) * sqrt(2 * 2 * 0.25^2) / 4 around it, cut at the ends."""
+    found = mean_interval([1, 1, 1, 0], 0, 1, ["x", "y", "y", "y"])
+    assert found == Interval(0.75, 0, 1)
+    found = mean_interval([1, 1, 1, 0], -9, 9, ["x", "y", "y", "y"])
+    assert found is not None
+    assert found.high - 0.75 == pytest.approx(12.706 * 0.5 / 4, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +130,7 @@ def test_how_many_more_values_are_needed() -> None:
 
 
 @given(values=VALUES.filter(lambda values: len(values) > 1))
+@settings(deadline=None, derandomize=True, max_examples=50)
 def test_more_are_needed_exactly_while_zero_is_not_excluded(values: list[float]) -> None:
     interval, more = mean_interval(values, -1, 1), more_needed(values)
     assert interval is not None

@@ -26,6 +26,7 @@ from negotiation.events import Ended, Halted, InvalidReply, Measures, SeatMeasur
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario
 from negotiation.store import STALE_SECONDS, Run, Store, this_process
+from negotiation.tournament_store import TournamentStore
 
 ROOT = Path(__file__).resolve().parents[3]
 Stores = Callable[..., Store]
@@ -270,12 +271,28 @@ def test_a_database_of_a_newer_version_is_left_alone(stores: Stores, database: s
     assert rows(database, "select run_id from runs") == [("run-1",)]
 
 
+def test_a_database_of_every_earlier_version_is_brought_up_to_date(
+    stores: Stores, database: str, make_run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in it is still there, and what is new can be used."""
+    upgrade = store_module.command.upgrade
+    monkeypatch.setattr(store_module.command, "upgrade", lambda config, _: upgrade(config, "0001"))
+    old = stores()
+    old.record(replace(make_run("run-1"), turns=(turn(),)))
+    old.close()
+    assert rows(database, "select version_num from alembic_version") == [("0001",)]
+    monkeypatch.undo()
+    assert stores().run("run-1").turns == (turn(),)
+    assert TournamentStore(stores()).newest() == []
+
+
 def test_a_new_database_has_the_tables_that_are_used(store: Store, database: str) -> None:
-    for table in (store_module._runs, store_module._turns):
+    assert set(store_module.TABLES.tables) == {"runs", "turns", "tournaments", "games"}
+    for table in store_module.TABLES.tables.values():
         found = rows(database, f"select name, pk from pragma_table_info('{table.name}')")
         assert [name for name, _ in found] == [column.name for column in table.columns]
         assert [name for name, key in found if key] == [column.name for column in table.primary_key]
-    assert rows(database, "select version_num from alembic_version") == [("0001",)]
+    assert rows(database, "select version_num from alembic_version") == [("0002",)]
     assert rows(database, "pragma journal_mode") == [("wal",)]
     assert store.runs() == []
 
@@ -479,13 +496,13 @@ def test_a_run_that_ends_while_it_is_looked_at_stays_ended(
     clock.now += STALE_SECONDS
 
     def comes_back(*_: object) -> bool:
-        monkeypatch.setattr(store_module, "_alive", lambda *_: False)
+        monkeypatch.setattr(store_module, "alive", lambda *_: False)
         store.end("ends", Halted("stopped", "by hand"))
         clock.now += 1
         store.beat(["beats"])
         return False
 
-    monkeypatch.setattr(store_module, "_alive", comes_back)
+    monkeypatch.setattr(store_module, "alive", comes_back)
     assert store.mark_interrupted() == 0
     assert (store.run("ends").status, store.run("beats").status) == ("stopped", "running")
 
