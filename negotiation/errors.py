@@ -9,6 +9,7 @@ ParleyError
 ├── UnknownRun (LookupError)      no run with this id, or not for this visitor
 ├── UnknownTournament (LookupError)   no tournament with this id
 └── StoreError                    runs cannot be written or read
+    └── NotDriven                 a run that this process does not drive (any more)
 """
 
 from __future__ import annotations
@@ -46,3 +47,7 @@ class StoreError(ParleyError):
 
 class UnknownTournament(ParleyError, LookupError):
     """No tournament with this id."""
+
+
+class NotDriven(StoreError):
+    """A run that this process does not drive (any more)."""

@@ -7,19 +7,21 @@ follow. Without a watcher for the grace time a run stops at its next token, unle
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
 from manager.cancel import CancelToken
 from manager.errors import ParleyError
 from negotiation.agents.base import Agent, Decision
-from negotiation.agents.catalog import Catalog
+from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
-from negotiation.errors import NotAsked
+from negotiation.errors import NotAsked, NotDriven
 from negotiation.events import (
     Asked,
     Ended,
@@ -33,11 +35,14 @@ from negotiation.events import (
     Waiting,
     Writing,
 )
+from negotiation.fork import fork
 from negotiation.scenario import Offer, Seat
 from negotiation.session import Negotiation, negotiate, replay
 from negotiation.store import HEARTBEAT_SECONDS, Run, Store
 
 logger = logging.getLogger(__name__)
+
+KEEPER_SECONDS = 0.25
 
 
 def new_run_id() -> str:
@@ -170,9 +175,15 @@ class LiveRuns:
         self._runs: dict[str, LiveRun] = {}
         self._threads: set[threading.Thread] = set()
         self._closing = threading.Event()
+        self._beaten = -math.inf
+        self._unrecorded: dict[str, Halted] = {}  # ends that the store could not take yet
         store.mark_interrupted()
-        self._keeper = threading.Thread(target=self._keep, name="run keeper", daemon=True)
-        self._keeper.start()
+        self._keepers = [
+            threading.Thread(target=self._keep, args=(work,), name=f"run keeper {work.__name__}", daemon=True)
+            for work in (self._stop_orphans, self._record)
+        ]
+        for keeper in self._keepers:
+            keeper.start()
 
     def start(self, run: Run, *, background: bool = False) -> str:
         """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
@@ -186,6 +197,20 @@ class LiveRuns:
         agents = self._agents(self._store.run(run_id))
         self._store.resume(run_id)
         return self._launch(self._store.run(run_id), agents, background=False)
+
+    def fork(
+        self,
+        run_id: str,
+        turns: int,
+        agents: Mapping[Seat, AgentConfig] | None = None,
+        *,
+        message: str | None = None,
+        owner: str | None = None,
+    ) -> str:
+        """Start a new run from the first `turns` turns of a stored one, played on by `agents` (default: the same),
+        `message` replacing what was last said; raises UnknownRun, UnknownAgent, IllegalTurn or StoreError."""
+        stored = self._store.run(run_id)
+        return self.start(replace(fork(stored, turns, {**stored.agents, **(agents or {})}, message), owner=owner))
 
     def _agents(self, run: Run) -> dict[Seat, Agent]:
         return {seat: self._catalog.create(config) for seat, config in run.agents.items()}
@@ -261,7 +286,8 @@ class LiveRuns:
             self._interrupt(run_id)
         while threads := list(self._threads):
             threads[0].join()
-        self._keeper.join()
+        for keeper in self._keepers:
+            keeper.join()
 
     def _interrupt(self, run_id: str) -> None:
         self._halt(run_id, "interrupted", "the program was shut down")
@@ -319,25 +345,45 @@ class LiveRuns:
         halted = Halted("failed", reason)
         try:
             self._store.end(live.run.run_id, halted)
-        except ParleyError:
-            logger.warning("run %s: how it ended could not be recorded", live.run.run_id)
-        live.publish(halted)
-
-    def _keep(self) -> None:
-        """Sends heartbeats, and stops runs that nobody watches any more."""
-        beaten = 0.0
-        while not self._closing.wait(0.25):
+        except ParleyError as error:
+            logger.warning("run %s: how it ended cannot be recorded yet (%s)", live.run.run_id, error)
             with self._lock:
-                running = dict(self._runs)
-            for run_id, live in running.items():
-                asked = live.asked
-                if live.orphaned(self._grace):
-                    self._halt(run_id, "interrupted", "nobody watched any more")
-                elif asked is not None and self._clock() >= live.answer_by:
-                    self._halt(run_id, "interrupted", f"nobody answered for {asked.seconds:g} seconds")
-            if running and self._clock() - beaten >= HEARTBEAT_SECONDS:
-                beaten = self._clock()
-                try:
-                    self._store.beat(running)
-                except ParleyError as error:
-                    logger.warning("%s", error)
+                self._unrecorded[live.run.run_id] = halted
+        finally:
+            live.publish(halted)
+
+    def _keep(self, work: Callable[[], None]) -> None:
+        """Do some work again and again; whatever goes wrong with it once may go right the next time."""
+        while not self._closing.wait(KEEPER_SECONDS):
+            try:
+                work()
+            except ParleyError as error:
+                logger.warning("%s", error)
+            except Exception:
+                logger.exception("keeping running negotiations")
+
+    def _stop_orphans(self) -> None:
+        """Stop runs that nobody watches any more, or that waited too long for an answer."""
+        with self._lock:
+            running = dict(self._runs)
+        for run_id, live in running.items():
+            asked = live.asked
+            if live.orphaned(self._grace):
+                self._halt(run_id, "interrupted", "nobody watched any more")
+            elif asked is not None and self._clock() >= live.answer_by:
+                self._halt(run_id, "interrupted", f"nobody answered for {asked.seconds:g} seconds")
+
+    def _record(self) -> None:
+        """Tell the store which runs are alive, and how those ended that it could not be told of before."""
+        if self._clock() - self._beaten < HEARTBEAT_SECONDS:
+            return
+        self._beaten = self._clock()
+        with self._lock:
+            running, unrecorded = list(self._runs), dict(self._unrecorded)
+        if running:
+            self._store.beat(running)
+        for run_id, halted in unrecorded.items():
+            with suppress(NotDriven):
+                self._store.end(run_id, halted)
+            with self._lock:
+                del self._unrecorded[run_id]

@@ -12,42 +12,17 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from negotiation import database as db
 from negotiation.errors import StoreError, UnknownTournament
 from negotiation.events import Measures, measures_from_json
 from negotiation.live import new_run_id
 from negotiation.measures import fingerprint
+from negotiation.process import alive, this_process
 from negotiation.scenario import Offer
-from negotiation.store import RUNS, TABLES, Run, Store, alive, insert_run, this_process
+from negotiation.store import Run, Store, insert_run
 from negotiation.tournament_plan import Game, Tournament
 
 Status = Literal["running", "done", "stopped", "failed", "interrupted"]
-_tournaments = sa.Table(
-    "tournaments",
-    TABLES,
-    sa.Column("tournament_id", sa.String, primary_key=True),
-    sa.Column("created", sa.Float),
-    sa.Column("owner", sa.String),
-    sa.Column("title", sa.String),
-    sa.Column("digest", sa.String),
-    sa.Column("plan", sa.JSON),
-    sa.Column("status", sa.String),
-    sa.Column("reason", sa.Text),
-    sa.Column("process", sa.String),
-    sa.Column("heartbeat", sa.Float),
-)
-_games = sa.Table(
-    "games",
-    TABLES,
-    sa.Column("tournament_id", sa.String, primary_key=True),
-    sa.Column("scenario_id", sa.String, primary_key=True),
-    sa.Column("agent_a", sa.String, primary_key=True),
-    sa.Column("agent_b", sa.String, primary_key=True),
-    sa.Column("seed", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("status", sa.String),
-    sa.Column("attempts", sa.Integer),
-    sa.Column("moves", sa.String),
-    sa.Column("run_id", sa.String),
-)
 
 
 @dataclass(frozen=True)
@@ -80,14 +55,14 @@ class TournamentStore:
     """The tournaments of a store."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._db = store.database
 
     def begin(self, tournament: Tournament, owner: str | None = None) -> str:
         """Record that a tournament begins now, driven by this process; returns its id."""
         tournament_id, now = new_run_id(), time.time()
-        with self._store.writing("record a new tournament") as connection:
+        with self._db.write("record a new tournament") as connection:
             connection.execute(
-                _tournaments.insert().values(
+                db.tournaments.insert().values(
                     tournament_id=tournament_id,
                     created=now,
                     owner=owner,
@@ -104,23 +79,23 @@ class TournamentStore:
 
     def latest(self, **wanted: str) -> TournamentRow | None:
         """The newest tournament whose `title`, `digest` or `owner` is as wanted."""
-        query = _tournaments.select().where(*(_tournaments.c[name] == value for name, value in wanted.items()))
-        with self._store.reading("look for a tournament") as connection:
-            row = connection.execute(query.order_by(_tournaments.c.created.desc()).limit(1)).first()
+        query = db.tournaments.select().where(*(db.tournaments.c[name] == value for name, value in wanted.items()))
+        with self._db.read("look for a tournament") as connection:
+            row = connection.execute(query.order_by(db.tournaments.c.created.desc()).limit(1)).first()
         return None if row is None else _from_row(row)
 
     def newest(self, owner: str | None = None, limit: int = 50) -> list[TournamentRow]:
         """The newest tournaments; those of one owner, if one is named."""
-        query = _tournaments.select().order_by(_tournaments.c.created.desc()).limit(limit)
+        query = db.tournaments.select().order_by(db.tournaments.c.created.desc()).limit(limit)
         if owner is not None:
-            query = query.where(_tournaments.c.owner == owner)
-        with self._store.reading("list tournaments") as connection:
+            query = query.where(db.tournaments.c.owner == owner)
+        with self._db.read("list tournaments") as connection:
             return [_from_row(row) for row in connection.execute(query)]
 
     def get(self, tournament_id: str) -> TournamentRow:
         """A tournament; raises UnknownTournament."""
-        with self._store.reading("read a tournament") as connection:
-            row = connection.execute(_tournaments.select().where(_is(tournament_id))).first()
+        with self._db.read("read a tournament") as connection:
+            row = connection.execute(db.tournaments.select().where(_is(tournament_id))).first()
         if row is None:
             raise UnknownTournament(f"there is no tournament {tournament_id[:80]!r}")
         return _from_row(row)
@@ -131,11 +106,11 @@ class TournamentStore:
         Raises StoreError if it is still being run.
         """
         now = time.time()
-        with self._store.writing("resume a tournament") as connection:
-            row = connection.execute(_tournaments.select().where(_is(tournament_id))).one()
-            unchanged = _is(tournament_id), _tournaments.c.heartbeat == row.heartbeat
+        with self._db.write("resume a tournament") as connection:
+            row = connection.execute(db.tournaments.select().where(_is(tournament_id))).one()
+            unchanged = _is(tournament_id), db.tournaments.c.heartbeat == row.heartbeat
             values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": now}
-            change = _tournaments.update().where(*unchanged).values(**values, plan=tournament.to_json())
+            change = db.tournaments.update().where(*unchanged).values(**values, plan=tournament.to_json())
             taken = row.status == "running" and alive(row.process, row.heartbeat)
             if taken or not connection.execute(change).rowcount:
                 raise StoreError(f"tournament '{tournament_id}' is being run already; wait for it or stop it")
@@ -155,14 +130,14 @@ class TournamentStore:
         """
         key = _is_game(tournament_id, game)
         status = "done" if run.status == "done" else "failed"
-        with self._store.writing("record a game") as connection:
-            before = connection.execute(sa.select(_games.c.status).where(*key)).scalar()
+        with self._db.write("record a game") as connection:
+            before = connection.execute(sa.select(db.games.c.status).where(*key)).scalar()
             if before == "done":
                 return False
-            connection.execute(_games.delete().where(*key))
+            connection.execute(db.games.delete().where(*key))
             insert_run(connection, run)
             connection.execute(
-                _games.insert().values(
+                db.games.insert().values(
                     tournament_id=tournament_id,
                     scenario_id=game.scenario_id,
                     agent_a=game.a,
@@ -178,28 +153,28 @@ class TournamentStore:
 
     def games(self, tournament_id: str) -> list[PlayedGame]:
         """All games that were played or given up, in the order of their keys."""
-        about = RUNS.c.reason, RUNS.c.agreement, RUNS.c.measures
-        query = sa.select(_games, *about).join(RUNS, RUNS.c.run_id == _games.c.run_id)
-        with self._store.reading("read a tournament's games") as connection:
-            rows = connection.execute(query.where(_games.c.tournament_id == tournament_id)).all()
+        about = db.runs.c.reason, db.runs.c.agreement, db.runs.c.measures
+        query = sa.select(db.games, *about).join(db.runs, db.runs.c.run_id == db.games.c.run_id)
+        with self._db.read("read a tournament's games") as connection:
+            rows = connection.execute(query.where(db.games.c.tournament_id == tournament_id)).all()
         return sorted(map(_played, rows), key=lambda played: played.game)
 
     def _update(self, tournament_id: str, **values: Any) -> None:
-        with self._store.writing("record how a tournament goes") as connection:
-            connection.execute(_tournaments.update().where(_is(tournament_id)).values(**values))
+        with self._db.write("record how a tournament goes") as connection:
+            connection.execute(db.tournaments.update().where(_is(tournament_id)).values(**values))
 
 
 def _is(tournament_id: str) -> Any:
-    return _tournaments.c.tournament_id == tournament_id
+    return db.tournaments.c.tournament_id == tournament_id
 
 
 def _is_game(tournament_id: str, game: Game) -> tuple[Any, ...]:
     return (
-        _games.c.tournament_id == tournament_id,
-        _games.c.scenario_id == game.scenario_id,
-        _games.c.agent_a == game.a,
-        _games.c.agent_b == game.b,
-        _games.c.seed == game.seed,
+        db.games.c.tournament_id == tournament_id,
+        db.games.c.scenario_id == game.scenario_id,
+        db.games.c.agent_a == game.a,
+        db.games.c.agent_b == game.b,
+        db.games.c.seed == game.seed,
     )
 
 

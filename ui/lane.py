@@ -41,7 +41,6 @@ class Lane:
     number: int
     agent_a: gr.Dropdown
     agent_b: gr.Dropdown
-    run_id: gr.State
     plot: gr.HTML
     turns: gr.HTML
     now: gr.HTML
@@ -101,8 +100,7 @@ def build_lane(
             turns = gr.HTML(turns_html(empty), js_on_load=KEEP_FOLDS_OPEN)
             now = gr.HTML(js_on_load=None)
         verdict = gr.HTML(verdict_html(empty, analyser), elem_id=f"lane-{number}-verdict", js_on_load=None)
-        run_id = gr.State("")
-    return Lane(number, agent_a, agent_b, run_id, plot, turns, now, verdict)
+        return Lane(number, agent_a, agent_b, plot, turns, now, verdict)
 
 
 # -- what has been said ----------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from negotiation.errors import UnknownAgent
 from negotiation.events import InvalidReply, Measures, Turn
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario
-from negotiation.store import Run, Store
+from negotiation.store import Run, RunFilter, Store
 
 Managers = Callable[..., LLMManager]
 BAD = json.dumps({"thought": "", "action": "offer", "offer": {"price": 999, "lock": "with"}, "message": ""})
@@ -67,7 +67,7 @@ def test_all_are_run_stored_and_told(asked: Ask, catalog: Catalog, store: Store)
     told = list(comparison.run(asked(owner="me"), catalog, store))
     assert [progress.done for progress in told] == list(range(1, 13))
     assert {progress.total for progress in told} == {12}
-    stored = store.runs(owner="me")
+    stored = store.summaries(RunFilter(visible_to="me", own=True))
     assert {run.run_id for run in stored} == {progress.run.run_id for progress in told}
     assert {run.status for run in stored} == {"done"}
     for progress in told:
@@ -92,7 +92,7 @@ def test_the_figures_are_those_of_the_runs(asked: Ask, catalog: Catalog, store: 
     *_, last = comparison.run(asked(pairs=5), catalog, store)
     differences, utilities = [], Counter[str]()
     for seed in range(1, 6):
-        of_seed = [run for run in store.runs() if run.seed == seed]
+        of_seed = [run for summary in store.summaries() if (run := store.run(summary.run_id)).seed == seed]
         got = Counter[str]()
         for run in of_seed:
             assert run.measures is not None
@@ -145,13 +145,13 @@ def test_what_fails_is_told_and_its_pair_left_out(asked: Ask, managers: Managers
     *_, last = comparison.run(asked("left", "broken", pairs=2), catalog, store)
     assert (last.result.pairs, last.result.difference, len(last.result.failed)) == (0, None, 4)
     assert "broken" in last.result.failed[0]
-    assert {run.status for run in store.runs()} == {"done", "failed"}
+    assert {run.status for run in store.summaries()} == {"done", "failed"}
 
 
 def test_unknown_agents_are_refused_before_anything_starts(asked: Ask, catalog: Catalog, store: Store) -> None:
     with pytest.raises(UnknownAgent, match="nobody"):
         next(comparison.run(asked(opponent="nobody"), catalog, store))
-    assert store.runs() == []
+    assert store.summaries() == []
 
 
 def test_a_comparison_needs_a_pair(asked: Ask) -> None:
@@ -172,8 +172,8 @@ def test_it_can_be_stopped(asked: Ask, managers: Managers, store: Store, how: st
         assert all(progress.run.measures for progress in rest)
     else:
         told.close()  # type: ignore[attr-defined]
-    assert first.run.run_id in {run.run_id for run in store.runs()}
-    assert {run.status for run in store.runs()} == {"done"}
+    assert first.run.run_id in {run.run_id for run in store.summaries()}
+    assert {run.status for run in store.summaries()} == {"done"}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("negotiation")]
     assert not catalog.manager.snapshot().queue
 

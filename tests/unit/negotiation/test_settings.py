@@ -153,6 +153,8 @@ def test_without_own_settings_the_defaults_count(environment: dict[str, str], co
         ("orphan_grace_seconds: -1", "key 'orphan_grace_seconds': "),
         ("orphan_grace_seconds: soon", "key 'orphan_grace_seconds': "),
         ("memory_budget: 20", "key 'memory_budget': "),
+        ("memory_budget: {cuda0: 20}", "key 'memory_budget.cuda0"),
+        ("memory_budget: {gpu: 20}", "key 'memory_budget.gpu"),
         ("memory_budget: {cpu: 0}", "key 'memory_budget.cpu': "),
         ("memory_budget: {cpu: .inf}", "key 'memory_budget.cpu': Input should be a finite number, got 'inf'"),
         ("memory_budget: {0: 20}", "key 'memory_budget.0"),
@@ -182,3 +184,16 @@ def test_settings_cannot_be_changed(environment: dict[str, str]) -> None:
     settings = read_settings(environment)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ({}, "127.0.0.1"),
+        ({"SPACE_ID": "someone/parley"}, "0.0.0.0"),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, "0.0.0.0"),
+        ({"SPACE_ID": "someone/parley", "HOST": "10.0.0.1", "GRADIO_SERVER_NAME": "0.0.0.0"}, "10.0.0.1"),
+    ],
+)
+def test_spaces_reach_it_from_outside(environment: dict[str, str], given: dict[str, str], host: str) -> None:
+    assert read_settings({**environment, **given}).host == host

@@ -387,7 +387,7 @@ def test_a_game_is_recorded_once(make: Make, kept: TournamentStore, store: Store
     assert kept.record(key, game, make_run("run-2", status="done"), 2)
     assert not kept.record(key, game, make_run("run-3", status="done"), 3)
     assert [(played.run_id, played.status, played.attempts) for played in kept.games(key)] == [("run-2", "done", 2)]
-    assert {run.run_id for run in store.runs()} == {"run-1", "run-2"}
+    assert {run.run_id for run in store.summaries()} == {"run-1", "run-2"}
 
 
 def test_an_unknown_tournament_is_an_error(kept: TournamentStore) -> None:
@@ -488,7 +488,7 @@ def test_killed_at_random_points_it_ends_as_if_undisturbed(tmp_path: Path) -> No
         (row,) = kept.newest()
         games = kept.games(row.tournament_id)
         assert {played.game for played in games} == set(row.tournament.games())
-        assert len(store.runs(limit=1000)) == len(games)
+        assert len(store.summaries(limit=1000)) == len(games)
         found.append(results(games))
         store.close()
     assert found[0] == found[1]

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -38,8 +38,9 @@ def upgrade() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
         sa.Column("moves", sa.String(64), nullable=False),
-        sa.Column("run_id", sa.String(64), sa.ForeignKey("runs.run_id"), nullable=False),
+        sa.Column("run_id", sa.String(64), sa.ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
     )
+    op.create_index("games_by_run", "games", ["run_id"])
 
 
 def downgrade() -> None:
