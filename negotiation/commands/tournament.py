@@ -16,10 +16,11 @@ from manager.errors import ConfigError
 from negotiation import tournament
 from negotiation.commands.base import Add, Output, one_line, opened, say
 from negotiation.leaderboard import MEASURES, Leaderboard, Standing
-from negotiation.pool import Threads
+from negotiation.parley import Parley
+from negotiation.pool import Executor, Threads
 from negotiation.statistics import Interval
 from negotiation.tournament import Progress
-from negotiation.tournament_plan import Game, load_tournament
+from negotiation.tournament_plan import Game, Tournament, load_tournament
 from negotiation.tournament_store import TournamentRow, TournamentStore
 
 
@@ -28,7 +29,7 @@ def register(add: Add) -> None:
     one = add("tournament", run, "run a tournament and print its leaderboard")
     one.add_argument("file", type=Path, metavar="FILE", help="like configs/tournaments/example.yaml")
     one.add_argument("--resume", action="store_true", help="go on with what was begun, playing what is missing")
-    one.add_argument("--executor", choices=["local"], default="local", help="where negotiations are run")
+    one.add_argument("--executor", choices=["local", "ray"], default="local", help="where negotiations are run")
     shown = add("leaderboard", leaderboard, "print the leaderboard of a tournament")
     shown.add_argument("tournament_id", nargs="?", help="default: the newest tournament")
     add("tournaments", tournaments, "list the tournaments")
@@ -40,10 +41,9 @@ def run(options: argparse.Namespace) -> int:
         store = TournamentStore(parley.store)
         asked = load_tournament(options.file, parley.catalog, parley.scenarios)
         tournament_id = tournament.begin(asked, store, resume=options.resume)
-        executor = Threads(parley.catalog, asked.limits.at_once)
         places = parley.settings.app.max_loaded_models
         say(f"tournament {tournament_id}: {asked.size} negotiations at most")
-        with _shown() as show:
+        with _executor(options.executor, parley, asked) as executor, _shown() as show:
             for progress in tournament.run(asked, tournament_id, store, parley.catalog, executor, places=places):
                 show(progress)
         row = store.get(tournament_id)
@@ -86,6 +86,28 @@ def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
         "done": done,
         **board.to_json(),
     }
+
+
+@contextmanager
+def _executor(kind: str, parley: Parley, asked: Tournament) -> Iterator[Executor]:
+    slots = asked.limits.at_once
+    if kind == "local":
+        yield Threads(parley.catalog, slots)
+        return
+    from negotiation.cluster import WorkerSettings, ray_workers  # only who has the extra `ray` can import it
+
+    app, models = parley.settings.app, [config.agent for config in asked.agents.values()]
+    listed = parley.manager.list_models()
+    settings = WorkerSettings(
+        specs=tuple(parley.manager.spec(name) for name in dict.fromkeys(models) if name in listed),
+        max_loaded_models=app.max_loaded_models,
+        budgets={device: int(gigabytes * 1e9) for device, gigabytes in app.memory_budget.items()},
+        max_queue=app.max_queue,
+        max_wait=app.max_wait_seconds,
+        cache_dir=str(parley.settings.cache),
+    )
+    with ray_workers(settings, slots) as executor:
+        yield executor
 
 
 @contextmanager
