@@ -11,7 +11,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from manager.errors import ConfigError
 from manager.manager import LLMManager
 from manager.registry import ModelSpec, Registry
 from negotiation.agents.catalog import Catalog
-from negotiation.pool import play
+from negotiation.pool import Expected, play
 from negotiation.store import Run
 
 try:
@@ -63,11 +63,16 @@ class Worker:
             cache_dir=Path(settings.cache_dir).expanduser(),
         )
         self._catalog = Catalog(self._manager)
+        self._expected = Expected(self._manager)
         self._cancel = CancelToken()
 
     def play(self, run: Run) -> Run:
         """Run a negotiation to its end."""
         return play(self._catalog, run, self._cancel)
+
+    def expect(self, models: Collection[str]) -> None:
+        """Which models will go on being needed here."""
+        self._expected.replace(models)
 
     def process(self) -> int:
         """The number of this worker's process, for who looks after it."""
@@ -106,6 +111,9 @@ class RayWorkers:
 
     def submit(self, run: Run, worker: str) -> None:
         self._playing[self._hired[worker].actor.play.remote(run)] = run, worker
+
+    def expect(self, worker: str, models: Collection[str]) -> None:
+        self._hired[worker].actor.expect.remote(tuple(models))
 
     def take(self, timeout: float) -> Run | None:
         if not self._playing:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import queue
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
 from manager.cancel import CancelToken
+from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.events import Ended, Halted, TurnTaken
 from negotiation.session import Negotiation, negotiate
@@ -55,11 +57,31 @@ class Executor(Protocol):
     def submit(self, run: Run, worker: str) -> None:
         """Begin to run a negotiation at a worker."""
 
+    def expect(self, worker: str, models: Collection[str]) -> None:
+        """Tell a worker's manager which models it will go on needing, so that it parts with others first."""
+
     def take(self, timeout: float) -> Run | None:
         """A run that ended, failed and stopped ones included; None if there is none within `timeout` seconds."""
 
     def close(self) -> None:
         """Stop everything at its next token and wait for it."""
+
+
+class Expected:
+    """The models that are known to go on being needed, announced to a manager."""
+
+    def __init__(self, manager: LLMManager) -> None:
+        self._manager = manager
+        self._owner = f"expected {secrets.token_hex(8)}"
+        self._models: set[str] = set()
+
+    def replace(self, models: Collection[str]) -> None:
+        """From now on these are needed, and no others."""
+        for model in self._models - set(models):
+            self._manager.forget(f"{self._owner} {model}")
+        for model in set(models) - self._models:
+            self._manager.announce(f"{self._owner} {model}", model)
+        self._models = set(models)
 
 
 class Threads:
@@ -69,6 +91,7 @@ class Threads:
         self._slots = slots
         self._catalog = catalog
         self._cancel = CancelToken()
+        self._expected = Expected(catalog.manager)
         self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="negotiation")
 
@@ -79,6 +102,9 @@ class Threads:
         future: Future[Run] = self._threads.submit(play, self._catalog, run, self._cancel)
         future.add_done_callback(lambda done: self._ended.put(_result(run, done)))
 
+    def expect(self, worker: str, models: Collection[str]) -> None:
+        self._expected.replace(models)
+
     def take(self, timeout: float) -> Run | None:
         try:
             return self._ended.get(timeout=timeout)
@@ -88,6 +114,7 @@ class Threads:
     def close(self) -> None:
         self._cancel.cancel()
         self._threads.shutdown(cancel_futures=True)
+        self._expected.replace(())
 
 
 def _result(run: Run, done: Future[Run]) -> Run:

@@ -163,6 +163,9 @@ class _Play:
         self.store, self.executor, self.places, self.clock = store, executor, places, clock
         self.failed = 0
         self._weights = {name: weights_of(catalog, config) for name, config in tournament.agents.items()}
+        self._models = {
+            weights: tournament.agents[name].agent for name, needed in self._weights.items() for weights in needed
+        }
         self._order: Order[_Try] = Order()
         self._desks: dict[str, Desk] = {}
         self._busy: Counter[str] = Counter()
@@ -203,7 +206,13 @@ class _Play:
         for worker, slots in workers.items():
             if worker not in self._desks:
                 self._desks[worker] = self._order.desk(self.places)
-            while self._busy[worker] < slots and (picked := self._order.next(self._desks[worker])) is not None:
+            desk = self._desks[worker]
+            while self._busy[worker] < slots:
+                before = set(desk.weights)
+                if (picked := self._order.next(desk)) is None:
+                    break
+                if desk.weights != before:
+                    self.executor.expect(worker, [self._models[weights] for weights in desk.weights])
                 attempt, group = picked
                 self._submit(replace(attempt, worker=worker, group=group))
 
