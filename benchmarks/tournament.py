@@ -44,15 +44,17 @@ from negotiation.live import new_run_id
 from negotiation.pool import Threads, play
 from negotiation.scenario import load_scenarios
 from negotiation.store import Run, Store
-from negotiation.tournament_plan import Tournament, TournamentFile, resolve
+from negotiation.tournament_plan import Limits, Tournament, TournamentFile, resolve
 from negotiation.tournament_store import TournamentStore
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 BATCHES, SPEEDS = [1, 2, 4, 8, 16], [19, 37, 72, 146, 215]
-TOKENS_PER_SECOND = 600.0  # of the whole device, for one request
+TOKENS_PER_SECOND = 1500.0  # of the whole device, for one request
 LOAD_SECONDS = 2.0
 MODELS = 6
 SCENARIOS = ("company_car", "compute_split", "joint_venture", "job_offer")
+PAIRS = 4
+AT_ONCE = 32
 STEP_TOKENS = 8
 
 
@@ -102,6 +104,21 @@ class SharingFake(FakeModel):
         super()._write(request, stream)
 
 
+register_backend("sharing", SharingFake)
+
+
+def fakes(count: int) -> list[ModelSpec]:
+    """So many fake models on the one device."""
+    names = [f"model-{number}" for number in range(count)]
+    return [ModelSpec(model_id=name, model_name=name, type="sharing", load_seconds=LOAD_SECONDS) for name in names]
+
+
+def plan() -> TournamentFile:
+    """The tournament of the fakes."""
+    limits = Limits(at_once=AT_ONCE)
+    return TournamentFile(title="Fakes", models="all", scenarios=SCENARIOS, pairs=PAIRS, limits=limits)
+
+
 @dataclass(frozen=True)
 class Figures:
     """What playing a tournament took."""
@@ -116,11 +133,11 @@ class Figures:
         return self.negotiations / self.seconds * 60
 
 
-def measure(specs: Registry, plan: TournamentFile, *, naive: bool, cache_dir: Path) -> Figures:
+def measure(specs: Registry, given: TournamentFile, *, naive: bool, cache_dir: Path) -> Figures:
     """Play a tournament once, from cold."""
     with tempfile.TemporaryDirectory() as folder, LLMManager(specs, 2, cache_dir=cache_dir) as manager:
         catalog = Catalog(manager)
-        asked = resolve(plan, catalog, load_scenarios(CONFIGS / "scenarios"))
+        asked = resolve(given, catalog, load_scenarios(CONFIGS / "scenarios"))
         store = Store(f"sqlite:///{folder}/parley.db")
         happened = manager.subscribe(1_000_000)
         began = time.monotonic()
@@ -153,10 +170,10 @@ def _ours(asked: Tournament, catalog: Catalog, store: Store) -> int:
     return len(told)
 
 
-def compare(name: str, specs: Registry, plan: TournamentFile, cache_dir: Path) -> dict[str, object]:
+def compare(name: str, specs: Registry, given: TournamentFile, cache_dir: Path) -> dict[str, object]:
     """Both ways of playing, side by side."""
-    naive = measure(specs, plan, naive=True, cache_dir=cache_dir)
-    ours = measure(specs, plan, naive=False, cache_dir=cache_dir)
+    naive = measure(specs, given, naive=True, cache_dir=cache_dir)
+    ours = measure(specs, given, naive=False, cache_dir=cache_dir)
     assert naive.negotiations == ours.negotiations
     return {
         "benchmark": name,
@@ -175,28 +192,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fakes-only", action="store_true")
     options = parser.parse_args()
-    register_backend("sharing", SharingFake)
-    fakes = {
-        f"model-{number}": ModelSpec(
-            model_id=f"model-{number}", model_name=f"model-{number}", type="sharing", load_seconds=LOAD_SECONDS
-        )
-        for number in range(MODELS)
-    }
-    common = {"scenarios": SCENARIOS, "pairs": 2}
-    plan = TournamentFile(title="Fakes", models="all", **common)  # type: ignore[arg-type]
+    registry = Registry({spec.model_id: spec for spec in fakes(MODELS)})
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(compare("tournament of fakes", Registry(fakes), plan, Path(folder))))
+        print(json.dumps(compare("tournament of fakes", registry, plan(), Path(folder))))
         sys.stdout.flush()
         if options.fakes_only:
             return
         shipped = Registry.from_yaml(CONFIGS / "models.yaml")
         real = {spec.model_id: spec for spec in shipped if spec.model_id.startswith("smollm2-") and spec.gguf_file}
-        plan = TournamentFile(
+        some = TournamentFile(
             title="Real", models="all", baselines=("boulware", "conceder"), scenarios=("company_car",), pairs=1
         )
         with LLMManager(Registry(real), cache_dir=folder) as manager:  # converts the weights, once for both
             manager.load_model(next(iter(real)))
-        print(json.dumps(compare("tournament of SmolLM2 and baselines", Registry(real), plan, Path(folder))))
+        print(json.dumps(compare("tournament of SmolLM2 and baselines", Registry(real), some, Path(folder))))
 
 
 if __name__ == "__main__":

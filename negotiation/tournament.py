@@ -163,9 +163,8 @@ class _Play:
         self.store, self.executor, self.places, self.clock = store, executor, places, clock
         self.failed = 0
         self._weights = {name: weights_of(catalog, config) for name, config in tournament.agents.items()}
-        self._models = {
-            weights: tournament.agents[name].agent for name, needed in self._weights.items() for weights in needed
-        }
+        agents = tournament.agents.items()
+        self._models = {weights: config.agent for name, config in agents for weights in self._weights[name]}
         self._order: Order[_Try] = Order()
         self._desks: dict[str, Desk] = {}
         self._busy: Counter[str] = Counter()
