@@ -1,23 +1,18 @@
 """A new run that begins with the first turns of an old one, played on by others or after another message.
 
-Pure: it answers the run to be started. What a seat's new player is told of the past is worked out afresh, as if it
-had played those turns itself; what stays with the same player is kept word for word.
+Pure: it answers the run to be started. What stays with the same player is kept word for word.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from negotiation.agents.base import Agent
 from negotiation.agents.catalog import AgentConfig
-from negotiation.analysis import Analyser
 from negotiation.errors import IllegalTurn
 from negotiation.events import Turn
-from negotiation.prompts import new_messages
 from negotiation.scenario import Seat
-from negotiation.session import Negotiation, replay, view_of
+from negotiation.session import replay
 from negotiation.store import Run
 
 
@@ -33,37 +28,21 @@ def fork(run: Run, turns: int, agents: Mapping[Seat, AgentConfig], message: str 
     kept = list(run.turns[:turns])
     if replay(run.scenario, tuple(kept)).ending is not None:
         raise IllegalTurn("the negotiation had ended by then; fork after an earlier turn")
-    if message is not None:
-        kept[-1] = replace(kept[-1], message=message, raw=_reply(replace(kept[-1], message=message)), invalid=())
     changed = {seat for seat in agents if agents[seat] != run.agents[seat]}
-    told = _told_again(run, kept, changed) if changed else tuple(kept)
+    turns_told = [_untold(turn) if turn.seat in changed else turn for turn in kept]
+    if message is not None:
+        turns_told[-1] = replace(_untold(kept[-1]), message=message)
     return Run(
         "",
         run.scenario,
         dict(agents),
         run.seed,
-        turns=told,
+        turns=tuple(turns_told),
         forked_from=run.run_id,
         forked_turns=turns,
     )
 
 
-def _told_again(run: Run, kept: list[Turn], changed: set[Seat]) -> tuple[Turn, ...]:
-    """The turns, those of changed seats with a prompt and a reply as their new player would have had them."""
-    analyser = Analyser(run.scenario)
-    nobody: dict[Seat, Agent] = {}
-    told: list[Turn] = []
-    for turn in kept:
-        if turn.seat in changed:
-            state = replay(run.scenario, tuple(told))
-            past = Negotiation(run.run_id, run.scenario, nobody, run.seed)
-            prompt = new_messages(view_of(past, analyser, state, told))
-            told.append(replace(turn, prompt=prompt, raw=_reply(turn)))
-        else:
-            told.append(turn)
-    return tuple(told)
-
-
-def _reply(turn: Turn) -> str:
-    reply = {"thought": turn.thought, "action": str(turn.action), "offer": turn.offer, "message": turn.message}
-    return json.dumps(reply, ensure_ascii=False)
+def _untold(turn: Turn) -> Turn:
+    """A turn without what its maker was told and wrote: whoever plays on is told it afresh (`prompts.conversation`)."""
+    return replace(turn, prompt=(), raw="", thought="", invalid=())

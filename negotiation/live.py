@@ -11,12 +11,11 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from manager.cancel import CancelToken
 from manager.errors import ParleyError
 from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import AgentConfig, Catalog
@@ -27,18 +26,14 @@ from negotiation.events import (
     Ended,
     Event,
     Halted,
-    Rejected,
     Started,
-    Turn,
-    TurnStarted,
     TurnTaken,
-    Waiting,
-    Writing,
 )
 from negotiation.fork import fork
 from negotiation.scenario import Offer, Seat
 from negotiation.session import Negotiation, negotiate, replay
 from negotiation.store import HEARTBEAT_SECONDS, Run, Store
+from negotiation.watch import LiveRun, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -50,115 +45,12 @@ def new_run_id() -> str:
     return secrets.token_hex(16)
 
 
-def stored_events(run: Run) -> list[Event]:
-    """The events of a stored run, as a watcher would have seen its facts."""
-    names: dict[Seat, str] = {seat: config.agent for seat, config in run.agents.items()}
-    events: list[Event] = [Started(run.run_id, run.scenario.scenario_id, names, run.seed)]
-    events += [TurnTaken(turn) for turn in run.turns]
-    if run.status == "done" and run.ending is not None and run.measures is not None:
-        events.append(Ended(run.ending, run.ended_by, run.agreement, run.measures))
-    elif run.status in ("stopped", "interrupted", "failed"):
-        events.append(Halted(run.status, run.reason))
-    return events
-
-
 def _next(driving: Generator[Event, Any, None], answer: Decision | None) -> Event | None:
     """The next event, having sent an answer if there is one; None at the end."""
     try:
         return next(driving) if answer is None else driving.send(answer)
     except StopIteration:
         return None
-
-
-class LiveRun:
-    """One run while it is driven: its events so far, and how many watch it."""
-
-    def __init__(self, run: Run, background: bool, clock: Callable[[], float]) -> None:
-        self.run = run
-        self.cancel = CancelToken()
-        self.background = background
-        self.watchers = 0
-        self.unwatched_since = clock()
-        self.halt: Halted | None = None  # how to record it when it was told to stop
-        self.ended = False
-        self._clock = clock
-        self.turns: list[Turn] = []
-        self.asked: Asked | None = None  # whom nobody answered yet: the run is put aside, and no thread drives it
-        self.answer_by = 0.0
-        self.driving: Generator[Event, Any, None] | None = None
-        self._changed = threading.Condition()
-        self._events: list[tuple[int, Event]] = []
-        self._count = 0
-
-    def publish(self, event: Event) -> None:
-        """Add an event. What only told how a turn came about is forgotten once the turn is taken."""
-        with self._changed:
-            if isinstance(event, TurnTaken):
-                self.turns.append(event.turn)
-                passing = (TurnStarted, Waiting, Asked, Writing, Rejected)
-                self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
-            elif isinstance(event, Waiting) and self._events and isinstance(self._events[-1][1], Waiting):
-                self._events.pop()  # out of date
-            self._count += 1
-            self._events.append((self._count, event))
-            self.ended = isinstance(event, Ended | Halted)
-            self._changed.notify_all()
-
-    def after(self, number: int, timeout: float) -> tuple[int, list[Event]]:
-        """The events after a number, waiting up to `timeout` seconds for one; and the number of the last."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._count > number, timeout)
-            return self._count, [event for count, event in self._events if count > number]
-
-    def enter(self) -> None:
-        """Somebody watches."""
-        with self._changed:
-            self.watchers += 1
-
-    def leave(self) -> None:
-        """Somebody stopped watching."""
-        with self._changed:
-            self.watchers -= 1
-            self.unwatched_since = self._clock()
-
-    def orphaned(self, grace: float) -> bool:
-        """Whether nobody has watched for the grace time, and somebody should."""
-        with self._changed:
-            return not self.background and not self.watchers and self._clock() - self.unwatched_since >= grace
-
-
-class Watch:
-    """One watcher of a run. Use it as a `with` block; the run may stop when the last one is closed."""
-
-    def __init__(self, live: LiveRun) -> None:
-        self._live = live
-        self._number = 0
-        self._open = True
-        live.enter()
-
-    def poll(self, timeout: float) -> list[Event]:
-        """New events, from the beginning at first; empty if there were none for `timeout` seconds."""
-        self._number, events = self._live.after(self._number, timeout)
-        return events
-
-    def __iter__(self) -> Iterator[Event]:
-        while True:
-            for event in self.poll(60.0):
-                yield event
-                if isinstance(event, Ended | Halted):
-                    return
-
-    def close(self) -> None:
-        """Stop watching; does nothing the second time."""
-        if self._open:
-            self._open = False
-            self._live.leave()
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class LiveRuns:
@@ -249,11 +141,13 @@ class LiveRuns:
     def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
         """Leave a run until its person answers; False if it is to be stopped anyway."""
         with self._lock:
-            if live.halt is not None:
-                return False
-            live.asked, live.answer_by = asked, self._clock() + asked.seconds
-            self._threads.discard(threading.current_thread())
-            return True
+            if live.halt is None:
+                live.asked, live.answer_by = asked, self._clock() + asked.seconds
+                live.publish(asked)
+                self._threads.discard(threading.current_thread())
+                return True
+        live.cancel.cancel()
+        return False
 
     def watch(self, run_id: str) -> Watch | None:
         """Join a run that is being driven here; None if it is not (any more)."""
@@ -315,12 +209,14 @@ class LiveRuns:
                     self._store.add_turn(run_id, recorded.turn)
                 elif isinstance(recorded, Ended | Halted):
                     self._store.end(run_id, recorded)
+                if isinstance(recorded, Asked):
+                    if aside := self._put_aside(live, recorded):
+                        return
+                    continue
                 live.publish(recorded)
                 if isinstance(recorded, Started):
                     for turn in live.run.turns:  # made before: those who watch see the whole run
                         live.publish(TurnTaken(turn))
-                elif isinstance(recorded, Asked) and (aside := self._put_aside(live, recorded)):
-                    return
         except ParleyError as error:  # the store cannot write: show it, and say so
             self._fail(live, str(error))
         except Exception:
@@ -363,7 +259,7 @@ class LiveRuns:
                 logger.exception("keeping running negotiations")
 
     def _stop_orphans(self) -> None:
-        """Stop runs that nobody watches any more, or that waited too long for an answer."""
+        """Stop runs that nobody watches any more, and those that wait too long for a person."""
         with self._lock:
             running = dict(self._runs)
         for run_id, live in running.items():

@@ -31,7 +31,8 @@ class Speech:
 
     def __init__(self, scenario: Scenario, offer: Offer | None) -> None:
         self._phrases = _phrases(scenario, offer) if offer is not None else []
-        said = {word for phrase in self._phrases for word in re.findall(f"[{_LETTERS}]+", phrase.lower())}
+        options = [value for value in (offer or {}).values() if isinstance(value, str)]
+        said = {word for text in options for word in re.findall(f"[{_LETTERS}]+", text.lower())}
         self._words = [word for word in NUMBER_WORDS.split() if word not in said]
 
     @property

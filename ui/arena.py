@@ -13,10 +13,11 @@ from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.analysis import Analyser
 from negotiation.errors import UnknownRun
-from negotiation.live import new_run_id, stored_events
+from negotiation.live import new_run_id
 from negotiation.parley import Parley
 from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.store import Run
+from negotiation.watch import stored_events
 from ui import text
 from ui.html import esc, tag
 from ui.lane import Lane, Painter, build_lane

@@ -119,4 +119,4 @@ class Catalog:
 
     @staticmethod
     def _options(kind: type[Options], config: AgentConfig) -> Options:
-        return validate(kind, dict(config.options), f"agent '{config.agent}'", "options")
+        return validate(kind, dict(config.options), f"agent '{config.agent}'")

@@ -9,10 +9,10 @@ from typing import Any
 from negotiation.analysis import Analyser
 from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
-from negotiation.live import stored_events
 from negotiation.measures import measure_seat
 from negotiation.scenario import SEATS, Scenario
 from negotiation.store import Run
+from negotiation.watch import stored_events
 
 
 def register(add: Add) -> None:
@@ -119,7 +119,7 @@ def _tell(scenario: Scenario, event: Event) -> None:
             who = scenario.roles[turn.seat].name
             say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{one_line(turn.message)}”")
 
-        case Waiting(stage="loading" | "fetching" as stage, done=done, total=total) if total:
+        case Waiting(stage="loading" | "waking" | "fetching" as stage, done=done, total=total) if total:
             say(f"  {stage}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
         case Ended(ending=ending):
             say(f"ended: {ending}")

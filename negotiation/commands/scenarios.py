@@ -71,7 +71,7 @@ def import_genius(options: argparse.Namespace) -> int:
     """Print a GENIUS domain and its two utility spaces as a scenario, or write it to a new file."""
     text = scenario_text(genius.import_genius(options.domain, options.a, options.b))
     if options.output is None:
-        Output(None).write(None, text.splitlines())
+        Output(None).write(None, text.rstrip("\n").split("\n"))
     else:
         write_new({options.output: text.encode()})
     return 0

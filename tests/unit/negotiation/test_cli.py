@@ -103,6 +103,27 @@ def test_a_run_prints_one_json_object_with_these_keys(call: Call, scenario: str)
     assert f"ended: {told['ending']}\n" in err
 
 
+def test_options_of_an_agent_are_recorded_and_told(call: Call) -> None:
+    given = ["--a-option", "guard=rational", "--a-option", "persona=Polite.", "--b-option", "narrates=linear"]
+    told = json.loads(call(*negotiation(), *given, "--json", "-")[1])
+    assert set(told) == RUN_KEYS | HOW_IT_ENDED | {"options"}
+    assert told["options"] == {"a": {"guard": "rational", "persona": "Polite."}, "b": {"narrates": "linear"}}
+    assert json.loads(call("show", told["run_id"], "--json", "-")[1]) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["--a-option", "guard=none"], "agent 'left': key 'guard'"),
+        (["--b-option", "guard"], "--b-option: 'guard' is not of the form KEY=VALUE"),
+        (["--b", "human"], "--b: people play on the page"),
+        (["--b", "micro", "--b-option", "guard=free"], "'micro' is a scripted strategy and has no options"),
+    ],
+)
+def test_what_cannot_be_set_is_named(call: Call, given: list[str], says: str) -> None:
+    check_error(call(*negotiation(), *given), says)
+
+
 def test_a_deal_is_told_with_its_worth(call: Call) -> None:
     told = json.loads(call(*negotiation("boulware", "conceder", "joint_venture"), "--json", "-")[1])
     assert told["turns"][-1]["action"] == "accept"

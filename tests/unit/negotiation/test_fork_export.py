@@ -13,12 +13,14 @@ import pytest
 
 from manager.manager import LLMManager
 from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.analysis import Analyser
 from negotiation.errors import IllegalTurn
 from negotiation.events import Ended, TurnTaken
 from negotiation.export import run_to_json, to_csv, to_jsonl
 from negotiation.fork import fork
 from negotiation.live import LiveRuns
-from negotiation.session import Negotiation, negotiate
+from negotiation.prompts import conversation
+from negotiation.session import Negotiation, negotiate, replay, view_of
 from negotiation.store import Run, Store
 
 Runs = Callable[..., Run]
@@ -51,21 +53,22 @@ def test_a_fork_with_the_same_agents_keeps_the_turns_word_for_word(run: Run) -> 
     assert (forked.run_id, forked.owner, forked.ending) == ("", None, None)
 
 
-def test_a_new_player_is_told_the_past_as_if_it_had_played_it(run: Run) -> None:
-    forked = fork(run, 4, {**run.agents, "b": AgentConfig("other")})
-    assert [turn.prompt for turn in forked.turns[::2]] == [turn.prompt for turn in run.turns[:4:2]]
-    mine = forked.turns[1::2]
-    assert [message["role"] for message in mine[0].prompt] == ["system", "user"]
-    assert run.scenario.roles["b"].briefing.strip() in mine[0].prompt[0]["content"]
-    assert [message["role"] for message in mine[1].prompt] == ["user"]
-    assert json.loads(mine[0].raw)["offer"] == run.turns[1].offer
+def test_a_new_player_is_told_the_past_as_if_it_had_played_it(run: Run, catalog: Catalog) -> None:
+    forked = fork(run, 4, {**run.agents, "a": AgentConfig("other")})
     assert [turn.message for turn in forked.turns] == [turn.message for turn in run.turns[:4]]
+    assert {turn.thought for turn in forked.turns[::2]} == {""}, "what its predecessor thought is its own affair"
+    agents = {seat: catalog.create(config) for seat, config in forked.agents.items()}
+    negotiation = Negotiation("run-2", forked.scenario, agents, forked.seed, forked.turns)
+    state = replay(forked.scenario, forked.turns)
+    told = conversation(view_of(negotiation, Analyser(forked.scenario), state, list(forked.turns)))
+    assert [message["role"] for message in told] == ["system", *["user", "assistant"] * 2]
+    assert run.scenario.roles["a"].briefing.strip() in told[0]["content"]
+    assert [json.loads(message["content"])["offer"] for message in told[2::2]] == [t.offer for t in run.turns[:4:2]]
 
 
 def test_another_message_is_what_the_other_side_hears(run: Run, catalog: Catalog) -> None:
     forked = fork(run, 2, {**run.agents, "a": AgentConfig("other")}, message="My last word.")
     assert forked.turns[-1].message == "My last word."
-    assert json.loads(forked.turns[-1].raw)["message"] == "My last word."
     agents = {seat: catalog.create(config) for seat, config in forked.agents.items()}
     events = negotiate(Negotiation("run-2", forked.scenario, agents, forked.seed, forked.turns))
     following = next(event.turn for event in events if isinstance(event, TurnTaken))

@@ -16,11 +16,12 @@ from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
-from negotiation.live import LiveRun, LiveRuns, Watch, new_run_id, stored_events
+from negotiation.live import LiveRuns, new_run_id
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
 from negotiation.store import Run, Store
+from negotiation.watch import LiveRun, Watch, stored_events
 
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]

@@ -12,17 +12,18 @@ import pytest
 
 from manager.backends.fake import FakeModel
 from manager.cancel import CancelToken
-from manager.errors import Cancelled, LoadFailed, QueueFull, UnknownModel, WaitTimeout
+from manager.errors import Cancelled, ContextTooLong, LoadFailed, QueueFull, UnknownModel, WaitTimeout
 from manager.generation.request import GenerationRequest
 from manager.manager import LLMManager
+from negotiation import prompts
 from negotiation.agents import llm
 from negotiation.agents.base import Decision, View
 from negotiation.agents.llm import ModelAgent
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.events import Ended, Event, InvalidReply, Rejected, Waiting, Writing
+from negotiation.events import Ended, Event, InvalidReply, Rejected, Turn, TurnTaken, Waiting, Writing
 from negotiation.protocol import Action
-from negotiation.scenario import Scenario
+from negotiation.scenario import Scenario, parse_scenario
 from negotiation.session import Negotiation, negotiate
 
 Managers = Callable[..., LLMManager]
@@ -178,7 +179,9 @@ def test_a_model_that_never_gives_a_usable_reply_forfeits(managers: Managers, bi
     assert [entry.kind for entry in decision.invalid] == ["not_json", "illegal_action", "wrong_shape"]
     assert {entry.outcome for entry in decision.invalid} == {"gave_up"}
     assert decision.raw == decision.invalid[-1].raw
-    assert [event.attempt for event in events if isinstance(event, Rejected)] == [0, 1, 2]
+    rejected = [event for event in events if isinstance(event, Rejected)]
+    assert [event.attempt for event in rejected] == [0, 1, 2]
+    assert [event.invalid.outcome for event in rejected] == ["pending", "pending", "gave_up"]
     assert leases(manager) == 0
 
 
@@ -212,6 +215,260 @@ def test_a_reply_is_never_guessed_into_an_acceptance(managers: Managers, bike: S
     manager = managers({"model": {"replies": replies}})
     _, decision = run(agent(manager).act(make_view(bike, [(Action.OFFER, OFFER, "")])))
     assert decision.action is Action.WALK_AWAY
+
+
+def test_asked_blindly_it_is_not_told_what_was_wrong(
+    managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
+) -> None:
+    manager, view = managers({"model": {"replies": ["no"]}}), make_view(bike)
+    events, _ = run(agent(manager, retry="blind").act(view))
+    assert [request.messages for request in requests] == [requests[0].messages] * 3
+    assert [request.seed for request in requests] == [view.turn_seed(attempt) for attempt in range(3)]
+    assert {event.attempt for event in events if isinstance(event, Writing)} == {0, 1, 2}
+
+
+# -- guard rails -----------------------------------------------------------------------------------------------
+
+DEAR = (Action.OFFER, {"price": 200, "lock": "without"}, "")
+"""Worth nothing to b."""
+
+
+def test_free_means_that_nothing_is_held(
+    managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
+) -> None:
+    manager = managers({"model": {"replies": [reply()]}})
+    for guard in ("free", "legal", "rational"):
+        run(agent(manager, guard=guard).act(make_view(bike)))
+    assert [request.constrained for request in requests] == [False, True, True]
+    assert [request.grammar is not None and request.grammar.lark is not None for request in requests] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_the_form_is_told_in_full_where_nothing_holds_it(bike: Scenario, make_view: Views) -> None:
+    free, held = (prompts.opening(make_view(bike), ModelOptions(guard=guard)) for guard in ("free", "legal"))  # type: ignore[arg-type]
+    assert "exactly one JSON object and nothing around it" in free
+    assert "exactly the keys price, lock" in free
+    assert "exactly one JSON object" not in held
+
+
+def test_rational_leaves_out_an_acceptance_below_the_reservation_value(
+    managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
+) -> None:
+    """A server that does not keep to the grammar is read just as strictly."""
+    manager = managers({"model": {"replies": [ACCEPTS, reply(offer=DEAR[1]), reply()]}})
+    _, decision = run(agent(manager, guard="rational").act(make_view(bike, [DEAR])))
+    assert (decision.action, decision.offer) == (Action.OFFER, OFFER)
+    assert [(entry.kind, entry.outcome) for entry in decision.invalid] == [
+        ("illegal_action", "repaired"),
+        ("off_menu", "repaired"),
+    ]
+    assert requests[1].messages[-1]["content"].startswith("Their offer is worth less to you than no deal")
+    _, legal = run(agent(manager).act(make_view(bike, [DEAR])))
+    assert legal.action is Action.ACCEPT
+
+
+def test_fakes_without_replies_keep_to_the_guard_rail(managers: Managers, shipped: dict[str, Scenario]) -> None:
+    manager = managers({"left": {}, "right": {}})
+    agents: Any = {"a": agent(manager, "left", guard="rational"), "b": agent(manager, "right", guard="rational")}
+    for scenario in shipped.values():
+        for seed in range(5):
+            end = list(negotiate(Negotiation("run", scenario, agents, seed)))[-1]
+            assert isinstance(end, Ended)
+            assert end.measures.rational_a
+            assert end.measures.rational_b
+
+
+# -- a narrated strategy ---------------------------------------------------------------------------------------
+
+
+def test_the_strategy_decides_and_the_model_speaks(
+    managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
+) -> None:
+    view = make_view(bike, [(Action.OFFER, OFFER, "")])
+    move = STRATEGIES["linear"].decide(view)
+    assert move.offer is not None
+    said = reply(thought="", offer=move.offer, message=f"I can pay {move.offer['price']} for it.")
+    manager = managers({"model": {"replies": [said]}})
+    _, decision = run(agent(manager, narrates="linear").act(view))
+    assert (decision.action, decision.offer) == (move.action, move.offer)
+    assert decision.message == f"I can pay {move.offer['price']} for it."
+    assert (decision.raw, decision.invalid) == (said, ())
+    told = requests[0].messages[-1]["content"]
+    assert f"You have decided to offer {prompts.plain(bike, move.offer)}." in told
+    assert "Do you accept" not in told
+
+
+@pytest.mark.parametrize("guard", ["free", "legal"])
+def test_a_model_that_contradicts_its_move_is_corrected_and_then_not_heard(
+    managers: Managers, bike: Scenario, make_view: Views, guard: str
+) -> None:
+    view = make_view(bike)
+    move = STRATEGIES["boulware"].decide(view)
+    other = reply(offer={**(move.offer or {}), "price": 100})
+    number = reply(offer=move.offer, message="How about 100?")
+    manager = managers({"model": {"replies": ["What?", other, number]}})
+    _, decision = run(agent(manager, narrates="boulware", guard=guard).act(view))
+    assert (decision.action, decision.offer, decision.message) == (move.action, move.offer, move.message)
+    assert [entry.kind for entry in decision.invalid] == ["not_json", "illegal_action", "off_menu"]
+    assert {entry.outcome for entry in decision.invalid} == {"gave_up"}
+    assert json.loads(decision.raw) == {
+        "thought": "",
+        "action": "offer",
+        "offer": move.offer,
+        "message": move.message,
+    }
+
+
+def test_narrated_strategies_play_as_they_do_alone(managers: Managers, shipped: dict[str, Scenario]) -> None:
+    manager = managers({"speaker": {}})
+    for scenario in shipped.values():
+        for name in STRATEGIES:
+            alone: Any = {"a": STRATEGIES[name], "b": STRATEGIES["linear"]}
+            narrated: Any = {"a": agent(manager, "speaker", narrates=name), "b": STRATEGIES["linear"]}
+            ends = [list(negotiate(Negotiation("run", scenario, agents, 3)))[-1] for agents in (alone, narrated)]
+            assert ends[0] == ends[1]
+
+
+# -- thinking first --------------------------------------------------------------------------------------------
+
+
+def test_what_is_thought_before_the_reply_is_private_and_not_told_again(
+    managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
+) -> None:
+    raw = f"<think>I accept nothing.\n</think>\n\n{reply()}"
+    manager, view = managers({"model": {"replies": [raw]}}), make_view(bike)
+    _, decision = run(agent(manager, thinking=500).act(view))
+    assert (decision.action, decision.thought, decision.raw) == (Action.OFFER, "I accept nothing.\nHm.", raw)
+    assert requests[0].config.max_new_tokens == llm.REPLY_TOKENS + 500
+    assert requests[0].grammar is not None
+    assert "think" in (requests[0].grammar.lark or "")
+    turn = Turn(0, 1, "a", "model", Action.OFFER, OFFER, prompt=decision.prompt, raw=raw)
+    later = replace(make_view(bike, [(Action.OFFER, OFFER, "")] * 2), own=(turn,))
+    assert prompts.conversation(later)[-1] == {"role": "assistant", "content": f"\n\n{reply()}"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        (f"<think>No end {ACCEPTS}", "empty"),
+        (f"{ACCEPTS}</think>", "not_json"),
+        ("<think>accept</think>", "empty"),
+        (f"<think></think>{ACCEPTS}<think></think>", "not_json"),
+        (f"<think>a</think>b</think>{ACCEPTS}", "not_json"),
+    ],
+)
+def test_thinking_is_never_taken_for_the_reply(
+    managers: Managers, bike: Scenario, make_view: Views, raw: str, kind: str
+) -> None:
+    manager, view = managers({"model": {"replies": [raw]}}), make_view(bike, [(Action.OFFER, OFFER, "")])
+    _, decision = run(agent(manager, thinking=500, retries=0).act(view))
+    assert (decision.action, decision.invalid[0].kind) == (Action.WALK_AWAY, kind)
+    _, strict = run(agent(manager, retries=0).act(view))
+    assert strict.invalid[0].kind == "not_json"
+
+
+def test_some_templates_begin_the_thinking_themselves(managers: Managers, bike: Scenario, make_view: Views) -> None:
+    manager = managers({"model": {"replies": [f"Hm.</think>{reply(thought='')}"]}})
+    _, decision = run(agent(manager, thinking=500).act(make_view(bike)))
+    assert (decision.action, decision.thought) == (Action.OFFER, "Hm.")
+
+
+# -- contexts that are full ------------------------------------------------------------------------------------
+
+
+class Narrow:
+    """Makes fakes of a small context, counted in characters; keeps what they were asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, context: int) -> None:
+        self.asked: list[GenerationRequest] = []
+        write = FakeModel._reply
+
+        def narrow(model: FakeModel, request: GenerationRequest) -> str:
+            if sum(len(message["content"]) for message in request.messages) > context:
+                raise ContextTooLong(f"the model's context has {context} characters")
+            self.asked.append(request)
+            return write(model, request)
+
+        monkeypatch.setattr(FakeModel, "_reply", narrow)
+
+
+def test_a_full_context_is_shortened_from_the_oldest_turns(
+    managers: Managers, bike_data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = parse_scenario("long", {**bike_data, "rounds": 20}, "long.yaml")
+    narrow = Narrow(monkeypatch, 2600)
+    agents: Any = {"a": agent(managers({"model": {"replies": [reply()]}})), "b": STRATEGIES["hardliner"]}
+    events: list[Event] = list(negotiate(Negotiation("run", scenario, agents)))
+    assert isinstance(events[-1], Ended)
+    assert not any(isinstance(event, Rejected) for event in events)
+    conversations = [request.messages for request in narrow.asked]
+    assert len(conversations) == 20
+    opening = conversations[0][0]
+    grown = cut = 0
+    for before, after in itertools.pairwise(conversations):
+        assert after[0] == opening
+        assert [message["role"] for message in after[1:]] == ["user", *["assistant", "user"] * (len(after) // 2 - 1)]
+        if after[: len(before)] == before:
+            grown += 1
+            continue
+        cut += 1
+        assert after[1]["content"].startswith(prompts.LEFT_OUT)
+        assert after[-2]["content"] == reply()
+        assert after[2:-2] == before[len(before) - len(after) + 4 :]  # what is left is the newest
+    assert cut >= 2
+    assert grown > 2 * cut
+    turn = next(event.turn for event in events if isinstance(event, TurnTaken) and event.turn.prompt[1:])
+    assert turn.prompt[0] == opening
+
+
+def test_what_cannot_be_shortened_any_more_loses_its_story_before_it_fails(
+    managers: Managers, bike: Scenario, make_view: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = make_view(bike)
+    full = sum(len(message["content"]) for message in prompts.new_messages(view))
+    narrow = Narrow(monkeypatch, full - 1)
+    manager = managers({"model": {"replies": [reply()]}})
+    _, decision = run(agent(manager).act(view))
+    assert decision.action is Action.OFFER
+    assert bike.story not in narrow.asked[0].messages[0]["content"]
+    assert "No deal is worth" in narrow.asked[0].messages[0]["content"]
+    Narrow(monkeypatch, 100)
+    with pytest.raises(ContextTooLong):
+        run(agent(manager).act(view))
+    assert leases(manager) == 0
+
+
+def test_a_reply_that_the_context_cuts_off_is_written_again_with_more_room(
+    managers: Managers, bike: Scenario, make_view: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = FakeModel.generate
+
+    def cutting(self: FakeModel, request: GenerationRequest, stream: Any) -> None:
+        room = 5 if any(bike.story in message["content"] for message in request.messages) else 500
+        write(self, replace(request, config=request.config.model_copy(update={"max_new_tokens": room})), stream)
+
+    monkeypatch.setattr(FakeModel, "generate", cutting)
+    manager = managers({"model": {"replies": [reply()]}})
+    events, decision = run(agent(manager).act(make_view(bike)))
+    assert (decision.action, decision.invalid) == (Action.OFFER, ())
+    assert not any(isinstance(event, Rejected) for event in events)
+    assert {event.attempt for event in events if isinstance(event, Writing)} == {0, 1}
+
+
+def test_corrections_make_way_last(
+    managers: Managers, bike: Scenario, make_view: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = make_view(bike)
+    full = sum(len(message["content"]) for message in prompts.new_messages(view))
+    brief = len(prompts.opening(view)) - len(prompts.opening(view, brief=True))
+    narrow = Narrow(monkeypatch, full - brief + 10)
+    manager = managers({"model": {"replies": ["x" * 300, reply()]}})
+    _, decision = run(agent(manager, retries=3).act(view))
+    assert len(decision.invalid) == 4
+    assert [len(request.messages) for request in narrow.asked] == [2] * 4
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from negotiation import prompts
 from negotiation.agents.base import Decision, View
+from negotiation.agents.options import ModelOptions
 from negotiation.protocol import Action
 from negotiation.scenario import SEATS, Scenario, Seat, other, parse_scenario
 from negotiation.session import Negotiation, negotiate
@@ -143,6 +145,75 @@ def test_numbers_are_written_as_they_stand_in_a_reply(shipped: dict[str, Scenari
     view = make_view(scenario, [(Action.OFFER, {"price": 17250}, "")])
     assert "price = 17250" in prompts.turn_message(view)
     assert prompts.plain(scenario, {"price": 17250}) == "price = 17250"
+
+
+# -- what can be set -------------------------------------------------------------------------------------------
+
+
+def test_wishes_are_told_in_the_opening(bike: Scenario, make_view: Views) -> None:
+    view = make_view(bike)
+    options = ModelOptions(persona="Gruff but fair.", hint="Start high.", language="German")
+    text = prompts.opening(view, options)
+    for line in (
+        "Your manner: Gruff but fair.",
+        "Your plan: Start high.",
+        "Write your thought and your message in German.",
+    ):
+        assert f"\n{line}\n" in text
+        assert line.partition(" ")[0] + " manner" not in prompts.opening(view)
+    assert (
+        prompts.opening(view, ModelOptions(hint="Start high.")).count("Your ")
+        == prompts.opening(view).count("Your ") + 1
+    )
+
+
+def test_without_the_calculator_nothing_is_worked_out(bike: Scenario, make_view: Views) -> None:
+    view = make_view(bike, [offered()] * 3)
+    assert "worth" not in prompts.turn_message(view, ModelOptions(calculator=False))
+
+
+def test_the_calculator_tells_what_the_own_last_offers_were_worth(bike: Scenario, make_view: Views) -> None:
+    moves = [offered(price=price) for price in (200, 100, 190, 100, 180, 100)]
+    lines = prompts.turn_message(make_view(bike, moves)).splitlines()
+    assert "Your own last offers were worth 0.75, 0.68, 0.60 to you." in lines
+
+
+def test_the_calculator_compares_with_no_deal(bike: Scenario, make_view: Views) -> None:
+    bad, good = make_view(bike, [offered(price=200, lock="without")]), make_view(bike, [offered()])
+    assert "No deal is worth more to you" in prompts.turn_message(bad)
+    assert "No deal" not in prompts.turn_message(good)
+
+
+@pytest.mark.parametrize(
+    ("decision", "says"),
+    [
+        (Decision(Action.OFFER, OFFER), "offer price = 150, lock = with"),
+        (Decision(Action.ACCEPT), "accept their offer"),
+        (Decision(Action.WALK_AWAY), "leave without a deal"),
+    ],
+)
+def test_who_narrates_is_told_what_was_decided(bike: Scenario, make_view: Views, decision: Decision, says: str) -> None:
+    text = prompts.turn_message(make_view(bike, [offered()]), ModelOptions(narrates="linear"), decision)
+    assert says in text.splitlines()[-1]
+    assert "Do you accept" not in text
+
+
+def test_turns_that_no_model_made_are_told_as_if_one_had(bike: Scenario, make_view: Views) -> None:
+    """A run may be gone on with by another agent than the one that began it."""
+    view = make_view(bike, [offered("Hello."), offered("No.", price=120), offered("Then this.", price=140), offered()])
+    scripted = replace(view, own=tuple(replace(turn, prompt=(), raw="") for turn in view.own))
+    messages = prompts.conversation(scripted)
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert messages[0]["content"] == prompts.opening(view)
+    assert messages[1]["content"] == "Round 1 of 4.\nWhat do you offer the Buyer?"
+    assert messages[3]["content"].startswith('The Buyer offers price = 120, lock = with and says: "No."')
+    assert "Round 2 of 4." in messages[3]["content"]
+    assert json.loads(messages[4]["content"]) == {
+        "thought": "",
+        "action": "offer",
+        "offer": {"price": 140, "lock": "with"},
+        "message": "Then this.",
+    }
 
 
 # -- trust -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""How a model plays under different settings: deals, utilities, invalid replies and bad habits, side by side.
+
+    python -m benchmarks.habits --model smollm2-steady --seeds 2 --against boulware conceder
+
+Every setting plays both seats of every scenario against every opponent with the same seeds. Prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from manager.manager import LLMManager
+from manager.registry import Registry
+from negotiation.agents.base import Agent
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.events import Ended, Turn, TurnTaken
+from negotiation.habits import Habits, habits
+from negotiation.scenario import SEATS, Scenario, Seat, load_scenarios, other
+from negotiation.session import Negotiation, negotiate
+from negotiation.settings import SHIPPED, read_settings
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "legal": {},
+    "legal, no calculator": {"calculator": False},
+    "rational": {"guard": "rational"},
+    "narrates linear": {"narrates": "linear"},
+    "free": {"guard": "free"},
+    "free, blind retry": {"guard": "free", "retry": "blind"},
+}
+COLUMNS = (
+    "setting",
+    "games",
+    "deals",
+    "own utility",
+    "opens at limit",
+    "echoes",
+    "accepts below",
+    "invalid",
+    "tokens/turn",
+)
+
+
+@dataclass
+class Tally:
+    """What came of a setting."""
+
+    games: int = 0
+    deals: int = 0
+    utility: float = 0.0
+    turns: int = 0
+    tokens: int = 0
+    invalid: int = 0
+    habits: Habits = field(default_factory=Habits)
+
+    def row(self) -> list[str]:
+        """The cells after the setting's name."""
+        seen = self.habits
+        return [
+            str(self.games),
+            _share(self.deals, self.games),
+            f"{self.utility / max(self.games, 1):.3f}",
+            _share(seen.at_reservation, seen.openings),
+            _share(seen.echoes, seen.messages),
+            _share(seen.below_reservation, seen.acceptances),
+            _share(self.invalid, self.turns + self.invalid),
+            f"{self.tokens / max(self.turns, 1):.0f}",
+        ]
+
+
+def play(scenario: Scenario, agents: dict[Seat, Agent], seat: Seat, seed: int, tally: Tally) -> None:
+    """Run one negotiation and add what the agent in a seat did."""
+    turns: list[Turn] = []
+    for event in negotiate(Negotiation(f"habits {scenario.scenario_id} {seat} {seed}", scenario, agents, seed)):
+        if isinstance(event, TurnTaken):
+            turns.append(event.turn)
+        elif isinstance(event, Ended):
+            tally.games += 1
+            tally.deals += event.agreement is not None
+            tally.utility += event.measures.utility_a if seat == "a" else event.measures.utility_b
+    own = [turn for turn in turns if turn.seat == seat]
+    tally.turns += len(own)
+    tally.tokens += sum(turn.tokens for turn in own)
+    tally.invalid += sum(len(turn.invalid) for turn in own)
+    tally.habits += habits(scenario, turns, seat)
+
+
+def main() -> None:
+    options = _parser().parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    scenarios = load_scenarios(SHIPPED / "scenarios")
+    picked = [scenarios[name] for name in options.scenarios] if options.scenarios else list(scenarios.values())
+    if options.rounds:
+        picked = [scenario.model_copy(update={"rounds": options.rounds}) for scenario in picked]
+    print("| " + " | ".join(COLUMNS) + " |")
+    print("|---" * len(COLUMNS) + "|", flush=True)
+    with LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=read_settings().cache) as manager:
+        catalog = Catalog(manager)
+        for name in options.settings or SETTINGS:
+            tally, began = Tally(), time.monotonic()
+            agent = catalog.create(AgentConfig(options.model, SETTINGS[name]))
+            for scenario in picked:
+                for opponent in options.against:
+                    for seat in SEATS:
+                        agents: dict[Seat, Agent] = {seat: agent, other(seat): catalog.create(AgentConfig(opponent))}
+                        for seed in range(1, options.seeds + 1):
+                            play(scenario, agents, seat, seed, tally)
+            print(f"| {' | '.join([name, *tally.row()])} |", flush=True)
+            logging.getLogger(__name__).info("%s: %.0f s", name, time.monotonic() - began)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part}/{whole}" if whole else "–"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="How a model plays under different settings.")
+    parser.add_argument("--model", default="smollm2-steady")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, help="fewer rounds than the scenarios have")
+    parser.add_argument("--scenarios", nargs="*", help="which scenarios (default: all)")
+    parser.add_argument("--against", nargs="*", default=["boulware", "conceder"])
+    parser.add_argument("--settings", nargs="*", choices=SETTINGS, help="which settings (default: all)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
