@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -75,7 +75,7 @@ def run(
     places: int,
     cancel: CancelToken | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Play what is missing of a tournament, yielding whenever a game ends, and record how the tournament ended.
 
     `places` is how many weights a worker keeps loaded. Closing the iterator, or `cancel`, stops what runs at its next

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,10 @@ def run(options: argparse.Namespace) -> int:
         places = parley.settings.app.max_loaded_models
         say(f"tournament {tournament_id}: {asked.size} negotiations at most")
         with _executor(options.executor, parley, asked) as executor, _shown() as show:
-            for progress in tournament.run(asked, tournament_id, store, parley.catalog, executor, places=places):
-                show(progress)
+            playing = tournament.run(asked, tournament_id, store, parley.catalog, executor, places=places)
+            with closing(playing):
+                for progress in playing:
+                    show(progress)
         row = store.get(tournament_id)
         board = Leaderboard(row.tournament, store.games(tournament_id))
         out.write(describe(row, board), _lines(row, board))

@@ -75,7 +75,7 @@ def test_a_tournament_is_the_same_as_in_sqlite(postgresql: str, tmp_path: Path) 
             running = tournament.run(asked, key, kept, catalog, Threads(catalog, 8), places=2)
             for _ in range(10):
                 next(running)
-            running.close()  # type: ignore[attr-defined]
+            running.close()
             assert tournament.begin(asked, kept, resume=True) == key
             list(tournament.run(asked, key, kept, catalog, Threads(catalog, 8), places=2))
             games = kept.games(key)
