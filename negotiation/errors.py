@@ -8,6 +8,7 @@ ParleyError
 ├── UnknownAgent (ValueError)     neither a registered model nor a strategy
 ├── UnknownRun (LookupError)      no run with this id, or not for this visitor
 └── StoreError                    runs cannot be written or read
+    └── NotDriven                 a run that this process does not drive (any more)
 """
 
 from __future__ import annotations
@@ -41,3 +42,7 @@ class UnknownRun(ParleyError, LookupError):
 
 class StoreError(ParleyError):
     """Runs cannot be written or read."""
+
+
+class NotDriven(StoreError):
+    """A run that this process does not drive (any more)."""

@@ -1,4 +1,4 @@
-"""Scenarios in the XML form of GENIUS, the platform of the ANAC competitions: a domain and two utility spaces.
+"""Reads scenarios in the XML form of GENIUS, the platform of the ANAC competitions: a domain and two utility spaces.
 
 What is read is linear additive, with discrete and integer issues. Worth of an option, as GENIUS has it
 (https://ii.tudelft.nl/genius; Lin et al. 2014, Computational Intelligence 30(1)):
@@ -8,7 +8,7 @@ What is read is linear additive, with discrete and integer issues. Worth of an o
 
 GENIUS discounts by d^t, t being the share of the time that has passed; the same worth in the last round's end is
 had with d^(1/rounds) a round. What GENIUS has no place for goes into attributes that it ignores: `title`, `unit`,
-`step`, `role`, `rounds`.
+`compatible`, `step`, `role`, `rounds`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,17 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-from negotiation.errors import ScenarioError
+from pydantic import ValidationError
+
+from manager.configfile import problems
 from negotiation.safexml import Element, read_xml
-from negotiation.scenario import SEATS, Issue, Scenario, Seat, parse_scenario
+from negotiation.scenario import Issue, Scenario, check_outcomes, parse_scenario
 
 ROUNDS = 8
 WEIGHTS_OFF = 0.02
 """So far from 1 may weights add up, as in GENIUS; they are then divided by their sum."""
-FILES = {"domain": "domain.xml", "a": "a.xml", "b": "b.xml"}
 Values = dict[str | int, float]
-
-
-# -- import ----------------------------------------------------------------------------------------------------
 
 
 def import_genius(domain: Path, a: Path, b: Path, scenario_id: str = "imported") -> Scenario:
@@ -49,6 +46,11 @@ def import_genius(domain: Path, a: Path, b: Path, scenario_id: str = "imported")
         issues[names[name]] = _issue(element, names[name])
     if not issues:
         raise objective.error("there is no <issue> in it")
+    checked = [_checked(element, data) for element, data in zip(objective.all("issue"), issues.values(), strict=True)]
+    try:
+        check_outcomes(checked)
+    except ValueError as error:
+        raise objective.error(str(error)) from None
     roots = {"a": read_xml(a), "b": read_xml(b)}
     rounds = space.whole("rounds") if "rounds" in space.attributes else ROUNDS
     title = objective.attributes.get("name", "").strip() or domain.stem
@@ -93,7 +95,8 @@ def _kind(element: Element) -> str:
 def _issue(element: Element, name: str) -> dict[str, Any]:
     given = element.text("name")
     title = element.attributes.get("title", "" if given == name else given)
-    data = {"title": title[:80], "unit": element.attributes.get("unit", "")}
+    compatible = element.attributes.get("compatible") == "true"
+    data = {"title": title[:80], "unit": element.attributes.get("unit", ""), "compatible": compatible}
     match _kind(element):
         case "discrete":
             items = [item.text("value") for item in element.all("item")]
@@ -109,6 +112,13 @@ def _issue(element: Element, name: str) -> dict[str, Any]:
             return {**data, "range": {"min": low, "max": high}}
         case kind:
             raise element.error(f"issues of type '{kind}' are not supported; only discrete and integer ones")
+
+
+def _checked(element: Element, data: Mapping[str, Any]) -> Issue:
+    try:
+        return Issue.model_validate(data)
+    except ValidationError as error:
+        raise element.error("; ".join(text for _, text in problems(Issue, error))) from None
 
 
 def _bounds(element: Element) -> tuple[int, int]:
@@ -227,88 +237,9 @@ def _discount(roots: Mapping[str, Element], rounds: int) -> float:
         raise roots["b"].error(
             f"its discount factor is {factors['b']:g}, the other side's {factors['a']:g}; both must have the same"
         )
-    return _digits(factors["a"] ** (1 / max(rounds, 1)))
+    return digits(factors["a"] ** (1 / max(rounds, 1)))
 
 
-def _digits(number: float) -> float:
+def digits(number: float) -> float:
     """A number without the noise of powers and roots."""
     return float(f"{number:.12g}")
-
-
-# -- export ----------------------------------------------------------------------------------------------------
-
-
-def export_genius(scenario: Scenario) -> dict[str, bytes]:
-    """The three files of a scenario, by name; raises ScenarioError if a text has characters that XML has not."""
-    domain = ElementTree.Element("negotiation_template")
-    space = ElementTree.SubElement(
-        domain, "utility_space", number_of_issues=str(len(scenario.issues)), rounds=str(scenario.rounds)
-    )
-    objective = _put_objective(space, scenario, scenario.story)
-    for index, (name, issue) in enumerate(scenario.issues.items(), 1):
-        _put_issue(objective, scenario, index, name, issue, None)
-    files = {FILES["domain"]: _bytes(domain, scenario)}
-    return files | {FILES[seat]: _bytes(_utility_space(scenario, seat), scenario) for seat in SEATS}
-
-
-def _utility_space(scenario: Scenario, seat: Seat) -> ElementTree.Element:
-    role = scenario.roles[seat]
-    space = ElementTree.Element("utility_space", number_of_issues=str(len(scenario.issues)), role=role.name)
-    objective = _put_objective(space, scenario, role.briefing)
-    for index, (name, issue) in enumerate(scenario.issues.items(), 1):
-        _put_issue(objective, scenario, index, name, issue, seat)
-    for index, name in enumerate(scenario.issues, 1):
-        ElementTree.SubElement(objective, "weight", index=str(index), value=repr(float(role.weights[name])))
-    ElementTree.SubElement(space, "discount_factor", value=repr(_digits(scenario.discount**scenario.rounds)))
-    ElementTree.SubElement(space, "reservation", value=repr(float(role.reservation)))
-    return space
-
-
-def _put_objective(space: ElementTree.Element, scenario: Scenario, text: str) -> ElementTree.Element:
-    kinds = {"type": "objective", "etype": "objective"}
-    about = {"index": "0", "name": scenario.title, "description": text, **kinds}
-    return ElementTree.SubElement(space, "objective", about)
-
-
-def _put_issue(
-    objective: ElementTree.Element, scenario: Scenario, index: int, name: str, issue: Issue, seat: Seat | None
-) -> None:
-    """An issue of the domain, or with a seat's evaluations."""
-    kind = "integer" if _is_linear(scenario, name) else "discrete"
-    about = {"index": str(index), "name": name, "vtype": kind, "type": kind, "etype": kind}
-    about |= {key: text for key, text in (("title", issue.title), ("unit", issue.unit)) if text}
-    if kind == "integer":
-        assert issue.range is not None
-        low, high = issue.range.min, issue.range.max
-        element = ElementTree.SubElement(objective, "issue", about, lowerbound=str(low), upperbound=str(high))
-        if seat is not None:
-            start, end = scenario.value(seat, name, low), scenario.value(seat, name, high)
-            slope, offset = repr((end - start) / (high - low)), repr(float(start))
-            ElementTree.SubElement(element, "evaluator", ftype="linear", offset=offset, slope=slope)
-        return
-    if issue.range is not None:
-        about["step"] = str(issue.range.step)
-    element = ElementTree.SubElement(objective, "issue", about)
-    for number, choice in enumerate(issue.choices, 1):
-        item = ElementTree.SubElement(element, "item", index=str(number), value=str(choice))
-        if seat is not None:
-            item.set("evaluation", repr(float(scenario.value(seat, name, choice))))
-
-
-def _is_linear(scenario: Scenario, name: str) -> bool:
-    """Whether GENIUS has a form for an issue's numbers: every whole number, and a straight line for both sides."""
-    span = scenario.issues[name].range
-    return span is not None and span.step == 1 and all(len(scenario.roles[seat].values[name]) == 2 for seat in SEATS)
-
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def _bytes(root: ElementTree.Element, scenario: Scenario) -> bytes:
-    for element in root.iter():
-        for key, text in element.attrib.items():
-            if found := _NOT_XML.search(text):
-                where = f"{scenario.scenario_id}: {key} {text[:40]!r}"
-                raise ScenarioError(f"{where}: XML cannot hold the character {found[0]!r}")
-    ElementTree.indent(root)
-    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))

@@ -7,54 +7,42 @@ follow. Without a watcher for the grace time a run stops at its next token, unle
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from manager.cancel import CancelToken
 from manager.errors import ParleyError
 from negotiation.agents.base import Agent, Decision
-from negotiation.agents.catalog import Catalog
+from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
-from negotiation.errors import NotAsked
+from negotiation.errors import NotAsked, NotDriven
 from negotiation.events import (
     Asked,
     Ended,
     Event,
     Halted,
-    Rejected,
     Started,
-    Turn,
-    TurnStarted,
     TurnTaken,
-    Waiting,
-    Writing,
 )
+from negotiation.fork import fork
 from negotiation.scenario import Offer, Seat
 from negotiation.session import Negotiation, negotiate, replay
 from negotiation.store import HEARTBEAT_SECONDS, Run, Store
+from negotiation.watch import LiveRun, Watch
 
 logger = logging.getLogger(__name__)
+
+KEEPER_SECONDS = 0.25
 
 
 def new_run_id() -> str:
     """A run id that nobody can guess (128 bits), and that is never taken for an option of a command."""
     return secrets.token_hex(16)
-
-
-def stored_events(run: Run) -> list[Event]:
-    """The events of a stored run, as a watcher would have seen its facts."""
-    names: dict[Seat, str] = {seat: config.agent for seat, config in run.agents.items()}
-    events: list[Event] = [Started(run.run_id, run.scenario.scenario_id, names, run.seed)]
-    events += [TurnTaken(turn) for turn in run.turns]
-    if run.status == "done" and run.ending is not None and run.measures is not None:
-        events.append(Ended(run.ending, run.ended_by, run.agreement, run.measures))
-    elif run.status in ("stopped", "interrupted", "failed"):
-        events.append(Halted(run.status, run.reason))
-    return events
 
 
 def _next(driving: Generator[Event, Any, None], answer: Decision | None) -> Event | None:
@@ -63,97 +51,6 @@ def _next(driving: Generator[Event, Any, None], answer: Decision | None) -> Even
         return next(driving) if answer is None else driving.send(answer)
     except StopIteration:
         return None
-
-
-class LiveRun:
-    """One run while it is driven: its events so far, and how many watch it."""
-
-    def __init__(self, run: Run, background: bool, clock: Callable[[], float]) -> None:
-        self.run = run
-        self.cancel = CancelToken()
-        self.background = background
-        self.watchers = 0
-        self.unwatched_since = clock()
-        self.halt: Halted | None = None  # how to record it when it was told to stop
-        self.ended = False
-        self._clock = clock
-        self.turns: list[Turn] = []
-        self.asked: Asked | None = None  # whom nobody answered yet: the run is put aside, and no thread drives it
-        self.answer_by = 0.0
-        self.driving: Generator[Event, Any, None] | None = None
-        self._changed = threading.Condition()
-        self._events: list[tuple[int, Event]] = []
-        self._count = 0
-
-    def publish(self, event: Event) -> None:
-        """Add an event. What only told how a turn came about is forgotten once the turn is taken."""
-        with self._changed:
-            if isinstance(event, TurnTaken):
-                self.turns.append(event.turn)
-                passing = (TurnStarted, Waiting, Asked, Writing, Rejected)
-                self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
-            elif isinstance(event, Waiting) and self._events and isinstance(self._events[-1][1], Waiting):
-                self._events.pop()  # out of date
-            self._count += 1
-            self._events.append((self._count, event))
-            self.ended = isinstance(event, Ended | Halted)
-            self._changed.notify_all()
-
-    def after(self, number: int, timeout: float) -> tuple[int, list[Event]]:
-        """The events after a number, waiting up to `timeout` seconds for one; and the number of the last."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._count > number, timeout)
-            return self._count, [event for count, event in self._events if count > number]
-
-    def enter(self) -> None:
-        """Somebody watches."""
-        with self._changed:
-            self.watchers += 1
-
-    def leave(self) -> None:
-        """Somebody stopped watching."""
-        with self._changed:
-            self.watchers -= 1
-            self.unwatched_since = self._clock()
-
-    def orphaned(self, grace: float) -> bool:
-        """Whether nobody has watched for the grace time, and somebody should."""
-        with self._changed:
-            return not self.background and not self.watchers and self._clock() - self.unwatched_since >= grace
-
-
-class Watch:
-    """One watcher of a run. Use it as a `with` block; the run may stop when the last one is closed."""
-
-    def __init__(self, live: LiveRun) -> None:
-        self._live = live
-        self._number = 0
-        self._open = True
-        live.enter()
-
-    def poll(self, timeout: float) -> list[Event]:
-        """New events, from the beginning at first; empty if there were none for `timeout` seconds."""
-        self._number, events = self._live.after(self._number, timeout)
-        return events
-
-    def __iter__(self) -> Iterator[Event]:
-        while True:
-            for event in self.poll(60.0):
-                yield event
-                if isinstance(event, Ended | Halted):
-                    return
-
-    def close(self) -> None:
-        """Stop watching; does nothing the second time."""
-        if self._open:
-            self._open = False
-            self._live.leave()
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class LiveRuns:
@@ -170,9 +67,15 @@ class LiveRuns:
         self._runs: dict[str, LiveRun] = {}
         self._threads: set[threading.Thread] = set()
         self._closing = threading.Event()
+        self._beaten = -math.inf
+        self._unrecorded: dict[str, Halted] = {}  # ends that the store could not take yet
         store.mark_interrupted()
-        self._keeper = threading.Thread(target=self._keep, name="run keeper", daemon=True)
-        self._keeper.start()
+        self._keepers = [
+            threading.Thread(target=self._keep, args=(work,), name=f"run keeper {work.__name__}", daemon=True)
+            for work in (self._stop_orphans, self._record)
+        ]
+        for keeper in self._keepers:
+            keeper.start()
 
     def start(self, run: Run, *, background: bool = False) -> str:
         """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
@@ -186,6 +89,20 @@ class LiveRuns:
         agents = self._agents(self._store.run(run_id))
         self._store.resume(run_id)
         return self._launch(self._store.run(run_id), agents, background=False)
+
+    def fork(
+        self,
+        run_id: str,
+        turns: int,
+        agents: Mapping[Seat, AgentConfig] | None = None,
+        *,
+        message: str | None = None,
+        owner: str | None = None,
+    ) -> str:
+        """Start a new run from the first `turns` turns of a stored one, played on by `agents` (default: the same),
+        `message` replacing what was last said; raises UnknownRun, UnknownAgent, IllegalTurn or StoreError."""
+        stored = self._store.run(run_id)
+        return self.start(replace(fork(stored, turns, {**stored.agents, **(agents or {})}, message), owner=owner))
 
     def _agents(self, run: Run) -> dict[Seat, Agent]:
         return {seat: self._catalog.create(config) for seat, config in run.agents.items()}
@@ -263,7 +180,8 @@ class LiveRuns:
             self._interrupt(run_id)
         while threads := list(self._threads):
             threads[0].join()
-        self._keeper.join()
+        for keeper in self._keepers:
+            keeper.join()
 
     def _interrupt(self, run_id: str) -> None:
         self._halt(run_id, "interrupted", "the program was shut down")
@@ -323,25 +241,45 @@ class LiveRuns:
         halted = Halted("failed", reason)
         try:
             self._store.end(live.run.run_id, halted)
-        except ParleyError:
-            logger.warning("run %s: how it ended could not be recorded", live.run.run_id)
-        live.publish(halted)
-
-    def _keep(self) -> None:
-        """Sends heartbeats, and stops runs that nobody watches any more."""
-        beaten = 0.0
-        while not self._closing.wait(0.25):
+        except ParleyError as error:
+            logger.warning("run %s: how it ended cannot be recorded yet (%s)", live.run.run_id, error)
             with self._lock:
-                running = dict(self._runs)
-            for run_id, live in running.items():
-                asked = live.asked
-                if live.orphaned(self._grace):
-                    self._halt(run_id, "interrupted", "nobody watched any more")
-                elif asked is not None and self._clock() >= live.answer_by:
-                    self._halt(run_id, "interrupted", f"nobody answered for {asked.seconds:g} seconds")
-            if running and self._clock() - beaten >= HEARTBEAT_SECONDS:
-                beaten = self._clock()
-                try:
-                    self._store.beat(running)
-                except ParleyError as error:
-                    logger.warning("%s", error)
+                self._unrecorded[live.run.run_id] = halted
+        finally:
+            live.publish(halted)
+
+    def _keep(self, work: Callable[[], None]) -> None:
+        """Do some work again and again; whatever goes wrong with it once may go right the next time."""
+        while not self._closing.wait(KEEPER_SECONDS):
+            try:
+                work()
+            except ParleyError as error:
+                logger.warning("%s", error)
+            except Exception:
+                logger.exception("keeping running negotiations")
+
+    def _stop_orphans(self) -> None:
+        """Stop runs that nobody watches any more, and those that wait too long for a person."""
+        with self._lock:
+            running = dict(self._runs)
+        for run_id, live in running.items():
+            asked = live.asked
+            if live.orphaned(self._grace):
+                self._halt(run_id, "interrupted", "nobody watched any more")
+            elif asked is not None and self._clock() >= live.answer_by:
+                self._halt(run_id, "interrupted", f"nobody answered for {asked.seconds:g} seconds")
+
+    def _record(self) -> None:
+        """Tell the store which runs are alive, and how those ended that it could not be told of before."""
+        if self._clock() - self._beaten < HEARTBEAT_SECONDS:
+            return
+        self._beaten = self._clock()
+        with self._lock:
+            running, unrecorded = list(self._runs), dict(self._unrecorded)
+        if running:
+            self._store.beat(running)
+        for run_id, halted in unrecorded.items():
+            with suppress(NotDriven):
+                self._store.end(run_id, halted)
+            with self._lock:
+                del self._unrecorded[run_id]

@@ -49,12 +49,13 @@ class Element:
 
     def number(self, name: str) -> float:
         """An attribute as a finite number; raises ScenarioError if it is none."""
+        text = self.text(name)
         try:
-            number = float(self.text(name))
+            number = float(text)
         except ValueError:
             number = float("nan")
         if not abs(number) < float("inf"):
-            raise self.error(f'{name}="{self.attributes[name][:40]}" is not a number')
+            raise self.error(f'{name}="{text[:40]}" is not a number')
         return number
 
     def whole(self, name: str) -> int:

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from manager.configfile import parse_yaml, read_yaml, shown, validate
@@ -72,10 +71,14 @@ class Range(_Strict):
 
 
 class Issue(_Strict):
-    """Something to settle: named `options`, or a `range` of whole numbers with an optional unit (like €)."""
+    """Something to settle: named `options`, or a `range` of whole numbers with an optional unit (like €).
+
+    `compatible` says that both sides want the same here, on purpose: a test of whether they find out.
+    """
 
     title: Annotated[str, Field(max_length=80)] = ""
     unit: Annotated[str, Field(max_length=20)] = ""
+    compatible: bool = False
     options: Options | None = None
     range: Range | None = None
 
@@ -125,6 +128,13 @@ class Issue(_Strict):
         return f"{number} {self.unit}".strip()
 
 
+def check_outcomes(issues: Iterable[Issue]) -> None:
+    """Raises ValueError if issues make more outcomes than can be analysed."""
+    outcomes = math.prod(issue.size for issue in issues)
+    if outcomes > MAX_OUTCOMES:
+        raise ValueError(f"{outcomes:,} outcomes are more than {MAX_OUTCOMES:,}; use larger steps")
+
+
 class Role(_Strict):
     """One side: its private briefing and what every option is worth to it, from 0 to 1."""
 
@@ -160,9 +170,7 @@ class Scenario(_Strict):
         for name in issues:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"issue '{name}': use small letters, digits and _ (give a title for people)")
-        outcomes = math.prod(issue.size for issue in issues.values())
-        if outcomes > MAX_OUTCOMES:
-            raise ValueError(f"{outcomes:,} outcomes are more than {MAX_OUTCOMES:,}; use larger steps")
+        check_outcomes(issues.values())
         return issues
 
     @model_validator(mode="after")
@@ -231,10 +239,15 @@ class Scenario(_Strict):
         return ", ".join(f"{issue.title or name}: {issue.show(offer[name])}" for name, issue in self.issues.items())
 
 
-def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
-    """A scenario from plain data; raises ScenarioError naming `where` and the key."""
+def check_id(scenario_id: str, where: str) -> None:
+    """Raises ScenarioError if something is not a scenario id."""
     if not _NAME.fullmatch(scenario_id):
         raise ScenarioError(f"{where}: '{scenario_id}' is not a scenario id; use small letters, digits and _")
+
+
+def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
+    """A scenario from plain data; raises ScenarioError naming `where` and the key."""
+    check_id(scenario_id, where)
     if isinstance(data, dict) and "scenario_id" in data:
         raise ScenarioError(f"{where}: key 'scenario_id': unknown key (the id is the file's name)")
     try:
@@ -253,25 +266,6 @@ def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your s
     return parse_scenario(scenario_id, data, where)
 
 
-def scenario_text(scenario: Scenario) -> str:
-    """The YAML text of a scenario, which `scenario_from_text` reads back."""
-    data = scenario.model_dump(exclude={"scenario_id"}, exclude_none=True)
-    for name, issue in scenario.issues.items():
-        kept = {key: value for key, value in data["issues"][name].items() if value or key == "range"}
-        data["issues"][name] = kept if issue.options is None else {**kept, "options": list(issue.options)}
-    return str(yaml.dump(data, Dumper=_Blocks, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110))
-
-
-class _Blocks(yaml.SafeDumper):
-    """Writes texts of several lines as blocks."""
-
-    def represent_str(self, data: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
-
-
-_Blocks.add_representer(str, _Blocks.represent_str)
-
-
 def load_scenario(path: Path) -> Scenario:
     """The scenario in a file, whose id is the file's name; raises ScenarioError."""
     try:
@@ -287,21 +281,6 @@ def load_scenarios(folder: Path) -> dict[str, Scenario]:
     if not found:
         raise ScenarioError(f"{folder}: no scenario (*.yaml) here")
     return {scenario.scenario_id: scenario for scenario in sorted(found, key=lambda scenario: scenario.title)}
-
-
-def find_scenario(name: str, folder: Path, option: str = "scenario") -> Scenario:
-    """The scenario with an id in `folder`, or in the YAML file that `name` is a path to; raises ScenarioError.
-
-    What has a file ending or a folder in it is a path; `option` is how the message names the source.
-    """
-    if Path(name).suffix or len(Path(name).parts) != 1:
-        return load_scenario(Path(name))
-    ids = sorted(path.stem for path in folder.glob("*.yaml"))
-    if name not in ids:
-        raise ScenarioError(
-            f"{option}: there is no {shown(name, 60)} (there are: {', '.join(ids)}; or give a YAML file)"
-        )
-    return load_scenario(folder / f"{name}.yaml")
 
 
 def _with_numbers(data: dict[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def view_of(negotiation: Negotiation, analyser: Analyser, state: State, turns: l
         own=tuple(turn for turn in turns if turn.seat == seat),
         seed=negotiation.seed,
         cancel=negotiation.cancel,
-        next_agent=negotiation.agents[other(seat)],
+        next_agent=negotiation.agents.get(other(seat)),
     )
 
 

@@ -17,13 +17,18 @@ from manager.errors import ConfigError
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 
 
+Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:[0-9]+)?)$")]
+
+
 class AppConfig(BaseModel):
     """The keys of app.yaml; they are explained there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     max_loaded_models: Annotated[int, Field(ge=1)] = 2
-    memory_budget: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    max_loaded_on: dict[Device, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    memory_budget: dict[Device, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    parking_memory: Annotated[float, Field(ge=0)] | None = None
     max_queue: Annotated[int, Field(ge=1)] = 256
     max_wait_seconds: Annotated[float, Field(gt=0)] = 600.0
     orphan_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
@@ -47,8 +52,7 @@ class Settings:
 
     def config_file(self, name: str) -> Path:
         """A file or folder of the own config folder, or the shipped one where it is missing there."""
-        own = self.configs / name
-        return own if own.exists() else SHIPPED / name
+        return _own_or_shipped(self.configs, name)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -61,10 +65,21 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
         raise ConfigError(f"PORT: {shown(text, 40)} is not a port number (1 to 65535)")
     url = environment.get("DATABASE_URL") or _database(_writable(home / "data") / "parley.db")
-    app = configs / "app.yaml"
-    given = read_yaml(app) if app.exists() else None
+    app = _own_or_shipped(configs, "app.yaml")
+    given = read_yaml(app)
     config = AppConfig() if given is None else validate(AppConfig, given, str(app))
-    return Settings(home, configs, url, environment.get("HOST") or "127.0.0.1", int(text), config)
+    return Settings(home, configs, url, _host(environment), int(text), config)
+
+
+def _own_or_shipped(configs: Path, name: str) -> Path:
+    own = configs / name
+    return own if own.exists() else SHIPPED / name
+
+
+def _host(environment: Mapping[str, str]) -> str:
+    """Where to listen: as told, by Gradio's own variable too; everywhere on Spaces, else on this machine only."""
+    told = environment.get("HOST") or environment.get("GRADIO_SERVER_NAME")
+    return told or ("0.0.0.0" if environment.get("SPACE_ID") else "127.0.0.1")
 
 
 def _folder(environment: Mapping[str, str], variable: str, default: str) -> Path:

@@ -1,4 +1,4 @@
-"""Runs on disk: SQLite by default, any database that SQLAlchemy knows. Knows how runs are kept, not how they are run.
+"""Runs on disk. Knows how runs are kept, not how they are run, and not how a database is opened.
 
 A turn is committed before anybody sees it as final. A run carries a heartbeat and the process that drives it; once
 that process is gone, the run counts as interrupted, with all its committed turns.
@@ -6,76 +6,29 @@ that process is gone, the run counts as interrupted, with all its committed turn
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
-import sqlite3
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import Connection
 
 from manager.configfile import shown
+from negotiation import database as db
 from negotiation.agents.catalog import AgentConfig
-from negotiation.errors import StoreError, UnknownRun
+from negotiation.database import Database
+from negotiation.errors import NotDriven, StoreError, UnknownRun
 from negotiation.events import Ended, Halted, Measures, Turn, turn_from_json, turn_to_json
+from negotiation.process import alive, this_process
 from negotiation.protocol import Ending
 from negotiation.scenario import Offer, Scenario, Seat
 
-logger = logging.getLogger(__name__)
-
 HEARTBEAT_SECONDS = 2.0
-STALE_SECONDS = 15.0
-"""A running run without a heartbeat for this long was left by its process."""
-
-_migrating = threading.Lock()  # Alembic keeps what it works on in globals
-_tables = sa.MetaData()
-_runs = sa.Table(
-    "runs",
-    _tables,
-    sa.Column("run_id", sa.String, primary_key=True),
-    sa.Column("created", sa.Float),
-    sa.Column("owner", sa.String),
-    sa.Column("status", sa.String),
-    sa.Column("reason", sa.Text),
-    sa.Column("process", sa.String),
-    sa.Column("heartbeat", sa.Float),
-    sa.Column("scenario_id", sa.String),
-    sa.Column("scenario", sa.JSON),
-    sa.Column("seed", sa.BigInteger),
-    sa.Column("agent_a", sa.String),
-    sa.Column("agent_b", sa.String),
-    sa.Column("agents", sa.JSON),
-    sa.Column("comparison", sa.String),
-    sa.Column("lane", sa.Integer),
-    sa.Column("ending", sa.String),
-    sa.Column("ended_by", sa.String),
-    sa.Column("agreement", sa.JSON(none_as_null=True)),
-    sa.Column("measures", sa.JSON(none_as_null=True)),
-)
-_turns = sa.Table(
-    "turns",
-    _tables,
-    sa.Column("run_id", sa.String, primary_key=True),
-    sa.Column("index", sa.Integer, primary_key=True),
-    sa.Column("turn", sa.JSON),
-)
-
-LOCK_SECONDS = 15.0
-"""How long a connection waits while another one writes."""
 
 Status = Literal["running", "done", "stopped", "interrupted", "failed"]
+Choice = Literal["1", "2", "tie", "neither"]
+"""Which lane negotiated better, in a visitor's eyes."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +41,13 @@ class Run:
     seed: int
     owner: str | None = None
     created: float = 0.0
+    published: bool = False
     status: Status = "running"
     reason: str = ""
     comparison: str | None = None
     lane: int | None = None
+    forked_from: str | None = None  # whose first turns it began with, and how many
+    forked_turns: int | None = None
     ending: Ending | None = None
     ended_by: Seat | None = None
     agreement: Offer | None = None
@@ -99,191 +55,284 @@ class Run:
     turns: tuple[Turn, ...] = ()
 
 
+@dataclass(frozen=True)
+class RunSummary:
+    """What a list of runs shows of one."""
+
+    run_id: str
+    created: float
+    owner: str | None
+    published: bool
+    status: Status
+    reason: str
+    scenario_id: str
+    title: str
+    seed: int
+    agent_a: str
+    agent_b: str
+    comparison: str | None
+    lane: int | None
+    forked_from: str | None
+    forked_turns: int | None
+    ending: str | None
+    outcome: str
+    utility_a: float | None
+    utility_b: float | None
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list shows. `visible_to` is a visitor, who sees their own and published ones; the operator, None,
+    sees all. `text` is looked for in title, agents and outcome; `before` is where the page before ended."""
+
+    visible_to: str | None = None
+    own: bool = False
+    scenario_id: str | None = None
+    agent: str | None = None
+    status: Status | None = None
+    text: str = ""
+    before: RunSummary | None = None
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A visitor's judgement of the lanes of one comparison; blind, if they did not know who played."""
+
+    comparison: str
+    voter: str
+    choice: Choice
+    blind: bool
+
+
 class Store:
     """All runs of one database. Safe to use from many threads and processes; raises StoreError when it cannot work."""
 
     def __init__(self, url: str) -> None:
-        with _explained("open the database"):
-            self._engine = _engine(url)
-            self._migrate()
+        self._db = Database(url)
 
     def begin(self, run: Run) -> Run:
-        """Record that a run starts now; returns it with its time."""
+        """Record that a run starts now, with the turns it begins with; returns it with its time."""
         if not -(2**63) <= run.seed < 2**63:
             raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
         now = time.time()
-        with self._write("record a new run") as connection:
+        with self._db.write("record a new run") as connection:
             connection.execute(
-                _runs.insert().values(
+                db.runs.insert().values(
                     run_id=run.run_id,
                     created=now,
                     owner=run.owner,
+                    published=run.published,
                     status="running",
                     reason="",
                     process=this_process(),
                     heartbeat=now,
                     scenario_id=run.scenario.scenario_id,
                     scenario=run.scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True),
+                    title=run.scenario.title,
                     seed=run.seed,
                     agent_a=run.agents["a"].agent,
                     agent_b=run.agents["b"].agent,
                     agents={seat: config.to_json() for seat, config in run.agents.items()},
                     comparison=run.comparison,
                     lane=run.lane,
+                    forked_from=run.forked_from,
+                    forked_turns=run.forked_turns,
+                    outcome="",
                 )
             )
+            if run.turns:
+                connection.execute(db.turns.insert(), [_turn_row(run.run_id, turn) for turn in run.turns])
         return replace(run, created=now)
 
     def resume(self, run_id: str) -> None:
         """Record that this process goes on with a run that halted; raises StoreError if it is running or done."""
         values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": time.time()}
-        halted = _runs.c.run_id == run_id, _runs.c.status.in_(["stopped", "interrupted", "failed"])
-        with self._write("continue a run") as connection:
-            found = connection.execute(_runs.update().where(*halted).values(**values)).rowcount
+        halted = db.runs.c.run_id == run_id, db.runs.c.status.in_(["stopped", "interrupted", "failed"])
+        with self._db.write("continue a run") as connection:
+            found = connection.execute(db.runs.update().where(*halted).values(**values)).rowcount
         if not found:
             raise StoreError(f"run '{run_id}' cannot be continued: it is running, or it came to its end")
 
     def add_turn(self, run_id: str, turn: Turn) -> None:
-        """Commit a turn."""
-        with self._write("record a turn") as connection:
-            connection.execute(_turns.insert().values(run_id=run_id, index=turn.index, turn=turn_to_json(turn)))
+        """Commit a turn of a run that this process drives."""
+        with self._db.write("record a turn") as connection:
+            self._still_ours(connection, run_id, heartbeat=time.time())
+            connection.execute(db.turns.insert().values(_turn_row(run_id, turn)))
 
     def end(self, run_id: str, ended: Ended | Halted) -> None:
-        """Record how a run ended."""
-        if isinstance(ended, Halted):
-            self._update(run_id, "record how a run ended", status=ended.status, reason=ended.reason)
-            return
-        self._update(
-            run_id,
-            "record how a run ended",
-            status="done",
-            ending=str(ended.ending),
-            ended_by=ended.by,
-            agreement=None if ended.agreement is None else dict(ended.agreement),
-            measures=asdict(ended.measures),
-        )
+        """Record how a run ended that this process drives."""
+        with self._db.write("record how a run ended") as connection:
+            if isinstance(ended, Halted):
+                self._still_ours(connection, run_id, status=ended.status, reason=ended.reason)
+                return
+            agreement = None if ended.agreement is None else dict(ended.agreement)
+            self._still_ours(
+                connection,
+                run_id,
+                status="done",
+                ending=str(ended.ending),
+                ended_by=ended.by,
+                agreement=agreement,
+                measures=asdict(ended.measures),
+                utility_a=ended.measures.utility_a,
+                utility_b=ended.measures.utility_b,
+            )
+            if agreement is not None:
+                scenario = self._found(connection, run_id).scenario
+                self._change(connection, run_id, outcome=scenario.show(agreement))
 
     def beat(self, run_ids: Iterable[str]) -> None:
         """Record that these runs are alive."""
-        with self._write("record heartbeats") as connection:
-            connection.execute(_runs.update().where(_runs.c.run_id.in_(list(run_ids))).values(heartbeat=time.time()))
+        with self._db.write("record heartbeats") as connection:
+            connection.execute(
+                db.runs.update().where(db.runs.c.run_id.in_(list(run_ids))).values(heartbeat=time.time())
+            )
 
     def mark_interrupted(self) -> int:
         """Mark the running runs whose process is gone; returns how many there were."""
-        with self._write("look for interrupted runs") as connection:
-            rows = connection.execute(_runs.select().where(_runs.c.status == "running")).all()
-            change = _runs.update().values(status="interrupted", reason="the program that ran it ended")
+        with self._db.write("look for interrupted runs") as connection:
+            rows = connection.execute(db.runs.select().where(db.runs.c.status == "running")).all()
+            change = db.runs.update().values(status="interrupted", reason="the program that ran it ended")
             return sum(
                 connection.execute(change.where(*_unchanged(row))).rowcount
                 for row in rows
-                if not _alive(row.process, row.heartbeat)
+                if not alive(row.process, row.heartbeat)
             )
 
     def run(self, run_id: str) -> Run:
         """A run with its turns; raises UnknownRun."""
-        with self._read("read a run") as connection:
-            query = _runs.select().where(_runs.c.run_id == run_id)
-            row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may be no UTF-8
-            if row is None:
-                raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
-            found = connection.execute(_turns.select().where(_turns.c.run_id == run_id).order_by(_turns.c.index)).all()
-        return replace(_from_row(row), turns=tuple(turn_from_json(entry.turn) for entry in found))
+        with self._db.read("read a run") as connection:
+            run = self._found(connection, run_id)
+            query = db.turns.select().where(db.turns.c.run_id == run_id).order_by(db.turns.c.index)
+            found = connection.execute(query).all()
+        try:
+            return replace(run, turns=tuple(turn_from_json(entry.turn) for entry in found))
+        except _UNREADABLE as error:
+            raise _unreadable(run_id, error) from None
 
     def comparison(self, run_id: str) -> list[Run]:
         """The runs that were started together with one, itself included, by lane; without their turns."""
-        run = self.run(run_id)
-        if run.comparison is None:
-            return [run]
-        query = _runs.select().where(_runs.c.comparison == run.comparison).order_by(_runs.c.lane)
-        with self._read("read a comparison") as connection:
+        with self._db.read("read a comparison") as connection:
+            run = self._found(connection, run_id)
+            if run.comparison is None:
+                return [run]
+            query = db.runs.select().where(db.runs.c.comparison == run.comparison).order_by(db.runs.c.lane)
             return [_from_row(row) for row in connection.execute(query)]
 
-    def runs(self, owner: str | None = None, limit: int = 100) -> list[Run]:
-        """The newest runs without their turns; those of one owner, if one is named."""
-        query = _runs.select().order_by(_runs.c.created.desc()).limit(limit)
-        if owner is not None:
-            query = query.where(_runs.c.owner == owner)
-        with self._read("list runs") as connection:
-            return [_from_row(row) for row in connection.execute(query)]
+    def summaries(self, wanted: RunFilter | None = None, limit: int = 50) -> list[RunSummary]:
+        """The newest runs that a filter lets through."""
+        columns = [db.runs.c[name] for name in RunSummary.__dataclass_fields__]
+        query = sa.select(*columns).where(*_conditions(wanted or RunFilter())).limit(limit)
+        query = query.order_by(db.runs.c.created.desc(), db.runs.c.run_id.desc())
+        with self._db.read("list runs") as connection:
+            return [RunSummary(**row._mapping) for row in connection.execute(query)]
+
+    def publish(self, run_id: str, *, published: bool, owner: str | None = None) -> None:
+        """Let everybody find a run, or only its owner again; see `delete` for who may."""
+        self._as_owner("publish a run", run_id, owner, db.runs.update().values(published=published))
+
+    def delete(self, run_id: str, *, owner: str | None = None) -> None:
+        """Delete a run that does not run, with its turns, for its owner (None: the operator); raises UnknownRun."""
+        ended = db.runs.c.status != "running"
+        if not self._as_owner("delete a run", run_id, owner, db.runs.delete().where(ended), strict=False):
+            self.run(run_id)
+            raise StoreError(f"run '{run_id}' cannot be deleted: it is running, or it is somebody else's")
+
+    def vote(self, vote: Vote) -> None:
+        """Record a vote; a voter's later one on the same comparison replaces the earlier."""
+        if vote.choice not in get_args(Choice):
+            raise StoreError(f"{shown(vote.choice, 20)} is no vote; use one of {', '.join(get_args(Choice))}")
+        same = db.votes.c.comparison == vote.comparison, db.votes.c.voter == vote.voter
+        with self._db.write("record a vote") as connection:
+            connection.execute(db.votes.delete().where(*same))
+            connection.execute(db.votes.insert().values(**asdict(vote), created=time.time()))
+
+    def votes(self, comparison: str | None = None) -> list[Vote]:
+        """All votes, or those on one comparison, oldest first."""
+        query = db.votes.select().order_by(db.votes.c.created)
+        if comparison is not None:
+            query = query.where(db.votes.c.comparison == comparison)
+        with self._db.read("read votes") as connection:
+            rows = connection.execute(query).all()
+        return [Vote(row.comparison, row.voter, row.choice, bool(row.blind)) for row in rows]
 
     def close(self) -> None:
         """Give back all connections."""
-        self._engine.dispose()
+        self._db.close()
 
-    def _update(self, run_id: str, doing: str, **values: Any) -> None:
-        with self._write(doing) as connection:
-            connection.execute(_runs.update().where(_runs.c.run_id == run_id).values(**values))
+    def _still_ours(self, connection: Connection, run_id: str, **values: Any) -> None:
+        """Change a run that this process drives; raises StoreError if it does not (any more)."""
+        ours = db.runs.c.status == "running", db.runs.c.process == this_process()
+        if not self._change(connection, run_id, *ours, **values):
+            raise NotDriven(f"run '{run_id}' is no longer driven by this program; it ended or goes on elsewhere")
 
-    @contextmanager
-    def _write(self, doing: str) -> Iterator[Connection]:
-        with _explained(doing), self._engine.begin() as connection:
-            yield connection
+    def _change(self, connection: Connection, run_id: str, *where: Any, **values: Any) -> int:
+        return connection.execute(db.runs.update().where(db.runs.c.run_id == run_id, *where).values(**values)).rowcount
 
-    @contextmanager
-    def _read(self, doing: str) -> Iterator[Connection]:
-        with _explained(doing), self._engine.connect() as connection:
-            yield connection
+    def _found(self, connection: Connection, run_id: str) -> Run:
+        query = db.runs.select().where(db.runs.c.run_id == run_id)
+        row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may be no UTF-8
+        if row is None:
+            raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
+        return _from_row(row)
 
-    def _migrate(self) -> None:
-        config = Config()
-        folder = str(Path(__file__).parent / "migrations")
-        config.set_main_option("script_location", folder.replace("%", "%%"))
-        with _migrating, self._engine.begin() as connection:
-            if connection.dialect.name == "sqlite":  # one process after the other, and each wholly or not at all
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-
-
-def _engine(url: str) -> Engine:
-    sqlite = url.startswith("sqlite")
-    engine = sa.create_engine(url, connect_args={"timeout": LOCK_SECONDS} if sqlite else {}, pool_pre_ping=not sqlite)
-    if sqlite:
-
-        @sa.event.listens_for(engine, "connect")
-        def _set_up(connection: Any, _: object) -> None:
-            _log_ahead(connection)
-            connection.execute("PRAGMA foreign_keys=ON")
-
-    return engine
+    def _as_owner(
+        self, doing: str, run_id: str, owner: str | None, change: sa.Update | sa.Delete, *, strict: bool = True
+    ) -> bool:
+        own = [] if owner is None else [db.runs.c.owner == owner]
+        with self._db.write(doing) as connection:
+            done = connection.execute(change.where(db.runs.c.run_id == run_id, *own)).rowcount
+        if not done and strict:
+            raise UnknownRun(f"there is no run {run_id[:80]!r} of yours")
+        return bool(done)
 
 
-def _log_ahead(connection: Any) -> None:
-    """Switch to WAL. SQLite waits for others with everything but this, which several may do at the first start."""
-    ends = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
-                raise
-            time.sleep(0.02)
-        else:
-            return
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)  # pydantic's ValidationError is a ValueError
 
 
-@contextmanager
-def _explained(doing: str) -> Iterator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, OSError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise StoreError(f"could not {doing}: {reason}; check DATABASE_URL, or PARLEY_HOME and its disk") from None
-    except ImportError as error:
-        raise StoreError(f"could not {doing}: {error}; install the driver that DATABASE_URL asks for") from None
-    except CommandError as error:
-        raise StoreError(
-            f"could not {doing}: {error}; a newer Parley wrote it: update this one, or set DATABASE_URL to another"
-        ) from None
+def _unreadable(run_id: str, error: Exception) -> StoreError:
+    reason = str(error).strip().partition("\n")[0]
+    return StoreError(f"run '{run_id}' cannot be read ({reason}); another version of Parley may have written it")
+
+
+def _turn_row(run_id: str, turn: Turn) -> dict[str, Any]:
+    return {"run_id": run_id, "index": turn.index, "turn": turn_to_json(turn)}
+
+
+def _conditions(wanted: RunFilter) -> Sequence[sa.ColumnElement[bool]]:
+    c, found = db.runs.c, []
+    if wanted.visible_to is not None:
+        own = c.owner == wanted.visible_to
+        found.append(own if wanted.own else sa.or_(own, c.published))
+    if wanted.scenario_id is not None:
+        found.append(c.scenario_id == wanted.scenario_id)
+    if wanted.agent is not None:
+        found.append(sa.or_(c.agent_a == wanted.agent, c.agent_b == wanted.agent))
+    if wanted.status is not None:
+        found.append(c.status == wanted.status)
+    for word in wanted.text.split():
+        places = (c.title, c.agent_a, c.agent_b, c.outcome)
+        found.append(sa.or_(*(place.icontains(word, autoescape=True) for place in places)))
+    if wanted.before is not None:
+        last = wanted.before
+        found.append(sa.or_(c.created < last.created, sa.and_(c.created == last.created, c.run_id < last.run_id)))
+    return found
 
 
 def _unchanged(row: Any) -> tuple[Any, ...]:
     """Whether a running run is still as it was read: neither ended nor continued meanwhile."""
-    seen = _runs.c.process == row.process, _runs.c.heartbeat == row.heartbeat
-    return (_runs.c.run_id == row.run_id, _runs.c.status == "running", *seen)
+    seen = db.runs.c.process == row.process, db.runs.c.heartbeat == row.heartbeat
+    return (db.runs.c.run_id == row.run_id, db.runs.c.status == "running", *seen)
 
 
 def _from_row(row: Any) -> Run:
+    try:
+        return _decoded(row)
+    except _UNREADABLE as error:
+        raise _unreadable(row.run_id, error) from None
+
+
+def _decoded(row: Any) -> Run:
     scenario = Scenario.model_validate({**row.scenario, "scenario_id": row.scenario_id})
     return Run(
         run_id=row.run_id,
@@ -292,34 +341,15 @@ def _from_row(row: Any) -> Run:
         seed=row.seed,
         owner=row.owner,
         created=row.created,
+        published=bool(row.published),
         status=row.status,
         reason=row.reason,
         comparison=row.comparison,
         lane=row.lane,
+        forked_from=row.forked_from,
+        forked_turns=row.forked_turns,
         ending=Ending(row.ending) if row.ending else None,
         ended_by=row.ended_by,
         agreement=row.agreement,
         measures=Measures(**row.measures) if row.measures else None,
     )
-
-
-@cache
-def this_process() -> str:
-    """This process, so that others can tell whether it still runs: host, number, and when it began."""
-    return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
-
-
-def _began(pid: int) -> str:
-    """When a process began, in the kernel's ticks; empty where that cannot be known."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def _alive(process: str, heartbeat: float) -> bool:
-    """Whether the process that drives a run still does."""
-    host, pid, began = [*process.split(" "), "", ""][:3]
-    if host == socket.gethostname() and began and pid.isdigit() and _began(int(pid)) != began:
-        return False
-    return time.time() - heartbeat < STALE_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import zip_longest
 from typing import Any
 
 import gradio as gr
@@ -12,16 +13,19 @@ from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.analysis import Analyser
 from negotiation.errors import UnknownRun
-from negotiation.live import new_run_id, stored_events
+from negotiation.live import new_run_id
 from negotiation.parley import Parley
 from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.store import Run
+from negotiation.watch import stored_events
 from ui import text
-from ui.charts import utility_space
 from ui.html import esc, tag
 from ui.lane import Lane, Painter, build_lane
 from ui.view import LaneView
 from ui.visitor import visitor_of
+
+Shown = dict[int, str]
+"""Which run each lane of an open page shows, kept with the page: whoever follows a run stops when it changes."""
 
 UPDATE_SECONDS = 0.1
 OTHER_PROCESS_SECONDS = 2.0
@@ -44,6 +48,7 @@ class Arena:
         self._parley = parley
         scenarios = parley.scenarios
         first = scenarios.get(FIRST_SCENARIO) or next(iter(scenarios.values()))
+        self.shown = gr.State({})
         with gr.Row(elem_classes="setup"):
             with gr.Column(scale=3, min_width=280):
                 self.scenario = gr.Dropdown(
@@ -74,34 +79,44 @@ class Arena:
                 build_lane(number, choices, _known_agents(agents, known), first, Analyser(first))
                 for number, agents in enumerate(FIRST_AGENTS, 1)
             ]
-        self._connect()
 
-    def _connect(self) -> None:
-        lanes = self.lanes
-        pickers = [picker for lane in lanes for picker in (lane.agent_a, lane.agent_b)]
-        runs = [lane.run_id for lane in lanes]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-        plots = [lane.plot for lane in lanes]
-        self.scenario.change(self._choose, [self.scenario], [self.story, *pickers, *plots], **quiet)
+    def connect(self, opened: Any, quiet: dict[str, Any]) -> None:
+        """Connect the parts; `opened` is the page's load event, which sets what a link to a run names."""
+        self._follow(opened.then, quiet)
         started = self.start.click(
-            self._start,
-            [self.scenario, self.seed, *runs, *pickers],
-            [*runs, self.link, self.start, self.stop],
+            self._start, [self.shown, self.scenario, self.seed, *self.pickers], [self.link, *self.controls], **quiet
+        )
+        self._follow(started.success, quiet)
+        self.stop.click(self._stop, [self.shown], None, **quiet)
+        # Only what a person chooses: a link that is opened sets the scenario, too, and follows its own runs.
+        self.scenario.input(
+            self._choose,
+            [self.shown, self.scenario],
+            [self.story, self.link, *self.pickers, *(part for lane in self.lanes for part in lane.outputs)],
             **quiet,
         )
-        self.stop.click(self._stop, runs, None, **quiet)
-        self.follow(started.success, quiet)
 
-    def follow(self, then: Any, quiet: dict[str, Any]) -> None:
-        """After an event that set the lanes' run ids, follow both runs at the same time."""
+    @property
+    def pickers(self) -> list[Any]:
+        """Who plays, lane by lane."""
+        return [picker for lane in self.lanes for picker in (lane.agent_a, lane.agent_b)]
+
+    @property
+    def controls(self) -> list[Any]:
+        """What is locked or open, depending on whether the visitor's own negotiation runs."""
+        return [self.scenario, self.start, self.stop]
+
+    def _follow(self, then: Any, quiet: dict[str, Any]) -> None:
+        """After an event that set what the lanes show, follow both runs at the same time."""
         for lane in self.lanes:
-            followed = then(self._follower(lane), [lane.run_id], lane.outputs, **quiet)
-            followed.then(self._idle, [other.run_id for other in self.lanes], [self.start, self.stop], **quiet)
+            followed = then(self._follower(lane), [self.shown], lane.outputs, **quiet)
+            followed.then(self._idle, [self.shown], self.controls, **quiet)
 
     # -- handlers ----------------------------------------------------------------------------------------------
 
-    def opened(self, run_id: str) -> dict[Any, Any]:
+    def opened(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
         """What a link to a run sets: both lanes of its comparison, scenario and agents."""
+        run_id = str(request.query_params.get("run", ""))
         if not run_id:
             return {self.link: ""}
         try:
@@ -111,67 +126,84 @@ class Arena:
             return {self.link: tag("p", esc(message), "notice")}
         scenario = runs[0].scenario
         new: dict[Any, Any] = {self.link: link_html(run_id), self.seed: runs[0].seed, self.story: story_html(scenario)}
-        if scenario.scenario_id in self._parley.scenarios:
-            new[self.scenario] = scenario.scenario_id
-        for lane, run in zip(self.lanes, runs, strict=False):
-            new[lane.run_id] = run.run_id
+        empty = self._empty(scenario)
+        for lane, run in zip_longest(self.lanes, runs[: len(self.lanes)]):
+            if run is None:
+                new |= {part: empty[part] for part in lane.outputs}
+                continue
+            shown[lane.number] = run.run_id
             new[lane.agent_a] = gr.update(value=run.agents["a"].agent, label=_label(scenario, "a"))
             new[lane.agent_b] = gr.update(value=run.agents["b"].agent, label=_label(scenario, "b"))
-        running = any(self._parley.live.is_running(run.run_id) for run in runs)
-        return {**new, self.start: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
+        new |= self._controls(request, shown)
+        if scenario.scenario_id in self._parley.scenarios:
+            new[self.scenario] = {**new[self.scenario], "value": scenario.scenario_id}
+        return new
 
-    def _choose(self, scenario_id: str) -> dict[Any, Any]:
+    def _choose(self, shown: Shown, scenario_id: str) -> dict[Any, Any]:
         scenario = self._parley.scenarios[scenario_id]
-        plot = utility_space(scenario, Analyser(scenario), (), agreed=False)
-        new: dict[Any, Any] = {self.story: story_html(scenario)}
+        new: dict[Any, Any] = {self.story: story_html(scenario), self.link: "", **self._empty(scenario)}
+        shown.clear()
         for lane in self.lanes:
-            new[lane.plot] = plot
             new[lane.agent_a] = gr.update(label=_label(scenario, "a"))
             new[lane.agent_b] = gr.update(label=_label(scenario, "b"))
         return new
 
-    def _start(self, request: gr.Request, scenario_id: str, seed: float | None, *given: str) -> dict[Any, Any]:
-        running, agents = given[:2], given[2:]
-        for run_id in running:
-            self._stop_own(request, run_id)
+    def _empty(self, scenario: Scenario) -> dict[Any, Any]:
+        analyser = Analyser(scenario)
+        return {k: v for lane in self.lanes for k, v in Painter(lane, analyser).paint(LaneView(scenario)).items()}
+
+    def _start(
+        self, request: gr.Request, shown: Shown, scenario_id: str, seed: float | None, *agents: str
+    ) -> dict[Any, Any]:
         scenario = self._parley.scenarios[scenario_id]
         comparison = new_run_id()
-        new: dict[Any, Any] = {}
+        runs = []
         for lane, a, b in zip(self.lanes, agents[::2], agents[1::2], strict=True):
             if not a or not b:
                 raise gr.Error(text.PICK_AN_AGENT.format(number=lane.number), print_exception=False)
             pair: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b)}
-            run = Run(
-                "", scenario, pair, int(seed or 0), owner=visitor_of(request), comparison=comparison, lane=lane.number
-            )
-            try:
-                new[lane.run_id] = self._parley.live.start(run)
-            except ParleyError as error:
-                raise gr.Error(str(error), print_exception=False) from None
-        first = new[self.lanes[0].run_id]
-        busy = {self.start: gr.update(interactive=False), self.stop: gr.update(interactive=True)}
-        return {**new, **busy, self.link: link_html(first)}
+            owner = _owner(request)
+            runs.append(Run("", scenario, pair, int(seed or 0), owner=owner, comparison=comparison, lane=lane.number))
+        self._stop(request, shown)
+        started: list[str] = []
+        try:
+            started.extend(map(self._parley.live.start, runs))
+        except ParleyError as error:
+            for run_id in started:
+                self._parley.live.stop(run_id)
+            raise gr.Error(str(error), print_exception=False) from None
+        shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=True))
+        return {self.link: link_html(started[0]), **self._controls(request, shown)}
 
-    def _stop(self, request: gr.Request, *runs: str) -> None:
-        for run_id in runs:
-            self._stop_own(request, run_id)
+    def _stop(self, request: gr.Request, shown: Shown) -> None:
+        for run_id in shown.values():
+            if self._is_own(request, run_id):
+                self._parley.live.stop(run_id)
 
-    def _stop_own(self, request: gr.Request, run_id: str) -> None:
+    def _is_own(self, request: gr.Request, run_id: str) -> bool:
         owner = self._parley.live.owner(run_id)
-        if owner is not None and owner == visitor_of(request):
-            self._parley.live.stop(run_id)
+        return owner is not None and owner == _owner(request)
 
-    def _idle(self, *runs: str) -> dict[Any, Any]:
-        """The buttons, once a lane has ended."""
-        running = any(self._parley.live.is_running(run_id) for run_id in runs)
-        return {self.start: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
+    def _idle(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
+        """The controls, once a lane has ended."""
+        return self._controls(request, shown)
+
+    def _controls(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
+        """While the visitor's own negotiation runs it can be stopped; else the next one can be set up."""
+        own = (run_id for run_id in shown.values() if self._is_own(request, run_id))
+        running = any(self._parley.live.is_running(run_id) for run_id in own)
+        shut, free = gr.update(interactive=not running), gr.update(interactive=running)
+        return {self.scenario: shut, self.start: shut, self.stop: free}
 
     def _follower(self, lane: Lane) -> Any:
-        async def follow(run_id: str) -> AsyncIterator[dict[Any, Any]]:
-            if not run_id:
-                yield {part: gr.skip() for part in lane.outputs}  # one that yields nothing empties its outputs
+        async def follow(shown: Shown) -> AsyncIterator[dict[Any, Any]]:
+            run_id = shown.get(lane.number)
+            yield {part: gr.skip() for part in lane.outputs}  # one that yields nothing empties its outputs
+            if run_id is None:
                 return
             async for updates in follow_run(self._parley, lane, run_id):
+                if shown.get(lane.number) != run_id:
+                    return
                 yield updates
 
         return follow
@@ -204,6 +236,11 @@ async def _follow_stored(parley: Parley, painter: Painter, run: Run) -> AsyncIte
         await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
         await asyncio.to_thread(parley.store.mark_interrupted)
         run = await asyncio.to_thread(parley.store.run, run.run_id)
+
+
+def _owner(request: gr.Request) -> str | None:
+    """Who may stop a run: the visitor, or where the browser keeps no cookies, the open page."""
+    return visitor_of(request) or request.session_hash
 
 
 def agent_choices(parley: Parley) -> list[tuple[str, str]]:

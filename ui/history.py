@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from negotiation.store import Run
+from negotiation.store import RunSummary
 from ui import text
 from ui.html import esc, number, tag
 
 
-def history_html(runs: Sequence[Run]) -> str:
+def history_html(runs: Sequence[RunSummary]) -> str:
     """A table of runs, newest first."""
     if not runs:
         return tag("p", esc(text.HISTORY_EMPTY), "empty")
@@ -18,19 +18,19 @@ def history_html(runs: Sequence[Run]) -> str:
     return tag("table", tag("thead", tag("tr", head)) + tag("tbody", "".join(_row(run) for run in runs)), "history")
 
 
-def _row(run: Run) -> str:
+def _row(run: RunSummary) -> str:
     when = datetime.fromtimestamp(run.created, UTC)
     if run.status != "done":
         outcome = text.HALTED.get(run.status, run.status)
     else:
-        outcome = text.NO_DEAL if run.agreement is None else run.scenario.show(run.agreement)
-    a, b = ("", "") if run.measures is None else (number(run.measures.utility_a), number(run.measures.utility_b))
+        outcome = run.outcome or text.NO_DEAL
+    a, b = ("" if worth is None else number(worth) for worth in (run.utility_a, run.utility_b))
     link = tag("a", esc(text.OPEN), href=f"?run={run.run_id}")
     cells = [
         tag("time", esc(when.strftime("%Y-%m-%d %H:%M")), datetime=when.isoformat()),
-        esc(run.scenario.title),
-        esc(run.agents["a"].agent),
-        esc(run.agents["b"].agent),
+        esc(run.title),
+        esc(run.agent_a),
+        esc(run.agent_b),
         esc(outcome),
         esc(a),
         esc(b),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import html
 
+_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
+"""Characters that turn the direction of what follows, also beyond the text they stand in (Unicode TR 9 and 36)."""
+
 
 def esc(text: object) -> str:
-    """Text as text, whatever is in it; direction-changing characters cannot reach beyond it."""
-    return html.escape(str(text), quote=True)
+    """Text as text, whatever is in it; characters that turn the direction of others are shown as replaced."""
+    return html.escape(str(text).translate(_DIRECTIONS), quote=True)
 
 
 def tag(name: str, content: str = "", classes: str = "", **attributes: object) -> str:

@@ -41,7 +41,6 @@ class Lane:
     number: int
     agent_a: gr.Dropdown
     agent_b: gr.Dropdown
-    run_id: gr.State
     plot: gr.HTML
     turns: gr.HTML
     now: gr.HTML
@@ -101,8 +100,7 @@ def build_lane(
             turns = gr.HTML(turns_html(empty), js_on_load=KEEP_FOLDS_OPEN)
             now = gr.HTML(js_on_load=None)
         verdict = gr.HTML(verdict_html(empty, analyser), elem_id=f"lane-{number}-verdict", js_on_load=None)
-        run_id = gr.State("")
-    return Lane(number, agent_a, agent_b, run_id, plot, turns, now, verdict)
+        return Lane(number, agent_a, agent_b, plot, turns, now, verdict)
 
 
 # -- what has been said ----------------------------------------------------------------------------------------
@@ -217,6 +215,7 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
         "queued": text.QUEUED.format(position=waiting.position),
         "fetching": text.FETCHING,
         "loading": text.LOADING,
+        "waking": text.WAKING,
     }[waiting.stage]
     details = []
     if waiting.total:
@@ -225,7 +224,7 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
         details.append(text.ABOUT.format(seconds=seconds(waiting.expected_seconds).removesuffix(" s")))
     line = words + (f" ({', '.join(details)})" if details else "")
     bar = ""
-    if waiting.stage in ("fetching", "loading") and waiting.total:
+    if waiting.stage in ("fetching", "loading", "waking") and waiting.total:
         share = round(100 * waiting.done / waiting.total)
         bar = tag("progress", "", value=share, max=100, aria_label=words)
     return tag("p", esc(line) + _dots(), f"stage {waiting.stage}") + bar

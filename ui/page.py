@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from negotiation.parley import Parley
+from negotiation.store import RunFilter
 from ui import text
 from ui.arena import Arena
 from ui.history import history_html
@@ -41,29 +42,23 @@ def build_page(parley: Parley) -> gr.Blocks:
 
         def show_history(request: gr.Request) -> str:
             visitor = visitor_of(request)
-            return history_html(parley.store.runs(owner=visitor) if visitor else [])
+            return history_html(parley.store.summaries(RunFilter(visible_to=visitor, own=True)) if visitor else [])
 
-        def welcome(request: gr.Request) -> dict[Any, Any]:
-            return arena.opened(str(request.query_params.get("run", "")))
-
-        pickers = [picker for lane in arena.lanes for picker in (lane.agent_a, lane.agent_b)]
         opened = page.load(
-            welcome,
-            None,
+            arena.opened,
+            [arena.shown],
             [
-                arena.scenario,
                 arena.story,
                 arena.seed,
                 arena.link,
-                arena.start,
-                arena.stop,
-                *pickers,
-                *(part for lane in arena.lanes for part in (lane.run_id, lane.plot)),
+                *arena.controls,
+                *arena.pickers,
+                *(part for lane in arena.lanes for part in lane.outputs),
             ],
             concurrency_limit=None,
             **QUIET,
         )
-        arena.follow(opened.then, {**QUIET, "concurrency_limit": None})
+        arena.connect(opened, {**QUIET, "concurrency_limit": None})
         gr.Timer(STATUS_SECONDS).tick(show_status, [version], [status, version], queue=False, **QUIET)
         for event in (history_tab.select, refresh.click):
             event(show_history, None, [history], concurrency_limit=None, **QUIET)

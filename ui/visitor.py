@@ -6,11 +6,11 @@ It is no account; it only lets a visitor find and stop their own runs.
 from __future__ import annotations
 
 import secrets
-from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from collections.abc import Mapping
 
 import gradio as gr
 from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "parley_visitor"
@@ -38,17 +38,16 @@ class VisitorCookie:
 
 def visitor_of(request: gr.Request) -> str | None:
     """The visitor's name; None for a program or a browser that keeps no cookies."""
-    cookies: dict[str, Any] = dict(request.cookies or {})
+    return _name_in(request.cookies or {})
+
+
+def _name_in(cookies: Mapping[str, str]) -> str | None:
     name = cookies.get(COOKIE, "")
-    return name if 16 <= len(name) <= 64 else None
+    return name if 16 <= len(name) <= 64 and name.isascii() and name.isprintable() else None
 
 
 def _known(scope: Scope) -> bool:
-    header = next((value for name, value in scope["headers"] if name == b"cookie"), b"")
-    try:
-        return COOKIE in SimpleCookie(header.decode("latin-1"))
-    except CookieError:
-        return False
+    return _name_in(HTTPConnection(scope).cookies) is not None
 
 
 def _cookie(scope: Scope) -> str:

@@ -38,8 +38,13 @@ class Engine:
         self._grammars: GrammarCompiler | None = None
         self._changed = threading.Condition()
         self._arrived: list[tuple[GenerationRequest, TokenStream, float]] = []
+        self._name = name
+        self.open()
+
+    def open(self) -> None:
+        """Begin to write, also again after `close`."""
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"engine {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"engine {self._name}", daemon=True)
         self._thread.start()
 
     def submit(self, request: GenerationRequest, stream: TokenStream) -> None:

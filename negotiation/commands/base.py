@@ -16,7 +16,8 @@ from typing import Any, Protocol, TextIO
 
 from manager.errors import ConfigError
 from negotiation.parley import Parley
-from negotiation.scenario import Scenario, find_scenario
+from negotiation.scenario import Scenario
+from negotiation.scenario_text import find_scenario
 from negotiation.settings import read_settings
 
 Command = Callable[[argparse.Namespace], int]
@@ -68,11 +69,13 @@ class Output:
         """Write `data` as JSON if that was asked for, else the lines; raises ConfigError if it cannot be written."""
         encoding = self._stream.encoding or "utf-8"
         plain = codecs.lookup(encoding).name != "utf-8"
-        text = "\n".join(lines) if self._target is None else json.dumps(data, ensure_ascii=plain)
+        text = "".join(f"{line}\n" for line in lines)
+        if self._target is not None:
+            text = json.dumps(data, ensure_ascii=plain) + "\n"
         try:
             if self._stream is not sys.stdout and Path(self._stream.name).is_file():
                 self._stream.truncate(0)
-            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
             self._stream.flush()
         except OSError as error:
             raise self._refused(error) from None

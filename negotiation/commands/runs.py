@@ -11,9 +11,9 @@ from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.commands.base import Add, Output, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
-from negotiation.live import stored_events
 from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.store import Run
+from negotiation.watch import stored_events
 
 
 def register(add: Add) -> None:
@@ -113,7 +113,7 @@ def _tell(scenario: Scenario, event: Event) -> None:
             who = scenario.roles[turn.seat].name
             say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{one_line(turn.message)}”")
 
-        case Waiting(stage="loading" | "fetching" as stage, done=done, total=total) if total:
+        case Waiting(stage="loading" | "waking" | "fetching" as stage, done=done, total=total) if total:
             say(f"  {stage}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
         case Ended(ending=ending):
             say(f"ended: {ending}")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from negotiation import genius
+from negotiation import genius, genius_export
 from negotiation.analysis import Analyser, Analysis, Point, as_json
-from negotiation.commands.base import Add, Output, say, scenario_named, write_new
-from negotiation.scenario import Scenario, scenario_text
+from negotiation.commands.base import Add, Output, one_line, say, scenario_named, write_new
+from negotiation.errors import ScenarioError
+from negotiation.lint import files_in, lint_file
+from negotiation.scenario import Scenario
+from negotiation.scenario_text import scenario_text, schema_text
 
+T = TypeVar("T")
 SOLUTIONS = ("nash", "kalai_smorodinsky", "egalitarian", "max_welfare")
 
 
@@ -18,6 +24,9 @@ def register(add: Add) -> None:
     """Add the commands of this module."""
     one = add("analyze", analyze, "say what is optimal in a scenario")
     one.add_argument("scenario", metavar="SCENARIO", help="a scenario's id, or a YAML file")
+    checked = add("lint", lint, "look for what is wrong with scenario files")
+    checked.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="scenario files, or folders of them")
+    add("schema", schema, "print the JSON schema of scenario files, for editors", json=False)
     imported = add("import-genius", import_genius, "turn a GENIUS domain with two profiles into a scenario", json=False)
     for name, about in (("domain", "the domain"), ("a", "the utility space of side a"), ("b", "that of side b")):
         imported.add_argument(name, metavar=f"{name.upper()}.xml", type=Path, help=about)
@@ -62,7 +71,7 @@ def import_genius(options: argparse.Namespace) -> int:
     """Print a GENIUS domain and its two utility spaces as a scenario, or write it to a new file."""
     text = scenario_text(genius.import_genius(options.domain, options.a, options.b))
     if options.output is None:
-        Output(None).write(None, text.splitlines())
+        Output(None).write(None, text.rstrip("\n").split("\n"))
     else:
         write_new({options.output: text.encode()})
     return 0
@@ -71,7 +80,34 @@ def import_genius(options: argparse.Namespace) -> int:
 def export_genius(options: argparse.Namespace) -> int:
     """Write a scenario's three GENIUS files, none of which may be there already."""
     scenario = scenario_named(options.scenario, "SCENARIO")
-    files = {options.folder / name: data for name, data in genius.export_genius(scenario).items()}
+    files = {options.folder / name: data for name, data in genius_export.export_genius(scenario).items()}
     write_new(files)
     say(f"wrote {', '.join(str(path) for path in files)}")
+    return 0
+
+
+def lint(options: argparse.Namespace) -> int:
+    """Print a line for each finding; the status is 0 if there is none, 1 if there are some, 2 for unreadable files."""
+    found: list[dict[str, str]] = []
+    unreadable = False
+
+    def tried(look: Callable[[Path], list[T]], path: Path) -> list[T]:
+        nonlocal unreadable
+        try:
+            return look(path)
+        except ScenarioError as error:
+            unreadable = True
+            say(f"error: {one_line(str(error))}")
+            return []
+
+    with Output(options.json) as out:
+        for path in [path for given in options.paths for path in tried(files_in, given)]:
+            found += [{"file": str(path), **asdict(finding)} for finding in tried(lint_file, path)]
+        out.write(found, [f"{one['file']}:{one['key']}: {one_line(one['message'])}" for one in found])
+    return 2 if unreadable else int(bool(found))
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Print the JSON schema of scenario files."""
+    Output(None).write(None, schema_text().splitlines())
     return 0

@@ -68,7 +68,7 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     seen = page.evaluate("window.seen")
     assert seen["together"], "both lanes are written at the same time"
     states = seen["states"]
-    assert [s for s in ("cold", "loading", "busy") if s in states] == ["cold", "loading", "busy"]
+    assert states.index("cold") < states.index("loading") < states.index("busy")
     expect(page.locator("#model-status .chip.resident")).to_contain_text("ready")
     link = page.url
     assert "?run=" in link
@@ -134,10 +134,12 @@ def test_a_heading_is_not_an_agent(slow_server: Server, open_page: Callable[[str
     slow_server.start()
     try:
         page = open_page(slow_server.url)
-        page.locator("#lane-1-agent-a input").click()
+        page.locator("#lane-2-agent-a input").click()
         page.get_by_role("option", name="— Scripted strategies —").click()
         page.locator("#arena-start").click()
         expect(page.get_by_text("pick who plays each role")).to_be_visible()
+        page.get_by_role("tab", name="History").click()
+        expect(page.get_by_text("No negotiation yet")).to_be_visible()
     finally:
         slow_server.stop()
 
@@ -163,6 +165,44 @@ def test_history_lists_a_visitors_own_runs(server: Server, open_page: Callable[[
     expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal")
 
 
+def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    pick(page, "arena-scenario", "A joint venture")
+    expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    for lane in (1, 2):
+        pick(page, f"lane-{lane}-agent-a", "conceder (scripted)")
+    page.locator("#arena-start").click()
+    expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal", timeout=20_000)
+    marks = page.locator("#lane-2-plot svg .mark").count()
+    for _ in range(3):
+        page.reload()
+        expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal")
+        expect(page.locator("#arena-scenario input")).to_have_value("A joint venture")
+        expect(page.locator("#lane-2-plot svg .mark")).to_have_count(marks)
+
+
+def test_the_scenario_is_locked_while_ones_own_run_goes_on_but_not_by_anothers(
+    slow_server: Server, open_page: Callable[[str], Page]
+) -> None:
+    slow_server.start()
+    try:
+        page = open_page(slow_server.url)
+        page.locator("#arena-start").click()
+        expect(page.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
+        expect(page.locator("#arena-scenario input")).to_be_disabled()
+        guest = open_page(page.url)
+        guest.context.clear_cookies()
+        guest.reload()
+        expect(guest.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
+        expect(guest.locator("button#arena-stop")).to_be_disabled()
+        pick(guest, "arena-scenario", "A joint venture")
+        expect(guest.locator("#lane-1-transcript .moving")).to_have_count(0)
+        expect(guest.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+        expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
+    finally:
+        slow_server.stop()
+
+
 def test_phone_width_needs_no_sideways_scrolling(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     page.set_viewport_size({"width": 390, "height": 844})
@@ -182,6 +222,7 @@ def test_hostile_text_stays_text(tmp_path: Path, open_page: Callable[[str], Page
         expect(page.locator("#lane-1-transcript .message").first).to_contain_text("<b>bold</b>", timeout=20_000)
         page.locator("#lane-1-transcript summary").first.click()
         expect(page.locator("#lane-1-transcript .thought").first).to_contain_text("<img")
+        expect(page.locator("#lane-1-verdict h3")).to_be_visible(timeout=20_000)
         assert page.evaluate("window.hurt") is None
     finally:
         server.stop()

@@ -13,9 +13,13 @@ from typing import Any
 import pytest
 from support.server import ROOT
 
+from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.generation.request import GenerationRequest, as_messages
+from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
 from manager.registry import Registry
 from negotiation.settings import SHIPPED
+from tests.unit.manager.arena import Arena
 
 
 def negotiate(home: Path, *arguments: str) -> tuple[dict[str, Any], str]:
@@ -102,3 +106,27 @@ def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:
         assert events.get(timeout=30) is not None
     snapshot = manager.snapshot()
     assert [(d.bytes, d.leaked, d.loaded) for d in snapshot.devices] == [(0, 0, 0)]
+
+
+def test_parked_and_woken_it_writes_the_same(real_home: Path) -> None:
+    arena = Arena()
+    spec = Registry.from_yaml(SHIPPED / "models.yaml")["smollm2-steady"]
+    model = HuggingFaceModelWrapper(spec, real_home / "cache", lambda device: arena)
+
+    def answer() -> str:
+        stream = TokenStream()
+        config = spec.generation_config.model_copy(update={"max_new_tokens": 24})
+        model.generate(GenerationRequest(as_messages("Offer me a price for the car."), config, seed=3), stream)
+        return "".join(stream)
+
+    model.prepare(lambda *_: None)
+    size = model.load(lambda *_: None)
+    text = answer()
+    assert arena.bytes() == size
+    assert model.park() >= size
+    assert arena.bytes() == 0
+    seen: list[int] = []
+    assert model.wake(lambda stage, done, total: seen.append(done)) == size
+    assert seen[-1] == size
+    assert answer() == text != ""
+    assert model.unload() == 0

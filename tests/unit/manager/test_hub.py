@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import importlib.util
 import json
 import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -17,7 +19,7 @@ from huggingface_hub import constants
 
 from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.errors import AccessDenied, Cancelled, ParleyError, Unreachable, WeightsNotFound
+from manager.errors import AccessDenied, Cancelled, ParleyError, Refused, Unreachable, WeightsNotFound
 from manager.registry import parse_spec
 from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
@@ -245,6 +247,44 @@ def test_what_the_hub_refuses_evicts_nobody(hub_server: Hub, files: dict[str, by
         with pytest.raises(kind):
             manager.load_model(model)
     assert manager.list_models()["tiny"]["is_loaded"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
+def test_damaged_weights_in_the_cache_are_fetched_again(hub_server: Hub, files: dict[str, bytes], damage: str) -> None:
+    hub_server.files["owner/tiny"] = files
+    spec = parse_spec("m", {"model_name": "owner/tiny", "device": "cpu"})
+    HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+    path = hub.fetch("owner/tiny", None, None, silent) / "model.safetensors"
+    whole = path.read_bytes()
+    path.resolve().write_bytes({"cut": whole[:-100], "empty": b"", "noise": b"\xff" * 1000}[damage])
+    model = HuggingFaceModelWrapper(spec, Path("unused"))
+    model.prepare(silent)
+    assert path.read_bytes() == whole
+    model.load(silent)
+    model.unload()
+
+
+def test_damaged_weights_that_the_hub_itself_has_are_refused(hub_server: Hub, files: dict[str, bytes]) -> None:
+    hub_server.files["owner/tiny"] = {**files, "model.safetensors": b"\xff" * 1000}
+    spec = parse_spec("m", {"model_name": "owner/tiny", "device": "cpu"})
+    with pytest.raises(Refused, match=r"model\.safetensors: damaged"):
+        HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+
+
+def test_a_file_of_somebodys_folder_is_never_removed(tmp_path: Path, hub_server: Hub) -> None:
+    path = tmp_path / "model.safetensors"
+    path.touch()
+    assert not hub.forget(path)
+    assert path.exists()
+
+
+def test_an_adapter_is_fetched_and_must_be_one(hub_server: Hub, files: dict[str, bytes], monkeypatch: Any) -> None:
+    hub_server.files["owner/tiny"] = files
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "peft" or find_spec(name))
+    settings = {"model_name": "owner/tiny", "device": "cpu", "adapters": ["owner/tiny"]}
+    with pytest.raises(WeightsNotFound, match=r"key 'adapters': 'owner/tiny' has no adapter_config\.json"):
+        HuggingFaceModelWrapper(parse_spec("m", settings), Path("unused")).prepare(silent)
 
 
 def test_a_gguf_file_that_the_repository_does_not_have(hub_server: Hub, files: dict[str, bytes]) -> None:

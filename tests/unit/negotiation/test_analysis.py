@@ -143,6 +143,14 @@ def test_equal_sums_are_broken_by_evenness(of_points: Points) -> None:
     assert Analyser(of_points((1.0, 0.2), (0.7, 0.5), (0.6, 0.6), (0.5, 0.7))).max_welfare == 2
 
 
+def test_ties_are_not_broken_by_rounding(of_points: Points) -> None:
+    """Gains of 0.3 and 0.2, whichever way round: as binary fractions 0.5 - 0.2 and 0.4 - 0.1 are not the same."""
+    analyser = Analyser(of_points((0.6, 0.3), (0.5, 0.4), (0.4, 0.5), reservation=(0.3, 0.1)))
+    assert analyser.nash == 0  # 0.3 x 0.2 = 0.2 x 0.3
+    assert analyser.egalitarian == 0
+    assert Analyser(of_points((0.4, 0.3), (0.5, 0.3), (0.3, 0.5), reservation=(0.2, 0.1))).egalitarian == 1
+
+
 def test_opposition_is_the_distance_to_the_best_of_both_worlds(of_points: Points) -> None:
     assert Analyser(of_points((1, 0), (0.6, 0.7), (0, 1))).opposition == pytest.approx(0.5)
     assert Analyser(of_points((1, 1), (0, 1))).opposition == 0.0

@@ -297,11 +297,8 @@ def test_an_interrupted_run_is_called_so(call: Call, make_run: Callable[..., Run
 
 def test_scenarios_are_listed(call: Call) -> None:
     listed = json.loads(call("scenarios", "--json", "-")[1])
-    assert {entry["scenario"]: entry["outcomes"] for entry in listed} == {
-        "company_car": 41,
-        "compute_split": 567,
-        "joint_venture": 81,
-    }
+    outcomes = {entry["scenario"]: entry["outcomes"] for entry in listed}
+    assert outcomes.items() >= {"company_car": 41, "compute_split": 567, "joint_venture": 81}.items()
     assert all(set(entry) == {"scenario", "title", "outcomes", "rounds"} for entry in listed)
     status, out, err = call("scenarios")
     assert (status, err) == (0, "")

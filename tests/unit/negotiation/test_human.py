@@ -14,11 +14,12 @@ from negotiation.agents.human import MAX_WORDS, HumanAgent, read_answer
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, NotAsked
 from negotiation.events import Asked, Ended, Event, Halted, TurnTaken
-from negotiation.live import LiveRuns, Watch
+from negotiation.live import LiveRuns
 from negotiation.protocol import Action, Ending, State
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
 from negotiation.store import Run, Store
+from negotiation.watch import Watch
 
 OFFER = {"price": 150, "lock": "with"}
 PATIENCE = 20.0

@@ -16,11 +16,12 @@ from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
-from negotiation.live import LiveRun, LiveRuns, Watch, new_run_id, stored_events
+from negotiation.live import LiveRuns, new_run_id
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
 from negotiation.store import Run, Store
+from negotiation.watch import LiveRun, Watch, stored_events
 
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]
@@ -189,7 +190,7 @@ def test_a_given_id_is_kept(live: LiveRuns, make_run: Runs) -> None:
 def test_an_unknown_agent_starts_nothing(live: LiveRuns, store: Store, make_run: Runs) -> None:
     with pytest.raises(UnknownAgent, match="'nobody' is neither a model nor a strategy"):
         live.start(make_run(b="nobody"))
-    assert store.runs() == []
+    assert store.summaries() == []
 
 
 def test_a_run_that_cannot_be_recorded_is_not_started(live: LiveRuns, make_run: Runs) -> None:
@@ -477,14 +478,14 @@ class Deaf:
 
 
 def test_the_first_reason_to_stop_is_the_one_that_is_told(
-    live: LiveRuns, house: House, store: Store, clock: Clock, make_run: Runs, beats: Signals
+    live: LiveRuns, house: House, store: Store, clock: Clock, make_run: Runs, looks: Signals
 ) -> None:
     deaf = house.own["deaf"] = Deaf()
     run_id = live.start(make_run(a="deaf", b="deaf"))
     with followed(live, run_id) as watch:
         until(watch, Writing)
     live.stop(run_id)
-    pass_time(clock, beats, 10.0)
+    pass_time(clock, looks, 10.0)
     with followed(live, run_id) as watch:
         deaf.thought.set()
         assert until(watch, Halted)[-1] == Halted("stopped", "stopped by its owner")
@@ -503,13 +504,18 @@ def ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> Signals:
     return Signals(store, "end", monkeypatch)
 
 
-def pass_time(clock: Clock, beats: Signals, seconds: float) -> None:
-    """Let time pass until the keeper has looked after all runs since, which it does each time before it beats."""
-    beats.wait()
-    for _ in range(2):  # the first may have looked just before
-        beats.forget()
-        clock.now += seconds
-        beats.wait()
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Signals:
+    """Says when the keeper asked whether anybody watches a run."""
+    return Signals(LiveRun, "orphaned", monkeypatch)
+
+
+def pass_time(clock: Clock, looks: Signals, seconds: float) -> None:
+    """Let time pass until the keeper has looked after the one run that there is since."""
+    clock.now += seconds
+    looks.forget()
+    for _ in range(2):  # the first may have begun to look before
+        looks.wait()
 
 
 def test_a_run_that_nobody_watches_stops_after_the_grace_time(
@@ -553,21 +559,21 @@ def test_within_the_grace_time_somebody_may_come_back(clock: Clock, make_run: Ru
 
 
 def test_a_watched_run_goes_on(
-    live: LiveRuns, gate: Gate, store: Store, clock: Clock, make_run: Runs, beats: Signals
+    live: LiveRuns, gate: Gate, store: Store, clock: Clock, make_run: Runs, looks: Signals
 ) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with followed(live, run_id) as watch:
-        pass_time(clock, beats, 1000.0)
+        pass_time(clock, looks, 1000.0)
         gate.go(6)
         until(watch, Ended)
     assert store.run(run_id).status == "done"
 
 
 def test_a_background_run_needs_no_watcher(
-    live: LiveRuns, gate: Gate, store: Store, clock: Clock, make_run: Runs, beats: Signals, ends: Signals
+    live: LiveRuns, gate: Gate, store: Store, clock: Clock, make_run: Runs, looks: Signals, ends: Signals
 ) -> None:
     run_id = live.start(make_run(a="gate", b="gate"), background=True)
-    pass_time(clock, beats, 1000.0)
+    pass_time(clock, looks, 1000.0)
     gate.go(6)
     ends.wait()
     assert store.run(run_id).status == "done"
@@ -655,7 +661,7 @@ def test_starting_up_marks_what_a_dead_process_left(
     house: House, store: Store, clock: Clock, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.begin(make_run("left"))
-    monkeypatch.setattr("negotiation.store._alive", lambda *_: False)
+    monkeypatch.setattr("negotiation.store.alive", lambda *_: False)
     LiveRuns(house, store, clock=clock).close()
     assert store.run("left").status == "interrupted"
 

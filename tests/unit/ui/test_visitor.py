@@ -44,3 +44,17 @@ def test_behind_https_it_is_secure(client: TestClient) -> None:
     assert "Secure" in header
     assert "SameSite=None" in header
     assert "Secure" not in TestClient(client.app).get("/").headers["set-cookie"]
+
+
+@pytest.mark.parametrize("others", ['prefs={"a": 1}; ', "a=b=c; =; ", 'x="unfinished; '])
+def test_other_cookies_cost_nobody_their_name(client: TestClient, others: str) -> None:
+    """Programs on other ports of the same host share their cookies with us."""
+    name = client.get("/").cookies[COOKIE]
+    again = TestClient(client.app).get("/", headers={"cookie": f"{others}{COOKIE}={name}"})
+    assert "set-cookie" not in again.headers
+
+
+@pytest.mark.parametrize("name", ["", "x", "y" * 65])
+def test_a_name_that_is_none_is_replaced(client: TestClient, name: str) -> None:
+    again = TestClient(client.app).get("/", headers={"cookie": f"{COOKIE}={name}"})
+    assert len(again.cookies[COOKIE]) >= 22
