@@ -88,7 +88,7 @@ class Scheduler(Outcomes):
             case h.Release(ticket=number):
                 self._release(number)
             case h.Announce(owner=owner, weights=key):
-                self.announced[owner] = (key, math.inf)
+                self.announced[owner] = ({key}, math.inf)
             case h.Forget(owner=owner):
                 self.announced.pop(owner, None)
             case h.Unload(weights=key):
