@@ -1,41 +1,31 @@
-"""LLMManager: the one lock around the scheduler, the loader thread, and the public methods.
+"""LLMManager: the public methods, over the lock and the loader in `core.py`.
 
-It tells the scheduler what happens and carries out what it answers. Nothing slow is done under the lock: weights
-come and go in `loader.py`, text is written in `generation/`.
+Every example in the docstrings is run as a test.
 """
 
 from __future__ import annotations
 
 import itertools
-import logging
 import tempfile
-import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from manager import happenings as h
-from manager.alarm import Alarm
 from manager.backends.base import check_type, device_of
-from manager.board import Board, listing
+from manager.board import listing
 from manager.cancel import CancelToken
+from manager.core import Core
 from manager.errors import Cancelled, ConfigError
-from manager.lease import Lease, LeaseRequest, LostLeases, WaitStatus
-from manager.loader import Counts, Loader
-from manager.registry import Changes, ModelSpec, Registry, WeightsKey, parse_spec
-from manager.scheduler import Scheduler
+from manager.lease import Lease, LeaseRequest, WaitStatus
+from manager.registry import Changes, ModelSpec, Registry, parse_spec
 from manager.session import Session
-from manager.status import LoadProgress, Snapshot, Subscription
+from manager.status import Snapshot, Subscription
 from manager.tables import Limits
-from manager.view import StatusView
-
-logger = logging.getLogger(__name__)
 
 
-class LLMManager(Session):
+class LLMManager(Core, Session):
     """Keeps at most `max_loaded_models` weights per device loaded and shares them among sessions.
 
     `model_configs` maps a model id to its settings (see configs/models.yaml); nothing is loaded before it is asked
@@ -66,41 +56,46 @@ class LLMManager(Session):
         clock: Callable[[], float] = time.monotonic,
         heartbeat_seconds: float = 10.0,
     ) -> None:
-        super().__init__(self, None)
         configured = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
         for spec in configured:
             check_type(spec)
-        self._registry = Registry()
-        self._cache_dir = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
-        self._clock = clock
+        folder = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
         limits = Limits(max_loaded_models, budgets or {}, max_queue, max_wait, parking, max_loaded_on or {})
-        self._scheduler = Scheduler(limits)
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        Core.__init__(self, limits, folder, clock, heartbeat_seconds)
+        Session.__init__(self, self, None)
         self._numbers = itertools.count(1)
-        self._requests: dict[int, LeaseRequest] = {}
-        self._leases: dict[int, weakref.ref[Lease]] = {}
-        self._specs: dict[WeightsKey, ModelSpec] = {}
-        self._view = StatusView(self._scheduler, self._registry, self._requests)
-        self._board = Board(self._scheduler, self._registry, self._view)
-        self._loader = Loader(self._cache_dir, self._loader_done, self._loader_progressed)
-        self._lost = LostLeases(self._take_back)
         self._configured = {spec.model_id for spec in configured}  # the others were registered by a call
-        tick, beat = (lambda: self._tell(h.Tick())), self._board.beat
-        self._alarm = Alarm(self._changed, clock, self._scheduler.next_tick, tick, beat, heartbeat_seconds)
         with self._lock:
             for spec in configured:
                 self._treat(self._registry.add(self._registry.united(spec, device_of)).weights)
 
     @classmethod
     def from_yaml(cls, path: str | Path, max_loaded_models: int = 2, **options: Any) -> LLMManager:
-        """A manager of the models in a models.yaml; `options` as for the constructor."""
+        """A manager of the models in a models.yaml; `options` as for the constructor.
+
+        Raises ConfigError, naming file, model and key.
+
+        >>> manager = LLMManager.from_yaml("configs/models.yaml", max_loaded_models=1)
+        >>> manager.list_models()["smollm2-steady"]["state"]
+        'cold'
+        >>> manager.cleanup()
+        """
         return cls(Registry.from_yaml(path), max_loaded_models, **options)
 
     # -- models ------------------------------------------------------------------------------------------------
 
     def register_model(self, model_id: str, config: Mapping[str, Any]) -> None:
-        """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings."""
+        """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings.
+
+        With the name of a Hub repository it is fetched when it is first asked for.
+
+        >>> manager = LLMManager({})
+        >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-0.6B"})
+        >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-4B"})
+        Traceback (most recent call last):
+        manager.errors.ConfigError: model 'qwen' is already registered with other settings; pick another id
+        >>> manager.cleanup()
+        """
         self.register(parse_spec(model_id, config))
 
     def register(self, spec: ModelSpec) -> None:
@@ -117,6 +112,13 @@ class LLMManager(Session):
         What is wrong with the file is a ConfigError, and changes nothing. Models that it no longer names can no
         longer be asked for by their id, nor can old settings of changed ones; negotiations that play with them finish
         first, then their weights leave. Models added by `register_model` stay.
+
+        >>> manager = LLMManager({"old": {"type": "fake"}})
+        >>> manager.reload("configs/models.yaml").removed
+        ('old',)
+        >>> manager.reload("configs/models.yaml")
+        Changes(added=(), changed=(), removed=())
+        >>> manager.cleanup()
         """
         read = Registry.from_yaml(path)
         if not len(read):
@@ -140,7 +142,14 @@ class LLMManager(Session):
         return changes
 
     def pin(self, model_id: str, pinned: bool = True) -> None:
-        """Keep a model's weights loaded once they are, or (`pinned=False`) no longer, whatever its entry says."""
+        """Keep a model's weights loaded once they are, or (`pinned=False`) no longer, whatever its entry says.
+
+        >>> manager = LLMManager({"echo": {"type": "fake"}})
+        >>> manager.pin("echo")
+        >>> manager.list_models()["echo"]["pinned"]
+        True
+        >>> manager.cleanup()
+        """
         with self._lock:
             key = self._registry.pin(model_id, pinned).weights
             self._treat(key)
@@ -161,7 +170,16 @@ class LLMManager(Session):
             self._tell(h.Unload(spec.weights))
 
     def session(self, owner: str) -> Session:
-        """The same methods with an active model of its own; `owner` names it in the queue and the status."""
+        """The same methods with an active model of its own; `owner` names it in the queue and the status.
+
+        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}, "other": {"type": "fake"}})
+        >>> mine, yours = manager.session("mine"), manager.session("yours")
+        >>> yours.switch_model("other").model_id
+        'other'
+        >>> mine.get_response("Say hello", "echo"), yours.active_model
+        ('Hello!', 'other')
+        >>> manager.cleanup()
+        """
         return Session(self, owner)
 
     # -- leases ------------------------------------------------------------------------------------------------
@@ -178,6 +196,16 @@ class LLMManager(Session):
 
         A ModelSpec is served even if its id was removed from the registry meanwhile, so that what runs can finish.
         `next_model` is what the same owner will want next; `timeout` is how long the request may wait, in seconds.
+
+        >>> manager = LLMManager({"a": {"type": "fake"}, "b": {"type": "fake"}}, max_loaded_models=1)
+        >>> with manager.lease("a"):
+        ...     request = manager.request_lease("b")
+        ...     request.wait(0) is None, manager.waiting(request).position
+        (True, 1)
+        >>> with request.wait() as lease:
+        ...     lease.spec.model_id
+        'b'
+        >>> manager.cleanup()
         """
         with self._lock:
             spec = self._registry[model] if isinstance(model, str) else model
@@ -210,6 +238,14 @@ class LLMManager(Session):
         """The right to use a model's weights, waiting for them to be loaded and for room as long as need be.
 
         Raises what the request ended with: ModelUnavailable, Busy (QueueFull, WaitTimeout, NestedLease), Cancelled.
+        Give it back, or use it as a `with` block.
+
+        >>> from manager.generation.request import GenerationRequest, as_messages
+        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
+        >>> with manager.lease("echo", owner="example") as lease:
+        ...     "".join(lease.generate(GenerationRequest(as_messages("Say hello"))))
+        'Hello!'
+        >>> manager.cleanup()
         """
         request = self.request_lease(model, owner=owner, next_model=next_model, timeout=timeout)
         forget = cancel.on_cancel(request.cancel) if cancel is not None else lambda: None
@@ -250,12 +286,30 @@ class LLMManager(Session):
     # -- status ------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Everything as it is now."""
+        """Everything as it is now, and what happened of late.
+
+        >>> manager = LLMManager({"echo": {"type": "fake", "size_bytes": 7}})
+        >>> with manager.lease("echo"):
+        ...     status = manager.snapshot().of("echo")
+        >>> str(status.state), status.bytes, status.leases
+        ('resident', 7, 1)
+        >>> [entry.kind for entry in manager.snapshot().timeline if entry.kind != "wait"]
+        ['load']
+        >>> manager.cleanup()
+        """
         with self._lock:
             return self._view.snapshot(self._clock())
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
-        """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead."""
+        """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead.
+
+        >>> manager = LLMManager({"echo": {"type": "fake"}})
+        >>> subscription = manager.subscribe()
+        >>> handle = manager.load_model("echo")
+        >>> manager.cleanup()
+        >>> [str(event.state) for event in subscription if event.kind == "state"]
+        ['loading', 'resident', 'draining', 'cold']
+        """
         with self._lock:
             subscription = Subscription(self.snapshot, capacity, self._unsubscribe)
             self._board.add(subscription)
@@ -264,7 +318,16 @@ class LLMManager(Session):
     # -- the end -----------------------------------------------------------------------------------------------
 
     def cleanup(self) -> None:
-        """Refuse new requests, end what is being written, unload everything and stop the threads."""
+        """Refuse new requests, end what is being written, unload everything and stop the threads.
+
+        Leaving a `with` block around the manager does it, too.
+
+        >>> with LLMManager({"echo": {"type": "fake"}}) as manager:
+        ...     handle = manager.load_model("echo")
+        >>> handle.get_response("Hello?")
+        Traceback (most recent call last):
+        manager.errors.ManagerClosed: the model manager was closed
+        """
         with self._lock:
             if self._scheduler.closed:
                 return
@@ -288,98 +351,3 @@ class LLMManager(Session):
 
     def __exit__(self, *_: object) -> None:
         self.cleanup()
-
-    # -- between the scheduler and the threads -----------------------------------------------------------------
-
-    def _tell(self, happening: h.Happening) -> None:
-        """Tell the scheduler what happened and carry out its answer. Called with the lock held."""
-        for effect in self._scheduler.handle(happening, self._clock()):
-            match effect:
-                case h.Grant(ticket=number, weights=key):
-                    self._grant(number, key)
-                case h.Refuse(ticket=number, failure=failure):
-                    request = self._requests.pop(number)
-                    about = request.spec.weights, failure.message
-                    self._board.publish("refused", *about, owner=request.owner, ticket=number)
-                    request.refuse(failure)
-                case h.Prepare(weights=key):
-                    self._loader.prepare(key, self._specs[key])
-                case h.Abort(weights=key):
-                    self._loader.abort(key)
-                    self._board.given_up(key)
-                case h.Retired(weights=key):
-                    self._loader.forget(key)
-                    self._specs.pop(key, None)
-                    self._board.publish("removed", key)
-                case h.Changed(weights=key, state=state, reason=reason):
-                    logger.info("%s: %s (%s)", key, state, reason)
-                    self._board.publish("state", key, reason, state=state)
-                case job:
-                    self._loader.start(job)
-        if self._scheduler.has_timers:
-            self._alarm.look()
-
-    def _treat(self, key: WeightsKey, spec: ModelSpec | None = None) -> None:
-        """Tell the scheduler how weights are to be treated; `spec` is theirs if no model is registered for them."""
-        self._tell(h.Register(key, *self._registry.treatment(key)))
-        ids = self._registry.aliases(key)
-        if found := self._registry[ids[0]] if ids else spec:
-            self._specs[key] = found
-
-    def _retire(self, key: WeightsKey) -> None:
-        self._tell(h.Retire(key))
-        if key in self._scheduler.weights:
-            self._board.publish("removed", key, "no longer registered")
-
-    def _grant(self, number: int, key: WeightsKey) -> None:
-        request = self._requests.pop(number)
-        model = self._loader.model(key)
-        lease = Lease(request.spec, model, partial(self._release, number), partial(self._lost.note, number))
-        self._leases[number] = weakref.ref(lease)
-        self._board.publish("granted", key, owner=request.owner, ticket=number)
-        request.grant(lease)
-
-    def _release(self, number: int) -> None:
-        with self._lock:
-            del self._leases[number]
-            ticket = self._scheduler.leases[number]
-            self._tell(h.Release(number))
-            self._board.publish("released", ticket.weights, owner=ticket.owner, ticket=number)
-            if self._scheduler.closed:
-                self._changed.notify_all()
-
-    def _take_back(self, number: int) -> None:
-        with self._lock:
-            ticket = self._scheduler.leases[number]
-        lost = "a lease of %s (owner: %s) was dropped without release, and is taken back"
-        logger.warning(lost, ticket.weights, ticket.owner or "nobody")
-        self._release(number)
-
-    def _cancel(self, number: int) -> None:
-        with self._lock:
-            if number in self._requests:
-                self._tell(h.Cancel(number))
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._board.remove(subscription)
-
-    # -- called from other threads -----------------------------------------------------------------------------
-
-    def _loader_done(self, happening: h.LoaderAnswer, counts: Counts) -> None:
-        with self._changed:
-            if not counts():
-                return
-            self._board.ended(happening.weights)
-            before = self._view.version
-            self._tell(happening)
-            if isinstance(happening, h.Recovered):
-                reason = f"{happening.amount / 1e6:.0f} MB that leaked came back"
-                self._board.publish("recovered", happening.weights, reason)
-            elif self._view.version == before:  # sizes, bytes or progress changed, but no state
-                self._board.publish("measured", happening.weights)
-            self._changed.notify_all()
-
-    def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
-        with self._lock:
-            self._board.progressed(key, progress)
