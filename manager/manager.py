@@ -275,7 +275,7 @@ class LLMManager(Core, Session):
         with self._lock:
             spec = self._registry[model]
             if spec.weights not in self._scheduler.weights:
-                self._register(spec)
+                self._treat(spec.weights, spec)
             self._tell(h.Announce(owner, spec.weights))
 
     def forget(self, owner: str) -> None:
