@@ -56,15 +56,16 @@ class Arena:
         self.preset = gr.HTML(presets_html(self._presets), elem_id="arena-presets", js_on_load=script("send"))
         self.scenario = build_scenario_picker(parley)
         with gr.Row(elem_classes="controls"):
-            self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=110, scale=0)
-            self.stop = gr.Button(text.STOP, elem_id="arena-stop", min_width=90, scale=0, interactive=False)
-            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=180, scale=0, interactive=False)
             self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
             self.seed = gr.Number(
                 FIRST_SEED, precision=0, label=text.SEED, info=text.SEED_INFO, elem_id="arena-seed", min_width=150
             )
             self.suspense = gr.Checkbox(False, label=text.SUSPENSE, elem_id="arena-suspense", min_width=200)
-        self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
+        with gr.Row(elem_classes="buttons"):
+            self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=100, scale=0)
+            self.stop = gr.Button(text.STOP, elem_id="arena-stop", min_width=80, scale=0, interactive=False)
+            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=130, scale=0, interactive=False)
+            self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
         listed = choices(parley)
         with gr.Row(elem_classes="lanes", equal_height=False):
             self.lanes = [build_lane(number, first, listed) for number in (1, 2)]

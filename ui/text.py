@@ -147,7 +147,7 @@ STRATEGY_ABOUT = {
     "random": "scripted · offers at random what is worth enough to it",
 }
 SETTINGS = "Settings"
-SETTINGS_OF = "{name}: how a model plays (strategies have no settings)"
+SETTINGS_OF = "{name}, if a model plays"
 NARRATES = "Who decides"
 NARRATES_INFO = "A strategy may decide while the model only finds the words."
 DECIDES_ITSELF = "the model itself"
@@ -161,11 +161,11 @@ GUARDS = {
 TEMPERATURE = "Temperature"
 TEMPERATURE_INFO = "0 is the likeliest words always; empty is the model's own setting."
 PERSONA = "Manner"
-PERSONA_INFO = "Such as: a friendly old trader who hates haggling."
+PERSONA_INFO = "a friendly old trader who hates haggling"
 HINT = "Plan"
-HINT_INFO = "Such as: open high, then give in slowly."
+HINT_INFO = "open high, then give in slowly"
 LANGUAGE = "Language"
-LANGUAGE_INFO = "What it speaks; empty is the model's choice."
+LANGUAGE_INFO = "English, français, 日本語"
 CALCULATOR = "Told what offers are worth to it"
 CALCULATOR_INFO = "Without this it has to work that out by itself."
 RETRIES = "Retries"
