@@ -23,6 +23,7 @@ from ui import text
 from ui.agents import about_html, choices, labels
 from ui.html import QUIET, esc, script, tag
 from ui.lane import Lane, Painter, build_lane, relabel
+from ui.pairs import Pairs
 from ui.presets import Players, presets, presets_html
 from ui.scenarios import OWN, build_scenario_picker, chosen_scenario, editable, findings_html, first_scenario
 from ui.space import space_of
@@ -64,11 +65,12 @@ class Arena:
         with gr.Row(elem_classes="buttons"):
             self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=100, scale=0)
             self.stop = gr.Button(text.STOP, elem_id="arena-stop", min_width=80, scale=0, interactive=False)
-            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=130, scale=0, interactive=False)
+            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=170, scale=0, interactive=False)
             self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
         listed = choices(parley)
         with gr.Row(elem_classes="lanes", equal_height=False):
             self.lanes = [build_lane(number, first, listed) for number in (1, 2)]
+        self.pairs = Pairs(parley)
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -91,6 +93,10 @@ class Arena:
             resumed = lane.resume.click(self._resumer(lane), [self.shown], self.controls, **QUIET)
             followed = resumed.success(self._follower(lane), [self.shown], lane.outputs, **QUIET)
             followed.then(self._controls, [self.shown], self.controls, **QUIET)
+        paired = self.pairs.run.click(self._run_pairs, [self.pairs.count, *self._form], None, **QUIET)
+        for event in (opened, paired):
+            event.success(self._follow_pairs, None, self.pairs.outputs, **QUIET)
+        self.pairs.stop.click(self._stop_pairs, None, None, **QUIET)
         self._connect_setup()
 
     def _connect_setup(self) -> None:
@@ -346,6 +352,24 @@ class Arena:
         shown.clear()
         shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=False))
         return {self.link: link_html(runs[0], started[0]), **self._controls(request, shown)}
+
+    def _run_pairs(
+        self, request: gr.Request, count: Any, scenario_id: str, own: str, seed: float | None, *values: Any
+    ) -> None:
+        try:
+            scenario = chosen_scenario(self._parley, scenario_id, own)
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        self.pairs.start(
+            _owner(request), scenario, _seed(FIRST_SEED if seed is None else seed), self._players(values), count
+        )
+
+    async def _follow_pairs(self, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        async for updates in self.pairs.follow(_owner(request), labels(self._parley)):
+            yield updates
+
+    def _stop_pairs(self, request: gr.Request) -> None:
+        self._parley.comparisons.stop(_owner(request))
 
     def _resumer(self, lane: Lane) -> Any:
         def resume(request: gr.Request, shown: Shown) -> dict[Any, Any]:

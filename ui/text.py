@@ -250,3 +250,32 @@ RUNNING = "Stop the negotiation that is running first."
 NOT_YOURS = "Only who started a negotiation can continue it."
 REPEATS = "Run again, it repeats word for word: both sides are scripted."
 VARIES = "Run again, models may choose other words: both lanes share the machine."
+
+
+# the paired comparison
+PAIRS = "Which of the two is better?"
+PAIRS_ABOUT = (
+    "One negotiation tells little. Pairs are many: the two agents in which the lanes differ meet the same opponent in "
+    "both seats on the same seeds, in the background."
+)
+PAIRS_COUNT = "More pairs"
+PAIRS_RUN = "Run pairs"
+PAIRS_WRONG = "Pairs can be run from 1 to {most} at a time."
+PAIRS_NONE = "Pairs compare two agents against one opponent: let the lanes differ in one agent only."
+PAIRS_OF = "{first} against {second}; both play {opponent} over: {scenario}. Seeds {low} to {high}, both seats."
+PAIRS_PROGRESS = "{done} of {goal} negotiations"
+PAIRS_SURE = "{name} gets {by} more per negotiation (95 % interval {low} to {high}, {pairs})."
+PAIRS_UNSURE = "{name} gets {by} more so far, but that may be chance (95 % interval {low} to {high}, {pairs})."
+PAIRS_SAME = "Both always made the same moves."
+PAIRS_REPEAT = "Every pair repeats the same moves, so more of them tell nothing new."
+PAIRS_UNKNOWN = "How many more pairs are needed cannot be told yet."
+PAIRS_ENOUGH = "That is enough to tell them apart."
+PAIRS_MORE = "About so many more would tell them apart: {pairs}."
+PAIRS_NOTHING = "No pair is complete yet."
+PAIRS_FAILED = "{count} negotiations gave no result: {reason}"
+INTERVAL_TITLE = "Difference per negotiation: {mean}, 95 % interval {low} to {high}"
+
+
+def pairs(count: int) -> str:
+    """A number of pairs."""
+    return "one pair" if count == 1 else f"{count:,} pairs"
