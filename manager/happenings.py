@@ -67,6 +67,14 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Announce:
+    """An owner will want these weights, sooner or later, until it asks for something or is forgotten."""
+
+    owner: str
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
 class Forget:
     """An owner is done: what it announced is no longer wanted."""
 
@@ -183,7 +191,7 @@ class Close:
 
 LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadFailed | Unloaded | Parked | Dropped | Trimmed | Recovered
 
-Happening = Register | Request | Cancel | Release | Forget | LoaderAnswer | Unload | Retire | Tick | Close
+Happening = Register | Request | Cancel | Release | Announce | Forget | LoaderAnswer | Unload | Retire | Tick | Close
 
 # -- effects ---------------------------------------------------------------------------------------------------
 
@@ -258,7 +266,10 @@ class StartTrim:
 
 @dataclass(frozen=True)
 class Abort:
-    """The preparing or loading in flight is of no use to anybody any more."""
+    """Work in flight is of no use to anybody any more.
+
+    Preparing is over with this, answer or not, and may be begun anew; a load is still answered.
+    """
 
     weights: WeightsKey
 
@@ -275,4 +286,12 @@ class Changed:
 Job = StartLoad | StartWake | StartUnload | StartPark | StartDrop | StartTrim
 """What the loader does, one at a time."""
 
-Effect = Grant | Refuse | Prepare | Job | Abort | Changed
+
+@dataclass(frozen=True)
+class Retired:
+    """Nothing is left of these weights; they must be registered anew before they are asked for."""
+
+    weights: WeightsKey
+
+
+Effect = Grant | Refuse | Prepare | Job | Abort | Changed | Retired

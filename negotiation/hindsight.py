@@ -1,4 +1,4 @@
-"""What might have been: for one seat of a run that ended, the regret of its turns and what others would have got there.
+"""What might have been: for one seat of a run that ended, what others would have got there.
 
 Knows everything about both sides, so it is for afterwards only.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.analysis import Analyser
-from negotiation.events import Ended, Turn
+from negotiation.events import Ended
 from negotiation.protocol import Ending
 from negotiation.scenario import Offer, Scenario, Seat, other
 from negotiation.session import Negotiation, negotiate
@@ -35,21 +35,6 @@ class Reference:
     agreement: Offer
     utility: float
     utility_other: float
-
-
-def regrets(run: Run, seat: Seat, analyser: Analyser) -> list[tuple[Turn, float]]:
-    """A seat's turns, each with its regret.
-
-    Regret is the best own utility among outcomes at or above the other side's reservation value, minus that of the
-    turn: of the outcome offered or accepted, or of no deal when walking away.
-    """
-    best, reservation = analyser.best_given(seat), run.scenario.roles[seat].reservation
-    found = []
-    for turn in run.turns:
-        own = turn.utility_a if turn.seat == "a" else turn.utility_b
-        if turn.seat == seat:
-            found.append((turn, best - (reservation if own is None else own)))
-    return found
 
 
 def baselines(run: Run, seat: Seat) -> list[Baseline]:

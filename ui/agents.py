@@ -146,9 +146,9 @@ def build_settings(picker: AgentPicker, scenario: Scenario) -> None:
         rows["temperature"] = gr.Number(
             None, label=text.TEMPERATURE, info=text.TEMPERATURE_INFO, minimum=0, maximum=5, step=0.1
         )
-        rows["persona"] = gr.Textbox("", label=text.PERSONA, info=text.PERSONA_INFO, max_length=500, lines=2)
-        rows["hint"] = gr.Textbox("", label=text.HINT, info=text.HINT_INFO, max_length=500, lines=2)
-        rows["language"] = gr.Textbox("", label=text.LANGUAGE, info=text.LANGUAGE_INFO, max_length=60)
+        rows["persona"] = gr.Textbox("", label=text.PERSONA, placeholder=text.PERSONA_INFO, max_length=500, lines=1)
+        rows["hint"] = gr.Textbox("", label=text.HINT, placeholder=text.HINT_INFO, max_length=500, lines=1)
+        rows["language"] = gr.Textbox("", label=text.LANGUAGE, placeholder=text.LANGUAGE_INFO, max_length=60)
         rows["calculator"] = gr.Checkbox(defaults.calculator, label=text.CALCULATOR, info=text.CALCULATOR_INFO)
         with gr.Row():
             rows["retries"] = gr.Number(

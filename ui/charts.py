@@ -14,6 +14,7 @@ import numpy as np
 from negotiation.events import Turn
 from negotiation.protocol import Action
 from negotiation.scenario import SEATS, Scenario, Seat
+from negotiation.statistics import Interval
 from ui import text
 from ui.html import esc, number, tag
 from ui.space import Pair, Space
@@ -210,3 +211,21 @@ def _described(scenario: Scenario, offers: Sequence[Turn]) -> str:
         )
         for turn in offers
     )
+
+
+def interval_plot(found: Interval, first: str, second: str) -> str:
+    """A difference with its 95 % interval, from -1 (all for the second) to 1 (all for the first)."""
+    frame = Frame(height=44, x0=-1.0, x1=1.0, left=10, right=10, top=4, bottom=22)
+    middle = 13
+    parts = []
+    for tick in (-1.0, -0.5, 0.0, 0.5, 1.0):
+        parts.append(tag("line", "", "grid", x1=frame.x(tick), x2=frame.x(tick), y1=4, y2=22))
+        parts.append(tag("text", f"{tick:+g}" if tick else "0", "tick", x=frame.x(tick), y=38, text_anchor="middle"))
+    parts.append(tag("line", "", "zero", x1=frame.x(0), x2=frame.x(0), y1=2, y2=24))
+    left, right = frame.x(found.low), frame.x(found.high)
+    parts.append(tag("line", "", "interval", x1=left, x2=right, y1=middle, y2=middle))
+    parts.append(tag("circle", "", "estimate", cx=frame.x(found.mean), cy=middle, r=4.5))
+    title = text.INTERVAL_TITLE.format(low=number(found.low), high=number(found.high), mean=number(found.mean))
+    svg = tag("svg", tag("title", esc(title)) + "".join(parts), "plot interval", viewBox=f"0 0 {WIDTH} 44", role="img")
+    ends = tag("span", "← " + esc(second)) + tag("span", esc(first) + " →")
+    return tag("div", svg + tag("div", ends, "ends"), "interval-figure")

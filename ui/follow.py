@@ -1,13 +1,17 @@
-"""Following a run: its views from the beginning to its end, whether it is driven here, by another process, or ended."""
+"""Following a run, live or from the store: its views again and again, and the updates that keep a lane up to date."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 from negotiation.parley import Parley
 from negotiation.store import Run
 from negotiation.watch import stored_events
+from ui.agents import labels
+from ui.lane import Lane, Painter
+from ui.space import space_of
 from ui.view import LaneView
 
 UPDATE_SECONDS = 0.1
@@ -33,8 +37,20 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
             run = await asyncio.to_thread(parley.store.run, run_id)
     view = LaneView(run.scenario)
     with watch:
+        yield view
         while view.end is None:
             if events := watch.poll(0):
                 view = view.fold(events)
                 yield view
             await asyncio.sleep(UPDATE_SECONDS)
+
+
+async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
+    """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
+    painter: Painter | None = None
+    async for view in views(parley, run_id):
+        if painter is None:
+            painter = Painter(lane, await asyncio.to_thread(space_of, view.scenario), labels(parley))
+            yield await asyncio.to_thread(painter.paint, view)
+        else:
+            yield painter.paint(view)

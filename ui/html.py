@@ -59,3 +59,16 @@ def seconds(value: float) -> str:
 def script(name: str) -> str:
     """What runs in the browser when a `gr.HTML(js_on_load=...)` is shown, from the folder `scripts`."""
     return (Path(__file__).parent / "scripts" / f"{name}.js").read_text(encoding="utf-8")
+
+
+def merged(new: dict[Any, Any], more: dict[Any, Any]) -> dict[Any, Any]:
+    """Both updates; where both are about one component, its value and its other properties together."""
+    merged = dict(new)
+    for part, update in more.items():
+        before = merged.get(part)
+        if isinstance(before, dict) and "__type__" in before:
+            update = {**before, **(update if isinstance(update, dict) else {"value": update})}
+        elif isinstance(update, dict) and "__type__" in update and part in merged:
+            update = {"value": before, **update}
+        merged[part] = update
+    return merged

@@ -85,6 +85,7 @@ def build_lane(number: int, scenario: Scenario, listed: list[tuple[str, str]]) -
                 turns = gr.HTML(js_on_load=script("folds") + script("follow"))
                 now = gr.HTML(js_on_load=script("follow"))
             with gr.Column(elem_classes="figures"):
+                gr.HTML(tag("p", esc(text.PLOT_HIDDEN), "suspended"), js_on_load=None)
                 plot = gr.HTML(elem_id=f"lane-{number}-plot", js_on_load=None)
                 rounds = gr.HTML(elem_id=f"lane-{number}-rounds", js_on_load=None)
         return Lane(number, pickers, table, verdict, resume, turns, now, plot, rounds)

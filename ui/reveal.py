@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from negotiation.hindsight import baselines, references, regrets
+from negotiation.hindsight import baselines, references
+from negotiation.measures import measure_seat
 from negotiation.protocol import Action
 from negotiation.scenario import Offer, Scenario, Seat, other
 from negotiation.store import Run
@@ -42,7 +43,9 @@ def _other_html(scenario: Scenario, seat: Seat) -> str:
 
 def _regret_html(run: Run, seat: Seat) -> str:
     rows = []
-    for turn, regret in regrets(run, seat, space_of(run.scenario).analyser):
+    found = measure_seat(seat, space_of(run.scenario).analyser, run.turns)
+    own_turns = [turn for turn in run.turns if turn.seat == seat]
+    for turn, regret in zip(own_turns, found.regret, strict=True):
         own = turn.utility_a if seat == "a" else turn.utility_b
         worth = run.scenario.roles[seat].reservation if own is None else own
         did = run.scenario.show(turn.offer) if turn.offer is not None else text.ACTS[str(turn.action)]

@@ -209,7 +209,7 @@ STRATEGY_ABOUT = {
     "random": "scripted · offers at random what is worth enough to it",
 }
 SETTINGS = "Settings"
-SETTINGS_OF = "{name}: how a model plays (strategies have no settings)"
+SETTINGS_OF = "{name}, if a model plays"
 NARRATES = "Who decides"
 NARRATES_INFO = "A strategy may decide while the model only finds the words."
 DECIDES_ITSELF = "the model itself"
@@ -223,11 +223,11 @@ GUARDS = {
 TEMPERATURE = "Temperature"
 TEMPERATURE_INFO = "0 is the likeliest words always; empty is the model's own setting."
 PERSONA = "Manner"
-PERSONA_INFO = "Such as: a friendly old trader who hates haggling."
+PERSONA_INFO = "a friendly old trader who hates haggling"
 HINT = "Plan"
-HINT_INFO = "Such as: open high, then give in slowly."
+HINT_INFO = "open high, then give in slowly"
 LANGUAGE = "Language"
-LANGUAGE_INFO = "What it speaks; empty is the model's choice."
+LANGUAGE_INFO = "English, français, 日本語"
 CALCULATOR = "Told what offers are worth to it"
 CALCULATOR_INFO = "Without this it has to work that out by itself."
 RETRIES = "Retries"
@@ -312,3 +312,32 @@ RUNNING = "Stop the negotiation that is running first."
 NOT_YOURS = "Only who started a negotiation can continue it."
 REPEATS = "Run again, it repeats word for word: both sides are scripted."
 VARIES = "Run again, models may choose other words: both lanes share the machine."
+
+
+# the paired comparison
+PAIRS = "Which of the two is better?"
+PAIRS_ABOUT = (
+    "One negotiation tells little. Pairs are many: the two agents in which the lanes differ meet the same opponent in "
+    "both seats on the same seeds, in the background."
+)
+PAIRS_COUNT = "More pairs"
+PAIRS_RUN = "Run pairs"
+PAIRS_WRONG = "Pairs can be run from 1 to {most} at a time."
+PAIRS_NONE = "Pairs compare two agents against one opponent: let the lanes differ in one agent only."
+PAIRS_OF = "{first} against {second}; both play {opponent} over: {scenario}. Seeds {low} to {high}, both seats."
+PAIRS_PROGRESS = "{done} of {goal} negotiations"
+PAIRS_SURE = "{name} gets {by} more per negotiation (95 % interval {low} to {high}, {pairs})."
+PAIRS_UNSURE = "{name} gets {by} more so far, but that may be chance (95 % interval {low} to {high}, {pairs})."
+PAIRS_SAME = "Both always made the same moves."
+PAIRS_REPEAT = "Every pair repeats the same moves, so more of them tell nothing new."
+PAIRS_UNKNOWN = "How many more pairs are needed cannot be told yet."
+PAIRS_ENOUGH = "That is enough to tell them apart."
+PAIRS_MORE = "About so many more would tell them apart: {pairs}."
+PAIRS_NOTHING = "No pair is complete yet."
+PAIRS_FAILED = "{count} negotiations gave no result: {reason}"
+INTERVAL_TITLE = "Difference per negotiation: {mean}, 95 % interval {low} to {high}"
+
+
+def pairs(count: int) -> str:
+    """A number of pairs."""
+    return "one pair" if count == 1 else f"{count:,} pairs"

@@ -8,7 +8,7 @@ from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.analysis import Analyser
 from negotiation.events import Ended, TurnTaken
-from negotiation.hindsight import baselines, references, regrets
+from negotiation.hindsight import baselines, references
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
 from negotiation.store import Run
@@ -23,16 +23,6 @@ def played(bike: Scenario) -> Run:
     end = events[-1]
     assert isinstance(end, Ended)
     return Run("run", bike, configs, 1, status="done", turns=turns, measures=end.measures)
-
-
-def test_regret_is_what_the_best_acceptable_deal_would_have_been_worth_more(bike: Scenario, played: Run) -> None:
-    analyser = Analyser(bike)
-    for seat in ("a", "b"):
-        for turn, regret in regrets(played, seat, analyser):
-            assert turn.seat == seat
-            own = turn.utility_a if seat == "a" else turn.utility_b
-            assert own is not None
-            assert regret == pytest.approx(analyser.best_given(seat) - own)
 
 
 def test_every_strategy_is_played_against_the_same_opponent(played: Run) -> None:
