@@ -31,7 +31,8 @@ from ui.view import LaneView
 from ui.visitor import owner_of
 
 Shown = dict[str, Any]
-"""What an open page plays: `run`, `seat`, `scenario` and the `round`; and whether the set-up is `settled`."""
+"""What an open page plays: `run`, `seat`, `scenario`, `round` and the run that it is `following`; whether its
+set-up is `settled` and its address was read (`opened`)."""
 
 FOE = "boulware"
 
@@ -92,7 +93,7 @@ class Play:
     def connect(self, page: gr.Blocks, tab: gr.Tab) -> None:
         """Connect the parts; opening the page joins what was being played."""
         begun = [*self._controls, self.body, self.fold, self.worth, self.link, self.builder, self.reveal]
-        opened = page.load(self._opened, [self.shown], list(dict.fromkeys([*self._setup, *begun])), **QUIET)
+        opened = tab.select(self._opened, [self.shown], list(dict.fromkeys([*self._setup, *begun])), **QUIET)
         page.load(None, js=script("visit"), **QUIET)
         # What the browser remembers is read when the tab is first shown, and that is its first change.
         self.memory.change(self._remembered, [self.shown, self.memory], self._setup, **QUIET)
@@ -102,7 +103,8 @@ class Play:
             followed = event.success(self._follow, [self.shown], self._painted, **QUIET)
             followed.then(self._idle, [self.shown], self._controls, **QUIET)
         self.stop.click(self._stop, [self.shown], None, **QUIET)
-        self.builder.input(self._weigh, [self.shown], [self.worth], trigger_mode="always_last", queue=False, **QUIET)
+        # Every change is sent with its own data; under "always_last" the last one could be lost.
+        self.builder.input(self._weigh, [self.shown], [self.worth], trigger_mode="multiple", queue=False, **QUIET)
         self.builder.submit(self._act, [self.shown], None, **QUIET)
         for part in (self.scenario, self.seat):
             part.input(self._choose, [self.scenario, self.seat], [self.seat, self.story, self.own], **QUIET)
@@ -113,7 +115,10 @@ class Play:
     # -- setting up --------------------------------------------------------------------------------------------
 
     def _opened(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        """Join the negotiation that the address names."""
+        """Join the negotiation that the address names, when the tab is first seen."""
+        if shown.get("opened"):
+            return {self.about: gr.skip()}
+        shown["opened"] = True
         run = self._mine(request, str(request.query_params.get("play", "")))
         if run is None:
             return {self.about: gr.skip()}
@@ -272,8 +277,16 @@ class Play:
         """The negotiation as the person may see it, until it ends and is revealed."""
         yield {part: gr.skip() for part in self._painted}
         run_id = shown.get("run")
-        if run_id is None:
+        if run_id is None or shown.get("following") == run_id:
             return
+        shown["following"] = run_id
+        try:
+            async for updates in self._seen(shown, run_id):
+                yield updates
+        finally:
+            shown["following"] = None
+
+    async def _seen(self, shown: Shown, run_id: str) -> AsyncIterator[dict[Any, Any]]:
         seat: Seat = shown["seat"]
         names = labels(self._parley)
         async for view in views(self._parley, run_id):

@@ -186,10 +186,70 @@ REFERENCES = {
 }
 
 # history
-HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena; every run is kept here and under its own link."
-HISTORY_COLUMNS = ["When", "Scenario", "Seat a", "Seat b", "Outcome", "Worth to a", "Worth to b", "Link"]
+HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena, or play yourself; every run is kept here."
+HISTORY_NONE = "No negotiation fits these filters."
+HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "See it"]
+STATUS_RUNNING = "Running"
+STATUSES = {
+    "running": "running",
+    "done": "ended",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "failed": "failed",
+}
+ENDINGS = {"walked_away": "one side walked away", "deadline": "the last round passed"}
 REFRESH = "Refresh"
 OPEN = "open"
+REPLAY = "replay"
+BESIDE = "beside"
+FORKED_AFTER = "forked after turn {turns}"
+IS_PUBLISHED = "published"
+PERSON = "a person"
+HIDDEN_AGENT = "hidden until you vote"
+SEARCH = "Search"
+SEARCH_HINT = "title, agent or outcome"
+ALL = "all"
+AGENT_FILTER = "Played by"
+STATUS_FILTER = "Status"
+ONLY_OWN = "Only my own"
+BLIND = "Blind: hide who played until I voted"
+NEWER, OLDER = "Newer", "Older"
+PAGE = "page {number}"
+SAVE_JSONL, SAVE_CSV = "Save as JSONL", "Save as CSV"
+SAVE_ALL_JSONL, SAVE_ALL_CSV = "Save these as JSONL", "Save these as CSV"
+SAVE_NOTHING = "No run fits these filters; there is nothing to save."
+SAVE_CUT = "Only the newest {count} runs are in the file; narrow the filters for the others."
+TURN = "After turn"
+PLAY_STEPS, PAUSE_STEPS = "Play", "Pause"
+ALONE = "Only the first"
+REPLAY_HERE = "Link to this replay"
+AGAINST = " against "
+PUBLISH, UNPUBLISH = "Publish", "Unpublish"
+DELETE, DELETE_SURE, KEEP = "Delete", "Delete for good", "Keep"
+DELETED = "The run is deleted."
+FORK = "Play on differently from the start"
+FORK_AFTER = "Play on differently from after turn {turns}"
+FORK_ABOUT = (
+    "Starts a new run with the turns up to here. Pick who plays on, and change what was last said if you like; "
+    "this run stays as it is."
+)
+FORK_MESSAGE = "What was last said"
+FORK_GO = "Play on"
+FORK_OVER = "It has ended here; go back some turns"
+PLAY_ON = "you (opens in Play)"
+VOTE_ASK = "Which lane negotiated better?"
+VOTE_BLIND = "Who played is hidden until you have voted."
+VOTES = {"1": "Lane 1", "2": "Lane 2", "tie": "Both alike", "neither": "Neither"}
+VOTE_COUNT = "{name}: {count}"
+VOTED = "You said: {mine}. All votes: {counts}"
+VOTE_WHAT = "Show both lanes of one comparison to vote on them."
+
+# the operator
+OPERATOR_NONE = "Nobody can be operator here: the variable PARLEY_OPERATOR_PASSWORD is not set."
+OPERATOR_COOKIE = "Your browser keeps no cookies, so it cannot be told apart from others; allow them and reload."
+OPERATOR_SLOWLY = "Too many wrong passwords; wait a minute."
+OPERATOR_WRONG = "This is not the password."
+OPERATOR_ONLY = "Only the operator may do this; give the password in the Models tab."
 
 UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted, or the link is incomplete."
 
