@@ -28,8 +28,10 @@ class Board:
         self, kind: str, key: WeightsKey, reason: str = "", *, owner: str | None = None, state: State | None = None
     ) -> None:
         """Tell everybody that something happened to weights."""
-        row = self._tables.weights.get(key)
         self._view.version += 1
+        if not self._subscribers:
+            return
+        row = self._tables.weights.get(key)
         event = StatusEvent(
             number=self._view.version,
             at=time.time(),

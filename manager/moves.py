@@ -10,7 +10,7 @@ from manager import policy
 from manager.errors import Failure
 from manager.happenings import State
 from manager.registry import WeightsKey
-from manager.tables import Limits, Tables, Ticket, Weights
+from manager.tables import ON_DEVICE, Limits, Tables, Ticket, Weights
 
 COOL_DOWN_SECONDS = (5.0, 300.0)
 """First and longest wait after failed loads; it doubles with each failure in a row."""
@@ -36,7 +36,7 @@ class Moves(Tables):
         row.last_used = ticket.granted = self.now
         self.leases[ticket.number] = ticket
         if ticket.owner is not None and ticket.next_weights is not None:
-            self.announced[ticket.owner] = (ticket.next_weights, float("inf"))
+            self.announced[ticket.owner] = ({row.key, ticket.next_weights}, float("inf"))
         self._effects.append(h.Grant(ticket.number, row.key))
 
     def _refuse(self, ticket: Ticket, failure: Failure) -> None:
@@ -64,6 +64,10 @@ class Moves(Tables):
 
     def _set(self, row: Weights, state: State, reason: str) -> None:
         row.state, row.reason = state, reason
+        if state in ON_DEVICE:
+            self.present[row.key] = row
+        else:
+            self.present.pop(row.key, None)
         self._effects.append(h.Changed(row.key, state, reason))
 
     def _prepare(self, row: Weights) -> None:
@@ -100,8 +104,9 @@ class Moves(Tables):
             self._set(row, State.DRAINING, reason)
 
     def _call_back(self, row: Weights) -> None:
-        """Let draining weights stay unless the loader is at them already."""
-        if row.state is State.DRAINING and row.key != self.job:
+        """Let draining weights stay unless the loader is removing them already."""
+        removing = isinstance(self.task, h.StartUnload | h.StartPark) and row.key == self.job
+        if row.state is State.DRAINING and not removing:
             self._stay(row)
 
     def _stay(self, row: Weights) -> None:

@@ -116,9 +116,8 @@ class WeightsKey(NamedTuple):
     adapters: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        extras = [part for part in (self.revision, self.quantization, *self.adapters) if part]
-        dtype = [] if self.dtype == "auto" else [self.dtype]
-        return "+".join([self.source, *dtype, *extras])
+        dtype = None if self.dtype == "auto" else self.dtype
+        return "+".join(filter(None, (self.source, dtype, self.revision, self.quantization, *self.adapters)))
 
 
 def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:
@@ -133,7 +132,10 @@ class Registry:
     """The models that may be asked for, in the order in which they were registered."""
 
     def __init__(self, specs: Mapping[str, ModelSpec] | None = None) -> None:
-        self._specs = dict(specs or {})
+        self._specs: dict[str, ModelSpec] = {}
+        self._aliases: dict[WeightsKey, tuple[str, ...]] = {}
+        for spec in (specs or {}).values():
+            self._keep(spec)
 
     @classmethod
     def from_configs(cls, configs: Mapping[str, Mapping[str, Any]], where: str = "model_configs") -> Registry:
@@ -170,7 +172,8 @@ class Registry:
         """Register a model and return its entry; an id that is already there with other settings is refused."""
         if self._specs.get(spec.model_id, spec) != spec:
             raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
-        self._specs[spec.model_id] = spec
+        if spec.model_id not in self._specs:
+            self._keep(spec)
         return spec
 
     def united(self, spec: ModelSpec, device_of: Callable[[ModelSpec], str]) -> ModelSpec:
@@ -187,4 +190,8 @@ class Registry:
 
     def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
         """The ids of all models that share these weights."""
-        return tuple(spec.model_id for spec in self if spec.weights == weights)
+        return self._aliases.get(weights, ())
+
+    def _keep(self, spec: ModelSpec) -> None:
+        self._specs[spec.model_id] = spec
+        self._aliases[spec.weights] = (*self.aliases(spec.weights), spec.model_id)

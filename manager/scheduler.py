@@ -32,7 +32,7 @@ from manager.registry import WeightsKey
 from manager.tables import Limits, Ticket, Weights
 
 ANNOUNCED_SECONDS = 2.0
-"""How long, after its last lease ended, an owner's announced next weights count as wanted."""
+"""How long, after its last lease ended, what an owner used and announced as next counts as wanted."""
 RESTORABLE = (State.COLD, State.PARKED)
 
 
@@ -51,9 +51,10 @@ class Scheduler(Outcomes):
         self._note(happening)
         self._retire()
         self._shed()
-        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
-            self._check_fit(row)
+        self._check_fits()
         self._settle()
+        while self._check_fits():  # pinned weights that only now began to load may be in somebody's way for good
+            self._settle()
         return self._effects
 
     @property
@@ -87,7 +88,7 @@ class Scheduler(Outcomes):
             case h.Release(ticket=number):
                 self._release(number)
             case h.Announce(owner=owner, weights=key):
-                self.announced[owner] = (key, math.inf)
+                self.announced[owner] = ({key}, math.inf)
             case h.Forget(owner=owner):
                 self.announced.pop(owner, None)
             case h.Unload(weights=key):
@@ -144,6 +145,13 @@ class Scheduler(Outcomes):
             return Failure(NestedLease, text)
         return Failure(QueueFull, f"{self.limits.max_queue} requests wait already; try again later")
 
+    def _check_fits(self) -> bool:
+        """Refuse all who wait for what cannot be; answers whether there were any."""
+        waiting = len(self.waiting)
+        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
+            self._check_fit(row)
+        return len(self.waiting) < waiting
+
     def _check_fit(self, row: Weights) -> None:
         """Refuse those who wait for weights that no evicting could ever make room for."""
         if not row.cold:
@@ -167,7 +175,8 @@ class Scheduler(Outcomes):
         row = self.weights[ticket.weights]
         row.holders.discard(number)
         row.last_used = self.now
-        row.turn_seconds += 0.3 * (self.now - ticket.granted - row.turn_seconds)
+        row.turns += 1
+        row.turn_seconds += max(0.3, 1 / row.turns) * (self.now - ticket.granted - row.turn_seconds)
         if ticket.owner in self.announced:
             self.announced[ticket.owner] = (self.announced[ticket.owner][0], self.now + ANNOUNCED_SECONDS)
 
@@ -199,14 +208,14 @@ class Scheduler(Outcomes):
         if row.on_device:
             self._drain(row, "asked", reason)
         elif row.account.host:
-            row.discard = True
+            self.discard[row.key] = None
 
     def _shed(self) -> None:
         """Where a device holds more than it may, have weights leave: the idle first, then the least recently used.
 
         What is kept of conversations is not counted: the planner takes that back by itself.
         """
-        for device in self.ledger.budgets:
+        for device in self.ledger.overdrawn():
             rows = self.on_device(device)
             over = -self.room(device, [row for row in rows if row.state is not State.DRAINING]).bytes
             able = [row for row in rows if row.state is State.RESIDENT and not row.pinned]

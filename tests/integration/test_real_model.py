@@ -17,7 +17,7 @@ from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
-from manager.registry import Registry
+from manager.registry import GenerationConfig, Registry, parse_spec
 from negotiation.settings import SHIPPED
 from tests.unit.manager.arena import Arena
 
@@ -108,15 +108,17 @@ def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:
     assert [(d.bytes, d.leaked, d.loaded) for d in snapshot.devices] == [(0, 0, 0)]
 
 
-def test_parked_and_woken_it_writes_the_same(real_home: Path) -> None:
+def test_parked_and_woken_it_writes_the_same(manager: LLMManager, real_home: Path) -> None:
+    manager.load_model("smollm2-steady")  # by now there is a converted copy
+    (folder,) = (real_home / "cache" / "converted").glob("SmolLM2*")
     arena = Arena()
-    spec = Registry.from_yaml(SHIPPED / "models.yaml")["smollm2-steady"]
+    spec = parse_spec("parked", {"model_name": str(folder), "dtype": "float32", "device": "cpu"})
     model = HuggingFaceModelWrapper(spec, real_home / "cache", lambda device: arena)
 
     def answer() -> str:
         stream = TokenStream()
-        config = spec.generation_config.model_copy(update={"max_new_tokens": 24})
-        model.generate(GenerationRequest(as_messages("Offer me a price for the car."), config, seed=3), stream)
+        request = GenerationRequest(as_messages("Offer me a price."), GenerationConfig(max_new_tokens=16), seed=3)
+        model.generate(request, stream)
         return "".join(stream)
 
     model.prepare(lambda *_: None)

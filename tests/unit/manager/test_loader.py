@@ -6,11 +6,14 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from manager import happenings as h
-from manager.errors import Cancelled, Failure, LoadFailed, Refused
+from manager.backends.base import Footprint, Progress, register_backend
+from manager.backends.fake import FakeModel
+from manager.errors import Cancelled, Failure, LoadFailed, OutOfMemory, Refused
 from manager.loader import Loader
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
@@ -20,7 +23,8 @@ pytestmark = pytest.mark.timeout(60)
 
 SPEC_A = ModelSpec(model_id="a", type="bench", model_name="A", size_bytes=5)
 SPEC_B = ModelSpec(model_id="b", type="bench", model_name="B", size_bytes=7)
-A, B = SPEC_A.weights, SPEC_B.weights
+SPEC_P = ModelSpec(model_id="p", type="parkable", model_name="P")
+A, B, P = SPEC_A.weights, SPEC_B.weights, SPEC_P.weights
 
 
 class Desk:
@@ -158,3 +162,126 @@ def test_closing_finishes_what_is_queued(desk: Desk, workshop: Workshop) -> None
     desk.loader.start(h.StartUnload(A))
     desk.loader.close()
     assert [desk.answers.get_nowait(), desk.answers.get_nowait()] == [h.Loaded(A, 5), h.Unloaded(A)]
+
+
+# -- parking, caches and leaks ---------------------------------------------------------------------------------
+
+
+class Parkable(FakeModel):
+    """A fake that can be parked, and does as its test says."""
+
+    breaks: ClassVar[dict[str, Exception]] = {}
+
+    def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
+        super().__init__(spec, cache_dir)
+        self.said: list[str] = []
+        self.host = self.kept = self.leak = 0
+
+    def _do(self, what: str) -> None:
+        self.said.append(what)
+        if what in self.breaks:
+            raise self.breaks[what]
+
+    def prepare(self, progress: Progress) -> Footprint:
+        return Footprint("toy", 100, working=7, allowance=30, capacity=1000, parking=500)
+
+    def park(self) -> int:
+        self._do("park")
+        self.host = 110
+        return self.host
+
+    def wake(self, progress: Progress) -> int:
+        self._do("wake")
+        progress("waking", 100, 100)
+        return 100
+
+    def drop(self) -> None:
+        self._do("drop")
+        self.host = 0
+
+    def load(self, progress: Progress) -> int:
+        self._do("load")
+        return 101
+
+    def unload(self) -> int:
+        self._do("unload")
+        self.host = 0
+        return 0
+
+    @property
+    def host_bytes(self) -> int:
+        return self.host
+
+    @property
+    def leaked_bytes(self) -> int:
+        return self.leak
+
+    @property
+    def cache_bytes(self) -> int:
+        return self.kept
+
+    def trim_cache(self, to_bytes: int) -> None:
+        self.said.append(f"trim {to_bytes}")
+
+
+@pytest.fixture
+def parkable(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Parkable:
+    monkeypatch.setattr(Parkable, "breaks", {})
+    register_backend("parkable", Parkable)
+    desk.loader.prepare(P, SPEC_P)
+    assert desk.answer() == h.Prepared(P, 107, "toy", allowance=30, capacity=1000, parking=500)
+    desk.loader.start(h.StartLoad(P, cache=20))
+    assert desk.answer() == h.Loaded(P, 108), "what was measured, and what writing takes"
+    model = desk.loader.model(P)
+    assert isinstance(model, Parkable)
+    assert model.said == ["load", "trim 20"]
+    return model
+
+
+def test_parking_waking_and_dropping_are_answered(desk: Desk, parkable: Parkable) -> None:
+    desk.loader.start(h.StartPark(P))
+    assert desk.answer() == h.Parked(P, 110)
+    desk.loader.start(h.StartWake(P, cache=5))
+    assert desk.answer() == h.Loaded(P, 107)
+    desk.loader.start(h.StartDrop(P))
+    assert desk.answer() == h.Dropped(P)
+    assert parkable.said[2:] == ["park", "wake", "trim 5", "drop"]
+
+
+def test_what_cannot_be_parked_is_unloaded(desk: Desk, parkable: Parkable) -> None:
+    parkable.breaks["park"] = RuntimeError("no pinned memory")
+    desk.loader.start(h.StartPark(P))
+    assert desk.answer() == h.Unloaded(P)
+    assert parkable.said[2:] == ["park", "unload"]
+
+
+def test_a_wake_that_fails_says_whether_there_is_still_a_copy(desk: Desk, parkable: Parkable) -> None:
+    desk.loader.start(h.StartPark(P))
+    desk.answer()
+    parkable.breaks["wake"] = OutOfMemory("full")
+    desk.loader.start(h.StartWake(P))
+    assert desk.answer() == h.LoadFailed(P, Failure(OutOfMemory, "full"), host=110)
+
+
+@pytest.mark.parametrize(("kept", "answered"), [(0, 10), (10, 10), (25, 25)])
+def test_trimming_answers_what_is_really_kept(desk: Desk, parkable: Parkable, kept: int, answered: int) -> None:
+    parkable.kept = kept
+    desk.loader.start(h.StartTrim(P, 10))
+    assert desk.answer() == h.Trimmed(P, answered)
+    assert parkable.said[-1] == "trim 10"
+
+
+def test_a_failed_load_says_what_leaked_and_later_that_it_came_back(
+    desk: Desk, parkable: Parkable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("manager.loader.LEAK_SECONDS", 0.01)
+    parkable.breaks["load"] = LoadFailed("broke")
+    parkable.leak = 40
+    desk.loader.start(h.StartLoad(P))
+    assert desk.answer() == h.LoadFailed(P, Failure(LoadFailed, "broke"), leaked=40)
+    parkable.leak = 25
+    assert desk.answer() == h.Recovered(P, "toy", 15)
+    desk.loader.start(h.StartUnload(P))
+    assert desk.answer() == h.Unloaded(P), "what leaked before is told once"
+    parkable.leak = 0
+    assert desk.answer() == h.Recovered(P, "toy", 25)
