@@ -13,12 +13,18 @@ from manager.registry import WeightsKey
 
 
 class State(StrEnum):
-    """Where weights are. `draining` grants no new lease and leaves its device at zero leases."""
+    """Where weights are.
+
+    `draining` grants no new lease and leaves its device at zero leases. `parked` is a copy in host memory, from which
+    weights come back (`waking`) without being read again.
+    """
 
     COLD = "cold"
     LOADING = "loading"
     RESIDENT = "resident"
     DRAINING = "draining"
+    PARKED = "parked"
+    WAKING = "waking"
     FAILED = "failed"
 
 
@@ -76,6 +82,9 @@ class Prepared:
     device: str
     elsewhere: bool = False  # served by another program: takes no slot and no memory here
     load_seconds: float | None = None  # a guess
+    allowance: int = 0  # bytes of conversations that would better be kept, where there is room
+    capacity: int | None = None  # bytes that the device has for us, its budget unless one was set
+    parking: int | None = None  # the same of host memory; None if these weights cannot be parked
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class PrepareFailed:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A load ended well; `used` bytes were measured."""
+    """A load or waking ended well; `used` bytes were measured."""
 
     weights: WeightsKey
     used: int
@@ -96,19 +105,56 @@ class Loaded:
 
 @dataclass(frozen=True)
 class LoadFailed:
-    """A load ended badly, was rolled back, and may have left `leaked` bytes on the device."""
+    """A load or waking ended badly and was rolled back.
+
+    It may have left `leaked` bytes on the device; `host` bytes of a copy in host memory can still be woken.
+    """
 
     weights: WeightsKey
     failure: Failure
     leaked: int = 0
+    host: int = 0
 
 
 @dataclass(frozen=True)
 class Unloaded:
-    """Weights left their device; `leaked` bytes did not come back."""
+    """Weights left their device and host memory, also where parking was tried; `leaked` bytes did not come back."""
 
     weights: WeightsKey
     leaked: int = 0
+
+
+@dataclass(frozen=True)
+class Parked:
+    """Weights left their device for `host` bytes of host memory; `leaked` bytes did not come back."""
+
+    weights: WeightsKey
+    host: int
+    leaked: int = 0
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """The copy of weights in host memory is gone."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class Trimmed:
+    """Weights keep `kept` bytes of conversations at most."""
+
+    weights: WeightsKey
+    kept: int
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """`amount` bytes that had leaked came back."""
+
+    weights: WeightsKey
+    device: str
+    amount: int
 
 
 @dataclass(frozen=True)
@@ -135,7 +181,7 @@ class Close:
     """Refuse everything from now on."""
 
 
-LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadFailed | Unloaded
+LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadFailed | Unloaded | Parked | Dropped | Trimmed | Recovered
 
 Happening = Register | Request | Cancel | Release | Forget | LoaderAnswer | Unload | Retire | Tick | Close
 
@@ -167,16 +213,47 @@ class Prepare:
 
 @dataclass(frozen=True)
 class StartLoad:
-    """The loader shall load these weights; their room is reserved."""
+    """The loader shall load these weights; their room is reserved, and `cache` bytes for conversations."""
+
+    weights: WeightsKey
+    cache: int = 0
+
+
+@dataclass(frozen=True)
+class StartWake:
+    """The loader shall copy these weights back from host memory; otherwise as StartLoad."""
+
+    weights: WeightsKey
+    cache: int = 0
+
+
+@dataclass(frozen=True)
+class StartUnload:
+    """The loader shall remove these weights, and their copy in host memory."""
 
     weights: WeightsKey
 
 
 @dataclass(frozen=True)
-class StartUnload:
-    """The loader shall remove these weights."""
+class StartPark:
+    """The loader shall move these weights to host memory; there is room for the copy, or it is there already."""
 
     weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class StartDrop:
+    """The loader shall forget the copy of these weights in host memory."""
+
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
+class StartTrim:
+    """The loader shall have these weights keep at most `to_bytes` of conversations from now on."""
+
+    weights: WeightsKey
+    to_bytes: int
 
 
 @dataclass(frozen=True)
@@ -195,4 +272,7 @@ class Changed:
     reason: str
 
 
-Effect = Grant | Refuse | Prepare | StartLoad | StartUnload | Abort | Changed
+Job = StartLoad | StartWake | StartUnload | StartPark | StartDrop | StartTrim
+"""What the loader does, one at a time."""
+
+Effect = Grant | Refuse | Prepare | Job | Abort | Changed

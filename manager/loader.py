@@ -1,4 +1,4 @@
-"""Where weights are prepared, loaded and unloaded: one loader thread, and helpers that look for files.
+"""Where weights are prepared, and come and go: one loader thread, and helpers that look for files.
 
 Knows backends and threads; what is done when is told by the manager, whom it answers with happenings. It takes no
 lock of the manager's, and calls it with none of its own held.
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from manager import happenings as h
-from manager.backends.base import BaseLLMModel, Progress, create_model
+from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model
 from manager.errors import Cancelled, Failure, LoadFailed, ParleyError, Refused
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
@@ -24,10 +24,12 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.1
 """Progress is passed on at most this often."""
+LEAK_SECONDS = 1.0
+"""How often it is looked whether leaked bytes came back."""
 
 
 class Loader:
-    """Does one load or unload at a time, in the order asked for; preparing runs beside it."""
+    """Does one job at a time, in the order asked for; preparing runs beside it."""
 
     def __init__(
         self,
@@ -39,9 +41,11 @@ class Loader:
         self._done = done
         self._progressed = progressed
         self._models: dict[WeightsKey, BaseLLMModel] = {}
-        self._bytes: dict[WeightsKey, int] = {}  # what each load said that it took
+        self._bytes: dict[WeightsKey, int] = {}  # what each load was measured to take
         self._unwanted: set[WeightsKey] = set()
-        self._jobs: queue.SimpleQueue[h.StartLoad | h.StartUnload | None] = queue.SimpleQueue()
+        self._footprints: dict[WeightsKey, Footprint] = {}
+        self._leaks: dict[WeightsKey, int] = {}  # bytes that were told of as leaked and not as recovered
+        self._jobs: queue.SimpleQueue[h.Job | None] = queue.SimpleQueue()
         self._helpers = ThreadPoolExecutor(4, thread_name_prefix="prepare")
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
@@ -55,8 +59,8 @@ class Loader:
         self._unwanted.discard(key)
         self._helpers.submit(self._prepare, key, spec)
 
-    def start(self, job: h.StartLoad | h.StartUnload) -> None:
-        """Queue a load or unload; ends with Loaded, LoadFailed or Unloaded."""
+    def start(self, job: h.Job) -> None:
+        """Queue a piece of work on weights; it ends with exactly one answer about them."""
         self._unwanted.discard(job.weights)
         self._jobs.put(job)
 
@@ -74,31 +78,92 @@ class Loader:
         happening: h.LoaderAnswer
         try:
             model = self._models.get(key) or create_model(spec, self._cache_dir)
-            footprint = model.prepare(self._reporter(key))
-            self._models[key] = model
-            happening = h.Prepared(key, footprint.bytes, footprint.device, footprint.elsewhere, footprint.load_seconds)
+            found = model.prepare(self._reporter(key))
+            self._models[key], self._footprints[key] = model, found
+            happening = h.Prepared(
+                key,
+                found.bytes + found.working,
+                found.device,
+                found.elsewhere,
+                found.load_seconds,
+                found.allowance,
+                found.capacity,
+                found.parking,
+            )
         except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
             happening = h.PrepareFailed(key, _failure(error, Refused))
         self._done(happening)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            work = self._load if isinstance(job, h.StartLoad) else self._unload
-            self._done(work(job.weights))
+        while True:
+            try:
+                job = self._jobs.get(timeout=LEAK_SECONDS if self._leaks else None)
+            except queue.Empty:
+                self._look_for_leaks()
+                continue
+            if job is None:
+                return
+            self._done(self._do(job))
+            self._look_for_leaks()
 
-    def _load(self, key: WeightsKey) -> h.LoaderAnswer:
+    def _do(self, job: h.Job) -> h.LoaderAnswer:
+        key = job.weights
+        match job:
+            case h.StartLoad() | h.StartWake():
+                return self._load(job)
+            case h.StartPark():
+                return self._park(key)
+            case h.StartUnload():
+                return self._unload(key)
+            case h.StartDrop():
+                self._models[key].drop()
+                return h.Dropped(key)
+            case h.StartTrim(to_bytes=size):
+                self._models[key].trim_cache(size)
+                return h.Trimmed(key, max(size, self._models[key].cache_bytes))
+
+    def _load(self, job: h.StartLoad | h.StartWake) -> h.LoaderAnswer:
+        key, model = job.weights, self._models[job.weights]
+        bring = model.load if isinstance(job, h.StartLoad) else model.wake
         try:
-            self._bytes[key] = self._models[key].load(self._reporter(key))
+            self._bytes[key] = bring(self._reporter(key)) + self._footprints[key].working
+            model.trim_cache(job.cache)
         except Exception as error:  # noqa: BLE001 (the loader must go on)
-            return h.LoadFailed(key, _failure(error, LoadFailed))
+            return h.LoadFailed(key, _failure(error, LoadFailed), self._leak_of(key), model.host_bytes)
         return h.Loaded(key, self._bytes[key])
+
+    def _park(self, key: WeightsKey) -> h.LoaderAnswer:
+        try:
+            host = self._models[key].park()
+        except Exception:
+            logger.exception("%s cannot be parked and is unloaded", key)
+            return self._unload(key)
+        return h.Parked(key, host, self._leak_of(key))
 
     def _unload(self, key: WeightsKey) -> h.LoaderAnswer:
         try:
-            return h.Unloaded(key, self._models[key].unload())
+            leaked = self._models[key].unload()
         except Exception:
             logger.exception("unloading %s failed; all its bytes count as leaked", key)
             return h.Unloaded(key, self._bytes[key])
+        return h.Unloaded(key, max(leaked, self._leak_of(key)))
+
+    def _leak_of(self, key: WeightsKey) -> int:
+        """Bytes that leaked since it was last asked; from now on they are watched."""
+        before, now = self._leaks.get(key, 0), self._models[key].leaked_bytes
+        if now:
+            self._leaks[key] = now
+        return max(0, now - before)
+
+    def _look_for_leaks(self) -> None:
+        """Tell of leaked bytes that came back after all."""
+        for key, before in list(self._leaks.items()):
+            now = self._models[key].leaked_bytes
+            if now < before:
+                self._leaks[key] = now
+                self._done(h.Recovered(key, self._footprints[key].device, before - now))
+            if not now:
+                del self._leaks[key]
 
     def _reporter(self, key: WeightsKey) -> Progress:
         """The progress function of one piece of work: aborts it when asked, and thins out what is passed on."""

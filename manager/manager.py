@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from manager import happenings as h
-from manager.backends.base import check_type
+from manager.alarm import Alarm
+from manager.backends.base import check_type, device_of
+from manager.board import Board, listing
 from manager.cancel import CancelToken
 from manager.errors import Cancelled
 from manager.lease import Lease, LeaseRequest, WaitStatus
@@ -27,7 +27,7 @@ from manager.loader import Loader
 from manager.registry import ModelSpec, Registry, WeightsKey, parse_spec
 from manager.scheduler import Scheduler
 from manager.session import Session
-from manager.status import LoadProgress, Snapshot, StatusEvent, Subscription
+from manager.status import LoadProgress, Snapshot, Subscription
 from manager.tables import Limits
 from manager.view import StatusView
 
@@ -39,6 +39,9 @@ class LLMManager(Session):
 
     `model_configs` maps a model id to its settings (see configs/models.yaml); nothing is loaded before it is asked
     for. The manager itself is the default session; `session(owner)` makes others.
+
+    `budgets` are bytes per device, `parking` bytes of host memory for weights evicted from a GPU: by default, most of
+    what is free there when the first model is wanted. `max_loaded_on` names devices that hold more or fewer weights.
 
     >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
     >>> manager.get_response("Say hello", "echo")
@@ -54,18 +57,22 @@ class LLMManager(Session):
         max_loaded_models: int = 2,
         *,
         budgets: Mapping[str, int] | None = None,
+        parking: int | None = None,
+        max_loaded_on: Mapping[str, int] | None = None,
         max_queue: int = 256,
         max_wait: float = 600.0,
         cache_dir: str | Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(self, None)
-        self._registry = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
-        for spec in self._registry:
+        configured = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
+        for spec in configured:
             check_type(spec)
+        self._registry = Registry()
         self._cache_dir = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
         self._clock = clock
-        self._scheduler = Scheduler(Limits(max_loaded_models, dict(budgets or {}), max_queue, max_wait))
+        limits = Limits(max_loaded_models, budgets or {}, max_queue, max_wait, parking, max_loaded_on or {})
+        self._scheduler = Scheduler(limits)
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count(1)
@@ -73,14 +80,11 @@ class LLMManager(Session):
         self._leases: dict[int, Lease] = {}
         self._specs: dict[WeightsKey, ModelSpec] = {}
         self._view = StatusView(self._scheduler, self._registry, self._requests)
+        self._board = Board(self._scheduler, self._registry, self._view)
         self._loader = Loader(self._cache_dir, self._loader_done, self._loader_progressed)
-        self._subscribers: weakref.WeakSet[Subscription] = weakref.WeakSet()
-        self._wakes_at = math.inf
-        self._stopping = False
-        for spec in self._registry:
-            self._register(spec)
-        self._clock_thread = threading.Thread(target=self._run_clock, name="manager clock", daemon=True)
-        self._clock_thread.start()
+        self._alarm = Alarm(self._changed, clock, self._scheduler.next_tick, lambda: self._tell(h.Tick()))
+        for spec in configured:
+            self.register(spec)
 
     @classmethod
     def from_yaml(cls, path: str | Path, max_loaded_models: int = 2, **options: Any) -> LLMManager:
@@ -91,10 +95,13 @@ class LLMManager(Session):
 
     def register_model(self, model_id: str, config: Mapping[str, Any]) -> None:
         """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings."""
-        spec = parse_spec(model_id, config)
+        self.register(parse_spec(model_id, config))
+
+    def register(self, spec: ModelSpec) -> None:
+        """Add a model whose entry was read already."""
         check_type(spec)
         with self._lock:
-            self._registry.add(spec)
+            spec = self._registry.add(self._registry.united(spec, device_of))
             self._register(spec)
 
     def spec(self, model_id: str) -> ModelSpec:
@@ -104,24 +111,7 @@ class LLMManager(Session):
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """What `list_models` answers."""
-        snapshot = self.snapshot()
-        listed: dict[str, dict[str, Any]] = {}
-        for spec in list(self._registry):
-            row = snapshot.of(spec.model_id)
-            listed[spec.model_id] = {
-                "model_name": spec.model_name,
-                "type": spec.type,
-                "is_loaded": row is not None and row.state in (h.State.RESIDENT, h.State.DRAINING),
-                "state": str(row.state if row else h.State.COLD),
-                "device": row.device if row else spec.device,
-                "leases": row.leases if row else 0,
-                "bytes": row.bytes if row else 0,
-                "label": spec.label,
-                "license": spec.license,
-                "size": spec.size,
-                "pinned": spec.pinned,
-            }
-        return listed
+        return listing(self.snapshot(), self._registry)
 
     def unload(self, spec: ModelSpec) -> None:
         """Unload the weights of `spec` as soon as nobody leases them."""
@@ -159,7 +149,7 @@ class LLMManager(Session):
             key = following.weights if following else None
             self._tell(h.Request(request.number, spec.weights, owner, key, deadline))
             if request.number in self._requests:
-                self._publish("waiting", spec.weights, owner=owner)
+                self._board.publish("waiting", spec.weights, owner=owner)
             return request
 
     def lease(
@@ -211,7 +201,7 @@ class LLMManager(Session):
         """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead."""
         with self._lock:
             subscription = Subscription(self.snapshot, capacity, self._unsubscribe)
-            self._subscribers.add(subscription)
+            self._board.add(subscription)
             return subscription
 
     # -- the end -----------------------------------------------------------------------------------------------
@@ -219,7 +209,7 @@ class LLMManager(Session):
     def cleanup(self) -> None:
         """Refuse new requests, end what is being written, unload everything and stop the threads."""
         with self._lock:
-            if self._stopping:
+            if self._scheduler.closed:
                 return
             self._tell(h.Close())
             for key in list(self._scheduler.weights):
@@ -229,12 +219,9 @@ class LLMManager(Session):
             lease.release()
         with self._changed:
             self._changed.wait_for(lambda: self._scheduler.job is None and not self._leases)
-            self._stopping = True
-            self._changed.notify_all()
         self._loader.close()
-        self._clock_thread.join()
-        for subscription in list(self._subscribers):
-            subscription.close()
+        self._alarm.close()
+        self._board.close()
 
     def __enter__(self) -> LLMManager:
         return self
@@ -252,19 +239,19 @@ class LLMManager(Session):
                     self._grant(number, key)
                 case h.Refuse(ticket=number, failure=failure):
                     request = self._requests.pop(number)
-                    self._publish("refused", request.spec.weights, failure.message)
+                    self._board.publish("refused", request.spec.weights, failure.message)
                     request.refuse(failure)
                 case h.Prepare(weights=key):
                     self._loader.prepare(key, self._specs[key])
                 case h.Abort(weights=key):
                     self._loader.abort(key)
-                case h.StartLoad() | h.StartUnload():
-                    self._loader.start(effect)
                 case h.Changed(weights=key, state=state, reason=reason):
                     logger.info("%s: %s (%s)", key, state, reason)
-                    self._publish("state", key, reason, state=state)
-        if self._scheduler.has_timers and self._next_tick() < self._wakes_at:
-            self._changed.notify_all()
+                    self._board.publish("state", key, reason, state=state)
+                case job:
+                    self._loader.start(job)
+        if self._scheduler.has_timers:
+            self._alarm.look()
 
     def _register(self, spec: ModelSpec) -> None:
         """Tell the scheduler how the weights of `spec` are to be treated, all their aliases considered."""
@@ -284,14 +271,14 @@ class LLMManager(Session):
         request = self._requests.pop(number)
         lease = Lease(request.spec, self._loader.model(key), partial(self._release, number))
         self._leases[number] = lease
-        self._publish("granted", key)
+        self._board.publish("granted", key)
         request.grant(lease)
 
     def _release(self, number: int) -> None:
         with self._lock:
             lease = self._leases.pop(number)
             self._tell(h.Release(number))
-            self._publish("released", lease.spec.weights)
+            self._board.publish("released", lease.spec.weights)
             if self._scheduler.closed:
                 self._changed.notify_all()
 
@@ -302,52 +289,20 @@ class LLMManager(Session):
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         with self._lock:
-            self._subscribers.discard(subscription)
-
-    def _publish(
-        self, kind: str, key: WeightsKey, reason: str = "", *, owner: str | None = None, state: h.State | None = None
-    ) -> None:
-        row = self._scheduler.weights.get(key)
-        self._view.version += 1
-        event = StatusEvent(
-            number=self._view.version,
-            at=time.time(),
-            kind=kind,
-            weights=str(key),
-            model_ids=self._registry.aliases(key),
-            state=state or (row.state if row else h.State.COLD),
-            reason=reason,
-            owner=owner,
-            bytes=row.used if row and row.on_device else 0,
-            progress=self._view.progress.get(key),
-        )
-        for subscription in list(self._subscribers):
-            subscription.offer(event)
+            self._board.remove(subscription)
 
     # -- called from other threads -----------------------------------------------------------------------------
 
     def _loader_done(self, happening: h.LoaderAnswer) -> None:
         with self._changed:
-            self._view.progress.pop(happening.weights, None)
+            self._board.ended(happening.weights)
             self._tell(happening)
+            if isinstance(happening, h.Recovered):
+                self._board.publish(
+                    "recovered", happening.weights, f"{happening.amount / 1e6:.0f} MB that leaked came back"
+                )
             self._changed.notify_all()
 
     def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
         with self._lock:
-            self._view.progress[key] = progress
-            self._publish("progress", key)
-
-    def _next_tick(self) -> float:
-        tick = self._scheduler.next_tick()
-        return math.inf if tick is None else tick
-
-    def _run_clock(self) -> None:
-        """Wakes the scheduler when time alone changes something."""
-        with self._changed:
-            while not self._stopping:
-                self._wakes_at = self._next_tick()
-                wait = self._wakes_at - self._clock()
-                if wait <= 0:
-                    self._tell(h.Tick())
-                else:
-                    self._changed.wait(min(wait, threading.TIMEOUT_MAX))
+            self._board.progressed(key, progress)

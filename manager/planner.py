@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from manager import policy
-from manager.happenings import StartLoad, StartUnload, State
+from manager import jobs, policy
+from manager.happenings import Job, State
 from manager.registry import WeightsKey
 from manager.tables import Room, Tables, Ticket, Weights
 
@@ -21,13 +21,13 @@ class Plan:
     secured: set[WeightsKey] = field(default_factory=set)  # cold weights whose room is free or will be
     leaving: dict[WeightsKey, WeightsKey] = field(default_factory=dict)  # who drains -> for whom
     staying: list[Weights] = field(default_factory=list)  # drained for somebody who no longer needs it
-    job: StartLoad | StartUnload | None = None
+    job: Job | None = None
 
 
 def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
     """Claim room for waiting requests in the policy's order; `restore` comes back where there is room anyway."""
     made = Plan()
-    jobs: list[StartLoad | StartUnload] = []
+    todo: list[Job] = []
     rooms: dict[str, Room] = {}  # with all claims so far
     closed: set[str] = set()  # devices on which a due request could not be secured: nobody younger gets ahead
     draining = [row for row in tables.weights.values() if row.state is State.DRAINING]
@@ -45,23 +45,23 @@ def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
             continue
         made.secured.add(row.key)
         made.leaving.update({victim.key: row.key for victim in leaving})
-        jobs += [StartUnload(victim.key) for victim in leaving if not _awaited(tables, victim)]
+        todo += [jobs.leave(tables, victim) for victim in leaving if not _awaited(tables, victim)]
         if not leaving and tables.room(row.device).fits(row.need or 0):
-            jobs.append(StartLoad(row.key))
+            todo.append(jobs.arrive(tables, row))
 
     for row in draining:
         if row.drain == "room" and row.key not in made.leaving and row.key != tables.job:
             made.staying.append(row)
         elif not _awaited(tables, row):
-            jobs.append(StartUnload(row.key))
+            todo.append(jobs.leave(tables, row))
     for key in restore:
         row = tables.weights[key]
         room = rooms.setdefault(row.device, tables.room(row.device))
         if row.device not in closed and room.fits(row.need or 0) and tables.room(row.device).fits(row.need or 0):
-            jobs.append(StartLoad(key))
+            todo.append(jobs.arrive(tables, row))
 
-    if jobs and tables.job is None:
-        made.job = jobs[0]
+    if tables.job is None:
+        made.job = jobs.relief(tables) or (todo[0] if todo else jobs.housekeeping(tables))
     return made
 
 

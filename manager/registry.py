@@ -7,14 +7,15 @@ packages are looked at by `backends`, when a model is first wanted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from manager.configfile import read_yaml, validate
-from manager.errors import ConfigError, UnknownModel
+from manager.errors import ConfigError, ParleyError, UnknownModel
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 Positive = Annotated[float, Field(gt=0)]
@@ -166,11 +167,24 @@ class Registry:
     def __len__(self) -> int:
         return len(self._specs)
 
-    def add(self, spec: ModelSpec) -> None:
-        """Register a model; an id that is already there with other settings is refused."""
+    def add(self, spec: ModelSpec) -> ModelSpec:
+        """Register a model and return its entry; an id that is already there with other settings is refused."""
         if self._specs.get(spec.model_id, spec) != spec:
             raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
         self._specs[spec.model_id] = spec
+        return spec
+
+    def united(self, spec: ModelSpec, device_of: Callable[[ModelSpec], str]) -> ModelSpec:
+        """`spec`, its device named as an entry names it that differs only by another name of the same device.
+
+        So `auto` and `cpu` share weights where they mean the same. `device_of` is asked only where it matters.
+        """
+        for other in self:
+            if spec.device != other.device and spec.weights == other.weights._replace(device=spec.device):
+                with suppress(ParleyError):  # a device that is not there is nobody's
+                    if device_of(spec) == device_of(other):
+                        return spec.model_copy(update={"device": other.device})
+        return spec
 
     def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
         """The ids of all models that share these weights."""

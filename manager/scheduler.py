@@ -22,31 +22,27 @@ from manager.errors import (
     Failure,
     ManagerClosed,
     NestedLease,
-    OutOfMemory,
     QueueFull,
     WaitTimeout,
 )
 from manager.happenings import State
+from manager.outcomes import Outcomes
 from manager.planner import plan
 from manager.registry import WeightsKey
-from manager.tables import Limits, Tables, Ticket, Weights
+from manager.tables import Limits, Ticket, Weights
 
 ANNOUNCED_SECONDS = 2.0
 """How long, after its last lease ended, an owner's announced next weights count as wanted."""
-COOL_DOWN_SECONDS = (5.0, 300.0)
-"""First and longest wait after failed loads; it doubles with each failure in a row."""
+RESTORABLE = (State.COLD, State.PARKED)
 
 
-class Scheduler(Tables):
+class Scheduler(Outcomes):
     """The tables and the one door through which they change, `handle`."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         super().__init__(limits or Limits())
-        self.closed = False
-        self._restore: list[WeightsKey] = []
         self._retiring: set[WeightsKey] = set()
         self._idles_out = False
-        self._effects: list[h.Effect] = []
 
     def handle(self, happening: h.Happening, now: float) -> list[h.Effect]:
         """Take note of `happening` at time `now` (seconds, never decreasing) and answer what is to be done."""
@@ -54,6 +50,7 @@ class Scheduler(Tables):
         self._effects = []
         self._note(happening)
         self._retire()
+        self._shed()
         for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
             self._check_fit(row)
         self._settle()
@@ -91,19 +88,9 @@ class Scheduler(Tables):
                 self._release(number)
             case h.Forget(owner=owner):
                 self.announced.pop(owner, None)
-            case h.Prepared():
-                self._prepared(happening)
-            case h.PrepareFailed():
-                self._prepare_failed(happening)
-            case h.Loaded(weights=key, used=used):
-                self._loaded(self.weights[key], used)
-            case h.LoadFailed():
-                self._load_failed(happening)
-            case h.Unloaded(weights=key, leaked=leaked):
-                self._unloaded(self.weights[key], leaked)
             case h.Unload(weights=key):
-                if key in self.weights and self.weights[key].on_device:
-                    self._drain(self.weights[key], "asked", "unloading was asked for")
+                if key in self.weights:
+                    self._unload(self.weights[key], "unloading was asked for")
             case h.Retire(weights=key):
                 if key in self.weights:
                     self._retiring.add(key)
@@ -114,9 +101,12 @@ class Scheduler(Tables):
                 self._restore.clear()
                 for ticket in list(self.waiting.values()):
                     self._refuse(ticket, Failure(ManagerClosed, "the model manager was closed"))
+            case _:
+                self._answered(happening)
 
     def _register(self, told: h.Register) -> None:
-        row = self.weights.setdefault(told.weights, Weights(told.weights))
+        row = self.weights.get(told.weights) or Weights(told.weights, self.ledger.open(told.weights))
+        self.weights[row.key] = row
         row.pinned, row.idle_seconds, row.concurrency = told.pinned, told.idle_seconds, told.concurrency
         self._retiring.discard(row.key)
         self._idles_out = any(other.idle_seconds is not None for other in self.weights.values())
@@ -159,10 +149,10 @@ class Scheduler(Tables):
         pinned = [other for other in self.on_device(row.device) if other.pinned]
         if self.room(row.device, pinned).fits(row.need or 0):
             return
-        budget = self.limits.budgets.get(row.device)
-        limit = f"{self.limits.max_loaded} models" + (f" and {budget / 1e9:.2f} GB" if budget is not None else "")
+        budget = self.ledger.budget(row.device)
+        limit = f"{self.limits.slots(row.device)} models" + (f" and {budget / 1e9:.2f} GB" if budget < math.inf else "")
         held = f", of which {len(pinned)} pinned models hold part" if pinned else ""
-        leaked = self.leaked.get(row.device, 0)
+        leaked = self.ledger.leaked.get(row.device, 0)
         lost = f" ({leaked / 1e9:.2f} GB leaked)" if leaked else ""
         text = f"{row.key} needs {(row.need or 0) / 1e9:.2f} GB, but device '{row.device}' takes {limit}{held}{lost}"
         for ticket in self.waiters(row.key):
@@ -179,76 +169,6 @@ class Scheduler(Tables):
         if ticket.owner in self.announced:
             self.announced[ticket.owner] = (self.announced[ticket.owner][0], self.now + ANNOUNCED_SECONDS)
 
-    def _prepared(self, told: h.Prepared) -> None:
-        row = self.weights[told.weights]
-        row.preparing = row.aborting = False
-        row.need, row.device, row.elsewhere = told.need, told.device, told.elsewhere
-        if not row.measured:
-            row.load_seconds = told.load_seconds or 0.5 + told.need / 1e9
-        if row.elsewhere:
-            row.failures = 0
-            self._set(row, State.RESIDENT, "answers")
-
-    def _prepare_failed(self, told: h.PrepareFailed) -> None:
-        row = self.weights[told.weights]
-        row.preparing = row.aborting = False
-        if told.failure.kind is not Cancelled:
-            self._fail(row, told.failure)
-        elif self.waiters(row.key):
-            self._prepare(row)
-
-    def _loaded(self, row: Weights, used: int) -> None:
-        self.job = None
-        row.used, row.failures, row.measured = used, 0, True
-        row.need = max(row.need or 0, used)
-        row.aborting = row.restoring = row.greedy = False
-        row.load_seconds = max(self.now - row.started, 0.001)
-        row.last_used = self.now
-        self._forgive(row)
-        self._set(row, State.DRAINING if row.drain else State.RESIDENT, "loaded")
-
-    def _load_failed(self, told: h.LoadFailed) -> None:
-        self.job = None
-        row = self.weights[told.weights]
-        row.used, row.drain, row.aborting, row.restoring = 0, "", False, False
-        self.leaked[row.device] = self.leaked.get(row.device, 0) + told.leaked
-        for ticket in self.waiters(row.key):
-            ticket.admitted = False
-        if told.failure.kind is Cancelled:
-            self._forgive(row)
-            self._set(row, State.COLD, "nobody waited for it any more")
-        elif told.failure.kind is OutOfMemory and not row.greedy and self.idle(row.device):
-            row.greedy = True
-            self._set(row, State.COLD, "out of memory; making more room to try once more")
-        else:
-            self._fail(row, told.failure)
-
-    def _fail(self, row: Weights, failure: Failure) -> None:
-        """End everybody who waits for `row`, let it cool down, and bring back those who left for it."""
-        first, longest = COOL_DOWN_SECONDS
-        row.failures += 1
-        row.retry_at = self.now + min(first * 2 ** (row.failures - 1), longest)
-        row.need, row.greedy = None, False
-        self._set(row, State.FAILED, failure.message)
-        for ticket in self.waiters(row.key):
-            self._refuse(ticket, failure)
-        if not self.closed:
-            self._restore += [other.key for other in self.weights.values() if other.evicted_for == row.key]
-        self._forgive(row)
-
-    def _forgive(self, row: Weights) -> None:
-        """Those who left for `row` are no longer owed anything."""
-        for other in self.weights.values():
-            if other.evicted_for == row.key:
-                other.evicted_for = None
-
-    def _unloaded(self, row: Weights, leaked: int) -> None:
-        self.job = None
-        self.leaked[row.device] = self.leaked.get(row.device, 0) + leaked
-        reason = {"asked": "unloaded", "idle": "not used for a while"}.get(row.drain, "made room")
-        row.used, row.drain = 0, ""
-        self._set(row, State.COLD, reason)
-
     def _tick(self) -> None:
         for ticket in [t for t in self.waiting.values() if t.deadline <= self.now]:
             text = f"waited {self.now - ticket.since:.0f} s for {ticket.weights}, still not free; try again later"
@@ -256,7 +176,7 @@ class Scheduler(Tables):
         wanted = {ticket.weights for ticket in self.waiting.values()}
         for row in self.weights.values():
             if row.state is State.FAILED and row.retry_at <= self.now:
-                self._set(row, State.COLD, row.reason)
+                self._set(row, row.away, row.reason)
             if self.now >= row.idle_out_at and row.key not in wanted:
                 self._drain(row, "idle", f"not used for {row.idle_seconds:g} s")
 
@@ -265,11 +185,33 @@ class Scheduler(Tables):
         for row in [self.weights[key] for key in self._retiring]:
             if row.holders or row.preparing or self.waiters(row.key):
                 continue
-            if row.on_device:
-                self._drain(row, "asked", "no longer registered")
+            if row.on_device or row.account.host:
+                self._unload(row, "no longer registered")
             else:
                 self._retiring.discard(row.key)
+                self.ledger.close(row.key)
                 del self.weights[row.key]
+
+    def _unload(self, row: Weights, reason: str) -> None:
+        """Let `row` leave its device, when its last lease ends, and host memory."""
+        if row.on_device:
+            self._drain(row, "asked", reason)
+        elif row.account.host:
+            row.discard = True
+
+    def _shed(self) -> None:
+        """Where a device holds more than it may, have weights leave: the idle first, then the least recently used.
+
+        What is kept of conversations is not counted: the planner takes that back by itself.
+        """
+        for device in self.ledger.budgets:
+            rows = self.on_device(device)
+            over = -self.room(device, [row for row in rows if row.state is not State.DRAINING]).bytes
+            able = [row for row in rows if row.state is State.RESIDENT and not row.pinned]
+            for row in sorted(able, key=lambda row: (bool(row.holders or self.waiters(row.key)), row.last_used)):
+                if over > 0:
+                    over -= row.used
+                    self._drain(row, "over", "more memory was taken than is free")
 
     # -- deciding ----------------------------------------------------------------------------------------------
 
@@ -283,7 +225,7 @@ class Scheduler(Tables):
             self._grant(ticket)
 
     def _carry_out_plan(self) -> None:
-        self._restore = [k for k in self._restore if k in self.weights and self.weights[k].state is State.COLD]
+        self._restore = [k for k in self._restore if k in self.weights and self.weights[k].state in RESTORABLE]
         made = plan(self, self._restore)
         self.secured = made.secured
         for victim, target in made.leaving.items():
@@ -294,21 +236,7 @@ class Scheduler(Tables):
         for row in made.staying:
             self._stay(row)
         if made.job is not None:
-            self.job = made.job.weights
-            self._effects.append(made.job)
-            if isinstance(made.job, h.StartLoad):
-                self._begin_load(self.weights[self.job])
-
-    def _begin_load(self, row: Weights) -> None:
-        row.used, row.started, row.evicted_for = row.need or 0, self.now, None
-        waiters = self.waiters(row.key)
-        row.restoring = not waiters
-        others = [t.bypassed for t in self.waiting.values() if self._could_be_delayed(t, row)]
-        allowed = policy.BYPASS_BOUND - max(others, default=0)
-        for ticket in waiters[: max(allowed, 1)]:
-            ticket.admitted = True
-            self._count_bypass(ticket)
-        self._set(row, State.LOADING, "coming back" if row.restoring else "asked for")
+            self._begin(made.job)
 
     def _grantable(self) -> Iterator[Ticket]:
         held_back: set[str] = set()
@@ -321,60 +249,3 @@ class Scheduler(Tables):
                 yield ticket
             elif self.waits_for_room(ticket) and policy.due(self, ticket):
                 held_back.add(row.device)
-
-    def _grant(self, ticket: Ticket) -> None:
-        row = self.weights[ticket.weights]
-        if not ticket.admitted:
-            self._count_bypass(ticket)
-        del self.waiting[ticket.number]
-        row.holders.add(ticket.number)
-        row.last_used = ticket.granted = self.now
-        self.leases[ticket.number] = ticket
-        if ticket.owner is not None and ticket.next_weights is not None:
-            self.announced[ticket.owner] = (ticket.next_weights, math.inf)
-        self._effects.append(h.Grant(ticket.number, row.key))
-
-    def _count_bypass(self, ticket: Ticket) -> None:
-        """Older tickets that wait for room on the same device are bypassed by this one."""
-        row = self.weights[ticket.weights]
-        for older in self.waiting.values():
-            if older.number >= ticket.number:
-                break
-            if self._could_be_delayed(older, row):
-                older.bypassed += 1
-
-    def _could_be_delayed(self, ticket: Ticket, row: Weights) -> bool:
-        return self.weights[ticket.weights].device == row.device and self.waits_for_room(ticket) and not row.elsewhere
-
-    # -- small parts -------------------------------------------------------------------------------------------
-
-    def _refuse(self, ticket: Ticket, failure: Failure) -> None:
-        del self.waiting[ticket.number]
-        self._effects.append(h.Refuse(ticket.number, failure))
-        row = self.weights[ticket.weights]
-        useless = row.preparing or (row.state is State.LOADING and not row.restoring)
-        if useless and not row.aborting and not self.waiters(row.key):
-            row.aborting = True
-            self._effects.append(h.Abort(row.key))
-
-    def _prepare(self, row: Weights) -> None:
-        row.preparing = True
-        self._effects.append(h.Prepare(row.key))
-
-    def _drain(self, row: Weights, why: str, reason: str) -> None:
-        row.drain = why
-        if row.state is State.RESIDENT:
-            self._set(row, State.DRAINING, reason)
-
-    def _call_back(self, row: Weights) -> None:
-        """Let draining weights stay unless the loader is at them already."""
-        if row.state is State.DRAINING and row.key != self.job:
-            self._stay(row)
-
-    def _stay(self, row: Weights) -> None:
-        row.drain, row.evicted_for = "", None
-        self._set(row, State.RESIDENT, "may stay after all")
-
-    def _set(self, row: Weights, state: State, reason: str) -> None:
-        row.state, row.reason = state, reason
-        self._effects.append(h.Changed(row.key, state, reason))

@@ -12,7 +12,7 @@ from manager.happenings import State
 
 @dataclass(frozen=True)
 class LoadProgress:
-    """How far work on weights is. `stage` is "fetching" (download) or "loading"."""
+    """How far work on weights is. `stage` is "fetching" (download), "loading" or "waking"."""
 
     stage: str
     done: int
@@ -42,7 +42,9 @@ class WeightsStatus:
     elsewhere: bool
     progress: LoadProgress | None
     retry_in: float | None  # seconds until failed weights may be tried again
-    load_seconds: float  # measured, or a guess
+    load_seconds: float  # measured, or a guess; from host memory if there is a copy
+    cache: int = 0  # bytes that may be kept of conversations, on top of `bytes`
+    host: int = 0  # bytes of its copy in host memory
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class DeviceStatus:
     device: str
     loaded: int
     max_loaded: int
-    bytes: int
+    bytes: int  # all that is charged: weights, what is kept of conversations, what leaked
     budget: int | None
     leaked: int
 
@@ -76,6 +78,8 @@ class Snapshot:
     weights: tuple[WeightsStatus, ...]
     devices: tuple[DeviceStatus, ...]
     queue: tuple[QueueStatus, ...]
+    parked: int = 0  # bytes of host memory that hold copies of weights
+    parking: int | None = None  # how many may; None where nothing can be parked
 
     def of(self, model_id: str) -> WeightsStatus | None:
         """The weights of a model."""
@@ -84,7 +88,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class StatusEvent:
-    """Something changed: `kind` is state, granted, released, waiting, refused or progress. Numbers have no gaps."""
+    """Something changed: `kind` is state, granted, released, waiting, refused, progress or recovered.
+
+    Numbers have no gaps.
+    """
 
     number: int
     at: float

@@ -6,21 +6,35 @@ Only rows and questions about them; what happens to them is decided in `schedule
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from manager.happenings import State
+from manager.happenings import Job, State
+from manager.memory import Account, Ledger
 from manager.registry import WeightsKey
+
+ON_DEVICE = (State.LOADING, State.WAKING, State.RESIDENT, State.DRAINING)
+WAKE_BYTES_PER_SECOND = 10e9
+"""A guess at how fast host memory is copied to a device."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be used: weights and bytes per device, and how much waiting there may be."""
+    """What may be used: weights and bytes per device, host memory, and how much waiting there may be.
+
+    A device that `budgets` does not name gets what its backend found free there; so does `parking`.
+    """
 
     max_loaded: int = 2
-    budgets: dict[str, int] = field(default_factory=dict)  # device -> bytes; a device not named has no byte limit
+    budgets: Mapping[str, int] = field(default_factory=dict)  # device -> bytes
     max_queue: int = 256
     max_wait: float = 600.0
+    parking: int | None = None  # bytes of host memory for parked weights
+    max_loaded_on: Mapping[str, int] = field(default_factory=dict)  # device -> weights, where it is not `max_loaded`
+
+    def slots(self, device: str) -> int:
+        """How many weights a device may hold."""
+        return self.max_loaded_on.get(device, self.max_loaded)
 
 
 @dataclass(eq=False)
@@ -28,7 +42,7 @@ class Weights:
     """The row of one weights key."""
 
     key: WeightsKey
-    device: str = ""  # unknown until prepared
+    account: Account = field(default_factory=Account)
     pinned: bool = False
     idle_seconds: float | None = None
     concurrency: int | None = None
@@ -36,31 +50,57 @@ class Weights:
     state: State = State.COLD
     reason: str = ""
     need: int | None = None  # bytes to reserve; None until prepared
-    used: int = 0  # bytes charged while on the device
+    allowance: int = 0  # bytes of conversations that it would like to keep
+    parks: bool = False  # whether it can be kept in host memory when it leaves
+    discard: bool = False  # its copy in host memory shall go
     holders: set[int] = field(default_factory=set)
     last_used: float = 0.0
-    load_seconds: float = 2.0  # last measured, or a guess
+    cold_seconds: float = 2.0  # how long a load from files takes: last measured, or a guess
     measured: bool = False
+    wake_seconds: float | None = None  # how long copying back takes, once measured
     turn_seconds: float = 5.0  # how long leases are held, on average of late
     started: float = 0.0  # when the current load began
     preparing: bool = False
     aborting: bool = False
     restoring: bool = False
-    drain: str = ""  # why it shall leave: "asked", "idle" or "room"
+    drain: str = ""  # why it shall leave: "asked", "idle", "room" or "over" (the budget)
     evicted_for: WeightsKey | None = None
     greedy: bool = False  # ran out of memory once: next time everything idle makes room
     failures: int = 0
     retry_at: float = 0.0
 
     @property
+    def device(self) -> str:
+        """Where it goes; "" until prepared."""
+        return self.account.device
+
+    @property
+    def used(self) -> int:
+        """Bytes charged on the device that come back only when it leaves."""
+        return self.account.hard
+
+    @property
     def on_device(self) -> bool:
         """Whether it takes a slot and bytes (weights served elsewhere never do)."""
-        return self.state in (State.LOADING, State.RESIDENT, State.DRAINING) and not self.elsewhere
+        return self.state in ON_DEVICE and not self.elsewhere
 
     @property
     def cold(self) -> bool:
-        """Whether it could be loaded now, its size being known."""
-        return self.state in (State.COLD, State.FAILED) and self.need is not None and not self.elsewhere
+        """Whether it could be loaded, or woken, now, its size being known."""
+        away = self.state in (State.COLD, State.PARKED, State.FAILED)
+        return away and self.need is not None and not self.elsewhere
+
+    @property
+    def away(self) -> State:
+        """Its state while it is not on the device and nothing is wrong."""
+        return State.PARKED if self.account.host else State.COLD
+
+    @property
+    def load_seconds(self) -> float:
+        """How long it takes to come: from its copy in host memory if there is one, else from its files."""
+        if not self.account.host:
+            return self.cold_seconds
+        return self.wake_seconds if self.wake_seconds is not None else 0.1 + self.account.host / WAKE_BYTES_PER_SECOND
 
     @property
     def idle_out_at(self) -> float:
@@ -101,14 +141,19 @@ class Tables:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.ledger = Ledger(limits.budgets, limits.parking)
         self.now = 0.0
         self.weights: dict[WeightsKey, Weights] = {}
         self.waiting: dict[int, Ticket] = {}  # in order of arrival
         self.leases: dict[int, Ticket] = {}
-        self.leaked: dict[str, int] = {}  # device -> bytes that did not come back
         self.announced: dict[str, tuple[WeightsKey, float]] = {}  # owner -> wanted next, until when
         self.secured: set[WeightsKey] = set()  # cold weights whose room is claimed
-        self.job: WeightsKey | None = None  # what the loader is busy with
+        self.task: Job | None = None  # what the loader is busy with
+
+    @property
+    def job(self) -> WeightsKey | None:
+        """The weights that the loader is busy with."""
+        return self.task.weights if self.task is not None else None
 
     def waiters(self, key: WeightsKey) -> list[Ticket]:
         """The tickets that wait for these weights, oldest first."""
@@ -127,11 +172,10 @@ class Tables:
         return [r for r in self.on_device(device) if r.state is State.RESIDENT and not r.holders and not r.pinned]
 
     def room(self, device: str, rows: Iterable[Weights] | None = None) -> Room:
-        """What is free on a device now, or if it held only `rows`."""
+        """What is free on a device now, or if it held only `rows`; what is kept of conversations counts as free."""
         taken = self.on_device(device) if rows is None else list(rows)
-        budget = self.limits.budgets.get(device, math.inf)
-        used = sum(row.used for row in taken) + self.leaked.get(device, 0)
-        return Room(self.limits.max_loaded - len(taken), budget - used)
+        used = sum(row.used for row in taken) + self.ledger.leaked.get(device, 0)
+        return Room(self.limits.slots(device) - len(taken), self.ledger.budget(device) - used)
 
     def demand(self, key: WeightsKey) -> int:
         """How many wait for these weights, or have said that they will want them next."""
@@ -143,10 +187,6 @@ class Tables:
         if row.state is not State.RESIDENT or row.pinned or row.elsewhere:
             return False
         return not any(other.admitted or other.number < ticket.number for other in self.waiters(row.key))
-
-    def used_bytes(self, device: str) -> int:
-        """Bytes charged on a device: reserved or measured, and leaked."""
-        return sum(row.used for row in self.on_device(device)) + self.leaked.get(device, 0)
 
     def position(self, number: int) -> int:
         """The place of a waiting ticket among all that wait, from 1."""

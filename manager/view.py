@@ -34,7 +34,15 @@ class StatusView:
             for place, (number, ticket) in enumerate(tables.waiting.items(), 1)
         )
         devices = sorted({row.device for row in tables.weights.values() if row.device and not row.elsewhere})
-        return Snapshot(self.version, time.time(), rows, tuple(self._device(name) for name in devices), queue)
+        return Snapshot(
+            self.version,
+            time.time(),
+            rows,
+            tuple(self._device(name) for name in devices),
+            queue,
+            tables.ledger.parked(),
+            tables.ledger.parking,
+        )
 
     def waiting(self, number: int) -> WaitStatus | None:
         """Why a ticket waits; None when it does not."""
@@ -53,7 +61,7 @@ class StatusView:
         if row.need is None:
             return None
         progress = self.progress.get(row.key)
-        if row.state is State.LOADING:
+        if row.state in (State.LOADING, State.WAKING):
             return row.load_seconds * (1 - (progress.fraction if progress else 0.0))
         if row.state in (State.RESIDENT, State.DRAINING):
             return row.turn_seconds
@@ -80,16 +88,18 @@ class StatusView:
             progress=self.progress.get(key),
             retry_in=max(0.0, row.retry_at - now) if row.state is State.FAILED else None,
             load_seconds=row.load_seconds,
+            cache=row.account.cache,
+            host=row.account.host,
         )
 
     def _device(self, device: str) -> DeviceStatus:
         tables = self._scheduler
-        limits = tables.limits
+        ledger = tables.ledger
         return DeviceStatus(
             device,
             len(tables.on_device(device)),
-            limits.max_loaded,
-            tables.used_bytes(device),
-            limits.budgets.get(device),
-            tables.leaked.get(device, 0),
+            tables.limits.slots(device),
+            ledger.used(device),
+            ledger.budgets.get(device),
+            ledger.leaked.get(device, 0),
         )

@@ -150,7 +150,7 @@ def _tell(scenario: Scenario, event: Event) -> None:
             who = scenario.roles[turn.seat].name
             _say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{_line(turn.message)}”")
 
-        case Waiting(stage="loading" | "fetching" as stage, done=done, total=total) if total:
+        case Waiting(stage="loading" | "waking" | "fetching" as stage, done=done, total=total) if total:
             _say(f"  {stage}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
         case Ended(ending=ending):
             _say(f"ended: {ending}")

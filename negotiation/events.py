@@ -82,7 +82,7 @@ class TurnStarted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The agent's model is not ready: `stage` is preparing, queued, fetching or loading."""
+    """The agent's model is not ready: `stage` is preparing, queued, fetching, loading or waking."""
 
     seat: Seat
     stage: str

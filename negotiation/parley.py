@@ -39,6 +39,8 @@ class Parley:
                 registry,
                 app.max_loaded_models,
                 budgets={device: int(gigabytes * 1e9) for device, gigabytes in app.memory_budget.items()},
+                parking=int(app.parking_memory * 1e9) if app.parking_memory is not None else None,
+                max_loaded_on=app.max_loaded_on,
                 max_queue=app.max_queue,
                 max_wait=app.max_wait_seconds,
                 cache_dir=settings.cache,

@@ -23,7 +23,9 @@ class AppConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     max_loaded_models: Annotated[int, Field(ge=1)] = 2
+    max_loaded_on: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     memory_budget: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    parking_memory: Annotated[float, Field(ge=0)] | None = None
     max_queue: Annotated[int, Field(ge=1)] = 256
     max_wait_seconds: Annotated[float, Field(gt=0)] = 600.0
     orphan_grace_seconds: Annotated[float, Field(ge=0)] = 10.0

@@ -217,6 +217,7 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
         "queued": text.QUEUED.format(position=waiting.position),
         "fetching": text.FETCHING,
         "loading": text.LOADING,
+        "waking": text.WAKING,
     }[waiting.stage]
     details = []
     if waiting.total:
@@ -225,7 +226,7 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
         details.append(text.ABOUT.format(seconds=seconds(waiting.expected_seconds).removesuffix(" s")))
     line = words + (f" ({', '.join(details)})" if details else "")
     bar = ""
-    if waiting.stage in ("fetching", "loading") and waiting.total:
+    if waiting.stage in ("fetching", "loading", "waking") and waiting.total:
         share = round(100 * waiting.done / waiting.total)
         bar = tag("progress", "", value=share, max=100, aria_label=words)
     return tag("p", esc(line) + _dots(), f"stage {waiting.stage}") + bar

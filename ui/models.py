@@ -12,7 +12,15 @@ from ui.html import esc, size, tag
 COLD_SHOWN = 2
 """Of the models that were never wanted, so many are named."""
 
-_ORDER = {State.LOADING: 0, State.RESIDENT: 1, State.DRAINING: 2, State.FAILED: 3, State.COLD: 4}
+_ORDER = {
+    State.LOADING: 0,
+    State.WAKING: 0,
+    State.RESIDENT: 1,
+    State.DRAINING: 2,
+    State.PARKED: 3,
+    State.FAILED: 4,
+    State.COLD: 5,
+}
 
 
 def strip_html(snapshot: Snapshot, labels: dict[str, str]) -> str:
@@ -26,6 +34,10 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str]) -> str:
     if len(cold) > COLD_SHOWN:
         chips += tag("span", esc(text.MORE_COLD.format(count=len(cold) - COLD_SHOWN)), "more")
     extras = "".join(tag("span", esc(_device(device)), "device") for device in snapshot.devices)
+    if snapshot.parked:
+        extras += tag(
+            "span", esc(text.PARKED.format(used=size(snapshot.parked), budget=size(snapshot.parking or 0))), "device"
+        )
     if snapshot.queue:
         waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
         names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
@@ -40,13 +52,15 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
         state = text.BUSY.format(count=row.leases)
     bar = ""
     if row.progress is not None:
-        words = text.FETCHING if row.progress.stage == "fetching" else text.LOADING
+        words = {"fetching": text.FETCHING, "waking": text.WAKING}.get(row.progress.stage, text.LOADING)
         state = f"{words}: {size(row.progress.done)}"
         if row.progress.total:
             state += f" of {size(row.progress.total)}"
             bar = tag("progress", "", value=round(100 * row.progress.fraction), max=100, aria_label=words)
     elif row.state in (State.RESIDENT, State.DRAINING) and row.bytes:
         state += f", {size(row.bytes)}"
+    elif row.state is State.PARKED:
+        state += f", {size(row.host)}"
     look = "busy" if row.leases else ("loading" if row.progress is not None else str(row.state))
     reason = row.reason if row.state is State.FAILED else ""
     shown = tag("b", esc(names)) + tag("span", esc(state)) + bar

@@ -32,12 +32,15 @@ STATE = {
     "loading": "loading",
     "resident": "ready",
     "draining": "leaving",
+    "parked": "parked in host memory",
+    "waking": "waking",
     "failed": "failed",
 }
 STATUS_NONE = "No models are registered."
 STATUS_LABEL = "Model status"
 DEVICE = "{device}: {loaded} of {most} models, {used}"
 DEVICE_BUDGET = "{device}: {loaded} of {most} models, {used} of {budget}"
+PARKED = "parked: {used} of {budget} of host memory"
 MORE_COLD = "and {count} more not loaded"
 QUEUE = "waiting: {names}"
 BUSY = "busy × {count}"
@@ -46,6 +49,7 @@ PREPARING = "looking for the model's files"
 QUEUED = "waiting for a place, number {position} in the queue"
 FETCHING = "downloading the model"
 LOADING = "loading the model"
+WAKING = "copying the model back"
 THINKING = "is thinking"
 SPEAKING = "is speaking"
 ABOUT = "about {seconds} s"

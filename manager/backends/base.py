@@ -23,24 +23,36 @@ nobody wants the weights any more."""
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where weights go and how many bytes they take there."""
+    """Where weights go and how many bytes they take there.
+
+    While loaded they are charged `bytes` (then what was measured) and `working`: what writing needs besides.
+    """
 
     device: str
     bytes: int
     elsewhere: bool = False  # another program holds them, and they take no slot here
     load_seconds: float | None = None  # a guess, where the backend knows better than bytes over bandwidth
+    working: int = 0  # bytes for writing: activations, and the conversations being written
+    allowance: int = 0  # bytes of conversations that the weights would like to keep between turns
+    capacity: int | None = None  # bytes on the device that may be used, where the settings give no budget
+    parking: int | None = None  # the same of host memory for parked weights; None if these cannot be parked
 
 
 class BaseLLMModel(ABC):
     """One set of weights, from being looked for to being gone.
 
-    The manager calls `prepare` on a helper thread, `load` and `unload` on its one loader thread, and `generate`
-    only between them, from any thread.
+    The manager calls `prepare` on a helper thread, `generate` from any thread while the weights are on their device,
+    and everything else on its one loader thread.
     """
 
     def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
         self.spec = spec
         self.cache_dir = cache_dir
+
+    @classmethod
+    def device_of(cls, spec: ModelSpec) -> str:
+        """The device that the entry's `device` means on this machine, so that entries which mean the same share it."""
+        return spec.device
 
     @abstractmethod
     def prepare(self, progress: Progress) -> Footprint:
@@ -52,11 +64,51 @@ class BaseLLMModel(ABC):
 
     @abstractmethod
     def unload(self) -> int:
-        """Remove the weights; returns the bytes that did not come back."""
+        """Remove the weights, and their copy in host memory; returns the bytes that did not come back."""
 
     @abstractmethod
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
         """Start writing into `stream` and return; the stream always ends, also when it is cancelled."""
+
+    # -- parking: for those whose footprint says that they can -------------------------------------------------
+
+    def park(self) -> int:
+        """Move the weights to host memory; returns the bytes they take there. If it raises, they are unloaded."""
+        raise NotImplementedError
+
+    def wake(self, progress: Progress) -> int:
+        """Bring parked weights back; returns the bytes they take. The copy stays, so that parking again is quick.
+
+        Raises on failure; `host_bytes` then says whether it may be tried again.
+        """
+        raise NotImplementedError
+
+    def drop(self) -> None:  # noqa: B027 (most keep none)
+        """Forget the copy in host memory."""
+
+    @property
+    def host_bytes(self) -> int:
+        """Bytes of the copy in host memory."""
+        return 0
+
+    # -- honesty about memory ----------------------------------------------------------------------------------
+
+    @property
+    def leaked_bytes(self) -> int:
+        """Bytes that were given up but that somebody still holds, now; asked for again until they are gone."""
+        return 0
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes kept on the device of conversations that are not being written."""
+        return 0
+
+    def trim_cache(self, to_bytes: int) -> None:  # noqa: B027 (some keep nothing)
+        """Keep at most `to_bytes` of conversations from now on, until told otherwise; least recently used go first.
+
+        Called after each load with what there is room for (at most the footprint's allowance), and again when that
+        changes, also while the weights write.
+        """
 
 
 Factory = Callable[[ModelSpec, Path], BaseLLMModel]
@@ -81,9 +133,19 @@ def check_type(spec: ModelSpec) -> None:
 
 def create_model(spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
     """The backend object for an entry; imports its module."""
+    return _factory(spec)(spec, cache_dir)
+
+
+def device_of(spec: ModelSpec) -> str:
+    """The device that an entry means on this machine; its own word for it where the backend does not say."""
+    pick: Callable[[ModelSpec], str] | None = getattr(_factory(spec), "device_of", None)
+    return pick(spec) if pick is not None else spec.device
+
+
+def _factory(spec: ModelSpec) -> Factory:
     check_type(spec)
     factory = _FACTORIES[spec.type]
     if isinstance(factory, str):
         module, name = factory.split(":")
         factory = _FACTORIES[spec.type] = getattr(importlib.import_module(module), name)
-    return factory(spec, cache_dir)
+    return factory

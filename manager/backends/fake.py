@@ -32,9 +32,12 @@ class FakeModel(BaseLLMModel):
         super().__init__(spec, cache_dir)
         self._failed_loads = 0
 
+    @classmethod
+    def device_of(cls, spec: ModelSpec) -> str:
+        return "cpu" if spec.device == "auto" else spec.device
+
     def prepare(self, progress: Progress) -> Footprint:
-        device = "cpu" if self.spec.device == "auto" else self.spec.device
-        return Footprint(device, self.spec.size_bytes)
+        return Footprint(self.device_of(self.spec), self.spec.size_bytes)
 
     def load(self, progress: Progress) -> int:
         size = self.spec.size_bytes

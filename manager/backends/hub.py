@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -66,6 +66,18 @@ def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress
             f"'{model_name}'{revision_text} is not on this machine and the Hub does not give it ({reason[:200]}); "
             "check the network, or put the files into a folder and name that as model_name"
         ) from None
+
+
+def forget(path: Path) -> bool:
+    """Remove a damaged file from the Hub's cache on this machine, so that it is fetched again.
+
+    False, changing nothing, for a file elsewhere: that one belongs to somebody.
+    """
+    if Path(constants.HF_HUB_CACHE).resolve() not in path.resolve().parents:
+        return False
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    return True
 
 
 def _reporting(progress: Progress) -> type[tqdm[Any]]:

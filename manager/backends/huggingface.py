@@ -1,229 +1,282 @@
 """Models that run here with transformers: from the Hub, a folder, or a GGUF file.
 
-Knows how weights get onto a device and off it again; how text is written with them is `generation/engine.py`.
+Knows how weights get onto a device and off it again, and into host memory and back; how files become a model is
+`loading.py`, how text is written with one `generation/engine.py`.
 """
 
 from __future__ import annotations
 
 import gc
 import logging
-import threading
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
-from transformers.utils import logging as transformers_logging
+from torch import UntypedStorage
 
-from manager.backends import gguf, hub, sizing
+from manager.backends import adapters, gguf, hub, loading, quantization, sizing
 from manager.backends.base import BaseLLMModel, Footprint, Progress
+from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, free_host_memory, memory_of, pick_device
+from manager.backends.loading import BUILD_LOCK
+from manager.backends.storages import Remains, held_by, storages_of, total_bytes
 from manager.errors import Failure, LoadFailed, OutOfMemory, ParleyError, Refused, WeightsNotFound
+from manager.generation import packed
 from manager.generation.engine import Engine
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
+from manager.registry import ModelSpec
 
 logger = logging.getLogger(__name__)
-transformers.utils.logging.disable_progress_bar()
 
-BUILD_LOCK = threading.Lock()
-"""Held while transformers builds a model: `from_pretrained` changes process-wide state and is not thread-safe."""
+
+@dataclass
+class Found:
+    """What `prepare` found out."""
+
+    dtype: torch.dtype
+    folder: Path | None = None  # None for a GGUF file without a converted copy
+    file: gguf.GgufFile | None = None
+    copy: gguf.ConvertedCopy | None = None
+    tokenizer: Any = None
+    adapters: tuple[Path, ...] = ()
+    quantization: quantization.Quantization | None = None
 
 
 class HuggingFaceModelWrapper(BaseLLMModel):
-    """One transformers model on one device."""
+    """One transformers model on one device, or parked in host memory."""
 
-    def __init__(self, spec: Any, cache_dir: Path) -> None:
+    def __init__(self, spec: ModelSpec, cache_dir: Path, memory: Callable[[str], DeviceMemory] = memory_of) -> None:
         super().__init__(spec, cache_dir)
-        self._folder: Path | None = None
-        self._gguf: gguf.GgufFile | None = None
+        self._memory_of = memory
+        self._memory = memory("cpu")
+        self._found = Found(torch.float32)
         self._footprint = Footprint("cpu", 0)
-        self._dtype = torch.float32
         self._engine: Engine | None = None
+        self._storages: list[UntypedStorage] = []  # emptied, while parked
+        self._copy: HostCopy | None = None
+        self._remains = Remains()
+
+    @classmethod
+    def device_of(cls, spec: ModelSpec) -> str:
+        return pick_device(spec.device)
+
+    # -- before loading ----------------------------------------------------------------------------------------
 
     def prepare(self, progress: Progress) -> Footprint:
         spec = self.spec
-        for key in ("quantization", "adapters"):
-            if getattr(spec, key):
-                raise Refused(f"model '{spec.model_id}': key '{key}': type 'huggingface' cannot do this; leave it out")
-        device = sizing.pick_device(spec.device)
-        named = spec.gguf_file or ""
+        device = pick_device(spec.device)
+        kind = quantization.find(spec.quantization, device) if spec.quantization is not None else None
+        found = self._find(device, progress)
+        found.quantization = kind
+        found.adapters = tuple(adapters.fetch(spec, progress))
         guess: float | None = None
-        self._gguf = gguf.in_package(named) if named.startswith(gguf.PACKAGE) else None
-        if self._gguf is None:
-            in_repository = None if named.startswith(gguf.PACKAGE) else spec.gguf_file
-            self._folder = hub.fetch(spec.model_name, spec.revision, in_repository, progress)
-            if in_repository is not None:
-                self._gguf = gguf.GgufFile(self._folder / in_repository)
-                if not self._gguf.path.is_file():
-                    raise WeightsNotFound(f"{self._gguf.path}: no such file; check the key 'gguf_file'")
-        if self._gguf is not None:
-            self._folder = _usable(self._gguf.copy_in(self.cache_dir))
-        if self._folder is not None:
-            config = sizing.read_config(self._folder)
-            sizing.check_weights(self._folder)
-            self._dtype = sizing.pick_dtype(spec.dtype, device, sizing.checkpoint_dtype(config))
+        if found.folder is not None:
+            config = sizing.read_config(found.folder)
             with BUILD_LOCK:
-                size = sizing.skeleton_bytes(config, self._dtype)
+                size = sizing.skeleton_bytes(config, found.dtype, kind.bits if kind is not None else None)
+                found.tokenizer = found.tokenizer or loading.read_tokenizer(found.folder)
+            if kind is None:
+                size += packed.extra_bytes(config, device, found.dtype)
+            shape = sizing.Shape.of(config)
         else:
-            assert self._gguf is not None
-            self._dtype = sizing.pick_dtype(spec.dtype, device, torch.bfloat16)
-            parameters = self._gguf.parameters()
-            size = parameters * torch.empty(0, dtype=self._dtype).element_size()
-            guess = gguf.FIRST_LOAD_SECONDS + parameters / gguf.PARAMETERS_PER_SECOND
-        self._footprint = Footprint(device, size, load_seconds=guess)
+            assert found.file is not None
+            outline = found.file.outline()
+            shape, size = outline.shape, outline.parameters * found.dtype.itemsize
+            guess = gguf.FIRST_LOAD_SECONDS + outline.parameters / gguf.PARAMETERS_PER_SECOND
+        self._found, self._memory = found, self._memory_of(device)
+        parks = self._memory.parks and kind is None  # quantized tensors keep some of their bytes elsewhere
+        self._footprint = Footprint(
+            device,
+            size,
+            load_seconds=guess,
+            working=shape.working_bytes(found.dtype),
+            allowance=shape.allowance(found.dtype),
+            capacity=self._memory.capacity(),
+            parking=int(PARKING_SHARE * free_host_memory()) if parks else None,
+        )
         return self._footprint
+
+    def _find(self, device: str, progress: Progress) -> Found:
+        """The files, fetched and whole; what can be made again and is damaged is made again."""
+        spec, named = self.spec, self.spec.gguf_file or ""
+        in_package = named.startswith(gguf.PACKAGE)
+        file = gguf.in_package(named) if in_package else None
+        if file is None:
+            folder = _fetched(spec, None if in_package else spec.gguf_file, progress)
+            if in_package or not named:
+                config = sizing.read_config(folder)
+                sizing.check_weights(folder)
+                return Found(sizing.pick_dtype(spec.dtype, device, sizing.checkpoint_dtype(config)), folder)
+            file = gguf.GgufFile(folder / named)
+            if not file.path.is_file():
+                raise WeightsNotFound(f"{file.path}: no such file; check the key 'gguf_file'")
+        if spec.quantization is not None:
+            raise Refused("key 'quantization': GGUF files are unpacked when they are read; leave out one of the two")
+        dtype = sizing.pick_dtype(spec.dtype, device, torch.bfloat16)
+        copy = file.copy_in(self.cache_dir, str(dtype).removeprefix("torch."))
+        tokenizer = _usable(copy)
+        return Found(dtype, copy.folder if tokenizer is not None else None, file, copy, tokenizer)
+
+    # -- loading and unloading ---------------------------------------------------------------------------------
 
     def load(self, progress: Progress) -> int:
         model: Any = None
         tokenizer: Any = None
         failure: Failure | None = None
-        load = self._load_copy if self._folder is not None else self._load_gguf
         name, device, size = self.spec.model_name, self._footprint.device, self._footprint.bytes
         try:
             with BUILD_LOCK:
-                model, tokenizer = load(progress)
-            _check_whole(model)
-            model.to(device)
+                model, tokenizer = self._read(progress)
+                model = adapters.merge(model, self._found.adapters)
+            loading.check_whole(model)
+            if self._found.quantization is None:
+                self._memory.bring(model)
             model.eval()
+            if self._found.quantization is None:
+                packed.pack(model)
             progress("loading", size, size)
-        except torch.OutOfMemoryError:
+            writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
+            self._engine = Engine(model, tokenizer, self.spec.model_id, writing)
+        except torch.OutOfMemoryError as error:
             failure = Failure(OutOfMemory, f"device '{device}' ran out of memory while loading '{name}'")
+            self._remains.watch(held_by(error))
         except ParleyError as error:
             failure = Failure.of(error, LoadFailed)
+            self._remains.watch(held_by(error))
         except Exception as error:  # noqa: BLE001 (a model's files can break in any way)
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-            failure = Failure(LoadFailed, f"'{name}': {type(error).__name__}: {reason}")
+            failure = Failure(LoadFailed, f"'{name}': {type(error).__name__}: {loading.first_line(error)}")
+            self._remains.watch(held_by(error))
+        if failure is not None and model is not None:
+            self._remains.watch(storages_of(model))
         if failure is not None:
             # Raised out here, the error refers to none of the frames that hold what was loaded so far.
             model = tokenizer = None
-            _collect()
-            if self._gguf is not None and failure.kind is LoadFailed:
-                self._gguf.copy_in(self.cache_dir).discard()  # it may be damaged, and can be made again
+            self._collect()
+            if self._found.copy is not None and failure.kind is LoadFailed:
+                self._found.copy.discard()  # it may be damaged, and can be made again
             raise failure.error()
-        self._engine = Engine(model, tokenizer, self.spec.model_id)
-        return sizing.module_bytes(model)
+        return total_bytes(storages_of(model)) + packed.packed_bytes(model)
+
+    def _read(self, progress: Progress) -> tuple[Any, Any]:
+        found, total = self._found, self._footprint.bytes
+        if found.folder is None:
+            assert found.file is not None
+            assert found.copy is not None
+            return loading.convert_gguf(found.file, found.copy, found.dtype, total, progress)
+        how: dict[str, Any] = {}
+        if found.quantization is not None:
+            how["quantization_config"] = found.quantization.config(found.dtype)
+            how["device_map"] = {"": self._footprint.device}
+        return loading.load_folder(found.folder, found.dtype, total, progress, **how), found.tokenizer
 
     def unload(self) -> int:
         engine, self._engine = self._engine, None
+        self._copy = None
         if engine is None:
             return 0
         engine.close()
-        size = sizing.module_bytes(engine.model)
-        alive = weakref.ref(engine.model)
+        before = self._remains.bytes
+        self._remains.watch(storages_of(engine.model))
+        self._storages = []
         del engine
-        _collect()
-        return size if alive() is not None else 0
+        self._collect()
+        return self._remains.bytes - before
+
+    @property
+    def leaked_bytes(self) -> int:
+        return self._remains.bytes
+
+    def _collect(self) -> None:
+        gc.collect()
+        self._memory.tidy()
+
+    # -- parking -----------------------------------------------------------------------------------------------
+
+    def park(self) -> int:
+        engine = self._engine
+        assert engine is not None
+        engine.close()
+        storages = [s for s in storages_of(engine.model) if s.device == engine.model.device]
+        if self._copy is None:  # weights never change: a copy made before is as good
+            self._copy = self._memory.copy_out(storages)
+        self._memory.drop(storages)
+        self._storages = storages
+        return self._copy.bytes
+
+    def wake(self, progress: Progress) -> int:
+        engine, copy = self._engine, self._copy
+        assert engine is not None
+        assert copy is not None
+        total = sum(copy.sizes)
+        name, device = self.spec.model_name, self._footprint.device
+        failure: Failure | None = None
+        try:
+            self._memory.copy_in(copy, self._storages, lambda done: progress("waking", done, total))
+        except torch.OutOfMemoryError:
+            failure = Failure(OutOfMemory, f"device '{device}' ran out of memory while waking '{name}'")
+        except ParleyError as error:
+            failure = Failure.of(error, LoadFailed)
+        except Exception as error:  # noqa: BLE001 (what a device's driver raises varies)
+            failure = Failure(LoadFailed, f"waking '{name}': {type(error).__name__}: {loading.first_line(error)}")
+            self.unload()
+        if failure is not None:
+            raise failure.error()
+        self._storages = []
+        engine.open()
+        return total_bytes(storages_of(engine.model))
+
+    def drop(self) -> None:
+        self._copy = None
+        if self._storages:
+            self.unload()
+
+    @property
+    def host_bytes(self) -> int:
+        return self._copy.bytes if self._copy is not None else 0
+
+    # -- writing -----------------------------------------------------------------------------------------------
 
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
         engine = self._engine
-        if engine is None:
+        if engine is None or self._storages:
             raise LoadFailed(f"'{self.spec.model_name}' is not loaded")
         engine.submit(request, stream)
 
-    def _load_copy(self, progress: Progress) -> tuple[Any, Any]:
-        folder = self._folder
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        with _reported(progress, self._footprint.bytes):
-            model, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=self._dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            )
-        if report["missing_keys"]:
-            # transformers fills them with random numbers and goes on
-            missing = sorted(report["missing_keys"])
-            raise LoadFailed(f"{folder}: {len(missing)} tensors are missing ({missing[0]}, ...); fetch the model again")
-        return model, tokenizer
+    @property
+    def cache_bytes(self) -> int:
+        engine = self._engine
+        return engine.cache_bytes if engine is not None else 0
 
-    def _load_gguf(self, progress: Progress) -> tuple[Any, Any]:
-        """Load from GGUF and keep a copy for the next time; without a writable cache it works, slowly."""
-        assert self._gguf is not None
-        where, name = self._gguf.path.parent, self._gguf.path.name
-        total = self._footprint.bytes
-        progress("loading", 0, total)
-        tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
-        progress("loading", total // 3, total)
-        with _reported(progress, total, start=0.7):
-            model = AutoModelForCausalLM.from_pretrained(
-                where, gguf_file=name, dtype=self._dtype, quantization_config=GgufConfig(dequantize=True)
-            )
-        try:
-            self._gguf.copy_in(self.cache_dir).write(model, tokenizer)
-        except Exception as error:  # noqa: BLE001 (the model is loaded; the copy only makes the next load quicker)
-            logger.warning("no converted copy of %s was kept (%s); its next load will be as slow", name, error)
-        return model, tokenizer
+    def trim_cache(self, to_bytes: int) -> None:
+        engine = self._engine
+        if engine is not None:
+            engine.trim_cache(to_bytes)
 
 
-def _usable(copy: gguf.ConvertedCopy) -> Path | None:
-    """The folder of a converted copy that is there and can be read; a damaged one is removed, to be made again."""
+def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:
+    """The folder with a model's files; what is damaged in the Hub's cache on this machine is fetched once more."""
+    folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress)
+    with suppress(Refused):
+        damaged = [path for path in sizing.damaged_files(folder) if hub.forget(path)]
+        if damaged:
+            logger.warning("fetched again, for it was damaged: %s", ", ".join(str(path) for path in damaged))
+            folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress)
+    return folder
+
+
+def _usable(copy: gguf.ConvertedCopy) -> Any:
+    """The tokenizer of a converted copy that is there and can be read; a damaged one is removed, to be made again."""
     if not copy.complete:
         return None
     try:
         sizing.read_config(copy.folder)
         sizing.check_weights(copy.folder)
+        with BUILD_LOCK:
+            return loading.read_tokenizer(copy.folder)
     except Refused as error:
         logger.warning("the converted copy is damaged and will be made again: %s", error)
         copy.discard()
         return None
-    return copy.folder
-
-
-def _check_whole(model: Any) -> None:
-    """Raise LoadFailed if any tensor was left without data."""
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    missing = [name for name, tensor in tensors if tensor.is_meta]
-    if missing:
-        raise LoadFailed(f"{len(missing)} tensors were not loaded ({missing[0]}, ...); the files are incomplete")
-
-
-def _collect() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-@contextmanager
-def _reported(progress: Progress, total: int, start: float = 0.0) -> Iterator[None]:
-    """Report transformers' own progress bars as bytes of `total`, from the fraction `start` on.
-
-    What `progress` raises aborts the load.
-    """
-
-    highest = 0.0
-
-    class Bar:
-        def __init__(self, factory: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._items = args[0] if args else kwargs.get("iterable", ())
-            self._count = kwargs.get("total") or (len(self._items) if hasattr(self._items, "__len__") else 0)
-            self.n = 0
-
-        def __iter__(self) -> Iterator[Any]:
-            for item in self._items:
-                self.update(0)
-                yield item
-                self.n += 1
-
-        def update(self, n: int = 1) -> None:
-            self.n += n
-            nonlocal highest
-            highest = max(highest, self.n / self._count if self._count else 0.0)
-            progress("loading", int(total * (start + (1 - start) * highest)), total)
-
-        def __enter__(self) -> Bar:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-        def __getattr__(self, _: str) -> Any:  # close, set_description and the like
-            return lambda *args, **kwargs: None
-
-    previous, gguf_bar = transformers_logging.set_tqdm_hook(Bar), modeling_gguf_pytorch_utils.tqdm
-    modeling_gguf_pytorch_utils.tqdm = lambda *args, **kwargs: Bar(None, args, kwargs)  # has no hook of its own
-    try:
-        yield
-    finally:
-        transformers_logging.set_tqdm_hook(previous)
-        modeling_gguf_pytorch_utils.tqdm = gguf_bar

@@ -1,8 +1,9 @@
-"""How many bytes a model will take on its device, before it is loaded."""
+"""How many bytes a model will take on its device, and whether its files are whole, before it is loaded."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from manager.errors import Refused, WeightsNotFound
 
-
-def pick_device(wanted: str) -> str:
-    """The device a registry entry means; `auto` is the best there is. Raises Refused for one that is not there."""
-    there = [f"cuda:{number}" for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
-    there += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
-    device = {"auto": there[0], "cuda": "cuda:0"}.get(wanted, wanted)
-    if device not in there:
-        raise Refused(f"key 'device': '{wanted}' is not on this machine, which has: {', '.join(there)}")
-    return device
+WRITING_TOKENS, KEPT_TOKENS = 8192, 16384
+"""Tokens of conversations that room is reserved for: being written, and kept between turns where there is room."""
+PIECE, ACTIVATIONS, ROWS = 512, 16, 16
+"""Tokens read in one pass, numbers of the hidden size that each has at hand then, and rows written together."""
 
 
 def pick_dtype(wanted: str, device: str, checkpoint: torch.dtype) -> torch.dtype:
@@ -48,18 +44,36 @@ def read_config(folder: Path) -> Any:
 
 def check_weights(folder: Path) -> None:
     """Raise WeightsNotFound or Refused unless every file of a model's weights is there and of its full length."""
+    for path in _weight_files(folder):
+        if not path.is_file():
+            raise WeightsNotFound(f"{path}: no such file (only safetensors are read); fetch the model again")
+        if (damage := _damage(path)) is not None:
+            raise Refused(f"{path}: damaged ({damage}); delete it and fetch the model again")
+
+
+def damaged_files(folder: Path) -> list[Path]:
+    """The files of weights that are there and not whole."""
+    return [path for path in _weight_files(folder) if path.is_file() and _damage(path) is not None]
+
+
+def _weight_files(folder: Path) -> list[Path]:
     names = ["model.safetensors"]
     index = folder / "model.safetensors.index.json"
     if not (folder / names[0]).is_file() and index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    for path in [folder / name for name in names]:
-        if not path.is_file():
-            raise WeightsNotFound(f"{path}: no such file (only safetensors are read); fetch the model again")
         try:
-            with safe_open(path, framework="pt"):
-                pass
-        except SafetensorError as error:
-            raise Refused(f"{path}: damaged ({error}); delete it and fetch the model again") from None
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise Refused(f"{index}: damaged; delete it and fetch the model again") from None
+    return [folder / name for name in names]
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a safetensors file: its header says how long it must be."""
+    try:
+        with safe_open(path, framework="pt"):
+            return None
+    except SafetensorError as error:
+        return str(error)
 
 
 def checkpoint_dtype(config: Any) -> torch.dtype:
@@ -68,17 +82,64 @@ def checkpoint_dtype(config: Any) -> torch.dtype:
     return named if isinstance(named, torch.dtype) else getattr(torch, str(named), torch.float32)
 
 
-def skeleton_bytes(config: Any, dtype: torch.dtype) -> int:
+@dataclass(frozen=True)
+class Shape:
+    """What the size of keys, values and activations depends on."""
+
+    layers: int
+    kv_heads: int
+    head_size: int
+    hidden: int
+    vocabulary: int
+
+    @classmethod
+    def of(cls, config: Any) -> Shape:
+        """The shape that a transformers config describes."""
+        text = config.get_text_config()
+        heads = getattr(text, "num_attention_heads", None) or 1  # models without attention keep less than this says
+        return cls(
+            layers=text.num_hidden_layers,
+            kv_heads=getattr(text, "num_key_value_heads", None) or heads,
+            head_size=getattr(text, "head_dim", None) or text.hidden_size // heads,
+            hidden=text.hidden_size,
+            vocabulary=text.vocab_size,
+        )
+
+    def kv_bytes(self, tokens: int, dtype: torch.dtype) -> int:
+        """Keys and values of so many tokens: 2 x layers x key-value heads x head size numbers for each.
+
+        (Pope et al. 2022, Efficiently Scaling Transformer Inference.) More than layers with a sliding window keep.
+        """
+        return 2 * self.layers * self.kv_heads * self.head_size * int(dtype.itemsize) * tokens
+
+    def working_bytes(self, dtype: torch.dtype) -> int:
+        """What writing takes: the conversations being written, a piece of a prompt on its way through, logits."""
+        activations = PIECE * ACTIVATIONS * self.hidden * int(dtype.itemsize)
+        return self.kv_bytes(WRITING_TOKENS, dtype) + activations + ROWS * self.vocabulary * 4
+
+    def allowance(self, dtype: torch.dtype) -> int:
+        """What keeping conversations between turns may well take."""
+        return self.kv_bytes(KEPT_TOKENS, dtype)
+
+
+def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = None) -> int:
     """The exact bytes of a model's parameters and buffers, counted on a model without data; raises Refused.
 
+    With `linear_bits` it is an estimate for weights of linear layers, all but the head, stored in so many bits each.
     Must not run beside a `from_pretrained` (it changes process-wide defaults): callers hold the build lock.
     """
     try:
         with torch.device("meta"):
-            return module_bytes(AutoModelForCausalLM.from_config(config, dtype=dtype))
+            model = AutoModelForCausalLM.from_config(config, dtype=dtype)
     except ValueError:
         known, kind = f"transformers {transformers.__version__}", f"'{config.model_type}'"
         raise Refused(f"{known} cannot write text with a model of kind {kind}; pick another") from None
+    size = module_bytes(model)
+    if linear_bits is not None:
+        head = model.get_output_embeddings()
+        linear = [part.weight for part in model.modules() if isinstance(part, torch.nn.Linear) and part is not head]
+        size -= sum(int(weight.numel() * (weight.element_size() - linear_bits / 8)) for weight in linear)
+    return size
 
 
 def module_bytes(module: torch.nn.Module) -> int:

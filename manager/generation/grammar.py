@@ -42,7 +42,7 @@ class GrammarCompiler:
         matcher = llguidance.LLMatcher(self._tokenizer, compiled)
         if matcher.is_error():
             raise GenerationFailed(f"the grammar is not usable: {matcher.get_error()}")
-        return GrammarMatcher(matcher)
+        return GrammarMatcher(matcher, self)
 
     def allowed(self, matchers: Sequence[GrammarMatcher | None]) -> torch.Tensor:
         """A boolean mask [matchers, vocabulary] of the tokens that may come next; all where there is no matcher."""
@@ -61,8 +61,9 @@ class GrammarCompiler:
 class GrammarMatcher:
     """Follows one text through its grammar."""
 
-    def __init__(self, native: Any) -> None:
+    def __init__(self, native: Any, compiler: GrammarCompiler) -> None:
         self.native = native
+        self.compiler = compiler
 
     @property
     def finished(self) -> bool:

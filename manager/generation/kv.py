@@ -81,9 +81,13 @@ class Memo(ABC):
 
 
 class Shelf:
-    """Memos of conversations that nobody is writing in, least recently used first. Any thread may trim it."""
+    """Memos of conversations that nobody is writing in, least recently used first, of at most `limit` bytes.
 
-    def __init__(self) -> None:
+    Any thread may trim it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._lock = threading.RLock()
         self._kept: list[Memo] = []
 
@@ -99,7 +103,10 @@ class Shelf:
     def put(self, memo: Memo) -> None:
         """Keep a memo instead of those that it makes useless."""
         with self._lock:
-            self._kept = [other for other in self._kept if not _replaces(memo, other)] + [memo]
+            self._kept = [other for other in self._kept if not _replaces(memo, other)]
+            if memo.bytes <= self.limit:
+                self._kept.append(memo)
+                self.trim(self.limit)
 
     def trim(self, to_bytes: int) -> None:
         """Forget the least recently used until at most `to_bytes` are left."""

@@ -5,6 +5,7 @@ A plain layer's weights are rearranged at every call; here that is done once. It
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,14 +21,20 @@ class PackedLinear(nn.Module):  # type: ignore[misc]
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.bias = None if linear.bias is None else linear.bias.detach()
-        self.nbytes = linear.weight.nbytes
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().contiguous(), ROWS)
+        self.nbytes = int(linear.weight.nbytes)
+        weights = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().contiguous(), ROWS)
+        bias = None if linear.bias is None else linear.bias.detach()
+        # Held where nobody takes it for a tensor that has a storage.
+        self._multiply = partial(_multiplied, weights, bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """[..., in_features] -> [..., out_features]."""
-        result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, self._packed, self.bias, "none", [], "")
-        return result
+        return self._multiply(inputs)
+
+
+def _multiplied(weights: torch.Tensor, bias: torch.Tensor | None, inputs: torch.Tensor) -> torch.Tensor:
+    result: torch.Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weights, bias, "none", [], "")
+    return result
 
 
 def pack(model: Any) -> None:

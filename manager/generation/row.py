@@ -48,7 +48,7 @@ class Row:
         self.tokens = list(prompt)  # all that the model is to have seen before it goes on
         self.written: list[int] = []
         self.memo: Memo | None = None
-        self.reading = True  # until the model has seen the whole prompt
+        self.reading = True  # until the model has seen all that there was when it began or went on
         self.matcher = matcher
         self.sampler = Sampler(config, arrival.request.seed)
         self.completion: Completion | None = None

@@ -118,6 +118,6 @@ def _why(view: View, status: WaitStatus) -> Waiting:
     if status.progress is not None:
         progress = status.progress
         return Waiting(view.seat, progress.stage, status.position, expected, progress.done, progress.total)
-    if status.state is State.LOADING:
-        return Waiting(view.seat, "loading", status.position, expected)
+    if status.state in (State.LOADING, State.WAKING):
+        return Waiting(view.seat, str(status.state), status.position, expected)
     return Waiting(view.seat, "preparing" if expected is None else "queued", status.position, expected)

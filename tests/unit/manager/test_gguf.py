@@ -16,10 +16,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from manager.backends import gguf
+from manager.backends import gguf, loading, sizing
 from manager.backends.gguf import ConvertedCopy, GgufFile
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.errors import LoadFailed, MissingPackage
+from manager.errors import MissingPackage, Refused
 from manager.registry import parse_spec
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
@@ -114,8 +114,8 @@ def test_the_first_load_converts_and_the_next_takes_the_copy(tmp_path: Path, mon
     def never(*_: object) -> Any:
         raise AssertionError("the GGUF file is not read again")
 
-    monkeypatch.setattr(HuggingFaceModelWrapper, "_load_gguf", never)
-    monkeypatch.setattr(GgufFile, "parameters", never)
+    monkeypatch.setattr(loading, "convert_gguf", never)
+    monkeypatch.setattr(GgufFile, "outline", never)
     again = wrapper(tmp_path, tmp_path / "cache")
     assert again.prepare(silent).bytes == loaded, "exactly, from the copy"
     state = load(again)
@@ -148,13 +148,9 @@ def test_a_damaged_copy_is_made_again(tmp_path: Path, damaged: str) -> None:
     original = write_gguf(tmp_path / "tiny.gguf").state_dict()
     cache = tmp_path / "cache"
     load(wrapper(tmp_path, cache))
-    path = GgufFile(tmp_path / "tiny.gguf").copy_in(cache).folder / damaged
+    path = GgufFile(tmp_path / "tiny.gguf").copy_in(cache, "float32").folder / damaged
     path.write_bytes(b"\xff" * path.stat().st_size)  # of the right size, so that only reading shows it
-    model = wrapper(tmp_path, cache)
-    if damaged == "tokenizer.json":
-        with pytest.raises(LoadFailed):
-            load(model)
-    state = load(model)
+    state = load(wrapper(tmp_path, cache))
     assert torch.equal(state["model.norm.weight"], original["model.norm.weight"])
     assert b"\xff\xff" not in path.read_bytes()[:100]
 
@@ -162,11 +158,11 @@ def test_a_damaged_copy_is_made_again(tmp_path: Path, damaged: str) -> None:
 def test_a_file_that_changed_has_another_copy(tmp_path: Path) -> None:
     path = tmp_path / "tiny.gguf"
     path.write_bytes(b"one")
-    first = GgufFile(path).copy_in(tmp_path)
-    assert GgufFile(path).copy_in(tmp_path) == first
+    first = GgufFile(path).copy_in(tmp_path, "float32")
+    assert GgufFile(path).copy_in(tmp_path, "float32") == first
     path.write_bytes(b"three")
     os.utime(path, (1, 1))
-    assert GgufFile(path).copy_in(tmp_path) != first
+    assert GgufFile(path).copy_in(tmp_path, "float32") != first
 
 
 @pytest.mark.parametrize("package", ["gguf", "accelerate"])
@@ -175,12 +171,50 @@ def test_reading_gguf_needs_its_packages(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
     message = rf"tiny\.gguf: reading GGUF needs the package {package}; run: pip install {package}"
     with pytest.raises(MissingPackage, match=message):
-        GgufFile(tmp_path / "tiny.gguf").parameters()
+        GgufFile(tmp_path / "tiny.gguf").outline()
 
 
-def test_parameters_are_counted(tmp_path: Path) -> None:
+def test_the_header_says_how_large_the_model_and_its_conversations_are(tmp_path: Path) -> None:
     model = write_gguf(tmp_path / "tiny.gguf")
-    assert GgufFile(tmp_path / "tiny.gguf").parameters() == sum(p.numel() for p in model.parameters())
+    outline = GgufFile(tmp_path / "tiny.gguf").outline()
+    assert outline.parameters == sum(p.numel() for p in model.parameters())
+    assert outline.shape == sizing.Shape.of(model.config)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
+def test_a_gguf_file_that_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path)
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[:2000], "empty": b"", "noise": b"\xff" * 1000}[damage])
+    with pytest.raises(Refused, match=r"tiny\.gguf: not a whole GGUF file .*; fetch it again"):
+        wrapper(tmp_path, tmp_path / "cache").prepare(silent)
+
+
+def test_each_dtype_has_its_own_copy(tmp_path: Path) -> None:
+    original = write_gguf(tmp_path / "tiny.gguf").state_dict()
+    cache = tmp_path / "cache"
+    first = load(wrapper(tmp_path, cache, dtype="bfloat16"))
+    second = load(wrapper(tmp_path, cache, dtype="float32"))
+    assert first["model.norm.weight"].dtype is torch.bfloat16
+    assert all(torch.equal(second[name], original[name]) for name in original), "nothing was rounded on the way"
+    assert {t.dtype for t in load(wrapper(tmp_path, cache, dtype="bfloat16")).values()} == {torch.bfloat16}
+    assert len(list((cache / "converted").iterdir())) == 2
+
+
+def test_a_process_killed_while_it_converted_leaves_nothing_that_counts_or_stays(tmp_path: Path) -> None:
+    original = write_gguf(tmp_path / "tiny.gguf").state_dict()
+    folder = GgufFile(tmp_path / "tiny.gguf").copy_in(tmp_path / "cache", "float32").folder
+    killed = folder.parent / f".{folder.name}-killed"
+    at_work = folder.parent / ".other-at-work"
+    for unfinished in (killed, at_work):
+        unfinished.mkdir(parents=True)
+        (unfinished / "model.safetensors").write_bytes(b"half of")
+    for path in (killed / "model.safetensors", killed):
+        os.utime(path, (1, 1))
+    state = load(wrapper(tmp_path, tmp_path / "cache"))
+    assert torch.equal(state["model.norm.weight"], original["model.norm.weight"])
+    assert sorted(path.name for path in folder.parent.iterdir()) == [at_work.name, folder.name]
 
 
 # -- the copy --------------------------------------------------------------------------------------------------

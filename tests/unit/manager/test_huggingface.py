@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
+import re
 import shutil
 import threading
 import weakref
@@ -23,12 +25,14 @@ from manager.errors import (
     Cancelled,
     ContextTooLong,
     LoadFailed,
+    MissingPackage,
     ModelUnavailable,
     OutOfMemory,
     ParleyError,
     Refused,
     WeightsNotFound,
 )
+from manager.generation.packed import packs
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.registry import GenerationConfig, parse_spec
@@ -87,7 +91,9 @@ def test_what_is_announced_is_what_is_loaded(tmp_path: Path, tied: bool, dtype: 
     assert footprint.device == "cpu"
     assert footprint.bytes == loaded
     buffers = sum(buffer.numel() * 4 for buffer in original.buffers())  # rotary frequencies stay in float32
-    assert loaded == sum(p.numel() for p in original.parameters()) * size + buffers
+    packed = dtype == "bfloat16" and packs("cpu", torch.bfloat16)
+    head = original.lm_head.weight.numel() * size if tied and packed else 0  # packed, it shares nothing any more
+    assert loaded == sum(p.numel() for p in original.parameters()) * size + buffers + head
     model.unload()
 
 
@@ -268,10 +274,42 @@ def test_a_device_that_is_not_there(saved: Path, device: str) -> None:
         wrapper(saved, device=device).prepare(silent)
 
 
-@pytest.mark.parametrize(("key", "value"), [("quantization", "int4"), ("adapters", ["owner/lora"])])
-def test_settings_that_would_be_ignored(saved: Path, key: str, value: object) -> None:
-    with pytest.raises(Refused, match=f"model 'tiny': key '{key}': type 'huggingface' cannot do this"):
-        wrapper(saved, **{key: value}).prepare(silent)
+def test_a_tokenizer_that_cannot_be_read(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.write_text("{")
+    with pytest.raises(Refused, match="tiny: its tokenizer cannot be read"):
+        wrapper(folder).prepare(silent)
+
+
+def test_an_index_that_cannot_be_read(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(Refused, match=r"index\.json: damaged"):
+        wrapper(folder).prepare(silent)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "message"),
+    [
+        ({"quantization": "int4"}, Refused, "'int4' is unknown; write one of bitsandbytes-8bit, bitsandbytes-4bit, "),
+        ({"quantization": "torchao-int4"}, Refused, "'torchao-int4' does not run on 'cpu', only on cuda"),
+        (
+            {"quantization": "torchao-int8"},
+            MissingPackage,
+            "'torchao-int8' needs the package torchao; run: pip",
+        ),
+        ({"quantization": "bitsandbytes-4bit"}, MissingPackage, "needs the package bitsandbytes; run: pip install"),
+        ({"adapters": ["owner/lora"]}, MissingPackage, "key 'adapters': needs the package peft; run: pip install peft"),
+    ],
+)
+def test_what_needs_a_package_or_device_says_so(
+    saved: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], kind: type[ParleyError], message: str
+) -> None:
+    find_spec = importlib.util.find_spec
+    missing = {"torchao", "bitsandbytes", "peft"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else find_spec(name))
+    with pytest.raises(kind, match=re.escape(message)):
+        wrapper(saved, **settings).prepare(silent)
 
 
 # -- found out while loading -----------------------------------------------------------------------------------
@@ -291,15 +329,6 @@ def test_weights_of_another_shape(folder: Path) -> None:
     model = wrapper(folder)
     model.prepare(silent)
     with pytest.raises(LoadFailed, match="tiny'"):
-        model.load(silent)
-
-
-def test_a_tokenizer_that_cannot_be_read(folder: Path) -> None:
-    for path in folder.glob("tokenizer*"):
-        path.write_text("{")
-    model = wrapper(folder)
-    model.prepare(silent)
-    with pytest.raises(LoadFailed):
         model.load(silent)
 
 
@@ -354,12 +383,16 @@ def test_running_out_of_memory_on_the_way_to_the_device(saved: Path, monkeypatch
 def test_a_model_in_a_folder_answers_through_the_manager(make: MakeManager, saved: Path) -> None:
     entry = {"model_name": str(saved), "device": "cpu", "generation_config": {"max_new_tokens": 8}}
     manager = make({"one": entry, "two": {**entry, "generation_config": {"max_new_tokens": 3}}})
-    size = wrapper(saved).prepare(silent).bytes
+    found = wrapper(saved).prepare(silent)
     assert manager.get_response("Hi", "one", seed=1, temperature=0) == manager.get_response("Hi", seed=2, temperature=0)
     with manager.lease("two") as lease:
         list(lease.generate(GenerationRequest(as_messages("Hi"), lease.spec.generation_config)))
     (row,) = manager.snapshot().weights
-    assert (row.bytes, row.need, row.model_ids) == (size, size, ("one", "two"))
+    size = found.bytes + found.working
+    assert (row.bytes, row.cache, row.need, row.model_ids) == (size, found.allowance, size, ("one", "two"))
+    (device,) = manager.snapshot().devices
+    assert device.bytes == size + found.allowance
+    assert device.budget is not None
     schema = {"type": "array", "items": {"enum": [1, 2]}, "minItems": 3, "maxItems": 3}
     assert set(json.loads(manager.get_response("Hi", "one", schema=schema, max_new_tokens=50))) <= {1, 2}
 
@@ -371,6 +404,17 @@ def test_the_old_weights_stay_when_the_new_ones_cannot_be_loaded(make: MakeManag
     with pytest.raises(ParleyError, match="damaged"):
         manager.load_model("new")
     assert manager.list_models()["old"]["is_loaded"]
+
+
+def test_auto_and_the_device_that_it_means_are_the_same_weights(
+    make: MakeManager, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    manager = make({"one": {"model_name": str(saved)}, "two": {"model_name": str(saved), "device": "cpu"}})
+    manager.load_model("one")
+    assert manager.list_models()["two"]["is_loaded"]
+    (row,) = manager.snapshot().weights
+    assert row.model_ids == ("one", "two")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manager.errors import ConfigError, UnknownModel
+from manager.errors import ConfigError, Refused, UnknownModel
 from manager.registry import GenerationConfig, ModelSpec, Registry, parse_spec
 
 FAKE = {"type": "fake"}
@@ -184,3 +184,36 @@ def test_the_models_that_come_with_parley_are_read() -> None:
     steady, bold = registry["smollm2-steady"], registry["smollm2-bold"]
     assert steady.weights == bold.weights
     assert steady.generation_config != bold.generation_config
+
+
+# -- one device, two names -------------------------------------------------------------------------------------
+
+
+def device_of(spec: ModelSpec) -> str:
+    if spec.device == "gone":
+        raise Refused("no such device")
+    return {"auto": "cuda:0", "cuda": "cuda:0"}.get(spec.device, spec.device)
+
+
+@pytest.mark.parametrize(
+    ("device", "shared"), [("cuda:0", True), ("cuda", True), ("auto", True), ("cpu", False), ("gone", False)]
+)
+def test_names_of_the_same_device_share_weights(device: str, shared: bool) -> None:
+    registry = Registry()
+    first = registry.add(parse_spec("first", {"model_name": "x/y"}))
+    second = registry.add(registry.united(parse_spec("second", {"model_name": "x/y", "device": device}), device_of))
+    assert (first.weights == second.weights) is shared
+    again = registry.united(parse_spec("second", {"model_name": "x/y", "device": device}), device_of)
+    assert registry.add(again) == second, "registering it again changes nothing"
+
+
+@pytest.mark.parametrize("settings", [{"dtype": "float32"}, {"revision": "v2"}, {"model_name": "x/z"}, {}])
+def test_the_machine_is_not_asked_about_devices_where_nothing_depends_on_it(settings: dict[str, str]) -> None:
+    def never(spec: ModelSpec) -> str:
+        raise AssertionError
+
+    registry = Registry()
+    registry.add(parse_spec("first", {"model_name": "x/y"}))
+    device = {"device": "cpu"} if settings else {}
+    spec = parse_spec("second", {"model_name": "x/y", **device, **settings})
+    assert registry.united(spec, never) is spec

@@ -23,8 +23,9 @@ from manager.errors import (
     WaitTimeout,
 )
 from manager.happenings import State
+from manager.moves import COOL_DOWN_SECONDS
 from manager.registry import WeightsKey
-from manager.scheduler import ANNOUNCED_SECONDS, COOL_DOWN_SECONDS, Scheduler
+from manager.scheduler import ANNOUNCED_SECONDS, Scheduler
 from manager.tables import Limits
 
 A, B, C, D = (WeightsKey("fake", name) for name in "ABCD")
@@ -52,12 +53,20 @@ class Stage:
         return self.tell(h.Tick())
 
     def known(
-        self, *keys: WeightsKey, need: int = 1, device: str = GPU, load_seconds: float = 10.0, **how: object
+        self,
+        *keys: WeightsKey,
+        need: int = 1,
+        device: str = GPU,
+        load_seconds: float = 10.0,
+        allowance: int = 0,
+        parking: int | None = None,
+        **how: object,
     ) -> None:
         """Register weights whose files were found already."""
         for key in keys:
             self.tell(h.Register(key, **how))  # type: ignore[arg-type]
-            self.tell(h.Prepared(key, need, device, load_seconds=load_seconds))
+            found = h.Prepared(key, need, device, load_seconds=load_seconds, allowance=allowance, parking=parking)
+            self.tell(found)
 
     def request(
         self,
@@ -74,17 +83,23 @@ class Stage:
         for number in numbers:
             self.tell(h.Release(number))
 
-    def work(self) -> list[h.StartLoad | h.StartUnload]:
+    def work(self) -> list[h.Job]:
         """Let the loader do, well and at once, whatever it is given; answers what that was."""
-        done: list[h.StartLoad | h.StartUnload] = []
-        while self.scheduler.job is not None:
-            key = self.scheduler.job
-            if self.state(key) is State.LOADING:
-                done.append(h.StartLoad(key))
-                self.tell(h.Loaded(key, self.scheduler.weights[key].need or 0))
-            else:
-                done.append(h.StartUnload(key))
-                self.tell(h.Unloaded(key))
+        done: list[h.Job] = []
+        while (job := self.scheduler.task) is not None:
+            done.append(job)
+            row = self.scheduler.weights[job.weights]
+            match job:
+                case h.StartLoad() | h.StartWake():
+                    self.tell(h.Loaded(job.weights, row.need or 0))
+                case h.StartUnload():
+                    self.tell(h.Unloaded(job.weights))
+                case h.StartPark():
+                    self.tell(h.Parked(job.weights, row.account.host))
+                case h.StartDrop():
+                    self.tell(h.Dropped(job.weights))
+                case h.StartTrim(to_bytes=size):
+                    self.tell(h.Trimmed(job.weights, size))
         return done
 
     def resident(self, *keys: WeightsKey) -> None:
@@ -130,7 +145,7 @@ def test_weights_are_prepared_once_then_loaded_then_granted() -> None:
     assert stage.state(A) is State.LOADING
     assert stage.tell(h.Loaded(A, 6)) == [h.Grant(1, A), h.Grant(2, A)]
     assert stage.state(A) is State.RESIDENT
-    assert stage.scheduler.used_bytes(GPU) == 6, "what was measured, not what was reserved"
+    assert stage.scheduler.ledger.used(GPU) == 6, "what was measured, not what was reserved"
 
 
 def test_sixteen_requests_cause_one_load() -> None:
@@ -329,7 +344,7 @@ def test_only_as_much_leaves_as_the_bytes_need() -> None:
     stage.resident(A, B, C)
     stage.request(D)
     assert stage.work() == [h.StartUnload(A), h.StartUnload(B), h.StartLoad(D)]
-    assert stage.scheduler.used_bytes(GPU) == 9
+    assert stage.scheduler.ledger.used(GPU) == 9
 
 
 def test_nobody_leaves_whose_leaving_is_not_needed_in_the_end() -> None:
@@ -362,7 +377,7 @@ def test_a_load_in_flight_counts_against_the_budget() -> None:
     stage.known(A, B, need=6)
     stage.request(A)
     stage.request(B)
-    assert stage.scheduler.used_bytes(GPU) == 6, "reserved before anything was measured"
+    assert stage.scheduler.ledger.used(GPU) == 6, "reserved before anything was measured"
     assert stage.tell(h.Loaded(A, 6)) == [h.Grant(1, A)]
     assert stage.on_device() == {A}
 
@@ -718,7 +733,7 @@ def test_leaked_bytes_stay_charged() -> None:
     stage.resident(A)
     stage.tell(h.Unload(A))
     stage.tell(h.Unloaded(A, leaked=2))
-    assert stage.scheduler.used_bytes(GPU) == 2
+    assert stage.scheduler.ledger.used(GPU) == 2
     stage.resident(B, A)
     assert stage.on_device() == {A}, "2 + 4 + 6 would be too much"
 

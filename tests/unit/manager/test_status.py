@@ -319,7 +319,7 @@ def test_a_subscriber_that_went_away_is_dropped(make: MakeManager) -> None:
     gc.collect()
     assert dead() is None
     manager.load_model("a")
-    assert len(manager._subscribers) == 0
+    assert len(manager._board._subscribers) == 0
 
 
 def test_cleanup_ends_every_subscription(make: MakeManager) -> None:
@@ -339,6 +339,6 @@ def test_a_subscriber_never_leaves_in_the_midst_of_an_event(make: MakeManager, m
             locked.append(manager._lock._is_owned())  # type: ignore[attr-defined]
             super().discard(item)
 
-    monkeypatch.setattr(manager, "_subscribers", Subscribers())
+    monkeypatch.setattr(manager._board, "_subscribers", Subscribers())
     manager.subscribe().close()
     assert locked == [True], "events are told under the lock, and a set must not change while it is iterated"

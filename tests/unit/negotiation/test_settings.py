@@ -125,10 +125,12 @@ def test_the_home_of_nobody_is_named(environment: dict[str, str], variable: str)
 def test_own_settings_count(environment: dict[str, str], configs: Path) -> None:
     (configs / "app.yaml").write_text(
         "max_loaded_models: 3\nmemory_budget: {'cuda:0': 20, cpu: 7.5}\norphan_grace_seconds: 0\nmax_queue: 5\n"
+        "max_loaded_on: {'cuda:1': 1}\nparking_memory: 0\n"
     )
     app = read_settings(environment).app
     assert (app.max_loaded_models, app.orphan_grace_seconds, app.max_queue) == (3, 0, 5)
     assert app.memory_budget == {"cuda:0": 20, "cpu": 7.5}
+    assert (app.max_loaded_on, app.parking_memory) == ({"cuda:1": 1}, 0)
     assert app.max_wait_seconds == AppConfig().max_wait_seconds
 
 
@@ -142,7 +144,7 @@ def test_without_own_settings_the_defaults_count(environment: dict[str, str], co
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("max_loaded_modles: 2", "key 'max_loaded_modles': unknown key (known: max_loaded_models, memory_budget,"),
+        ("max_loaded_modles: 2", "key 'max_loaded_modles': unknown key (known: max_loaded_models, max_loaded_on,"),
         ("max_loaded_models: 0", "key 'max_loaded_models': Input should be greater than or equal to 1, got '0'"),
         ("max_loaded_models: yes", "key 'max_loaded_models': Input should be a valid integer, got 'True'"),
         ("max_loaded_models: '2'", "key 'max_loaded_models': Input should be a valid integer, got '2'"),
@@ -152,6 +154,8 @@ def test_without_own_settings_the_defaults_count(environment: dict[str, str], co
         ("max_wait_seconds: .nan", "key 'max_wait_seconds': Input should be a finite number, got 'nan'"),
         ("orphan_grace_seconds: -1", "key 'orphan_grace_seconds': "),
         ("orphan_grace_seconds: soon", "key 'orphan_grace_seconds': "),
+        ("max_loaded_on: {'cuda:1': 0}", "key 'max_loaded_on.cuda:1': "),
+        ("parking_memory: -1", "key 'parking_memory': "),
         ("memory_budget: 20", "key 'memory_budget': "),
         ("memory_budget: {cpu: 0}", "key 'memory_budget.cpu': "),
         ("memory_budget: {cpu: .inf}", "key 'memory_budget.cpu': Input should be a finite number, got 'inf'"),

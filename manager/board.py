@@ -1,0 +1,89 @@
+"""The notice board: numbers what happens, and tells subscribers, none of whom can delay anybody.
+
+Used under the manager's lock. What is shown is read by `view.py`.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+
+from manager.happenings import State
+from manager.registry import Registry, WeightsKey
+from manager.status import LoadProgress, Snapshot, StatusEvent, Subscription
+from manager.tables import Tables
+from manager.view import StatusView
+
+
+class Board:
+    """The events of one manager."""
+
+    def __init__(self, tables: Tables, registry: Registry, view: StatusView) -> None:
+        self._tables = tables
+        self._registry = registry
+        self._view = view
+        self._subscribers: weakref.WeakSet[Subscription] = weakref.WeakSet()
+
+    def publish(
+        self, kind: str, key: WeightsKey, reason: str = "", *, owner: str | None = None, state: State | None = None
+    ) -> None:
+        """Tell everybody that something happened to weights."""
+        row = self._tables.weights.get(key)
+        self._view.version += 1
+        event = StatusEvent(
+            number=self._view.version,
+            at=time.time(),
+            kind=kind,
+            weights=str(key),
+            model_ids=self._registry.aliases(key),
+            state=state or (row.state if row else State.COLD),
+            reason=reason,
+            owner=owner,
+            bytes=row.used if row and row.on_device else 0,
+            progress=self._view.progress.get(key),
+        )
+        for subscription in list(self._subscribers):
+            subscription.offer(event)
+
+    def progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
+        """Work on weights went on."""
+        self._view.progress[key] = progress
+        self.publish("progress", key)
+
+    def ended(self, key: WeightsKey) -> None:
+        """Work on weights ended."""
+        self._view.progress.pop(key, None)
+
+    def add(self, subscription: Subscription) -> None:
+        """Tell this one, too, from now on."""
+        self._subscribers.add(subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        """Tell this one no more."""
+        self._subscribers.discard(subscription)
+
+    def close(self) -> None:
+        """End all subscriptions. Called without the lock."""
+        for subscription in list(self._subscribers):
+            subscription.close()
+
+
+def listing(snapshot: Snapshot, registry: Registry) -> dict[str, dict[str, object]]:
+    """What `list_models` answers: {model id: what is known of it}."""
+    listed: dict[str, dict[str, object]] = {}
+    for spec in list(registry):
+        row = snapshot.of(spec.model_id)
+        listed[spec.model_id] = {
+            "model_name": spec.model_name,
+            "type": spec.type,
+            "is_loaded": row is not None and row.state in (State.RESIDENT, State.DRAINING),
+            "state": str(row.state if row else State.COLD),
+            "device": row.device if row else spec.device,
+            "leases": row.leases if row else 0,
+            "bytes": row.bytes if row else 0,
+            "label": spec.label,
+            "license": spec.license,
+            "size": spec.size,
+            "pinned": spec.pinned,
+        }
+    return listed

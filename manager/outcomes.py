@@ -1,0 +1,100 @@
+"""What follows when a piece of work on weights ended: prepared, loaded, failed, unloaded, parked, trimmed, recovered.
+
+Here bytes that were hoped for become bytes that were measured.
+"""
+
+from __future__ import annotations
+
+from manager import happenings as h
+from manager.errors import Cancelled, OutOfMemory
+from manager.happenings import State
+from manager.moves import Moves
+from manager.tables import Weights
+
+
+class Outcomes(Moves):
+    """Takes note of the loader's answers."""
+
+    def _answered(self, answer: h.LoaderAnswer) -> None:
+        if isinstance(answer, h.Recovered):  # the weights may have been forgotten since
+            self.ledger.recover(answer.device, answer.amount)
+            return
+        row, task = self.weights[answer.weights], self.task
+        if not isinstance(answer, h.Prepared | h.PrepareFailed):
+            self.task = None
+        match answer:
+            case h.Prepared():
+                self._prepared(row, answer)
+            case h.PrepareFailed(failure=failure):
+                row.preparing = row.aborting = False
+                if failure.kind is not Cancelled:
+                    self._fail(row, failure)
+                elif self.waiters(row.key):
+                    self._prepare(row)
+            case h.Loaded(used=used):
+                self._loaded(row, used)
+            case h.LoadFailed():
+                self._load_failed(row, answer)
+            case h.Unloaded(leaked=leaked):
+                row.parks = row.parks and not isinstance(task, h.StartPark)  # parking was tried and did not work
+                row.account.host = 0
+                self._left(row, leaked)
+            case h.Parked(host=host, leaked=leaked):
+                row.account.host, row.discard = host, row.drain == "asked"
+                self._left(row, leaked)
+            case h.Dropped():
+                row.account.host, row.discard = 0, False
+                if row.state is State.PARKED:
+                    self._set(row, State.COLD, "its place in host memory was given up")
+            case h.Trimmed(kept=kept):
+                assert isinstance(task, h.StartTrim)
+                stuck = kept > task.to_bytes  # then it is not asked again before the weights are loaded anew
+                row.account.cache = kept
+                row.account.stuck = kept if stuck else min(kept, row.account.stuck)
+
+    def _prepared(self, row: Weights, told: h.Prepared) -> None:
+        row.preparing = row.aborting = False
+        row.need, row.allowance, row.elsewhere = told.need, told.allowance, told.elsewhere
+        row.account.device, row.parks = told.device, told.parking is not None
+        if not row.measured:
+            row.cold_seconds = told.load_seconds or 0.5 + told.need / 1e9
+        if row.elsewhere:
+            row.failures = 0
+            self._set(row, State.RESIDENT, "answers")
+        else:
+            self.ledger.adopt(told.device, told.capacity, told.parking)
+
+    def _loaded(self, row: Weights, used: int) -> None:
+        seconds = max(self.now - row.started, 0.001)
+        if row.state is State.WAKING:
+            row.wake_seconds = seconds
+        else:
+            row.cold_seconds, row.measured = seconds, True
+        row.account.fixed, row.failures = used, 0
+        row.need = max(row.need or 0, used)
+        row.aborting = row.restoring = row.greedy = False
+        row.last_used = self.now
+        self._forgive(row)
+        self._set(row, State.DRAINING if row.drain else State.RESIDENT, "loaded")
+
+    def _load_failed(self, row: Weights, told: h.LoadFailed) -> None:
+        row.account.host, row.discard = told.host, row.drain == "asked"
+        row.drain, row.aborting, row.restoring = "", False, False
+        self.ledger.vacate(row.key, told.leaked)
+        for ticket in self.waiters(row.key):
+            ticket.admitted = False
+        if told.failure.kind is Cancelled:
+            self._forgive(row)
+            self._set(row, row.away, "nobody waited for it any more")
+        elif told.failure.kind is OutOfMemory and not row.greedy and self.idle(row.device):
+            row.greedy = True
+            self._set(row, row.away, "out of memory; making more room to try once more")
+        else:
+            self._fail(row, told.failure)
+
+    def _left(self, row: Weights, leaked: int) -> None:
+        self.ledger.vacate(row.key, leaked)
+        reasons = {"asked": "unloaded", "idle": "not used for a while", "over": "took more memory than was free"}
+        reason = reasons.get(row.drain, "made room")
+        row.drain = ""
+        self._set(row, row.away, reason)
