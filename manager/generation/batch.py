@@ -85,8 +85,11 @@ class Batch:
         return len(self.rows) + len(self.waiting)
 
     def add(self, row: Row) -> None:
-        """Let a row write as soon as there is room."""
-        self.waiting.append(row)
+        """Let a row write as soon as there is room; one that its grammar completed already just ends."""
+        if row.completion is not None:
+            row.stream.finish(row.completion)
+        else:
+            self.waiting.append(row)
 
     def end_all(self) -> None:
         """End every row as cancelled."""

@@ -97,14 +97,9 @@ class Engine:
         """Make a row of a request; if it is not fit to be one, its stream alone ends."""
         try:
             arrival.stream.cancel_token.check()
-            row = self._row(arrival)
+            self.batch.add(self._row(arrival))
         except Exception as error:  # noqa: BLE001 (a stream must end, and the others must go on)
             arrival.stream.fail(error)
-            return
-        if row.completion is not None:
-            row.stream.finish(row.completion)
-        else:
-            self.batch.add(row)
 
     def _row(self, arrival: Arrival) -> Row:
         request, matcher = arrival.request, None

@@ -13,16 +13,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from manager.errors import GenerationFailed
 from manager.registry import GenerationConfig
 
 Floats = npt.NDArray[np.floating]
 Tokens = npt.NDArray[np.integer]
 
+COLD = 1e-4
+"""Below this temperature the likeliest token is as good as certain, and dividing by it would leave what is finite."""
+
 
 class Sampler:
     """Draws the tokens of one request, from a generator of its own.
 
-    Temperature 0 takes the likeliest token. The order is the usual one (as in transformers): repetition penalty
+    Temperature 0 (or next to it) takes the likeliest token. The order is the usual one (as in transformers): repetition penalty
     (Keskar et al. 2019), grammar mask, temperature, top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024).
     """
 
@@ -64,7 +68,7 @@ class Sampler:
             if enough.any():
                 end = int(enough.argmax())
                 tokens, shares = tokens[:end], shares[:end]
-        if config.min_p > 0.0:
+        if config.min_p > 0.0 and shares.size:
             likely = shares >= config.min_p * shares.max()
             tokens, shares = tokens[likely], shares[likely]
         return tokens, shares
@@ -72,6 +76,8 @@ class Sampler:
     def draw(self, probabilities: Floats) -> int:
         """A token by chance, as likely as the filters leave it."""
         tokens, shares = self.left(probabilities)
+        if not tokens.size:
+            raise GenerationFailed("the model computed no usable probabilities; try another dtype")
         sums = np.cumsum(shares)
         at = int(np.searchsorted(sums, self._chance.random() * sums[-1], side="right"))
         return int(tokens[min(at, tokens.size - 1)])
@@ -90,7 +96,7 @@ def pick_tokens(
     if allowed is not None:
         scores.masked_fill_(~allowed, -torch.inf)
     likeliest = scores.argmax(dim=-1).tolist()
-    chances = [row for row, sampler in enumerate(samplers) if sampler.config.temperature > 0]
+    chances = [row for row, sampler in enumerate(samplers) if sampler.config.temperature >= COLD]
     if chances:
         temperatures = torch.tensor([[samplers[row].config.temperature] for row in chances])
         drawn = scores if len(chances) == len(samplers) else scores[chances]
