@@ -2,7 +2,7 @@
 
 `python -m benchmarks.generation [CASE ...]` prints a JSON line for each case: the median ratio over the rounds, its
 spread (least and greatest), and the raw figures. In every round all contenders of a case run one after the other.
-`--rounds N` sets how many (default 5), `--write` puts the table into docs/performance.md.
+`--rounds N` sets how many (default 3), `--write` puts the table into docs/performance.md.
 
 Lengths: a negotiation's prompt has 250 to 400 tokens, its reply (texts of 60 and 80 characters, under the grammar of
 legal replies) about 60. Single streams go on for 64 tokens after 32, `generate` and the loop at temperature 0 as ours.
@@ -205,6 +205,12 @@ class Bench:
         model.unload()
         return took
 
+    def warm_up(self) -> None:
+        """Make what is made at the first call."""
+        side = negotiators(1)[0]
+        self.ours.write([side.after([])], 2, [side.grammar])
+        self.generate.write([side.after([])], 2, [side.grammar])
+
     def _prompt(self) -> list[int]:
         return self.ours.engine.template.encode(_words(PROMPT))
 
@@ -246,9 +252,8 @@ def measured(bench: Bench, case: str, rounds: int) -> Figures:
     """The line of one case: the round with the median ratio gives the raw figures."""
     run: Callable[[], Figures] = getattr(bench, case)
     try:
-        if case != "second_load":
-            run()  # warms up what is made at the first call
-        done = sorted((run() for _ in range(min(rounds, 3) if case == "second_load" else rounds)), key=_ratio)
+        bench.warm_up()
+        done = sorted((run() for _ in range(rounds)), key=_ratio)
     except RuntimeError as error:
         return {"case": case, "ratio": None, "spread": None, "error": str(error)}
     gc.collect()
@@ -274,7 +279,7 @@ def rounded(value: Any) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of: {', '.join(CASES)} (default: all)")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.cases) - set(CASES):
