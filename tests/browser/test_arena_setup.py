@@ -90,8 +90,8 @@ def test_pairs_tell_how_sure_a_difference_is_and_a_rerun_repeats(
     pick(page, "arena-scenario", "A joint venture")
     expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
     play_scripts(page)
-    said = page.locator("#lane-1-transcript").inner_text()
-    link = page.url
+    transcript = page.locator("#lane-1-transcript")
+    said, turns, link = transcript.text_content() or "", transcript.locator(".turn").count(), page.url
     expect(page.locator("#arena-link")).to_contain_text("repeats word for word")
     page.locator("#pairs-run").click()
     expect(page.locator("#pairs-result")).to_contain_text("4 pairs", timeout=20_000)
@@ -100,8 +100,9 @@ def test_pairs_tell_how_sure_a_difference_is_and_a_rerun_repeats(
     expect(page.locator("#pairs-result")).to_contain_text("8 pairs", timeout=20_000)
     page.locator("#arena-again").click()
     expect(page).not_to_have_url(link)
-    expect(page.locator("#lane-1-verdict h3")).to_have_text(ENDED, timeout=20_000)
-    assert page.locator("#lane-1-transcript").inner_text() == said
+    again = page.url.partition("run=")[2]
+    expect(transcript.locator(f'.fold[data-key^="{again}"]')).to_have_count(turns, timeout=20_000)
+    expect(transcript).to_have_text(said)
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
