@@ -12,14 +12,18 @@ import types
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "0")
 
-from starlette.middleware import Middleware
+try:
+    from starlette.middleware import Middleware
 
-from manager.errors import ConfigError, ParleyError
-from negotiation.parley import Parley
-from negotiation.settings import Settings, read_settings
-from ui.page import build_page
-from ui.theme import STYLES, THEME
-from ui.visitor import VisitorCookie
+    from manager.errors import ConfigError, ParleyError
+    from manager.process import leave
+    from negotiation.parley import Parley
+    from negotiation.settings import Settings, read_settings
+    from ui.page import build_page
+    from ui.theme import STYLES, THEME
+    from ui.visitor import VisitorCookie
+except ImportError as error:
+    sys.exit(f"Parley cannot start: {error}; run: pip install -r requirements.txt (or `make run`, which sets up all)")
 
 logger = logging.getLogger("parley")
 
@@ -90,4 +94,4 @@ def _check_port(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

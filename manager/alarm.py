@@ -1,4 +1,7 @@
-"""The thread that wakes the scheduler when time alone changes something: deadlines, idle times, cool-downs."""
+"""The thread that wakes the scheduler when time alone changes something: deadlines, idle times, cool-downs.
+
+Now and then it beats, too: a sign of life, for those who watch.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """Calls `tick` when `next_tick` says so. Both are called with `changed`'s lock held."""
+    """Calls `tick` when `next_tick` says so, and `beat` every so many seconds, with `changed`'s lock held."""
 
     def __init__(
         self,
@@ -16,11 +19,15 @@ class Alarm:
         clock: Callable[[], float],
         next_tick: Callable[[], float | None],
         tick: Callable[[], None],
+        beat: Callable[[], None],
+        beat_seconds: float,
     ) -> None:
         self._changed = changed
         self._clock = clock
         self._next_tick = next_tick
         self._tick = tick
+        self._beat = beat
+        self._beat_seconds = beat_seconds
         self._rings_at = math.inf
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="manager clock", daemon=True)
@@ -43,11 +50,15 @@ class Alarm:
         return math.inf if tick is None else tick
 
     def _run(self) -> None:
+        beats_at = self._clock() + self._beat_seconds
         with self._changed:
             while not self._stopping:
                 self._rings_at = self._next()
-                wait = self._rings_at - self._clock()
-                if wait <= 0:
+                now = self._clock()
+                if now >= beats_at:
+                    beats_at = now + self._beat_seconds
+                    self._beat()
+                elif now >= self._rings_at:
                     self._tick()
                 else:
-                    self._changed.wait(min(wait, threading.TIMEOUT_MAX))
+                    self._changed.wait(min(self._rings_at - now, beats_at - now, threading.TIMEOUT_MAX))

@@ -10,7 +10,7 @@ import weakref
 
 from manager.happenings import State
 from manager.registry import Registry, WeightsKey
-from manager.status import LoadProgress, Snapshot, StatusEvent, Subscription
+from manager.status import Heartbeat, LoadProgress, Snapshot, StatusEvent, Subscription
 from manager.tables import Tables
 from manager.view import StatusView
 
@@ -25,34 +25,56 @@ class Board:
         self._subscribers: weakref.WeakSet[Subscription] = weakref.WeakSet()
 
     def publish(
-        self, kind: str, key: WeightsKey, reason: str = "", *, owner: str | None = None, state: State | None = None
+        self,
+        kind: str,
+        key: WeightsKey,
+        reason: str = "",
+        *,
+        owner: str | None = None,
+        ticket: int | None = None,
+        state: State | None = None,
     ) -> None:
-        """Tell everybody that something happened to weights."""
+        """Tell everybody, and the timeline, that something happened to weights."""
         row = self._tables.weights.get(key)
         self._view.version += 1
         event = StatusEvent(
             number=self._view.version,
             at=time.time(),
             kind=kind,
-            weights=str(key),
+            weights=row.name if row else str(key),
             model_ids=self._registry.aliases(key),
             state=state or (row.state if row else State.COLD),
             reason=reason,
             owner=owner,
             bytes=row.used if row and row.on_device else 0,
             progress=self._view.progress.get(key),
+            ticket=ticket,
         )
+        self._view.timeline.note(event)
         for subscription in list(self._subscribers):
             subscription.offer(event)
 
+    def beat(self) -> None:
+        """Tell everybody that the manager lives."""
+        beat = Heartbeat(self._view.version, time.time())
+        for subscription in list(self._subscribers):
+            subscription.beat(beat)
+
     def progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
-        """Work on weights went on."""
-        self._view.progress[key] = progress
-        self.publish("progress", key)
+        """Work on weights went on; what was given up meanwhile is not told."""
+        row = self._tables.weights.get(key)
+        if row is not None and row.working:
+            self._view.progress[key] = progress
+            self.publish("progress", key)
 
     def ended(self, key: WeightsKey) -> None:
         """Work on weights ended."""
         self._view.progress.pop(key, None)
+
+    def given_up(self, key: WeightsKey) -> None:
+        """Work on weights is no longer wanted."""
+        if self._view.progress.pop(key, None) is not None:
+            self.publish("progress", key)
 
     def add(self, subscription: Subscription) -> None:
         """Tell this one, too, from now on."""
@@ -84,6 +106,6 @@ def listing(snapshot: Snapshot, registry: Registry) -> dict[str, dict[str, objec
             "label": spec.label,
             "license": spec.license,
             "size": spec.size,
-            "pinned": spec.pinned,
+            "pinned": registry.pinned(spec.model_id),
         }
     return listed

@@ -266,7 +266,10 @@ class StartTrim:
 
 @dataclass(frozen=True)
 class Abort:
-    """The preparing or loading in flight is of no use to anybody any more."""
+    """Work in flight is of no use to anybody any more.
+
+    Preparing is over with this, answer or not, and may be begun anew; a load is still answered.
+    """
 
     weights: WeightsKey
 
@@ -283,4 +286,12 @@ class Changed:
 Job = StartLoad | StartWake | StartUnload | StartPark | StartDrop | StartTrim
 """What the loader does, one at a time."""
 
-Effect = Grant | Refuse | Prepare | Job | Abort | Changed
+
+@dataclass(frozen=True)
+class Retired:
+    """Nothing is left of these weights; they must be registered anew before they are asked for."""
+
+    weights: WeightsKey
+
+
+Effect = Grant | Refuse | Prepare | Job | Abort | Changed | Retired

@@ -63,19 +63,17 @@ def _trim(tables: Tables, device: str, short: int) -> StartTrim:
 
 def relief(tables: Tables) -> Job | None:
     """Where a device holds more than it may, take back what is kept of conversations before anything else is done."""
-    for device in tables.ledger.budgets:
-        over = -tables.ledger.free(device)
-        if over > 0 and _keepers(tables, device):
-            return _trim(tables, device, int(over))
+    for device in tables.ledger.overdrawn():
+        if _keepers(tables, device):
+            return _trim(tables, device, int(-tables.ledger.free(device)))
     return None
 
 
 def housekeeping(tables: Tables) -> Job | None:
     """What is worth doing when nothing else is: forget copies nobody will wake, let caches grow into free memory."""
-    for row in tables.weights.values():
-        if row.discard and row.account.host:
-            return StartDrop(row.key)
-    for row in tables.weights.values():
+    for key in tables.discard:
+        return StartDrop(key)
+    for row in tables.present.values():
         account = row.account
         wanted = row.allowance - account.cache
         if row.state is State.RESIDENT and wanted > 0:

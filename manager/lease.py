@@ -5,7 +5,9 @@ A lease belongs to no thread: it may be taken in one and given back in another.
 
 from __future__ import annotations
 
+import queue
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,9 +37,10 @@ class WaitStatus:
 class LeaseRequest:
     """A request that was made and may still be waiting. It ends exactly once: granted, refused or cancelled."""
 
-    def __init__(self, number: int, spec: ModelSpec, cancel: Callable[[int], None]) -> None:
+    def __init__(self, number: int, spec: ModelSpec, owner: str | None, cancel: Callable[[int], None]) -> None:
         self.number = number
         self.spec = spec
+        self.owner = owner
         self._cancel = cancel
         self._ended = threading.Event()
         self._lease: Lease | None = None
@@ -71,21 +74,26 @@ class LeaseRequest:
 class Lease:
     """The right to use resident weights. Give it back with `release`, or use it as a `with` block."""
 
-    def __init__(self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None]) -> None:
+    def __init__(
+        self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None], lost: Callable[[], object]
+    ) -> None:
+        """`release` gives it back; `lost` is called, from anywhere, when it vanishes without having been given back."""
         self.spec = spec
         self._model = model
         self._release = release
         self._lock = threading.Lock()
-        self._streams: list[TokenStream] = []
-        self._released = False
+        self._streams: weakref.WeakSet[TokenStream] = weakref.WeakSet()  # who writes holds them, and they hold us
+        self._ending = self._released = False
+        self._lost = weakref.finalize(self, lost)
+        self._lost.atexit = False
 
     def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
         """Begin to write an answer; the stream is closed, at the latest, when the lease is given back."""
         with self._lock:
-            if self._released:
+            if self._ending:
                 raise ManagerClosed("this lease was given back; take a new one")
-            stream = TokenStream(cancel)
-            self._streams = [other for other in self._streams if not other.ended] + [stream]
+            stream = TokenStream(cancel, keeps=self)
+            self._streams.add(stream)
         try:
             self._model.generate(request, stream)
         except BaseException as error:
@@ -94,14 +102,20 @@ class Lease:
         return stream
 
     def release(self) -> None:
-        """Give the lease back, cancelling what is still being written; does nothing the second time."""
+        """Give the lease back, cancelling what is still being written; does nothing the second time.
+
+        If it is interrupted (Ctrl-C) while it waits for the writing to end, it can be called again.
+        """
+        with self._lock:
+            self._ending = True
+            streams = [] if self._released else list(self._streams)
+        for stream in streams:
+            stream.close()
         with self._lock:
             if self._released:
                 return
             self._released = True
-            streams = self._streams
-        for stream in streams:
-            stream.close()
+        self._lost.detach()
         self._release()
 
     def __enter__(self) -> Lease:
@@ -109,6 +123,33 @@ class Lease:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+class LostLeases:
+    """Takes back leases that vanished without having been given back.
+
+    The garbage collector, which finds them, may run in the midst of anything, holding any lock: it only names them
+    (`note`), and a thread here has them released.
+    """
+
+    def __init__(self, release: Callable[[int], None]) -> None:
+        self._release = release
+        self._numbers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="lost leases", daemon=True)
+        self._thread.start()
+
+    def note(self, number: int) -> None:
+        """A lease vanished. Takes no lock and never waits."""
+        self._numbers.put(number)
+
+    def close(self) -> None:
+        """Take back what was noted so far, and end the thread."""
+        self._numbers.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (number := self._numbers.get()) is not None:
+            self._release(number)
 
 
 def merged_config(spec: ModelSpec, overrides: dict[str, Any]) -> GenerationConfig:

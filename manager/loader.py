@@ -1,7 +1,8 @@
-"""Where weights are prepared, and come and go: one loader thread, and helpers that look for files.
+"""Where weights are prepared, and come and go: one loader thread, and a helper thread for each preparation.
 
 Knows backends and threads; what is done when is told by the manager, whom it answers with happenings. It takes no
-lock of the manager's, and calls it with none of its own held.
+lock of the manager's, and calls it with none of its own held. A preparation that was given up is not waited for: its
+thread may hang on in a download, but what it answers no longer counts.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from manager import happenings as h
-from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model
-from manager.errors import Cancelled, Failure, LoadFailed, ParleyError, Refused
+from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model, missing
+from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, ParleyError, Refused
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
 
@@ -26,6 +27,41 @@ PROGRESS_SECONDS = 0.1
 """Progress is passed on at most this often."""
 LEAK_SECONDS = 1.0
 """How often it is looked whether leaked bytes came back."""
+DOWNLOADS = 4
+"""So many models are fetched at the same time; what is on this machine already is prepared beside them."""
+
+Counts = Callable[[], bool]
+"""Whether an answer still counts; to be asked once, with the manager's lock held."""
+
+
+@dataclass(eq=False)
+class _Preparation:
+    unwanted: bool = False
+
+
+class _Downloads:
+    """The downloads in flight: at most DOWNLOADS; one that is given up makes room although its thread may hang on."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running: set[_Preparation] = set()
+
+    def begin(self, work: _Preparation) -> None:
+        """Wait for a place; raises Cancelled when the work is given up first."""
+        with self._changed:
+            self._changed.wait_for(lambda: work.unwanted or len(self._running) < DOWNLOADS)
+            if work.unwanted:
+                raise Cancelled("nobody waits for it any more")
+            self._running.add(work)
+
+    def end(self, work: _Preparation) -> None:
+        with self._changed:
+            self._running.discard(work)
+            self._changed.notify_all()
+
+    def give_up(self, work: _Preparation) -> None:
+        work.unwanted = True
+        self.end(work)
 
 
 class Loader:
@@ -34,7 +70,7 @@ class Loader:
     def __init__(
         self,
         cache_dir: Path,
-        done: Callable[[h.LoaderAnswer], None],
+        done: Callable[[h.LoaderAnswer, Counts], None],
         progressed: Callable[[WeightsKey, LoadProgress], None],
     ) -> None:
         self._cache_dir = cache_dir
@@ -46,7 +82,8 @@ class Loader:
         self._footprints: dict[WeightsKey, Footprint] = {}
         self._leaks: dict[WeightsKey, int] = {}  # bytes that were told of as leaked and not as recovered
         self._jobs: queue.SimpleQueue[h.Job | None] = queue.SimpleQueue()
-        self._helpers = ThreadPoolExecutor(4, thread_name_prefix="prepare")
+        self._preparing: dict[WeightsKey, _Preparation] = {}
+        self._downloads = _Downloads()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
 
@@ -56,8 +93,8 @@ class Loader:
 
     def prepare(self, key: WeightsKey, spec: ModelSpec) -> None:
         """Look for the files of `key`, fetch and size them; ends with Prepared or PrepareFailed."""
-        self._unwanted.discard(key)
-        self._helpers.submit(self._prepare, key, spec)
+        work = self._preparing[key] = _Preparation()
+        threading.Thread(target=self._prepare, args=(work, key, spec), name=f"prepare {key}", daemon=True).start()
 
     def start(self, job: h.Job) -> None:
         """Queue a piece of work on weights; it ends with exactly one answer about them."""
@@ -65,21 +102,38 @@ class Loader:
         self._jobs.put(job)
 
     def abort(self, key: WeightsKey) -> None:
-        """Make the preparing or loading of `key` in flight fail with Cancelled at its next report of progress."""
-        self._unwanted.add(key)
+        """Give up the preparing of `key`, which then is not answered, or make its load fail with Cancelled.
+
+        The work itself ends at its next report of progress.
+        """
+        if work := self._preparing.pop(key, None):
+            self._downloads.give_up(work)
+        else:
+            self._unwanted.add(key)
+
+    def forget(self, key: WeightsKey) -> None:
+        """Nothing is left of these weights, and nothing will be asked of them before they are prepared anew."""
+        if self._leaks.get(key, 0) == 0:
+            self._models.pop(key, None)
 
     def close(self) -> None:
-        """Finish what is queued and stop the threads."""
-        self._helpers.shutdown(wait=True, cancel_futures=True)
+        """Finish the queued jobs and stop the loader thread; preparations are given up and not waited for."""
+        for work in list(self._preparing.values()):
+            self._downloads.give_up(work)
         self._jobs.put(None)
         self._thread.join()
 
-    def _prepare(self, key: WeightsKey, spec: ModelSpec) -> None:
+    def _prepare(self, work: _Preparation, key: WeightsKey, spec: ModelSpec) -> None:
         happening: h.LoaderAnswer
+        made: tuple[BaseLLMModel, Footprint] | None = None
         try:
-            model = self._models.get(key) or create_model(spec, self._cache_dir)
-            found = model.prepare(self._reporter(key))
-            self._models[key], self._footprints[key] = model, found
+            model = self._models.get(key)
+            if model is None or (model.spec != spec and not model.host_bytes and not self._leaks.get(key)):
+                model = create_model(spec, self._cache_dir)
+            if not model.is_here():
+                self._downloads.begin(work)
+            found = model.prepare(self._reporter(key, lambda: work.unwanted))
+            made = model, found
             happening = h.Prepared(
                 key,
                 found.bytes + found.working,
@@ -90,9 +144,20 @@ class Loader:
                 found.capacity,
                 found.parking,
             )
-        except Exception as error:  # noqa: BLE001 (whoever waits must hear of it)
+        except BaseException as error:  # noqa: BLE001 (panics of Rust extensions are no Exceptions; whoever waits must hear of it)
             happening = h.PrepareFailed(key, _failure(error, Refused))
-        self._done(happening)
+        finally:
+            self._downloads.end(work)
+
+        def counts() -> bool:
+            if self._preparing.get(key) is not work:
+                return False
+            del self._preparing[key]
+            if made is not None:
+                self._models[key], self._footprints[key] = made
+            return True
+
+        self._done(happening, counts)
 
     def _run(self) -> None:
         while True:
@@ -103,7 +168,7 @@ class Loader:
                 continue
             if job is None:
                 return
-            self._done(self._do(job))
+            self._done(self._do(job), _always)
             self._look_for_leaks()
 
     def _do(self, job: h.Job) -> h.LoaderAnswer:
@@ -126,16 +191,16 @@ class Loader:
         key, model = job.weights, self._models[job.weights]
         bring = model.load if isinstance(job, h.StartLoad) else model.wake
         try:
-            self._bytes[key] = bring(self._reporter(key)) + self._footprints[key].working
+            self._bytes[key] = bring(self._reporter(key, lambda: key in self._unwanted)) + self._footprints[key].working
             model.trim_cache(job.cache)
-        except Exception as error:  # noqa: BLE001 (the loader must go on)
+        except BaseException as error:  # noqa: BLE001 (the loader must go on)
             return h.LoadFailed(key, _failure(error, LoadFailed), self._leak_of(key), model.host_bytes)
         return h.Loaded(key, self._bytes[key])
 
     def _park(self, key: WeightsKey) -> h.LoaderAnswer:
         try:
             host = self._models[key].park()
-        except Exception:
+        except BaseException:
             logger.exception("%s cannot be parked and is unloaded", key)
             return self._unload(key)
         return h.Parked(key, host, self._leak_of(key))
@@ -143,7 +208,7 @@ class Loader:
     def _unload(self, key: WeightsKey) -> h.LoaderAnswer:
         try:
             leaked = self._models[key].unload()
-        except Exception:
+        except BaseException:
             logger.exception("unloading %s failed; all its bytes count as leaked", key)
             return h.Unloaded(key, self._bytes[key])
         return h.Unloaded(key, max(leaked, self._leak_of(key)))
@@ -161,17 +226,17 @@ class Loader:
             now = self._models[key].leaked_bytes
             if now < before:
                 self._leaks[key] = now
-                self._done(h.Recovered(key, self._footprints[key].device, before - now))
+                self._done(h.Recovered(key, self._footprints[key].device, before - now), _always)
             if not now:
                 del self._leaks[key]
 
-    def _reporter(self, key: WeightsKey) -> Progress:
+    def _reporter(self, key: WeightsKey, unwanted: Callable[[], bool]) -> Progress:
         """The progress function of one piece of work: aborts it when asked, and thins out what is passed on."""
         started = last = time.monotonic()
 
         def report(stage: str, done: int, total: int) -> None:
             nonlocal last
-            if key in self._unwanted:
+            if unwanted():
                 raise Cancelled("nobody waits for it any more")
             now = time.monotonic()
             if now - last >= PROGRESS_SECONDS or done in (0, total):
@@ -181,7 +246,13 @@ class Loader:
         return report
 
 
-def _failure(error: Exception, otherwise: type[ParleyError]) -> Failure:
+def _always() -> bool:
+    return True
+
+
+def _failure(error: BaseException, otherwise: type[ParleyError]) -> Failure:
+    if isinstance(error, ImportError):
+        return Failure(MissingPackage, missing(error))
     if not isinstance(error, ParleyError):
         logger.error("unexpected error while weights were prepared or loaded", exc_info=error)
     return Failure.of(error, otherwise)

@@ -1,40 +1,31 @@
-"""LLMManager: the one lock around the scheduler, the loader thread, and the public methods.
+"""LLMManager: the public methods, over the lock and the loader in `core.py`.
 
-It tells the scheduler what happens and carries out what it answers. Nothing slow is done under the lock: weights
-come and go in `loader.py`, text is written in `generation/`.
+Every example in the docstrings is run as a test.
 """
 
 from __future__ import annotations
 
 import itertools
-import logging
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from manager import happenings as h
-from manager.alarm import Alarm
 from manager.backends.base import check_type, device_of
-from manager.board import Board, listing
+from manager.board import listing
 from manager.cancel import CancelToken
-from manager.errors import Cancelled
+from manager.core import Core
+from manager.errors import Cancelled, ConfigError
 from manager.lease import Lease, LeaseRequest, WaitStatus
-from manager.loader import Loader
-from manager.registry import ModelSpec, Registry, WeightsKey, parse_spec
-from manager.scheduler import Scheduler
+from manager.registry import Changes, ModelSpec, Registry, parse_spec
 from manager.session import Session
-from manager.status import LoadProgress, Snapshot, Subscription
+from manager.status import Snapshot, Subscription
 from manager.tables import Limits
-from manager.view import StatusView
-
-logger = logging.getLogger(__name__)
 
 
-class LLMManager(Session):
+class LLMManager(Core, Session):
     """Keeps at most `max_loaded_models` weights per device loaded and shares them among sessions.
 
     `model_configs` maps a model id to its settings (see configs/models.yaml); nothing is loaded before it is asked
@@ -63,46 +54,106 @@ class LLMManager(Session):
         max_wait: float = 600.0,
         cache_dir: str | Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        heartbeat_seconds: float = 10.0,
     ) -> None:
-        super().__init__(self, None)
         configured = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
         for spec in configured:
             check_type(spec)
-        self._registry = Registry()
-        self._cache_dir = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
-        self._clock = clock
+        folder = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
         limits = Limits(max_loaded_models, budgets or {}, max_queue, max_wait, parking, max_loaded_on or {})
-        self._scheduler = Scheduler(limits)
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+        Core.__init__(self, limits, folder, clock, heartbeat_seconds)
+        Session.__init__(self, self, None)
         self._numbers = itertools.count(1)
-        self._requests: dict[int, LeaseRequest] = {}
-        self._leases: dict[int, Lease] = {}
-        self._specs: dict[WeightsKey, ModelSpec] = {}
-        self._view = StatusView(self._scheduler, self._registry, self._requests)
-        self._board = Board(self._scheduler, self._registry, self._view)
-        self._loader = Loader(self._cache_dir, self._loader_done, self._loader_progressed)
-        self._alarm = Alarm(self._changed, clock, self._scheduler.next_tick, lambda: self._tell(h.Tick()))
-        for spec in configured:
-            self.register(spec)
+        self._configured = {spec.model_id for spec in configured}  # the others were registered by a call
+        with self._lock:
+            for spec in configured:
+                self._treat(self._registry.add(self._registry.united(spec, device_of)).weights)
 
     @classmethod
     def from_yaml(cls, path: str | Path, max_loaded_models: int = 2, **options: Any) -> LLMManager:
-        """A manager of the models in a models.yaml; `options` as for the constructor."""
+        """A manager of the models in a models.yaml; `options` as for the constructor.
+
+        Raises ConfigError, naming file, model and key.
+
+        >>> manager = LLMManager.from_yaml("configs/models.yaml", max_loaded_models=1)
+        >>> manager.list_models()["smollm2-steady"]["state"]
+        'cold'
+        >>> manager.cleanup()
+        """
         return cls(Registry.from_yaml(path), max_loaded_models, **options)
 
     # -- models ------------------------------------------------------------------------------------------------
 
     def register_model(self, model_id: str, config: Mapping[str, Any]) -> None:
-        """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings."""
+        """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings.
+
+        With the name of a Hub repository it is fetched when it is first asked for.
+
+        >>> manager = LLMManager({})
+        >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-0.6B"})
+        >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-4B"})
+        Traceback (most recent call last):
+        manager.errors.ConfigError: model 'qwen' is already registered with other settings; pick another id
+        >>> manager.cleanup()
+        """
         self.register(parse_spec(model_id, config))
 
     def register(self, spec: ModelSpec) -> None:
         """Add a model whose entry was read already."""
         check_type(spec)
         with self._lock:
-            spec = self._registry.add(self._registry.united(spec, device_of))
-            self._register(spec)
+            key = self._registry.add(self._registry.united(spec, device_of)).weights
+            self._treat(key)
+            self._board.publish("registered", key)
+
+    def reload(self, path: str | Path) -> Changes:
+        """Take over a models.yaml that was edited, without a restart; what changed, as model ids.
+
+        What is wrong with the file is a ConfigError, and changes nothing. Models that it no longer names can no
+        longer be asked for by their id, nor can old settings of changed ones; negotiations that play with them finish
+        first, then their weights leave. Models added by `register_model` stay.
+
+        >>> manager = LLMManager({"old": {"type": "fake"}})
+        >>> manager.reload("configs/models.yaml").removed
+        ('old',)
+        >>> manager.reload("configs/models.yaml")
+        Changes(added=(), changed=(), removed=())
+        >>> manager.cleanup()
+        """
+        read = Registry.from_yaml(path)
+        if not len(read):
+            raise ConfigError(f"{path}: names no models, so nothing was changed; add some, or end the program")
+        for spec in read:
+            check_type(spec)
+        with self._lock:
+            before = {spec.weights for spec in self._registry}
+            named = {spec.model_id for spec in read}
+            added = [s for s in self._registry if s.model_id not in self._configured | named]
+            fresh = Registry()
+            for spec in [*read, *added]:
+                fresh.add(fresh.united(spec, device_of))
+            changes, self._configured = self._registry.replace(fresh), named
+            after = {spec.weights: None for spec in self._registry}
+            for key in after:
+                self._treat(key)
+                self._board.publish("registered", key)
+            for key in before - set(after):
+                self._retire(key)
+        return changes
+
+    def pin(self, model_id: str, pinned: bool = True) -> None:
+        """Keep a model's weights loaded once they are, or (`pinned=False`) no longer, whatever its entry says.
+
+        >>> manager = LLMManager({"echo": {"type": "fake"}})
+        >>> manager.pin("echo")
+        >>> manager.list_models()["echo"]["pinned"]
+        True
+        >>> manager.cleanup()
+        """
+        with self._lock:
+            key = self._registry.pin(model_id, pinned).weights
+            self._treat(key)
+            self._board.publish("pinned", key)
 
     def spec(self, model_id: str) -> ModelSpec:
         """The registry entry of a model; raises UnknownModel (a ValueError)."""
@@ -119,7 +170,16 @@ class LLMManager(Session):
             self._tell(h.Unload(spec.weights))
 
     def session(self, owner: str) -> Session:
-        """The same methods with an active model of its own; `owner` names it in the queue and the status."""
+        """The same methods with an active model of its own; `owner` names it in the queue and the status.
+
+        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}, "other": {"type": "fake"}})
+        >>> mine, yours = manager.session("mine"), manager.session("yours")
+        >>> yours.switch_model("other").model_id
+        'other'
+        >>> mine.get_response("Say hello", "echo"), yours.active_model
+        ('Hello!', 'other')
+        >>> manager.cleanup()
+        """
         return Session(self, owner)
 
     # -- leases ------------------------------------------------------------------------------------------------
@@ -136,20 +196,34 @@ class LLMManager(Session):
 
         A ModelSpec is served even if its id was removed from the registry meanwhile, so that what runs can finish.
         `next_model` is what the same owner will want next; `timeout` is how long the request may wait, in seconds.
+
+        >>> manager = LLMManager({"a": {"type": "fake"}, "b": {"type": "fake"}}, max_loaded_models=1)
+        >>> with manager.lease("a"):
+        ...     request = manager.request_lease("b")
+        ...     request.wait(0) is None, manager.waiting(request).position
+        (True, 1)
+        >>> with request.wait() as lease:
+        ...     lease.spec.model_id
+        'b'
+        >>> manager.cleanup()
         """
         with self._lock:
             spec = self._registry[model] if isinstance(model, str) else model
             following = self._registry[next_model] if isinstance(next_model, str) else next_model
-            for wanted in (spec, following):
-                if wanted is not None and wanted.weights not in self._scheduler.weights:
-                    self._register(wanted)
-            request = LeaseRequest(next(self._numbers), spec, self._cancel)
+            wanted = [spec] if following is None else [spec, following]
+            for one in wanted:
+                if one.weights not in self._scheduler.weights:
+                    self._treat(one.weights, one)
+            request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
             self._requests[request.number] = request
             deadline = self._clock() + timeout if timeout is not None else None
             key = following.weights if following else None
             self._tell(h.Request(request.number, spec.weights, owner, key, deadline))
             if request.number in self._requests:
-                self._board.publish("waiting", spec.weights, owner=owner)
+                self._board.publish("waiting", spec.weights, owner=owner, ticket=request.number)
+            for one in wanted:
+                if not self._registry.aliases(one.weights):  # it was removed meanwhile: once served, it leaves
+                    self._tell(h.Retire(one.weights))
             return request
 
     def lease(
@@ -164,6 +238,14 @@ class LLMManager(Session):
         """The right to use a model's weights, waiting for them to be loaded and for room as long as need be.
 
         Raises what the request ended with: ModelUnavailable, Busy (QueueFull, WaitTimeout, NestedLease), Cancelled.
+        Give it back, or use it as a `with` block.
+
+        >>> from manager.generation.request import GenerationRequest, as_messages
+        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
+        >>> with manager.lease("echo", owner="example") as lease:
+        ...     "".join(lease.generate(GenerationRequest(as_messages("Say hello"))))
+        'Hello!'
+        >>> manager.cleanup()
         """
         request = self.request_lease(model, owner=owner, next_model=next_model, timeout=timeout)
         forget = cancel.on_cancel(request.cancel) if cancel is not None else lambda: None
@@ -183,7 +265,7 @@ class LLMManager(Session):
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
         """Why a request is still waiting; None when it no longer is."""
         with self._lock:
-            return self._view.waiting(request.number)
+            return self._view.waiting(request.number, self._clock())
 
     def announce(self, owner: str, model: str) -> None:
         """An owner will want a model, which is kept loaded rather than one that nobody wants, until `forget`.
@@ -193,7 +275,7 @@ class LLMManager(Session):
         with self._lock:
             spec = self._registry[model]
             if spec.weights not in self._scheduler.weights:
-                self._register(spec)
+                self._treat(spec.weights, spec)
             self._tell(h.Announce(owner, spec.weights))
 
     def forget(self, owner: str) -> None:
@@ -204,12 +286,30 @@ class LLMManager(Session):
     # -- status ------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Everything as it is now."""
+        """Everything as it is now, and what happened of late.
+
+        >>> manager = LLMManager({"echo": {"type": "fake", "size_bytes": 7}})
+        >>> with manager.lease("echo"):
+        ...     status = manager.snapshot().of("echo")
+        >>> str(status.state), status.bytes, status.leases
+        ('resident', 7, 1)
+        >>> [entry.kind for entry in manager.snapshot().timeline if entry.kind != "wait"]
+        ['load']
+        >>> manager.cleanup()
+        """
         with self._lock:
             return self._view.snapshot(self._clock())
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
-        """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead."""
+        """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead.
+
+        >>> manager = LLMManager({"echo": {"type": "fake"}})
+        >>> subscription = manager.subscribe()
+        >>> handle = manager.load_model("echo")
+        >>> manager.cleanup()
+        >>> [str(event.state) for event in subscription if event.kind == "state"]
+        ['loading', 'resident', 'draining', 'cold']
+        """
         with self._lock:
             subscription = Subscription(self.snapshot, capacity, self._unsubscribe)
             self._board.add(subscription)
@@ -218,7 +318,16 @@ class LLMManager(Session):
     # -- the end -----------------------------------------------------------------------------------------------
 
     def cleanup(self) -> None:
-        """Refuse new requests, end what is being written, unload everything and stop the threads."""
+        """Refuse new requests, end what is being written, unload everything and stop the threads.
+
+        Leaving a `with` block around the manager does it, too.
+
+        >>> with LLMManager({"echo": {"type": "fake"}}) as manager:
+        ...     handle = manager.load_model("echo")
+        >>> handle.get_response("Hello?")
+        Traceback (most recent call last):
+        manager.errors.ManagerClosed: the model manager was closed
+        """
         with self._lock:
             if self._scheduler.closed:
                 return
@@ -226,11 +335,14 @@ class LLMManager(Session):
             for key in list(self._scheduler.weights):
                 self._tell(h.Unload(key))
             held = list(self._leases.values())
-        for lease in held:
-            lease.release()
+        for reference in held:
+            if (lease := reference()) is not None:
+                lease.release()
+                del lease  # or it would be held while the others are waited for
         with self._changed:
             self._changed.wait_for(lambda: self._scheduler.job is None and not self._leases)
         self._loader.close()
+        self._lost.close()
         self._alarm.close()
         self._board.close()
 
@@ -239,81 +351,3 @@ class LLMManager(Session):
 
     def __exit__(self, *_: object) -> None:
         self.cleanup()
-
-    # -- between the scheduler and the threads -----------------------------------------------------------------
-
-    def _tell(self, happening: h.Happening) -> None:
-        """Tell the scheduler what happened and carry out its answer. Called with the lock held."""
-        for effect in self._scheduler.handle(happening, self._clock()):
-            match effect:
-                case h.Grant(ticket=number, weights=key):
-                    self._grant(number, key)
-                case h.Refuse(ticket=number, failure=failure):
-                    request = self._requests.pop(number)
-                    self._board.publish("refused", request.spec.weights, failure.message)
-                    request.refuse(failure)
-                case h.Prepare(weights=key):
-                    self._loader.prepare(key, self._specs[key])
-                case h.Abort(weights=key):
-                    self._loader.abort(key)
-                case h.Changed(weights=key, state=state, reason=reason):
-                    logger.info("%s: %s (%s)", key, state, reason)
-                    self._board.publish("state", key, reason, state=state)
-                case job:
-                    self._loader.start(job)
-        if self._scheduler.has_timers:
-            self._alarm.look()
-
-    def _register(self, spec: ModelSpec) -> None:
-        """Tell the scheduler how the weights of `spec` are to be treated, all their aliases considered."""
-        aliases = [other for other in self._registry if other.weights == spec.weights] or [spec]
-        idle = [other.idle_seconds for other in aliases]
-        self._tell(
-            h.Register(
-                spec.weights,
-                pinned=any(other.pinned for other in aliases),
-                idle_seconds=None if None in idle else max(seconds for seconds in idle if seconds is not None),
-                concurrency=min((other.concurrency for other in aliases if other.concurrency), default=None),
-            )
-        )
-        self._specs.setdefault(spec.weights, spec)
-
-    def _grant(self, number: int, key: WeightsKey) -> None:
-        request = self._requests.pop(number)
-        lease = Lease(request.spec, self._loader.model(key), partial(self._release, number))
-        self._leases[number] = lease
-        self._board.publish("granted", key)
-        request.grant(lease)
-
-    def _release(self, number: int) -> None:
-        with self._lock:
-            lease = self._leases.pop(number)
-            self._tell(h.Release(number))
-            self._board.publish("released", lease.spec.weights)
-            if self._scheduler.closed:
-                self._changed.notify_all()
-
-    def _cancel(self, number: int) -> None:
-        with self._lock:
-            if number in self._requests:
-                self._tell(h.Cancel(number))
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._board.remove(subscription)
-
-    # -- called from other threads -----------------------------------------------------------------------------
-
-    def _loader_done(self, happening: h.LoaderAnswer) -> None:
-        with self._changed:
-            self._board.ended(happening.weights)
-            self._tell(happening)
-            if isinstance(happening, h.Recovered):
-                self._board.publish(
-                    "recovered", happening.weights, f"{happening.amount / 1e6:.0f} MB that leaked came back"
-                )
-            self._changed.notify_all()
-
-    def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
-        with self._lock:
-            self._board.progressed(key, progress)

@@ -48,6 +48,7 @@ class Ledger:
         self.parking = parking
         self.accounts: dict[WeightsKey, Account] = {}
         self.leaked: dict[str, int] = {}
+        self._charged: dict[WeightsKey, Account] = {}  # those with anything on a device
 
     def open(self, key: WeightsKey) -> Account:
         """The account of these weights."""
@@ -70,12 +71,16 @@ class Ledger:
 
     def used(self, device: str) -> int:
         """Bytes charged on a device: reserved or measured, kept for conversations, and leaked."""
-        on_it = [account for account in self.accounts.values() if account.device == device]
+        on_it = [account for account in self._charged.values() if account.device == device]
         return sum(account.fixed + account.cache for account in on_it) + self.leaked.get(device, 0)
 
     def free(self, device: str) -> float:
         """Bytes that are charged to nobody; negative if a device holds more than it may."""
         return self.budget(device) - self.used(device)
+
+    def overdrawn(self) -> list[str]:
+        """The devices that hold more than they may."""
+        return [device for device in self.budgets if self.free(device) < 0]
 
     def parked(self) -> int:
         """Bytes of host memory that hold copies of weights."""
@@ -87,7 +92,7 @@ class Ledger:
 
     def reserve(self, key: WeightsKey, need: int, allowance: int) -> int:
         """Charge `need` bytes for a load, and up to `allowance` for conversations; how many of those were free."""
-        account = self.accounts[key]
+        account = self._charged[key] = self.accounts[key]
         account.fixed, account.stuck, account.cache = need, 0, 0
         account.cache = int(max(0, min(allowance, self.free(account.device))))
         return account.cache
@@ -95,6 +100,7 @@ class Ledger:
     def vacate(self, key: WeightsKey, leaked: int = 0) -> None:
         """Nothing of these weights is on their device any more, but `leaked` bytes did not come back."""
         account = self.accounts[key]
+        self._charged.pop(key, None)
         account.fixed = account.cache = account.stuck = 0
         if leaked:
             self.leaked[account.device] = self.leaked.get(account.device, 0) + leaked

@@ -10,7 +10,7 @@ from manager import policy
 from manager.errors import Failure
 from manager.happenings import State
 from manager.registry import WeightsKey
-from manager.tables import Limits, Tables, Ticket, Weights
+from manager.tables import ON_DEVICE, Limits, Tables, Ticket, Weights
 
 COOL_DOWN_SECONDS = (5.0, 300.0)
 """First and longest wait after failed loads; it doubles with each failure in a row."""
@@ -36,17 +36,18 @@ class Moves(Tables):
         row.last_used = ticket.granted = self.now
         self.leases[ticket.number] = ticket
         if ticket.owner is not None and ticket.next_weights is not None:
-            self.announced[ticket.owner] = (ticket.next_weights, float("inf"))
+            self.announced[ticket.owner] = ({row.key, ticket.next_weights}, float("inf"))
         self._effects.append(h.Grant(ticket.number, row.key))
 
     def _refuse(self, ticket: Ticket, failure: Failure) -> None:
         del self.waiting[ticket.number]
         self._effects.append(h.Refuse(ticket.number, failure))
         row = self.weights[ticket.weights]
-        useless = row.preparing or (row.state in (State.LOADING, State.WAKING) and not row.restoring)
-        if useless and not row.aborting and not self.waiters(row.key):
-            row.aborting = True
-            self._effects.append(h.Abort(row.key))
+        if not row.working or row.restoring or row.aborting or self.waiters(row.key):
+            return
+        row.aborting = not row.preparing
+        row.preparing = False
+        self._effects.append(h.Abort(row.key))
 
     def _count_bypass(self, ticket: Ticket) -> None:
         """Older tickets that wait for room on the same device are bypassed by this one."""
@@ -64,10 +65,14 @@ class Moves(Tables):
 
     def _set(self, row: Weights, state: State, reason: str) -> None:
         row.state, row.reason = state, reason
+        if state in ON_DEVICE:
+            self.present[row.key] = row
+        else:
+            self.present.pop(row.key, None)
         self._effects.append(h.Changed(row.key, state, reason))
 
     def _prepare(self, row: Weights) -> None:
-        row.preparing = True
+        row.preparing, row.started = True, self.now
         self._effects.append(h.Prepare(row.key))
 
     def _begin(self, job: h.Job) -> None:
@@ -94,14 +99,20 @@ class Moves(Tables):
             self._count_bypass(ticket)
         self._set(row, state, "coming back" if row.restoring else "asked for")
 
+    def _work_ended(self, row: Weights) -> None:
+        """The time that work on their weights took does not count for those who waited for it."""
+        for ticket in self.waiters(row.key):
+            ticket.patience_until += self.now - max(row.started, ticket.since)
+
     def _drain(self, row: Weights, why: str, reason: str) -> None:
         row.drain = why
         if row.state is State.RESIDENT:
             self._set(row, State.DRAINING, reason)
 
     def _call_back(self, row: Weights) -> None:
-        """Let draining weights stay unless the loader is at them already."""
-        if row.state is State.DRAINING and row.key != self.job:
+        """Let draining weights stay unless the loader is removing them already."""
+        removing = isinstance(self.task, h.StartUnload | h.StartPark) and row.key == self.job
+        if row.state is State.DRAINING and not removing:
             self._stay(row)
 
     def _stay(self, row: Weights) -> None:

@@ -22,28 +22,27 @@ class Outcomes(Moves):
         row, task = self.weights[answer.weights], self.task
         if not isinstance(answer, h.Prepared | h.PrepareFailed):
             self.task = None
+        if isinstance(answer, h.Prepared | h.PrepareFailed | h.Loaded | h.LoadFailed):
+            self._work_ended(row)
         match answer:
             case h.Prepared():
                 self._prepared(row, answer)
             case h.PrepareFailed(failure=failure):
-                row.preparing = row.aborting = False
-                if failure.kind is not Cancelled:
-                    self._fail(row, failure)
-                elif self.waiters(row.key):
-                    self._prepare(row)
+                row.preparing = False
+                self._fail(row, failure)
             case h.Loaded(used=used):
                 self._loaded(row, used)
             case h.LoadFailed():
                 self._load_failed(row, answer)
             case h.Unloaded(leaked=leaked):
                 row.parks = row.parks and not isinstance(task, h.StartPark)  # parking was tried and did not work
-                row.account.host = 0
+                self._copied(row, 0)
                 self._left(row, leaked)
             case h.Parked(host=host, leaked=leaked):
-                row.account.host, row.discard = host, row.drain == "asked"
+                self._copied(row, host)
                 self._left(row, leaked)
             case h.Dropped():
-                row.account.host, row.discard = 0, False
+                self._copied(row, 0)
                 if row.state is State.PARKED:
                     self._set(row, State.COLD, "its place in host memory was given up")
             case h.Trimmed(kept=kept):
@@ -53,7 +52,7 @@ class Outcomes(Moves):
                 row.account.stuck = kept if stuck else min(kept, row.account.stuck)
 
     def _prepared(self, row: Weights, told: h.Prepared) -> None:
-        row.preparing = row.aborting = False
+        row.preparing = False
         row.need, row.allowance, row.elsewhere = told.need, told.allowance, told.elsewhere
         row.account.device, row.parks = told.device, told.parking is not None
         if not row.measured:
@@ -78,7 +77,7 @@ class Outcomes(Moves):
         self._set(row, State.DRAINING if row.drain else State.RESIDENT, "loaded")
 
     def _load_failed(self, row: Weights, told: h.LoadFailed) -> None:
-        row.account.host, row.discard = told.host, row.drain == "asked"
+        self._copied(row, told.host)
         row.drain, row.aborting, row.restoring = "", False, False
         self.ledger.vacate(row.key, told.leaked)
         for ticket in self.waiters(row.key):
@@ -91,6 +90,13 @@ class Outcomes(Moves):
             self._set(row, row.away, "out of memory; making more room to try once more")
         else:
             self._fail(row, told.failure)
+
+    def _copied(self, row: Weights, host: int) -> None:
+        """The copy of `row` in host memory takes so many bytes; it goes if unloading was asked for meanwhile."""
+        row.account.host = host
+        self.discard.pop(row.key, None)
+        if host and row.drain == "asked":
+            self.discard[row.key] = None
 
     def _left(self, row: Weights, leaked: int) -> None:
         self.ledger.vacate(row.key, leaked)

@@ -7,7 +7,7 @@ packages are looked at by `backends`, when a model is first wanted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -104,7 +104,11 @@ class ModelSpec(_Strict):
 
 
 class WeightsKey(NamedTuple):
-    """What identifies weights: two models with equal keys are aliases of one copy."""
+    """What identifies weights: two models with equal keys are aliases of one copy.
+
+    >>> str(WeightsKey("huggingface", "owner/model", "cuda:1", gguf_file="q4.gguf", dtype="float16"))
+    'owner/model+q4.gguf+float16+on cuda:1'
+    """
 
     type: str
     source: str
@@ -116,9 +120,9 @@ class WeightsKey(NamedTuple):
     adapters: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        extras = [part for part in (self.revision, self.quantization, *self.adapters) if part]
-        dtype = [] if self.dtype == "auto" else [self.dtype]
-        return "+".join([self.source, *dtype, *extras])
+        dtype, device = ("" if value == "auto" else value for value in (self.dtype, self.device))
+        extras = [self.gguf_file, dtype, self.revision, self.quantization, *self.adapters, device and f"on {device}"]
+        return "+".join([self.source, *[part for part in extras if part]])
 
 
 def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:
@@ -129,11 +133,31 @@ def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_con
     return validate(ModelSpec, data, where, f"model '{model_id}'")
 
 
+class Treatment(NamedTuple):
+    """How weights are to be treated, all models that share them considered."""
+
+    pinned: bool
+    idle_seconds: float | None
+    concurrency: int | None
+
+
+class Changes(NamedTuple):
+    """What became of a registry's models: their ids."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
 class Registry:
     """The models that may be asked for, in the order in which they were registered."""
 
     def __init__(self, specs: Mapping[str, ModelSpec] | None = None) -> None:
-        self._specs = dict(specs or {})
+        self._specs: dict[str, ModelSpec] = {}
+        self._aliases: dict[WeightsKey, tuple[str, ...]] = {}
+        self._pins: dict[str, bool] = {}  # what an operator said, whatever the entry says
+        for spec in (specs or {}).values():
+            self._keep(spec)
 
     @classmethod
     def from_configs(cls, configs: Mapping[str, Mapping[str, Any]], where: str = "model_configs") -> Registry:
@@ -170,7 +194,8 @@ class Registry:
         """Register a model and return its entry; an id that is already there with other settings is refused."""
         if self._specs.get(spec.model_id, spec) != spec:
             raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
-        self._specs[spec.model_id] = spec
+        if spec.model_id not in self._specs:
+            self._keep(spec)
         return spec
 
     def united(self, spec: ModelSpec, device_of: Callable[[ModelSpec], str]) -> ModelSpec:
@@ -185,6 +210,42 @@ class Registry:
                         return spec.model_copy(update={"device": other.device})
         return spec
 
+    def replace(self, specs: Iterable[ModelSpec]) -> Changes:
+        """Hold these models from now on, and no others; an operator's pins stay with the models that stay."""
+        before, self._specs, self._aliases = self._specs, {}, {}
+        for spec in specs:
+            self._keep(spec)
+        self._pins = {model_id: pinned for model_id, pinned in self._pins.items() if model_id in self._specs}
+        return Changes(
+            tuple(model_id for model_id in self._specs if model_id not in before),
+            tuple(model_id for model_id, spec in self._specs.items() if before.get(model_id, spec) != spec),
+            tuple(model_id for model_id in before if model_id not in self._specs),
+        )
+
+    def pin(self, model_id: str, pinned: bool) -> ModelSpec:
+        """Pin or unpin a model whatever its entry says; raises UnknownModel."""
+        spec = self[model_id]
+        self._pins[model_id] = pinned
+        return spec
+
+    def pinned(self, model_id: str) -> bool:
+        """Whether a model keeps its weights loaded."""
+        return self._pins.get(model_id, self[model_id].pinned)
+
+    def treatment(self, weights: WeightsKey) -> Treatment:
+        """How weights are to be treated; what no model uses is neither pinned nor kept for long."""
+        sharing = [self[model_id] for model_id in self.aliases(weights)]
+        idle = [spec.idle_seconds for spec in sharing]
+        return Treatment(
+            any(self.pinned(spec.model_id) for spec in sharing),
+            None if None in idle else max((seconds for seconds in idle if seconds is not None), default=None),
+            min((spec.concurrency for spec in sharing if spec.concurrency), default=None),
+        )
+
     def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
         """The ids of all models that share these weights."""
-        return tuple(spec.model_id for spec in self if spec.weights == weights)
+        return self._aliases.get(weights, ())
+
+    def _keep(self, spec: ModelSpec) -> None:
+        self._specs[spec.model_id] = spec
+        self._aliases[spec.weights] = (*self.aliases(spec.weights), spec.model_id)

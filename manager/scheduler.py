@@ -32,7 +32,7 @@ from manager.registry import WeightsKey
 from manager.tables import Limits, Ticket, Weights
 
 ANNOUNCED_SECONDS = 2.0
-"""How long, after its last lease ended, an owner's announced next weights count as wanted."""
+"""How long, after its last lease ended, what an owner used and announced as next counts as wanted."""
 RESTORABLE = (State.COLD, State.PARKED)
 
 
@@ -51,23 +51,24 @@ class Scheduler(Outcomes):
         self._note(happening)
         self._retire()
         self._shed()
-        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
-            self._check_fit(row)
+        self._check_fits()
         self._settle()
+        while self._check_fits():  # pinned weights that only now began to load may be in somebody's way for good
+            self._settle()
         return self._effects
 
     @property
     def has_timers(self) -> bool:
         """Whether `next_tick` may be worth asking."""
-        return bool(self.waiting) or self._idles_out
+        return bool(self.waiting or self._retiring) or self._idles_out
 
     def next_tick(self) -> float | None:
         """When a Tick is needed next, if nothing else happens before; in the past if one is overdue."""
         wanted = {ticket.weights for ticket in self.waiting.values()}
-        times = [ticket.deadline for ticket in self.waiting.values()]
+        times = [self.ends_at(ticket) for ticket in self.waiting.values()]
         times += [row.idle_out_at for row in self.weights.values() if row.key not in wanted]
         times += [row.retry_at for row in self.weights.values() if row.state is State.FAILED]
-        if self.waiting:  # these need no Tick of their own once they are past: they count whatever happens
+        if self.waiting or self._retiring:  # these need no Tick of their own once past: they count whatever happens
             turns = [policy.patience_ends(self, t) for t in self.waiting.values() if self.waits_for_room(t)]
             turns += [until for _, until in self.announced.values()]
             times += [time for time in turns if time > self.now]
@@ -87,7 +88,7 @@ class Scheduler(Outcomes):
             case h.Release(ticket=number):
                 self._release(number)
             case h.Announce(owner=owner, weights=key):
-                self.announced[owner] = (key, math.inf)
+                self.announced[owner] = ({key}, math.inf)
             case h.Forget(owner=owner):
                 self.announced.pop(owner, None)
             case h.Unload(weights=key):
@@ -118,8 +119,9 @@ class Scheduler(Outcomes):
     def _request(self, request: h.Request) -> None:
         row = self.weights[request.weights]
         self.announced.pop(request.owner or "", None)
-        deadline = min(math.inf if request.deadline is None else request.deadline, self.now + self.limits.max_wait)
-        ticket = Ticket(request.ticket, row.key, request.owner, request.next_weights, deadline, since=self.now)
+        deadline = math.inf if request.deadline is None else request.deadline
+        patience = self.now + self.limits.max_wait
+        ticket = Ticket(request.ticket, row.key, request.owner, request.next_weights, deadline, self.now, patience)
         self.waiting[ticket.number] = ticket
         if row.drain == "idle":
             self._call_back(row)
@@ -144,6 +146,13 @@ class Scheduler(Outcomes):
             return Failure(NestedLease, text)
         return Failure(QueueFull, f"{self.limits.max_queue} requests wait already; try again later")
 
+    def _check_fits(self) -> bool:
+        """Refuse all who wait for what cannot be; answers whether there were any."""
+        waiting = len(self.waiting)
+        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
+            self._check_fit(row)
+        return len(self.waiting) < waiting
+
     def _check_fit(self, row: Weights) -> None:
         """Refuse those who wait for weights that no evicting could ever make room for."""
         if not row.cold:
@@ -166,13 +175,14 @@ class Scheduler(Outcomes):
             return
         row = self.weights[ticket.weights]
         row.holders.discard(number)
-        row.last_used = self.now
-        row.turn_seconds += 0.3 * (self.now - ticket.granted - row.turn_seconds)
+        row.last_used, row.last_owner = self.now, ticket.owner
+        row.turns += 1
+        row.turn_seconds += max(0.3, 1 / row.turns) * (self.now - ticket.granted - row.turn_seconds)
         if ticket.owner in self.announced:
             self.announced[ticket.owner] = (self.announced[ticket.owner][0], self.now + ANNOUNCED_SECONDS)
 
     def _tick(self) -> None:
-        for ticket in [t for t in self.waiting.values() if t.deadline <= self.now]:
+        for ticket in [t for t in self.waiting.values() if self.ends_at(t) <= self.now]:
             text = f"waited {self.now - ticket.since:.0f} s for {ticket.weights}, still not free; try again later"
             self._refuse(ticket, Failure(WaitTimeout, text))
         wanted = {ticket.weights for ticket in self.waiting.values()}
@@ -183,9 +193,17 @@ class Scheduler(Outcomes):
                 self._drain(row, "idle", f"not used for {row.idle_seconds:g} s")
 
     def _retire(self) -> None:
-        """Let weights go that no model uses any more, once nobody holds or awaits them."""
+        """Let weights go that no model uses any more, once nobody holds or awaits them, or will come back for them.
+
+        Who used them last comes back as long as it holds or awaits others, or has announced what it wants next.
+        """
+        if not self._retiring:
+            return
+        coming = {owner: keys for owner, (keys, until) in self.announced.items() if until > self.now}
+        about = {ticket.owner for ticket in [*self.waiting.values(), *self.leases.values()] if ticket.owner}
+        wanted = {ticket.weights for ticket in self.waiting.values()}.union(*coming.values())
         for row in [self.weights[key] for key in self._retiring]:
-            if row.holders or row.preparing or self.waiters(row.key):
+            if row.holders or row.preparing or row.key in wanted or row.last_owner in about.union(coming):
                 continue
             if row.on_device or row.account.host:
                 self._unload(row, "no longer registered")
@@ -193,20 +211,21 @@ class Scheduler(Outcomes):
                 self._retiring.discard(row.key)
                 self.ledger.close(row.key)
                 del self.weights[row.key]
+                self._effects.append(h.Retired(row.key))
 
     def _unload(self, row: Weights, reason: str) -> None:
         """Let `row` leave its device, when its last lease ends, and host memory."""
         if row.on_device:
             self._drain(row, "asked", reason)
         elif row.account.host:
-            row.discard = True
+            self.discard[row.key] = None
 
     def _shed(self) -> None:
         """Where a device holds more than it may, have weights leave: the idle first, then the least recently used.
 
         What is kept of conversations is not counted: the planner takes that back by itself.
         """
-        for device in self.ledger.budgets:
+        for device in self.ledger.overdrawn():
             rows = self.on_device(device)
             over = -self.room(device, [row for row in rows if row.state is not State.DRAINING]).bytes
             able = [row for row in rows if row.state is State.RESIDENT and not row.pinned]

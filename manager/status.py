@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from manager.happenings import State
 
@@ -25,8 +26,7 @@ class LoadProgress:
         return min(1.0, self.done / self.total) if self.total else 0.0
 
 
-@dataclass(frozen=True)
-class WeightsStatus:
+class WeightsStatus(NamedTuple):  # a snapshot makes one for each model: tuples are made quickly
     """One set of weights and the models that share it."""
 
     weights: str
@@ -66,7 +66,26 @@ class QueueStatus:
     model_id: str
     owner: str | None
     position: int
-    waited: float
+    waited: float  # seconds
+    expected: float | None = (
+        None  # seconds that it still has to wait, by manager/forecast.py; None while nobody can say
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One span of the timeline: a `fetch`, `load`, `wake`, `unload`, `wait` or `failure` (which has no length)."""
+
+    number: int  # of the event that began it
+    kind: str
+    weights: str
+    model_ids: tuple[str, ...]
+    owner: str | None
+    begun: float  # seconds since the epoch
+    ended: float | None  # None: it goes on
+    bytes: int
+    reason: str  # why it began
+    outcome: str = ""  # how it ended
 
 
 @dataclass(frozen=True)
@@ -80,6 +99,7 @@ class Snapshot:
     queue: tuple[QueueStatus, ...]
     parked: int = 0  # bytes of host memory that hold copies of weights
     parking: int | None = None  # how many may; None where nothing can be parked
+    timeline: tuple[Entry, ...] = ()  # what happened of late, in the order in which it began
 
     def of(self, model_id: str) -> WeightsStatus | None:
         """The weights of a model."""
@@ -88,9 +108,10 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class StatusEvent:
-    """Something changed: `kind` is state, granted, released, waiting, refused, progress or recovered.
+    """Something changed. Numbers have no gaps.
 
-    Numbers have no gaps.
+    `kind` is: state; waiting, granted, refused, released (of a request); progress, measured (of work on weights);
+    recovered (of leaked bytes); registered, pinned, removed (of models).
     """
 
     number: int
@@ -103,6 +124,15 @@ class StatusEvent:
     owner: str | None = None
     bytes: int = 0
     progress: LoadProgress | None = None
+    ticket: int | None = None  # which request
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The manager lives, and nothing is newer than the event numbered `version`."""
+
+    version: int
+    at: float
 
 
 @dataclass(frozen=True)
@@ -120,6 +150,7 @@ class Subscription:
         self._forget = forget
         self._changed = threading.Condition()
         self._events: deque[StatusEvent] = deque()
+        self._beat: Heartbeat | None = None
         self._capacity = capacity
         self._overrun = False
         self._closed = False
@@ -136,14 +167,24 @@ class Subscription:
                 self._events.append(event)
             self._changed.notify_all()
 
-    def get(self, timeout: float | None = None) -> StatusEvent | Resync | None:
-        """The next event; a Resync after an overrun; None when `timeout` seconds passed or it was closed."""
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Called by the manager now and then; never waits. Only the latest is kept, behind all events."""
         with self._changed:
-            self._changed.wait_for(lambda: self._events or self._overrun or self._closed, timeout)
+            self._beat = heartbeat
+            self._changed.notify_all()
+
+    def get(self, timeout: float | None = None) -> StatusEvent | Resync | Heartbeat | None:
+        """The next event; a Resync after an overrun; None when `timeout` seconds passed or it was closed.
+
+        A Heartbeat comes where there was nothing else for a while.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._events or self._overrun or self._beat or self._closed, timeout)
+            beat, self._beat = self._beat, None
             if self._events:
                 return self._events.popleft()
             if not self._overrun:
-                return None
+                return beat
         # The snapshot takes the manager's lock, which is held while events are offered: never ask under ours.
         # Events numbered up to its version may be offered in between and are dropped by number.
         with self._changed:
@@ -154,7 +195,7 @@ class Subscription:
                 self._events.popleft()
         return Resync(snapshot)
 
-    def __iter__(self) -> Iterator[StatusEvent | Resync]:
+    def __iter__(self) -> Iterator[StatusEvent | Resync | Heartbeat]:
         while (event := self.get()) is not None:
             yield event
 

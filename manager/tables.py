@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from manager.happenings import Job, State
 from manager.memory import Account, Ledger
@@ -52,14 +53,15 @@ class Weights:
     need: int | None = None  # bytes to reserve; None until prepared
     allowance: int = 0  # bytes of conversations that it would like to keep
     parks: bool = False  # whether it can be kept in host memory when it leaves
-    discard: bool = False  # its copy in host memory shall go
     holders: set[int] = field(default_factory=set)
     last_used: float = 0.0
+    last_owner: str | None = None  # who gave back the last lease
     cold_seconds: float = 2.0  # how long a load from files takes: last measured, or a guess
     measured: bool = False
     wake_seconds: float | None = None  # how long copying back takes, once measured
-    turn_seconds: float = 5.0  # how long leases are held, on average of late
-    started: float = 0.0  # when the current load began
+    turn_seconds: float = 5.0  # how long leases are held, on average of late; a guess before the first
+    turns: int = 0  # how many leases ended
+    started: float = 0.0  # when the current preparing, load or waking began
     preparing: bool = False
     aborting: bool = False
     restoring: bool = False
@@ -68,6 +70,11 @@ class Weights:
     greedy: bool = False  # ran out of memory once: next time everything idle makes room
     failures: int = 0
     retry_at: float = 0.0
+
+    @cached_property
+    def name(self) -> str:
+        """What people know it by."""
+        return str(self.key)
 
     @property
     def device(self) -> str:
@@ -78,6 +85,11 @@ class Weights:
     def used(self) -> int:
         """Bytes charged on the device that come back only when it leaves."""
         return self.account.hard
+
+    @property
+    def working(self) -> bool:
+        """Whether files are being fetched or sized, or the weights are coming: waiting for that is not idle."""
+        return self.preparing or self.state in (State.LOADING, State.WAKING)
 
     @property
     def on_device(self) -> bool:
@@ -98,9 +110,15 @@ class Weights:
     @property
     def load_seconds(self) -> float:
         """How long it takes to come: from its copy in host memory if there is one, else from its files."""
-        if not self.account.host:
-            return self.cold_seconds
-        return self.wake_seconds if self.wake_seconds is not None else 0.1 + self.account.host / WAKE_BYTES_PER_SECOND
+        return self._wake(self.account.host) if self.account.host else self.cold_seconds
+
+    @property
+    def return_seconds(self) -> float:
+        """How long it will take to come back if it leaves now, being on its device."""
+        return self._wake(self.used) if self.parks else self.cold_seconds
+
+    def _wake(self, size: int) -> float:
+        return self.wake_seconds if self.wake_seconds is not None else 0.1 + size / WAKE_BYTES_PER_SECOND
 
     @property
     def idle_out_at(self) -> float:
@@ -117,8 +135,9 @@ class Ticket:
     weights: WeightsKey
     owner: str | None
     next_weights: WeightsKey | None
-    deadline: float
+    deadline: float  # the caller's own
     since: float
+    patience_until: float  # the manager's limit on waiting for room; put off by work on the ticket's own weights
     granted: float = 0.0
     bypassed: int = 0
     admitted: bool = False  # a load was begun for it: those weights stay until it has had them
@@ -144,9 +163,11 @@ class Tables:
         self.ledger = Ledger(limits.budgets, limits.parking)
         self.now = 0.0
         self.weights: dict[WeightsKey, Weights] = {}
+        self.present: dict[WeightsKey, Weights] = {}  # those on a device, and those served elsewhere that answer
+        self.discard: dict[WeightsKey, None] = {}  # those whose copy in host memory shall go
         self.waiting: dict[int, Ticket] = {}  # in order of arrival
         self.leases: dict[int, Ticket] = {}
-        self.announced: dict[str, tuple[WeightsKey, float]] = {}  # owner -> wanted next, until when
+        self.announced: dict[str, tuple[set[WeightsKey], float]] = {}  # owner -> in use and wanted next, until when
         self.secured: set[WeightsKey] = set()  # cold weights whose room is claimed
         self.task: Job | None = None  # what the loader is busy with
 
@@ -165,7 +186,7 @@ class Tables:
 
     def on_device(self, device: str) -> list[Weights]:
         """The rows that take up a device."""
-        return [row for row in self.weights.values() if row.on_device and row.device == device]
+        return [row for row in self.present.values() if row.device == device and not row.elsewhere]
 
     def idle(self, device: str) -> list[Weights]:
         """Rows that could leave a device now."""
@@ -177,16 +198,24 @@ class Tables:
         used = sum(row.used for row in taken) + self.ledger.leaked.get(device, 0)
         return Room(self.limits.slots(device) - len(taken), self.ledger.budget(device) - used)
 
-    def demand(self, key: WeightsKey) -> int:
-        """How many wait for these weights, or have said that they will want them next."""
-        announced = sum(wanted == key and until > self.now for wanted, until in self.announced.values())
-        return announced + len(self.waiters(key))
+    def has_place(self, key: WeightsKey, secured: set[WeightsKey]) -> bool:
+        """Whether weights can be used now, or soon: they are on their device or have their room `secured`."""
+        row = self.weights[key]
+        return row.on_device or row.elsewhere or key in secured
 
     def may_drain(self, row: Weights, ticket: Ticket) -> bool:
         """Whether `row` could be asked to leave for `ticket`: nobody older, and nobody it was loaded for, waits."""
         if row.state is not State.RESIDENT or row.pinned or row.elsewhere:
             return False
         return not any(other.admitted or other.number < ticket.number for other in self.waiters(row.key))
+
+    def ends_at(self, ticket: Ticket) -> float:
+        """When a waiting ticket times out: at its own deadline, or when it waited too long for room or its turn.
+
+        The time in which its own weights are fetched or loaded does not count against the latter.
+        """
+        own = self.weights[ticket.weights]
+        return ticket.deadline if own.working else min(ticket.deadline, ticket.patience_until)
 
     def position(self, number: int) -> int:
         """The place of a waiting ticket among all that wait, from 1."""

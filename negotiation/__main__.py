@@ -1,7 +1,6 @@
 """`python -m negotiation`: see cli.py."""
 
-import sys
-
+from manager.process import leave
 from negotiation.cli import main
 
-sys.exit(main())
+leave(main())

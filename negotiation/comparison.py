@@ -8,7 +8,7 @@ utility; intervals are over seeds, since the seats of one seed are not independe
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 from manager.cancel import CancelToken
 from manager.errors import ConfigError
 from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.human import HUMAN
 from negotiation.audit import Anchors, anchors, total
 from negotiation.live import new_run_id
 from negotiation.measures import fingerprint
@@ -190,12 +191,14 @@ def jobs(comparison: Comparison) -> Iterator[Job]:
 
 def run(
     comparison: Comparison, catalog: Catalog, store: Store, cancel: CancelToken | None = None, at_once: int = AT_ONCE
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Run a comparison in the background, many negotiations at once, storing each when it ends.
 
     Raises UnknownAgent or ConfigError before anything starts. Closing the iterator, or `cancel`, stops what runs at
     its next token.
     """
+    if HUMAN in {config.agent for config in (*comparison.agents, comparison.opponent)}:
+        raise ConfigError("a comparison runs by itself, without people; name a model or a strategy")
     first, second, opponent = map(catalog.complete, (*comparison.agents, comparison.opponent))
     comparison = replace(comparison, agents=(first, second), opponent=opponent)
     tally, waiting, running = Tally(comparison), deque(jobs(comparison)), dict[str, Job]()

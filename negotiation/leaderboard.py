@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from negotiation.analysis import Analyser
 from negotiation.ratings import Contest, Ratings, bradley_terry
@@ -191,31 +190,6 @@ class Leaderboard:
             table[agent][where] = Cell(utility, len(figures), tuple(figure.run_id for figure in figures))
         return table
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything as plain data."""
-        return {
-            "standings": [_row(row) for row in self.standings],
-            "by_scenario": {name: [_row(row) for row in rows] for name, rows in self.by_scenario.items()},
-            "by_seat": {
-                agent: {seat: _intervals(measures) for seat, measures in seats.items()}
-                for agent, seats in self.by_seat.items()
-            },
-            "model_by_model": _cells(self.by_opponent),
-            "model_by_scenario": _cells(self.by_agent_and_scenario),
-            "failed": [
-                {
-                    "scenario": played.game.scenario_id,
-                    "a": played.game.a,
-                    "b": played.game.b,
-                    "seed": played.game.seed,
-                    "reason": played.reason,
-                    "attempts": played.attempts,
-                    "run_id": played.run_id,
-                }
-                for played in self.failed
-            ],
-        }
-
 
 def normalised(analyser: Analyser, seat: Seat, utility: float) -> float:
     """A utility on the scale from the reservation value (0) to the best that the other side could accept (1).
@@ -276,37 +250,3 @@ def _measures(figures: Sequence[Figure]) -> dict[str, Interval | None]:
         told = [(each, figure.cluster) for figure in figures if (each := value(figure)) is not None]
         found[name] = mean_interval([each for each, _ in told], low, high, [cluster for _, cluster in told])
     return found
-
-
-def _interval(interval: Interval | None) -> dict[str, float] | None:
-    if interval is None:
-        return None
-    return {key: round(getattr(interval, key), 6) for key in ("mean", "low", "high")}
-
-
-def _intervals(measures: Mapping[str, Interval | None]) -> dict[str, dict[str, float] | None]:
-    return {name: _interval(interval) for name, interval in measures.items()}
-
-
-def _row(row: Standing) -> dict[str, Any]:
-    return {
-        "agent": row.agent,
-        "rank": row.rank,
-        "tied": list(row.tied),
-        "rating": _interval(row.rating),
-        "games": row.games,
-        "wins": row.wins,
-        "draws": row.draws,
-        "losses": row.losses,
-        **_intervals(row.measures),
-    }
-
-
-def _cells(table: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, Any]]:
-    return {
-        row: {
-            column: {"utility": _interval(cell.utility), "games": cell.games, "runs": list(cell.run_ids)}
-            for column, cell in cells.items()
-        }
-        for row, cells in table.items()
-    }

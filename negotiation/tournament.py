@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -75,7 +75,7 @@ def run(
     places: int,
     cancel: CancelToken | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Play what is missing of a tournament, yielding whenever a game ends, and record how the tournament ended.
 
     `places` is how many weights a worker keeps loaded. Closing the iterator, or `cancel`, stops what runs at its next
@@ -211,7 +211,8 @@ class _Play:
                 if (picked := self._order.next(desk)) is None:
                     break
                 if desk.weights != before:
-                    self.executor.expect(worker, [self._models[weights] for weights in desk.weights])
+                    kept = desk.weights if len(desk.weights) <= self.places else set()  # else they must take turns
+                    self.executor.expect(worker, [self._models[weights] for weights in kept])
                 attempt, group = picked
                 self._submit(replace(attempt, worker=worker, group=group))
 

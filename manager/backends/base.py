@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from manager.errors import UnsupportedType
+from manager.errors import MissingPackage, UnsupportedType
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.registry import ModelSpec
@@ -53,6 +53,10 @@ class BaseLLMModel(ABC):
     def device_of(cls, spec: ModelSpec) -> str:
         """The device that the entry's `device` means on this machine, so that entries which mean the same share it."""
         return spec.device
+
+    def is_here(self) -> bool:
+        """Whether `prepare` will find all files on this machine; looks without asking the network."""
+        return True
 
     @abstractmethod
     def prepare(self, progress: Progress) -> Footprint:
@@ -132,14 +136,37 @@ def check_type(spec: ModelSpec) -> None:
 
 
 def create_model(spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
-    """The backend object for an entry; imports its module."""
-    return _factory(spec)(spec, cache_dir)
+    """The backend object for an entry; imports its module. Raises MissingPackage if that cannot be imported."""
+    try:
+        return _factory(spec)(spec, cache_dir)
+    except ImportError as error:
+        raise MissingPackage(f"type '{spec.type}' cannot be used: {missing(error)}") from None
 
 
 def device_of(spec: ModelSpec) -> str:
     """The device that an entry means on this machine; its own word for it where the backend does not say."""
-    pick: Callable[[ModelSpec], str] | None = getattr(_factory(spec), "device_of", None)
+    try:
+        pick: Callable[[ModelSpec], str] | None = getattr(_factory(spec), "device_of", None)
+    except ImportError:
+        return spec.device
     return pick(spec) if pick is not None else spec.device
+
+
+def missing(error: ImportError) -> str:
+    """What an import that failed lacks, and how to get it.
+
+    >>> missing(ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
+    "the package 'torch' is not installed; run: pip install torch"
+    >>> missing(ImportError("libcudart.so.12: cannot open shared object file", name="torch._C"))
+    'libcudart.so.12: cannot open shared object file; run: pip install --force-reinstall torch'
+    >>> missing(ImportError("This tokenizer requires the SentencePiece library\\nbut it was not found."))
+    'This tokenizer requires the SentencePiece library but it was not found.'
+    """
+    module = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError) and module:
+        return f"the package '{module}' is not installed; run: pip install {module}"
+    text = " ".join(str(error).split())[:300]
+    return f"{text}; run: pip install --force-reinstall {module}" if module else text
 
 
 def _factory(spec: ModelSpec) -> Factory:

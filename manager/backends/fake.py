@@ -42,9 +42,11 @@ class FakeModel(BaseLLMModel):
     def load(self, progress: Progress) -> int:
         size = self.spec.size_bytes
         steps = max(1, round(self.spec.load_seconds / _STEP_SECONDS))
+        started = time.monotonic()
         for step in range(steps):
             progress("loading", size * step // steps, size)
-            time.sleep(self.spec.load_seconds / steps)
+            until = started + self.spec.load_seconds * (step + 1) / steps
+            time.sleep(max(0.0, until - time.monotonic()))
         progress("loading", size, size)
         if self._failed_loads < self.spec.fail_loads:
             self._failed_loads += 1
@@ -60,7 +62,7 @@ class FakeModel(BaseLLMModel):
 
     def _write(self, request: GenerationRequest, stream: TokenStream) -> None:
         started = time.monotonic()
-        try:
+        with stream.producing():
             text = self._reply(request)
             tokens = _TOKEN.findall(text)
             pieces = tokens[: request.config.max_new_tokens]
@@ -68,16 +70,13 @@ class FakeModel(BaseLLMModel):
             first = 0.0
             for piece in pieces:
                 if _paused(stream.cancel_token, pause):
-                    stream.fail(cancelled())
-                    return
+                    raise cancelled()
                 first = first or time.monotonic() - started
                 stream.push(piece)
             reason: Literal["stop", "length"] = "stop" if len(pieces) == len(tokens) else "length"
             prompt_tokens = sum(len(_TOKEN.findall(message["content"])) for message in request.messages)
             seconds = time.monotonic() - started
             stream.finish(Completion("".join(pieces), reason, prompt_tokens, len(pieces), 0, first, seconds))
-        except Exception as error:  # noqa: BLE001 (a stream must end)
-            stream.fail(error)
 
     def _reply(self, request: GenerationRequest) -> str:
         if self.spec.replies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm
 
 from manager.backends.base import Progress
-from manager.errors import AccessDenied, ParleyError, Unreachable, WeightsNotFound
+from manager.errors import AccessDenied, ParleyError, Refused, Unreachable, WeightsNotFound
 
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges*"]
 """What is fetched: weights as safetensors only (pickles can run code), settings and tokenizer files."""
@@ -28,22 +29,21 @@ DOUBLES = ["consolidated*", "*/*.safetensors", "*/*.json"]
 def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress: Progress) -> Path:
     """The folder with a model's files, downloaded if `model_name` is not a folder already.
 
-    Raises WeightsNotFound, AccessDenied or Unreachable; whatever `progress` raises ends a download.
+    Raises WeightsNotFound, AccessDenied, Unreachable, or Refused where the files cannot be written; whatever
+    `progress` raises ends a download. The Hub's client gives up by itself on a connection that stays silent.
     """
     folder = Path(model_name).expanduser()
     if folder.is_dir():
         return folder
     if model_name.startswith((".", "/", "~")):
         raise WeightsNotFound(f"{model_name}: no such folder; write its path or a Hub repository (owner/name)")
-    patterns, ignored = [*PATTERNS, gguf_file or ""], [*DOUBLES, *(["*.safetensors"] if gguf_file else [])]
     revision_text = f" at revision '{revision}'" if revision else ""
     try:
         return Path(
             snapshot_download(
                 model_name,
                 revision=revision,
-                allow_patterns=patterns,
-                ignore_patterns=ignored,
+                **_wanted(gguf_file),
                 tqdm_class=_reporting(progress),
                 max_workers=4,
             )
@@ -61,11 +61,45 @@ def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress
     except ParleyError:
         raise
     except Exception as error:  # noqa: BLE001 (the client lets its transport's errors through, which vary)
+        if (trouble := _disk_trouble(error)) is not None:
+            raise Refused(f"'{model_name}'{revision_text} cannot be stored: {trouble}") from None
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Unreachable(
             f"'{model_name}'{revision_text} is not on this machine and the Hub does not give it ({reason[:200]}); "
             "check the network, or put the files into a folder and name that as model_name"
         ) from None
+
+
+def is_here(model_name: str, revision: str | None, gguf_file: str | None) -> bool:
+    """Whether `fetch` has nothing to download, as far as can be told without the network."""
+    if Path(model_name).expanduser().is_dir() or model_name.startswith((".", "/", "~")):
+        return True
+    try:
+        snapshot_download(model_name, revision=revision, local_files_only=True, **_wanted(gguf_file))
+    except Exception:  # noqa: BLE001 (whatever it is, `fetch` finds out and says so)
+        return False
+    return True
+
+
+def _wanted(gguf_file: str | None) -> dict[str, list[str]]:
+    """Which files of a repository are taken, and which are not."""
+    ignored = [*DOUBLES, *(["*.safetensors"] if gguf_file else [])]
+    return {"allow_patterns": [*PATTERNS, gguf_file or ""], "ignore_patterns": ignored}
+
+
+def _disk_trouble(error: BaseException) -> str | None:
+    """What is wrong with the disk, if that is what a download failed of; its errors come wrapped in others."""
+    folder = constants.HF_HUB_CACHE
+    cause: BaseException | None = error
+    while cause is not None:
+        number = cause.errno if isinstance(cause, OSError) else None
+        # the client's transfer library, in Rust, names the number in its text
+        if number in (errno.ENOSPC, errno.EDQUOT) or f"os error {errno.ENOSPC}" in str(cause):
+            return f"the disk with {folder} is full; free some space there, or set HF_HOME to a folder with more"
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS) and getattr(cause, "filename", None):
+            return f"{folder} cannot be written ({cause}); set HF_HOME to a folder that can"
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def forget(path: Path) -> bool:

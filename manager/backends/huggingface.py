@@ -18,11 +18,11 @@ import torch
 from torch import UntypedStorage
 
 from manager.backends import adapters, gguf, hub, loading, quantization, sizing
-from manager.backends.base import BaseLLMModel, Footprint, Progress
+from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
 from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, free_host_memory, memory_of, pick_device
 from manager.backends.loading import BUILD_LOCK
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
-from manager.errors import Failure, LoadFailed, OutOfMemory, ParleyError, Refused, WeightsNotFound
+from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
 from manager.generation.engine import Engine
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
@@ -63,6 +63,14 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         return pick_device(spec.device)
 
     # -- before loading ----------------------------------------------------------------------------------------
+
+    def is_here(self) -> bool:
+        named = self.spec.gguf_file or ""
+        if named.startswith(gguf.PACKAGE):
+            if gguf.in_package(named) is not None:
+                return True
+            named = ""
+        return hub.is_here(self.spec.model_name, self.spec.revision, named or None)
 
     def prepare(self, progress: Progress) -> Footprint:
         spec = self.spec
@@ -139,6 +147,9 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             self._remains.watch(held_by(error))
         except ParleyError as error:
             failure = Failure.of(error, LoadFailed)
+            self._remains.watch(held_by(error))
+        except ImportError as error:
+            failure = Failure(MissingPackage, f"'{name}': {missing(error)}")
             self._remains.watch(held_by(error))
         except Exception as error:  # noqa: BLE001 (a model's files can break in any way)
             failure = Failure(LoadFailed, f"'{name}': {type(error).__name__}: {loading.first_line(error)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, Failure, GenerationFailed
@@ -21,8 +22,10 @@ class TokenStream:
     or leaving a `with` block around it, cancels the writing.
     """
 
-    def __init__(self, cancel: CancelToken | None = None) -> None:
+    def __init__(self, cancel: CancelToken | None = None, keeps: object = None) -> None:
+        """`cancel` is the caller's; `keeps` stays alive as long as the text is being written."""
         self.cancel_token = CancelToken()
+        self._keeps = keeps
         self._changed = threading.Condition()
         self._unread = ""
         self._completion: Completion | None = None
@@ -47,11 +50,25 @@ class TokenStream:
         """Writing ended with an error, of which only the text is kept."""
         self._end(None, Failure.of(error, GenerationFailed))
 
+    @contextmanager
+    def producing(self) -> Iterator[None]:
+        """Around everything a producer does: whatever breaks, and even if nothing ends it, the stream ends.
+
+        What is raised, panics of Rust extensions (which are no Exceptions) too, becomes what the consumer gets.
+        """
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001 (somebody waits for the end)
+            self.fail(error)
+        finally:
+            self.fail(GenerationFailed("the writing stopped without an end"))
+
     def _end(self, completion: Completion | None, failure: Failure | None) -> None:
         with self._changed:
             if self._ended:
                 return
             self._ended = True
+            self._keeps = None
             self._completion, self._failure = completion, failure
             self._changed.notify_all()
         self._forget()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -36,8 +37,10 @@ def compare(options: argparse.Namespace) -> int:
     )
     progress: Progress | None = None
     with Output(options.json) as out, opened() as parley:
-        for progress in comparison.run(asked, parley.catalog, parley.store, at_once=max(1, options.at_once)):
-            _tell(progress)
+        running = comparison.run(asked, parley.catalog, parley.store, at_once=max(1, options.at_once))
+        with closing(running):
+            for progress in running:
+                _tell(progress)
         assert progress is not None
         result = progress.result
         out.write(describe(asked, result), _lines(asked, result))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from manager.errors import ConfigError
 from negotiation import tournament
 from negotiation.commands.base import Add, Output, one_line, opened, say
 from negotiation.leaderboard import MEASURES, Leaderboard, Standing
+from negotiation.leaderboard_export import to_csv, to_json
 from negotiation.parley import Parley
 from negotiation.pool import Executor, Threads
 from negotiation.statistics import Interval
@@ -32,6 +33,7 @@ def register(add: Add) -> None:
     one.add_argument("--executor", choices=["local", "ray"], default="local", help="where negotiations are run")
     shown = add("leaderboard", leaderboard, "print the leaderboard of a tournament")
     shown.add_argument("tournament_id", nargs="?", help="default: the newest tournament")
+    shown.add_argument("--csv", action="store_true", help="print a table for spreadsheets")
     add("tournaments", tournaments, "list the tournaments")
 
 
@@ -44,8 +46,10 @@ def run(options: argparse.Namespace) -> int:
         places = parley.settings.app.max_loaded_models
         say(f"tournament {tournament_id}: {asked.size} negotiations at most")
         with _executor(options.executor, parley, asked) as executor, _shown() as show:
-            for progress in tournament.run(asked, tournament_id, store, parley.catalog, executor, places=places):
-                show(progress)
+            playing = tournament.run(asked, tournament_id, store, parley.catalog, executor, places=places)
+            with closing(playing):
+                for progress in playing:
+                    show(progress)
         row = store.get(tournament_id)
         board = Leaderboard(row.tournament, store.games(tournament_id))
         out.write(describe(row, board), _lines(row, board))
@@ -60,8 +64,9 @@ def leaderboard(options: argparse.Namespace) -> int:
         if row is None:
             raise ConfigError("there is no tournament yet; run one with `tournament FILE`")
         board = Leaderboard(row.tournament, store.games(row.tournament_id))
+        lines = to_csv(board).splitlines() if options.csv else _lines(row, board)
         with Output(options.json) as out:
-            out.write(describe(row, board), _lines(row, board))
+            out.write(describe(row, board), lines)
     return 0
 
 
@@ -84,7 +89,7 @@ def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
         "reason": row.reason,
         "negotiations": row.tournament.size,
         "done": done,
-        **board.to_json(),
+        **to_json(board),
     }
 
 

@@ -13,6 +13,7 @@ from negotiation import tournament
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.errors import StoreError
 from negotiation.leaderboard import Leaderboard
+from negotiation.leaderboard_export import to_json
 from negotiation.live import LiveRuns
 from negotiation.pool import Threads
 from negotiation.scenario import load_scenarios
@@ -74,13 +75,13 @@ def test_a_tournament_is_the_same_as_in_sqlite(postgresql: str, tmp_path: Path) 
             running = tournament.run(asked, key, kept, catalog, Threads(catalog, 8), places=2)
             for _ in range(10):
                 next(running)
-            running.close()  # type: ignore[attr-defined]
+            running.close()
             assert tournament.begin(asked, kept, resume=True) == key
             list(tournament.run(asked, key, kept, catalog, Threads(catalog, 8), places=2))
             games = kept.games(key)
             assert {played.game for played in games} == set(asked.games())
             assert not kept.record(key, games[0].game, replace(store.run(games[0].run_id), run_id="again"), 1)
-            boards.append(Leaderboard(asked, games).to_json())
+            boards.append(to_json(Leaderboard(asked, games)))
             store.close()
     for board in boards:
         del board["model_by_model"], board["model_by_scenario"]  # they name runs

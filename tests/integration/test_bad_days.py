@@ -53,6 +53,17 @@ def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
     assert_one_message(start(tmp_path / "file"), "PARLEY_HOME", "set it to a folder")
 
 
+@pytest.mark.parametrize("package", ["gradio", "pydantic", "starlette"])
+def test_a_package_that_is_not_installed(tmp_path: Path, package: str) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{package}'\")")
+    done = start(tmp_path / "home", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Parley cannot start: No module named '{package}'; run: pip install -r requirements.txt "
+        "(or `make run`, which sets up all)"
+    ]
+
+
 def test_a_config_folder_that_is_missing(tmp_path: Path) -> None:
     assert_one_message(start(tmp_path, PARLEY_CONFIG=str(tmp_path / "none")), "PARLEY_CONFIG")
 

@@ -17,7 +17,7 @@ from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
-from manager.registry import Registry
+from manager.registry import GenerationConfig, Registry, parse_spec
 from negotiation.settings import SHIPPED
 from tests.unit.manager.arena import Arena
 
@@ -98,6 +98,24 @@ def test_a_schema_holds_whatever_the_model_would_like_to_say(manager: LLMManager
         assert 5 <= answer["price"] <= 9
 
 
+def test_it_writes_the_same_while_other_models_are_forced_in_and_out(manager: LLMManager) -> None:
+    for name in "bc":
+        manager.register_model(name, {"type": "fake", "device": "cpu"})
+    alone = manager.get_response("What is a fair price?", "smollm2-steady", seed=1, max_new_tokens=12)
+    swaps, written = 0, ""
+    with manager.lease("smollm2-steady") as lease:
+        config = lease.spec.generation_config.model_copy(update={"max_new_tokens": 12})
+        stream = lease.generate(GenerationRequest(as_messages("What is a fair price?"), config, 1))
+        while (piece := stream.read()) is not None:
+            manager.session("other").load_model("bc"[swaps % 2])
+            written, swaps = written + piece, swaps + 1
+    assert written == alone
+    assert swaps > 3
+    loaded = [name for name in ("smollm2-steady", "b", "c") if manager.list_models()[name]["is_loaded"]]
+    assert len(loaded) == 2, "two at most, so that they took turns"
+    assert "smollm2-steady" in loaded
+
+
 def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:
     manager.load_model("smollm2-steady")
     manager.unload_model("smollm2-bold")
@@ -108,15 +126,17 @@ def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:
     assert [(d.bytes, d.leaked, d.loaded) for d in snapshot.devices] == [(0, 0, 0)]
 
 
-def test_parked_and_woken_it_writes_the_same(real_home: Path) -> None:
+def test_parked_and_woken_it_writes_the_same(manager: LLMManager, real_home: Path) -> None:
+    manager.load_model("smollm2-steady")  # by now there is a converted copy
+    (folder,) = (real_home / "cache" / "converted").glob("SmolLM2*")
     arena = Arena()
-    spec = Registry.from_yaml(SHIPPED / "models.yaml")["smollm2-steady"]
+    spec = parse_spec("parked", {"model_name": str(folder), "dtype": "float32", "device": "cpu"})
     model = HuggingFaceModelWrapper(spec, real_home / "cache", lambda device: arena)
 
     def answer() -> str:
         stream = TokenStream()
-        config = spec.generation_config.model_copy(update={"max_new_tokens": 24})
-        model.generate(GenerationRequest(as_messages("Offer me a price for the car."), config, seed=3), stream)
+        request = GenerationRequest(as_messages("Offer me a price."), GenerationConfig(max_new_tokens=16), seed=3)
+        model.generate(request, stream)
         return "".join(stream)
 
     model.prepare(lambda *_: None)

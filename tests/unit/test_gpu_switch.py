@@ -16,7 +16,7 @@ def test_it_measures_a_load_two_parkings_and_a_wake(tmp_path: Path) -> None:
     gpu_switch.save_model(tmp_path, shape, vocabulary=300)
     arena = Arena()
     figures = gpu_switch.measure(tmp_path, "cpu", lambda device: arena, rounds=2)
-    assert set(figures) == {"bytes", "load", "first_park", "park", "wake"}
+    assert set(figures) == {"bytes", "load", "first_park", "copy_and_park", "park", "wake"}
     assert all(value > 0 for value in figures.values())
     assert (arena.out, arena.back, arena.bytes()) == (2, 2, 0)
 

@@ -17,13 +17,23 @@ from manager.generation.stream import TokenStream, cancelled
 from manager.happenings import State
 from manager.manager import LLMManager
 from manager.registry import ModelSpec
-from manager.status import StatusEvent, Subscription
+from manager.status import Heartbeat, StatusEvent, Subscription
 
 SECONDS = 20.0
 """How long a test waits for what must happen soon; reached only by tests that fail."""
 
 Result = TypeVar("Result")
 MakeManager = Callable[..., LLMManager]
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Workshop:
@@ -37,19 +47,31 @@ class Workshop:
         self.log: list[str] = []
         self.problems: list[str] = []
         self.most_loaded = 0
-        self.failing: dict[str, list[Exception]] = {}  # "prepare A" -> raised one after the other
+        self.failing: dict[str, list[BaseException]] = {}  # "prepare A" -> raised one after the other
         self._lock = threading.Lock()
+        self._logged = threading.Condition(self._lock)
         self._gates: dict[str, threading.Event] = {}
+        self._deaf: set[str] = set()
         self._loaded: set[str] = set()
         self._writing: Counter[str] = Counter()
 
-    def hold(self, what: str) -> threading.Event:
-        """Stop at "prepare A", "load A", "unload A" or "write A" until the event that is returned is set."""
+    def hold(self, what: str, deaf: bool = False) -> threading.Event:
+        """Stop at "prepare A", "load A", "unload A" or "write A" until the event that is returned is set.
+
+        Who is held there looks up now and then whether to go on, unless it is `deaf`, as a network that hangs.
+        """
         gate = self._gates[what] = threading.Event()
+        if deaf:
+            self._deaf.add(what)
         return gate
 
     def count(self, what: str) -> int:
         return self.log.count(what)
+
+    def wait_for(self, *what: str) -> None:
+        """Wait until all of this is in the log."""
+        with self._logged:
+            assert self._logged.wait_for(lambda: set(what) <= set(self.log), SECONDS), f"{what} not in {self.log}"
 
     def open_all(self) -> None:
         for gate in self._gates.values():
@@ -61,6 +83,7 @@ class Workshop:
         name = model.name
         with self._lock:
             self.log.append(what)
+            self._logged.notify_all()
             errors = self.failing.get(what)
             if errors:
                 if what.startswith("unload "):
@@ -86,7 +109,7 @@ class Workshop:
     def pause(self, what: str, look_up: Callable[[], object]) -> None:
         """Wait at a gate, if there is one, calling `look_up` again and again."""
         gate = self._gates.get(what)
-        while gate is not None and not gate.wait(0.005):
+        while gate is not None and not gate.wait(SECONDS if what in self._deaf else 0.005):
             look_up()
 
 
@@ -148,6 +171,8 @@ class Watch:
         """The next event of this kind; fails if it does not come."""
         while True:
             event = self.subscription.get(SECONDS)
+            if isinstance(event, Heartbeat):
+                continue
             assert isinstance(event, StatusEvent), f"no {kind} {model_id or ''} {state or ''} came"
             if event.kind == kind and model_id in (None, *event.model_ids) and state in (None, event.state):
                 return event
@@ -156,8 +181,9 @@ class Watch:
         """All events that are there already."""
         events = []
         while (event := self.subscription.get(0)) is not None:
-            assert isinstance(event, StatusEvent)
-            events.append(event)
+            if not isinstance(event, Heartbeat):
+                assert isinstance(event, StatusEvent)
+                events.append(event)
         return events
 
 
@@ -237,14 +263,14 @@ def byte_tokenizer(template: str | None = CHAT_TEMPLATE, normalizer: Any = None)
     return tokenizer
 
 
-def tiny_model(context: int = 256, seed: int = 0, tied: bool = False) -> Any:
+def tiny_model(context: int = 256, seed: int = 0, tied: bool = False, vocabulary: int = 259) -> Any:
     """A Llama of a few thousand random numbers, in float32, for a byte tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=259,
+        vocab_size=vocabulary,
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,

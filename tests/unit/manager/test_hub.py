@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import importlib.util
@@ -148,6 +149,19 @@ def test_a_gguf_file_is_fetched_when_it_is_named(hub_server: Hub) -> None:
     assert (hub.fetch("owner/tiny", None, "q4/c.gguf", silent) / "q4/c.gguf").is_file()
 
 
+def test_whether_there_is_anything_to_download_is_known_without_asking(hub_server: Hub, tmp_path: Path) -> None:
+    hub_server.files["owner/tiny"] = {"config.json": b"{}", "model.safetensors": b"x"}
+    assert hub.is_here(str(tmp_path), None, None)
+    assert not hub.is_here("owner/tiny", None, None)
+    hub.fetch("owner/tiny", None, None, silent)
+    hub_server.asked.clear()
+    assert hub.is_here("owner/tiny", None, None)
+    assert not hub.is_here("owner/tiny", "other", None)
+    assert hub_server.asked == []
+    (tmp_path / "hub" / "models--owner--tiny" / "snapshots" / COMMIT / "model.safetensors").unlink()
+    assert not hub.is_here("owner/tiny", None, None), "a part is not all"
+
+
 def test_a_folder_is_taken_as_it_is(tmp_path: Path, hub_server: Hub) -> None:
     assert hub.fetch(str(tmp_path), None, None, silent) == tmp_path
     assert hub_server.asked == []
@@ -199,6 +213,27 @@ def test_without_a_network_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch
     point_to(nobody(), monkeypatch, tmp_path)
     with pytest.raises(Unreachable, match="check the network, or put the files into a folder and name that"):
         hub.fetch("owner/tiny", None, None, silent)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "is full; free some space there, or set HF_HOME"),
+        (RuntimeError("Data processing error: IO Error: No space left on device (os error 28)"), "is full; free"),
+        (PermissionError(errno.EACCES, "Permission denied", "/cache/blobs/x"), "cannot be written"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_not_taken_for_the_network(
+    hub_server: Hub, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def download(*_: object, **__: object) -> None:
+        raise RuntimeError("a file could not be downloaded") from error
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    with pytest.raises(Refused, match=message) as caught:
+        hub.fetch("owner/tiny", None, None, silent)
+    assert type(caught.value) is Refused
+    assert str(caught.value).startswith("'owner/tiny' cannot be stored: ")
 
 
 def test_offline_mode_is_respected(hub_server: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

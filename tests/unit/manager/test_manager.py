@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from manager.backends import base
 from manager.backends.base import register_backend
 from manager.cancel import CancelToken
 from manager.errors import (
@@ -19,6 +21,7 @@ from manager.errors import (
     GenerationFailed,
     LoadFailed,
     ManagerClosed,
+    MissingPackage,
     ModelUnavailable,
     NestedLease,
     NoActiveModel,
@@ -29,27 +32,18 @@ from manager.errors import (
     WaitTimeout,
 )
 from manager.generation.request import GenerationRequest, as_messages
+from manager.generation.stream import TokenStream
 from manager.happenings import State
 from manager.lease import Lease, LeaseRequest
 from manager.manager import LLMManager
 from manager.registry import ModelSpec
-from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
+from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)
 
 Together = Callable[[list[Callable[[], Any]]], list[Any]]
 ASK = GenerationRequest(as_messages("Hello"))
 FAKE = {"type": "fake"}
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def leases(manager: LLMManager) -> int:
@@ -219,6 +213,37 @@ def test_preparing_one_model_does_not_hold_up_loading_another(make: MakeManager,
     request = manager.request_lease("a")
     assert manager.get_response("Hi", "b") == "I am B."
     request.cancel()
+
+
+def test_a_download_that_hangs_holds_up_neither_the_next_who_asks_nor_the_end(
+    make: MakeManager, workshop: Workshop
+) -> None:
+    manager = make({"a": bench("A")})
+    watch = Watch(manager.subscribe())
+    gate = workshop.hold("prepare A", deaf=True)
+    request = manager.request_lease("a")
+    assert watch.until("progress", "a").progress is not None
+    request.cancel()
+    assert watch.until("progress", "a").progress is None, "the strip shows no download that was given up"
+    assert manager.snapshot().weights[0].progress is None
+    again = manager.request_lease("a")
+    while workshop.count("prepare A") < 2:
+        watch.until("progress", "a")
+    gate.set()
+    lease = again.wait(SECONDS)
+    assert lease is not None
+    lease.release()
+
+
+def test_the_end_does_not_wait_for_a_download_that_hangs(make: MakeManager, workshop: Workshop) -> None:
+    manager = make({"a": bench("A")})
+    gate = workshop.hold("prepare A", deaf=True)
+    request = manager.request_lease("a")
+    workshop.wait_for("prepare A")
+    manager.cleanup()
+    with pytest.raises(ManagerClosed):
+        request.wait(0)
+    assert not gate.is_set()
 
 
 def test_an_unload_blocks_nobody_else(make: MakeManager, workshop: Workshop) -> None:
@@ -461,12 +486,28 @@ def test_a_request_waits_no_longer_than_it_said(make: MakeManager, timeout: floa
 def test_no_request_waits_longer_than_the_manager_allows(make: MakeManager) -> None:
     clock = Clock()
     manager = make({"a": FAKE, "b": FAKE}, 1, max_wait=1000, clock=clock)
+    watch = Watch(manager.subscribe())
     with manager.lease("a"):
         request = manager.request_lease("b", timeout=5000)
+        watch.until("measured", "b")
         clock.now += 1000
         manager.forget("nobody")  # whatever happens next, the clock is told that it is late
         with pytest.raises(WaitTimeout, match="waited 1000 s for b, still not free"):
             request.wait(SECONDS)
+
+
+def test_a_long_download_is_not_taken_for_waiting(make: MakeManager, workshop: Workshop) -> None:
+    clock = Clock()
+    manager = make({"a": bench("A")}, max_wait=10, clock=clock)
+    gate = workshop.hold("prepare A")
+    request = manager.request_lease("a")
+    workshop.wait_for("prepare A")
+    clock.now += 1000
+    manager.forget("nobody")  # the clock is told that it is late
+    gate.set()
+    lease = request.wait(SECONDS)
+    assert lease is not None
+    lease.release()
 
 
 def test_the_queue_is_bounded(make: MakeManager) -> None:
@@ -521,6 +562,64 @@ def test_giving_a_lease_back_ends_what_it_was_writing(make: MakeManager, worksho
         assert stream.read() == "I am A."
         with pytest.raises(Cancelled):
             stream.read()
+
+
+def test_a_lease_that_was_dropped_is_taken_back(make: MakeManager, caplog: pytest.LogCaptureFixture) -> None:
+    manager = make({"a": FAKE})
+    watch = Watch(manager.subscribe())
+    lease = manager.lease("a", owner="forgetful")
+    del lease
+    gc.collect()
+    watch.until("released", "a")
+    assert leases(manager) == 0
+    assert "a lease of a (owner: forgetful) was dropped without release" in caplog.text
+
+
+def test_a_request_that_was_dropped_while_it_waited_keeps_no_lease(make: MakeManager, workshop: Workshop) -> None:
+    manager = make({"a": bench("A")})
+    watch = Watch(manager.subscribe())
+    gate = workshop.hold("load A")
+    manager.request_lease("a")
+    gate.set()
+    watch.until("granted", "a")
+    gc.collect()
+    watch.until("released", "a")
+    assert leases(manager) == 0
+
+
+def test_a_text_keeps_its_lease_while_it_is_written_and_not_longer(make: MakeManager, workshop: Workshop) -> None:
+    manager = make({"a": bench("A")})
+    watch = Watch(manager.subscribe())
+    gate = workshop.hold("write A")
+    stream = manager.lease("a").generate(ASK)
+    gc.collect()
+    assert stream.read() == "I am A."
+    assert leases(manager) == 1
+    gate.set()
+    assert stream.read() is None
+    gc.collect()
+    watch.until("released", "a")
+    assert leases(manager) == 0
+
+
+def test_giving_back_that_was_interrupted_can_be_done_again(make: MakeManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = make({"a": FAKE})
+    lease = manager.lease("a")
+    stream = lease.generate(ASK)
+
+    def interrupted(stream: TokenStream) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TokenStream, "close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            lease.release()
+    with pytest.raises(ManagerClosed):
+        lease.generate(ASK)
+    assert leases(manager) == 1, "it may still be writing"
+    lease.release()
+    assert stream.ended
+    assert leases(manager) == 0
 
 
 def test_a_lease_that_was_given_back_writes_nothing_and_keeps_nothing(make: MakeManager) -> None:
@@ -612,6 +711,7 @@ def test_a_handle_leases_per_call_and_outlives_an_unload(make: MakeManager, work
     assert handle.get_response("Hi") == "I am A."
     assert "".join(handle.stream_response("Hi")) == "I am A."
     assert workshop.count("load A") == 2
+    assert manager.active_model is None, "a handle activates nothing"
 
 
 def test_generation_settings_are_checked_before_anything_is_loaded(make: MakeManager, workshop: Workshop) -> None:
@@ -652,7 +752,9 @@ def test_list_models_says_what_there_is(make: MakeManager) -> None:
 
 def test_registering(make: MakeManager) -> None:
     manager = make({"a": FAKE})
+    watch = Watch(manager.subscribe())
     manager.register_model("b", {**FAKE, "replies": ["New."]})
+    assert watch.until("registered").model_ids == ("b",)
     manager.register_model("b", {**FAKE, "replies": ["New."]})
     assert manager.get_response("Hi", "b") == "New."
     with pytest.raises(ConfigError, match="model 'b' is already registered with other settings"):
@@ -673,13 +775,24 @@ def test_unsupported_types_are_refused_at_once_and_new_ones_can_be_added(make: M
         manager.load_model("b")
 
 
-def test_a_backend_that_cannot_be_made_is_refused(make: MakeManager) -> None:
+def test_a_backend_whose_package_is_missing_says_what_to_run(make: MakeManager) -> None:
     def broken(spec: ModelSpec, cache_dir: Path) -> Any:
-        raise ModuleNotFoundError("No module named 'exotic'")
+        raise ModuleNotFoundError("No module named 'exotic.parts'", name="exotic.parts")
 
     register_backend("broken", broken)
     manager = make({"a": {"type": "broken", "model_name": "x"}})
-    with pytest.raises(Refused, match="No module named 'exotic'"):
+    with pytest.raises(MissingPackage, match="'exotic' is not installed; run: pip install exotic"):
+        manager.load_model("a")
+
+
+def test_a_backend_whose_module_lacks_a_package_is_refused_with_what_to_run(
+    make: MakeManager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "lacking_backend.py").write_text("import transformers_of_tomorrow\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(base._FACTORIES, "lacking", "lacking_backend:Model")
+    manager = make({"a": {"type": "lacking", "model_name": "owner/model"}})
+    with pytest.raises(MissingPackage, match=r"'transformers_of_tomorrow' is not installed; run: pip install "):
         manager.load_model("a")
 
 
@@ -715,7 +828,7 @@ def test_cleanup_ends_everything(make: MakeManager, workshop: Workshop) -> None:
     assert [state(manager, name) for name in "abc"] == ["cold", "cold", "cold"]
     assert workshop.count("unload A") == 1
     assert leases(manager) == 0
-    assert not {t.name for t in threading.enumerate()} & {"loader", "manager clock"}
+    assert not {t.name for t in threading.enumerate()} & {"loader", "manager clock", "lost leases"}
     lease.release()
 
 

@@ -270,6 +270,19 @@ def test_caches_grow_again_when_there_is_room() -> None:
     assert stage.work() == [h.StartUnload(B), h.StartTrim(A, 7)]
 
 
+def test_weights_whose_cache_is_being_trimmed_can_still_be_called_back() -> None:
+    stage = Stage(budget=10)
+    stage.known(A, need=3, allowance=6, idle_seconds=5)
+    stage.known(B, need=5)
+    stage.resident(A)
+    stage.request(B)
+    assert stage.scheduler.task == h.StartTrim(A, 2)
+    stage.later(5)
+    assert stage.state(A) is State.DRAINING
+    number = stage.request(A)
+    assert stage.holds(number)
+
+
 def test_without_a_budget_the_whole_allowance_is_given() -> None:
     stage = Stage()
     stage.known(A, need=3, allowance=7)

@@ -327,6 +327,26 @@ def test_a_device_too_small_for_all_parks_by_bytes(
     manager.cleanup()
 
 
+def test_many_callers_and_little_host_memory_change_no_word(
+    make: MakeManager, arena_models: Arena, folders: dict[str, Path], together: Any
+) -> None:
+    spec = parse_spec("m", {"model_name": str(folders["c"]), "device": "cpu"})
+    found = HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+    manager = make(entries(folders), 1, parking=int(1.5 * (found.bytes + found.working)))
+    alone = {name: manager.get_response("Hi", name) for name in folders}
+
+    def turns(start: int) -> list[str]:
+        names = [*folders] * 2
+        return [manager.session(f"s{start}").get_response("Hi", names[start % 3 + turn % 3]) for turn in range(4)]
+
+    got = together([lambda start=start: turns(start) for start in range(5)])
+    # With room for one copy beside another that is on its way, some are parked, some dropped and some read again.
+    assert got == [[alone[([*folders] * 2)[start % 3 + turn % 3]] for turn in range(4)] for start in range(5)]
+    assert arena_models.back > 0
+    manager.cleanup()
+    assert manager.snapshot().parked == 0
+
+
 def test_a_leak_is_charged_told_and_forgiven_when_it_ends(
     make: MakeManager, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

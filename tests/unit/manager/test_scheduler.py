@@ -282,6 +282,21 @@ def test_weights_pinned_while_others_wait_for_their_place_refuse_those() -> None
     assert stage.holds(held)
 
 
+def test_weights_pinned_before_they_load_refuse_those_who_come_to_wait_for_their_place() -> None:
+    stage = Stage(max_loaded=1)
+    stage.known(A, B)
+    stage.resident(B)
+    first = stage.request(A)
+    stage.tell(h.Register(A, pinned=True))
+    late = stage.request(B)
+    assert stage.waits(late), "B is only leaving, and A not there yet"
+    stage.tell(h.Unloaded(B))
+    assert stage.state(A) is State.LOADING
+    assert stage.failure(late).kind is CannotFit
+    stage.work()
+    assert stage.holds(first)
+
+
 def test_weights_pinned_while_they_drain_for_room_stay() -> None:
     stage = Stage(max_loaded=2)
     stage.known(A, B, C)
@@ -407,10 +422,11 @@ def test_what_can_never_fit_is_refused_before_anything_leaves() -> None:
 def test_announced_weights_are_spared_although_used_least_recently() -> None:
     stage = Stage(max_loaded=2)
     stage.known(A, B, C)
-    stage.resident(A, B)
-    speaking = stage.request(B, owner="x", then=A)
+    stage.resident(A)
+    speaking = stage.request(A, owner="x", then=A)
     stage.now += 1
     stage.release(speaking)
+    stage.resident(B)
     stage.request(C)
     assert stage.work()[0] == h.StartUnload(B), "x asks for A next"
 
@@ -807,13 +823,12 @@ def test_a_request_that_comes_while_a_load_is_being_stopped_gets_its_own() -> No
     assert stage.holds(number)
 
 
-def test_preparing_is_stopped_when_the_last_waiter_leaves_and_begun_again_for_the_next() -> None:
+def test_preparing_is_stopped_when_the_last_waiter_leaves_and_begun_anew_for_the_next() -> None:
     stage = Stage()
     stage.tell(h.Register(A))
     stage.request(A)
     assert h.Abort(A) in stage.tell(h.Cancel(1))
-    assert stage.tell(h.Request(2, A)) == []
-    assert stage.tell(h.PrepareFailed(A, Failure(Cancelled, "stopped"))) == [h.Prepare(A)]
+    assert stage.tell(h.Request(2, A)) == [h.Prepare(A)], "a download that hangs and was given up holds nobody up"
 
 
 def test_a_load_that_brings_victims_back_is_not_stopped() -> None:
@@ -851,6 +866,39 @@ def test_a_request_ends_at_its_deadline() -> None:
     stage.now = 7
     stage.tell(h.Tick())
     assert stage.failure(number).kind is WaitTimeout
+
+
+def test_fetching_and_loading_count_against_the_callers_deadline_but_not_against_the_limit() -> None:
+    stage = Stage(max_loaded=1, max_wait=20)
+    stage.tell(h.Register(A))
+    patient, hasty = stage.request(A), stage.request(A, deadline=70)
+    stage.later(50)  # a long download
+    stage.tell(h.Prepared(A, 1, GPU, load_seconds=10))
+    assert stage.waits(patient)
+    assert stage.waits(hasty)
+    stage.later(20)  # a long load
+    assert stage.failure(hasty).kind is WaitTimeout
+    stage.work()
+    assert stage.holds(patient)
+
+
+def test_waiting_for_room_before_and_after_a_download_adds_up_to_the_limit() -> None:
+    stage = Stage(max_loaded=1, max_wait=20)
+    stage.known(A)
+    stage.tell(h.Register(B))
+    stage.request(A)
+    stage.work()
+    first = stage.request(B)
+    stage.now += 100
+    late = stage.request(B)
+    stage.now += 100
+    stage.tell(h.Prepared(B, 1, GPU, load_seconds=10))
+    assert stage.scheduler.next_tick() == 220
+    stage.later(19)
+    assert stage.waits(first)
+    assert stage.waits(late)
+    stage.later(1)
+    assert stage.failure(first).kind is stage.failure(late).kind is WaitTimeout
 
 
 def test_no_request_waits_longer_than_the_limit() -> None:
@@ -983,6 +1031,28 @@ def test_retired_weights_serve_those_who_hold_and_wait_and_are_then_forgotten() 
     stage.release(waiting)
     assert stage.work() == [h.StartUnload(A)]
     assert A not in stage.scheduler.weights
+
+
+def test_retired_weights_stay_as_long_as_a_running_session_will_come_back_for_them() -> None:
+    stage = Stage()
+    stage.known(A, B)
+    held = stage.request(A, owner="x", then=B)
+    stage.work()
+    stage.resident(B)
+    for key in (A, B):
+        stage.tell(h.Retire(key))
+    for turn in range(4):
+        stage.release(held)
+        held = stage.request((B, A)[turn % 2], owner="x", then=(A, B)[turn % 2])
+        assert stage.holds(held)
+        assert stage.work() == []
+    stage.release(held)
+    wake = stage.scheduler.next_tick()
+    assert wake == stage.now + ANNOUNCED_SECONDS
+    stage.now = wake
+    stage.tell(h.Tick())
+    assert {job.weights for job in stage.work()} == {A, B}
+    assert [effect for effect in stage.effects if isinstance(effect, h.Retired)] == [h.Retired(A), h.Retired(B)]
 
 
 def test_retired_weights_that_are_registered_again_stay() -> None:

@@ -6,12 +6,19 @@ import dataclasses
 import gc
 import threading
 import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from manager.errors import LoadFailed, ModelUnavailable, Refused
 from manager.happenings import State
-from manager.status import LoadProgress, Resync, Snapshot, StatusEvent, Subscription
-from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
+from manager.manager import LLMManager
+from manager.status import Heartbeat, LoadProgress, Resync, Snapshot, StatusEvent, Subscription
+from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -218,6 +225,109 @@ def test_refusals_and_waits_name_reason_and_owner(make: MakeManager, workshop: W
         request.wait(SECONDS)
 
 
+def test_a_heartbeat_comes_where_nothing_happens_and_names_the_last_event(make: MakeManager) -> None:
+    clock = Clock()
+    manager = make({"a": FAKE}, clock=clock, heartbeat_seconds=10)
+    manager.load_model("a")
+    subscription = manager.subscribe()
+    assert subscription.get(0) is None
+    clock.now += 10
+    with manager._changed:
+        manager._changed.notify_all()
+    beat = subscription.get(SECONDS)
+    assert isinstance(beat, Heartbeat)
+    assert beat.version == manager.snapshot().version
+    assert subscription.get(0) is None
+
+
+def test_heartbeats_cost_a_listener_that_is_gone_nothing() -> None:
+    source = Source()
+    subscription = source.subscribe(capacity=2)
+    for version in range(100):
+        subscription.beat(Heartbeat(version, 0.0))
+    assert subscription.get(0) == Heartbeat(99, 0.0)
+    assert subscription.get(0) is None
+
+
+def test_what_happened_of_late_is_in_the_snapshot(make: MakeManager) -> None:
+    manager = make({"a": {**FAKE, "size_bytes": 3}, "b": FAKE}, 1)
+    lease = manager.lease("a", owner="lane 1")
+    waiting = manager.request_lease("b", owner="lane 2")
+    lease.release()
+    assert waiting.wait(SECONDS) is not None
+    waiting.cancel()
+    entries = manager.snapshot().timeline
+    assert [(entry.kind, entry.model_ids) for entry in entries if entry.kind != "wait"] == [
+        ("load", ("a",)),
+        ("unload", ("a",)),
+        ("load", ("b",)),
+    ]
+    assert [entry.bytes for entry in entries if entry.model_ids == ("a",) and entry.kind != "wait"] == [3, 3]
+    assert {entry.owner for entry in entries if entry.kind == "wait"} == {"lane 1", "lane 2"}
+    assert all(entry.ended is not None and entry.ended >= entry.begun for entry in entries)
+
+
+def visible(manager: LLMManager) -> Snapshot:
+    """What a snapshot shows, apart from what time alone changes."""
+    shown = manager.snapshot()
+    queue = tuple(replace(entry, waited=0, expected=None) for entry in shown.queue)
+    return replace(shown, at=0, version=0, queue=queue, weights=tuple(r._replace(retry_in=None) for r in shown.weights))
+
+
+CHANGING = (
+    "request_lease",
+    "register",
+    "reload",
+    "pin",
+    "unload",
+    "_release",
+    "_cancel",
+    "_loader_done",
+    "_loader_progressed",
+)
+
+
+def test_every_change_that_can_be_seen_is_told(
+    make: MakeManager, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    untold: list[str] = []
+
+    def checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(manager: LLMManager, *args: Any, **kwargs: Any) -> Any:
+            with manager._lock:
+                before, version = visible(manager), manager.snapshot().version
+                result = method(manager, *args, **kwargs)
+                if visible(manager) != before and manager.snapshot().version == version:
+                    untold.append(f"{name}{args}")
+                return result
+
+        return call
+
+    for name in CHANGING:
+        monkeypatch.setattr(LLMManager, name, checked(name, getattr(LLMManager, name)))
+    manager = make({"a": bench("A", size_bytes=5), "b": bench("B", size_bytes=7)}, 1, budgets={"bench": 9})
+    workshop.hold("prepare A")
+    watch = Watch(manager.subscribe())
+    given_up = manager.request_lease("a")
+    watch.until("progress", "a")
+    given_up.cancel()
+    workshop.open_all()
+    workshop.failing = {"prepare B": [Refused("no")], "load A": [LoadFailed("no")], "unload A": [RuntimeError("stuck")]}
+    for name in "ab":
+        with pytest.raises(ModelUnavailable):
+            manager.load_model(name)
+    manager.register_model("c", bench("C"))
+    for name in "ac":
+        with suppress(ModelUnavailable):
+            manager.get_response("Hi", name)
+    manager.pin("c")
+    manager.unload_model("c")
+    (tmp_path / "models.yaml").write_text("d: {type: fake}")
+    manager.reload(tmp_path / "models.yaml")
+    manager.cleanup()
+    assert untold == []
+
+
 def test_progress_of_a_load_is_told_in_bytes(make: MakeManager) -> None:
     manager = make({"a": {**FAKE, "size_bytes": 1000}})
     watch = Watch(manager.subscribe())
@@ -241,16 +351,15 @@ def test_fractions_stay_between_nothing_and_all() -> None:
 
 
 def test_a_snapshot_shows_weights_devices_and_queue(make: MakeManager) -> None:
-    seconds = iter(range(1000))
-    manager = make(
-        {"a": {**FAKE, "size_bytes": 6}, "b": {**FAKE, "size_bytes": 7}},
-        budgets={"cpu": 10},
-        clock=lambda: float(next(seconds)),
-    )
+    clock = Clock()
+    configs = {"a": {**FAKE, "size_bytes": 6}, "b": {**FAKE, "size_bytes": 7}}
+    manager = make(configs, budgets={"cpu": 10}, clock=clock)
+    watch = Watch(manager.subscribe())
     with manager.lease("a"):
         first = manager.request_lease("b", owner="x")
         second = manager.request_lease("b")
-        Watch(manager.subscribe())
+        watch.until("measured", "b")
+        clock.now += 1
         snapshot = manager.snapshot()
         first.cancel()
         second.cancel()
@@ -263,7 +372,7 @@ def test_a_snapshot_shows_weights_devices_and_queue(make: MakeManager) -> None:
         ("b", "x", 1),
         ("b", None, 2),
     ]
-    assert all(entry.waited > 0 for entry in snapshot.queue)
+    assert [entry.waited for entry in snapshot.queue] == [1, 1]
     assert snapshot.of("nobody") is None
 
 

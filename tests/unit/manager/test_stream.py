@@ -112,6 +112,31 @@ def test_closing_cancels_and_waits_for_the_producer() -> None:
     stream.close()
 
 
+def test_a_producer_that_leaves_without_an_end_ends_the_stream() -> None:
+    stream = TokenStream()
+    with stream.producing():
+        stream.push("half a")
+    assert stream.read() == "half a"
+    with pytest.raises(GenerationFailed, match="the writing stopped without an end"):
+        stream.read()
+
+
+@pytest.mark.parametrize("error", [ValueError("oh"), SystemExit("oh"), Cancelled("oh")])
+def test_what_a_producer_raises_is_what_the_consumer_gets(error: BaseException) -> None:
+    stream = TokenStream()
+    with stream.producing():
+        raise error
+    with pytest.raises(Cancelled if isinstance(error, Cancelled) else GenerationFailed, match="oh"):
+        stream.read()
+
+
+def test_a_finished_text_stays_finished() -> None:
+    stream = TokenStream()
+    with stream.producing():
+        stream.finish(DONE)
+    assert stream.completion == DONE
+
+
 @pytest.mark.parametrize("leave", ["break", "with", "error"])
 def test_leaving_a_stream_early_cancels_it(leave: str) -> None:
     stream = TokenStream()

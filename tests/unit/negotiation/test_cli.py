@@ -514,6 +514,7 @@ def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callab
     assert "12/12" in err
     assert json.loads(call("leaderboard", "--json", "-")[1]) == told
     assert json.loads(call("leaderboard", told["tournament_id"], "--json", "-")[1]) == told
+    assert call("leaderboard", "--csv")[1].startswith("scenario,rank,agent")
     assert "Cup" in call("tournaments")[1]
     assert [row["title"] for row in json.loads(call("tournaments", "--json", "-")[1])] == ["Cup"]
 

@@ -154,6 +154,11 @@ def test_unknown_agents_are_refused_before_anything_starts(asked: Ask, catalog: 
     assert store.summaries() == []
 
 
+def test_people_are_not_compared(asked: Ask, catalog: Catalog, store: Store) -> None:
+    with pytest.raises(ConfigError, match="without people"):
+        next(comparison.run(asked(opponent="human"), catalog, store))
+
+
 def test_a_comparison_needs_a_pair(asked: Ask) -> None:
     with pytest.raises(ConfigError, match="at least one pair"):
         asked(pairs=0)
@@ -171,7 +176,7 @@ def test_it_can_be_stopped(asked: Ask, managers: Managers, store: Store, how: st
         rest = list(told)
         assert all(progress.run.measures for progress in rest)
     else:
-        told.close()  # type: ignore[attr-defined]
+        told.close()
     assert first.run.run_id in {run.run_id for run in store.summaries()}
     assert {run.status for run in store.summaries()} == {"done"}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("negotiation")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json
 import random
@@ -16,6 +18,7 @@ from negotiation.agents.catalog import AgentConfig
 from negotiation.analysis import Analyser
 from negotiation.events import Measures, SeatMeasures
 from negotiation.leaderboard import MEASURES, Leaderboard, normalised, rate
+from negotiation.leaderboard_export import to_csv, to_json
 from negotiation.ratings import Contest, bradley_terry
 from negotiation.scenario import Scenario
 from negotiation.tournament_plan import Game, Meeting, Tournament
@@ -175,15 +178,30 @@ def test_failures_are_listed_and_count_for_nothing(cup: Cup) -> None:
     board = Leaderboard(cup("x", "y"), [*both("x", "y", 1, 0, None), failed])
     assert board.failed == [failed]
     assert board.standings[0].games == 2
-    (told,) = board.to_json()["failed"]
+    (told,) = to_json(board)["failed"]
     assert (told["reason"], told["a"], told["b"], told["seed"]) == ("a fault", "x", "y", 2)
 
 
 def test_everything_can_be_written_as_json(cup: Cup) -> None:
-    told = json.loads(json.dumps(Leaderboard(cup("x", "y"), both("x", "y", 1, 0, None)).to_json()))
+    told = json.loads(json.dumps(to_json(Leaderboard(cup("x", "y"), both("x", "y", 1, 0, None)))))
     assert set(told) == {"standings", "by_scenario", "by_seat", "model_by_model", "model_by_scenario", "failed"}
     assert told["model_by_model"]["x"]["y"]["runs"] == ["x y 1", "y x 1"]
     assert told["standings"][0]["rating"]["low"] < told["standings"][0]["rating"]["high"]
+
+
+def test_standings_are_exported_for_spreadsheets(cup: Cup) -> None:
+    asked = cup("x", "y", scenarios=2)
+    rows = list(csv.DictReader(io.StringIO(to_csv(Leaderboard(asked, both("x", "y", 1, 0, None))))))
+    assert [(row["scenario"], row["agent"], row["games"]) for row in rows] == [
+        ("", "x", "2"),
+        ("", "y", "2"),
+        ("points", "x", "2"),
+        ("points", "y", "2"),
+        ("points_2", "x", "0"),
+        ("points_2", "y", "0"),
+    ]
+    assert (rows[0]["wins"], rows[0]["tied"], rows[0]["agreement_mean"]) == ("1", "y", "0.5")
+    assert rows[4]["utility_mean"] == ""
 
 
 # -- adaptive --------------------------------------------------------------------------------------------------

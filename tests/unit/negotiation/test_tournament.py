@@ -228,7 +228,7 @@ def test_what_was_stopped_is_resumed_with_what_is_missing(
     running = tournament.run(asked, key, kept, catalog, Threads(catalog, 3), places=2)
     for _ in range(after):
         next(running)
-    running.close()  # type: ignore[attr-defined]
+    running.close()
     assert kept.get(key).status == "stopped"
     before = {played.game for played in kept.games(key)}
     assert len(before) == after
