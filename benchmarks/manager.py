@@ -1,220 +1,34 @@
 """What the scheduler is worth: two-agent negotiations over few places, against a common model manager.
 
 `python -m benchmarks.manager` runs eight negotiations of 20 turns over four models with two places (turns of 1 s
-± 30 %, loads of 2 s, turns on resident weights overlap) on a simulated clock, under
-- baseline: one lock around "is it loaded? else evict the least recently used that nobody uses, and load"; first come,
-  first served, as the common managers do, and
-- ours: the real scheduler,
-and prints one JSON line: the medians over the seeds.
+± 30 %, loads of 2 s, turns on resident weights overlap) on a simulated clock, under a baseline and under the real
+scheduler (support/simulation.py), and prints one JSON line: the medians over the seeds.
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import json
-import random
-import statistics
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
 
-from manager import happenings as h
-from manager.registry import WeightsKey
-from manager.scheduler import Scheduler
-from manager.tables import Limits
+from benchmarks.support.simulation import Baseline, Ours, medians, turns_of
 
-TURNS = 20
+PAIRS = [*itertools.combinations(range(4), 2), (0, 1), (2, 3)]
 PLACES = 2
 LOAD_SECONDS = 2.0
-PAIRS = [*itertools.combinations(range(4), 2), (0, 1), (2, 3)]
 SEEDS = range(20)
 
 
-@dataclass
-class Figures:
-    """What one simulated evening cost."""
-
-    loads: int = 0
-    makespan: float = 0.0
-    waits: list[float] = field(default_factory=list)
-    longest_bypass: int = 0
-
-    def summary(self) -> dict[str, float]:
-        turns = len(self.waits)
-        return {
-            "swaps_per_turn": self.loads / turns,
-            "makespan": self.makespan,
-            "wait_mean": statistics.fmean(self.waits),
-            "wait_p95": statistics.quantiles(self.waits, n=20)[-1],
-            "longest_bypass": self.longest_bypass,
-        }
-
-
-class Clock:
-    """Simulated time: what was put off happens in order."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = itertools.count()
-
-    def after(self, seconds: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (self.now + seconds, next(self._count), act))
-
-    def run(self) -> None:
-        while self._due:
-            self.now, _, act = heapq.heappop(self._due)
-            act()
-
-
-def turns_of(pairs: list[tuple[int, int]], seed: int, turns: int = TURNS) -> list[list[tuple[int, float]]]:
-    """For each session, its turns as (model, seconds); the same for every contender."""
-    chance = random.Random(seed)
-    return [[(pair[turn % 2], chance.uniform(0.7, 1.3)) for turn in range(turns)] for pair in pairs]
-
-
-class Baseline:
-    """One lock around loading, first come first served, least recently used of what nobody uses."""
-
-    def __init__(self, places: int = PLACES, load_seconds: float = LOAD_SECONDS) -> None:
-        self.clock = Clock()
-        self.figures = Figures()
-        self._places = places
-        self._load_seconds = load_seconds
-        self._queue: deque[tuple[float, int, Callable[[], None]]] = deque()
-        self._users: dict[int, int] = {}  # loaded models, least recently used first -> how many use them
-        self._locked = False
-
-    def run(self, sessions: list[list[tuple[int, float]]]) -> Figures:
-        for turns in sessions:
-            self._next(iter(turns))
-        self.clock.run()
-        self.figures.makespan = self.clock.now
-        return self.figures
-
-    def _next(self, turns: Iterator[tuple[int, float]]) -> None:
-        turn = next(turns, None)
-        if turn is None:
-            return
-        model, seconds = turn
-
-        def granted() -> None:
-            self._users[model] = self._users.pop(model) + 1  # now the most recently used
-            self.clock.after(seconds, lambda: (self._release(model), self._next(turns)))
-
-        self._queue.append((self.clock.now, model, granted))
-        self._serve()
-
-    def _release(self, model: int) -> None:
-        self._users[model] -= 1
-        self._serve()
-
-    def _serve(self) -> None:
-        while self._queue and not self._locked:
-            asked, model, granted = self._queue[0]
-            if model in self._users:
-                self._queue.popleft()
-                self.figures.waits.append(self.clock.now - asked)
-                granted()
-                continue
-            if len(self._users) >= self._places:
-                victim = next((other for other, users in self._users.items() if not users), None)
-                if victim is None:
-                    return
-                del self._users[victim]
-            self._locked = True
-            self.figures.loads += 1
-            self.clock.after(self._load_seconds, partial(self._loaded, model))
-
-    def _loaded(self, model: int) -> None:
-        self._users[model] = 0
-        self._locked = False
-        self._serve()
-
-
-class Ours:
-    """The real scheduler, its effects carried out on simulated time."""
-
-    def __init__(self, places: int = PLACES, load_seconds: float = LOAD_SECONDS) -> None:
-        self.clock = Clock()
-        self.figures = Figures()
-        self._load_seconds = load_seconds
-        self._scheduler = Scheduler(Limits(max_loaded=places, max_wait=1e9))
-        self._numbers = itertools.count(1)
-        self._granted: dict[int, Callable[[], None]] = {}
-        self._wakes_at = float("inf")
-
-    def run(self, sessions: list[list[tuple[int, float]]]) -> Figures:
-        for model in {model for turns in sessions for model, _ in turns}:
-            self._tell(h.Register(_key(model)))
-        for owner, turns in enumerate(sessions):
-            self._next(str(owner), turns, 0)
-        self.clock.run()
-        return self.figures
-
-    def _next(self, owner: str, turns: list[tuple[int, float]], turn: int) -> None:
-        if turn == len(turns):
-            self._tell(h.Forget(owner))
-            self.figures.makespan = self.clock.now
-            return
-        model, seconds = turns[turn]
-        following = _key(turns[turn + 1][0]) if turn + 1 < len(turns) else None
-        number, asked = next(self._numbers), self.clock.now
-
-        def granted() -> None:
-            self.figures.waits.append(self.clock.now - asked)
-            bypassed = self._scheduler.leases[number].bypassed
-            self.figures.longest_bypass = max(self.figures.longest_bypass, bypassed)
-            self.clock.after(seconds, lambda: (self._tell(h.Release(number)), self._next(owner, turns, turn + 1)))
-
-        self._granted[number] = granted
-        self._tell(h.Request(number, _key(model), owner, following))
-
-    def _tell(self, happening: h.Happening) -> None:
-        for effect in self._scheduler.handle(happening, self.clock.now):
-            match effect:
-                case h.Grant(ticket=number):
-                    self._granted.pop(number)()
-                case h.Refuse(failure=failure):
-                    raise failure.error()
-                case h.Prepare(weights=key):
-                    self.clock.after(
-                        0, lambda key=key: self._tell(h.Prepared(key, 1, "gpu", load_seconds=self._load_seconds))
-                    )
-                case h.StartLoad(weights=key):
-                    self.figures.loads += 1
-                    self._later(self._load_seconds, h.Loaded(key, 1))
-                case h.StartUnload(weights=key):
-                    self._later(0, h.Unloaded(key))
-        tick = self._scheduler.next_tick()
-        if tick is not None and tick < self._wakes_at and self._scheduler.waiting:
-            self._wakes_at = tick
-            self.clock.after(tick - self.clock.now, self._wake)
-
-    def _later(self, seconds: float, happening: h.Happening) -> None:
-        self.clock.after(seconds, lambda: self._tell(happening))
-
-    def _wake(self) -> None:
-        self._wakes_at = float("inf")
-        self._tell(h.Tick())
-
-
-def _key(model: int) -> WeightsKey:
-    return WeightsKey("fake", f"model-{model}")
-
-
-def compare(seeds: range = SEEDS, places: int = PLACES) -> dict[str, dict[str, float]]:
+def compare(
+    pairs: list[tuple[int, int]] = PAIRS,
+    places: int = PLACES,
+    load_seconds: float = LOAD_SECONDS,
+    seeds: range = SEEDS,
+) -> dict[str, dict[str, float]]:
     """The medians over the seeds, for each figure and contender."""
-    runs = {
-        "baseline": [Baseline(places).run(turns_of(PAIRS, seed)).summary() for seed in seeds],
-        "ours": [Ours(places).run(turns_of(PAIRS, seed)).summary() for seed in seeds],
-    }
-    return {
-        name: {who: round(statistics.median(run[name] for run in them), 4) for who, them in runs.items()}
-        for name in runs["ours"][0]
-    }
+    evenings = [turns_of(pairs, seed) for seed in seeds]
+    baseline = medians([Baseline(places, load_seconds).run(turns) for turns in evenings])
+    ours = medians([Ours(places, load_seconds).run(turns) for turns in evenings])
+    return {name: {"baseline": baseline[name], "ours": ours[name]} for name in ours}
 
 
 if __name__ == "__main__":

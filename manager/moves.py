@@ -36,7 +36,7 @@ class Moves(Tables):
         row.last_used = ticket.granted = self.now
         self.leases[ticket.number] = ticket
         if ticket.owner is not None and ticket.next_weights is not None:
-            self.announced[ticket.owner] = (ticket.next_weights, float("inf"))
+            self.announced[ticket.owner] = ({row.key, ticket.next_weights}, float("inf"))
         self._effects.append(h.Grant(ticket.number, row.key))
 
     def _refuse(self, ticket: Ticket, failure: Failure) -> None:

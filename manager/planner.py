@@ -37,8 +37,8 @@ def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
         if not row.cold or row.device in closed:
             continue
         room = rooms.setdefault(row.device, tables.room(row.device))
-        coming = [d for d in draining if d.device == row.device and d.key not in made.leaving]
-        leaving = _make_room(tables, ticket, room, coming)
+        going_anyway = [d for d in draining if d.device == row.device and d.key not in made.leaving]
+        leaving = _make_room(tables, ticket, room, going_anyway + policy.victims(tables, ticket, made.secured))
         if leaving is None:
             if policy.due(tables, ticket):
                 closed.add(row.device)
@@ -70,15 +70,15 @@ def _awaited(tables: Tables, row: Weights) -> bool:
     return bool(row.holders) or any(ticket.admitted for ticket in tables.waiters(row.key))
 
 
-def _make_room(tables: Tables, ticket: Ticket, room: Room, coming: list[Weights]) -> list[Weights] | None:
+def _make_room(tables: Tables, ticket: Ticket, room: Room, candidates: list[Weights]) -> list[Weights] | None:
     """Whose leaving gives the ticket's weights their place, claimed in `room`; None if it cannot be had now.
 
-    Those who leave anyway (`coming`) are counted on before anybody else is asked.
+    Those of the `candidates` that are named first are taken first.
     """
     row = tables.weights[ticket.weights]
     planned = Room(room.slots, room.bytes)
     leaving: list[Weights] = []
-    for victim in coming + policy.victims(tables, ticket):
+    for victim in candidates:
         if not planned.fits(row.need or 0) or (row.greedy and not victim.holders):
             leaving.append(victim)
             planned.slots += 1

@@ -122,7 +122,7 @@ class WeightsKey(NamedTuple):
     def __str__(self) -> str:
         dtype, device = ("" if value == "auto" else value for value in (self.dtype, self.device))
         extras = [self.gguf_file, dtype, self.revision, self.quantization, *self.adapters, device and f"on {device}"]
-        return "+".join([self.source, *[part for part in extras if part]])
+        return "+".join(filter(None, (self.source, *extras)))
 
 
 def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:
@@ -153,8 +153,11 @@ class Registry:
     """The models that may be asked for, in the order in which they were registered."""
 
     def __init__(self, specs: Mapping[str, ModelSpec] | None = None) -> None:
-        self._specs = dict(specs or {})
+        self._specs: dict[str, ModelSpec] = {}
+        self._aliases: dict[WeightsKey, tuple[str, ...]] = {}
         self._pins: dict[str, bool] = {}  # what an operator said, whatever the entry says
+        for spec in (specs or {}).values():
+            self._keep(spec)
 
     @classmethod
     def from_configs(cls, configs: Mapping[str, Mapping[str, Any]], where: str = "model_configs") -> Registry:
@@ -191,7 +194,8 @@ class Registry:
         """Register a model and return its entry; an id that is already there with other settings is refused."""
         if self._specs.get(spec.model_id, spec) != spec:
             raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
-        self._specs[spec.model_id] = spec
+        if spec.model_id not in self._specs:
+            self._keep(spec)
         return spec
 
     def united(self, spec: ModelSpec, device_of: Callable[[ModelSpec], str]) -> ModelSpec:
@@ -208,7 +212,9 @@ class Registry:
 
     def replace(self, specs: Iterable[ModelSpec]) -> Changes:
         """Hold these models from now on, and no others; an operator's pins stay with the models that stay."""
-        before, self._specs = self._specs, {spec.model_id: spec for spec in specs}
+        before, self._specs, self._aliases = self._specs, {}, {}
+        for spec in specs:
+            self._keep(spec)
         self._pins = {model_id: pinned for model_id, pinned in self._pins.items() if model_id in self._specs}
         return Changes(
             tuple(model_id for model_id in self._specs if model_id not in before),
@@ -238,4 +244,8 @@ class Registry:
 
     def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
         """The ids of all models that share these weights."""
-        return tuple(spec.model_id for spec in self if spec.weights == weights)
+        return self._aliases.get(weights, ())
+
+    def _keep(self, spec: ModelSpec) -> None:
+        self._specs[spec.model_id] = spec
+        self._aliases[spec.weights] = (*self.aliases(spec.weights), spec.model_id)

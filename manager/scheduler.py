@@ -32,7 +32,7 @@ from manager.registry import WeightsKey
 from manager.tables import Limits, Ticket, Weights
 
 ANNOUNCED_SECONDS = 2.0
-"""How long, after its last lease ended, an owner's announced next weights count as wanted."""
+"""How long, after its last lease ended, what an owner used and announced as next counts as wanted."""
 RESTORABLE = (State.COLD, State.PARKED)
 
 
@@ -51,9 +51,10 @@ class Scheduler(Outcomes):
         self._note(happening)
         self._retire()
         self._shed()
-        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
-            self._check_fit(row)
+        self._check_fits()
         self._settle()
+        while self._check_fits():  # pinned weights that only now began to load may be in somebody's way for good
+            self._settle()
         return self._effects
 
     @property
@@ -143,6 +144,13 @@ class Scheduler(Outcomes):
             return Failure(NestedLease, text)
         return Failure(QueueFull, f"{self.limits.max_queue} requests wait already; try again later")
 
+    def _check_fits(self) -> bool:
+        """Refuse all who wait for what cannot be; answers whether there were any."""
+        waiting = len(self.waiting)
+        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
+            self._check_fit(row)
+        return len(self.waiting) < waiting
+
     def _check_fit(self, row: Weights) -> None:
         """Refuse those who wait for weights that no evicting could ever make room for."""
         if not row.cold:
@@ -166,7 +174,8 @@ class Scheduler(Outcomes):
         row = self.weights[ticket.weights]
         row.holders.discard(number)
         row.last_used, row.last_owner = self.now, ticket.owner
-        row.turn_seconds += 0.3 * (self.now - ticket.granted - row.turn_seconds)
+        row.turns += 1
+        row.turn_seconds += max(0.3, 1 / row.turns) * (self.now - ticket.granted - row.turn_seconds)
         if ticket.owner in self.announced:
             self.announced[ticket.owner] = (self.announced[ticket.owner][0], self.now + ANNOUNCED_SECONDS)
 
@@ -190,8 +199,10 @@ class Scheduler(Outcomes):
             return
         about = {ticket.owner for ticket in [*self.waiting.values(), *self.leases.values()] if ticket.owner}
         about |= {owner for owner, (_, until) in self.announced.items() if until > self.now}
+        wanted = {ticket.weights for ticket in self.waiting.values()}
+        wanted = wanted.union(*(keys for keys, until in self.announced.values() if until > self.now))
         for row in [self.weights[key] for key in self._retiring]:
-            if row.holders or row.preparing or self.demand(row.key) or row.last_owner in about:
+            if row.holders or row.preparing or row.key in wanted or row.last_owner in about:
                 continue
             if row.on_device or row.account.host:
                 self._unload(row, "no longer registered")

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from manager.happenings import State
 
@@ -25,8 +26,7 @@ class LoadProgress:
         return min(1.0, self.done / self.total) if self.total else 0.0
 
 
-@dataclass(frozen=True)
-class WeightsStatus:
+class WeightsStatus(NamedTuple):  # a snapshot makes one for each model: tuples are made quickly
     """One set of weights and the models that share it."""
 
     weights: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from manager.happenings import Job, State
 from manager.memory import Account, Ledger
@@ -58,7 +59,8 @@ class Weights:
     cold_seconds: float = 2.0  # how long a load from files takes: last measured, or a guess
     measured: bool = False
     wake_seconds: float | None = None  # how long copying back takes, once measured
-    turn_seconds: float = 5.0  # how long leases are held, on average of late
+    turn_seconds: float = 5.0  # how long leases are held, on average of late; a guess before the first
+    turns: int = 0  # how many leases ended
     started: float = 0.0  # when the current preparing, load or waking began
     preparing: bool = False
     aborting: bool = False
@@ -68,6 +70,11 @@ class Weights:
     greedy: bool = False  # ran out of memory once: next time everything idle makes room
     failures: int = 0
     retry_at: float = 0.0
+
+    @cached_property
+    def name(self) -> str:
+        """What people know it by."""
+        return str(self.key)
 
     @property
     def device(self) -> str:
@@ -103,9 +110,15 @@ class Weights:
     @property
     def load_seconds(self) -> float:
         """How long it takes to come: from its copy in host memory if there is one, else from its files."""
-        if not self.account.host:
-            return self.cold_seconds
-        return self.wake_seconds if self.wake_seconds is not None else 0.1 + self.account.host / WAKE_BYTES_PER_SECOND
+        return self._wake(self.account.host) if self.account.host else self.cold_seconds
+
+    @property
+    def return_seconds(self) -> float:
+        """How long it will take to come back if it leaves now, being on its device."""
+        return self._wake(self.used) if self.parks else self.cold_seconds
+
+    def _wake(self, size: int) -> float:
+        return self.wake_seconds if self.wake_seconds is not None else 0.1 + size / WAKE_BYTES_PER_SECOND
 
     @property
     def idle_out_at(self) -> float:
@@ -154,7 +167,7 @@ class Tables:
         self.discard: dict[WeightsKey, None] = {}  # those whose copy in host memory shall go
         self.waiting: dict[int, Ticket] = {}  # in order of arrival
         self.leases: dict[int, Ticket] = {}
-        self.announced: dict[str, tuple[WeightsKey, float]] = {}  # owner -> wanted next, until when
+        self.announced: dict[str, tuple[set[WeightsKey], float]] = {}  # owner -> in use and wanted next, until when
         self.secured: set[WeightsKey] = set()  # cold weights whose room is claimed
         self.task: Job | None = None  # what the loader is busy with
 
@@ -185,10 +198,10 @@ class Tables:
         used = sum(row.used for row in taken) + self.ledger.leaked.get(device, 0)
         return Room(self.limits.slots(device) - len(taken), self.ledger.budget(device) - used)
 
-    def demand(self, key: WeightsKey) -> int:
-        """How many wait for these weights, or have said that they will want them next."""
-        announced = sum(wanted == key and until > self.now for wanted, until in self.announced.values())
-        return announced + len(self.waiters(key))
+    def has_place(self, key: WeightsKey, secured: set[WeightsKey]) -> bool:
+        """Whether weights can be used now, or soon: they are on their device or have their room `secured`."""
+        row = self.weights[key]
+        return row.on_device or row.elsewhere or key in secured
 
     def may_drain(self, row: Weights, ticket: Ticket) -> bool:
         """Whether `row` could be asked to leave for `ticket`: nobody older, and nobody it was loaded for, waits."""

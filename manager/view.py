@@ -12,6 +12,7 @@ from manager.lease import LeaseRequest, WaitStatus
 from manager.registry import Registry, WeightsKey
 from manager.scheduler import Scheduler
 from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
+from manager.tables import Weights
 from manager.timeline import Timeline
 
 
@@ -30,7 +31,7 @@ class StatusView:
         """Everything as it is at `now`, by the scheduler's clock."""
         tables = self._scheduler
         waiting = Counter(ticket.weights for ticket in tables.waiting.values())
-        rows = tuple(self._weights(key, waiting[key], now) for key in tables.weights)
+        rows = tuple([self._weights(row, waiting[row.key] if waiting else 0, now) for row in tables.weights.values()])
         expected = expected_waits(tables, now, self.progress) if tables.waiting else {}
         queue = tuple(
             QueueStatus(self._requests[number].spec.model_id, ticket.owner, place, now - ticket.since, expected[number])
@@ -58,25 +59,25 @@ class StatusView:
         expected = expected_waits(tables, now, self.progress)[number]
         return WaitStatus(row.state, tables.position(number), len(row.holders), self.progress.get(row.key), expected)
 
-    def _weights(self, key: WeightsKey, waiting: int, now: float) -> WeightsStatus:
-        row = self._scheduler.weights[key]
+    def _weights(self, row: Weights, waiting: int, now: float) -> WeightsStatus:
+        key, account = row.key, row.account
         return WeightsStatus(
-            weights=str(key),
+            weights=row.name,
             model_ids=self._registry.aliases(key),
             state=row.state,
             reason=row.reason,
-            device=row.device or key.device,
-            bytes=row.used if row.on_device else 0,
+            device=account.device or key.device,
+            bytes=account.hard if row.on_device else 0,
             need=row.need,
             leases=len(row.holders),
             waiting=waiting,
             pinned=row.pinned,
             elsewhere=row.elsewhere,
-            progress=self.progress.get(key),
+            progress=self.progress.get(key) if self.progress else None,
             retry_in=max(0.0, row.retry_at - now) if row.state is State.FAILED else None,
             load_seconds=row.load_seconds,
-            cache=row.account.cache,
-            host=row.account.host,
+            cache=account.cache,
+            host=account.host,
         )
 
     def _device(self, device: str) -> DeviceStatus:

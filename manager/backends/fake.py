@@ -42,9 +42,11 @@ class FakeModel(BaseLLMModel):
     def load(self, progress: Progress) -> int:
         size = self.spec.size_bytes
         steps = max(1, round(self.spec.load_seconds / _STEP_SECONDS))
+        started = time.monotonic()
         for step in range(steps):
             progress("loading", size * step // steps, size)
-            time.sleep(self.spec.load_seconds / steps)
+            until = started + self.spec.load_seconds * (step + 1) / steps
+            time.sleep(max(0.0, until - time.monotonic()))
         progress("loading", size, size)
         if self._failed_loads < self.spec.fail_loads:
             self._failed_loads += 1

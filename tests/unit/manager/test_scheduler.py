@@ -282,6 +282,21 @@ def test_weights_pinned_while_others_wait_for_their_place_refuse_those() -> None
     assert stage.holds(held)
 
 
+def test_weights_pinned_before_they_load_refuse_those_who_come_to_wait_for_their_place() -> None:
+    stage = Stage(max_loaded=1)
+    stage.known(A, B)
+    stage.resident(B)
+    first = stage.request(A)
+    stage.tell(h.Register(A, pinned=True))
+    late = stage.request(B)
+    assert stage.waits(late), "B is only leaving, and A not there yet"
+    stage.tell(h.Unloaded(B))
+    assert stage.state(A) is State.LOADING
+    assert stage.failure(late).kind is CannotFit
+    stage.work()
+    assert stage.holds(first)
+
+
 def test_weights_pinned_while_they_drain_for_room_stay() -> None:
     stage = Stage(max_loaded=2)
     stage.known(A, B, C)
@@ -407,10 +422,11 @@ def test_what_can_never_fit_is_refused_before_anything_leaves() -> None:
 def test_announced_weights_are_spared_although_used_least_recently() -> None:
     stage = Stage(max_loaded=2)
     stage.known(A, B, C)
-    stage.resident(A, B)
-    speaking = stage.request(B, owner="x", then=A)
+    stage.resident(A)
+    speaking = stage.request(A, owner="x", then=A)
     stage.now += 1
     stage.release(speaking)
+    stage.resident(B)
     stage.request(C)
     assert stage.work()[0] == h.StartUnload(B), "x asks for A next"
 

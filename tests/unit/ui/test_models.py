@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from manager.happenings import State
 from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
 from ui.models import strip_html
@@ -34,23 +32,23 @@ def strip(*rows: WeightsStatus, queue: tuple[QueueStatus, ...] = ()) -> str:
 
 def test_every_state_is_said_in_words() -> None:
     assert "not loaded" in strip(ROW)
-    assert "ready, 269 MB" in strip(replace(ROW, state=State.RESIDENT, bytes=269_000_000))
-    assert "busy × 2" in strip(replace(ROW, state=State.RESIDENT, leases=2))
-    assert "leaving" in strip(replace(ROW, state=State.DRAINING))
-    assert "parked in host memory, 538 MB" in strip(replace(ROW, state=State.PARKED, host=538_000_000))
-    failed = strip(replace(ROW, state=State.FAILED, reason="no <such> repository"))
+    assert "ready, 269 MB" in strip(ROW._replace(state=State.RESIDENT, bytes=269_000_000))
+    assert "busy × 2" in strip(ROW._replace(state=State.RESIDENT, leases=2))
+    assert "leaving" in strip(ROW._replace(state=State.DRAINING))
+    assert "parked in host memory, 538 MB" in strip(ROW._replace(state=State.PARKED, host=538_000_000))
+    failed = strip(ROW._replace(state=State.FAILED, reason="no <such> repository"))
     assert "failed" in failed
     assert "no &lt;such&gt; repository" in failed
 
 
 def test_loading_shows_bytes_and_a_bar() -> None:
-    loading = strip(replace(ROW, state=State.LOADING, progress=LoadProgress("loading", 120_000_000, 240_000_000, 1.0)))
+    loading = strip(ROW._replace(state=State.LOADING, progress=LoadProgress("loading", 120_000_000, 240_000_000, 1.0)))
     assert "120 MB of 240 MB" in loading
     assert 'value="50"' in loading
-    fetching = strip(replace(ROW, progress=LoadProgress("fetching", 5_000_000, 0, 1.0)))
+    fetching = strip(ROW._replace(progress=LoadProgress("fetching", 5_000_000, 0, 1.0)))
     assert "downloading the model: 5 MB" in fetching
     assert "<progress" not in fetching
-    waking = strip(replace(ROW, state=State.WAKING, progress=LoadProgress("waking", 30_000_000, 120_000_000, 0.1)))
+    waking = strip(ROW._replace(state=State.WAKING, progress=LoadProgress("waking", 30_000_000, 120_000_000, 0.1)))
     assert "copying the model back: 30 MB of 120 MB" in waking
 
 
@@ -67,7 +65,7 @@ def test_memory_and_queue_are_shown() -> None:
 
 def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
     labels = {"x-steady": "SmolLM2 135M, steady", "x-bold": "SmolLM2 135M, bold"}
-    shared = replace(ROW, model_ids=("x-steady", "x-bold"))
+    shared = ROW._replace(model_ids=("x-steady", "x-bold"))
     assert "SmolLM2 135M (steady, bold)" in strip_html(Snapshot(1, 0.0, (shared,), (), ()), labels)
-    many = [replace(ROW, weights=str(number), model_ids=(f"m{number}",)) for number in range(5)]
+    many = [ROW._replace(weights=str(number), model_ids=(f"m{number}",)) for number in range(5)]
     assert "and 3 more not loaded" in strip(*many)
