@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from manager.manager import LLMManager
-from manager.registry import Registry
+from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.live import LiveRuns
 from negotiation.scenario import Scenario, load_scenarios
@@ -50,6 +50,12 @@ class Parley:
             live = LiveRuns(catalog, store, app.orphan_grace_seconds)
             undo.pop_all()
         return cls(settings, manager, catalog, scenarios, store, live)
+
+    def reload_models(self) -> Changes:
+        """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
+        path = self.settings.config_file("models.yaml")
+        self.catalog.check(spec.model_id for spec in Registry.from_yaml(path))
+        return self.manager.reload(path)
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""

@@ -271,7 +271,7 @@ def visible(manager: LLMManager) -> Snapshot:
     """What a snapshot shows, apart from what time alone changes."""
     shown = manager.snapshot()
     queue = tuple(replace(entry, waited=0, expected=None) for entry in shown.queue)
-    return replace(shown, at=0, version=0, queue=queue, weights=tuple(replace(r, retry_in=None) for r in shown.weights))
+    return replace(shown, at=0, version=0, queue=queue, weights=tuple(r._replace(retry_in=None) for r in shown.weights))
 
 
 CHANGING = (
