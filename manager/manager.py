@@ -267,6 +267,17 @@ class LLMManager(Core, Session):
         with self._lock:
             return self._view.waiting(request.number, self._clock())
 
+    def announce(self, owner: str, model: str) -> None:
+        """An owner will want a model, which is kept loaded rather than one that nobody wants, until `forget`.
+
+        Nothing is loaded for it yet. For whoever knows what many others will ask for, like a tournament.
+        """
+        with self._lock:
+            spec = self._registry[model]
+            if spec.weights not in self._scheduler.weights:
+                self._treat(spec.weights, spec)
+            self._tell(h.Announce(owner, spec.weights))
+
     def forget(self, owner: str) -> None:
         """An owner is done: what it announced as next is no longer wanted."""
         with self._lock:

@@ -122,7 +122,7 @@ class WeightsKey(NamedTuple):
     def __str__(self) -> str:
         dtype, device = ("" if value == "auto" else value for value in (self.dtype, self.device))
         extras = [self.gguf_file, dtype, self.revision, self.quantization, *self.adapters, device and f"on {device}"]
-        return "+".join(filter(None, (self.source, *extras)))
+        return "+".join([self.source, *[part for part in extras if part]])
 
 
 def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:

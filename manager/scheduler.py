@@ -87,6 +87,8 @@ class Scheduler(Outcomes):
                     self._refuse(self.waiting[number], Failure(Cancelled, "cancelled while waiting"))
             case h.Release(ticket=number):
                 self._release(number)
+            case h.Announce(owner=owner, weights=key):
+                self.announced[owner] = ({key}, math.inf)
             case h.Forget(owner=owner):
                 self.announced.pop(owner, None)
             case h.Unload(weights=key):
@@ -197,12 +199,11 @@ class Scheduler(Outcomes):
         """
         if not self._retiring:
             return
+        coming = {owner: keys for owner, (keys, until) in self.announced.items() if until > self.now}
         about = {ticket.owner for ticket in [*self.waiting.values(), *self.leases.values()] if ticket.owner}
-        about |= {owner for owner, (_, until) in self.announced.items() if until > self.now}
-        wanted = {ticket.weights for ticket in self.waiting.values()}
-        wanted = wanted.union(*(keys for keys, until in self.announced.values() if until > self.now))
+        wanted = {ticket.weights for ticket in self.waiting.values()}.union(*coming.values())
         for row in [self.weights[key] for key in self._retiring]:
-            if row.holders or row.preparing or row.key in wanted or row.last_owner in about:
+            if row.holders or row.preparing or row.key in wanted or row.last_owner in about.union(coming):
                 continue
             if row.on_device or row.account.host:
                 self._unload(row, "no longer registered")

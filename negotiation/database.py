@@ -71,6 +71,33 @@ votes = sa.Table(
     sa.Column("blind", sa.Boolean),
     sa.Column("created", sa.Float),
 )
+tournaments = sa.Table(
+    "tournaments",
+    tables,
+    sa.Column("tournament_id", sa.String, primary_key=True),
+    sa.Column("created", sa.Float),
+    sa.Column("owner", sa.String),
+    sa.Column("title", sa.String),
+    sa.Column("digest", sa.String),
+    sa.Column("plan", sa.JSON),
+    sa.Column("status", sa.String),
+    sa.Column("reason", sa.Text),
+    sa.Column("process", sa.String),
+    sa.Column("heartbeat", sa.Float),
+)
+games = sa.Table(
+    "games",
+    tables,
+    sa.Column("tournament_id", sa.String, primary_key=True),
+    sa.Column("scenario_id", sa.String, primary_key=True),
+    sa.Column("agent_a", sa.String, primary_key=True),
+    sa.Column("agent_b", sa.String, primary_key=True),
+    sa.Column("seed", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("status", sa.String),
+    sa.Column("attempts", sa.Integer),
+    sa.Column("moves", sa.String),
+    sa.Column("run_id", sa.String),
+)
 
 LOCK_SECONDS = 15.0
 """How long a connection waits while another one writes."""

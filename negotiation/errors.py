@@ -7,6 +7,7 @@ ParleyError
 ├── NotAsked                      nobody is asked for a turn in this run now
 ├── UnknownAgent (ValueError)     neither a registered model nor a strategy
 ├── UnknownRun (LookupError)      no run with this id, or not for this visitor
+├── UnknownTournament (LookupError)   no tournament with this id
 └── StoreError                    runs cannot be written or read
     └── NotDriven                 a run that this process does not drive (any more)
 """
@@ -42,6 +43,10 @@ class UnknownRun(ParleyError, LookupError):
 
 class StoreError(ParleyError):
     """Runs cannot be written or read."""
+
+
+class UnknownTournament(ParleyError, LookupError):
+    """No tournament with this id."""
 
 
 class NotDriven(StoreError):

@@ -6,7 +6,8 @@ about. All can be written as JSON and read back.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from manager.generation.request import Message
@@ -47,6 +48,17 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class SeatMeasures:
+    """How one seat played, turn by turn; a number for each of its turns. Definitions: measures.py."""
+
+    concession: tuple[float | None, ...] = ()
+    regret: tuple[float, ...] = ()
+    invalid: Mapping[str, int] = field(default_factory=dict)  # kind -> how many replies
+    tokens: int = 0
+    seconds: float = field(default=0.0, compare=False)  # differs each time
+
+
+@dataclass(frozen=True)
 class Measures:
     """How well a negotiation ended. Distances are in utility, from the point that was reached."""
 
@@ -57,6 +69,7 @@ class Measures:
     nash_distance: float | None
     rational_a: bool  # ended at or above the own reservation value
     rational_b: bool
+    seats: Mapping[Seat, SeatMeasures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +160,16 @@ Event = Started | TurnStarted | Waiting | Asked | Writing | Rejected | TurnTaken
 
 AgentEvent = Waiting | Asked | Writing | Rejected
 """What an agent reports while it makes up its mind."""
+
+
+def measures_from_json(data: dict[str, Any]) -> Measures:
+    """Measures from what `asdict` gave, also from before seats were measured."""
+    seats = {seat: SeatMeasures(**_with_tuples(about)) for seat, about in data.get("seats", {}).items()}
+    return Measures(**{**data, "seats": seats})
+
+
+def _with_tuples(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
 
 
 def turn_to_json(turn: Turn) -> dict[str, Any]:

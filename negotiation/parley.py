@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from manager.manager import LLMManager
 from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
+from negotiation.background import Comparisons
 from negotiation.live import LiveRuns
 from negotiation.scenario import Scenario, load_scenarios
 from negotiation.settings import Settings
@@ -25,6 +26,7 @@ class Parley:
     scenarios: dict[str, Scenario]
     store: Store
     live: LiveRuns
+    comparisons: Comparisons
 
     @classmethod
     def open(cls, settings: Settings) -> Parley:
@@ -49,7 +51,7 @@ class Parley:
             catalog = Catalog(manager)
             live = LiveRuns(catalog, store, app.orphan_grace_seconds)
             undo.pop_all()
-        return cls(settings, manager, catalog, scenarios, store, live)
+        return cls(settings, manager, catalog, scenarios, store, live, Comparisons(catalog, store))
 
     def reload_models(self) -> Changes:
         """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
@@ -59,6 +61,7 @@ class Parley:
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""
+        self.comparisons.close()
         self.live.close()
         self.manager.cleanup()
         self.store.close()

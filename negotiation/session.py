@@ -57,7 +57,7 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
     except ParleyError as error:
         yield Halted("failed", str(error))
     else:
-        yield Ended(state.ending, state.ended_by, state.agreement, measure(state, analyser))
+        yield Ended(state.ending, state.ended_by, state.agreement, measure(state, analyser, turns))
 
 
 def replay(scenario: Scenario, turns: tuple[Turn, ...]) -> State:

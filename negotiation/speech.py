@@ -2,7 +2,7 @@
 
 Digits stand in a message only as parts of phrases made from the offer, and English number words only where the offer
 has them. One pattern serves both the grammar, in which such a message is written, and the reader that checks it. What
-is said in words about named options, and number words of other languages, are not looked at.
+is said in words about named options, "one" and the number words of other languages are not looked at.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from negotiation.scenario import Issue, Offer, Scenario, Value
 
 MAX_MESSAGE = 200
 """How many characters a message has at most, where a grammar holds it."""
+MAX_TOKENS = 60
+"""How many tokens may be spoken for a decided move. Characters cannot be counted beside all else that is looked at:
+the product of both has more states than a lexer may have."""
+MAX_SPOKEN = 1000
 NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds thousand thousands "
     "million millions billion billions dozen dozens half halves third thirds quarter quarters twice thrice double "
     "triple"
@@ -35,27 +39,29 @@ class Speech:
         said = {word for text in options for word in re.findall(f"[{_LETTERS}]+", text.lower())}
         self._words = [word for word in NUMBER_WORDS.split() if word not in said]
 
-    @property
-    def _pattern(self) -> str:
-        """A message of words with single blanks between them; a phrase stands alone but for punctuation."""
-        phrases = "|".join(re.escape(phrase).replace("/", r"\/") for phrase in self._phrases)
-        part = rf"({_WORD}|\(?({phrases})[.,;:!?)]{{0,2}})" if phrases else f"({_WORD})"
-        return f"{part}( {part})*"
-
     def allows(self, message: str) -> bool:
-        """Whether a message says no other number."""
-        if not 0 < len(message) <= MAX_MESSAGE or not re.fullmatch(self._pattern, message):
+        """Whether a message says no other number: words and phrases, with single blanks between them."""
+        part = rf"({_WORD}|{self._phrase})" if self._phrases else _WORD
+        if len(message) > MAX_SPOKEN or not re.fullmatch(rf"{part}( {part})*", message):
             return False
         return not re.search(rf"(?i)(?<![{_LETTERS}])({'|'.join(self._words)})(?![{_LETTERS}])", message)
 
     def rules(self) -> list[str]:
-        """Rules of a Lark grammar; `MESSAGE` is the message between its quotes."""
-        words = "|".join(self._words)
+        """Rules of a Lark grammar; `message` is the message with its quotes."""
+        phrase = f" | /{self._phrase}/" if self._phrases else ""
         return [
-            'message: "\\"" MESSAGE "\\""',
-            f"MESSAGE: /{self._pattern}/ & /(?s:.{{1,{MAX_MESSAGE}}})/ & ~NUMBER",
-            f"NUMBER: /((?s:.*)[^{_LETTERS}])?(?i:{words})([^{_LETTERS}](?s:.*))?/",
+            'message: "\\"" spoken "\\""',
+            f"spoken[max_tokens={MAX_TOKENS}]: SPOKEN",
+            'SPOKEN: PART (" " PART)*',
+            f"PART: (/{_WORD}/ & ~NUMBER){phrase}",
+            rf"NUMBER: /(\S*[^{_LETTERS}\s])?(?i:{'|'.join(self._words)})([^{_LETTERS}\s]\S*)?/",
         ]
+
+    @property
+    def _phrase(self) -> str:
+        """A phrase, which stands alone but for punctuation."""
+        phrases = "|".join(re.escape(phrase).replace("/", r"\/") for phrase in self._phrases)
+        return rf"\(?({phrases})[.,;:!?)]{{0,2}}"
 
 
 def _phrases(scenario: Scenario, offer: Offer) -> list[str]:

@@ -19,7 +19,7 @@ from negotiation import database as db
 from negotiation.agents.catalog import AgentConfig
 from negotiation.database import Database
 from negotiation.errors import NotDriven, StoreError, UnknownRun
-from negotiation.events import Ended, Halted, Measures, Turn, turn_from_json, turn_to_json
+from negotiation.events import Ended, Halted, Measures, Turn, measures_from_json, turn_from_json, turn_to_json
 from negotiation.process import alive, this_process
 from negotiation.protocol import Ending
 from negotiation.scenario import Offer, Scenario, Seat
@@ -110,39 +110,22 @@ class Store:
     def __init__(self, url: str) -> None:
         self._db = Database(url)
 
+    @property
+    def database(self) -> Database:
+        """The database, for what is kept beside the runs."""
+        return self._db
+
     def begin(self, run: Run) -> Run:
         """Record that a run starts now, with the turns it begins with; returns it with its time."""
-        if not -(2**63) <= run.seed < 2**63:
-            raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
-        now = time.time()
+        begun = replace(run, created=time.time())
         with self._db.write("record a new run") as connection:
-            connection.execute(
-                db.runs.insert().values(
-                    run_id=run.run_id,
-                    created=now,
-                    owner=run.owner,
-                    published=run.published,
-                    status="running",
-                    reason="",
-                    process=this_process(),
-                    heartbeat=now,
-                    scenario_id=run.scenario.scenario_id,
-                    scenario=run.scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True),
-                    title=run.scenario.title,
-                    seed=run.seed,
-                    agent_a=run.agents["a"].agent,
-                    agent_b=run.agents["b"].agent,
-                    agents={seat: config.to_json() for seat, config in run.agents.items()},
-                    comparison=run.comparison,
-                    lane=run.lane,
-                    forked_from=run.forked_from,
-                    forked_turns=run.forked_turns,
-                    outcome="",
-                )
-            )
-            if run.turns:
-                connection.execute(db.turns.insert(), [_turn_row(run.run_id, turn) for turn in run.turns])
-        return replace(run, created=now)
+            insert_run(connection, replace(begun, status="running", reason=""))
+        return begun
+
+    def record(self, run: Run) -> None:
+        """Commit a run that ended, with its turns: all of it or nothing."""
+        with self._db.write("record a run") as connection:
+            insert_run(connection, run)
 
     def resume(self, run_id: str) -> None:
         """Record that this process goes on with a run that halted; raises StoreError if it is running or done."""
@@ -165,21 +148,9 @@ class Store:
             if isinstance(ended, Halted):
                 self._still_ours(connection, run_id, status=ended.status, reason=ended.reason)
                 return
-            agreement = None if ended.agreement is None else dict(ended.agreement)
-            self._still_ours(
-                connection,
-                run_id,
-                status="done",
-                ending=str(ended.ending),
-                ended_by=ended.by,
-                agreement=agreement,
-                measures=asdict(ended.measures),
-                utility_a=ended.measures.utility_a,
-                utility_b=ended.measures.utility_b,
-            )
-            if agreement is not None:
-                scenario = self._found(connection, run_id).scenario
-                self._change(connection, run_id, outcome=scenario.show(agreement))
+            scenario = self._found(connection, run_id).scenario
+            how = _ending(scenario, ended.ending, ended.by, ended.agreement, ended.measures)
+            self._still_ours(connection, run_id, status="done", **how)
 
     def beat(self, run_ids: Iterable[str]) -> None:
         """Record that these runs are alive."""
@@ -299,6 +270,57 @@ def _turn_row(run_id: str, turn: Turn) -> dict[str, Any]:
     return {"run_id": run_id, "index": turn.index, "turn": turn_to_json(turn)}
 
 
+def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
+    """A scenario as it is kept, without its id."""
+    return scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True)
+
+
+def insert_run(connection: Connection, run: Run) -> None:
+    """Write a run as it is, with its turns; this process counts as the one that drives it."""
+    if not -(2**63) <= run.seed < 2**63:
+        raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
+    connection.execute(
+        db.runs.insert().values(
+            run_id=run.run_id,
+            created=run.created,
+            owner=run.owner,
+            published=run.published,
+            status=run.status,
+            reason=run.reason,
+            process=this_process(),
+            heartbeat=time.time(),
+            scenario_id=run.scenario.scenario_id,
+            scenario=scenario_to_json(run.scenario),
+            title=run.scenario.title,
+            seed=run.seed,
+            agent_a=run.agents["a"].agent,
+            agent_b=run.agents["b"].agent,
+            agents={seat: config.to_json() for seat, config in run.agents.items()},
+            comparison=run.comparison,
+            lane=run.lane,
+            forked_from=run.forked_from,
+            forked_turns=run.forked_turns,
+            **_ending(run.scenario, run.ending, run.ended_by, run.agreement, run.measures),
+        )
+    )
+    if run.turns:
+        connection.execute(db.turns.insert(), [_turn_row(run.run_id, turn) for turn in run.turns])
+
+
+def _ending(
+    scenario: Scenario, ending: Ending | None, by: Seat | None, agreement: Offer | None, measures: Measures | None
+) -> dict[str, Any]:
+    return {
+        "ending": None if ending is None else str(ending),
+        "ended_by": by,
+        "agreement": None if agreement is None else dict(agreement),
+        "outcome": "" if agreement is None else scenario.show(agreement),
+        "measures": None if measures is None else asdict(measures),
+        "utility_a": None if measures is None else measures.utility_a,
+        "utility_b": None if measures is None else measures.utility_b,
+    }
+
+
 def _conditions(wanted: RunFilter) -> Sequence[sa.ColumnElement[bool]]:
     c, found = db.runs.c, []
     if wanted.visible_to is not None:
@@ -351,5 +373,5 @@ def _decoded(row: Any) -> Run:
         ending=Ending(row.ending) if row.ending else None,
         ended_by=row.ended_by,
         agreement=row.agreement,
-        measures=Measures(**row.measures) if row.measures else None,
+        measures=measures_from_json(row.measures) if row.measures else None,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from itertools import zip_longest
 from typing import Any
@@ -11,34 +10,32 @@ import gradio as gr
 
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
-from negotiation.analysis import Analyser
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import UnknownRun
 from negotiation.live import new_run_id
 from negotiation.parley import Parley
-from negotiation.scenario import SEATS, Scenario, Seat
+from negotiation.scenario import Scenario, Seat
 from negotiation.store import Run
-from negotiation.watch import stored_events
 from ui import text
-from ui.html import esc, tag
-from ui.lane import Lane, Painter, build_lane
-from ui.view import LaneView
+from ui.agents import choices, labels
+from ui.follow import follow_run
+from ui.html import QUIET, esc, merged, script, tag
+from ui.lane import Lane
+from ui.pairs import Pairs
+from ui.presets import Players
+from ui.scenarios import OWN, chosen_scenario, editable
+from ui.setup import Setup, seed_of
 from ui.visitor import visitor_of
 
 Shown = dict[int, str]
 """Which run each lane of an open page shows, kept with the page: whoever follows a run stops when it changes."""
 
-UPDATE_SECONDS = 0.1
-OTHER_PROCESS_SECONDS = 2.0
-FIRST_SCENARIO = "company_car"
-FIRST_AGENTS = (("smollm2-steady", "boulware"), ("smollm2-bold", "boulware"))
+NO_LINK = tag("span", data_run="")
 
-KEEP_LINK = """
-watch('value', () => {
-  const run = element.querySelector('[data-run]');
-  if (run) history.replaceState(null, '', '?run=' + encodeURIComponent(run.dataset.run));
-});
-"""
-"""Puts the run into the address, so that a reload joins it again."""
+
+def build_arena(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
+    """Create the tab's content where it is called, and let a link to a run open it."""
+    Arena(parley).connect(page)
 
 
 class Arena:
@@ -46,124 +43,149 @@ class Arena:
 
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
-        scenarios = parley.scenarios
-        first = scenarios.get(FIRST_SCENARIO) or next(iter(scenarios.values()))
         self.shown = gr.State({})
-        with gr.Row(elem_classes="setup"):
-            with gr.Column(scale=3, min_width=280):
-                self.scenario = gr.Dropdown(
-                    [(scenario.title, scenario.scenario_id) for scenario in scenarios.values()],
-                    value=first.scenario_id,
-                    label=text.SCENARIO,
-                    elem_id="arena-scenario",
-                )
-                self.story = gr.HTML(story_html(first), elem_classes="story")
-            with gr.Column(scale=1, min_width=220):
-                self.seed = gr.Number(
-                    1,
-                    precision=0,
-                    minimum=0,
-                    maximum=2**31 - 1,
-                    label=text.SEED,
-                    info=text.SEED_INFO,
-                    elem_id="arena-seed",
-                )
-                with gr.Row():
-                    self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=90)
-                    self.stop = gr.Button(text.STOP, elem_id="arena-stop", min_width=90, interactive=False)
-                self.link = gr.HTML(elem_classes="link", js_on_load=KEEP_LINK)
-        choices = agent_choices(parley)
-        known = {value for _, value in choices}
-        with gr.Row(elem_classes="lanes", equal_height=False):
-            self.lanes = [
-                build_lane(number, choices, _known_agents(agents, known), first, Analyser(first))
-                for number, agents in enumerate(FIRST_AGENTS, 1)
-            ]
+        self.setup = Setup(parley)
+        with gr.Row(elem_classes="buttons"):
+            self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=100, scale=0)
+            self.stop = gr.Button(text.STOP, elem_id="arena-stop", min_width=80, scale=0, interactive=False)
+            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=170, scale=0, interactive=False)
+            self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
+        self.setup.build_lanes()
+        self.lanes = self.setup.lanes
+        self.pairs = Pairs(parley)
 
-    def connect(self, opened: Any, quiet: dict[str, Any]) -> None:
-        """Connect the parts; `opened` is the page's load event, which sets what a link to a run names."""
-        self._follow(opened.then, quiet)
+    # -- connections -------------------------------------------------------------------------------------------
+
+    def connect(self, page: gr.Blocks) -> None:
+        """Connect the parts; opening the page sets what a link to a run names, or what was set up before."""
+        setup = self.setup
+        inputs = [setup.seed, setup.suspense, setup.scenario.own, *setup.outputs]
+        everything = [self.link, *inputs, *self.controls, *setup.painted]
+        opened = page.load(self._opened, [self.shown, self.setup.memory], everything, **QUIET)
+        self._follow(opened.then)
         started = self.start.click(
-            self._start, [self.shown, self.scenario, self.seed, *self.pickers], [self.link, *self.controls], **quiet
+            self._start, [self.shown, *self.setup.form], [self.link, self.setup.seed, *self.controls], **QUIET
         )
-        self._follow(started.success, quiet)
-        self.stop.click(self._stop, [self.shown], None, **quiet)
-        # Only what a person chooses: a link that is opened sets the scenario, too, and follows its own runs.
-        self.scenario.input(
-            self._choose,
-            [self.shown, self.scenario],
-            [self.story, self.link, *self.pickers, *(part for lane in self.lanes for part in lane.outputs)],
-            **quiet,
-        )
+        self._follow(started.success)
+        rerun = self.again.click(self._again, [self.shown], [self.link, *self.controls], **QUIET)
+        self._follow(rerun.success)
+        for begun in (started, rerun):
+            begun.success(None, js=script("lanes"))
+        self.stop.click(self._stop, [self.shown], None, **QUIET)
+        for lane in self.lanes:
+            resumed = lane.resume.click(self._resumer(lane), [self.shown], self.controls, **QUIET)
+            followed = resumed.success(self._follower(lane), [self.shown], lane.outputs, **QUIET)
+            followed.then(self._controls, [self.shown], self.controls, **QUIET)
+        paired = self.pairs.run.click(self._run_pairs, [self.pairs.count, *self.setup.form], None, **QUIET)
+        for event in (opened, paired):
+            event.success(self._follow_pairs, None, self.pairs.outputs, **QUIET)
+        self.pairs.stop.click(self._stop_pairs, None, None, **QUIET)
+        self._connect_setup()
 
-    @property
-    def pickers(self) -> list[Any]:
-        """Who plays, lane by lane."""
-        return [picker for lane in self.lanes for picker in (lane.agent_a, lane.agent_b)]
+    def _connect_setup(self) -> None:
+        chosen = self.setup.scenario
+        cleared = [self.link, *chosen.outputs, *self.setup.agents, *self.setup.painted]
+        # Only what a person chooses: a link that is opened sets the scenario, too, and follows its own runs.
+        picked = chosen.picked.input(self._choose, [self.shown, chosen.picked, chosen.own], cleared, **QUIET)
+        carded = chosen.cards.click(self._choose_card, [self.shown, chosen.own], cleared, **QUIET)
+        used = chosen.use.click(self._use, [self.shown, chosen.own], [chosen.editor, *cleared], **QUIET)
+        for event in (picked, carded, used):
+            self.setup.remember_after(event)
+        self.setup.connect()
 
     @property
     def controls(self) -> list[Any]:
         """What is locked or open, depending on whether the visitor's own negotiation runs."""
-        return [self.scenario, self.start, self.stop]
+        buttons = [self.start, self.stop, self.again, self.setup.swap, *(lane.resume for lane in self.lanes)]
+        return [self.setup.scenario.picked, *buttons]
 
-    def _follow(self, then: Any, quiet: dict[str, Any]) -> None:
+    def _follow(self, then: Any) -> None:
         """After an event that set what the lanes show, follow both runs at the same time."""
         for lane in self.lanes:
-            followed = then(self._follower(lane), [self.shown], lane.outputs, **quiet)
-            followed.then(self._idle, [self.shown], self.controls, **quiet)
+            followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
+            followed.then(self._idle, [self.shown, *self.setup.agents], [*self.controls, *self.setup.agents], **QUIET)
 
-    # -- handlers ----------------------------------------------------------------------------------------------
+    # -- setting up --------------------------------------------------------------------------------------------
 
-    def opened(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        """What a link to a run sets: both lanes of its comparison, scenario and agents."""
+    def _opened(self, request: gr.Request, shown: Shown, memory: Any) -> dict[Any, Any]:
+        """What a link to a run sets (both lanes of its comparison, scenario and agents), or what was set up before."""
+        new: dict[Any, Any] = {self.link: "", **self.setup.remembered(memory)}
         run_id = str(request.query_params.get("run", ""))
-        if not run_id:
-            return {self.link: ""}
-        try:
-            runs = self._parley.store.comparison(run_id)
-        except ParleyError as error:
-            message = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
-            return {self.link: tag("p", esc(message), "notice")}
-        scenario = runs[0].scenario
-        new: dict[Any, Any] = {self.link: link_html(run_id), self.seed: runs[0].seed, self.story: story_html(scenario)}
-        empty = self._empty(scenario)
-        for lane, run in zip_longest(self.lanes, runs[: len(self.lanes)]):
+        runs: list[Run] = []
+        if run_id:
+            try:
+                runs = self._parley.store.comparison(run_id)[: len(self.lanes)]
+            except ParleyError as error:
+                message = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
+                new[self.link] = tag("p", esc(message), "notice")
+        if runs:
+            new |= self._of_runs(shown, runs)
+        return {**new, **merged(new, self._controls(request, shown))}
+
+    def _of_runs(self, shown: Shown, runs: list[Run]) -> dict[Any, Any]:
+        first, scenario = runs[0], runs[0].scenario
+        new: dict[Any, Any] = {self.link: link_html(first), self.setup.seed: first.seed}
+        if self._parley.scenarios.get(scenario.scenario_id) != scenario:
+            scenario = scenario.model_copy(update={"scenario_id": OWN})
+            new[self.setup.scenario.own] = editable(scenario)
+        new |= self.setup.show_scenario(scenario)
+        for lane, run in zip_longest(self.lanes, runs):
             if run is None:
-                new |= {part: empty[part] for part in lane.outputs}
                 continue
             shown[lane.number] = run.run_id
-            new[lane.agent_a] = gr.update(value=run.agents["a"].agent, label=_label(scenario, "a"))
-            new[lane.agent_b] = gr.update(value=run.agents["b"].agent, label=_label(scenario, "b"))
-        new |= self._controls(request, shown)
-        if scenario.scenario_id in self._parley.scenarios:
-            new[self.scenario] = {**new[self.scenario], "value": scenario.scenario_id}
+            new = merged(new, self.setup.show_players(lane, (run.agents["a"], run.agents["b"])))
         return new
 
-    def _choose(self, shown: Shown, scenario_id: str) -> dict[Any, Any]:
-        scenario = self._parley.scenarios[scenario_id]
-        new: dict[Any, Any] = {self.story: story_html(scenario), self.link: "", **self._empty(scenario)}
+    def _choose(self, shown: Shown, scenario_id: str, own: str) -> dict[Any, Any]:
+        try:
+            scenario = chosen_scenario(self._parley, scenario_id, own)
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
         shown.clear()
-        for lane in self.lanes:
-            new[lane.agent_a] = gr.update(label=_label(scenario, "a"))
-            new[lane.agent_b] = gr.update(label=_label(scenario, "b"))
-        return new
+        return {self.link: NO_LINK, **self.setup.show_scenario(scenario)}
 
-    def _empty(self, scenario: Scenario) -> dict[Any, Any]:
-        analyser = Analyser(scenario)
-        return {k: v for lane in self.lanes for k, v in Painter(lane, analyser).paint(LaneView(scenario)).items()}
+    def _choose_card(self, request: gr.Request, shown: Shown, own: str, event: gr.EventData) -> dict[Any, Any]:
+        if self._is_running(request, shown):
+            raise gr.Error(text.RUNNING, print_exception=False)
+        return self._choose(shown, str(event.scenario), own)
+
+    def _use(self, request: gr.Request, shown: Shown, own: str) -> dict[Any, Any]:
+        if self._is_running(request, shown):
+            raise gr.Error(text.RUNNING, print_exception=False)
+        return {self.setup.scenario.editor: gr.update(visible=False), **self._choose(shown, OWN, own)}
+
+    # -- running -----------------------------------------------------------------------------------------------
 
     def _start(
-        self, request: gr.Request, shown: Shown, scenario_id: str, seed: float | None, *agents: str
+        self, request: gr.Request, shown: Shown, scenario_id: str, own: str, seed: float | None, *values: Any
     ) -> dict[Any, Any]:
-        scenario = self._parley.scenarios[scenario_id]
-        comparison = new_run_id()
-        runs = []
-        for lane, a, b in zip(self.lanes, agents[::2], agents[1::2], strict=True):
-            if not a or not b:
+        try:
+            scenario = chosen_scenario(self._parley, scenario_id, own)
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        lanes = self.setup.players(values)
+        for lane, players in zip(self.lanes, lanes, strict=True):
+            if not all(config.agent for config in players):
                 raise gr.Error(text.PICK_AN_AGENT.format(number=lane.number), print_exception=False)
-            pair: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b)}
-            owner = _owner(request)
-            runs.append(Run("", scenario, pair, int(seed or 0), owner=owner, comparison=comparison, lane=lane.number))
+        number = seed_of(seed)
+        return {self.setup.seed: number, **self._begin(request, shown, scenario, number, lanes)}
+
+    def _again(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
+        """The negotiations that are shown once more: same scenario, agents and seed."""
+        try:
+            runs = [self._parley.store.run(run_id) for _, run_id in sorted(shown.items())]
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        lanes = tuple((run.agents["a"], run.agents["b"]) for run in runs)
+        return self._begin(request, shown, runs[0].scenario, runs[0].seed, lanes)
+
+    def _begin(
+        self, request: gr.Request, shown: Shown, scenario: Scenario, seed: int, lanes: tuple[Players, ...]
+    ) -> dict[Any, Any]:
+        comparison, owner, runs = new_run_id(), _owner(request), []
+        for lane, players in zip(self.lanes, lanes, strict=False):
+            pair: dict[Seat, AgentConfig] = {"a": players[0], "b": players[1]}
+            runs.append(Run("", scenario, pair, seed, owner=owner, comparison=comparison, lane=lane.number))
         self._stop(request, shown)
         started: list[str] = []
         try:
@@ -172,8 +194,37 @@ class Arena:
             for run_id in started:
                 self._parley.live.stop(run_id)
             raise gr.Error(str(error), print_exception=False) from None
-        shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=True))
-        return {self.link: link_html(started[0]), **self._controls(request, shown)}
+        shown.clear()
+        shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=False))
+        return {self.link: link_html(runs[0], started[0]), **self._controls(request, shown)}
+
+    def _run_pairs(
+        self, request: gr.Request, count: Any, scenario_id: str, own: str, seed: float | None, *values: Any
+    ) -> None:
+        try:
+            scenario = chosen_scenario(self._parley, scenario_id, own)
+        except ParleyError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        self.pairs.start(_owner(request), scenario, seed_of(seed), self.setup.players(values), count)
+
+    async def _follow_pairs(self, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        async for updates in self.pairs.follow(_owner(request), labels(self._parley)):
+            yield updates
+
+    def _stop_pairs(self, request: gr.Request) -> None:
+        self._parley.comparisons.stop(_owner(request))
+
+    def _resumer(self, lane: Lane) -> Any:
+        def resume(request: gr.Request, shown: Shown) -> dict[Any, Any]:
+            try:
+                if not self._may_continue(request, shown.get(lane.number)):
+                    raise gr.Error(text.NOT_YOURS, print_exception=False)
+                self._parley.live.resume(shown[lane.number])
+            except ParleyError as error:
+                raise gr.Error(str(error), print_exception=False) from None
+            return self._controls(request, shown)
+
+        return resume
 
     def _stop(self, request: gr.Request, shown: Shown) -> None:
         for run_id in shown.values():
@@ -184,16 +235,36 @@ class Arena:
         owner = self._parley.live.owner(run_id)
         return owner is not None and owner == _owner(request)
 
-    def _idle(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        """The controls, once a lane has ended."""
-        return self._controls(request, shown)
+    def _is_running(self, request: gr.Request, shown: Shown) -> bool:
+        own = (run_id for run_id in shown.values() if self._is_own(request, run_id))
+        return any(self._parley.live.is_running(run_id) for run_id in own)
+
+    def _may_continue(self, request: gr.Request, run_id: str | None) -> bool:
+        if run_id is None or self._parley.live.is_running(run_id):
+            return False
+        try:
+            run = self._parley.store.run(run_id)
+        except ParleyError:
+            return False
+        return run.status in ("stopped", "interrupted", "failed") and run.owner == _owner(request)
+
+    def _idle(self, request: gr.Request, shown: Shown, *agents: str) -> dict[Any, Any]:
+        """The controls, once a lane has ended; what was loaded meanwhile comes first in the lists."""
+        listed = choices(self._parley)
+        lists = {
+            part: gr.update(choices=listed, value=value) for part, value in zip(self.setup.agents, agents, strict=True)
+        }
+        return {**lists, **self._controls(request, shown)}
 
     def _controls(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
         """While the visitor's own negotiation runs it can be stopped; else the next one can be set up."""
-        own = (run_id for run_id in shown.values() if self._is_own(request, run_id))
-        running = any(self._parley.live.is_running(run_id) for run_id in own)
+        running = self._is_running(request, shown)
         shut, free = gr.update(interactive=not running), gr.update(interactive=running)
-        return {self.scenario: shut, self.start: shut, self.stop: free}
+        ended = bool(shown) and not running
+        new = {self.start: shut, self.stop: free, self.setup.swap: shut, self.again: gr.update(interactive=ended)}
+        for lane in self.lanes:
+            new[lane.resume] = gr.update(visible=not running and self._may_continue(request, shown.get(lane.number)))
+        return {self.setup.scenario.picked: shut, **new}
 
     def _follower(self, lane: Lane) -> Any:
         async def follow(shown: Shown) -> AsyncIterator[dict[Any, Any]]:
@@ -209,69 +280,19 @@ class Arena:
         return follow
 
 
-async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
-    """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
-    run = await asyncio.to_thread(parley.store.run, run_id)
-    painter = Painter(lane, Analyser(run.scenario))
-    view = LaneView(run.scenario)
-    watch = parley.live.watch(run_id)
-    if watch is None:
-        async for updates in _follow_stored(parley, painter, run):
-            yield updates
-        return
-    with watch:
-        yield painter.paint(view)
-        while view.end is None:
-            if events := watch.poll(0):
-                view = view.fold(events)
-                yield painter.paint(view)
-            await asyncio.sleep(UPDATE_SECONDS)
-
-
-async def _follow_stored(parley: Parley, painter: Painter, run: Run) -> AsyncIterator[dict[Any, Any]]:
-    while True:
-        yield painter.paint(LaneView(run.scenario).fold(stored_events(run)))
-        if run.status != "running":
-            return
-        await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
-        await asyncio.to_thread(parley.store.mark_interrupted)
-        run = await asyncio.to_thread(parley.store.run, run.run_id)
-
-
 def _owner(request: gr.Request) -> str | None:
     """Who may stop a run: the visitor, or where the browser keeps no cookies, the open page."""
     return visitor_of(request) or request.session_hash
 
 
-def agent_choices(parley: Parley) -> list[tuple[str, str]]:
-    """The pick list: models, then strategies, each under a heading that cannot be played."""
-    listed: list[tuple[str, str]] = []
-    heading = ""
-    for choice in parley.catalog.choices():
-        if choice.heading != heading:
-            heading = choice.heading
-            listed.append((text.MODELS_HEADING if heading == "Models" else text.STRATEGIES_HEADING, ""))
-        listed.append((choice.label, choice.agent))
-    return listed
-
-
-def story_html(scenario: Scenario) -> str:
-    """A scenario's story and who sits at the table."""
-    names = " · ".join(esc(scenario.roles[seat].name) for seat in SEATS)
-    return tag("p", esc(scenario.story)) + tag("p", names, "roles")
-
-
-def link_html(run_id: str) -> str:
-    """The link to a run."""
-    return tag("a", esc(text.LINK), href=f"?run={run_id}", data_run=run_id)
-
-
-def _label(scenario: Scenario, seat: Seat) -> str:
-    return text.AGENT.format(name=scenario.roles[seat].name)
-
-
-def _known_agents(agents: tuple[str, str], known: set[str]) -> tuple[str, str]:
-    """The agents, those that are not registered here replaced by the first one that is."""
-    first = next(value for value in sorted(known) if value)
-    a, b = (agent if agent in known else first for agent in agents)
-    return a, b
+def link_html(run: Run, run_id: str = "") -> str:
+    """The seed of a run, whether it would repeat, and the run's link."""
+    run_id = run_id or run.run_id
+    scripted = all(config.agent in STRATEGIES for config in run.agents.values())
+    seed = tag(
+        "span", esc(text.RAN_WITH.format(seed=run.seed)), "seed", title=text.REPEATS if scripted else text.VARIES
+    )
+    link = tag("a", esc(text.LINK), href=f"?run={run_id}", data_run=run_id)
+    copy = tag("button", esc(text.COPY), "plain", type="button", data_copy=f"?run={run_id}", data_done=text.COPIED)
+    note = tag("span", esc(text.REPEATS if scripted else text.VARIES), "note")
+    return tag("p", seed + link + copy + note)

@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from negotiation.store import RunSummary
+import gradio as gr
+
+from negotiation.parley import Parley
+from negotiation.store import RunFilter, RunSummary
 from ui import text
-from ui.html import esc, number, tag
+from ui.html import QUIET, esc, number, tag
+from ui.visitor import visitor_of
+
+
+def build_history(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
+    """Create the tab's content where it is called."""
+
+    def show(request: gr.Request) -> str:
+        visitor = visitor_of(request)
+        return history_html(parley.store.summaries(RunFilter(visible_to=visitor, own=True)) if visitor else [])
+
+    refresh = gr.Button(text.REFRESH, size="sm")
+    table = gr.HTML(history_html([]))
+    for event in (tab.select, refresh.click):
+        event(show, None, [table], **QUIET)
 
 
 def history_html(runs: Sequence[RunSummary]) -> str:

@@ -1,65 +1,62 @@
-"""The page: header, status strip, tabs, and what happens when it is opened."""
+"""The page: header, model status strip, and a list of tabs, each of which a module of its own builds."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from negotiation.parley import Parley
-from negotiation.store import RunFilter
 from ui import text
-from ui.arena import Arena
-from ui.history import history_html
-from ui.html import esc, tag
-from ui.models import strip_html
-from ui.visitor import visitor_of
+from ui.agents import labels
+from ui.arena import build_arena
+from ui.history import build_history
+from ui.html import QUIET, esc, script, tag
+from ui.strip import strip_html
 
 STATUS_SECONDS = 0.5
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] = (
+    ("arena", text.ARENA, build_arena),
+    ("history", text.HISTORY, build_history),
+)
+"""The tabs: id (the button in the page is `tab-ID-button`), name, and what builds its content inside it.
+
+A builder is given the page, for what is to happen when it is opened, and its own tab, for when it is chosen.
+"""
 
 
 def build_page(parley: Parley) -> gr.Blocks:
     """The page over a running Parley."""
-    labels = {choice.agent: choice.label for choice in parley.catalog.choices()}
+    names = labels(parley)
+    details = any(tab_id == "models" for tab_id, _, _ in TABS)
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
         version = gr.State(-1)
-        with gr.Row(elem_classes="top"):
-            gr.HTML(tag("h1", esc(text.TITLE)) + tag("p", esc(text.TAGLINE)), elem_classes="title")
-        status = gr.HTML(strip_html(parley.manager.snapshot(), labels), elem_id="model-status", js_on_load=None)
-        with gr.Tabs():
-            with gr.Tab(text.ARENA):
-                arena = Arena(parley)
-            with gr.Tab(text.HISTORY) as history_tab:
-                refresh = gr.Button(text.REFRESH, size="sm")
-                history = gr.HTML(history_html([]))
+        gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
+        status = gr.HTML(strip_html(parley.manager.snapshot(), names, details), elem_id="model-status", js_on_load=None)
+        with gr.Tabs(elem_id="tabs"):
+            for tab_id, name, build in TABS:
+                with gr.Tab(name, id=tab_id, elem_id=f"tab-{tab_id}") as tab:
+                    build(parley, page, tab)
 
         def show_status(seen: int) -> Any:
             snapshot = parley.manager.snapshot()
             if snapshot.version == seen:
                 return gr.skip(), gr.skip()
-            return strip_html(snapshot, labels), snapshot.version
+            return strip_html(snapshot, names, details), snapshot.version
 
-        def show_history(request: gr.Request) -> str:
-            visitor = visitor_of(request)
-            return history_html(parley.store.summaries(RunFilter(visible_to=visitor, own=True)) if visitor else [])
-
-        opened = page.load(
-            arena.opened,
-            [arena.shown],
-            [
-                arena.story,
-                arena.seed,
-                arena.link,
-                *arena.controls,
-                *arena.pickers,
-                *(part for lane in arena.lanes for part in lane.outputs),
-            ],
-            concurrency_limit=None,
-            **QUIET,
-        )
-        arena.connect(opened, {**QUIET, "concurrency_limit": None})
         gr.Timer(STATUS_SECONDS).tick(show_status, [version], [status, version], queue=False, **QUIET)
-        for event in (history_tab.select, refresh.click):
-            event(show_history, None, [history], concurrency_limit=None, **QUIET)
     return page
+
+
+def header_html() -> str:
+    """What the page is, the choice of colours, and the place where a silent server is told."""
+    title = tag("h1", esc(text.TITLE)) + tag("p", esc(text.TAGLINE))
+    themes = "".join(
+        tag("span", esc(name), data_theme=theme, hidden=None if theme == "auto" else "")
+        for theme, name in text.THEMES.items()
+    )
+    button = tag("button", themes, "plain", type="button", data_theme_button="")
+    offline = tag("p", esc(text.OFFLINE), "offline", role="alert", data_offline="", hidden="")
+    return tag("div", tag("div", title, "title") + button, "top") + offline

@@ -32,6 +32,11 @@ STALE_SECONDS = 3600.0
 """An unfinished copy that nobody wrote to for so long was left by a process that was killed."""
 
 
+def first_load_seconds(parameters: int) -> float:
+    """About how long converting a model takes."""
+    return FIRST_LOAD_SECONDS + parameters / PARAMETERS_PER_SECOND
+
+
 @dataclass(frozen=True)
 class Outline:
     """A model as a GGUF file describes it."""

@@ -90,7 +90,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             assert found.file is not None
             outline = found.file.outline()
             shape, size = outline.shape, outline.parameters * found.dtype.itemsize
-            guess = gguf.FIRST_LOAD_SECONDS + outline.parameters / gguf.PARAMETERS_PER_SECOND
+            guess = gguf.first_load_seconds(outline.parameters)
         self._found, self._memory = found, self._memory_of(device)
         parks = self._memory.parks and kind is None  # quantized tensors keep some of their bytes elsewhere
         self._footprint = Footprint(

@@ -18,7 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from manager.backends.base import Progress
-from manager.backends.gguf import ConvertedCopy, GgufFile
+from manager.backends.gguf import ConvertedCopy, GgufFile, first_load_seconds
+from manager.backends.pace import paced
 from manager.errors import LoadFailed, Refused
 
 logger = logging.getLogger(__name__)
@@ -59,12 +60,13 @@ def convert_gguf(
     """
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
-    tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
-    progress("loading", total // 3, total)
-    with _reported(progress, total, start=0.7):
-        model = AutoModelForCausalLM.from_pretrained(
-            where, gguf_file=name, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
-        )
+    with paced(progress, "loading", total, first_load_seconds(total // dtype.itemsize)) as report:
+        tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
+        report("loading", total // 5, total)
+        with _reported(report, total, start=0.7):
+            model = AutoModelForCausalLM.from_pretrained(
+                where, gguf_file=name, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
+            )
     try:
         copy.write(model, tokenizer)
     except Exception as error:  # noqa: BLE001 (the model is loaded; the copy only makes the next load quicker)

@@ -108,7 +108,8 @@ class ModelAgent:
         """A reply; a conversation that leaves no room for one is shortened until it does, or cannot be any more."""
         options = self.options
         room = REPLY_TOKENS + options.thinking
-        config = self.spec.generation_config.model_copy(update={"max_new_tokens": room})
+        changed = {} if options.temperature is None else {"temperature": options.temperature}
+        config = self.spec.generation_config.model_copy(update={"max_new_tokens": room, **changed})
         grammar = allowed.grammar(options.thinking)
         while True:
             request = GenerationRequest(

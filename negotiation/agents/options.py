@@ -37,6 +37,7 @@ class ModelOptions(BaseModel):
     - `narrates`: a scripted strategy that decides, while the model only speaks.
     - `persona`, `hint`: its manner and its strategy in words; `language`: what it speaks.
     - `calculator`: whether it is told what the offer on the table and its own last offers are worth to it.
+    - `temperature`: how freely it picks its words; None for the model's own setting.
     - `thinking`: how many characters it may think in a <think> block before it replies; for reasoning models.
     """
 
@@ -50,6 +51,7 @@ class ModelOptions(BaseModel):
     hint: Words = ""
     language: Annotated[Words, Field(max_length=60)] = ""
     calculator: bool = True
+    temperature: Annotated[float, Field(ge=0, le=5)] | None = None
     thinking: Annotated[int, Field(ge=0, le=40_000)] = 0
 
 

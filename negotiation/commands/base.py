@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from manager.errors import ConfigError
+from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.human import HUMAN
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario
 from negotiation.scenario_text import find_scenario
@@ -43,6 +45,22 @@ def opened() -> Iterator[Parley]:
 def scenario_named(name: str, option: str = "--scenario") -> Scenario:
     """The scenario with an id, or in a YAML file; raises ConfigError naming the option."""
     return find_scenario(name, read_settings().config_file("scenarios"), option)
+
+
+def add_agent(parser: argparse.ArgumentParser, name: str, about: str) -> None:
+    """Add the arguments that name an agent and its options: --NAME and --NAME-option."""
+    parser.add_argument(f"--{name}", required=True, metavar="AGENT", help=about)
+    how = f"how --{name} plays, like guard=rational; may be given several times"
+    parser.add_argument(f"--{name}-option", action="append", default=[], metavar="KEY=VALUE", help=how)
+
+
+def agent_named(options: argparse.Namespace, name: str) -> AgentConfig:
+    """The agent that the arguments of `add_agent` name; raises ConfigError."""
+    given = vars(options)
+    agent, chosen = (given[f"{name}{end}".replace("-", "_")] for end in ("", "-option"))
+    if agent == HUMAN:
+        raise ConfigError(f"--{name}: people play on the page, not on the command line; name a model or a strategy")
+    return AgentConfig.from_arguments(agent, chosen, f"--{name}-option")
 
 
 def one_line(text: str) -> str:

@@ -6,12 +6,11 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from manager.errors import ConfigError
-from negotiation.agents.catalog import AgentConfig
-from negotiation.agents.human import HUMAN
-from negotiation.commands.base import Add, Output, one_line, opened, say, scenario_named
+from negotiation.analysis import Analyser
+from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
-from negotiation.scenario import SEATS, Scenario, Seat
+from negotiation.measures import measure_seat
+from negotiation.scenario import SEATS, Scenario
 from negotiation.store import Run
 from negotiation.watch import stored_events
 
@@ -20,11 +19,8 @@ def register(add: Add) -> None:
     """Add the commands of this module."""
     one = add("run", run, "run one negotiation")
     one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    one.add_argument("--a", required=True, metavar="AGENT", help="a model or strategy for seat a")
-    one.add_argument("--b", required=True, metavar="AGENT", help="a model or strategy for seat b")
     for seat in SEATS:
-        about = f"how seat {seat} plays, like guard=rational; may be given several times"
-        one.add_argument(f"--{seat}-option", action="append", default=[], metavar="KEY=VALUE", help=about)
+        add_agent(one, seat, f"a model or strategy for seat {seat}")
     one.add_argument("--seed", type=int, default=1)
     add("show", show, "print a stored run").add_argument("run_id")
 
@@ -32,7 +28,7 @@ def register(add: Add) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run one negotiation to its end."""
     scenario = scenario_named(options.scenario)
-    agents = {seat: _agent(options, seat) for seat in SEATS}
+    agents = {seat: agent_named(options, seat) for seat in SEATS}
     with opened() as parley, Output(options.json) as out:
         run_id = parley.live.start(Run("", scenario, agents, options.seed), background=True)
         watch = parley.live.watch(run_id)
@@ -62,6 +58,7 @@ def show(options: argparse.Namespace) -> int:
 def describe(run: Run) -> dict[str, Any]:
     """A run as the command line prints it."""
     measures = run.measures
+    of_turn = _turn_measures(run)
     chosen = {seat: config.chosen for seat, config in run.agents.items() if config.chosen}
     return {
         "run_id": run.run_id,
@@ -84,6 +81,7 @@ def describe(run: Run) -> dict[str, Any]:
                 "invalid": [asdict(entry) for entry in turn.invalid],
                 "seconds": turn.seconds,
                 "tokens": turn.tokens,
+                **of_turn[turn.index],
             }
             for turn in run.turns
         ],
@@ -93,14 +91,22 @@ def describe(run: Run) -> dict[str, Any]:
         "utility_b": measures.utility_b if measures else None,
         "pareto_distance": measures.pareto_distance if measures else None,
         "nash_distance": measures.nash_distance if measures else None,
+        "welfare_share": measures.welfare_share if measures else None,
+        "rational_a": measures.rational_a if measures else None,
+        "rational_b": measures.rational_b if measures else None,
     }
 
 
-def _agent(options: argparse.Namespace, seat: Seat) -> AgentConfig:
-    given = vars(options)
-    if given[seat] == HUMAN:
-        raise ConfigError(f"--{seat}: people play on the page, not on the command line; name a model or a strategy")
-    return AgentConfig.from_arguments(given[seat], given[f"{seat}_option"], f"--{seat}-option")
+def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:
+    """Concession and regret by the number of the turn, also for a run that has not ended."""
+    analyser = Analyser(run.scenario)
+    found: dict[int, dict[str, float | None]] = {}
+    for seat in SEATS:
+        played = measure_seat(seat, analyser, run.turns)
+        numbers = [turn.index for turn in run.turns if turn.seat == seat]
+        for number, concession, regret in zip(numbers, played.concession, played.regret, strict=True):
+            found[number] = {"concession": concession, "regret": regret}
+    return found
 
 
 def _tell(scenario: Scenario, event: Event) -> None:

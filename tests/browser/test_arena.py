@@ -30,7 +30,7 @@ def pick(page: Page, element: str, label: str) -> None:
     field = page.locator(f"#{element} input")
     field.fill(label)
     field.press("Enter")
-    expect(field).to_have_value(label)
+    expect(field).to_have_value(re.compile(re.escape(label)))
 
 
 def watch_both_lanes(page: Page) -> None:
@@ -130,26 +130,12 @@ def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
         slow_server.stop()
 
 
-def test_a_heading_is_not_an_agent(slow_server: Server, open_page: Callable[[str], Page]) -> None:
-    slow_server.start()
-    try:
-        page = open_page(slow_server.url)
-        page.locator("#lane-2-agent-a input").click()
-        page.get_by_role("option", name="— Scripted strategies —").click()
-        page.locator("#arena-start").click()
-        expect(page.get_by_text("pick who plays each role")).to_be_visible()
-        page.get_by_role("tab", name="History").click()
-        expect(page.get_by_text("No negotiation yet")).to_be_visible()
-    finally:
-        slow_server.stop()
-
-
 def test_scenarios_change_story_plot_and_roles(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     before = page.locator("#lane-1-plot").inner_html()
     pick(page, "arena-scenario", "A joint venture")
     expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
-    expect(page.get_by_text("maker of electric bicycles")).to_be_visible()
+    expect(page.locator(".story p").first).to_contain_text("maker of electric bicycles")
     assert page.locator("#lane-1-plot").inner_html() != before
 
 

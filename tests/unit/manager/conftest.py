@@ -263,14 +263,14 @@ def byte_tokenizer(template: str | None = CHAT_TEMPLATE, normalizer: Any = None)
     return tokenizer
 
 
-def tiny_model(context: int = 256, seed: int = 0, tied: bool = False) -> Any:
+def tiny_model(context: int = 256, seed: int = 0, tied: bool = False, vocabulary: int = 259) -> Any:
     """A Llama of a few thousand random numbers, in float32, for a byte tokenizer."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=259,
+        vocab_size=vocabulary,
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,

@@ -888,3 +888,28 @@ def test_a_lease_is_what_request_lease_becomes(make: MakeManager) -> None:
     assert isinstance(lease, Lease)
     assert lease.spec.model_id == "a"
     lease.release()
+
+
+def test_what_is_announced_is_kept_rather_than_what_nobody_wants() -> None:
+    """Without the announcement, x would leave: it was used before y."""
+    for announced, stays in ((None, "y"), ("x", "x")):
+        with LLMManager({name: {"type": "fake"} for name in "xyz"}, max_loaded_models=2) as manager:
+            for model in "xy":
+                manager.lease(model).release()
+            if announced:
+                manager.announce("somebody", announced)
+            manager.lease("z").release()
+            loaded = {name for name, about in manager.list_models().items() if about["is_loaded"]}
+            assert loaded == {stays, "z"}
+
+
+def test_an_announcement_is_forgotten() -> None:
+    with LLMManager({name: {"type": "fake"} for name in "xyz"}, max_loaded_models=2) as manager:
+        for model in "xy":
+            manager.lease(model).release()
+        manager.announce("somebody", "x")
+        manager.forget("somebody")
+        manager.lease("z").release()
+        assert not manager.list_models()["x"]["is_loaded"]
+        with pytest.raises(UnknownModel):
+            manager.announce("somebody", "none")

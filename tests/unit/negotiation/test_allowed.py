@@ -18,7 +18,7 @@ from negotiation.allowed import MAX_THOUGHT, Allowed, Decided, legal, rational
 from negotiation.protocol import Action, State
 from negotiation.reply import Reply, read_reply, split_thinking
 from negotiation.scenario import Scenario, parse_scenario
-from negotiation.speech import MAX_MESSAGE, Speech
+from negotiation.speech import MAX_MESSAGE, MAX_TOKENS, Speech
 
 SCENARIOS = sorted(path.stem for path in (Path(__file__).resolve().parents[3] / "configs" / "scenarios").glob("*.yaml"))
 
@@ -249,7 +249,7 @@ def test_only_the_words_are_free(answering: State, action: Action) -> None:
     for text in (*(written_under(grammar, rng) for _ in range(15)), grammar.sample(rng)):  # type: ignore[misc]
         reply = read_reply(text, answering)
         assert (reply.action, reply.offer, reply.thought) == (action, offer, "")
-        assert 0 < len(reply.message) <= MAX_MESSAGE
+        assert 0 < len(reply.message) <= MAX_TOKENS
         assert allowed.problem(reply) is None, reply.message
         said.add(reply.message)
     assert len(said) > 10
@@ -295,7 +295,7 @@ SAID = {
     "back\\slash": False,
     "two\nlines": False,
     "": False,
-    "x" * (MAX_MESSAGE + 1): False,
+    "x" * 1001: False,
 }
 
 

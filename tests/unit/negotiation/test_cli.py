@@ -41,9 +41,10 @@ RUN_KEYS = {
     "run_id", "scenario", "seed", "agents", "turns", "agreement", "utility_a", "utility_b", "pareto_distance",
     "nash_distance",
 }  # fmt: skip
-HOW_IT_ENDED = {"status", "reason", "ending"}
+HOW_IT_ENDED = {"status", "reason", "ending", "welfare_share", "rational_a", "rational_b"}
 TURN_KEYS = {
     "round", "agent", "action", "offer", "message", "thought", "utility_a", "utility_b", "invalid", "seconds", "tokens",
+    "concession", "regret",
 }  # fmt: skip
 
 Call = Callable[..., tuple[int, str, str]]
@@ -427,3 +428,132 @@ def test_it_runs_as_a_module(
         runpy.run_module("negotiation", run_name="__main__")
     assert caught.value.code == 0
     assert "company_car" in capsys.readouterr().out
+
+
+# -- compare ---------------------------------------------------------------------------------------------------
+
+
+def comparing(first: str, second: str, opponent: str = "boulware", pairs: int = 2, *more: str) -> list[str]:
+    agents = ["--model-1", first, "--model-2", second, "--opponent", opponent]
+    return ["compare", "--scenario", "company_car", *agents, "--pairs", str(pairs), *more]
+
+
+def test_two_agents_are_compared(call: Call) -> None:
+    status, out, err = call(*comparing("left", "right", pairs=3), "--json", "-")
+    told = json.loads(out)
+    assert status == 0
+    assert (told["pairs"], told["negotiations"]) == (3, 12)
+    assert told["difference"]["low"] <= told["difference"]["mean"] <= told["difference"]["high"]
+    for number, name in ((1, "left"), (2, "right")):
+        about = told["agents"][f"model_{number}"]
+        assert about["agent"] == name
+        assert 0 <= about["utility"] <= 1
+        assert 0 <= about["agreement"]["low"] <= about["agreement"]["rate"] <= about["agreement"]["high"] <= 1
+        assert about["invalid"] == 0
+        assert about["anchors"]["offered_anchored"] <= about["anchors"]["offered"]
+    utilities = [told["agents"][f"model_{number}"]["utility"] for number in (1, 2)]
+    assert told["difference"]["mean"] == pytest.approx(utilities[0] - utilities[1])
+    assert "more_pairs_needed" in told
+    assert "12/12: difference" in err
+
+
+def test_a_comparison_in_words(call: Call) -> None:
+    status, out, _ = call(*comparing("mute", "left"))
+    assert status == 0
+    assert "mute: utility" in out
+    assert "invalid replies: not_json 12" in out
+    assert "numbers offered that stand in its prompt" in out
+    assert call(*comparing("left", "left"))[1].endswith("both agents made exactly the same moves\n")
+    assert "all pairs repeat the same moves" in call(*comparing("boulware", "conceder"))[1]
+
+
+def test_a_comparison_with_failures_says_so_and_exits_with_1(call: Call) -> None:
+    status, out, err = call(*comparing("left", "broken", "boulware", 1, "--one-seat"), "--json", "-")
+    told = json.loads(out)
+    assert status == 1
+    assert (told["pairs"], told["difference"], len(told["failed"])) == (0, None, 1)
+    assert "failed: fake load 1 of 'broken' fails" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (comparing("nobody", "left"), "'nobody' is neither"),
+        (comparing("left", "right", pairs=0), "at least one pair"),
+        (["compare", "--scenario", "none", *comparing("left", "right")[3:]], "there is no 'none'"),
+    ],
+)
+def test_bad_comparisons_are_refused_in_one_line(call: Call, arguments: list[str], why: str) -> None:
+    status, out, err = call(*arguments, "--json", "-")
+    assert (status, out) == (1, "")
+    assert why in err
+    assert err.count("\n") == 1
+
+
+# -- tournament ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cup(tmp_path: Path) -> Callable[..., str]:
+    """Writes a tournament's file; gives its path."""
+
+    def write(**about: Any) -> str:
+        given = {"title": "Cup", "baselines": ["boulware", "conceder"], "scenarios": ["company_car"], "pairs": 2}
+        (tmp_path / "cup.yaml").write_text(yaml.safe_dump({**given, **about}))
+        return str(tmp_path / "cup.yaml")
+
+    return write
+
+
+def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callable[..., str]) -> None:
+    status, out, err = call("tournament", cup(models=["left"]), "--json", "-")
+    told = json.loads(out)
+    assert status == 0
+    assert (told["status"], told["negotiations"], told["done"], told["failed"]) == ("done", 12, 12, [])
+    assert {row["agent"] for row in told["standings"]} == {"left", "boulware", "conceder"}
+    assert "12/12" in err
+    assert json.loads(call("leaderboard", "--json", "-")[1]) == told
+    assert json.loads(call("leaderboard", told["tournament_id"], "--json", "-")[1]) == told
+    assert call("leaderboard", "--csv")[1].startswith("scenario,rank,agent")
+    assert "Cup" in call("tournaments")[1]
+    assert [row["title"] for row in json.loads(call("tournaments", "--json", "-")[1])] == ["Cup"]
+
+
+def test_a_tournament_is_resumed(call: Call, cup: Callable[..., str]) -> None:
+    first = json.loads(call("tournament", cup(), "--resume", "--json", "-")[1])
+    again = json.loads(call("tournament", cup(pairs=3), "--resume", "--json", "-")[1])
+    assert again["tournament_id"] == first["tournament_id"]
+    assert (first["done"], again["done"]) == (4, 6)
+    status, _, err = call("tournament", cup(mirrored=False), "--resume")
+    assert status == 1
+    assert "cannot be resumed" in err
+
+
+def test_a_tournament_in_words(call: Call, cup: Callable[..., str]) -> None:
+    _, out, _ = call("tournament", cup())
+    assert re.search(r"1=\s+conceder|1=\s+boulware", out)
+    assert "rating" in out
+
+
+def test_a_tournament_with_failures_says_so_and_exits_with_1(call: Call, cup: Callable[..., str]) -> None:
+    path = cup(models=["broken"], pairs=1, limits={"retries": 1, "retry_seconds": 0})
+    status, out, err = call("tournament", path, "--json", "-")
+    told = json.loads(out)
+    assert status == 1
+    assert (told["done"], len(told["failed"])) == (2, 4)
+    assert {failure["attempts"] for failure in told["failed"]} == {2}
+    assert err.count("retrying: company_car") == 4
+    assert "failed: company_car" in call("leaderboard")[1]
+
+
+def test_bad_tournaments_are_refused_in_one_line(call: Call, cup: Callable[..., str]) -> None:
+    for arguments, why in [
+        (["tournament", cup(pair=1)], "key 'pair': unknown key"),
+        (["tournament", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["leaderboard"], "there is no tournament yet"),
+        (["leaderboard", "none"], "there is no tournament 'none'"),
+    ]:
+        status, out, err = call(*arguments)
+        assert (status, out) == (1, "")
+        assert why in err
+        assert err.count("\n") == 1

@@ -324,7 +324,7 @@ def test_a_model_that_contradicts_its_move_is_corrected_and_then_not_heard(
 
 def test_narrated_strategies_play_as_they_do_alone(managers: Managers, shipped: dict[str, Scenario]) -> None:
     manager = managers({"speaker": {}})
-    for scenario in shipped.values():
+    for scenario in (shipped[name] for name in ("company_car", "joint_venture", "compute_split")):
         for name in STRATEGIES:
             alone: Any = {"a": STRATEGIES[name], "b": STRATEGIES["linear"]}
             narrated: Any = {"a": agent(manager, "speaker", narrates=name), "b": STRATEGIES["linear"]}

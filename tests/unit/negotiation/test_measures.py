@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from negotiation.analysis import Analyser
-from negotiation.events import Measures
-from negotiation.measures import final_utility, measure
+from negotiation.events import InvalidReply, Measures, Turn
+from negotiation.measures import final_utility, fingerprint, measure, measure_seat
 from negotiation.protocol import Action, State
 from negotiation.scenario import Scenario
 
@@ -104,3 +105,59 @@ def test_figures_of_any_end_are_sound(data: st.DataObject, scenarios: st.SearchS
     assert (found.nash_distance is None) == (analyser.nash is None)
     assert found.nash_distance is None or found.nash_distance >= found.pareto_distance
     assert found.rational_a == (found.utility_a >= scenario.roles["a"].reservation)
+
+
+# -- turns -----------------------------------------------------------------------------------------------------
+
+
+def taken(scenario: Scenario, *moves: tuple[Action, int | None]) -> list[Turn]:
+    """Turns of a and b in turn, with the utilities of what they offered or accepted."""
+    turns: list[Turn] = []
+    for index, (action, deal) in enumerate(moves):
+        offer = None if deal is None else {"deal": f"o{deal}"}
+        settled = turns[-1].offer if action is Action.ACCEPT else offer
+        a, b = (None if settled is None else scenario.utility(seat, settled) for seat in ("a", "b"))  # type: ignore[arg-type]
+        turns.append(Turn(index, index // 2 + 1, "ab"[index % 2], "any", action, offer, "", "", a, b))  # type: ignore[arg-type]
+    return turns
+
+
+OFFER, ACCEPT, LEAVE = Action.OFFER, Action.ACCEPT, Action.WALK_AWAY
+
+
+def test_concession_and_regret_of_every_turn(of_points: Points) -> None:
+    """b keeps 0.1: the best that a can hope for is o1 (0.6). a keeps 0.2: for b it is o1, too (0.7)."""
+    scenario = of_points(*POINTS, reservation=(0.2, 0.1))
+    turns = taken(scenario, (OFFER, 0), (OFFER, 2), (OFFER, 1), (OFFER, 3), (OFFER, 0), (LEAVE, None))
+    a, b = (measure_seat(seat, Analyser(scenario), turns) for seat in ("a", "b"))  # type: ignore[arg-type]
+    assert a.concession == (None, 0.4, -0.4)
+    assert a.regret == (-0.4, 0.0, -0.4)  # o0 is worth more than can be hoped for
+    assert b.concession == (None, 0.7, None)
+    assert b.regret == (-0.3, 0.4, 0.6)  # walking away is worth the reservation value
+
+
+def test_accepting_is_no_concession_and_regrets_what_it_gives_up(of_points: Points) -> None:
+    scenario = of_points(*POINTS)
+    b = measure_seat("b", Analyser(scenario), taken(scenario, (OFFER, 3), (OFFER, 2), (OFFER, 1), (ACCEPT, None)))
+    assert (b.concession, b.regret) == ((None, None), (0.0, pytest.approx(0.3)))
+
+
+def test_invalid_replies_tokens_and_seconds_are_added_up(of_points: Points) -> None:
+    scenario = of_points(*POINTS)
+    bad = tuple(InvalidReply(kind, "", "") for kind in ("empty", "off_menu", "empty"))
+    turns = [replace(turn, invalid=bad, tokens=7, seconds=0.25) for turn in taken(scenario, *[(OFFER, 1)] * 3)]
+    a = measure_seat("a", Analyser(scenario), turns)
+    assert (dict(a.invalid), a.tokens, a.seconds) == ({"empty": 4, "off_menu": 2}, 14, 0.5)
+
+
+def test_an_ended_negotiation_is_measured_turn_by_turn(of_points: Points) -> None:
+    scenario = of_points(*POINTS)
+    turns = taken(scenario, (OFFER, 1), (ACCEPT, None))
+    found = measure(agreed(scenario, 1), Analyser(scenario), turns)
+    assert found.seats == {seat: measure_seat(seat, Analyser(scenario), turns) for seat in ("a", "b")}
+
+
+def test_the_same_moves_have_the_same_fingerprint(of_points: Points) -> None:
+    scenario = of_points(*POINTS)
+    turns = taken(scenario, (OFFER, 1), (ACCEPT, None))
+    said = [replace(turn, message="Hello", tokens=9) for turn in turns]
+    assert fingerprint(turns) == fingerprint(said) != fingerprint(taken(scenario, (OFFER, 2), (ACCEPT, None)))

@@ -99,9 +99,10 @@ def test_accepting_is_worth_what_is_accepted(
 
 
 def test_a_deal_is_measured(bike: Scenario, run_through: Run, script: Script) -> None:
-    end = run_through(Negotiation("run", bike, pair(script(MAKES), script(ACCEPTS))))[-1]
+    events = run_through(Negotiation("run", bike, pair(script(MAKES), script(ACCEPTS))))
+    turns = [event.turn for event in events if isinstance(event, TurnTaken)]
     state = replay(bike, ()).apply(Action.OFFER, OFFER).apply(Action.ACCEPT)
-    assert end == Ended(Ending.AGREEMENT, "b", OFFER, measure(state, Analyser(bike)))
+    assert events[-1] == Ended(Ending.AGREEMENT, "b", OFFER, measure(state, Analyser(bike), turns))
 
 
 def test_walking_away_and_the_deadline_end_it_too(bike: Scenario, run_through: Run, script: Script) -> None:

@@ -27,7 +27,7 @@ from negotiation import process as process_module
 from negotiation import store as store_module
 from negotiation.database import Database
 from negotiation.errors import NotDriven, StoreError, UnknownRun
-from negotiation.events import Ended, Halted, InvalidReply, Measures, Turn, turn_from_json, turn_to_json
+from negotiation.events import Ended, Halted, InvalidReply, Measures, SeatMeasures, Turn, turn_from_json, turn_to_json
 from negotiation.process import STALE_SECONDS, this_process
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario
@@ -100,6 +100,19 @@ def test_shipped_scenarios_are_kept_whole(store: Store, make_run: Runs, shipped:
         store.begin(make_run(name, scenario=scenario))
         assert store.run(name).scenario == scenario
         assert list(store.run(name).scenario.issues) == list(scenario.issues)
+
+
+def test_a_run_is_recorded_whole_or_not_at_all(store: Store, database: str, make_run: Runs) -> None:
+    twice = replace(make_run("run-1", status="done"), turns=(turn(0), turn(0)))
+    with pytest.raises(StoreError, match="record a run"):
+        store.record(twice)
+    assert rows(database, "select count(*) from runs") == rows(database, "select count(*) from turns") == [(0,)]
+
+
+def test_measures_from_before_seats_were_measured_are_read(store: Store, database: str, make_run: Runs) -> None:
+    store.record(replace(make_run("run-1"), status="done", ending=Ending.DEADLINE, measures=MEASURES))
+    change(database, "update runs set measures = json_remove(measures, '$.seats')")
+    assert store.run("run-1").measures == MEASURES
 
 
 def test_a_turn_is_committed_when_adding_it_returns(store: Store, database: str, make_run: Runs) -> None:
@@ -274,7 +287,7 @@ def test_a_new_database_has_the_tables_that_are_used(store: Store, database: str
         found = rows(database, f"select name, pk from pragma_table_info('{table.name}')")
         assert {name for name, _ in found} == {column.name for column in table.columns}
         assert [name for name, key in found if key] == [column.name for column in table.primary_key]
-    assert rows(database, "select version_num from alembic_version") == [("0002",)]
+    assert rows(database, "select version_num from alembic_version") == [("0003",)]
     assert rows(database, "pragma journal_mode") == [("wal",)]
     assert store.summaries() == []
 
@@ -593,7 +606,16 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def test_a_run_survives_the_database_exactly(
     kept: Store, data: st.DataObject, made: Turn, scenarios: st.SearchStrategy[Scenario], make_run: Runs
 ) -> None:
-    measures = st.builds(Measures, *[st.floats(0, 2)] * 4, FLOATS, st.booleans(), st.booleans())
+    seat = st.builds(
+        SeatMeasures,
+        st.lists(FLOATS, max_size=3).map(tuple),
+        st.lists(st.floats(-1, 1), max_size=3).map(tuple),
+        st.dictionaries(st.sampled_from(["empty", "not_json"]), st.integers(1, 9)),
+        st.integers(0, 999),
+        st.floats(0, 99),
+    )
+    seats = st.fixed_dictionaries({"a": seat, "b": seat})
+    measures = st.builds(Measures, *[st.floats(0, 2)] * 4, FLOATS, st.booleans(), st.booleans(), seats)
     scenario = data.draw(scenarios)
     agreement = {name: data.draw(st.sampled_from(issue.choices)) for name, issue in scenario.issues.items()}
     ended = Ended(Ending.AGREEMENT, "a", agreement, data.draw(measures))
@@ -606,6 +628,8 @@ def test_a_run_survives_the_database_exactly(
     expected = replace(begun, turns=(made,), status="done", **end)  # type: ignore[arg-type]
     assert found == expected
     assert repr(found) == repr(expected)
+    kept.record(replace(expected, run_id=f"{run.run_id} at once"))
+    assert kept.run(f"{run.run_id} at once") == replace(expected, run_id=f"{run.run_id} at once")
 
 
 # -- History ---------------------------------------------------------------------------------------------------

@@ -369,7 +369,7 @@ def test_what_is_said_is_what_is_offered(bike: Scenario, make_view: Views, name:
 
 
 def test_two_of_them_find_a_deal(shipped: dict[str, Scenario]) -> None:
-    for scenario in shipped.values():
+    for scenario in [scenario for scenario in shipped.values() if scenario.outcomes < 5000]:
         for a in BY_TIME:
             for b in GIVING_IN:
                 agents: Any = {"a": STRATEGIES[a], "b": STRATEGIES[b]}

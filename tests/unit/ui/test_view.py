@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from negotiation.analysis import Analyser
 from negotiation.events import (
     Ended,
     Halted,
@@ -22,8 +22,10 @@ from negotiation.events import (
 )
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario, load_scenario
-from ui.charts import utility_space
-from ui.lane import now_html, turns_html, verdict_html
+from ui.board import costliest, table_html, verdict_html
+from ui.charts import utility_rounds, utility_space
+from ui.space import space_of
+from ui.turns import now_html, turns_html
 from ui.view import LaneView
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -98,7 +100,7 @@ def test_an_offer_marks_what_changed_since_the_last_own_one() -> None:
 
     shown = turns_html(LaneView(scenario).fold([STARTED, turn(0, first), turn(1, first), turn(2, second)]))
     assert shown.count('class="changed"') == 1
-    assert '<dd class="changed">start-up</dd>' in shown
+    assert '<span>start-up</span> <del title="before">bicycle maker</del>' in shown
 
 
 def test_hostile_text_is_shown_as_text_everywhere(scenario: Scenario) -> None:
@@ -124,7 +126,7 @@ def test_hostile_text_is_shown_as_text_everywhere(scenario: Scenario) -> None:
         [Writing("b", 0, '{"thought":"' + HOSTILE.replace('"', '\\"') + '","message":"' + HOSTILE.replace('"', "'"))]
     )
     halted = view.fold([Halted("failed", HOSTILE)])
-    for shown in (turns_html(view), now_html(view), verdict_html(halted, Analyser(scenario))):
+    for shown in (turns_html(view), now_html(view), verdict_html(halted, space_of(scenario))):
         assert "<img" not in shown
         assert "<script" not in shown
         assert "&lt;img" in shown
@@ -135,34 +137,95 @@ def test_the_verdict_says_who_got_what_and_what_was_wasted() -> None:
     poor = {"shares": "40 percent", "lead": "bicycle maker", "site": "bicycle works", "term": "three years"}
     measures = Measures(0.25, 0.305, 0.4, 0.3, 0.4, rational_a=False, rational_b=False)
     view = LaneView(scenario).fold([STARTED, Ended(Ending.AGREEMENT, "b", poor, measures)])
-    shown = verdict_html(view, Analyser(scenario))
-    assert "Deal: " in shown
-    assert "Bicycle maker got 0.25, 0.10 worse than no deal (0.35)." in shown
+    shown = verdict_html(view, space_of(scenario))
+    assert "<h3>Deal" in shown
+    assert "0.10 below no deal" in shown
     assert "Bicycle maker accepted less than walking away would have given." in shown
-    assert "Something was left on the table" in shown
+    assert "Left on the table" in shown
 
 
 def test_no_deal_names_who_left(scenario: Scenario) -> None:
     measures = Measures(0.25, 0.2, 0.4, 0.3, 0.4, rational_a=True, rational_b=True)
     view = LaneView(scenario).fold([STARTED, Ended(Ending.WALKED_AWAY, "b", None, measures)])
-    shown = verdict_html(view, Analyser(scenario))
+    shown = verdict_html(view, space_of(scenario))
     assert "No deal" in shown
     assert "Engineer walked away." in shown
-    assert "0.25 to the Fleet manager, 0.20 to the Engineer" in shown
+    assert "<b>0.25</b>" in shown
+    assert "<b>0.20</b>" in shown
+    assert "just what no deal is worth" in shown
 
 
 def test_the_plot_draws_both_paths_the_frontier_and_the_deal(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, offer(0, 24000), offer(1, 14000), offer(2, 22000)])
-    shown = utility_space(scenario, Analyser(scenario), view.turns, agreed=False)
+    shown = utility_space(space_of(scenario), view.turns, agreed=False)
     assert shown.count('class="mark seat-a"') == 2
     assert shown.count('class="mark seat-b"') == 1
     assert 'class="frontier"' in shown
     assert 'class="nash"' in shown
     assert 'class="deal" d=' not in shown
-    assert 'class="deal" d=' in utility_space(scenario, Analyser(scenario), view.turns, agreed=True)
+    assert 'class="deal" d=' in utility_space(space_of(scenario), view.turns, agreed=True)
 
 
 def test_a_forfeit_is_named_as_such(scenario: Scenario) -> None:
     gave_up = (InvalidReply("not_json", "No.", "x", "gave_up"),)
     turn = Turn(0, 1, "a", "x", Action.WALK_AWAY, None, invalid=gave_up)
     assert "gave no usable reply" in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(turn)]))
+
+
+def test_agents_are_called_by_their_names_for_people(scenario: Scenario) -> None:
+    view = LaneView(scenario).fold([STARTED, offer(0, 20000), TurnStarted(1, 1, "b", "agent-b")])
+    assert "Agent A" in turns_html(view, {"agent-a": "Agent A"})
+    assert "Agent B" in now_html(view, {"agent-b": "Agent B"})
+
+
+def test_a_scripted_message_that_repeats_the_card_is_left_out_but_a_models_is_not(scenario: Scenario) -> None:
+    said = Turn(0, 1, "a", "boulware", Action.OFFER, {"price": 20000}, f"I propose {scenario.show({'price': 20000})}.")
+    assert "I propose" not in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(said)]))
+    model = replace(said, prompt=({"role": "user", "content": "x"},))
+    assert "I propose" in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(model)]))
+
+
+def test_a_message_that_was_cut_says_so(scenario: Scenario) -> None:
+    def shown(message: str) -> str:
+        turn = Turn(0, 1, "a", "m", Action.OFFER, {"price": 20000}, message)
+        return turns_html(LaneView(scenario).fold([STARTED, TurnTaken(turn)]))
+
+    assert 'class="cut"' in shown("word " * 40)
+    assert 'class="cut"' not in shown("w" * 199 + ".")
+    assert 'class="cut"' not in shown("Short")
+
+
+def test_the_table_shows_the_last_offer_until_the_end(scenario: Scenario) -> None:
+    view = LaneView(scenario)
+    assert "8 rounds to agree" in table_html(view)
+    assert "Nothing on the table yet" in table_html(view.fold([STARTED]))
+    view = view.fold([STARTED, offer(0, 24000), offer(1, 14000)])
+    assert "Engineer&#x27;s offer of round 1 of 8" in table_html(view)
+    assert "14,000" in table_html(view)
+    assert table_html(view.fold([Halted("stopped", "stopped")])) == ""
+
+
+def test_the_costliest_turn_is_the_one_by_which_regret_grew_most(scenario: Scenario) -> None:
+    def turn(index: int, price: int) -> TurnTaken:
+        a, b = (scenario.utility(seat, {"price": price}) for seat in ("a", "b"))
+        seat = "a" if index % 2 == 0 else "b"
+        return TurnTaken(
+            Turn(index, index // 2 + 1, seat, "x", Action.OFFER, {"price": price}, utility_a=a, utility_b=b)
+        )
+
+    space = space_of(scenario)
+    view = LaneView(scenario).fold([STARTED, turn(0, 22000), turn(1, 14000), turn(2, 15000), turn(3, 14500)])
+    found = costliest(view.turns, space)
+    assert found is not None
+    assert found[0].index == 2
+    drop = scenario.utility("a", {"price": 22000}) - scenario.utility("a", {"price": 15000})
+    assert found[1] == pytest.approx(drop)
+    assert costliest((), space) is None
+
+
+def test_the_rounds_show_what_each_side_asks_and_is_offered(scenario: Scenario) -> None:
+    view = LaneView(scenario).fold([STARTED, offer(0, 24000), offer(1, 14000), offer(2, 22000)])
+    shown = utility_rounds(space_of(scenario), view.turns)
+    assert shown.count('class="mark seat-a"') == 2
+    assert shown.count('class="given seat-a"') == 1
+    assert shown.count('class="given seat-b"') == 2

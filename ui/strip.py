@@ -7,10 +7,7 @@ from collections import Counter
 from manager.happenings import State
 from manager.status import DeviceStatus, Snapshot, WeightsStatus
 from ui import text
-from ui.html import esc, size, tag
-
-COLD_SHOWN = 2
-"""Of the models that were never wanted, so many are named."""
+from ui.html import esc, meter, size, tag
 
 _ORDER = {
     State.LOADING: 0,
@@ -23,26 +20,32 @@ _ORDER = {
 }
 
 
-def strip_html(snapshot: Snapshot, labels: dict[str, str]) -> str:
-    """The strip for a snapshot; `labels` are the models' names for people."""
-    rows = sorted(snapshot.weights, key=lambda row: (row.progress is None, _ORDER[row.state]))
+def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False) -> str:
+    """The strip for a snapshot; `labels` are the models' names for people, `details` offers the Models tab.
+
+    Models that nobody asked for are only counted.
+    """
+    rows = sorted(snapshot.weights, key=lambda row: (not row.leases, row.progress is None, _ORDER[row.state]))
     if not rows:
         return tag("p", esc(text.STATUS_NONE), "empty")
     shown = [row for row in rows if row.state is not State.COLD or row.progress or row.waiting or row.reason]
-    cold = [row for row in rows if row not in shown]
-    chips = "".join(_chip(row, labels) for row in shown + cold[:COLD_SHOWN])
-    if len(cold) > COLD_SHOWN:
-        chips += tag("span", esc(text.MORE_COLD.format(count=len(cold) - COLD_SHOWN)), "more")
-    extras = "".join(tag("span", esc(_device(device)), "device") for device in snapshot.devices)
-    if snapshot.parked:
-        extras += tag(
-            "span", esc(text.PARKED.format(used=size(snapshot.parked), budget=size(snapshot.parking or 0))), "device"
-        )
+    chips = "".join(_chip(row, labels) for row in shown)
+    if unasked := sum(len(row.model_ids) or 1 for row in rows if row not in shown):
+        form = text.MORE_COLD if shown else text.ALL_COLD
+        chips += _pill("cold", tag("span", esc(form.format(count=unasked))))
+    extras = ""
     if snapshot.queue:
         waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
         names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
         extras += tag("span", esc(text.QUEUE.format(names=names)), "queue")
-    return tag("div", tag("div", chips, "chips") + tag("div", extras, "devices"), "strip", role="status")
+    extras += "".join(tag("span", esc(_device(device)), "device") for device in snapshot.devices)
+    if snapshot.parked:
+        used, budget = size(snapshot.parked), size(snapshot.parking or 0)
+        extras += tag("span", esc(text.PARKED.format(used=used, budget=budget)), "device")
+    parts = tag("div", chips + tag("span", extras, "devices"), "chips", tabindex=0)
+    if details:
+        parts += tag("button", esc(text.STATUS_DETAILS), "plain", type="button", data_tab="models")
+    return tag("div", parts, "strip", role="region", aria_label=text.STATUS_LABEL)
 
 
 def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
@@ -55,18 +58,21 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
         words = {"fetching": text.FETCHING, "waking": text.WAKING}.get(row.progress.stage, text.LOADING)
         state = f"{words}: {size(row.progress.done)}"
         if row.progress.total:
-            state += f" of {size(row.progress.total)}"
-            bar = tag("progress", "", value=round(100 * row.progress.fraction), max=100, aria_label=words)
+            state = text.BYTES.format(done=state, total=size(row.progress.total))
+            bar = meter(row.progress.fraction, words)
     elif row.state in (State.RESIDENT, State.DRAINING) and row.bytes:
         state += f", {size(row.bytes)}"
     elif row.state is State.PARKED:
         state += f", {size(row.host)}"
     look = "busy" if row.leases else ("loading" if row.progress is not None else str(row.state))
-    reason = row.reason if row.state is State.FAILED else ""
-    shown = tag("b", esc(names)) + tag("span", esc(state)) + bar
-    if reason:
-        shown += tag("em", esc(reason))
-    return tag("span", tag("i", "", "dot", aria_hidden="true") + shown, f"chip {look}", data_state=look)
+    content = tag("b", esc(names)) + tag("span", esc(state)) + bar
+    if row.reason and row.state in (State.FAILED, State.COLD):  # a failure is still told after the cool-down
+        content += tag("em", esc(row.reason))
+    return _pill(look, content, row.reason or None)
+
+
+def _pill(look: str, content: str, hint: str | None = None) -> str:
+    return tag("span", tag("i", "", "dot", aria_hidden="true") + content, f"chip {look}", data_state=look, title=hint)
 
 
 def _joined(names: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manager.happenings import State
 from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
-from ui.models import strip_html
+from ui.strip import strip_html
 
 ROW = WeightsStatus(
     weights="w",
@@ -65,7 +65,15 @@ def test_memory_and_queue_are_shown() -> None:
 
 def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
     labels = {"x-steady": "SmolLM2 135M, steady", "x-bold": "SmolLM2 135M, bold"}
-    shared = ROW._replace(model_ids=("x-steady", "x-bold"))
+    shared = ROW._replace(model_ids=("x-steady", "x-bold"), state=State.RESIDENT)
     assert "SmolLM2 135M (steady, bold)" in strip_html(Snapshot(1, 0.0, (shared,), (), ()), labels)
     many = [ROW._replace(weights=str(number), model_ids=(f"m{number}",)) for number in range(5)]
-    assert "and 3 more not loaded" in strip(*many)
+    assert "5 models, not loaded" in strip(*many)
+    loaded = ROW._replace(weights="here", model_ids=("here",), state=State.RESIDENT)
+    assert "5 more not loaded" in strip(loaded, *many)
+
+
+def test_a_failure_is_told_whole_and_still_after_the_cool_down() -> None:
+    reason = "the repository asks you to accept its terms on the Hub first"
+    assert f'title="{reason}"' in strip(ROW._replace(state=State.FAILED, reason=reason))
+    assert reason in strip(ROW._replace(reason=reason))

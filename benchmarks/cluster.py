@@ -1,0 +1,183 @@
+"""What 1, 8 and 64 GPUs give in a tournament, and where the next bottleneck is: a simulation, checked against a run.
+
+`python -m benchmarks.cluster` simulates tournaments with the real order of work (negotiation/work.py) on workers like
+the one of benchmarks/tournament.py: two places, loads of 2 s, so many tokens a second, faster in batches. Lengths of
+negotiations are those of the fakes, played without any delay. It prints a JSON line for the benchmark's own tournament,
+simulated and measured on this machine (`--no-check` leaves that out), and one for each number of workers with a larger
+one: 16 models on four scenarios. `busy` is the share of time in which a worker writes, `driver` the share of time that
+the driving program needs to commit games, at the pace measured here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import json
+import random
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.tournament import (
+    AT_ONCE,
+    CONFIGS,
+    LOAD_SECONDS,
+    MODELS,
+    PAIRS,
+    SCENARIOS,
+    TOKENS_PER_SECOND,
+    fakes,
+    gain,
+    measure,
+    plan,
+)
+from manager.cancel import CancelToken
+from manager.manager import LLMManager
+from manager.registry import Registry
+from negotiation.agents.catalog import Catalog
+from negotiation.live import new_run_id
+from negotiation.pool import play
+from negotiation.scenario import load_scenarios
+from negotiation.store import Run, Store
+from negotiation.tournament_plan import resolve
+from negotiation.work import Desk, Order
+
+PLACES = 2
+Job = tuple[str, str, int]  # two models, and how many tokens it takes
+
+
+@dataclass
+class Worker:
+    """One GPU: what it plays, in tokens still to be written. All games advance at one pace."""
+
+    desk: Desk
+    ready: float = 0.0  # when its last load ends
+    games: list[tuple[float, frozenset[object]]] = field(default_factory=list)  # (written when it ends, its weights)
+    written: float = 0.0  # tokens per game so far
+    since: float = 0.0
+    busy: float = 0.0
+    version: int = 0
+
+    @property
+    def pace(self) -> float:
+        """Tokens a second for each game; half of the games are with each of two models."""
+        playing = len(self.games)
+        return TOKENS_PER_SECOND * gain(max(1, (playing + 1) // 2)) / playing if playing else 0.0
+
+    def advance(self, now: float) -> None:
+        """Write until now."""
+        begin = max(self.since, self.ready)
+        if now > begin and self.games:
+            self.written += (now - begin) * self.pace
+            self.busy += now - begin
+        self.since = now
+
+    def next_end(self) -> float:
+        """When the next game ends."""
+        return max(self.since, self.ready) + max(0.0, self.games[0][0] - self.written) / self.pace
+
+
+def simulate(jobs: Iterable[Job], workers: int, at_once: int) -> dict[str, float]:
+    """Play games on so many workers; seconds, games a minute, loads, and how busy the workers were."""
+    order: Order[int] = Order()
+    games = 0
+    for x, y, tokens in jobs:
+        order.add(tokens, {x, y})
+        games += 1
+    crew = [Worker(order.desk(PLACES)) for _ in range(workers)]
+    events: list[tuple[float, int, int]] = []
+    now, loads = 0.0, 0
+
+    def fill(number: int) -> None:
+        nonlocal loads
+        worker = crew[number]
+        while len(worker.games) < at_once:
+            had = set(worker.desk.weights)
+            if (picked := order.next(worker.desk)) is None:
+                break
+            tokens, group = picked
+            fresh = len(group - had)
+            loads += fresh
+            if fresh:
+                worker.ready = max(worker.ready, now) + fresh * LOAD_SECONDS
+            heapq.heappush(worker.games, (worker.written + tokens, group))
+        worker.version += 1
+        if worker.games:
+            heapq.heappush(events, (worker.next_end(), number, worker.version))
+
+    for number in range(workers):
+        fill(number)
+    while events:
+        at, number, version = heapq.heappop(events)
+        worker = crew[number]
+        if version != worker.version:
+            continue
+        now = at
+        worker.advance(now)
+        _, group = heapq.heappop(worker.games)
+        worker.desk.end(group)
+        fill(number)
+    busy = sum(worker.busy for worker in crew) / (now * workers)
+    return {"seconds": now, "per_minute": games / now * 60, "loads": loads, "busy": busy}
+
+
+def lengths(folder: Path) -> tuple[list[Job], float]:
+    """The benchmark's games with the tokens they take, played without delay, and the seconds that a commit takes."""
+    scenarios = load_scenarios(CONFIGS / "scenarios")
+    quick = Registry({spec.model_id: spec.model_copy(update={"type": "fake"}) for spec in fakes(MODELS)})
+    jobs: list[Job] = []
+    done: list[Run] = []
+    with LLMManager(quick, MODELS, cache_dir=folder) as manager:
+        catalog = Catalog(manager)
+        asked = resolve(plan(), catalog, scenarios)
+        for game in asked.games():
+            agents = {"a": asked.agents[game.a], "b": asked.agents[game.b]}
+            run = Run(new_run_id(), scenarios[game.scenario_id], agents, game.seed)  # type: ignore[arg-type]
+            done.append(play(catalog, run, CancelToken()))
+            jobs.append((game.a, game.b, sum(max(1, len(turn.raw) // 4) for turn in done[-1].turns)))
+    store = Store(f"sqlite:///{folder}/commits.db")
+    began = time.monotonic()
+    for run in done:
+        store.record(run)
+    seconds = (time.monotonic() - began) / len(done)
+    store.close()
+    return jobs, seconds
+
+
+def larger(jobs: Sequence[Job], models: int) -> list[Job]:
+    """A tournament of more models whose games are as long as those of the benchmark."""
+    chance = random.Random(1)
+    each = 2 * PAIRS * len(SCENARIOS)
+    names = [f"model-{number}" for number in range(models)]
+    tokens = [job[2] for job in jobs]
+    return [(x, y, chance.choice(tokens)) for x, y in itertools.combinations(names, 2) for _ in range(each)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--no-check", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        jobs, commit = lengths(Path(folder))
+        told = {"case": "the benchmark's tournament, one worker", **_rounded(simulate(jobs, 1, AT_ONCE))}
+        if not options.no_check:
+            registry = Registry({spec.model_id: spec for spec in fakes(MODELS)})
+            found = measure(registry, plan(), naive=False, cache_dir=Path(folder))
+            told |= {"measured_per_minute": round(found.per_minute, 1), "measured_loads": found.loads}
+        print(json.dumps(told))
+        many = larger(jobs, 16)
+        for workers in (1, 8, 64):
+            figures = simulate(many, workers, AT_ONCE)
+            driver = {"driver": figures["per_minute"] / 60 * commit}
+            print(json.dumps({"workers": workers, "negotiations": len(many), **_rounded({**figures, **driver})}))
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    main()

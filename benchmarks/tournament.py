@@ -1,0 +1,212 @@
+"""What the order of work and working on many negotiations at once are worth in a tournament.
+
+`python -m benchmarks.tournament` plays the same tournament twice through the same manager, agents and store:
+- naive: each negotiation in the order of the file, one after the other, loading what it needs, and
+- ours: `negotiation.tournament`,
+and prints one JSON line. Six fake models (loads of 2 s, two places) meet each other on four scenarios. The fakes share
+one device: a model that writes for k requests at once writes as many times as fast as for one as SmolLM2 did on a CPU
+(19, 37, 72, 146 and 215 tokens a second at batches of 1, 2, 4, 8 and 16, in a plain forward loop), and models that
+write at the same time share the device's time, so sleeping in parallel wins nothing.
+
+A second line does the same with two aliases of the real SmolLM2 and two baselines on one scenario; --fakes-only leaves
+it out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from manager.backends.base import register_backend
+from manager.backends.fake import FakeModel
+from manager.cancel import CancelToken
+from manager.generation.request import GenerationRequest
+from manager.generation.stream import TokenStream
+from manager.happenings import State
+from manager.manager import LLMManager
+from manager.registry import ModelSpec, Registry
+from manager.status import StatusEvent
+from negotiation import tournament
+from negotiation.agents.catalog import Catalog
+from negotiation.live import new_run_id
+from negotiation.pool import Threads, play
+from negotiation.scenario import load_scenarios
+from negotiation.store import Run, Store
+from negotiation.tournament_plan import Limits, Tournament, TournamentFile, resolve
+from negotiation.tournament_store import TournamentStore
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+BATCHES, SPEEDS = [1, 2, 4, 8, 16], [19, 37, 72, 146, 215]
+TOKENS_PER_SECOND = 1500.0  # of the whole device, for one request
+LOAD_SECONDS = 2.0
+MODELS = 6
+SCENARIOS = ("company_car", "compute_split", "joint_venture", "job_offer")
+PAIRS = 4
+AT_ONCE = 32
+STEP_TOKENS = 8
+
+
+class Device:
+    """One device's time: who writes on it now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: Counter[str] = Counter()
+
+    @contextmanager
+    def writing(self, model_id: str) -> Iterator[None]:
+        """A request is being written for by a model."""
+        with self._lock:
+            self._rows[model_id] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._rows[model_id] -= 1
+
+    def seconds(self, model_id: str, tokens: int) -> float:
+        """How long a request of a model takes for some tokens, as things are now."""
+        with self._lock:
+            rows, models = self._rows[model_id], sum(count > 0 for count in self._rows.values())
+        return tokens * rows * models / (TOKENS_PER_SECOND * gain(rows))
+
+
+@cache
+def gain(rows: int) -> float:
+    """How many times as fast a batch of rows is written as one row."""
+    return float(np.interp(rows, BATCHES, np.array(SPEEDS) / SPEEDS[0]))
+
+
+DEVICE = Device()
+
+
+class SharingFake(FakeModel):
+    """A fake model that shares its device's throughput with the others."""
+
+    def _write(self, request: GenerationRequest, stream: TokenStream) -> None:
+        text = self._reply(request)
+        with DEVICE.writing(self.spec.model_id):
+            for begun in range(0, max(1, len(text) // 4), STEP_TOKENS):  # about four characters a token
+                tokens = min(STEP_TOKENS, max(1, len(text) // 4) - begun)
+                stream.cancel_token.wait(DEVICE.seconds(self.spec.model_id, tokens))
+        super()._write(request, stream)
+
+
+register_backend("sharing", SharingFake)
+
+
+def fakes(count: int) -> list[ModelSpec]:
+    """So many fake models on the one device."""
+    names = [f"model-{number}" for number in range(count)]
+    return [ModelSpec(model_id=name, model_name=name, type="sharing", load_seconds=LOAD_SECONDS) for name in names]
+
+
+def plan() -> TournamentFile:
+    """The tournament of the fakes."""
+    limits = Limits(at_once=AT_ONCE)
+    return TournamentFile(title="Fakes", models="all", scenarios=SCENARIOS, pairs=PAIRS, limits=limits)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What playing a tournament took."""
+
+    negotiations: int
+    seconds: float
+    loads: int
+
+    @property
+    def per_minute(self) -> float:
+        """Negotiations per minute."""
+        return self.negotiations / self.seconds * 60
+
+
+def measure(specs: Registry, given: TournamentFile, *, naive: bool, cache_dir: Path) -> Figures:
+    """Play a tournament once, from cold."""
+    with tempfile.TemporaryDirectory() as folder, LLMManager(specs, 2, cache_dir=cache_dir) as manager:
+        catalog = Catalog(manager)
+        asked = resolve(given, catalog, load_scenarios(CONFIGS / "scenarios"))
+        store = Store(f"sqlite:///{folder}/parley.db")
+        happened = manager.subscribe(1_000_000)
+        began = time.monotonic()
+        played = _naive(asked, catalog, store) if naive else _ours(asked, catalog, store)
+        seconds = time.monotonic() - began
+        store.close()
+        manager.cleanup()  # ends the subscription
+        states = [event.state for event in happened if isinstance(event, StatusEvent) and event.kind == "state"]
+        return Figures(played, seconds, states.count(State.LOADING))
+
+
+def _naive(asked: Tournament, catalog: Catalog, store: Store) -> int:
+    played = 0
+    for game in asked.games():
+        agents = {"a": asked.agents[game.a], "b": asked.agents[game.b]}
+        run = Run(new_run_id(), asked.scenarios[game.scenario_id], agents, game.seed)  # type: ignore[arg-type]
+        done = play(catalog, run, CancelToken())
+        assert done.status == "done", done.reason
+        store.record(done)
+        played += 1
+    return played
+
+
+def _ours(asked: Tournament, catalog: Catalog, store: Store) -> int:
+    kept = TournamentStore(store)
+    executor = Threads(catalog, asked.limits.at_once)
+    key = tournament.begin(asked, kept, resume=False)
+    told = list(tournament.run(asked, key, kept, catalog, executor, places=2))
+    assert all(progress.status == "done" for progress in told)
+    return len(told)
+
+
+def compare(name: str, specs: Registry, given: TournamentFile, cache_dir: Path) -> dict[str, object]:
+    """Both ways of playing, side by side."""
+    naive = measure(specs, given, naive=True, cache_dir=cache_dir)
+    ours = measure(specs, given, naive=False, cache_dir=cache_dir)
+    assert naive.negotiations == ours.negotiations
+    return {
+        "benchmark": name,
+        "negotiations": ours.negotiations,
+        "naive_per_minute": round(naive.per_minute, 1),
+        "ours_per_minute": round(ours.per_minute, 1),
+        "naive_loads": naive.loads,
+        "ours_loads": ours.loads,
+        "naive_seconds": round(naive.seconds, 1),
+        "ours_seconds": round(ours.seconds, 1),
+        "ratio": round(ours.per_minute / naive.per_minute, 2),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fakes-only", action="store_true")
+    options = parser.parse_args()
+    registry = Registry({spec.model_id: spec for spec in fakes(MODELS)})
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(compare("tournament of fakes", registry, plan(), Path(folder))))
+        sys.stdout.flush()
+        if options.fakes_only:
+            return
+        shipped = Registry.from_yaml(CONFIGS / "models.yaml")
+        real = {spec.model_id: spec for spec in shipped if spec.model_id.startswith("smollm2-") and spec.gguf_file}
+        some = TournamentFile(
+            title="Real", models="all", baselines=("boulware", "conceder"), scenarios=("company_car",), pairs=1
+        )
+        with LLMManager(Registry(real), cache_dir=folder) as manager:  # converts the weights, once for both
+            manager.load_model(next(iter(real)))
+        print(json.dumps(compare("tournament of SmolLM2 and baselines", Registry(real), some, Path(folder))))
+
+
+if __name__ == "__main__":
+    main()

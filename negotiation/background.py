@@ -1,0 +1,129 @@
+"""Comparisons that go on in the background, one for each owner, and grow by more pairs.
+
+Knows threads; what is compared and how sure it is stands in `comparison.py`. Nobody needs to watch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+
+from manager.cancel import CancelToken
+from manager.errors import ParleyError
+from negotiation import comparison
+from negotiation.agents.catalog import Catalog
+from negotiation.comparison import Comparison, Job, Result, Tally
+from negotiation.store import Run, Store
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""So many negotiations of a comparison at once: those that people watch must not starve."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a comparison is: `done` of `goal` negotiations have ended."""
+
+    comparison: Comparison
+    done: int
+    goal: int
+    result: Result
+    running: bool
+    error: str = ""
+
+
+class _Growing:
+    """One owner's comparison with all that was played for it."""
+
+    def __init__(self, asked: Comparison) -> None:
+        self.asked = asked
+        self.played: list[tuple[Job, Run]] = []
+        self.goal = asked.negotiations
+        self.error = ""
+        self.cancel = CancelToken()
+        self.thread: threading.Thread | None = None
+        self.tally = Tally(asked)
+
+    def grow(self, asked: Comparison) -> None:
+        """Count on, with more pairs."""
+        self.asked, self.tally = asked, Tally(asked)
+        self.goal = len(self.played)
+        for job, run in self.played:
+            self.tally.add(job, run)
+
+    def standing(self) -> Standing:
+        running = self.thread is not None
+        return Standing(self.asked, len(self.played), self.goal, self.tally.result(), running, self.error)
+
+
+class Comparisons:
+    """The comparisons of this process."""
+
+    def __init__(self, catalog: Catalog, store: Store) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._lock = threading.Lock()
+        self._growing: dict[str, _Growing] = {}
+
+    def start(self, asked: Comparison) -> None:
+        """Begin the pairs of a comparison, which needs an owner; more of the same comparison continue it.
+
+        The same one goes on with the next seeds, another one takes its place, and what still runs is stopped first.
+        Raises UnknownAgent or ConfigError, having started nothing then.
+        """
+        for config in (*asked.agents, asked.opponent):
+            self._catalog.create(config)
+        assert asked.owner is not None
+        self.stop(asked.owner, wait=True)
+        with self._lock:
+            growing = self._growing.get(asked.owner)
+            if growing is not None and replace(growing.asked, pairs=asked.pairs) == asked:
+                pairs = growing.asked.pairs
+                begun = replace(asked, seed=asked.seed + pairs)
+                growing.grow(replace(asked, pairs=pairs + asked.pairs))
+                growing.goal += begun.negotiations
+            else:
+                growing, begun = _Growing(asked), asked
+                self._growing[asked.owner] = growing
+            growing.cancel, growing.error = CancelToken(), ""
+            growing.thread = threading.Thread(target=self._run, args=(growing, begun), name="comparison", daemon=True)
+            growing.thread.start()
+
+    def standing(self, owner: str | None) -> Standing | None:
+        """How far an owner's comparison is, if there is one."""
+        with self._lock:
+            growing = self._growing.get(owner or "")
+            return None if growing is None else growing.standing()
+
+    def stop(self, owner: str | None, *, wait: bool = False) -> None:
+        """Stop what runs of an owner's comparison at the next token; what was played counts."""
+        with self._lock:
+            growing = self._growing.get(owner or "")
+            thread = growing.thread if growing is not None else None
+        if growing is not None and thread is not None:
+            growing.cancel.cancel()
+            if wait:
+                thread.join()
+
+    def close(self) -> None:
+        """Stop all of them and wait until they have."""
+        for owner in list(self._growing):
+            self.stop(owner, wait=True)
+
+    def _run(self, growing: _Growing, begun: Comparison) -> None:
+        error = ""
+        try:
+            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE):
+                with self._lock:
+                    growing.played.append((progress.job, progress.run))
+                    growing.tally.add(progress.job, progress.run)
+        except ParleyError as failure:
+            error = str(failure)
+        except Exception:
+            logger.exception("a comparison broke")
+            error = "an internal error; the log has the details"
+        with self._lock:
+            growing.error = error
+            growing.thread = None

@@ -1,0 +1,84 @@
+"""SmolLM2 itself under each guard rail: it plays, and what it may not do it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager.manager import LLMManager
+from manager.registry import Registry
+from negotiation.agents.base import Agent
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.allowed import Decided
+from negotiation.events import Ended, Event, Turn, TurnTaken
+from negotiation.protocol import State
+from negotiation.reply import Reply
+from negotiation.scenario import Scenario, Seat, load_scenarios
+from negotiation.session import Negotiation, negotiate
+from negotiation.settings import SHIPPED
+
+MODEL = "smollm2-steady"
+
+
+@pytest.fixture(scope="module")
+def catalog(real_home: Path) -> Iterator[Catalog]:
+    with LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=real_home / "cache") as manager:
+        yield Catalog(manager)
+
+
+@pytest.fixture(scope="module")
+def car() -> Scenario:
+    """The company car, in two rounds."""
+    return load_scenarios(SHIPPED / "scenarios")["company_car"].model_copy(update={"rounds": 2})
+
+
+def played(catalog: Catalog, scenario: Scenario, other: str, **options: Any) -> tuple[list[Turn], Ended]:
+    """The turns of the model as b, and the end."""
+    model = catalog.create(AgentConfig(MODEL, options))
+    agents: dict[Seat, Agent] = {"a": STRATEGIES[other], "b": model}
+    events: list[Event] = list(negotiate(Negotiation(f"{other} {options}", scenario, agents, 1)))
+    end = events[-1]
+    assert isinstance(end, Ended), end
+    turns = [event.turn for event in events if isinstance(event, TurnTaken) and event.turn.seat == "b"]
+    assert turns
+    assert all(turn.tokens > 0 for turn in turns)
+    return turns, end
+
+
+def test_a_rational_model_never_does_worse_than_no_deal(catalog: Catalog, car: Scenario) -> None:
+    """The hardliner asks for the most, which a small model would take."""
+    turns, end = played(catalog, car, "hardliner", guard="rational")
+    assert end.agreement is None
+    for turn in turns:
+        assert turn.invalid == ()
+        assert turn.action != "accept"
+        assert turn.utility_b is None or turn.utility_b >= car.roles["b"].reservation
+
+
+def test_a_narrating_model_speaks_for_the_strategy_and_says_no_other_number(catalog: Catalog, car: Scenario) -> None:
+    turns, end = played(catalog, car, "boulware", narrates="linear")
+    alone: dict[Seat, Agent] = {"a": STRATEGIES["boulware"], "b": STRATEGIES["linear"]}
+    assert list(negotiate(Negotiation("alone", car, alone, 1)))[-1] == end
+    for turn in turns:
+        assert turn.invalid == ()
+        assert turn.message
+        state = State(car, turn.index, table={"price": 24000})
+        if turn.offer is not None:
+            decided = Decided(state, turn.action, turn.offer, "")
+            assert decided.problem(Reply(turn.action, turn.offer, turn.message)) is None
+
+
+def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(catalog: Catalog, car: Scenario) -> None:
+    turns, end = played(catalog, car, "boulware", guard="free", retries=1)
+    for turn in turns:
+        for entry in turn.invalid:
+            assert entry.kind in {"empty", "not_json", "wrong_shape", "off_menu", "illegal_action"}
+            assert entry.outcome in {"repaired", "gave_up"}
+        if any(entry.outcome == "gave_up" for entry in turn.invalid):
+            assert (turn.action, end.ending) == ("walk_away", "walked_away")
+            assert len(turn.invalid) == 2
+            assert turn.raw == turn.invalid[-1].raw

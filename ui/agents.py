@@ -1,0 +1,165 @@
+"""Picking an agent: the list, what it needs, and its settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from manager.happenings import State
+from manager.registry import ModelSpec
+from manager.status import WeightsStatus
+from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.human import HUMAN
+from negotiation.agents.options import ModelOptions
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.parley import Parley
+from negotiation.scenario import Scenario, Seat
+from ui import text
+from ui.html import esc, size, tag
+
+BYTES_A_PARAMETER = 2
+"""Most models are stored with 16 bits a parameter."""
+MEMORY = 1.2
+"""Beside the weights, writing takes about a fifth more."""
+_SIZE = re.compile(r"([0-9.]+)\s*([MB])")
+
+
+def labels(parley: Parley) -> dict[str, str]:
+    """What agents are called for people, by id."""
+    return {choice.agent: choice.label for choice in parley.catalog.choices()} | {HUMAN: text.YOU}
+
+
+def choices(parley: Parley) -> list[tuple[str, str]]:
+    """The pick list: models that are loaded, the other models, then scripted strategies."""
+    snapshot = parley.manager.snapshot()
+    loaded: list[tuple[str, str]] = []
+    others: list[tuple[str, str]] = []
+    scripted: list[tuple[str, str]] = []
+    for choice in parley.catalog.choices():
+        if choice.agent in STRATEGIES:
+            scripted.append((choice.label, choice.agent))
+            continue
+        status = snapshot.of(choice.agent)
+        here = status is not None and status.state is State.RESIDENT
+        facts = _facts(parley.manager.spec(choice.agent), status)
+        (loaded if here else others).append((" · ".join([choice.label, *facts]), choice.agent))
+    return loaded + others + scripted
+
+
+def about_html(parley: Parley, config: AgentConfig) -> str:
+    """In a line: what an agent is, what it needs, and which settings it was given."""
+    if config.agent in STRATEGIES:
+        return tag("p", esc(text.STRATEGY_ABOUT.get(config.agent, text.SCRIPTED)), "about")
+    if config.agent not in parley.manager.list_models():
+        return tag("p", esc(text.GONE if config.agent else ""), "about")
+    facts = _facts(parley.manager.spec(config.agent), parley.manager.snapshot().of(config.agent))
+    marks = "".join(tag("mark", esc(text.chosen(key, value))) for key, value in config.chosen.items())
+    return tag("p", marks + tag("span", esc(" · ".join(facts))), "about", title=" · ".join(facts))
+
+
+def _facts(spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
+    if status is not None and status.state is State.RESIDENT:
+        first = f"{text.LOADED}, {size(status.bytes)}" if status.bytes else text.LOADED
+    elif spec.gguf_file and spec.gguf_file.startswith("package:"):
+        first = text.EMBEDDED
+    else:
+        count = weights_bytes(spec)
+        first = text.DOWNLOAD.format(size=size(count), memory=size(count * MEMORY)) if count else spec.size
+    return [fact for fact in (first, spec.license) if fact]
+
+
+def weights_bytes(spec: ModelSpec) -> int:
+    """About how many bytes a model's files have, by its `size`; 0 where that is not given."""
+    found = _SIZE.match(spec.size)
+    if not found or spec.type != "huggingface":
+        return 0
+    return int(float(found[1]) * (1e9 if found[2] == "B" else 1e6) * BYTES_A_PARAMETER)
+
+
+@dataclass(frozen=True)
+class AgentPicker:
+    """The components that say who plays a seat of a lane."""
+
+    seat: Seat
+    agent: gr.Dropdown
+    about: gr.HTML
+    settings: dict[str, Any]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """What `config` reads, in this order."""
+        return [self.agent, *self.settings.values()]
+
+    def config(self, values: Sequence[Any]) -> AgentConfig:
+        """What was picked and set. Settings are a model's only, and those left as they are are not written down."""
+        agent, *given = values
+        if agent in STRATEGIES or not agent:
+            return AgentConfig(agent or "")
+        defaults = ModelOptions().model_dump()
+        options = dict(zip(self.settings, given, strict=True))
+        options = {key: defaults[key] if value is None else value for key, value in options.items()}
+        return AgentConfig(agent, {key: value for key, value in options.items() if value != defaults[key]})
+
+    def show(self, parley: Parley, config: AgentConfig) -> dict[Any, Any]:
+        """The updates that show an agent and its settings."""
+        options = {**ModelOptions().model_dump(), **(config.options if config.agent not in STRATEGIES else {})}
+        updates: dict[Any, Any] = {part: options[key] for key, part in self.settings.items()}
+        return {self.agent: config.agent, self.about: about_html(parley, config), **updates}
+
+
+def build_picker(lane: int, seat: Seat, scenario: Scenario, listed: list[tuple[str, str]]) -> AgentPicker:
+    """Create the pick list of a seat where it is called; its settings come with `build_settings`."""
+    with gr.Column(min_width=200, elem_classes=f"picker seat-{seat}"):
+        agent = gr.Dropdown(
+            listed,
+            value=listed[0][1],
+            label=text.AGENT.format(name=scenario.roles[seat].name),
+            elem_id=f"lane-{lane}-agent-{seat}",
+        )
+        about = gr.HTML(js_on_load=None)
+    return AgentPicker(seat, agent, about, {})
+
+
+def build_settings(picker: AgentPicker, scenario: Scenario) -> None:
+    """Create what can be set for a seat where it is called."""
+    defaults = ModelOptions()
+    rows: dict[str, Any] = picker.settings
+    with gr.Column(min_width=200, elem_classes=f"settings seat-{picker.seat}"):
+        head = text.SETTINGS_OF.format(name=scenario.roles[picker.seat].name)
+        gr.HTML(tag("h3", esc(head)), js_on_load=None)
+        rows["narrates"] = gr.Dropdown(
+            [(text.DECIDES_ITSELF, ""), *((name, name) for name in STRATEGIES)],
+            value=defaults.narrates,
+            label=text.NARRATES,
+            info=text.NARRATES_INFO,
+        )
+        rows["guard"] = gr.Dropdown(
+            [(words, guard) for guard, words in text.GUARDS.items()],
+            value=defaults.guard,
+            label=text.GUARD,
+            info=text.GUARD_INFO,
+        )
+        rows["temperature"] = gr.Number(
+            None, label=text.TEMPERATURE, info=text.TEMPERATURE_INFO, minimum=0, maximum=5, step=0.1
+        )
+        rows["persona"] = gr.Textbox("", label=text.PERSONA, placeholder=text.PERSONA_INFO, max_length=500, lines=1)
+        rows["hint"] = gr.Textbox("", label=text.HINT, placeholder=text.HINT_INFO, max_length=500, lines=1)
+        rows["language"] = gr.Textbox("", label=text.LANGUAGE, placeholder=text.LANGUAGE_INFO, max_length=60)
+        rows["calculator"] = gr.Checkbox(defaults.calculator, label=text.CALCULATOR, info=text.CALCULATOR_INFO)
+        with gr.Row():
+            rows["retries"] = gr.Number(
+                defaults.retries, label=text.RETRIES, minimum=0, maximum=10, precision=0, min_width=90
+            )
+            rows["retry"] = gr.Dropdown(
+                [(words, kind) for kind, words in text.RETRY_KINDS.items()],
+                value=defaults.retry,
+                label=text.RETRY,
+                min_width=90,
+            )
+        rows["thinking"] = gr.Number(
+            defaults.thinking, label=text.THINKING_ROOM, info=text.THINKING_INFO, minimum=0, maximum=40_000, precision=0
+        )

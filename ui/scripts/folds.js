@@ -1,0 +1,13 @@
+// Updates replace attributes, and with them whether a fold is open: put that back before the browser paints.
+const open = new Set();
+element.addEventListener('click', (event) => {
+  const part = event.target.closest('summary')?.parentElement;
+  const key = part?.dataset.key;
+  if (key) { if (part.open) open.delete(key); else open.add(key); }
+}, true);
+watch('value', () => {
+  for (const part of element.querySelectorAll('details[data-key]')) {
+    const wanted = open.has(part.dataset.key);
+    if (part.open !== wanted) part.open = wanted;
+  }
+});

@@ -1,0 +1,8 @@
+// What was started is what one wants to see.
+() => {
+  const small = matchMedia('(max-width: 820px)').matches;
+  const lanes = document.querySelector(small ? '.lane .board' : '.lanes');
+  if (lanes.getBoundingClientRect().top < innerHeight * 0.4) return;
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  lanes.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
+}

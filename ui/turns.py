@@ -1,0 +1,158 @@
+"""What has been said and what is being said: turns as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from negotiation.events import Turn
+from negotiation.protocol import Action
+from negotiation.reply import glimpse
+from negotiation.scenario import SEATS, Offer, Scenario, Seat
+from negotiation.speech import MAX_MESSAGE
+from ui import text
+from ui.html import esc, fold, meter, number, seconds, size, tag
+from ui.view import LaneView, Moving
+
+Labels = Mapping[str, str]
+"""What agents are called for people, by id."""
+IDS: Labels = MappingProxyType({})
+"""No other names than the ids."""
+
+
+def turns_html(view: LaneView, labels: Labels = IDS) -> str:
+    """All turns that were taken."""
+    if not view.begun:
+        return tag("p", esc(text.EMPTY_LANE), "empty")
+    shown: list[str] = []
+    offers: dict[Seat, Offer] = {}
+    for turn in view.turns:
+        shown.append(_turn_html(view, turn, offers.get(turn.seat), labels))
+        if turn.offer is not None:
+            offers[turn.seat] = turn.offer
+    return tag("div", "".join(shown), "turns", role="log", aria_live="polite")
+
+
+def _turn_html(view: LaneView, turn: Turn, before: Offer | None, labels: Labels) -> str:
+    scenario = view.scenario
+    parts = [_header(scenario, turn.seat, turn.agent, turn.round, labels)]
+    if said := _said(scenario, turn):
+        parts.append(tag("p", said, "message", dir="auto"))
+    match turn.action:
+        case Action.OFFER if turn.offer is not None:
+            parts.append(offer_html(scenario, turn.offer, before))
+        case Action.ACCEPT:
+            parts.append(tag("p", esc("✓ " + text.ACCEPTS), "action accept"))
+        case Action.WALK_AWAY:
+            gave_up = any(entry.outcome == "gave_up" for entry in turn.invalid)
+            parts.append(tag("p", esc("✕ " + (text.FORFEITS if gave_up else text.WALKS_AWAY)), "action leave"))
+    if turn.action is not Action.WALK_AWAY:
+        parts.append(_worth_html(scenario, turn))
+    key = f"{view.run_id}-{turn.index}"
+    folds = []
+    if turn.thought:
+        folds.append(fold(text.THOUGHT, tag("p", esc(turn.thought), "thought", dir="auto"), f"{key}-thought"))
+    folds.append(fold(text.INSIDE, _inside_html(turn), f"{key}-inside"))
+    parts.append(tag("div", "".join(folds), "folds"))
+    return tag("article", "".join(parts), f"turn seat-{turn.seat}")
+
+
+def _said(scenario: Scenario, turn: Turn) -> str:
+    """The message, unless it only repeats what the card shows; marked where it was cut at its greatest length."""
+    if not turn.prompt and turn.offer is not None and scenario.show(turn.offer) in turn.message:
+        return ""
+    cut = len(turn.message) >= MAX_MESSAGE and turn.message[-1:] not in ".!?…\"'”)"
+    return esc(turn.message) + (tag("span", "…", "cut", title=text.CUT) if cut else "")
+
+
+def _header(scenario: Scenario, seat: Seat, agent: str, round_number: int, labels: Labels) -> str:
+    who = tag("strong", esc(scenario.roles[seat].name)) + tag("span", esc(labels.get(agent, agent)), "agent")
+    return tag("header", who + tag("span", esc(text.ROUND.format(round=round_number)), "round"))
+
+
+def offer_html(scenario: Scenario, offer: Offer, before: Offer | None = None) -> str:
+    """An offer as a card: a line for each issue; what changed since the last own offer stands beside what it was."""
+    rows = []
+    for name, issue in scenario.issues.items():
+        value = tag("span", esc(issue.show(offer[name])))
+        changed = before is not None and before[name] != offer[name]
+        if before is not None and changed:
+            value += " " + tag("del", esc(issue.show(before[name])), title=text.BEFORE)
+        rows.append(tag("div", tag("dt", esc(issue.title or name)) + tag("dd", value, "changed" if changed else "")))
+    same = before is not None and dict(before) == dict(offer)
+    return tag("dl", "".join(rows), "offer") + (tag("p", esc(text.SAME_OFFER), "same") if same else "")
+
+
+def _worth_html(scenario: Scenario, turn: Turn) -> str:
+    if turn.utility_a is None or turn.utility_b is None:
+        return ""
+    parts = [
+        tag("span", esc(text.WORTH.format(utility=number(value), name=scenario.roles[seat].name)), f"seat-{seat}")
+        for seat, value in zip(SEATS, (turn.utility_a, turn.utility_b), strict=True)
+    ]
+    return tag("p", " · ".join(parts), "worth secret")
+
+
+def _inside_html(turn: Turn) -> str:
+    if not turn.prompt:
+        return tag("p", esc(text.NO_MODEL))
+    told = "".join(
+        tag("div", tag("b", esc(message["role"])) + tag("pre", esc(message["content"]), dir="auto"))
+        for message in turn.prompt
+    )
+    parts = [tag("h4", esc(text.PROMPT)), told, tag("h4", esc(text.REPLY)), tag("pre", esc(turn.raw), dir="auto")]
+    if turn.invalid:
+        ledger = "".join(
+            tag("li", tag("b", esc(i.kind)) + f" {esc(i.detail)}" + tag("pre", esc(i.raw))) for i in turn.invalid
+        )
+        parts.append(tag("p", esc(text.INVALID.format(count=len(turn.invalid)))) + tag("ul", ledger))
+    parts.append(tag("p", esc(text.COST.format(tokens=turn.tokens, seconds=turn.seconds, prompt=turn.prompt_tokens))))
+    return "".join(parts)
+
+
+# -- what is happening now -------------------------------------------------------------------------------------
+
+
+def now_html(view: LaneView, labels: Labels = IDS) -> str:
+    """The turn that is being made: why it waits, what is being thought and said."""
+    moving = view.moving
+    if moving is None:
+        return ""
+    parts = [_header(view.scenario, moving.seat, moving.agent, moving.round, labels)]
+    seen = glimpse(moving.written)
+    if moving.rejected:
+        parts.append(tag("p", esc(text.ASKED_AGAIN.format(detail=moving.rejected)), "notice"))
+    if seen.get("thought"):
+        parts.append(tag("p", esc(seen["thought"]), "thought", dir="auto"))
+    if "message" in seen:
+        parts.append(tag("p", esc(seen["message"]), "message typing", dir="auto"))
+    parts.append(_stage_html(moving, speaking="message" in seen))
+    return tag("article", "".join(parts), f"turn moving seat-{moving.seat}")
+
+
+def _stage_html(moving: Moving, speaking: bool) -> str:
+    """Why it takes time."""
+    waiting = moving.waiting
+    if waiting is None:
+        return tag("p", esc(text.SPEAKING if speaking else text.THINKING) + _dots(), "stage")
+    words = {
+        "preparing": text.PREPARING,
+        "queued": text.QUEUED.format(position=waiting.position),
+        "fetching": text.FETCHING,
+        "loading": text.LOADING,
+        "waking": text.WAKING,
+    }[waiting.stage]
+    details = []
+    if waiting.total:
+        details.append(text.BYTES.format(done=size(waiting.done), total=size(waiting.total)))
+    if waiting.expected_seconds is not None:
+        details.append(text.ABOUT.format(time=seconds(waiting.expected_seconds)))
+    line = words + (f" ({', '.join(details)})" if details else "")
+    bar = ""
+    if waiting.stage in ("fetching", "loading", "waking") and waiting.total:
+        bar = meter(waiting.done / waiting.total, words)
+    return tag("p", esc(line) + _dots(), f"stage {waiting.stage}") + bar
+
+
+def _dots() -> str:
+    return tag("span", "", "dots", aria_hidden="true")
