@@ -50,7 +50,6 @@ class Scheduler(Outcomes):
         self._effects = []
         self._note(happening)
         self._retire()
-        self._shed()
         self._check_fits()
         self._settle()
         while self._check_fits():  # pinned weights that only now began to load may be in somebody's way for good
