@@ -17,7 +17,7 @@ from transformers import DynamicCache
 
 from manager.errors import ContextTooLong, GenerationFailed, OutOfMemory
 from manager.generation.grammar import GrammarCompiler
-from manager.generation.request import Completion, GenerationRequest
+from manager.generation.request import Completion, GenerationRequest, Held
 from manager.generation.sampling import Sampler
 from manager.generation.stream import TokenStream, cancelled
 from manager.generation.text import ChatTemplate, StopTexts, TextDecoder
@@ -148,9 +148,9 @@ class Row:
             piece, stopped = self.stops.push(self.decoder.flush())
             self._push(piece if stopped else piece + self.stops.flush())
         seconds = time.monotonic() - self.since
-        self.stream.finish(
-            Completion(self.text, reason, self.prompt_tokens, len(self.tokens), self.forced, self.first_token, seconds)
-        )
+        counts = self.prompt_tokens, len(self.tokens), self.forced
+        held: Held = "grammar" if self.matcher else ""
+        self.stream.finish(Completion(self.text, reason, *counts, self.first_token, seconds, held))
         return False
 
     def _push(self, piece: str) -> None:
