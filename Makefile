@@ -13,12 +13,12 @@ run: .venv/run
 test: .venv/dev browser
 	$(BIN)/python -m pytest
 
-# A Ray cluster of two nodes and a PostgreSQL server, both started by the tests.
+# A Ray cluster of two nodes and a PostgreSQL server, both started by the tests; optional packages.
 test-heavy: .venv/dev
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql]"
-	$(BIN)/python -m pytest -m heavy tests/heavy
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql,quantization,adapters]"
+	$(BIN)/python -m pytest -m heavy
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -80,6 +80,8 @@ class Core:
         ids = self._registry.aliases(key)
         if found := self._registry[ids[0]] if ids else spec:
             self._specs[key] = found
+            if self._scheduler.weights[key].elsewhere:  # nothing is loaded: its settings may change at once
+                self._loader.model(key).spec = found
 
     def _retire(self, key: WeightsKey) -> None:
         self._tell(h.Retire(key))
@@ -97,6 +99,9 @@ class Core:
         with self._lock:
             del self._leases[number]
             ticket = self._scheduler.leases[number]
+            row = self._scheduler.weights[ticket.weights]
+            if row.elsewhere and (health := self._loader.model(row.key).health) is not None:
+                self._tell(h.Felt(row.key, health.failure, health.cool))
             self._tell(h.Release(number))
             self._board.publish("released", ticket.weights, owner=ticket.owner, ticket=number)
             if self._scheduler.closed:

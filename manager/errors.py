@@ -18,9 +18,12 @@
     ├── Busy (RuntimeError)               waiting was refused or took too long
     │   ├── QueueFull
     │   ├── WaitTimeout
+    │   ├── RateLimited                   a server takes no more requests for now
     │   └── NestedLease                   a session would wait for a second lease while it holds one
     ├── Cancelled                         the caller, or everybody who waited, gave up
     ├── GenerationFailed (RuntimeError)   the model broke while it wrote
+    │   ├── ServerFailed                  a server elsewhere failed, or answered with what cannot be used
+    │   ├── TooSlow                       a server elsewhere was silent for longer than its entry allows
     │   └── ContextTooLong                the prompt leaves no room for a reply
     ├── ManagerClosed (RuntimeError)      the manager was cleaned up
     └── (negotiation.errors continues the tree: ScenarioError, IllegalTurn, StoreError, ...)
@@ -105,6 +108,10 @@ class WaitTimeout(Busy):
     """A request waited longer than it may."""
 
 
+class RateLimited(Busy):
+    """A server elsewhere takes no more requests for now."""
+
+
 class NestedLease(Busy):
     """A session would wait for a second lease while it holds one, which can deadlock."""
 
@@ -115,6 +122,14 @@ class Cancelled(ParleyError):
 
 class GenerationFailed(ParleyError, RuntimeError):
     """The model broke while it wrote."""
+
+
+class ServerFailed(GenerationFailed):
+    """A server elsewhere failed, broke its answer off, or answered with what cannot be used."""
+
+
+class TooSlow(GenerationFailed):
+    """A server elsewhere was silent for longer than its entry allows."""
 
 
 class ContextTooLong(GenerationFailed):

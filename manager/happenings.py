@@ -166,6 +166,18 @@ class Recovered:
 
 
 @dataclass(frozen=True)
+class Felt:
+    """How a server elsewhere was when it was last asked: `failure` is what was wrong, None if nothing was.
+
+    With `cool`, it is left alone for at least so many seconds; without, only one request went wrong.
+    """
+
+    weights: WeightsKey
+    failure: Failure | None = None
+    cool: float | None = None
+
+
+@dataclass(frozen=True)
 class Unload:
     """Somebody asks for these weights to leave, now or when their last lease ends."""
 
@@ -191,7 +203,9 @@ class Close:
 
 LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadFailed | Unloaded | Parked | Dropped | Trimmed | Recovered
 
-Happening = Register | Request | Cancel | Release | Announce | Forget | LoaderAnswer | Unload | Retire | Tick | Close
+Happening = (
+    Register | Request | Cancel | Release | Announce | Forget | LoaderAnswer | Felt | Unload | Retire | Tick | Close
+)
 
 # -- effects ---------------------------------------------------------------------------------------------------
 

@@ -114,7 +114,9 @@ class Loader:
     def forget(self, key: WeightsKey) -> None:
         """Nothing is left of these weights, and nothing will be asked of them before they are prepared anew."""
         if self._leaks.get(key, 0) == 0:
-            self._models.pop(key, None)
+            model = self._models.pop(key, None)
+            if model is not None:
+                model.close()
 
     def close(self) -> None:
         """Finish the queued jobs and stop the loader thread; preparations are given up and not waited for."""
@@ -122,6 +124,8 @@ class Loader:
             self._downloads.give_up(work)
         self._jobs.put(None)
         self._thread.join()
+        for model in self._models.values():
+            model.close()
 
     def _prepare(self, work: _Preparation, key: WeightsKey, spec: ModelSpec) -> None:
         happening: h.LoaderAnswer

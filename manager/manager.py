@@ -84,10 +84,11 @@ class LLMManager(Core, Session):
 
     # -- models ------------------------------------------------------------------------------------------------
 
-    def register_model(self, model_id: str, config: Mapping[str, Any]) -> None:
+    def register_model(self, model_id: str, config: Mapping[str, Any], *, trusted: bool = True) -> None:
         """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings.
 
-        With the name of a Hub repository it is fetched when it is first asked for.
+        With the name of a Hub repository it is fetched when it is first asked for. Not `trusted` is what a stranger
+        typed in: a server that it names must be on the public internet, and is sent no key.
 
         >>> manager = LLMManager({})
         >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-0.6B"})
@@ -96,7 +97,7 @@ class LLMManager(Core, Session):
         manager.errors.ConfigError: model 'qwen' is already registered with other settings; pick another id
         >>> manager.cleanup()
         """
-        self.register(parse_spec(model_id, config))
+        self.register(parse_spec(model_id, config if trusted else {**config, "public_only": True}))
 
     def register(self, spec: ModelSpec) -> None:
         """Add a model whose entry was read already."""

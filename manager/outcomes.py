@@ -11,6 +11,9 @@ from manager.happenings import State
 from manager.moves import Moves
 from manager.tables import Weights
 
+ANSWERS = "answers"
+"""The reason of a server elsewhere with which all is well."""
+
 
 class Outcomes(Moves):
     """Takes note of the loader's answers."""
@@ -58,10 +61,23 @@ class Outcomes(Moves):
         if not row.measured:
             row.cold_seconds = told.load_seconds or 0.5 + told.need / 1e9
         if row.elsewhere:
-            row.failures = 0
-            self._set(row, State.RESIDENT, "answers")
+            self._set(row, State.RESIDENT, ANSWERS)
         else:
             self.ledger.adopt(told.device, told.capacity, told.parking)
+
+    def _felt(self, told: h.Felt) -> None:
+        """A server elsewhere answered, or did not; what is wrong with it as a whole makes it cool down."""
+        row = self.weights[told.weights]
+        if row.state is not State.RESIDENT or not row.elsewhere:
+            return
+        if told.failure is not None and told.cool is not None:
+            self._fail(row, told.failure)
+            row.retry_at = max(row.retry_at, self.now + told.cool)
+            return
+        row.failures = 0
+        reason = ANSWERS if told.failure is None else f"last error: {told.failure.message}"
+        if row.reason != reason:
+            self._set(row, State.RESIDENT, reason)
 
     def _loaded(self, row: Weights, used: int) -> None:
         seconds = max(self.now - row.started, 0.001)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -19,6 +20,7 @@ from manager.errors import ConfigError, ParleyError, UnknownModel
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 Positive = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class _Strict(BaseModel):
@@ -36,6 +38,29 @@ class GenerationConfig(_Strict):
     max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = 320
     stop: tuple[str, ...] = ()
     reproducible: bool = False  # written by itself, so that the same seed gives the same text whatever else is going on
+
+
+class Price(_Strict):
+    """What a million tokens cost, in US dollars."""
+
+    input: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    output: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    def of(self, prompt_tokens: int, tokens: int) -> float:
+        """The price of a prompt and a reply.
+
+        >>> Price(input=0.5, output=2).of(1000, 250)
+        0.001
+        """
+        return round((prompt_tokens * self.input + tokens * self.output) / 1e6, 9)
+
+
+class Timeouts(_Strict):
+    """How long a server elsewhere may be silent, in seconds."""
+
+    connect: Seconds = 10.0
+    first_token: Seconds = 120.0
+    between_tokens: Seconds = 30.0
 
 
 class ModelSpec(_Strict):
@@ -60,7 +85,11 @@ class ModelSpec(_Strict):
     # models that are served elsewhere
     api_key: str | None = None
     base_url: str | None = None
-    price: Mapping[Literal["input", "output"], float] | None = None
+    price: Price | None = None
+    timeouts: Timeouts = Timeouts()
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+    requests_per_minute: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    public_only: bool = False
     # the fake backend
     load_seconds: Annotated[float, Field(ge=0)] = 0.0
     unload_seconds: Annotated[float, Field(ge=0)] = 0.0
@@ -84,12 +113,29 @@ class ModelSpec(_Strict):
             raise ValueError("this is the NAME of an environment variable (like OPENAI_API_KEY), never the key itself")
         return value
 
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str | None) -> str | None:
+        # The value is never repeated: a secret may stand in it.
+        try:
+            parts = urlsplit(value or "http://none")
+            odd = parts.username or parts.password or parts.query or parts.fragment or parts.port == 0
+        except ValueError:
+            raise ValueError("this is no address (like http://127.0.0.1:8000/v1)") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\\x00-\x1f]", value or ""):
+            raise ValueError("this must begin with http:// or https:// and a host (like http://127.0.0.1:8000/v1)")
+        if odd:
+            raise ValueError("leave out user names, passwords, and what stands behind ? or #; for keys see 'api_key'")
+        return value
+
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> ModelSpec:
         if self.type != "fake" and not self.model_name:
             raise ValueError("key 'model_name': missing (a Hub repository, a folder, or the served model's name)")
         if self.type == "openai" and not self.base_url:
             raise ValueError("key 'base_url': missing (where the OpenAI-compatible server answers)")
+        if self.public_only and self.api_key:
+            raise ValueError("key 'api_key': not for entries that are 'public_only': they are not trusted with keys")
         return self
 
     @property
@@ -99,6 +145,8 @@ class ModelSpec(_Strict):
             # A fake's weights are its settings: two entries share them when they name the same model_name.
             return WeightsKey("fake", self.model_name or self.model_id, self.device)
         source = self.model_name if self.base_url is None else f"{self.model_name}@{self.base_url}"
+        source += f" ({self.api_key})" if self.api_key else ""
+        source += " (public only)" if self.public_only else ""
         return WeightsKey(
             self.type, source, self.device, self.revision, self.gguf_file, self.dtype, self.quantization, self.adapters
         )

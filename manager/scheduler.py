@@ -96,6 +96,8 @@ class Scheduler(Outcomes):
             case h.Retire(weights=key):
                 if key in self.weights:
                     self._retiring.add(key)
+            case h.Felt():
+                self._felt(happening)
             case h.Tick():
                 self._tick()
             case h.Close():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from manager.generation.request import Message
+from manager.generation.request import Held, Message
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Offer, Seat
 
@@ -45,6 +45,9 @@ class Turn:
     tokens: int = 0
     prompt_tokens: int = 0
     seconds: float = 0.0
+    cost: float | None = None  # US dollars for all tokens, where the model has a price
+    estimated: bool = False  # whether a server elsewhere did not say how many tokens there were
+    held: Held | None = None  # what a model's reply was held to while it was written
 
 
 @dataclass(frozen=True)

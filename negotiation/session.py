@@ -111,5 +111,8 @@ def _turn(before: State, after: State, agent: str, decision: Decision, seconds: 
         raw=decision.raw,
         tokens=decision.tokens,
         prompt_tokens=decision.prompt_tokens,
+        cost=decision.cost,
+        estimated=decision.estimated,
+        held=decision.held,
         seconds=round(seconds, 3),
     )

@@ -50,7 +50,9 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False
 
 def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
     names = _joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights
-    state = text.STATE[str(row.state)]
+    state = text.ANSWERS if row.elsewhere and row.state is State.RESIDENT else text.STATE[str(row.state)]
+    if row.retry_in:
+        state = text.AGAIN_IN.format(state=state, seconds=row.retry_in)
     if row.leases:
         state = text.BUSY.format(count=row.leases)
     bar = ""
@@ -66,7 +68,8 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
         state += f", {size(row.host)}"
     look = "busy" if row.leases else ("loading" if row.progress is not None else str(row.state))
     content = tag("b", esc(names)) + tag("span", esc(state)) + bar
-    if row.reason and row.state in (State.FAILED, State.COLD):  # a failure is still told after the cool-down
+    wrong = row.state in (State.FAILED, State.COLD) or (row.elsewhere and row.reason != text.ANSWERS)
+    if row.reason and wrong:  # a failure is still told after the cool-down
         content += tag("em", esc(row.reason))
     return _pill(look, content, row.reason or None)
 

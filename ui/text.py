@@ -29,6 +29,8 @@ DEVICE = "{device}: {loaded} of {most} models, {used}"
 DEVICE_BUDGET = "{device}: {loaded} of {most} models, {used} of {budget}"
 ALL_COLD = "{count} models, not loaded: one is loaded when it is first needed"
 MORE_COLD = "{count} more not loaded"
+ANSWERS = "answers"
+AGAIN_IN = "{state}, left alone for {seconds:.0f} s"
 QUEUE = "waiting: {names}"
 BUSY = "busy × {count}"
 PARKED = "parked: {used} of {budget} of host memory"
@@ -70,6 +72,14 @@ INSIDE = "Prompt and reply"
 PROMPT = "What it was told"
 REPLY = "What it wrote"
 COST = "{tokens} tokens in {seconds:.1f} s, after a prompt of {prompt} tokens"
+ESTIMATED = "The tokens are estimated: the server did not count them."
+PRICE = "Price: ${cost}"
+HELD = {
+    "schema": "The server was given a JSON schema of the legal replies; all else was checked when the reply was read.",
+    "json": "The server was asked for JSON only; the rest was checked when the reply was read.",
+    "grammar": "The reply was held to a grammar while it was written.",
+    "": "The reply was held to nothing while it was written, and was read strictly.",
+}
 NO_MODEL = "A scripted strategy: no prompt, no tokens."
 NO_MODEL_PERSON = "A person: no prompt, no tokens."
 YOUR_TURN = "It is your turn."

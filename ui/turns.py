@@ -112,7 +112,11 @@ def _inside_html(turn: Turn) -> str:
             tag("li", tag("b", esc(i.kind)) + f" {esc(i.detail)}" + tag("pre", esc(i.raw))) for i in turn.invalid
         )
         parts.append(tag("p", esc(text.INVALID.format(count=len(turn.invalid)))) + tag("ul", ledger))
-    parts.append(tag("p", esc(text.COST.format(tokens=turn.tokens, seconds=turn.seconds, prompt=turn.prompt_tokens))))
+    spent = [text.COST.format(tokens=turn.tokens, seconds=turn.seconds, prompt=turn.prompt_tokens)]
+    spent += [text.ESTIMATED] if turn.estimated else []
+    spent += [text.PRICE.format(cost=f"{turn.cost:.6f}".rstrip("0").rstrip("."))] if turn.cost is not None else []
+    spent += [text.HELD[turn.held]] if turn.held is not None else []
+    parts += [tag("p", esc(line)) for line in spent]
     return "".join(parts)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from manager.errors import MissingPackage, UnsupportedType
+from manager.errors import Failure, MissingPackage, UnsupportedType
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.registry import ModelSpec
@@ -36,6 +36,17 @@ class Footprint:
     allowance: int = 0  # bytes of conversations that the weights would like to keep between turns
     capacity: int | None = None  # bytes on the device that may be used, where the settings give no budget
     parking: int | None = None  # the same of host memory for parked weights; None if these cannot be parked
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a server elsewhere is, by the last request to it. `failure` is what was wrong, None if it answered.
+
+    `cool` is for how many seconds it should at least be left alone; None if only that one request went wrong.
+    """
+
+    failure: Failure | None = None
+    cool: float | None = None
 
 
 class BaseLLMModel(ABC):
@@ -73,6 +84,14 @@ class BaseLLMModel(ABC):
     @abstractmethod
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
         """Start writing into `stream` and return; the stream always ends, also when it is cancelled."""
+
+    def close(self) -> None:  # noqa: B027 (most have nothing)
+        """Let go of what is held besides weights, like connections; nothing will be asked of it any more."""
+
+    @property
+    def health(self) -> Health | None:
+        """How the server is that holds these weights; None for weights that are here, or were never asked."""
+        return None
 
     # -- parking: for those whose footprint says that they can -------------------------------------------------
 
@@ -119,6 +138,7 @@ Factory = Callable[[ModelSpec, Path], BaseLLMModel]
 
 _FACTORIES: dict[str, Factory | str] = {
     "huggingface": "manager.backends.huggingface:HuggingFaceModelWrapper",
+    "openai": "manager.backends.openai:OpenAIModel",
     "fake": "manager.backends.fake:FakeModel",
 }
 

@@ -76,15 +76,21 @@ class FakeModel(BaseLLMModel):
             reason: Literal["stop", "length"] = "stop" if len(pieces) == len(tokens) else "length"
             prompt_tokens = sum(len(_TOKEN.findall(message["content"])) for message in request.messages)
             seconds = time.monotonic() - started
-            stream.finish(Completion("".join(pieces), reason, prompt_tokens, len(pieces), 0, first, seconds))
+            written = "".join(pieces), reason, prompt_tokens, len(pieces), 0, first, seconds
+            stream.finish(Completion(*written, held="grammar" if self._samples(request) else ""))
 
     def _reply(self, request: GenerationRequest) -> str:
         if self.spec.replies:
             said = sum(message["role"] == "assistant" for message in request.messages)
             return self.spec.replies[said % len(self.spec.replies)]
-        if request.grammar is not None and request.grammar.sample is not None:
+        if self._samples(request):
+            assert request.grammar is not None
+            assert request.grammar.sample is not None
             return request.grammar.sample(random.Random(f"{self.spec.model_id} {request.seed}"))
         return f"This is {self.spec.model_id}, a fake model, answering."
+
+    def _samples(self, request: GenerationRequest) -> bool:
+        return not self.spec.replies and request.grammar is not None and request.grammar.sample is not None
 
 
 def _paused(cancel: CancelToken, seconds: float) -> bool:

@@ -168,7 +168,7 @@ class Batch:
             with self._turns:
                 logits = self._runner.run([(_memo(row), tokens) for row, tokens in parts])
             return [(row, row_logits) for (row, _), row_logits in zip(parts, logits, strict=True)]
-        except Exception as error:  # noqa: BLE001 (streams must end, and the others must go on)
+        except BaseException as error:  # noqa: BLE001 (streams must end, and the others must go on)
             failure = _failure(error)
         if failure.kind is OutOfMemory:
             self._shelf.trim(0)
@@ -188,7 +188,7 @@ class Batch:
                 allowed = matcher.compiler.allowed([row.matcher for row in rows])
             logits = torch.stack([row_logits for _, row_logits in ready])
             tokens = pick_tokens(logits, [row.sampler for row in rows], [row.written for row in rows], allowed)
-        except Exception as error:  # noqa: BLE001 (streams must end, and the others must go on)
+        except BaseException as error:  # noqa: BLE001 (streams must end, and the others must go on)
             if len(ready) == 1:
                 self._end(rows[0], error)
                 return
@@ -200,7 +200,7 @@ class Batch:
             row.reading = False
             try:
                 row.take(token)
-            except Exception as error:  # noqa: BLE001 (the others must go on)
+            except BaseException as error:  # noqa: BLE001 (the others must go on)
                 self._end(row, error)
             else:
                 if row.completion is not None:
@@ -227,7 +227,7 @@ def _memo(row: Row) -> Memo:
     return row.memo
 
 
-def _failure(error: Exception) -> Failure:
+def _failure(error: BaseException) -> Failure:
     """An error as a value, which keeps nothing alive that it went through."""
     if isinstance(error, torch.OutOfMemoryError):
         return Failure(OutOfMemory, "the device ran out of memory while writing; use shorter contexts or fewer models")

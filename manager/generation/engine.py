@@ -5,6 +5,7 @@ Knows transformers models and tokenizers; nothing of where they came from or who
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Any
@@ -21,6 +22,8 @@ from manager.generation.row import Arrival, Row
 from manager.generation.solo import SoloRunner
 from manager.generation.stream import TokenStream, cancelled
 from manager.generation.text import ChatTemplate
+
+logger = logging.getLogger(__name__)
 
 WRITING_BYTES = KEPT_BYTES = 1 << 30
 """For keys and values of what is being written, and of what is kept, unless the backend says otherwise."""
@@ -78,27 +81,37 @@ class Engine:
         self.shelf.trim(to_bytes)
 
     def _run(self) -> None:
-        with torch.inference_mode():
-            while True:
-                with self._changed:
-                    while not (self.batch or self._arrived or self._closed):
-                        self._changed.wait()
-                    arrived, self._arrived = self._arrived, []
-                    if self._closed:
-                        break
-                for arrival in arrived:
-                    self._arrive(arrival)
-                self.batch.step()
-        self.batch.end_all()
-        for arrival in arrived:
-            arrival.stream.fail(cancelled())
+        try:
+            with torch.inference_mode():
+                self._loop()
+        except BaseException:  # a panic in a library's native part is no Exception
+            logger.exception("the thread that writes broke; these weights write no more until they are loaded again")
+        finally:
+            with self._changed:
+                self._closed = True
+                arrived, self._arrived = self._arrived, []
+            self.batch.end_all()
+            for arrival in arrived:
+                arrival.stream.fail(cancelled())
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                while not (self.batch or self._arrived or self._closed):
+                    self._changed.wait()
+                if self._closed:
+                    return
+                arrived, self._arrived = self._arrived, []
+            for arrival in arrived:
+                self._arrive(arrival)
+            self.batch.step()
 
     def _arrive(self, arrival: Arrival) -> None:
         """Make a row of a request; if it is not fit to be one, its stream alone ends."""
         try:
             arrival.stream.cancel_token.check()
             self.batch.add(self._row(arrival))
-        except Exception as error:  # noqa: BLE001 (a stream must end, and the others must go on)
+        except BaseException as error:  # noqa: BLE001 (a stream must end, and the others must go on)
             arrival.stream.fail(error)
 
     def _row(self, arrival: Arrival) -> Row:

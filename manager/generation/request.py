@@ -9,6 +9,9 @@ from typing import Any, Literal, TypedDict
 
 from manager.registry import GenerationConfig
 
+Held = Literal["", "json", "schema", "grammar"]
+"""What a reply was held to while it was written: nothing, any JSON, a JSON schema, or a whole grammar."""
+
 
 class Message(TypedDict):
     """One entry of a conversation."""
@@ -38,7 +41,8 @@ class GenerationRequest:
     With a `grammar` and `constrained`, only texts of the grammar can be written; with `constrained` off the grammar
     is a hint that real models do not see. The same `seed` gives the same text where the backend runs one
     request at a time. `conversation` names what grows from request to request, so that work on its beginning can
-    be reused.
+    be reused. `thinking` is how many characters of thinking, in a <think> block before the reply, are wanted of
+    backends that have it apart from the reply.
     """
 
     messages: tuple[Message, ...]
@@ -47,6 +51,7 @@ class GenerationRequest:
     grammar: Grammar | None = None
     constrained: bool = True
     conversation: str | None = None
+    thinking: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Completion:
     forced_tokens: int = 0  # of `tokens`, those that the grammar left no choice about
     first_token_seconds: float = 0.0
     seconds: float = 0.0
+    held: Held = ""
+    estimated: bool = False  # whether the tokens were not counted by who wrote them
 
 
 def as_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:

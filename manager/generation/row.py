@@ -110,6 +110,7 @@ class Row:
             self._forced,
             self._first_token,
             time.monotonic() - self._since,
+            "grammar" if self.matcher is not None else "",
         )
 
     def _push(self, piece: str) -> None:

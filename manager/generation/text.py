@@ -54,7 +54,7 @@ class ChatTemplate:
         return list(self._tokenizer(self._render(safe), add_special_tokens=False).input_ids)
 
     def _render(self, messages: list[Message]) -> str:
-        merged = _without_system(messages)
+        merged = without_system(messages)
         try:
             if self._system_role:
                 try:
@@ -72,7 +72,7 @@ class ChatTemplate:
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
-def _without_system(messages: list[Message]) -> list[Message]:
+def without_system(messages: list[Message]) -> list[Message]:
     """The conversation with its system message moved into the first user message."""
     if not messages or messages[0]["role"] != "system":
         return messages

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from manager.cancel import CancelToken
-from manager.generation.request import Message
+from manager.generation.request import Held, Message
 from negotiation.analysis import Floats, OutcomeSpace
 from negotiation.events import AgentEvent, InvalidReply, Turn
 from negotiation.protocol import Action, State
@@ -81,6 +81,9 @@ class Decision:
     raw: str = ""
     tokens: int = 0
     prompt_tokens: int = 0
+    cost: float | None = None
+    estimated: bool = False
+    held: Held | None = None
 
 
 class Agent(Protocol):

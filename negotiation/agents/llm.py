@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from manager.errors import Cancelled, ContextTooLong
-from manager.generation.request import Completion, GenerationRequest, Message
+from manager.generation.request import Completion, GenerationRequest, Held, Message
 from manager.generation.stream import TokenStream
 from manager.happenings import State
 from manager.lease import Lease, WaitStatus
@@ -78,15 +78,16 @@ class ModelAgent:
         options = self.options
         plan = STRATEGIES[options.narrates].decide(view) if options.narrates else None
         allowed = _allowed(view, options, plan)
-        talk = _Talk(view, options, plan)
+        # Whether a server elsewhere holds a model to the form is not known before: the form is told in full there.
+        telling = options.model_copy(update={"guard": "free"}) if self.spec.base_url else options
+        talk = _Talk(view, telling, plan)
         invalid: list[InvalidReply] = []
         for attempt in range(options.retries + 1):
             done = yield from self._write(view, lease, talk, allowed, attempt)
             reply = _checked(done.text, view, options, allowed)
             if reply.action is not None:
                 ledger = tuple(replace(entry, outcome="repaired") for entry in invalid)
-                said = (reply.action, reply.offer, reply.message, reply.thought)
-                return Decision(*said, ledger, talk.told, done.text, talk.tokens, talk.prompt_tokens)
+                return self._decision(reply, ledger, talk, done.text)
             assert reply.kind is not None
             last = attempt == options.retries
             invalid.append(InvalidReply(reply.kind, reply.detail, done.text, "gave_up" if last else "pending"))
@@ -96,11 +97,28 @@ class ModelAgent:
                 talk.correct(done.text, f"{reply.detail} Reply again, with exactly one JSON object.")
         ledger = tuple(replace(entry, outcome="gave_up") for entry in invalid)
         if isinstance(allowed, Decided):  # the move stands, in words of our own
-            raw = allowed.reply(allowed.words)
-            said = (allowed.action, allowed.offer, allowed.words, "")
-        else:
-            raw, said = invalid[-1].raw, (Action.WALK_AWAY, None, "", "")
-        return Decision(*said, ledger, talk.told, raw, talk.tokens, talk.prompt_tokens)
+            spoken = Reply(allowed.action, allowed.offer, allowed.words)
+            return self._decision(spoken, ledger, talk, allowed.reply(allowed.words))
+        return self._decision(Reply(Action.WALK_AWAY), ledger, talk, invalid[-1].raw)
+
+    def _decision(self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: _Talk, raw: str) -> Decision:
+        """What was decided, and what it cost."""
+        assert reply.action is not None
+        price = self.spec.price
+        return Decision(
+            reply.action,
+            reply.offer,
+            reply.message,
+            reply.thought,
+            ledger,
+            talk.told,
+            raw,
+            talk.tokens,
+            talk.prompt_tokens,
+            price.of(talk.prompt_tokens, talk.tokens) if price is not None else None,
+            talk.estimated,
+            talk.held,
+        )
 
     def _write(
         self, view: View, lease: Lease, talk: _Talk, allowed: Allowed | Decided, attempt: int
@@ -119,6 +137,7 @@ class ModelAgent:
                 grammar=grammar,
                 constrained=options.guard != "free",
                 conversation=f"{view.run_id} {view.seat}",
+                thinking=options.thinking,
             )
             try:
                 with lease.generate(request, view.cancel) as stream:
@@ -139,6 +158,8 @@ class _Talk:
     def __init__(self, view: View, options: ModelOptions, plan: Decision | None) -> None:
         self.told = prompts.new_messages(view, options, plan)
         self.attempt = self.tokens = self.prompt_tokens = 0
+        self.estimated = False
+        self.held: Held | None = None
         self._view, self._options = view, options
         self._before = prompts.conversation(view, options)
         self._corrections: tuple[Message, ...] = ()
@@ -168,6 +189,8 @@ class _Talk:
         """Add what a reply cost."""
         self.tokens += done.tokens
         self.prompt_tokens += done.prompt_tokens
+        self.estimated |= done.estimated
+        self.held = done.held
 
 
 def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowed | Decided:

@@ -8,7 +8,7 @@ from typing import Any
 
 from negotiation.analysis import Analyser
 from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
-from negotiation.events import Ended, Event, Halted, TurnTaken, Waiting
+from negotiation.events import Ended, Event, Halted, Turn, TurnTaken, Waiting
 from negotiation.measures import measure_seat
 from negotiation.scenario import SEATS, Scenario
 from negotiation.store import Run
@@ -81,6 +81,7 @@ def describe(run: Run) -> dict[str, Any]:
                 "invalid": [asdict(entry) for entry in turn.invalid],
                 "seconds": turn.seconds,
                 "tokens": turn.tokens,
+                **_of_server(turn),
                 **of_turn[turn.index],
             }
             for turn in run.turns
@@ -95,6 +96,13 @@ def describe(run: Run) -> dict[str, Any]:
         "rational_a": measures.rational_a if measures else None,
         "rational_b": measures.rational_b if measures else None,
     }
+
+
+def _of_server(turn: Turn) -> dict[str, Any]:
+    """What is only told of models with a price, or that are served elsewhere."""
+    priced = {"prompt_tokens": turn.prompt_tokens, "cost": turn.cost} if turn.cost is not None else {}
+    held = {"held": turn.held} if turn.held in ("schema", "json") else {}
+    return {**priced, **held, **({"estimated": True} if turn.estimated else {})}
 
 
 def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:

@@ -326,3 +326,34 @@ def test_closing_ends_every_stream_and_the_thread(engine: MakeEngine) -> None:
     with pytest.raises(GenerationFailed, match="the weights were unloaded"):
         ask(writing)
     assert "engine test" not in {thread.name for thread in threading.enumerate()}
+
+
+class Panic(BaseException):
+    """As a panic in a native library comes: no Exception."""
+
+
+def test_a_panic_in_a_pass_ends_that_row_alone(engine: MakeEngine) -> None:
+    def panic(*_: Any) -> None:
+        raise Panic("native code gave up")
+
+    model = tiny_model()
+    made = engine(model)
+    hook = model.register_forward_pre_hook(panic)
+    with pytest.raises(GenerationFailed, match="native code gave up"):
+        text(ask(made))
+    hook.remove()
+    assert text(ask(made))
+
+
+def test_when_the_thread_breaks_every_stream_ends(engine: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine()
+
+    def panic() -> None:
+        raise Panic("native code gave up")
+
+    monkeypatch.setattr(made.batch, "step", panic)
+    with pytest.raises(Cancelled):
+        text(ask(made))
+    made.close()
+    with pytest.raises(GenerationFailed):
+        ask(made)

@@ -35,7 +35,7 @@ def test_an_entry_needs_little() -> None:
         (
             {**FAKE, "generation_config": {"temprature": 1}},
             "key 'generation_config.temprature': unknown key (known: temperature, top_p, top_k, min_p, "
-            "repetition_penalty, max_new_tokens, stop)",
+            "repetition_penalty, max_new_tokens, stop, reproducible)",
         ),
         ({**FAKE, "generation_config": {"top_p": 0}}, "key 'generation_config.top_p': Input should be greater than 0"),
         ({**FAKE, "idle_seconds": 0}, "key 'idle_seconds': Input should be greater than 0"),
@@ -217,3 +217,24 @@ def test_the_machine_is_not_asked_about_devices_where_nothing_depends_on_it(sett
     device = {"device": "cpu"} if settings else {}
     spec = parse_spec("second", {"model_name": "x/y", **device, **settings})
     assert registry.united(spec, never) is spec
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"price": {"input": -1}}, "price.input"),
+        ({"price": {"output": float("inf")}}, "price.output"),
+        ({"price": {"prompt": 1}}, "price.prompt"),
+        ({"timeouts": {"first_token": 0}}, "timeouts.first_token"),
+        ({"retries": 11}, "retries"),
+        ({"requests_per_minute": 0}, "requests_per_minute"),
+    ],
+)
+def test_settings_of_models_served_elsewhere_are_checked(settings: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError, match=f"model 'm': key '{key}'"):
+        spec(type="openai", base_url="http://one/v1", **settings)
+
+
+def test_models_at_one_server_share_weights_only_with_the_same_key_and_trust() -> None:
+    kinds: list[dict[str, Any]] = [{}, {"api_key": "ONE"}, {"api_key": "TWO"}, {"public_only": True}]
+    assert len({spec(type="openai", base_url="http://one/v1", **kind).weights for kind in kinds}) == 4

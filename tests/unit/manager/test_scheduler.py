@@ -14,6 +14,7 @@ from manager.errors import (
     CannotFit,
     CoolingDown,
     Failure,
+    GenerationFailed,
     LoadFailed,
     ManagerClosed,
     NestedLease,
@@ -197,6 +198,43 @@ def test_weights_served_elsewhere_take_no_slot_and_are_never_evicted() -> None:
     assert stage.holds(second)
     stage.tell(h.Unload(D))
     assert stage.state(D) is State.RESIDENT
+
+
+def test_a_server_elsewhere_that_fails_as_a_whole_cools_down_for_longer_each_time() -> None:
+    stage = Stage()
+    stage.tell(h.Register(D))
+    first, second = stage.request(D), stage.request(D)
+    stage.tell(h.Prepared(D, 0, "elsewhere", elsewhere=True))
+    assert stage.holds(first)
+    assert stage.holds(second)
+    stage.tell(h.Felt(D, Failure(GenerationFailed, "odd")))
+    assert (stage.state(D), stage.scheduler.weights[D].reason) == (State.RESIDENT, "last error: odd")
+    waits = []
+    for cool in (0.0, 0.0, 90.0):
+        stage.tell(h.Felt(D, Failure(GenerationFailed, "down"), cool))
+        assert stage.state(D) is State.FAILED
+        row = stage.scheduler.weights[D]
+        waits.append(row.retry_at - stage.scheduler.now)
+        stage.tell(h.Felt(D))
+        assert stage.state(D) is State.FAILED, "what was begun before says nothing about now"
+        stage.now = row.retry_at
+        stage.tell(h.Tick())
+        assert stage.state(D) is State.COLD
+        stage.request(D)
+        stage.tell(h.Prepared(D, 0, "elsewhere", elsewhere=True))
+    assert waits == [5.0, 10.0, 90.0]
+    stage.tell(h.Felt(D))
+    stage.tell(h.Felt(D, Failure(GenerationFailed, "down"), 0.0))
+    assert stage.scheduler.weights[D].retry_at - stage.scheduler.now == 5.0
+
+
+def test_what_is_felt_of_weights_that_are_here_is_not_heeded() -> None:
+    stage = Stage()
+    stage.known(A)
+    stage.request(A)
+    stage.work()
+    stage.tell(h.Felt(A, Failure(GenerationFailed, "odd"), 0.0))
+    assert stage.state(A) is State.RESIDENT
 
 
 # -- who leaves ------------------------------------------------------------------------------------------------

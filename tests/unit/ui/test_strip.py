@@ -41,6 +41,16 @@ def test_every_state_is_said_in_words() -> None:
     assert "no &lt;such&gt; repository" in failed
 
 
+def test_models_served_elsewhere_show_how_their_server_is() -> None:
+    far = ROW._replace(elsewhere=True, device="elsewhere", state=State.RESIDENT, reason="answers")
+    assert "<span>answers</span>" in strip(far)
+    assert "<em>" not in strip(far)
+    assert "last error: it &lt;broke&gt;" in strip(far._replace(reason="last error: it <broke>"))
+    down = strip(far._replace(state=State.FAILED, reason="HTTP 503", retry_in=12.4))
+    assert "failed, left alone for 12 s" in down
+    assert "HTTP 503" in down
+
+
 def test_loading_shows_bytes_and_a_bar() -> None:
     loading = strip(ROW._replace(state=State.LOADING, progress=LoadProgress("loading", 120_000_000, 240_000_000, 1.0)))
     assert "120 MB of 240 MB" in loading

@@ -1,0 +1,1 @@
+"""Parts of `backends/openai.py`: how one talks to a server that is somebody else's."""

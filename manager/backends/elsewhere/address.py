@@ -1,0 +1,59 @@
+"""Where a server is, and whether one may go there.
+
+An entry that is `public_only` is for what strangers may type in: its host's addresses are looked up, each must be one
+of the public internet, and the connection then goes to the address that was checked, so that a name which changes its
+meaning in between leads nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from manager.errors import Refused, Unreachable
+
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+"""IPv6 addresses that stand for IPv4 ones (RFC 6052)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to ask httpx for."""
+
+    url: httpx.URL
+    headers: dict[str, str] = field(default_factory=dict)
+    extensions: dict[str, Any] = field(default_factory=dict)
+
+
+async def target(base_url: str, path: str, public_only: bool) -> Target:
+    """The target of `path` under a base URL; raises Refused where it may not be reached, Unreachable if unknown."""
+    url = httpx.URL(base_url.rstrip("/") + path)
+    if not public_only:
+        return Target(url)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise Unreachable(f"the host of {base_url} has no address") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not all(is_public(address) for address in addresses):
+        raise Refused(f"{base_url} is not on the public internet, and only the operator may name such servers")
+    headers = {"Host": url.netloc.decode("ascii")}
+    return Target(url.copy_with(host=addresses[0]), headers, {"sni_hostname": url.host})
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet, and stands for no other one.
+
+    >>> [is_public(a) for a in ("93.184.216.34", "10.0.0.1", "169.254.169.254", "127.0.0.1", "::1", "::ffff:8.8.8.8")]
+    [True, False, False, False, False, False]
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip.teredo or ip in _TRANSLATED):
+        return False
+    return ip.is_global and not ip.is_multicast

@@ -1,0 +1,288 @@
+"""Models that another program serves through OpenAI's chat completions: vLLM, TGI, llama.cpp, Ollama, hosted ones.
+
+They take no place and no memory here. Knows when a request is tried again and what became of it; how one talks to such
+a server is in `elsewhere/`. Keys are read from the environment when they are sent and kept nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import re
+import threading
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from manager.backends.base import BaseLLMModel, Footprint, Health, Progress
+from manager.backends.elsewhere import loop, pacing, sse
+from manager.backends.elsewhere.address import Target, target
+from manager.backends.elsewhere.answer import Answer
+from manager.backends.elsewhere.dialect import Dialect
+from manager.backends.elsewhere.faults import NotTaken, Transient, fault
+from manager.errors import (
+    AccessDenied,
+    Failure,
+    GenerationFailed,
+    ModelUnavailable,
+    ParleyError,
+    ServerFailed,
+    TooSlow,
+    Unreachable,
+)
+from manager.generation.request import Completion, GenerationRequest
+from manager.generation.stream import TokenStream, cancelled
+from manager.registry import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+MAX_FAULT = 64_000
+"""Bytes that are read of an answer which only says what is wrong."""
+TAIL_SECONDS = 5.0
+"""How long a server that has told how its text ended may take to say what it cost."""
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "parley"}
+_HERE = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
+"""What is on this machine is not asked for through a proxy."""
+
+
+class OpenAIModel(BaseLLMModel):
+    """One model at one endpoint."""
+
+    def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
+        super().__init__(spec, cache_dir)
+        self._endpoint = pacing.Endpoint.of(self._base_url, spec.api_key)
+        self._dialect = Dialect()
+        self._chance = random.Random()
+        self._health: Health | None = None
+        self._lock = threading.Lock()
+        self._client: httpx.AsyncClient | None = None
+
+    @classmethod
+    def device_of(cls, spec: ModelSpec) -> str:
+        return "elsewhere"
+
+    @property
+    def health(self) -> Health | None:
+        return self._health
+
+    def prepare(self, progress: Progress) -> Footprint:
+        loop.submit(self._look()).result()
+        return Footprint("elsewhere", 0, elsewhere=True)
+
+    def load(self, progress: Progress) -> int:
+        return 0
+
+    def unload(self) -> int:
+        return 0
+
+    def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
+        work = loop.submit(self._write(self._connections(), request, stream))
+        work.add_done_callback(lambda _: stream.fail(cancelled()))  # also where it was cancelled before it began
+
+        def give_up() -> None:
+            work.cancel()
+
+        stream.cancel_token.on_cancel(give_up)
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            loop.submit(client.aclose())
+
+    @property
+    def _base_url(self) -> str:
+        assert self.spec.base_url is not None
+        return self.spec.base_url
+
+    def _connections(self) -> httpx.AsyncClient:
+        with self._lock:
+            if self._client is None:
+                self._client = httpx.AsyncClient(
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=15),
+                    headers=_HEADERS,
+                    mounts=_HERE,
+                    follow_redirects=False,
+                )
+            return self._client
+
+    # -- before the first request ------------------------------------------------------------------------------
+
+    async def _look(self) -> None:
+        """Whether the server answers and lets us in. What it lists is not looked at: many serve more than they list."""
+        aim = await self._aim("/models")
+        timeouts = self.spec.timeouts
+        try:
+            async with asyncio.timeout(timeouts.connect + timeouts.between_tokens):
+                async with self._asked(self._connections(), "GET", aim) as response:
+                    status = response.status_code
+        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._unreachable(error) from None
+        found = fault(status, {}, b"", self.spec.model_name, None)
+        if isinstance(found, AccessDenied | Unreachable):
+            raise found
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    async def _write(self, client: httpx.AsyncClient, request: GenerationRequest, stream: TokenStream) -> None:
+        began = asyncio.get_running_loop().time()
+        with stream.producing():
+            try:
+                completion = await self._tried(partial(self._attempt, client, request, stream, began), request)
+                self._health = Health()
+                stream.finish(completion)
+            except asyncio.CancelledError:
+                raise cancelled() from None
+            except Transient as fault:  # it lasted
+                self._health = Health(Failure.of(fault.failure, GenerationFailed), fault.after or 0.0)
+                raise fault.failure from None
+            except ParleyError as error:
+                cool = 0.0 if isinstance(error, ModelUnavailable) else None
+                self._health = Health(Failure.of(error, GenerationFailed), cool)
+                raise
+            except Exception as error:  # noqa: BLE001 (its words may hold what was sent, and are not repeated)
+                raise GenerationFailed(f"the request to {self._base_url} broke ({type(error).__name__})") from None
+
+    async def _tried(self, attempt: Any, request: GenerationRequest) -> Completion:
+        """What an attempt comes to, after as many as may be made: none once text was passed on."""
+        dialect, tries, spec = self._dialect, 0, self.spec
+        while True:
+            try:
+                async with self._endpoint.place(spec.concurrency, spec.requests_per_minute):
+                    completion: Completion = await attempt(dialect)
+            except NotTaken as refusal:
+                simpler = dialect.without(refusal.said, request)
+                if simpler is None:
+                    raise refusal.failure from None
+                dialect = simpler
+            except Transient as fault:
+                wait = pacing.pause(tries, fault.after, self._chance)
+                if tries >= spec.retries or wait > pacing.PATIENCE:
+                    raise
+                tries += 1
+                logger.info("'%s': %s; asked again in %.1f s", spec.model_id, fault.failure, wait)
+                if fault.after is not None:
+                    self._endpoint.hold(asyncio.get_running_loop().time() + wait)
+                await asyncio.sleep(wait)
+            else:
+                self._remember(dialect)
+                return completion
+
+    async def _attempt(
+        self, client: httpx.AsyncClient, request: GenerationRequest, stream: TokenStream, began: float, dialect: Dialect
+    ) -> Completion:
+        spec, now = self.spec, asyncio.get_running_loop().time
+        answer = Answer(request, stream, spec.model_name, key := _key(spec.api_key))
+        aim = await self._aim("/chat/completions", key)
+        body = dialect.body(spec.model_name, request)
+        first = 0.0
+        try:
+            async with (
+                asyncio.timeout(spec.timeouts.first_token) as silence,
+                self._asked(client, "POST", aim, body) as response,
+            ):
+                await self._check(response, key)
+                async for event in self._events(response):
+                    if event == "[DONE]":
+                        answer.finish = answer.finish or "stop"
+                        break
+                    answer.take(event)
+                    if answer.finish:
+                        silence.reschedule(now() + TAIL_SECONDS)
+                    elif answer.begun:
+                        silence.reschedule(now() + spec.timeouts.between_tokens)
+                        first = first or now() - began
+        except TimeoutError:
+            if not answer.finish:
+                raise self._too_slow(answer) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Transient(self._unreachable(error)) from None
+        except httpx.HTTPError as error:
+            if not answer.finish:
+                broken = ServerFailed(f"the connection to {self._base_url} broke ({type(error).__name__})")
+                raise _again(broken, answer) from None
+        except Transient as fault:
+            raise _again(fault.failure, answer, fault.after) from None
+        if answer.finish is None:
+            raise _again(ServerFailed(f"the server of '{spec.model_name}' broke its answer off"), answer)
+        return answer.completion(dialect.held(request), first, now() - began)
+
+    def _asked(
+        self, client: httpx.AsyncClient, method: str, aim: Target, body: Any = None
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        timeout = httpx.Timeout(None, connect=self.spec.timeouts.connect)  # other silences are watched here
+        return client.stream(
+            method, aim.url, json=body, headers=aim.headers, extensions=aim.extensions, timeout=timeout
+        )
+
+    async def _check(self, response: httpx.Response, key: str | None) -> None:
+        """Raise what an answer without text stands for."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise ServerFailed(f"{self._base_url} answers in an encoding that was not asked for")
+        if response.status_code != 200:
+            read = bytearray()
+            async for chunk in response.aiter_raw():
+                read += chunk
+                if len(read) > MAX_FAULT:
+                    break
+            raise fault(response.status_code, response.headers, bytes(read[:MAX_FAULT]), self.spec.model_name, key)
+
+    async def _events(self, response: httpx.Response) -> Any:
+        """The events of an answer; one that does not come as a stream is a single event."""
+        if "json" in response.headers.get("content-type", ""):
+            yield (await sse.whole(response.aiter_raw())).decode("utf-8", "replace")
+            return
+        async for event in sse.events(response.aiter_raw()):
+            yield event
+
+    async def _aim(self, path: str, key: str | None = None) -> Target:
+        """The target of a path, with the headers that let us in."""
+        spec = self.spec
+        aim = await target(self._base_url, path, spec.public_only)
+        key = key or _key(spec.api_key)
+        headers = {**aim.headers, **({"Authorization": f"Bearer {key}"} if key else {})}
+        return Target(aim.url, headers, aim.extensions)
+
+    def _remember(self, dialect: Dialect) -> None:
+        if dialect != self._dialect:
+            what = ", ".join(sorted(dialect.refused)) or "nothing"
+            form = {0: "JSON schemas", 1: "JSON schemas of objects", 2: "only any JSON", 3: "no structured output"}
+            takes = form[dialect.form]
+            logger.warning("'%s' at %s: takes %s; left out: %s", self.spec.model_name, self._base_url, takes, what)
+            self._dialect = dialect
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        what = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else type(error).__name__
+        if isinstance(error, httpx.ConnectError):
+            what = " ".join(str(error).split())[:200] or "no connection"
+        return Unreachable(f"{self._base_url} does not answer ({what}); is the server running, and 'base_url' right?")
+
+    def _too_slow(self, answer: Answer) -> TooSlow:
+        timeouts = self.spec.timeouts
+        if answer.begun:
+            text = f"wrote nothing more for {timeouts.between_tokens:g} s (key 'timeouts.between_tokens')"
+        else:
+            text = f"wrote nothing within {timeouts.first_token:g} s (key 'timeouts.first_token')"
+        return TooSlow(f"the server of '{self.spec.model_name}' {text}")
+
+
+def _again(failure: ParleyError, answer: Answer, after: float | None = None) -> Exception:
+    """May be tried again only as long as nobody has read any of it."""
+    return failure if answer.passed else Transient(failure, after)
+
+
+def _key(name: str | None) -> str | None:
+    """The key in the environment variable of this name; raises AccessDenied if there is none that can be sent."""
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise AccessDenied(f"the environment variable {name} (key 'api_key') is not set; set it and try again")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise AccessDenied(f"the environment variable {name} holds characters that no key has; correct it")
+    return key
