@@ -16,5 +16,5 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not see the developer's own settings."""
-    for name in ("PARLEY_HOME", "PARLEY_CONFIG", "DATABASE_URL", "PORT", "HOST"):
+    for name in ("PARLEY_HOME", "PARLEY_CONFIG", "DATABASE_URL", "PORT", "HOST", "PARLEY_OPERATOR_PASSWORD"):
         monkeypatch.delenv(name, raising=False)

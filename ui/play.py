@@ -291,6 +291,7 @@ class Play:
         names = labels(self._parley)
         async for view in views(self._parley, run_id):
             if shown.get("run") != run_id:
+                yield {part: gr.skip() for part in self._painted}  # the last update is sent once more at the end
                 return
             if view.moving is not None:
                 shown["round"] = view.moving.round
