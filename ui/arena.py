@@ -269,11 +269,13 @@ class Arena:
     def _follower(self, lane: Lane) -> Any:
         async def follow(shown: Shown) -> AsyncIterator[dict[Any, Any]]:
             run_id = shown.get(lane.number)
-            yield {part: gr.skip() for part in lane.outputs}  # one that yields nothing empties its outputs
+            nothing = {part: gr.skip() for part in lane.outputs}
+            yield nothing  # one that yields nothing empties its outputs
             if run_id is None:
                 return
             async for updates in follow_run(self._parley, lane, run_id):
                 if shown.get(lane.number) != run_id:
+                    yield nothing  # the last update is sent once more at the end
                     return
                 yield updates
 
