@@ -51,6 +51,13 @@ class PlayedGame:
     measures: Measures | None
 
 
+def played_game(game: Game, run: Run, attempts: int) -> PlayedGame:
+    """A game as it is kept, from the run that ended it."""
+    status: Literal["done", "failed"] = "done" if run.status == "done" else "failed"
+    moves = fingerprint(run.turns)
+    return PlayedGame(game, status, attempts, moves, run.run_id, run.reason, run.agreement, run.measures)
+
+
 class TournamentStore:
     """The tournaments of a store."""
 
@@ -128,8 +135,7 @@ class TournamentStore:
 
         A game that failed before is replaced; the run of that failure stays.
         """
-        key = _is_game(tournament_id, game)
-        status = "done" if run.status == "done" else "failed"
+        key, played = _is_game(tournament_id, game), played_game(game, run, attempts)
         with self._db.write("record a game") as connection:
             before = connection.execute(sa.select(db.games.c.status).where(*key)).scalar()
             if before == "done":
@@ -143,9 +149,9 @@ class TournamentStore:
                     agent_a=game.a,
                     agent_b=game.b,
                     seed=game.seed,
-                    status=status,
+                    status=played.status,
                     attempts=attempts,
-                    moves=fingerprint(run.turns),
+                    moves=played.moves,
                     run_id=run.run_id,
                 )
             )
