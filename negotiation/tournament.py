@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from manager.cancel import CancelToken
-from manager.errors import ConfigError, ParleyError
+from manager.errors import ConfigError, ParleyError, UnknownModel
 from negotiation.adaptive import next_meetings
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.strategies import STRATEGIES
@@ -22,8 +22,8 @@ from negotiation.live import new_run_id
 from negotiation.pool import Executor
 from negotiation.scenario import Seat
 from negotiation.store import HEARTBEAT_SECONDS, Run
-from negotiation.tournament_plan import Game, Meeting, Tournament
-from negotiation.tournament_store import TournamentStore, played_game
+from negotiation.tournament_plan import Game, Meeting, Tournament, digest_of
+from negotiation.tournament_store import TournamentRow, TournamentStore, played_game
 from negotiation.work import Desk, Group, Order
 
 POLL_SECONDS = 0.25
@@ -63,6 +63,21 @@ def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner
                 "seats were changed since; change them back, or begin anew without resuming"
             )
     return store.begin(tournament, owner)
+
+
+def unchanged(row: TournamentRow, catalog: Catalog) -> Tournament:
+    """A stored tournament, to be gone on with; raises ConfigError if a model is gone or is not what it was."""
+    title = row.tournament.title
+    try:
+        digest = digest_of(row.tournament, catalog)
+    except UnknownModel as error:
+        raise ConfigError(f"tournament '{title}' cannot be resumed: {error}") from None
+    if digest != row.tournament.digest:
+        raise ConfigError(
+            f"tournament '{title}' cannot be resumed: its models were changed in models.yaml since; change them back, "
+            "or begin anew"
+        )
+    return row.tournament
 
 
 def run(
