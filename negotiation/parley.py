@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from manager.manager import LLMManager
-from manager.registry import Registry
+from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.background import Comparisons
 from negotiation.live import LiveRuns
@@ -55,6 +55,12 @@ class Parley:
             undo.pop_all()
         comparisons, tournaments = Comparisons(catalog, store), Tournaments(catalog, store, app.max_loaded_models)
         return cls(settings, manager, catalog, scenarios, store, live, comparisons, tournaments)
+
+    def reload_models(self) -> Changes:
+        """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
+        path = self.settings.config_file("models.yaml")
+        self.catalog.check(spec.model_id for spec in Registry.from_yaml(path))
+        return self.manager.reload(path)
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""

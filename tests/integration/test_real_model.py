@@ -101,10 +101,11 @@ def test_a_schema_holds_whatever_the_model_would_like_to_say(manager: LLMManager
 def test_it_writes_the_same_while_other_models_are_forced_in_and_out(manager: LLMManager) -> None:
     for name in "bc":
         manager.register_model(name, {"type": "fake", "device": "cpu"})
-    alone = manager.get_response("What is a fair price?", "smollm2-steady", seed=1, max_new_tokens=12)
+    settings = {"max_new_tokens": 12, "reproducible": True}
+    alone = manager.get_response("What is a fair price?", "smollm2-steady", seed=1, **settings)
     swaps, written = 0, ""
     with manager.lease("smollm2-steady") as lease:
-        config = lease.spec.generation_config.model_copy(update={"max_new_tokens": 12})
+        config = lease.spec.generation_config.model_copy(update=settings)
         stream = lease.generate(GenerationRequest(as_messages("What is a fair price?"), config, 1))
         while (piece := stream.read()) is not None:
             manager.session("other").load_model("bc"[swaps % 2])
