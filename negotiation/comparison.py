@@ -21,9 +21,10 @@ from negotiation.audit import Anchors, anchors, total
 from negotiation.live import new_run_id
 from negotiation.measures import fingerprint
 from negotiation.pool import Threads
+from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario, Seat, other
 from negotiation.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test
-from negotiation.store import Run, Store
+from negotiation.store import Store
 
 AT_ONCE = 16
 BLOCK = 8

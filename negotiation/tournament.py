@@ -20,8 +20,9 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.leaderboard import rate
 from negotiation.live import new_run_id
 from negotiation.pool import Executor
+from negotiation.runs import Run
 from negotiation.scenario import Seat
-from negotiation.store import HEARTBEAT_SECONDS, Run
+from negotiation.store import HEARTBEAT_SECONDS
 from negotiation.tournament_plan import Game, Meeting, Tournament, digest_of
 from negotiation.tournament_store import TournamentRow, TournamentStore, played_game
 from negotiation.work import Desk, Group, Order

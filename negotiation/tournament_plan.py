@@ -20,8 +20,8 @@ from manager.configfile import read_yaml, validate
 from manager.errors import ConfigError
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.runs import scenario_to_json
 from negotiation.scenario import Scenario, Seat, parse_scenario
-from negotiation.store import scenario_to_json
 
 _listed = BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
 Name = Annotated[str, Field(min_length=1, max_length=100)]

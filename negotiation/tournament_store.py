@@ -18,8 +18,9 @@ from negotiation.events import Measures, measures_from_json
 from negotiation.live import new_run_id
 from negotiation.measures import fingerprint
 from negotiation.process import alive, this_process
+from negotiation.runs import Run, insert_run
 from negotiation.scenario import Offer
-from negotiation.store import Run, Store, insert_run
+from negotiation.store import Store
 from negotiation.tournament_plan import Game, Tournament
 
 Status = Literal["running", "done", "stopped", "failed", "interrupted"]

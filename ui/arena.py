@@ -15,8 +15,8 @@ from negotiation.comparison import Players
 from negotiation.errors import UnknownRun
 from negotiation.live import new_run_id
 from negotiation.parley import Parley
+from negotiation.runs import Run
 from negotiation.scenario import Scenario, Seat
-from negotiation.store import Run
 from ui import text
 from ui.agents import choices, labels
 from ui.follow import follow_run

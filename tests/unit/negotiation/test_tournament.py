@@ -30,8 +30,9 @@ from negotiation.errors import StoreError, UnknownTournament
 from negotiation.leaderboard import Leaderboard
 from negotiation.pool import Threads
 from negotiation.pool import play as run_to_end
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
-from negotiation.store import Run, Store
+from negotiation.store import Store
 from negotiation.tournament import Progress
 from negotiation.tournament_plan import Game, Meeting, Tournament, TournamentFile, load_tournament, resolve
 from negotiation.tournament_store import PlayedGame, TournamentStore
@@ -521,7 +522,7 @@ def test_killed_at_random_points_it_ends_as_if_undisturbed(tmp_path: Path) -> No
         kept = TournamentStore(store)
         (row,) = kept.newest()
         games = kept.games(row.tournament_id)
-        assert {played.game for played in games} == set(row.tournament.games())
+        assert {played.game for played in games} == set(kept.get(row.tournament_id).tournament.games())
         assert len(store.summaries(limit=1000)) == len(games)
         found.append(results(games))
         store.close()

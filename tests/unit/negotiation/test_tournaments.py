@@ -13,8 +13,9 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.errors import UnknownTournament
 from negotiation.leaderboard_page import commit, hardware, to_markdown
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
-from negotiation.store import Run, Store, Vote
+from negotiation.store import Store, Vote
 from negotiation.tournament_plan import Tournament, TournamentFile, resolve
 from negotiation.tournaments import Tournaments
 from negotiation.vote_ratings import preferences, to_json, vote_contests
