@@ -21,6 +21,7 @@ from negotiation.errors import NotDriven, StoreError, UnknownRun
 from negotiation.events import Ended, Halted, Turn
 from negotiation.process import alive, this_process
 from negotiation.runs import Run, Status, ending_row, insert_run, run_from_row, turn_row, turns_from_rows
+from negotiation.scenario import SEATS
 
 HEARTBEAT_SECONDS = 2.0
 
@@ -51,6 +52,8 @@ class RunSummary:
     outcome: str
     utility_a: float | None
     utility_b: float | None
+    role_a: str = ""  # what the roles are called
+    role_b: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,8 +165,9 @@ class Store:
 
     def summaries(self, wanted: RunFilter | None = None, limit: int = 50) -> list[RunSummary]:
         """The newest runs that a filter lets through."""
-        columns = [db.runs.c[name] for name in RunSummary.__dataclass_fields__]
-        query = sa.select(*columns).where(*_conditions(wanted or RunFilter())).limit(limit)
+        kept = [db.runs.c[name] for name in RunSummary.__dataclass_fields__ if name in db.runs.c]
+        roles = [db.runs.c.scenario["roles", seat, "name"].as_string().label(f"role_{seat}") for seat in SEATS]
+        query = sa.select(*kept, *roles).where(*_conditions(wanted or RunFilter())).limit(limit)
         query = query.order_by(db.runs.c.created.desc(), db.runs.c.run_id.desc())
         with self._db.read("list runs") as connection:
             return [RunSummary(**row._mapping) for row in connection.execute(query)]
@@ -188,11 +192,13 @@ class Store:
             connection.execute(db.votes.delete().where(*same))
             connection.execute(db.votes.insert().values(**asdict(vote), created=time.time()))
 
-    def votes(self, comparison: str | None = None) -> list[Vote]:
-        """All votes, or those on one comparison, oldest first."""
+    def votes(self, comparison: str | None = None, *, voter: str | None = None) -> list[Vote]:
+        """All votes, or those on one comparison or of one voter, oldest first."""
         query = db.votes.select().order_by(db.votes.c.created)
         if comparison is not None:
             query = query.where(db.votes.c.comparison == comparison)
+        if voter is not None:
+            query = query.where(db.votes.c.voter == voter)
         with self._db.read("read votes") as connection:
             rows = connection.execute(query).all()
         return [Vote(row.comparison, row.voter, row.choice, bool(row.blind)) for row in rows]

@@ -21,8 +21,10 @@ from negotiation.tournaments import Running
 from negotiation.vote_ratings import preferences
 from ui import tournament_text as text
 from ui.agents import labels
+from ui.files import saved_html
 from ui.html import QUIET, esc, meter, script, seconds, tag
 from ui.leaderboard import agent_name, board_html, heat_html, runs_html, votes_html
+from ui.operator import operators_of
 from ui.tournament_form import Form
 from ui.visitor import visitor_of
 
@@ -37,8 +39,9 @@ def build_tournament(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
 
 
 def may_run(parley: Parley, request: gr.Request) -> bool:
-    """Whether a visitor may start, stop and resume tournaments: everybody, unless the server has an operator."""
-    return parley.settings.operator_password is None
+    """Whether a visitor may start, stop and resume tournaments: everybody, or where there is an operator, they."""
+    operators = operators_of(parley)
+    return not operators.possible or operators.is_operator(request)
 
 
 class TournamentTab:
@@ -223,11 +226,11 @@ class TournamentTab:
     def _export_json(self, shown: Shown) -> str:
         tournament_id, board = self._exact(shown)
         data = describe(self._tournaments.store.get(tournament_id), board)
-        return _download(f"{tournament_id}.json", "application/json", json.dumps(data, ensure_ascii=False))
+        return saved_html(f"{tournament_id}.json", "application/json", json.dumps(data, ensure_ascii=False))
 
     def _export_csv(self, shown: Shown) -> str:
         tournament_id, board = self._exact(shown)
-        return _download(f"{tournament_id}.csv", "text/csv", to_csv(board))
+        return saved_html(f"{tournament_id}.csv", "text/csv", to_csv(board))
 
     def _exact(self, shown: Shown) -> tuple[str, Leaderboard]:
         try:
@@ -277,7 +280,3 @@ def _progress(
 
 def _titled(title: str, about: str, content: str) -> str:
     return tag("div", tag("h3", esc(title)) + tag("p", esc(about), "about-it") + content, "ladder")
-
-
-def _download(name: str, kind: str, content: str) -> str:
-    return tag("span", "", data_download=name, data_type=kind, data_text=content)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from manager.errors import ConfigError
@@ -15,8 +15,10 @@ from negotiation.parley import Parley
 from negotiation.settings import read_settings
 from negotiation.tournament_plan import ModelEntry, Tournament, TournamentFile, load_tournament, read_tournament
 from ui.leaderboard import agent_name, board_html, heat_html, runs_html
+from ui.operator import operators_of
 from ui.tournament import may_run
 from ui.tournament_form import MOST_NEGOTIATIONS, model_choices, tournament_files, tournament_of, values_of
+from ui.visitor import COOKIE, visitor_of
 
 MODELS = "small: {type: fake, label: 'Small <one>'}\nlarge: {type: fake}\n"
 
@@ -88,11 +90,13 @@ def test_a_file_fills_the_form_with_all_that_it_says(parley: Parley, tmp_path: P
 
 
 def test_where_there_is_an_operator_others_may_only_look(parley: Parley, tmp_path: Path) -> None:
-    visitor = gr.Request()
+    visitor: Any = SimpleNamespace(cookies={COOKIE: "somebody-who-visits"})
     assert may_run(parley, visitor)
     guarded = opened(tmp_path, PARLEY_OPERATOR_PASSWORD="secret")
     try:
         assert not may_run(guarded, visitor)
+        assert operators_of(guarded).sign_in(visitor_of(visitor), "here", "secret") is None
+        assert may_run(guarded, visitor)
     finally:
         guarded.close()
 
