@@ -7,6 +7,7 @@ page only looks, again and again, at what is kept.
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import UTC, datetime
 from typing import Any
 
@@ -280,4 +281,6 @@ def _titled(title: str, about: str, content: str) -> str:
 
 
 def _download(name: str, kind: str, content: str) -> str:
-    return tag("span", "", data_download=name, data_type=kind, data_text=content)
+    """What `scripts/download.js` saves; each is different from the last, so that the same may be saved again."""
+    once = secrets.token_hex(4)
+    return tag("span", "", data_download=name, data_type=kind, data_text=content, data_once=once)
