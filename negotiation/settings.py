@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +44,7 @@ class Settings:
     host: str
     port: int
     app: AppConfig
+    operator_password: str | None = field(default=None, repr=False)
 
     @property
     def cache(self) -> Path:
@@ -68,7 +69,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     app = _own_or_shipped(configs, "app.yaml")
     given = read_yaml(app)
     config = AppConfig() if given is None else validate(AppConfig, given, str(app))
-    return Settings(home, configs, url, _host(environment), int(text), config)
+    password = environment.get("PARLEY_OPERATOR_PASSWORD") or None
+    return Settings(home, configs, url, _host(environment), int(text), config, password)
 
 
 def _own_or_shipped(configs: Path, name: str) -> Path:

@@ -11,18 +11,18 @@ import gradio as gr
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.comparison import Players
 from negotiation.errors import UnknownRun
 from negotiation.live import new_run_id
 from negotiation.parley import Parley
+from negotiation.runs import Run
 from negotiation.scenario import Scenario, Seat
-from negotiation.store import Run
 from ui import text
 from ui.agents import choices, labels
 from ui.follow import follow_run
 from ui.html import QUIET, esc, merged, script, tag
 from ui.lane import Lane
 from ui.pairs import Pairs
-from ui.presets import Players
 from ui.scenarios import OWN, chosen_scenario, editable
 from ui.setup import Setup, seed_of
 from ui.visitor import visitor_of

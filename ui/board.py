@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from negotiation.events import Ended, Halted, Turn
 from negotiation.protocol import Action
 from negotiation.scenario import SEATS, Scenario, Seat
@@ -15,28 +17,30 @@ SMALL = 0.005
 """Differences in utility below this are not told."""
 
 
-def table_html(view: LaneView) -> str:
-    """The offer on the table; nothing once the negotiation has ended."""
+def table_html(view: LaneView, seats: Sequence[Seat] = SEATS) -> str:
+    """The offer on the table and what it is worth to `seats`; nothing once the negotiation has ended."""
     scenario = view.scenario
     if view.end is not None:
         return ""
     last = next((turn for turn in reversed(view.turns) if turn.action is Action.OFFER), None)
     if last is None or last.offer is None:
         words = text.TABLE_EMPTY if view.begun else text.TABLE_BEFORE.format(rounds=scenario.rounds)
-        shown = tag("p", esc(words), "empty") + bars_html(scenario, None, None)
+        shown = tag("p", esc(words), "empty") + bars_html(scenario, None, None, seats)
     else:
         left = scenario.rounds - last.round
         head = text.TABLE.format(name=scenario.roles[last.seat].name, round=last.round, rounds=scenario.rounds)
         end = tag("span", esc(text.TABLE_LAST), "last") if left == 0 else ""
         shown = tag("h3", esc(head) + end) + offer_html(scenario, last.offer)
-        shown += bars_html(scenario, last.utility_a, last.utility_b)
+        shown += bars_html(scenario, last.utility_a, last.utility_b, seats)
     return tag("section", shown, "table", aria_label=text.TABLE_LABEL)
 
 
-def bars_html(scenario: Scenario, a: float | None, b: float | None) -> str:
-    """What something is worth to both sides: bars from 0 to 1, with a mark at what no deal is worth."""
+def bars_html(scenario: Scenario, a: float | None, b: float | None, seats: Sequence[Seat] = SEATS) -> str:
+    """What something is worth to both sides, or to `seats`: bars from 0 to 1, with a mark at what no deal is worth."""
     rows = []
-    for seat, value in zip(SEATS, (a, b), strict=True):
+    values = {"a": a, "b": b}
+    for seat in seats:
+        value = values[seat]
         role = scenario.roles[seat]
         about = f"--value:{value or 0:.4f};--least:{role.reservation:.4f}"
         bar = tag("span", tag("i") + tag("u"), "bar", style=about, aria_hidden="true")

@@ -1,4 +1,4 @@
-"""Following a run: the updates that keep a lane up to date, live or from the store."""
+"""Following a run, live or from the store: its views again and again, and the updates that keep a lane up to date."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from negotiation.parley import Parley
-from negotiation.store import Run
+from negotiation.runs import Run
 from negotiation.watch import stored_events
 from ui.agents import labels
 from ui.lane import Lane, Painter
@@ -18,31 +18,39 @@ UPDATE_SECONDS = 0.1
 OTHER_PROCESS_SECONDS = 2.0
 
 
-async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
-    """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
+def stored_view(run: Run) -> LaneView:
+    """A run as it is stored."""
+    return LaneView(run.scenario).fold(stored_events(run))
+
+
+async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
+    """The views of a run until it ends; raises UnknownRun. Holds no thread, and counts as a watcher."""
     run = await asyncio.to_thread(parley.store.run, run_id)
-    painter = Painter(lane, await asyncio.to_thread(space_of, run.scenario), labels(parley))
-    view = LaneView(run.scenario)
     watch = parley.live.watch(run_id)
     if watch is None:
-        async for updates in _follow_stored(parley, painter, run):
-            yield updates
-        return
+        while True:
+            yield stored_view(run)
+            if run.status != "running":
+                return
+            await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
+            await asyncio.to_thread(parley.store.mark_interrupted)
+            run = await asyncio.to_thread(parley.store.run, run_id)
+    view = LaneView(run.scenario)
     with watch:
-        yield await asyncio.to_thread(painter.paint, view)
+        yield view
         while view.end is None:
             if events := watch.poll(0):
                 view = view.fold(events)
-                yield painter.paint(view)
+                yield view
             await asyncio.sleep(UPDATE_SECONDS)
 
 
-async def _follow_stored(parley: Parley, painter: Painter, run: Run) -> AsyncIterator[dict[Any, Any]]:
-    while True:
-        view = LaneView(run.scenario).fold(stored_events(run))
-        yield await asyncio.to_thread(painter.paint, view)
-        if run.status != "running":
-            return
-        await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
-        await asyncio.to_thread(parley.store.mark_interrupted)
-        run = await asyncio.to_thread(parley.store.run, run.run_id)
+async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
+    """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
+    painter: Painter | None = None
+    async for view in views(parley, run_id):
+        if painter is None:
+            painter = Painter(lane, await asyncio.to_thread(space_of, view.scenario), labels(parley))
+            yield await asyncio.to_thread(painter.paint, view)
+        else:
+            yield painter.paint(view)

@@ -8,7 +8,9 @@ THEMES = {"auto": "Colours: system", "light": "Colours: light", "dark": "Colours
 OFFLINE = "The server does not answer. What you see may be out of date; the page goes on by itself when it is back."
 
 ARENA = "Arena"
+PLAY = "Play"
 HISTORY = "History"
+MODELS = "Models"
 
 # the model status strip
 STATUS_LABEL = "Model status"
@@ -79,6 +81,9 @@ HELD = {
     "": "The reply was held to nothing while it was written, and was read strictly.",
 }
 NO_MODEL = "A scripted strategy: no prompt, no tokens."
+NO_MODEL_PERSON = "A person: no prompt, no tokens."
+YOUR_TURN = "It is your turn."
+PERSON_THINKS = "A person makes up their mind."
 INVALID = "{count} unusable replies before this one"
 ROUND = "round {round}"
 ACCEPTS = "accepts the offer"
@@ -133,11 +138,128 @@ ROUNDS_Y = "worth to itself"
 ROUNDS_LEGEND = {"asks": "{name} asks", "given": "is offered"}
 PLOT_HIDDEN = "Hidden until the end."
 
+# play
+PLAY_AS = "You are the"
+PLAY_AGAINST = "Against"
+PLAY_BEGIN = "Negotiate"
+PLAY_AGAIN = "Negotiate again"
+PLAY_PICK = "Pick whom to negotiate against."
+PLAY_OVER = "This negotiation is over, or it is not yours."
+REPLAY_LINK = "Link to its replay"
+OWN_TITLE_PLAY = "What you want (the other side does not see this)"
+OWN_SIDE = "You are the {name}; across the table sits the {other}"
+OWN_WORTH = (
+    "A deal is worth to you what its options add up to, from 0 to 1. Without a deal you are left with {reservation}."
+)
+OWN_DISCOUNT = "With each round that passes, a deal loses {share:.0%} of its worth."
+PREFERENCES_LABEL = "What every option is worth"
+PREFERENCES_OPTION = "Option"
+PREFERENCES_NO_DEAL = "no deal"
+MATTERS = "up to {share:.2f}"
+BUILDER_LABEL = "Your offer"
+MESSAGE = "What you say with it"
+MESSAGE_HINT = "Optional. The other side reads this."
+MAKE_OFFER = "Make this offer"
+ACCEPT = "Accept theirs"
+WALK_AWAY = "Walk away"
+SURE = "Press again to leave"
+OFFER_WORTH = "What this offer would be worth to you"
+OFFER_INCOMPLETE = "This is not a complete offer yet: a number is missing, or not one of the possible ones."
+WORTH_NOW = "Agreed in round {round} it would be worth {worth}."
+REVEAL_OTHER = "What the other side wanted"
+REVEAL_OTHER_ABOUT = "How much every option added to a deal's worth, for you and for them."
+REVEAL_BRIEFING = "What the {name} was told:"
+REVEAL_REGRET = "What each of your turns cost"
+REVEAL_REGRET_ABOUT = (
+    "Regret is what the best deal that the other side could still take would have been worth to you, "
+    "minus what your turn asked for or took."
+)
+REGRET_COLUMNS = ["Round", "You", "Worth to you", "Regret"]
+ACTS = {"offer": "offered", "accept": "accepted their offer", "walk_away": "walked away"}
+YOU_ROW = "you"
+BASELINES = "What would a baseline have got?"
+BASELINES_ABOUT = (
+    "Each scripted strategy was put into your seat and played against the same opponent ({opponent}, seed {seed}) "
+    "just now. Worth is what was reached, discounting included."
+)
+BASELINE_COLUMNS = ["In your seat", "Deal", "Worth to you", "Worth to them"]
+REFERENCES_ABOUT = (
+    "Your opponent was no script, so nobody else played against it. For comparison, the deals that theory names for "
+    "this scenario; no strategy reached them here, and discounting is left out."
+)
+REFERENCE_COLUMNS = ["Point", "Deal", "Worth to you", "Worth to them"]
+REFERENCES = {
+    "nash": "Nash point (largest product of gains)",
+    "kalai_smorodinsky": "Kalai-Smorodinsky (equal shares of what was possible)",
+    "egalitarian": "Egalitarian (largest smaller gain)",
+    "max_welfare": "Largest sum",
+}
+
 # history
-HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena; every run is kept here and under its own link."
-HISTORY_COLUMNS = ["When", "Scenario", "Seat a", "Seat b", "Outcome", "Worth to a", "Worth to b", "Link"]
+HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena, or play yourself; every run is kept here."
+HISTORY_NONE = "No negotiation fits these filters."
+HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "See it"]
+STATUS_RUNNING = "Running"
+STATUSES = {
+    "running": "running",
+    "done": "ended",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "failed": "failed",
+}
+ENDINGS = {"walked_away": "one side walked away", "deadline": "the last round passed"}
 REFRESH = "Refresh"
 OPEN = "open"
+REPLAY = "replay"
+BESIDE = "beside"
+FORKED_AFTER = "forked after turn {turns}"
+IS_PUBLISHED = "published"
+PERSON = "a person"
+HIDDEN_AGENT = "hidden until you vote"
+SEARCH = "Search"
+SEARCH_HINT = "title, agent or outcome"
+ALL = "all"
+AGENT_FILTER = "Played by"
+STATUS_FILTER = "Status"
+ONLY_OWN = "Only my own"
+BLIND = "Blind: hide who played until I voted"
+NEWER, OLDER = "Newer", "Older"
+PAGE = "page {number}"
+SAVE_JSONL, SAVE_CSV = "Save as JSONL", "Save as CSV"
+SAVE_ALL_JSONL, SAVE_ALL_CSV = "Save these as JSONL", "Save these as CSV"
+SAVE_NOTHING = "No run fits these filters; there is nothing to save."
+SAVE_CUT = "Only the newest {count} runs are in the file; narrow the filters for the others."
+TURN = "After turn"
+PLAY_STEPS, PAUSE_STEPS = "Play", "Pause"
+ALONE = "Only the first"
+REPLAY_HERE = "Link to this replay"
+AGAINST = " against "
+PUBLISH, UNPUBLISH = "Publish", "Unpublish"
+DELETE, DELETE_SURE, KEEP = "Delete", "Delete for good", "Keep"
+DELETED = "The run is deleted."
+FORK = "Play on differently from the start"
+FORK_AFTER = "Play on differently from after turn {turns}"
+FORK_ABOUT = (
+    "Starts a new run with the turns up to here. Pick who plays on, and change what was last said if you like; "
+    "this run stays as it is."
+)
+FORK_MESSAGE = "What was last said"
+FORK_GO = "Play on"
+FORK_OVER = "It has ended here; go back some turns"
+PLAY_ON = "you (opens in Play)"
+VOTE_ASK = "Which lane negotiated better?"
+VOTE_BLIND = "Who played is hidden until you have voted."
+VOTES = {"1": "Lane 1", "2": "Lane 2", "tie": "Both alike", "neither": "Neither"}
+VOTE_COUNT = "{name}: {count}"
+VOTED = "You said: {mine}. All votes: {counts}"
+VOTE_WHAT = "Show both lanes of one comparison to vote on them."
+
+# the operator
+OPERATOR_NONE = "Nobody can be operator here: the variable PARLEY_OPERATOR_PASSWORD is not set."
+OPERATOR_COOKIE = "Your browser keeps no cookies, so it cannot be told apart from others; allow them and reload."
+OPERATOR_SLOWLY = "Too many wrong passwords; wait a minute."
+OPERATOR_WRONG = "This is not the password."
+OPERATOR_ONLY = "Only the operator may do this; give the password in the Models tab."
 
 UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted, or the link is incomplete."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from negotiation.agents.human import HUMAN
 from negotiation.events import Turn
 from negotiation.protocol import Action
 from negotiation.reply import glimpse
@@ -20,20 +21,20 @@ IDS: Labels = MappingProxyType({})
 """No other names than the ids."""
 
 
-def turns_html(view: LaneView, labels: Labels = IDS) -> str:
-    """All turns that were taken."""
+def turns_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> str:
+    """All turns that were taken; with `eyes`, only what that seat may know of them."""
     if not view.begun:
         return tag("p", esc(text.EMPTY_LANE), "empty")
     shown: list[str] = []
     offers: dict[Seat, Offer] = {}
     for turn in view.turns:
-        shown.append(_turn_html(view, turn, offers.get(turn.seat), labels))
+        shown.append(_turn_html(view, turn, offers.get(turn.seat), labels, eyes))
         if turn.offer is not None:
             offers[turn.seat] = turn.offer
     return tag("div", "".join(shown), "turns", role="log", aria_live="polite")
 
 
-def _turn_html(view: LaneView, turn: Turn, before: Offer | None, labels: Labels) -> str:
+def _turn_html(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes: Seat | None) -> str:
     scenario = view.scenario
     parts = [_header(scenario, turn.seat, turn.agent, turn.round, labels)]
     if said := _said(scenario, turn):
@@ -47,7 +48,9 @@ def _turn_html(view: LaneView, turn: Turn, before: Offer | None, labels: Labels)
             gave_up = any(entry.outcome == "gave_up" for entry in turn.invalid)
             parts.append(tag("p", esc("✕ " + (text.FORFEITS if gave_up else text.WALKS_AWAY)), "action leave"))
     if turn.action is not Action.WALK_AWAY:
-        parts.append(_worth_html(scenario, turn))
+        parts.append(_worth_html(scenario, turn, SEATS if eyes is None else (eyes,)))
+    if eyes is not None:
+        return tag("article", "".join(parts), f"turn seat-{turn.seat}")
     key = f"{view.run_id}-{turn.index}"
     folds = []
     if turn.thought:
@@ -83,19 +86,22 @@ def offer_html(scenario: Scenario, offer: Offer, before: Offer | None = None) ->
     return tag("dl", "".join(rows), "offer") + (tag("p", esc(text.SAME_OFFER), "same") if same else "")
 
 
-def _worth_html(scenario: Scenario, turn: Turn) -> str:
+def _worth_html(scenario: Scenario, turn: Turn, seats: tuple[Seat, ...]) -> str:
     if turn.utility_a is None or turn.utility_b is None:
         return ""
+    values = {"a": turn.utility_a, "b": turn.utility_b}
     parts = [
-        tag("span", esc(text.WORTH.format(utility=number(value), name=scenario.roles[seat].name)), f"seat-{seat}")
-        for seat, value in zip(SEATS, (turn.utility_a, turn.utility_b), strict=True)
+        tag(
+            "span", esc(text.WORTH.format(utility=number(values[seat]), name=scenario.roles[seat].name)), f"seat-{seat}"
+        )
+        for seat in seats
     ]
     return tag("p", " · ".join(parts), "worth secret")
 
 
 def _inside_html(turn: Turn) -> str:
     if not turn.prompt:
-        return tag("p", esc(text.NO_MODEL))
+        return tag("p", esc(text.NO_MODEL_PERSON if turn.agent == HUMAN else text.NO_MODEL))
     told = "".join(
         tag("div", tag("b", esc(message["role"])) + tag("pre", esc(message["content"]), dir="auto"))
         for message in turn.prompt
@@ -117,16 +123,19 @@ def _inside_html(turn: Turn) -> str:
 # -- what is happening now -------------------------------------------------------------------------------------
 
 
-def now_html(view: LaneView, labels: Labels = IDS) -> str:
-    """The turn that is being made: why it waits, what is being thought and said."""
+def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> str:
+    """The turn that is being made: why it waits, what is being thought and said; `eyes` as for `turns_html`."""
     moving = view.moving
     if moving is None:
         return ""
     parts = [_header(view.scenario, moving.seat, moving.agent, moving.round, labels)]
     seen = glimpse(moving.written)
-    if moving.rejected:
+    if moving.answer_seconds is not None:
+        stage = text.YOUR_TURN if eyes == moving.seat else text.PERSON_THINKS
+        return tag("article", parts[0] + tag("p", esc(stage), "stage"), f"turn moving seat-{moving.seat}")
+    if moving.rejected and eyes is None:
         parts.append(tag("p", esc(text.ASKED_AGAIN.format(detail=moving.rejected)), "notice"))
-    if seen.get("thought"):
+    if seen.get("thought") and eyes is None:
         parts.append(tag("p", esc(seen["thought"]), "thought", dir="auto"))
     if "message" in seen:
         parts.append(tag("p", esc(seen["message"]), "message typing", dir="auto"))

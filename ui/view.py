@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
+from negotiation.events import (
+    Asked,
+    Ended,
+    Event,
+    Halted,
+    Rejected,
+    Started,
+    Turn,
+    TurnStarted,
+    TurnTaken,
+    Waiting,
+    Writing,
+)
 from negotiation.scenario import Scenario, Seat
 
 
@@ -20,6 +32,7 @@ class Moving:
     written: str = ""
     rejected: str = ""
     attempt: int = 0
+    answer_seconds: float | None = None  # a person is asked, and has so long
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,8 @@ class LaneView:
                 return replace(self, moving=Moving(number, seat, agent))
             case Waiting() if self.moving:
                 return replace(self, moving=replace(self.moving, waiting=event))
+            case Asked(seconds=seconds) if self.moving:
+                return replace(self, moving=replace(self.moving, answer_seconds=seconds))
             case Writing(attempt=attempt, piece=piece) if self.moving:
                 before = self.moving.written if attempt == self.moving.attempt else ""
                 moving = replace(self.moving, waiting=None, rejected="", attempt=attempt)

@@ -41,6 +41,11 @@ def visitor_of(request: gr.Request) -> str | None:
     return _name_in(request.cookies or {})
 
 
+def owner_of(request: gr.Request) -> str | None:
+    """Who owns the runs that are started here: the visitor, or where the browser keeps no cookies, the open page."""
+    return visitor_of(request) or request.session_hash
+
+
 def _name_in(cookies: Mapping[str, str]) -> str | None:
     name = cookies.get(COOKIE, "")
     return name if 16 <= len(name) <= 64 and name.isascii() and name.isprintable() else None

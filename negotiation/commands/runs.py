@@ -10,8 +10,8 @@ from negotiation.analysis import Analyser
 from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, Turn, TurnTaken, Waiting
 from negotiation.measures import measure_seat
+from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario
-from negotiation.store import Run
 from negotiation.watch import stored_events
 
 

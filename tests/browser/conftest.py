@@ -14,6 +14,7 @@ from support.server import Server
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    expect.set_options(timeout=15_000)  # for machines with other work to do
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=installed,
@@ -40,6 +41,7 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
             page.goto(url)
         expect(page.locator("#arena-start")).to_be_visible()
         page.wait_for_load_state("load")
+        expect(page.locator(".picker .about").first).to_be_attached()  # what was set up before is there
         return page
 
     return open_at

@@ -22,8 +22,8 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.commands import runs
 from negotiation.live import LiveRuns
 from negotiation.parley import Parley
+from negotiation.runs import Run
 from negotiation.settings import read_settings
-from negotiation.store import Run
 
 OFFER = json.dumps(
     {"thought": "Hm.", "action": "offer", "offer": {"price": 20000}, "message": "Voilà 🚀\nround 9: deal!"}

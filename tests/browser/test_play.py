@@ -1,0 +1,48 @@
+"""A person negotiates in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+from support.server import Server
+
+
+def test_a_person_plays_against_a_script_and_sees_the_other_side_afterwards(
+    server: Server, open_page: Callable[[str], Page]
+) -> None:
+    page = open_page(server.url)
+    page.get_by_role("tab", name="Play").click()
+    field = page.locator("#play-scenario input")
+    field.fill("A joint venture")
+    field.press("Enter")
+    expect(page.locator("#play-own")).to_contain_text("You are the Bicycle maker")
+    expect(page.locator("#play-own")).not_to_contain_text("patents")
+    page.locator("#play-begin").click()
+    builder = page.locator("#play-builder")
+    offer = builder.locator("[data-do=offer]")
+    expect(offer).to_be_enabled(timeout=15_000)
+    expect(builder.locator("[data-do=accept]")).to_be_disabled()
+    before = page.locator("#play-worth b").inner_text()
+    builder.locator("select").first.select_option(index=0)
+    expect(page.locator("#play-worth b")).not_to_have_text(before)
+    builder.locator("[data-message]").fill("<b>Let us</b> meet half way.")
+    offer.click()
+    taken = page.locator("#play-transcript .turn:not(.moving)")
+    expect(taken).to_have_count(2, timeout=15_000)
+    expect(taken.first).to_contain_text("<b>Let us</b> meet half way.")
+    expect(page.locator("#play-transcript .worth .seat-b")).to_have_count(0)
+    expect(builder.locator("[data-message]")).to_have_value("")
+
+    page.reload()  # joins again, in the same tab
+    expect(taken).to_have_count(2, timeout=15_000)
+    expect(offer).to_be_enabled()
+    builder.locator("[data-do=accept]").click()
+    expect(page.locator("#play-table h3")).to_contain_text("Deal", timeout=15_000)
+    reveal = page.locator("#play-reveal")
+    expect(reveal).to_contain_text("patents")
+    expect(reveal.locator("svg.plot")).to_have_count(2)
+    expect(reveal.locator("section").last).to_contain_text(re.compile("same opponent .boulware"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,10 @@
+// Moments in the visitor's own time and manner.
+const local = () => {
+  for (const part of element.querySelectorAll('time[datetime]')) {
+    const when = new Date(part.getAttribute('datetime'));
+    const words = when.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+    if (part.textContent !== words) part.textContent = words;
+  }
+};
+watch('value', local);
+requestAnimationFrame(local);
