@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import types
+from importlib.util import find_spec
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "0")
 
@@ -61,6 +62,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         quiet=True,
         app_kwargs={"middleware": [Middleware(VisitorCookie)]},
         prevent_thread_lock=True,
+        mcp_server=find_spec("mcp") is not None,
     )
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()

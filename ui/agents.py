@@ -23,6 +23,7 @@ from ui.html import esc, size, tag
 
 BYTES_A_PARAMETER = 2
 """Most models are stored with 16 bits a parameter."""
+EMBEDDED_FILE = "package:"
 MEMORY = 1.2
 """Beside the weights, writing takes about a fifth more."""
 _SIZE = re.compile(r"([0-9.]+)\s*([MB])")
@@ -64,7 +65,7 @@ def about_html(parley: Parley, config: AgentConfig) -> str:
 def _facts(spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
     if status is not None and status.state is State.RESIDENT:
         first = f"{text.LOADED}, {size(status.bytes)}" if status.bytes else text.LOADED
-    elif spec.gguf_file and spec.gguf_file.startswith("package:"):
+    elif spec.gguf_file and spec.gguf_file.startswith(EMBEDDED_FILE):
         first = text.EMBEDDED
     else:
         count = weights_bytes(spec)

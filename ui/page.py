@@ -10,9 +10,11 @@ import gradio as gr
 from negotiation.parley import Parley
 from ui import text, tournament_text
 from ui.agents import labels
+from ui.api import build_api
 from ui.arena import build_arena
 from ui.history import build_history
 from ui.html import QUIET, esc, script, tag
+from ui.models import build_models
 from ui.play import build_play
 from ui.strip import strip_html
 from ui.tournament import build_tournament
@@ -24,6 +26,7 @@ TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] =
     ("play", text.PLAY, build_play),
     ("tournament", tournament_text.TAB, build_tournament),
     ("history", text.HISTORY, build_history),
+    ("models", text.MODELS, build_models),
 )
 """The tabs: id (the button in the page is `tab-ID-button`), name, and what builds its content inside it.
 
@@ -43,6 +46,8 @@ def build_page(parley: Parley) -> gr.Blocks:
             for tab_id, name, build in TABS:
                 with gr.Tab(name, id=tab_id, elem_id=f"tab-{tab_id}") as tab:
                     build(parley, page, tab)
+
+        build_api(parley)
 
         def show_status(seen: int) -> Any:
             snapshot = parley.manager.snapshot()

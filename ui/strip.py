@@ -38,7 +38,7 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False
         waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
         names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
         extras += tag("span", esc(text.QUEUE.format(names=names)), "queue")
-    extras += "".join(tag("span", esc(_device(device)), "device") for device in snapshot.devices)
+    extras += "".join(tag("span", esc(device_line(device)), "device") for device in snapshot.devices)
     if snapshot.parked:
         used, budget = size(snapshot.parked), size(snapshot.parking or 0)
         extras += tag("span", esc(text.PARKED.format(used=used, budget=budget)), "device")
@@ -92,7 +92,8 @@ def _joined(names: list[str]) -> str:
     return f"{' '.join(words[0][:alike]).rstrip(',')} ({rest})"
 
 
-def _device(device: DeviceStatus) -> str:
+def device_line(device: DeviceStatus) -> str:
+    """What a device holds, in a line."""
     form = text.DEVICE if device.budget is None else text.DEVICE_BUDGET
     return form.format(
         device=device.device,

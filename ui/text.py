@@ -172,7 +172,7 @@ REVEAL_BRIEFING = "What the {name} was told:"
 REVEAL_REGRET = "What each of your turns cost"
 REVEAL_REGRET_ABOUT = (
     "Regret is what the best deal that the other side could still take would have been worth to you, "
-    "minus what your turn asked for or took."
+    "minus what your turn asked for or took; below zero, it asked for more than they could take."
 )
 REGRET_COLUMNS = ["Round", "You", "Worth to you", "Regret"]
 ACTS = {"offer": "offered", "accept": "accepted their offer", "walk_away": "walked away"}
@@ -260,6 +260,52 @@ OPERATOR_COOKIE = "Your browser keeps no cookies, so it cannot be told apart fro
 OPERATOR_SLOWLY = "Too many wrong passwords; wait a minute."
 OPERATOR_WRONG = "This is not the password."
 OPERATOR_ONLY = "Only the operator may do this; give the password in the Models tab."
+
+# models
+MODEL_COLUMNS = ["Model", "State", "Size", "Memory", "Licence", "What it needs"]
+UNKNOWN = "not known yet"
+NOTHING_SAID = "–"
+PINNED = "pinned"
+WAITING_COUNT = "{count} waiting"
+ELSEWHERE = "none here: it is served elsewhere"
+ON_DEVICE = "{size} on {device}"
+IN_HOST = "{size} parked in host memory"
+WILL_NEED = "{size} when loaded"
+NEEDS_SERVER = "a server that answers"
+NEEDS_NOTHING = "nothing: it is a fake for tests"
+NEEDS_DOWNLOAD = "a download when it is first used"
+TIMELINE = "What was loaded, waited for and unloaded of late"
+TIMELINE_EMPTY = "Nothing was loaded or waited for in the last half hour."
+TIMELINE_WORDS = "In words, the latest first"
+NOW, AGO = "now", "{time} ago"
+SPANS = {
+    "fetch": "download",
+    "load": "load",
+    "wake": "copy back",
+    "unload": "unload",
+    "wait": "wait",
+    "failure": "failure",
+}
+TOOK, GOES_ON = "took {time}", "for {time} so far"
+OPERATOR = "Operator"
+OPERATOR_ABOUT = "Loads, unloads, pins and adds models, and sees all runs in History."
+PASSWORD = "The operator's password"
+SIGN_IN, SIGN_OUT = "Sign in", "Sign out"
+MODEL = "Model"
+LOAD, UNLOAD, PIN, UNPIN, ADD = "Load", "Unload", "Pin", "Unpin", "Add"
+PICK_A_MODEL = "Pick a model first."
+LOADING_ASKED = "{name} is being loaded; the table shows how far it is."
+DONE = "{name} is loaded."
+HUB_ID = "Add a model by its Hub id (until the next restart)"
+HUB_ID_WRONG = "A Hub id has the form owner/name, such as Qwen/Qwen3-0.6B."
+MODEL_LABEL = "What people see (optional)"
+GGUF_FILE = "GGUF file (optional)"
+GGUF_HINT = "name.gguf, in the repository"
+ADDED = "{name} is registered; it is downloaded when it is first used."
+
+# for programs
+API_NO_PEOPLE = "People play on the page; name a model or a strategy."
+API_SCENARIO = "There is no scenario '{given}' (there are: {known}); a scenario of your own is given as YAML text."
 
 UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted, or the link is incomplete."
 

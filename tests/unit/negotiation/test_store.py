@@ -17,11 +17,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.history import fill
 from negotiation import database as database_module
 from negotiation import process as process_module
 from negotiation import store as store_module
@@ -741,3 +743,47 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path, ma
     assert (found.outcome, found.utility_a, found.utility_b) == ("price: 150, lock: with", 0.375, 0.9)
     assert store.run("old").agreement == OFFER
     store.close()
+
+
+def test_ten_thousand_runs_are_paged_through_each_once_newest_first(stores: Stores) -> None:
+    store = stores()
+    fill(store, 10_000)
+    seen: list[str] = []
+    before = None
+    while page := store.summaries(RunFilter("visitor", before=before), 1500):
+        seen += [run.run_id for run in page]
+        before = page[-1]
+    assert seen == [f"{number:032x}" for number in reversed(range(10_000)) if number % 2 or number % 10 == 0]
+    found = store.summaries(RunFilter("visitor", scenario_id="company_car", agent="micro", status="done"), 2000)
+    assert found
+    assert all((run.scenario_id, run.status) == ("company_car", "done") for run in found)
+    assert (found[0].role_a, found[0].role_b) == ("Fleet manager", "Engineer")
+
+
+def test_a_list_of_runs_is_found_by_an_index_in_order(stores: Stores) -> None:
+    store = stores()
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        asked.append((statement, parameters))
+
+    fill(store, 10)
+    with store.database.read("look") as connection:
+        sa.event.listen(connection.engine, "before_cursor_execute", note)
+        store.summaries(RunFilter("visitor"))
+        sa.event.remove(connection.engine, "before_cursor_execute", note)
+        plans = [
+            " ".join(row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+            for statement, parameters in asked
+        ]
+    assert len(plans) == 2
+    for plan in plans:
+        assert "USING INDEX runs_by_" in plan
+        assert "SCAN runs" not in plan
+
+
+def test_votes_of_one_voter_are_found(stores: Stores) -> None:
+    store = stores()
+    for voter in ("me", "you"):
+        store.vote(Vote("c", voter, "1", blind=False))
+    assert [vote.voter for vote in store.votes(voter="me")] == ["me"]

@@ -1,0 +1,87 @@
+"""The API for programs, over the wire, as docs/api.md tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from support.server import Server
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+MODELS = "slow: {type: fake, label: Slow, tokens_per_second: 100}\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("api")
+    configs = folder / "configs"
+    configs.mkdir()
+    (configs / "models.yaml").write_text(MODELS)
+    server = Server(folder / "home", configs).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Client:
+    return Client(server.url, verbose=False)
+
+
+def test_nothing_but_the_documented_functions_is_public(client: Client) -> None:
+    endpoints = client.view_api(return_format="dict", print_info=False)
+    assert set(endpoints["named_endpoints"]) == {"/models", "/scenarios", "/negotiate", "/run"}
+    assert not endpoints["unnamed_endpoints"]
+    documented = set(re.findall(r"^\| `(/\w+)`", DOCS.read_text(), re.MULTILINE))
+    assert documented == set(endpoints["named_endpoints"])
+
+
+def test_the_documented_example_works(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    found = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert found is not None
+    code = found[1].replace("http://127.0.0.1:7860", server.url)
+    exec(compile(code, str(DOCS), "exec"), {})
+    printed = capsys.readouterr().out
+    assert "'slow'" in printed
+    assert "ended {'price': " in printed
+    assert "\ndone " in printed
+
+
+def test_a_model_is_heard_while_it_writes(client: Client) -> None:
+    events = list(client.submit("company_car", "slow", "boulware", 3, {"temperature": 0.1}, api_name="/negotiate"))
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "started"
+    assert kinds.index("writing") < kinds.index("turn_taken")
+    assert kinds[-1] == "ended"
+    run = client.predict(events[0]["run_id"], api_name="/run")
+    assert run["agents"]["a"]["options"]["temperature"] == 0.1
+    assert "owner" not in run
+
+
+def test_a_scenario_of_ones_own_is_given_as_text(client: Client) -> None:
+    own = (DOCS.parents[1] / "configs" / "scenarios" / "company_car.yaml").read_text()
+    events = list(client.submit(own, "linear", "linear", 1, api_name="/negotiate"))
+    assert events[-1]["event"] == "ended"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("atlantis", "linear", "linear"), "There is no scenario 'atlantis'"),
+        (("company_car", "nobody", "linear"), "'nobody' is neither a model nor a strategy"),
+        (("company_car", "human", "linear"), "People play on the page"),
+        (("company_car", "slow", "linear", 1, {"temprature": 1}), "temprature"),
+        (("title: broken\nissues: {}", "linear", "linear"), "your scenario"),
+    ],
+)
+def test_what_is_wrong_is_told(client: Client, arguments: tuple[object, ...], told: str) -> None:
+    with pytest.raises(AppError, match=re.escape(told)):
+        client.submit(*arguments, api_name="/negotiate").result()
+
+
+def test_an_unknown_run_is_told(client: Client) -> None:
+    with pytest.raises(AppError, match="no negotiation under this link"):
+        client.predict("nothing", api_name="/run")

@@ -1,0 +1,149 @@
+"""For programs: what gradio_client and MCP clients may call. Everything else on the page is private.
+
+The functions' signatures and docstrings are the published documentation; docs/api.md shows them in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.human import HUMAN
+from negotiation.events import Event
+from negotiation.export import run_to_json
+from negotiation.parley import Parley
+from negotiation.runs import Run
+from negotiation.scenario import SEATS, Scenario, scenario_from_text
+from negotiation.watch import stored_events
+from ui import text
+from ui.errors import plainly
+from ui.follow import UPDATE_SECONDS
+
+OPEN: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
+
+
+def build_api(parley: Parley) -> None:
+    """Publish the functions; called inside the page."""
+
+    def models() -> list[dict[str, Any]]:
+        """The agents that can negotiate: models with their state, and scripted strategies.
+
+        Returns:
+            One object each with the keys agent (what to pass to negotiate), label, kind ("model" or "strategy") and,
+            for models, state, license and size.
+        """
+        listed = parley.manager.list_models()
+        found: list[dict[str, Any]] = []
+        for choice in parley.catalog.choices():
+            about = listed.get(choice.agent)
+            kind = "strategy" if about is None else "model"
+            facts = {} if about is None else {key: about[key] for key in ("state", "license", "size")}
+            found.append({"agent": choice.agent, "label": choice.label, "kind": kind, **facts})
+        return found
+
+    def scenarios() -> list[dict[str, Any]]:
+        """The scenarios that can be negotiated.
+
+        Returns:
+            One object each with the keys scenario (what to pass to negotiate), title, story, rounds, roles (a and b)
+            and issues (name: its options, or its range).
+        """
+        return [_about(scenario) for scenario in parley.scenarios.values()]
+
+    async def negotiate(
+        scenario: str,
+        agent_a: str,
+        agent_b: str,
+        seed: int = 1,
+        options_a: dict[str, Any] | None = None,
+        options_b: dict[str, Any] | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Start a negotiation and stream its events until it ends. It stops when the caller goes away.
+
+        Args:
+            scenario: The id of a scenario, or a whole scenario as YAML text.
+            agent_a: Who plays role a: a model's id or a strategy's name.
+            agent_b: Who plays role b.
+            seed: Decides every chance.
+            options_a: Settings of a model in role a, such as {"temperature": 0.2}; none for strategies.
+            options_b: Settings of a model in role b.
+
+        Returns:
+            Events, each an object with the keys run_id and event: started, turn_started, waiting, writing (pieces of
+            text), rejected, turn_taken (a whole turn), and at the end ended (with agreement and measures) or halted.
+        """
+        with plainly():
+            for agent in (agent_a, agent_b):
+                if agent == HUMAN:
+                    raise gr.Error(text.API_NO_PEOPLE, print_exception=False)
+            agents = {
+                "a": AgentConfig(agent_a, options_a or {}),
+                "b": AgentConfig(agent_b, options_b or {}),
+            }
+            run = Run("", _scenario(parley, scenario), {seat: agents[seat] for seat in SEATS}, int(seed))
+            run_id = await asyncio.to_thread(parley.live.start, run)
+            watch = parley.live.watch(run_id)
+            if watch is None:  # it has ended already
+                for event in stored_events(await asyncio.to_thread(parley.store.run, run_id)):
+                    yield event_to_json(run_id, event)
+                return
+            with watch:
+                ended = False
+                while not ended:
+                    for event in watch.poll(0):
+                        data = event_to_json(run_id, event)
+                        ended = data["event"] in ("ended", "halted")
+                        yield data
+                    await asyncio.sleep(UPDATE_SECONDS)
+
+    def run(run_id: str) -> dict[str, Any]:
+        """A stored negotiation, whole: scenario, agents, every turn, how it ended and its measures.
+
+        Args:
+            run_id: The id that every event gave, or that a link names after ?run=.
+
+        Returns:
+            The run as one object, the same as a line of the JSONL export.
+        """
+        with plainly():
+            return run_to_json(parley.store.run(run_id))
+
+    gr.api(models, api_name="models", **OPEN)
+    gr.api(scenarios, api_name="scenarios", **OPEN)
+    gr.api(negotiate, api_name="negotiate", **OPEN)
+    gr.api(run, api_name="run", **OPEN)
+
+
+def event_to_json(run_id: str, event: Event) -> dict[str, Any]:
+    """An event of a run as plain data, its kind under `event`."""
+    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+    return {"event": kind, "run_id": run_id, **asdict(event)}
+
+
+def _about(scenario: Scenario) -> dict[str, Any]:
+    return {
+        "scenario": scenario.scenario_id,
+        "title": scenario.title,
+        "story": scenario.story,
+        "rounds": scenario.rounds,
+        "roles": {seat: scenario.roles[seat].name for seat in SEATS},
+        "issues": {
+            name: issue.range.model_dump() if issue.range is not None else list(issue.choices)
+            for name, issue in scenario.issues.items()
+        },
+    }
+
+
+def _scenario(parley: Parley, given: str) -> Scenario:
+    if "\n" in given:
+        return scenario_from_text(given)
+    if given not in parley.scenarios:
+        known = ", ".join(parley.scenarios)
+        raise gr.Error(text.API_SCENARIO.format(given=given[:60], known=known), print_exception=False)
+    return parley.scenarios[given]
