@@ -12,11 +12,11 @@ run: .venv/run
 test: .venv/dev browser
 	$(BIN)/python -m pytest
 
-# A Ray cluster of two nodes and a PostgreSQL server, both started by the tests.
+# A Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, all started by the tests.
 test-heavy: .venv/dev
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql]" openai
 	$(BIN)/python -m pytest -m heavy tests/heavy
 
 check: .venv/dev
