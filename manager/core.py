@@ -90,9 +90,8 @@ class Core:
 
     def _grant(self, number: int, key: WeightsKey) -> None:
         request = self._requests.pop(number)
-        model = self._loader.model(key)
-        lease = Lease(request.spec, model, partial(self._release, number), partial(self._lost.note, number))
-        self._leases[number] = weakref.ref(lease)
+        lease = Lease(request.spec, self._loader.model(key), partial(self._release, number))
+        self._leases[number] = weakref.ref(lease, lambda _: self._lost.note(number))
         self._board.publish("granted", key, owner=request.owner, ticket=number)
         request.grant(lease)
 

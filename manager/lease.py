@@ -74,18 +74,13 @@ class LeaseRequest:
 class Lease:
     """The right to use resident weights. Give it back with `release`, or use it as a `with` block."""
 
-    def __init__(
-        self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None], lost: Callable[[], object]
-    ) -> None:
-        """`release` gives it back; `lost` is called, from anywhere, when it vanishes without having been given back."""
+    def __init__(self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None]) -> None:
         self.spec = spec
         self._model = model
         self._release = release
         self._lock = threading.Lock()
-        self._streams: weakref.WeakSet[TokenStream] = weakref.WeakSet()  # who writes holds them, and they hold us
+        self._streams: list[weakref.ref[TokenStream]] = []  # who writes holds them, and they hold us
         self._ending = self._released = False
-        self._lost = weakref.finalize(self, lost)
-        self._lost.atexit = False
 
     def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
         """Begin to write an answer; the stream is closed, at the latest, when the lease is given back."""
@@ -93,7 +88,8 @@ class Lease:
             if self._ending:
                 raise ManagerClosed("this lease was given back; take a new one")
             stream = TokenStream(cancel, keeps=self)
-            self._streams.add(stream)
+            going_on = [other for other in self._streams if (held := other()) is not None and not held.ended]
+            self._streams = [*going_on, weakref.ref(stream)]
         try:
             self._model.generate(request, stream)
         except BaseException as error:
@@ -109,13 +105,12 @@ class Lease:
         with self._lock:
             self._ending = True
             streams = [] if self._released else list(self._streams)
-        for stream in streams:
+        for stream in [held for reference in streams if (held := reference()) is not None]:
             stream.close()
         with self._lock:
             if self._released:
                 return
             self._released = True
-        self._lost.detach()
         self._release()
 
     def __enter__(self) -> Lease:

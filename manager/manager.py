@@ -211,20 +211,22 @@ class LLMManager(Core, Session):
         with self._lock:
             spec = self._registry[model] if isinstance(model, str) else model
             following = self._registry[next_model] if isinstance(next_model, str) else next_model
-            wanted = [spec] if following is None else [spec, following]
-            for one in wanted:
-                if one.weights not in self._scheduler.weights:
-                    self._treat(one.weights, one)
+            key, next_key = spec.weights, following.weights if following is not None else None
+            wanted = {key: spec}
+            if following is not None and next_key is not None:
+                wanted.setdefault(next_key, following)
+            for one, entry in wanted.items():
+                if one not in self._scheduler.weights:
+                    self._treat(one, entry)
             request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
             self._requests[request.number] = request
             deadline = self._clock() + timeout if timeout is not None else None
-            key = following.weights if following else None
-            self._tell(h.Request(request.number, spec.weights, owner, key, deadline))
+            self._tell(h.Request(request.number, key, owner, next_key, deadline))
             if request.number in self._requests:
-                self._board.publish("waiting", spec.weights, owner=owner, ticket=request.number)
+                self._board.publish("waiting", key, owner=owner, ticket=request.number)
             for one in wanted:
-                if not self._registry.aliases(one.weights):  # it was removed meanwhile: once served, it leaves
-                    self._tell(h.Retire(one.weights))
+                if not self._registry.aliases(one):  # it was removed meanwhile: once served, it leaves
+                    self._tell(h.Retire(one))
             return request
 
     def lease(

@@ -37,6 +37,7 @@ class GenerationConfig(_Strict):
     repetition_penalty: Annotated[float, Field(gt=0, le=5)] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = 320
     stop: tuple[str, ...] = ()
+    reproducible: bool = False  # written by itself, so that the same seed gives the same text whatever else is going on
 
 
 class Price(_Strict):

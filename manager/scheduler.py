@@ -50,7 +50,6 @@ class Scheduler(Outcomes):
         self._effects = []
         self._note(happening)
         self._retire()
-        self._shed()
         self._check_fits()
         self._settle()
         while self._check_fits():  # pinned weights that only now began to load may be in somebody's way for good
@@ -222,19 +221,24 @@ class Scheduler(Outcomes):
         elif row.account.host:
             self.discard[row.key] = None
 
-    def _shed(self) -> None:
+    def _shed(self) -> bool:
         """Where a device holds more than it may, have weights leave: the idle first, then the least recently used.
 
-        What is kept of conversations is not counted: the planner takes that back by itself.
+        What is kept of conversations is counted only where it could not be taken back: the planner does that by
+        itself. Says whether any weights were asked to leave.
         """
+        shed = False
         for device in self.ledger.overdrawn():
             rows = self.on_device(device)
-            over = -self.room(device, [row for row in rows if row.state is not State.DRAINING]).bytes
+            staying = [row for row in rows if row.state is not State.DRAINING]
+            over = sum(row.account.stuck for row in staying) - self.room(device, staying).bytes
             able = [row for row in rows if row.state is State.RESIDENT and not row.pinned]
             for row in sorted(able, key=lambda row: (bool(row.holders or self.waiters(row.key)), row.last_used)):
                 if over > 0:
-                    over -= row.used
+                    over -= row.used + row.account.stuck
                     self._drain(row, "over", "more memory was taken than is free")
+                    shed = True
+        return shed
 
     # -- deciding ----------------------------------------------------------------------------------------------
 
@@ -242,6 +246,8 @@ class Scheduler(Outcomes):
         """Plan and grant until nothing more can be done now."""
         while True:
             self._carry_out_plan()
+            if self._shed():  # also weights that the plan let stay after all
+                continue
             ticket = next(self._grantable(), None)
             if ticket is None:
                 return

@@ -43,6 +43,12 @@ class Timeline:
             self._entries = tuple(sorted([*self._ended, *self._open.values()], key=lambda entry: entry.number))
         return self._entries
 
+    def wants(self, kind: str, ticket: int | None) -> bool:
+        """Whether an event of this kind may change anything here: most leases are granted without a wait."""
+        if kind == "granted":
+            return _Span("wait", ticket) in self._open
+        return kind in ("state", "waiting", "refused", "progress", "measured")
+
     def note(self, event: StatusEvent) -> None:
         """Take note of what happened."""
         match event.kind:

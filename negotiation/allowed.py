@@ -18,7 +18,7 @@ from negotiation.diagram import Diagram, threshold, worth_at_least
 from negotiation.protocol import Action, State
 from negotiation.reply import Kind, Reply
 from negotiation.scenario import Issue, Offer, Value
-from negotiation.speech import MAX_MESSAGE, Speech
+from negotiation.speech import MAX_MESSAGE, Speech, opening
 
 MAX_THOUGHT = 160
 _THOUGHT = {"type": "string", "minLength": 1, "maxLength": MAX_THOUGHT}
@@ -90,6 +90,8 @@ class Decided:
     offer: Offer | None
     words: str
     """What is said where a model finds no words that may be said."""
+    led: bool = False
+    """Whether the message's first words are given (in English)."""
 
     def problem(self, reply: Reply) -> tuple[Kind, str] | None:
         """Why a reply that is legal is not this move, or says something else."""
@@ -103,7 +105,7 @@ class Decided:
         """The grammar of this reply in all its possible words, after up to `thinking` characters of thinking."""
         reply = lark.reply(lark.value(""), [(lark.value(self.action), lark.value(self.offer))], "message")
         move = {"thought": {"const": ""}, "action": {"const": str(self.action)}, "offer": {"const": self.offer}}
-        text = lark.grammar(reply, self._speech.rules(), thinking)
+        text = lark.grammar(reply, self._speech.rules(self._opening), thinking)
         return Grammar(_object({**move, "message": _MESSAGE}), text, lambda _: self.reply("What do you say?"))
 
     def reply(self, message: str) -> str:
@@ -111,6 +113,10 @@ class Decided:
         return json.dumps(
             {"thought": "", "action": self.action, "offer": self.offer, "message": message}, ensure_ascii=False
         )
+
+    @property
+    def _opening(self) -> str:
+        return opening(self.state, self.action, self.offer) if self.led else ""
 
     @cached_property
     def _speech(self) -> Speech:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from manager.manager import LLMManager
-from manager.registry import Registry
+from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.background import Comparisons
 from negotiation.live import LiveRuns
@@ -52,6 +52,12 @@ class Parley:
             live = LiveRuns(catalog, store, app.orphan_grace_seconds)
             undo.pop_all()
         return cls(settings, manager, catalog, scenarios, store, live, Comparisons(catalog, store))
+
+    def reload_models(self) -> Changes:
+        """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
+        path = self.settings.config_file("models.yaml")
+        self.catalog.check(spec.model_id for spec in Registry.from_yaml(path))
+        return self.manager.reload(path)
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""

@@ -31,13 +31,7 @@ def opening(view: View, options: ModelOptions = DEFAULTS, *, brief: bool = False
     parts = [
         f"You are the {role.name} and you negotiate with the {view.other_name}.",
         *([] if brief else [scenario.story.strip(), role.briefing.strip()]),
-        "\n".join(
-            [
-                "What you want (0 = worst for you, 1 = best for you):",
-                *_preferences(scenario, view.seat),
-                f"No deal is worth {role.reservation:.2f} to you.",
-            ]
-        ),
+        *([] if options.narrates else _stakes(view)),
         " ".join([rounds, *_discount(scenario)]),
         *_wishes(options),
         _form(view, options),
@@ -50,7 +44,7 @@ def turn_message(view: View, options: ModelOptions = DEFAULTS, decided: Decision
     state, lines = view.state, []
     if view.public:
         lines.append(_said(view, view.public[-1]))
-    if options.calculator:
+    if options.calculator and not options.narrates:
         lines += _calculated(view)
     lines.append(f"Round {state.round} of {view.scenario.rounds}.")
     lines.append(_question(view) if decided is None else _decided(view, decided))
@@ -186,6 +180,13 @@ def _move(turn: Turn) -> str:
     return json.dumps(
         {"thought": "", "action": turn.action, "offer": offer, "message": turn.message}, ensure_ascii=False
     )
+
+
+def _stakes(view: View) -> list[str]:
+    """What one wants, for those who decide for themselves: who only speaks would chatter about it."""
+    lines = _preferences(view.scenario, view.seat)
+    no_deal = f"No deal is worth {view.role.reservation:.2f} to you."
+    return ["\n".join(["What you want (0 = worst for you, 1 = best for you):", *lines, no_deal])]
 
 
 def _preferences(scenario: Scenario, seat: Seat) -> list[str]:

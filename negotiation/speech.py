@@ -7,8 +7,11 @@ is said in words about named options, "one" and the number words of other langua
 
 from __future__ import annotations
 
+import json
 import re
 
+from negotiation import lark
+from negotiation.protocol import Action, State
 from negotiation.scenario import Issue, Offer, Scenario, Value
 
 MAX_MESSAGE = 200
@@ -23,6 +26,8 @@ NUMBER_WORDS = (
     "million millions billion billions dozen dozens half halves third thirds quarter quarters twice thrice double "
     "triple"
 )
+OPENINGS = ("I offer {} because", "My offer is {} and I hope", "I can do {} so that", "I propose {} since")
+"""One after the other, round by round: a small model repeats what it said after the same words."""
 _NO_NUMERAL = (
     r"\d\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2079\u2080-\u2089\u2150-\u218b\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
 )
@@ -46,11 +51,12 @@ class Speech:
             return False
         return not re.search(rf"(?i)(?<![{_LETTERS}])({'|'.join(self._words)})(?![{_LETTERS}])", message)
 
-    def rules(self) -> list[str]:
-        """Rules of a Lark grammar; `message` is the message with its quotes."""
+    def rules(self, opening: str = "") -> list[str]:
+        """Rules of a Lark grammar; `message` is the message with its quotes, and begins with `opening`."""
         phrase = f" | /{self._phrase}/" if self._phrases else ""
+        first = json.dumps(f"{opening} " if opening else "", ensure_ascii=False)[:-1]
         return [
-            'message: "\\"" spoken "\\""',
+            f'message: {lark.literal(first)} spoken "\\""',
             f"spoken[max_tokens={MAX_TOKENS}]: SPOKEN",
             'SPOKEN: PART (" " PART)*',
             f"PART: (/{_WORD}/ & ~NUMBER){phrase}",
@@ -62,6 +68,16 @@ class Speech:
         """A phrase, which stands alone but for punctuation."""
         phrases = "|".join(re.escape(phrase).replace("/", r"\/") for phrase in self._phrases)
         return rf"\(?({phrases})[.,;:!?)]{{0,2}}"
+
+
+def opening(state: State, action: Action, offer: Offer | None) -> str:
+    """How a message about a decided move begins, for models too small to speak for themselves unless led to it."""
+    if action is not Action.OFFER or offer is None:
+        return "I accept because" if action is Action.ACCEPT else "I leave because"
+    (name, value), *others = offer.items()
+    alone = not others and not isinstance(value, str)
+    said = state.scenario.issues[name].show(value) if alone else "this"
+    return OPENINGS[(state.round - 1) % len(OPENINGS)].format(said)
 
 
 def _phrases(scenario: Scenario, offer: Offer) -> list[str]:

@@ -211,7 +211,8 @@ class _Play:
                 if (picked := self._order.next(desk)) is None:
                     break
                 if desk.weights != before:
-                    self.executor.expect(worker, [self._models[weights] for weights in desk.weights])
+                    kept = desk.weights if len(desk.weights) <= self.places else set()  # else they must take turns
+                    self.executor.expect(worker, [self._models[weights] for weights in kept])
                 attempt, group = picked
                 self._submit(replace(attempt, worker=worker, group=group))
 

@@ -111,22 +111,22 @@ class AgentPicker:
         return {self.agent: config.agent, self.about: about_html(parley, config), **updates}
 
 
-def build_picker(lane: int, seat: Seat, scenario: Scenario, listed: list[tuple[str, str]]) -> AgentPicker:
-    """Create the pick list of a seat where it is called; its settings come with `build_settings`."""
+def build_picker(parley: Parley, lane: int, seat: Seat, scenario: Scenario, config: AgentConfig) -> AgentPicker:
+    """Create the pick list of a seat where it is called, showing `config`; `build_settings` adds its settings."""
     with gr.Column(min_width=200, elem_classes=f"picker seat-{seat}"):
         agent = gr.Dropdown(
-            listed,
-            value=listed[0][1],
+            choices(parley),
+            value=config.agent,
             label=text.AGENT.format(name=scenario.roles[seat].name),
             elem_id=f"lane-{lane}-agent-{seat}",
         )
-        about = gr.HTML(js_on_load=None)
+        about = gr.HTML(about_html(parley, config), js_on_load=None)
     return AgentPicker(seat, agent, about, {})
 
 
-def build_settings(picker: AgentPicker, scenario: Scenario) -> None:
-    """Create what can be set for a seat where it is called."""
-    defaults = ModelOptions()
+def build_settings(picker: AgentPicker, scenario: Scenario, config: AgentConfig) -> None:
+    """Create what can be set for a seat where it is called, showing `config`."""
+    defaults = ModelOptions().model_copy(update=dict(config.options))
     rows: dict[str, Any] = picker.settings
     with gr.Column(min_width=200, elem_classes=f"settings seat-{picker.seat}"):
         head = text.SETTINGS_OF.format(name=scenario.roles[picker.seat].name)
@@ -144,11 +144,14 @@ def build_settings(picker: AgentPicker, scenario: Scenario) -> None:
             info=text.GUARD_INFO,
         )
         rows["temperature"] = gr.Number(
-            None, label=text.TEMPERATURE, info=text.TEMPERATURE_INFO, minimum=0, maximum=5, step=0.1
+            defaults.temperature, label=text.TEMPERATURE, info=text.TEMPERATURE_INFO, minimum=0, maximum=5, step=0.1
         )
-        rows["persona"] = gr.Textbox("", label=text.PERSONA, placeholder=text.PERSONA_INFO, max_length=500, lines=1)
-        rows["hint"] = gr.Textbox("", label=text.HINT, placeholder=text.HINT_INFO, max_length=500, lines=1)
-        rows["language"] = gr.Textbox("", label=text.LANGUAGE, placeholder=text.LANGUAGE_INFO, max_length=60)
+        for key, label, example, most in (
+            ("persona", text.PERSONA, text.PERSONA_INFO, 500),
+            ("hint", text.HINT, text.HINT_INFO, 500),
+            ("language", text.LANGUAGE, text.LANGUAGE_INFO, 60),
+        ):
+            rows[key] = gr.Textbox(getattr(defaults, key), label=label, placeholder=example, max_length=most)
         rows["calculator"] = gr.Checkbox(defaults.calculator, label=text.CALCULATOR, info=text.CALCULATOR_INFO)
         with gr.Row():
             rows["retries"] = gr.Number(

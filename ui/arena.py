@@ -103,13 +103,14 @@ class Arena:
         """After an event that set what the lanes show, follow both runs at the same time."""
         for lane in self.lanes:
             followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
-            followed.then(self._idle, [self.shown, *self.setup.agents], [*self.controls, *self.setup.agents], **QUIET)
+            followed.then(self._idle, [self.shown], [*self.controls, *self.setup.agents], **QUIET)
 
     # -- setting up --------------------------------------------------------------------------------------------
 
     def _opened(self, request: gr.Request, shown: Shown, memory: Any) -> dict[Any, Any]:
         """What a link to a run sets (both lanes of its comparison, scenario and agents), or what was set up before."""
-        new: dict[Any, Any] = {self.link: "", **self.setup.remembered(memory)}
+        # What is there already is left alone: the visitor may have changed it meanwhile.
+        new: dict[Any, Any] = {self.link: "", **(self.setup.remembered(memory) if memory else {})}
         run_id = str(request.query_params.get("run", ""))
         runs: list[Run] = []
         if run_id:
@@ -120,7 +121,7 @@ class Arena:
                 new[self.link] = tag("p", esc(message), "notice")
         if runs:
             new |= self._of_runs(shown, runs)
-        return {**new, **merged(new, self._controls(request, shown))}
+        return merged(new, self._controls(request, shown)) if runs else new
 
     def _of_runs(self, shown: Shown, runs: list[Run]) -> dict[Any, Any]:
         first, scenario = runs[0], runs[0].scenario
@@ -248,13 +249,12 @@ class Arena:
             return False
         return run.status in ("stopped", "interrupted", "failed") and run.owner == _owner(request)
 
-    def _idle(self, request: gr.Request, shown: Shown, *agents: str) -> dict[Any, Any]:
+    def _idle(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
         """The controls, once a lane has ended; what was loaded meanwhile comes first in the lists."""
-        listed = choices(self._parley)
-        lists = {
-            part: gr.update(choices=listed, value=value) for part, value in zip(self.setup.agents, agents, strict=True)
-        }
-        return {**lists, **self._controls(request, shown)}
+        if not shown:
+            return self._controls(request, shown)
+        listed = gr.update(choices=choices(self._parley))
+        return {**dict.fromkeys(self.setup.agents, listed), **self._controls(request, shown)}
 
     def _controls(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
         """While the visitor's own negotiation runs it can be stopped; else the next one can be set up."""

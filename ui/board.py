@@ -88,7 +88,10 @@ def _ended_html(view: LaneView, end: Ended, space: Space) -> str:
     for seat, rational in zip(SEATS, (measures.rational_a, measures.rational_b), strict=True):
         if not rational:
             lines.append(text.IRRATIONAL.format(name=scenario.roles[seat].name))
-    lines.append(_waste(scenario, space, a, b))
+    if left := _waste(scenario, space, a, b):
+        lines.append(left)
+    elif measures.rational_a and measures.rational_b:
+        lines.append(text.NO_WASTE)
     if costly := costliest(view.turns, space):
         turn, cost = costly
         role = scenario.roles[turn.seat].name
@@ -115,9 +118,10 @@ def costliest(turns: tuple[Turn, ...], space: Space) -> tuple[Turn, float] | Non
 
 
 def _waste(scenario: Scenario, space: Space, a: float, b: float) -> str:
+    """A deal that would have been better, in words; empty if there is none."""
     better = space.analyser.improvement(a, b)
     names = {"name_a": scenario.roles["a"].name, "name_b": scenario.roles["b"].name}
     if better is None:
-        return text.NO_WASTE
+        return ""
     worth = {"a": number(better.utility_a), "b": number(better.utility_b)}
     return text.WASTE.format(offer=scenario.show(better.offer), **worth, **names)

@@ -8,13 +8,15 @@ from typing import Any
 import gradio as gr
 
 from negotiation.events import Ended
+from negotiation.parley import Parley
 from negotiation.scenario import SEATS, Scenario
 from ui import text
 from ui.agents import AgentPicker, build_picker, build_settings
 from ui.board import table_html, verdict_html
 from ui.charts import utility_rounds, utility_space
 from ui.html import esc, script, tag
-from ui.space import Space
+from ui.presets import Players
+from ui.space import Space, space_of
 from ui.turns import Labels, now_html, turns_html
 from ui.view import LaneView
 
@@ -67,27 +69,32 @@ class Painter:
         return dict(self._parts)
 
 
-def build_lane(number: int, scenario: Scenario, listed: list[tuple[str, str]]) -> Lane:
-    """Create the components of a lane where it is called, with the agents that can be picked."""
+def build_lane(parley: Parley, number: int, scenario: Scenario, players: Players) -> Lane:
+    """Create the components of a lane where it is called: nothing said yet, and these players."""
+    empty, space = LaneView(scenario), space_of(scenario)
     with gr.Column(elem_classes="lane", elem_id=f"lane-{number}", min_width=320):
         gr.HTML(tag("h2", esc(text.LANE.format(number=number))), elem_classes="lane-title", js_on_load=None)
         with gr.Row(elem_classes="pickers"):
-            pickers = build_picker(number, "a", scenario, listed), build_picker(number, "b", scenario, listed)
+            pickers = (
+                build_picker(parley, number, "a", scenario, players[0]),
+                build_picker(parley, number, "b", scenario, players[1]),
+            )
         with gr.Accordion(text.SETTINGS, open=False, elem_classes="lane-settings"), gr.Row(equal_height=False):
-            for picker in pickers:
-                build_settings(picker, scenario)
+            for picker, config in zip(pickers, players, strict=True):
+                build_settings(picker, scenario, config)
         with gr.Column(elem_classes="board"):
-            table = gr.HTML(elem_id=f"lane-{number}-table", js_on_load=None)
-            verdict = gr.HTML(elem_id=f"lane-{number}-verdict", js_on_load=None)
+            table = gr.HTML(table_html(empty), elem_id=f"lane-{number}-table", js_on_load=None)
+            verdict = gr.HTML(verdict_html(empty, space), elem_id=f"lane-{number}-verdict", js_on_load=None)
             resume = gr.Button(text.CONTINUE, size="sm", visible=False, elem_id=f"lane-{number}-continue")
         with gr.Row(elem_classes="body", equal_height=False):
             with gr.Column(elem_id=f"lane-{number}-transcript", elem_classes="transcript"):
-                turns = gr.HTML(js_on_load=script("folds") + script("follow"))
+                turns = gr.HTML(turns_html(empty), js_on_load=script("folds") + script("follow"))
                 now = gr.HTML(js_on_load=script("follow"))
             with gr.Column(elem_classes="figures"):
                 gr.HTML(tag("p", esc(text.PLOT_HIDDEN), "suspended"), js_on_load=None)
-                plot = gr.HTML(elem_id=f"lane-{number}-plot", js_on_load=None)
-                rounds = gr.HTML(elem_id=f"lane-{number}-rounds", js_on_load=None)
+                figure = utility_space(space, (), agreed=False)
+                plot = gr.HTML(figure, elem_id=f"lane-{number}-plot", js_on_load=None)
+                rounds = gr.HTML(utility_rounds(space, ()), elem_id=f"lane-{number}-rounds", js_on_load=None)
         return Lane(number, pickers, table, verdict, resume, turns, now, plot, rounds)
 
 

@@ -21,6 +21,8 @@ from ui.space import space_of
 OWN = "own"
 """The id of a scenario that the visitor writes."""
 FIRST = "company_car"
+MOST_TEXT = 100_000
+"""So many characters a visitor's scenario may have."""
 
 
 def first_scenario(parley: Parley) -> Scenario:
@@ -46,7 +48,7 @@ class ScenarioPicker:
     story: gr.HTML
     edit: gr.Button
     editor: gr.Column
-    own: gr.Code
+    own: gr.Textbox
     findings: gr.HTML
     upload: gr.UploadButton
     use: gr.Button
@@ -88,8 +90,8 @@ def build_scenario_picker(parley: Parley) -> ScenarioPicker:
         gr.HTML(tag("h2", esc(text.OWN_TITLE)) + tag("p", esc(text.OWN_ABOUT)), js_on_load=None)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
-                own = gr.Code(
-                    language="yaml", label=text.OWN_LABEL, lines=18, max_lines=24, elem_id="arena-own", wrap_lines=True
+                own = gr.Textbox(
+                    label=text.OWN_LABEL, lines=18, max_lines=24, max_length=MOST_TEXT, elem_id="arena-own"
                 )
                 with gr.Row():
                     use = gr.Button(text.OWN_USE, variant="primary", min_width=120, elem_id="arena-use")

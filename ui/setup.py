@@ -14,7 +14,7 @@ from negotiation.agents.catalog import AgentConfig
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario
 from ui import text
-from ui.agents import about_html, choices, labels
+from ui.agents import about_html, labels
 from ui.html import QUIET, merged, script
 from ui.lane import Lane, Painter, build_lane, relabel
 from ui.presets import Players, presets, presets_html
@@ -33,7 +33,8 @@ class Setup:
         self._parley = parley
         self._presets = presets(parley)
         self.memory = gr.BrowserState(None, storage_key="parley-arena", secret="parley")
-        self.preset = gr.HTML(presets_html(self._presets), elem_id="arena-presets", js_on_load=script("send"))
+        shown = presets_html(self._presets, self._presets[0].preset_id)
+        self.preset = gr.HTML(shown, elem_id="arena-presets", js_on_load=script("send"))
         self.scenario = build_scenario_picker(parley)
         with gr.Row(elem_classes="controls"):
             self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
@@ -45,9 +46,9 @@ class Setup:
 
     def build_lanes(self) -> None:
         """Create the lanes where it is called."""
-        first, listed = first_scenario(self._parley), choices(self._parley)
+        first, lanes = first_scenario(self._parley), self._presets[0].lanes
         with gr.Row(elem_classes="lanes", equal_height=False):
-            self.lanes = [build_lane(number, first, listed) for number in (1, 2)]
+            self.lanes = [build_lane(self._parley, number, first, players) for number, players in enumerate(lanes, 1)]
 
     def connect(self) -> None:
         """Connect what needs no negotiation."""

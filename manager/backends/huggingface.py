@@ -23,6 +23,7 @@ from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, free
 from manager.backends.loading import BUILD_LOCK
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
+from manager.generation import packed
 from manager.generation.engine import Engine
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
@@ -85,6 +86,8 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             with BUILD_LOCK:
                 size = sizing.skeleton_bytes(config, found.dtype, kind.bits if kind is not None else None)
                 found.tokenizer = found.tokenizer or loading.read_tokenizer(found.folder)
+            if kind is None:
+                size += packed.extra_bytes(config, device, found.dtype)
             shape = sizing.Shape.of(config)
         else:
             assert found.file is not None
@@ -140,8 +143,11 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             if self._found.quantization is None:
                 self._memory.bring(model)
             model.eval()
+            if self._found.quantization is None:
+                packed.pack(model)
             progress("loading", size, size)
-            self._engine = Engine(model, tokenizer, self.spec.model_id)
+            writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
+            self._engine = Engine(model, tokenizer, self.spec.model_id, writing)
         except torch.OutOfMemoryError as error:
             failure = Failure(OutOfMemory, f"device '{device}' ran out of memory while loading '{name}'")
             self._remains.watch(held_by(error))
@@ -163,7 +169,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             if self._found.copy is not None and failure.kind is LoadFailed:
                 self._found.copy.discard()  # it may be damaged, and can be made again
             raise failure.error()
-        return total_bytes(storages_of(model))
+        return total_bytes(storages_of(model)) + packed.packed_bytes(model)
 
     def _read(self, progress: Progress) -> tuple[Any, Any]:
         found, total = self._found, self._footprint.bytes
@@ -249,6 +255,16 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         if engine is None or self._storages:
             raise LoadFailed(f"'{self.spec.model_name}' is not loaded")
         engine.submit(request, stream)
+
+    @property
+    def cache_bytes(self) -> int:
+        engine = self._engine
+        return engine.cache_bytes if engine is not None else 0
+
+    def trim_cache(self, to_bytes: int) -> None:
+        engine = self._engine
+        if engine is not None:
+            engine.trim_cache(to_bytes)
 
 
 def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:

@@ -6,10 +6,13 @@ A thin layer over llguidance, so that the rest of the program knows nothing of i
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import llguidance
 import llguidance.hf
+import llguidance.numpy
 import numpy as np
 import torch
 
@@ -23,6 +26,7 @@ class GrammarCompiler:
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
         self._vocabulary = vocabulary
+        self._threads = llguidance.LLExecutor(min(4, os.cpu_count() or 1))
 
     def matcher(self, grammar: Grammar) -> GrammarMatcher:
         """A matcher at the beginning of `grammar`; raises GenerationFailed if the grammar is not usable."""
@@ -38,33 +42,45 @@ class GrammarCompiler:
         matcher = llguidance.LLMatcher(self._tokenizer, compiled)
         if matcher.is_error():
             raise GenerationFailed(f"the grammar is not usable: {matcher.get_error()}")
-        return GrammarMatcher(matcher, self._vocabulary)
+        return GrammarMatcher(matcher, self)
+
+    def allowed(self, matchers: Sequence[GrammarMatcher | None]) -> torch.Tensor:
+        """A boolean mask [matchers, vocabulary] of the tokens that may come next; all where there is no matcher."""
+        words = llguidance.numpy.allocate_token_bitmask(len(matchers), self._vocabulary)
+        words.fill(-1)
+        filled = [(matcher.native, row) for row, matcher in enumerate(matchers) if matcher is not None]
+        if len(filled) > 1:
+            llguidance.numpy.fill_next_token_bitmask_par(self._threads, filled, words)
+        else:
+            for native, row in filled:
+                llguidance.numpy.fill_next_token_bitmask(native, words, row)
+        bits = np.unpackbits(words.view(np.uint8), axis=1, count=self._vocabulary, bitorder="little")
+        return torch.from_numpy(bits.view(np.bool_))
 
 
 class GrammarMatcher:
     """Follows one text through its grammar."""
 
-    def __init__(self, matcher: Any, vocabulary: int) -> None:
-        self._matcher = matcher
-        self._vocabulary = vocabulary
+    def __init__(self, native: Any, compiler: GrammarCompiler) -> None:
+        self.native = native
+        self.compiler = compiler
 
     @property
     def finished(self) -> bool:
         """Whether the text is complete and nothing may follow."""
-        return bool(self._matcher.is_stopped())
-
-    def allowed(self) -> torch.Tensor:
-        """A boolean mask [vocabulary] of the tokens that may come next."""
-        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-        return torch.from_numpy(np.unpackbits(bits, bitorder="little")[: self._vocabulary].astype(bool))
+        return bool(self.native.is_stopped())
 
     def advance(self, token: int) -> list[int]:
         """Take note of a token; returns it and the tokens that must follow it."""
-        if not self._matcher.consume_token(token):
-            raise GenerationFailed(f"a token outside the grammar was chosen: {self._matcher.get_error()}")
+        if not self.native.consume_token(token):
+            raise GenerationFailed(f"a token outside the grammar was chosen: {self.native.get_error()}")
+        return [token, *self.forced()]
+
+    def forced(self) -> list[int]:
+        """Take note of the tokens that must come next whatever the model thinks, and return them."""
         if self.finished:
-            return [token]
-        forced = self._matcher.compute_ff_tokens()
-        if forced and not self._matcher.consume_tokens(forced):
-            raise GenerationFailed(f"the grammar rejects what it forces: {self._matcher.get_error()}")
-        return [token, *forced]
+            return []
+        tokens: list[int] = self.native.compute_ff_tokens()
+        if tokens and not self.native.consume_tokens(tokens):
+            raise GenerationFailed(f"the grammar rejects what it forces: {self.native.get_error()}")
+        return tokens

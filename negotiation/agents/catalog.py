@@ -86,7 +86,13 @@ class Catalog:
 
     def __init__(self, manager: LLMManager) -> None:
         self.manager = manager
-        if taken := [name for name in (*STRATEGIES, HUMAN) if name in manager.list_models()]:
+        self.check(manager.list_models())
+
+    @staticmethod
+    def check(model_ids: Iterable[str]) -> None:
+        """Raise ConfigError if a model has the name of another kind of agent."""
+        ids = set(model_ids)
+        if taken := [name for name in (*STRATEGIES, HUMAN) if name in ids]:
             other = "a person" if taken[0] == HUMAN else "a scripted strategy"
             raise ConfigError(f"model '{taken[0]}' has the name of {other}; give it another id")
 

@@ -195,7 +195,7 @@ class _Talk:
 
 def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowed | Decided:
     if plan is not None:
-        return Decided(view.state, plan.action, plan.offer, plan.message)
+        return Decided(view.state, plan.action, plan.offer, plan.message, led=not options.language)
     return rational(view.state) if options.guard == "rational" else legal(view.state)
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.server import Server
 
-LOAD_MS = 120_000
+LOAD_MS = 200_000
 
 SLOW_FAKES = """
 smollm2-steady:
@@ -60,10 +60,12 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     page = open_page(server.url)
     watch_both_lanes(page)
     expect(page.locator("#model-status")).to_contain_text("not loaded")
+    pick(page, "arena-scenario", "The night train")  # the shortest
+    expect(page.locator("#lane-1-agent-a")).to_contain_text("Northerner")
     page.locator("#arena-start").click()
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_contain_text(re.compile("Deal|No deal"), timeout=LOAD_MS)
-        expect(page.locator(f"#lane-{lane}-transcript .turn").first).to_contain_text("Fleet manager")
+        expect(page.locator(f"#lane-{lane}-transcript .turn").first).to_contain_text("Northerner")
         expect(page.locator(f"#lane-{lane}-plot svg .mark").first).to_be_attached()
     seen = page.evaluate("window.seen")
     assert seen["together"], "both lanes are written at the same time"

@@ -98,22 +98,24 @@ def test_a_schema_holds_whatever_the_model_would_like_to_say(manager: LLMManager
         assert 5 <= answer["price"] <= 9
 
 
-def test_it_writes_the_same_while_other_models_are_forced_in_and_out(manager: LLMManager) -> None:
-    for name in "bc":
-        manager.register_model(name, {"type": "fake", "device": "cpu"})
-    alone = manager.get_response("What is a fair price?", "smollm2-steady", seed=1, max_new_tokens=12)
-    swaps, written = 0, ""
-    with manager.lease("smollm2-steady") as lease:
-        config = lease.spec.generation_config.model_copy(update={"max_new_tokens": 12})
-        stream = lease.generate(GenerationRequest(as_messages("What is a fair price?"), config, 1))
-        while (piece := stream.read()) is not None:
-            manager.session("other").load_model("bc"[swaps % 2])
-            written, swaps = written + piece, swaps + 1
-    assert written == alone
-    assert swaps > 3
-    loaded = [name for name in ("smollm2-steady", "b", "c") if manager.list_models()[name]["is_loaded"]]
-    assert len(loaded) == 2, "two at most, so that they took turns"
-    assert "smollm2-steady" in loaded
+def test_it_writes_the_same_while_other_models_are_forced_in_and_out(real_home: Path) -> None:
+    settings = {"max_new_tokens": 12, "reproducible": True}
+    with LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=real_home / "cache") as manager:
+        for name in "bc":
+            manager.register_model(name, {"type": "fake", "device": "cpu"})
+        alone = manager.get_response("What is a fair price?", "smollm2-steady", seed=1, **settings)
+        swaps, written = 0, ""
+        with manager.lease("smollm2-steady") as lease:
+            config = lease.spec.generation_config.model_copy(update=settings)
+            stream = lease.generate(GenerationRequest(as_messages("What is a fair price?"), config, 1))
+            while (piece := stream.read()) is not None:
+                manager.session("other").load_model("bc"[swaps % 2])
+                written, swaps = written + piece, swaps + 1
+        assert written == alone
+        assert swaps > 3
+        loaded = [name for name in ("smollm2-steady", "b", "c") if manager.list_models()[name]["is_loaded"]]
+        assert len(loaded) == 2, "two at most, so that they took turns"
+        assert "smollm2-steady" in loaded
 
 
 def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:

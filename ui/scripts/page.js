@@ -35,7 +35,10 @@ document.addEventListener('click', async (event) => {
 // A pick list that scrolls would be a stop of its own for the Tab key.
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Tab') return;
-  for (const list of document.querySelectorAll('ul.options')) list.tabIndex = -1;
+  for (const list of document.querySelectorAll('[role="listbox"]')) {
+    list.tabIndex = -1;
+    list.parentElement.tabIndex = -1;
+  }
 }, true);
 
 // Say when the server does not answer, and start afresh when another one does.

@@ -1,4 +1,4 @@
-"""Quantization and adapters with the real packages; skipped where they are not installed (they are optional)."""
+"""Quantization and adapters with the real packages, which are optional and installed by `make test-heavy`."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def answer(model: HuggingFaceModelWrapper) -> str:
     return "".join(stream)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("kind", ["torchao-int8", "bitsandbytes-8bit", "bitsandbytes-4bit"])
 def test_quantized_weights_take_less_and_write(tmp_path: Path, kind: str) -> None:
-    pytest.importorskip(kind.split("-")[0])
     folder = saved(tmp_path / "tiny", 256)
     plain = prepared(folder, dtype="float32").prepare(silent).bytes
     model = prepared(folder, dtype="float32", quantization=kind)
@@ -58,8 +58,10 @@ def test_quantized_weights_take_less_and_write(tmp_path: Path, kind: str) -> Non
     assert model.leaked_bytes == 0
 
 
+@pytest.mark.heavy
 def test_adapters_are_merged_into_the_weights(tmp_path: Path) -> None:
-    peft = pytest.importorskip("peft")
+    import peft  # an optional package, which `make test-heavy` installs
+
     folder = saved(tmp_path / "tiny", 32)
     original = LlamaForCausalLM.from_pretrained(folder)
     before = {name: tensor.clone() for name, tensor in original.state_dict().items()}

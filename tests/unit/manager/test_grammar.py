@@ -37,26 +37,28 @@ def compiler(tokenizer: Any) -> GrammarCompiler:
     return GrammarCompiler(tokenizer, VOCABULARY)
 
 
-def allowed(matcher: GrammarMatcher, tokenizer: Any) -> set[str]:
-    return {tokenizer.decode([int(token)]) for token in matcher.allowed().nonzero().flatten()}
+def allowed(compiler: GrammarCompiler, matcher: GrammarMatcher, tokenizer: Any) -> set[str]:
+    return {tokenizer.decode([int(token)]) for token in compiler.allowed([matcher])[0].nonzero().flatten()}
 
 
-def write(matcher: GrammarMatcher, tokenizer: Any, seed: int) -> str:
+def write(compiler: GrammarCompiler, matcher: GrammarMatcher, tokenizer: Any, seed: int) -> str:
     """A text drawn at random from what is allowed."""
     chance = random.Random(seed)
     tokens: list[int] = []
+    tokens += matcher.forced()
     while not matcher.finished:
-        choices = matcher.allowed().nonzero().flatten().tolist()
+        choices = compiler.allowed([matcher])[0].nonzero().flatten().tolist()
         tokens += matcher.advance(chance.choice(choices))
     return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
 
 def test_only_what_may_follow_is_allowed(compiler: GrammarCompiler, tokenizer: Any) -> None:
     matcher = compiler.matcher(Grammar(lark='start: "yes" | "no"'))
-    mask = matcher.allowed()
-    assert mask.shape == (VOCABULARY,)
+    mask = compiler.allowed([None, matcher])
+    assert mask.shape == (2, VOCABULARY)
+    assert mask[0].all(), "without a matcher, everything"
     assert mask.dtype == torch.bool
-    assert allowed(matcher, tokenizer) == {"y", "n"}
+    assert allowed(compiler, matcher, tokenizer) == {"y", "n"}
     assert not matcher.finished
 
 
@@ -71,14 +73,14 @@ def test_forcing_stops_where_there_is_a_choice_again(compiler: GrammarCompiler, 
     matcher = compiler.matcher(Grammar(lark='start: ("red" | "blue") " " ("car" | "bus")'))
     (b,) = tokenizer("b").input_ids
     assert tokenizer.decode(matcher.advance(b)) == "blue "
-    assert allowed(matcher, tokenizer) == {"c", "b"}
+    assert allowed(compiler, matcher, tokenizer) == {"c", "b"}
 
 
 def test_a_text_that_may_end_or_go_on_offers_both(compiler: GrammarCompiler, tokenizer: Any) -> None:
     matcher = compiler.matcher(Grammar(lark="start: /a+/"))
     (a,) = tokenizer("a").input_ids
     assert matcher.advance(a) == [a]
-    assert allowed(matcher, tokenizer) == {"a", "<|end|>"}
+    assert allowed(compiler, matcher, tokenizer) == {"a", "<|end|>"}
     assert matcher.advance(tokenizer.eos_token_id) == [tokenizer.eos_token_id]
     assert matcher.finished
 
@@ -86,7 +88,7 @@ def test_a_text_that_may_end_or_go_on_offers_both(compiler: GrammarCompiler, tok
 def test_every_text_of_a_schema_is_plain_json_of_that_schema(compiler: GrammarCompiler, tokenizer: Any) -> None:
     import json
 
-    texts = [write(compiler.matcher(Grammar(schema=OFFER)), tokenizer, seed) for seed in range(20)]
+    texts = [write(compiler, compiler.matcher(Grammar(schema=OFFER)), tokenizer, seed) for seed in range(20)]
     for text in texts:
         offer = json.loads(text)
         assert list(offer) == ["price", "action"], "in this order"
@@ -98,15 +100,15 @@ def test_every_text_of_a_schema_is_plain_json_of_that_schema(compiler: GrammarCo
 
 def test_a_lark_grammar_goes_before_a_schema(compiler: GrammarCompiler, tokenizer: Any) -> None:
     matcher = compiler.matcher(Grammar(schema=OFFER, lark='start: "x"'))
-    assert allowed(matcher, tokenizer) == {"x"}
+    assert allowed(compiler, matcher, tokenizer) == {"x"}
 
 
 def test_matchers_do_not_share_their_place(compiler: GrammarCompiler, tokenizer: Any) -> None:
     grammar = Grammar(lark='start: "ab" | "ac"')
     first, second = compiler.matcher(grammar), compiler.matcher(grammar)
     first.advance(tokenizer("a").input_ids[0])
-    assert allowed(first, tokenizer) == {"b", "c"}
-    assert allowed(second, tokenizer) == {"a"}
+    assert allowed(compiler, first, tokenizer) == {"b", "c"}
+    assert allowed(compiler, second, tokenizer) == {"a"}
 
 
 def test_a_token_outside_the_grammar_is_an_error(compiler: GrammarCompiler, tokenizer: Any) -> None:

@@ -260,6 +260,22 @@ def test_a_cache_that_cannot_be_trimmed_is_not_asked_again_and_weights_leave() -
     assert stage.holds(number)
 
 
+def test_a_cache_that_cannot_be_trimmed_where_more_is_taken_than_there_is_costs_the_weights_their_place() -> None:
+    stage = Stage(budget=10)
+    stage.known(A, need=9, allowance=1)
+    stage.known(B, need=9)
+    number = stage.request(A)
+    stage.tell(h.Loaded(A, 10))
+    assert stage.scheduler.task == h.StartTrim(A, 0)
+    stage.release(number)
+    other = stage.request(B)
+    assert stage.state(A) is State.DRAINING
+    stage.tell(h.Cancel(other))
+    stage.tell(h.Trimmed(A, 1))
+    assert stage.state(A) is State.DRAINING, "nobody waits for its place, but it takes too much"
+    assert stage.work() == [h.StartUnload(A)]
+
+
 def test_caches_grow_again_when_there_is_room() -> None:
     stage = Stage(budget=10)
     stage.known(A, need=3, allowance=7)

@@ -35,7 +35,7 @@ def test_an_entry_needs_little() -> None:
         (
             {**FAKE, "generation_config": {"temprature": 1}},
             "key 'generation_config.temprature': unknown key (known: temperature, top_p, top_k, min_p, "
-            "repetition_penalty, max_new_tokens, stop)",
+            "repetition_penalty, max_new_tokens, stop, reproducible)",
         ),
         ({**FAKE, "generation_config": {"top_p": 0}}, "key 'generation_config.top_p': Input should be greater than 0"),
         ({**FAKE, "idle_seconds": 0}, "key 'idle_seconds': Input should be greater than 0"),

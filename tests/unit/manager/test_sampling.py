@@ -24,9 +24,10 @@ def sampler(seed: int | None = 0, **config: Any) -> Sampler:
 def kept(probabilities: list[float], **config: Any) -> list[float]:
     """What is left of a distribution after temperature and filters, as shares of the whole."""
     drawn = sampler(**config)
-    temperature = drawn._config.temperature
-    left = drawn._filtered(torch.tensor([math.log(p) for p in probabilities]) / temperature)
-    return [round(float(p), 4) for p in left / left.sum()]
+    logits = torch.tensor([math.log(p) for p in probabilities]) / drawn.config.temperature
+    tokens, shares = drawn.left(torch.softmax(logits, -1).numpy())
+    found = dict(zip(tokens.tolist(), (shares / shares.sum()).tolist(), strict=True))
+    return [round(found.get(token, 0), 4) for token in range(len(probabilities))]
 
 
 def draws(count: int = 400, allowed: torch.Tensor | None = None, seen: tuple[int, ...] = (), **config: Any) -> set[int]:

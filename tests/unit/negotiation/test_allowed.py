@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,21 @@ def test_only_the_words_are_free(answering: State, action: Action) -> None:
             problem = allowed.problem(replace_message(other))
             assert problem is not None
             assert problem[0] == "illegal_action"
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_a_small_model_is_led_to_speak_for_itself(answering: State, action: Action) -> None:
+    begins = {
+        Action.OFFER: "I offer this because ",
+        Action.ACCEPT: "I accept because ",
+        Action.WALK_AWAY: "I leave because ",
+    }
+    allowed = replace(decided(answering, action, GOOD if action is Action.OFFER else None), led=True)
+    rng = random.Random(str(action))
+    for _ in range(10):
+        reply = read_reply(written_under(allowed.grammar(), rng), answering)
+        assert reply.message.startswith(begins[action])
+        assert allowed.problem(reply) is None, reply.message
 
 
 def replace_message(reply: Reply) -> Reply:

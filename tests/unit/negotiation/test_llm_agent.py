@@ -23,7 +23,7 @@ from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.events import Ended, Event, InvalidReply, Rejected, Turn, TurnTaken, Waiting, Writing
 from negotiation.protocol import Action
-from negotiation.scenario import Scenario, parse_scenario
+from negotiation.scenario import Offer, Scenario, parse_scenario
 from negotiation.session import Negotiation, negotiate
 
 Managers = Callable[..., LLMManager]
@@ -328,8 +328,13 @@ def test_narrated_strategies_play_as_they_do_alone(managers: Managers, shipped: 
         for name in STRATEGIES:
             alone: Any = {"a": STRATEGIES[name], "b": STRATEGIES["linear"]}
             narrated: Any = {"a": agent(manager, "speaker", narrates=name), "b": STRATEGIES["linear"]}
-            ends = [list(negotiate(Negotiation("run", scenario, agents, 3)))[-1] for agents in (alone, narrated)]
-            assert ends[0] == ends[1]
+            first, second = (moves(Negotiation("run", scenario, agents, 3)) for agents in (alone, narrated))
+            assert first == second
+
+
+def moves(negotiation: Negotiation) -> list[tuple[Action, Offer | None]]:
+    turns = [event.turn for event in negotiate(negotiation) if isinstance(event, TurnTaken)]
+    return [(turn.action, turn.offer) for turn in turns]
 
 
 # -- thinking first --------------------------------------------------------------------------------------------

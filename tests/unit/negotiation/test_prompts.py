@@ -184,6 +184,13 @@ def test_the_calculator_compares_with_no_deal(bike: Scenario, make_view: Views) 
     assert "No deal" not in prompts.turn_message(good)
 
 
+def test_who_only_speaks_is_not_told_what_it_wants(bike: Scenario, make_view: Views) -> None:
+    options = ModelOptions(narrates="linear")
+    assert "What you want" not in prompts.opening(make_view(bike), options)
+    assert "worth" not in prompts.turn_message(make_view(bike, [offered()]), options, Decision(Action.ACCEPT))
+    assert "What you want" in prompts.opening(make_view(bike))
+
+
 @pytest.mark.parametrize(
     ("decision", "says"),
     [

@@ -1,0 +1,298 @@
+"""How fast text is written on this machine's CPU, against what one would use instead, with SmolLM2 135M.
+
+`python -m benchmarks.generation [CASE ...]` prints a JSON line for each case: the median ratio over the rounds, its
+spread (least and greatest), and the raw figures. In every round all contenders of a case run one after the other.
+`--rounds N` sets how many (default 3), `--write` puts the table into docs/performance.md.
+
+Lengths: a negotiation's prompt has 250 to 400 tokens, its reply (texts of 60 and 80 characters, under the grammar of
+legal replies) about 60. Single streams go on for 64 tokens after 32, `generate` and the loop at temperature 0 as ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from benchmarks.support.report import write_table
+from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Ours, negotiators
+from manager.backends import gguf
+from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.generation import packed
+from manager.generation.request import Grammar
+from manager.registry import Registry
+
+ROOT = Path(__file__).parents[1]
+STREAMS, TOKENS, PROMPT = 16, 64, 32
+TURNS = 2
+SAMPLE = 4
+"""Of the 16 negotiations, how many `generate` is timed on, one after the other: its turns per second are the same."""
+Figures = dict[str, Any]
+
+
+class Bench:
+    """The contenders, made when first needed, and the cases."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._spec = Registry.from_yaml(ROOT / "configs" / "models.yaml")["smollm2-steady"]
+
+    @cached_property
+    def converted(self) -> Path:
+        """The folder of SmolLM2's converted copy."""
+        self._load(self.folder / "cache")
+        return next(path.parent for path in (self.folder / "cache").rglob("complete.json"))
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        return AutoTokenizer.from_pretrained(self.converted)
+
+    @cached_property
+    def plain(self) -> Any:
+        """The model as transformers loads it."""
+        return AutoModelForCausalLM.from_pretrained(self.converted, dtype="auto").eval()
+
+    @cached_property
+    def ours(self) -> Ours:
+        model = AutoModelForCausalLM.from_pretrained(self.converted, dtype="auto").eval()
+        packed.pack(model)
+        return Ours(model, self.tokenizer)
+
+    @cached_property
+    def generate(self) -> Generate:
+        return Generate(self.plain, self.tokenizer, self.ours)
+
+    @cached_property
+    def loop(self) -> Loop:
+        return Loop(self.plain)
+
+    @cached_property
+    def llama(self) -> LlamaCpp:
+        folder = self.folder / "llama.cpp"
+        folder.mkdir(exist_ok=True)
+        assert self._spec.gguf_file is not None
+        file = gguf.in_package(self._spec.gguf_file)
+        assert file is not None
+        return LlamaCpp(folder, file.path)
+
+    # -- cases -------------------------------------------------------------------------------------------------
+
+    def concurrent_16(self) -> Figures:
+        """16 negotiations at once against the same turns one after the other through `generate`."""
+        self.ours.forget()
+        sides = negotiators(STREAMS)
+        ours = self._turns(sides, lambda *asked: self.ours.write(*asked, names=[f"c{n}" for n in range(STREAMS)]))
+        theirs = self._turns(sides[:SAMPLE], self.generate.write)
+        return {"ratio": ours["turns_per_second"] / theirs["turns_per_second"], "ours": ours, "generate": theirs}
+
+    def _turns(self, sides: list[Negotiator], write: Callable[..., Any]) -> Figures:
+        replies: list[list[str]] = [[] for _ in sides]
+        seconds, tokens, forced = 0.0, 0, 0
+        for _ in range(TURNS):
+            asked = [side.after(said) for side, said in zip(sides, replies, strict=True)]
+            wrote = write(asked, 400, [side.grammar for side in sides])
+            for said, text in zip(replies, wrote.texts, strict=True):
+                said.append(text)
+            seconds, tokens, forced = seconds + wrote.seconds, tokens + wrote.tokens, forced + wrote.forced
+        turns = TURNS * len(sides)
+        return {"turns_per_second": turns / seconds, "turns": turns, "tokens": tokens, "forced_tokens": forced}
+
+    def two_lanes(self) -> Figures:
+        """A turn in two negotiations at once against one alone."""
+        sides = negotiators(2)
+        took = []
+        for count in (1, 2):
+            self.ours.forget()
+            asked = [side.after([]) for side in sides[:count]]
+            took.append(self.ours.write(asked, 400, [side.grammar for side in sides[:count]]).seconds)
+        return {"ratio": took[1] / took[0], "one_seconds": took[0], "two_seconds": took[1]}
+
+    def first_token_growth(self) -> Figures:
+        """Time to the first token at turn 20 of a negotiation against turn 2, its transcript kept."""
+        self.ours.forget()
+        (side,) = negotiators(1)
+        replies: list[str] = []
+        firsts, sizes = [], []
+        for _ in range(20):
+            asked = side.after(replies)
+            wrote = self.ours.write([asked], 24, names=["long"])
+            firsts.append(wrote.first)
+            sizes.append(len(self.ours.engine.template.encode(asked)))
+            replies.append(wrote.texts[0])
+        return {
+            "ratio": firsts[19] / firsts[1],
+            "turn_2": {"seconds": firsts[1], "prompt_tokens": sizes[1]},
+            "turn_20": {"seconds": firsts[19], "prompt_tokens": sizes[19]},
+        }
+
+    def constraint_cost(self) -> Figures:
+        """Chosen tokens per second at batch 16 with the grammar of replies against without any."""
+        sides = negotiators(STREAMS)
+        asked = [side.after([]) for side in sides]
+        texts = {key: {"type": "string", "minLength": 1000, "maxLength": 2000} for key in ("thought", "message")}
+        schema = {"type": "object", "properties": texts, "required": ["thought", "message"]}
+        rates = {}
+        for name, grammars in (("free", []), ("constrained", [Grammar(schema=schema)] * STREAMS)):
+            self.ours.write(asked, 1, grammars)  # the prompts are read before, and not again
+            ends, self.ours.engine.end_tokens = self.ours.engine.end_tokens, frozenset()
+            wrote = self.ours.write(asked, TOKENS, grammars)
+            self.ours.engine.end_tokens = ends
+            rates[name] = {"tokens_per_second": wrote.rate, "tokens": wrote.tokens, "forced_tokens": wrote.forced}
+        ratio = rates["constrained"]["tokens_per_second"] / rates["free"]["tokens_per_second"]
+        return {"ratio": ratio, **rates}
+
+    def single_stream(self) -> Figures:
+        """Tokens per second of one stream against the faster of `generate` and a plain loop."""
+        rates = {
+            "ours": self._ours(1),
+            "generate": self.generate.write([_words(PROMPT)], TOKENS, temperature=0, stop=False).rate,
+            "loop": self.loop.write([self._prompt()], TOKENS).rate,
+        }
+        return {"ratio": rates["ours"] / max(rates["generate"], rates["loop"]), **rates}
+
+    def llama_cpp(self) -> Figures:
+        """16 streams (and one) against llama.cpp on the same GGUF file (4-bit; ours is bfloat16 or float32)."""
+        prompt = len(self._prompt())
+        rates = {f"{name}_{streams}": rate for streams in (1, STREAMS) for name, rate in self._against(streams, prompt)}
+        ratios = {f"ratio_{n}": rates[f"ours_{n}"] / rates[f"llama_cpp_{n}"] for n in (1, STREAMS)}
+        return {"ratio": ratios[f"ratio_{STREAMS}"], **ratios, **rates}
+
+    def _against(self, streams: int, prompt: int) -> list[tuple[str, float]]:
+        return [("ours", self._ours(streams)), ("llama_cpp", self.llama.write(streams, TOKENS, prompt).rate)]
+
+    def second_load(self) -> Figures:
+        """The second load of the embedded model against the first, which converts it."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as cache:
+            first, second = self._load(Path(cache)), self._load(Path(cache))
+        return {"ratio": first / second, "first_seconds": first, "second_seconds": second}
+
+    def limit(self) -> Figures:
+        """How near one stream comes to reading every weight once per token at the memory's measured bandwidth."""
+        numbers = torch.ones(1 << 27, dtype=torch.float32)
+        took = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            numbers.sum()
+            took.append(time.perf_counter() - begun)
+        bandwidth = numbers.nbytes / min(took)
+        size = packed.packed_bytes(self.ours.engine.model) or sum(p.nbytes for p in self.plain.parameters())
+        rate = self._ours(1)
+        return {
+            "ratio": rate / (bandwidth / size),
+            "tokens_per_second": rate,
+            "bytes_per_token": size,
+            "bandwidth_bytes_per_second": bandwidth,
+        }
+
+    # -- helpers -----------------------------------------------------------------------------------------------
+
+    def _load(self, cache: Path) -> float:
+        model = HuggingFaceModelWrapper(self._spec, cache)
+        begun = time.perf_counter()
+        model.prepare(lambda *_: None)
+        model.load(lambda *_: None)
+        took = time.perf_counter() - begun
+        model.unload()
+        return took
+
+    def warm_up(self) -> None:
+        """Make what is made at the first call."""
+        side = negotiators(1)[0]
+        self.ours.write([side.after([])], 2, [side.grammar])
+        self.generate.write([side.after([])], 2, [side.grammar])
+
+    def _prompt(self) -> list[int]:
+        return self.ours.engine.template.encode(_words(PROMPT))
+
+    def _ours(self, streams: int) -> float:
+        """Tokens per second, prompts read before and not counted in `generate` or the loop either way."""
+        self.ours.forget()
+        ends, self.ours.engine.end_tokens = self.ours.engine.end_tokens, frozenset()
+        wrote = self.ours.write([_words(PROMPT, n) for n in range(streams)], TOKENS, temperature=0)
+        self.ours.engine.end_tokens = ends
+        return wrote.rate
+
+
+def _words(count: int, number: int = 0) -> Any:
+    """A conversation whose prompt has about so many tokens."""
+    return ({"role": "user", "content": f"{number % 10} " + "Tell me a story about a car. " * ((count - 10) // 7)},)
+
+
+CASES = (
+    "concurrent_16",
+    "two_lanes",
+    "first_token_growth",
+    "constraint_cost",
+    "single_stream",
+    "llama_cpp",
+    "second_load",
+    "limit",
+)
+BARS = {
+    "concurrent_16": "≥ 5",
+    "two_lanes": "≤ 1.25",
+    "first_token_growth": "≤ 1.5",
+    "constraint_cost": "≥ 0.9",
+    "single_stream": "≥ 0.95",
+    "second_load": "≥ 10",
+}
+
+
+def measured(bench: Bench, case: str, rounds: int) -> Figures:
+    """The line of one case: the round with the median ratio gives the raw figures."""
+    run: Callable[[], Figures] = getattr(bench, case)
+    try:
+        bench.warm_up()
+        done = sorted((run() for _ in range(rounds)), key=_ratio)
+    except RuntimeError as error:
+        return {"case": case, "ratio": None, "spread": None, "error": str(error)}
+    gc.collect()
+    ratios = [_ratio(one) for one in done]
+    middle = done[len(done) // 2]
+    line = {"case": case, "ratio": statistics.median(ratios), "spread": [ratios[0], ratios[-1]], "rounds": len(done)}
+    return {**line, **{key: value for key, value in middle.items() if key != "ratio"}}
+
+
+def _ratio(figures: Figures) -> float:
+    return float(figures["ratio"])
+
+
+def rounded(value: Any) -> Any:
+    """Floats with four digits, however deep."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of: {', '.join(CASES)} (default: all)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.cases) - set(CASES):
+        parser.error(f"no such case: {', '.join(sorted(unknown))} (there are: {', '.join(CASES)})")
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        for case in arguments.cases or CASES:
+            lines.append(rounded(measured(bench, case, arguments.rounds)))
+            print(json.dumps(lines[-1]), flush=True)
+    if arguments.write:
+        write_table(ROOT / "docs" / "performance.md", "generation", lines, BARS)
+
+
+if __name__ == "__main__":
+    main()

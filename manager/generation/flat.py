@@ -1,0 +1,243 @@
+"""Many rows in one forward pass, without padding: their tokens are laid end to end, and each attends to its own KV.
+
+It is the model's own code that runs, with one thing replaced: how attention looks up keys and values. That is right
+for models whose layers mix tokens by plain causal attention (over all of the past or a sliding window of it) and by
+nothing else. Which those are is not guessed from names: whatever the attention is asked to do beyond that is refused,
+and `fits` compares the outcome with what the model computes by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from manager.generation.kv import Memo, Shape
+
+logger = logging.getLogger(__name__)
+
+NAME = "parley_flat"
+GROW = 128
+"""KV is made larger by so many tokens at least, and by an eighth."""
+HARMLESS = frozenset({"position_ids", "is_causal", "use_cache", "cache_position", "position_embeddings"})
+"""What models pass to attention that says nothing about how to attend."""
+CHANGING_ROPE = frozenset({"dynamic", "longrope"})
+"""Rotary embeddings that depend on the longest row of a batch: rows would not be the same alone."""
+
+
+class NotFlat(Exception):
+    """The model's attention wants something that this module does not do."""
+
+
+class FlatMemo(Memo):
+    """Keys and values in one tensor [layers, keys and values, 1, heads, room, head size]."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self._shape = shape
+        self._room = self._make(0)
+
+    @property
+    def bytes(self) -> int:
+        return int(self._room.nbytes)
+
+    def crop(self, length: int) -> bool:
+        del self.tokens[length:]
+        return True
+
+    def copy(self, length: int) -> FlatMemo:
+        other = FlatMemo(self._shape)
+        other._room = self._make(_rounded(length))
+        other._room[..., :length, :] = self._room[..., :length, :]
+        other.tokens = self.tokens[:length]
+        return other
+
+    def views(self, new: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Where the next `new` tokens go, and all up to them: keys and values of the layers in turn."""
+        start, end = len(self.tokens), len(self.tokens) + new
+        if end > self._room.shape[-2]:
+            larger = self._make(_rounded(end + end // 8))
+            larger[..., :start, :] = self._room[..., :start, :]
+            self._room = larger
+        whole = self._room[..., :end, :].flatten(0, 1)
+        return list(whole[..., start:, :].unbind()), list(whole.unbind())
+
+    def _make(self, room: int) -> torch.Tensor:
+        shape = self._shape
+        return torch.empty(shape.layers, 2, 1, shape.heads, room, shape.size, dtype=shape.dtype, device=shape.device)
+
+
+@dataclass
+class Part:
+    """One row's share of a pass: its tokens at [begin, end) of it, after `past` earlier ones."""
+
+    begin: int
+    end: int
+    past: int
+    written: list[torch.Tensor]
+    seen: list[torch.Tensor]
+    mask: torch.Tensor | None  # [new, past + new], for several tokens after others
+
+
+class FlatRunner:
+    """Runs a model for many rows at once."""
+
+    together = True
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._shape = Shape.of(model)
+
+    def new(self) -> FlatMemo:
+        """An empty memo."""
+        return FlatMemo(self._shape)
+
+    def bytes_for(self, length: int) -> int:
+        """How large a memo of `length` tokens becomes at most."""
+        return _rounded(length + length // 8) * self._shape.token_bytes
+
+    def run(self, parts: Sequence[tuple[Memo, list[int]]]) -> torch.Tensor:
+        """Logits [parts, vocabulary] after the last of each part's tokens, which its memo then holds.
+
+        If it raises, the memos hold what they held before.
+        """
+        device = self._shape.device
+        step: list[Part] = []
+        end = 0
+        for memo, tokens in parts:
+            assert isinstance(memo, FlatMemo)
+            begin, end, past = end, end + len(tokens), len(memo.tokens)
+            mask = None
+            if past and len(tokens) > 1:
+                mask = torch.ones(len(tokens), past + len(tokens), dtype=torch.bool, device=device).tril(past)
+            step.append(Part(begin, end, past, *memo.views(len(tokens)), mask))
+        ids = torch.tensor([[token for _, tokens in parts for token in tokens]], dtype=torch.long, device=device)
+        places = [place for part in step for place in range(part.past, part.past + part.end - part.begin)]
+        with _attending(self.model.config):
+            output = self.model(
+                input_ids=ids,
+                position_ids=torch.tensor([places], dtype=torch.long, device=device),
+                use_cache=False,
+                logits_to_keep=torch.tensor([part.end - 1 for part in step], dtype=torch.long, device=device),
+                flat_step=step,
+            )
+        for memo, tokens in parts:
+            memo.tokens += tokens
+        return output.logits[0]
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    flat_step: Sequence[Part] | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention [1, heads, tokens, size] for the rows of a pass, each over its own keys and values."""
+    if flat_step is None or attention_mask is not None or dropout or not getattr(module, "is_causal", True):
+        raise NotFlat("its attention is not plain causal attention")
+    for name, wanted in others.items():
+        if wanted is not None and wanted is not False and name not in HARMLESS:
+            raise NotFlat(f"its attention wants {name}")
+    at = 2 * module.layer_idx
+    grouped = query.shape[1] != key.shape[1]
+    outputs = []
+    for part in flat_step:
+        keys, values = part.seen[at], part.seen[at + 1]
+        part.written[at].copy_(key[:, :, part.begin : part.end])
+        part.written[at + 1].copy_(value[:, :, part.begin : part.end])
+        mask, new = part.mask, part.end - part.begin
+        if sliding_window is not None and part.past + new > sliding_window:
+            first = max(0, part.past - sliding_window + 1)  # the earliest that the first new token sees
+            keys, values = keys[:, :, first:], values[:, :, first:]
+            if new > 1:
+                seen = torch.ones(new, part.past + new - first, dtype=torch.bool, device=query.device)
+                mask = seen.tril(part.past - first).triu(part.past - first - sliding_window + 1)
+        outputs.append(
+            scaled_dot_product_attention(
+                query[:, :, part.begin : part.end],
+                keys,
+                values,
+                attn_mask=mask,
+                is_causal=mask is None and new > 1,
+                scale=scaling,
+                enable_gqa=grouped,
+            )
+        )
+    return torch.cat(outputs, dim=2).transpose(1, 2), None
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def _attending(config: Any) -> Iterator[None]:
+    """Have the model of `config` attend with `attend`, and as it did before afterwards."""
+    before = config._attn_implementation
+    config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def flat_runner(model: Any) -> FlatRunner | None:
+    """A runner for `model`; None if rows of this model cannot be laid end to end."""
+    if not getattr(model, "_supports_attention_backend", False):
+        return None
+    try:
+        reason = _misfit(model)
+    except Exception as error:  # noqa: BLE001 (models break in many ways on what they were not written for)
+        reason = f"{type(error).__name__}: {error}"
+    if reason is None:
+        return FlatRunner(model)
+    logger.info("rows of this model are run one by one: %s", reason)
+    return None
+
+
+def _misfit(model: Any) -> str | None:
+    """Why rows cannot be laid end to end, or None.
+
+    What a row gives must not depend in the least on the row before it (a convolution or a recurrence would), and two
+    rows in several passes must give what the model gives for each alone.
+    """
+    config = model.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = {rope.get("rope_type")} | {r.get("rope_type") for r in rope.values() if isinstance(r, dict)}
+    if kinds & CHANGING_ROPE:
+        return "its positions depend on the longest row"
+    size = min(int(config.vocab_size), 1000)
+    chance = torch.Generator().manual_seed(0)
+    first, second, other = (torch.randint(1, size, (n,), generator=chance).tolist() for n in (7, 12, 7))
+    runner = FlatRunner(model)
+    with torch.inference_mode():
+        beside = [runner.run([(runner.new(), row), (runner.new(), second)])[1] for row in (first, other)]
+        if not torch.equal(*beside):
+            return "its rows depend on each other"
+        memos = [runner.new() for _ in range(2)]
+        flat = torch.zeros(0)
+        for begin, end in ((0, 4), (4, -1), (-1, None)):
+            flat = runner.run([(memo, row[begin:end]) for memo, row in zip(memos, (first, second), strict=True)])
+        for row, got in zip((first, second), flat.float(), strict=True):
+            ids = torch.tensor([row], device=model.device)
+            alone = model(input_ids=ids, use_cache=False).logits[0, -1].float()
+            tolerance = (1e-3 if model.dtype == torch.float32 else 0.1) * (alone - alone.mean()).norm()
+            if not (got - alone).norm() <= tolerance:
+                return "its rows do not come out as they do alone"
+    return None
+
+
+def _rounded(length: int) -> int:
+    return -(-length // GROW) * GROW

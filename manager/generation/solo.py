@@ -1,0 +1,95 @@
+"""Rows one at a time, each with the cache that transformers makes for the model: right for every model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+from manager.generation.kv import Memo, Shape
+
+
+class CacheMemo(Memo):
+    """One of transformers' caches."""
+
+    def __init__(self, cache: Any) -> None:
+        super().__init__()
+        self.cache = cache
+
+    @property
+    def bytes(self) -> int:
+        tensors = {id(t): t for layer in getattr(self.cache, "layers", ()) for t in _tensors(vars(layer).values())}
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+    def crop(self, length: int) -> bool:
+        surplus = len(self.tokens) - length
+        if surplus:
+            if not self._croppable():
+                return False
+            self.cache.crop(-surplus)
+            del self.tokens[length:]
+        return True
+
+    def copy(self, length: int) -> CacheMemo | None:
+        if length != len(self.tokens) and not self._croppable():
+            return None
+        other = CacheMemo(copy.deepcopy(self.cache))
+        other.tokens = list(self.tokens)
+        other.crop(length)
+        return other
+
+    def _croppable(self) -> bool:
+        """Whether every layer still holds all that a shorter text needs.
+
+        Layers say more of themselves than they keep (`is_croppable` is true of a sliding window that has slid, and
+        cropping then breaks off half-way), so only the kinds that are known to are cropped.
+        """
+        return all(
+            type(layer) is DynamicLayer
+            or (type(layer) is DynamicSlidingWindowLayer and layer.get_seq_length() < layer.sliding_window)
+            for layer in self.cache.layers
+        )
+
+
+class SoloRunner:
+    """Runs a model for one row at a time."""
+
+    together = False
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        try:
+            self._token_bytes = Shape.of(model).token_bytes
+        except AttributeError:
+            self._token_bytes = 0
+
+    def new(self) -> CacheMemo:
+        """An empty memo."""
+        return CacheMemo(DynamicCache(config=self.model.config))
+
+    def bytes_for(self, length: int) -> int:
+        """How large a memo of `length` tokens becomes at most (nothing, where the model's settings do not say)."""
+        return length * self._token_bytes
+
+    def run(self, parts: Sequence[tuple[Memo, list[int]]]) -> torch.Tensor:
+        """Logits [1, vocabulary] after the last token of the one part; its memo is of no use if this raises."""
+        ((memo, tokens),) = parts
+        assert isinstance(memo, CacheMemo)
+        ids = torch.tensor([tokens], dtype=torch.long, device=self.model.device)
+        output = self.model(input_ids=ids, past_key_values=memo.cache, use_cache=True, logits_to_keep=1)
+        memo.tokens += tokens
+        return output.logits[:, -1]
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    found: list[torch.Tensor] = []
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple, dict)):
+            found += _tensors(value.values() if isinstance(value, dict) else value)
+    return found

@@ -1,0 +1,153 @@
+"""Setting up, comparing and reading in the arena, in a real browser. Scripted agents, one server for all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from support.server import Server
+
+ENDED = re.compile("Deal|No deal")
+
+
+def pick(page: Page, element: str, label: str) -> None:
+    field = page.locator(f"#{element} input")
+    field.fill(label)
+    field.press("Enter")
+    expect(field).to_have_value(re.compile(re.escape(label)))
+
+
+def play_scripts(page: Page, first: str = "conceder", second: str = "linear") -> None:
+    for lane, name in ((1, first), (2, second)):
+        pick(page, f"lane-{lane}-agent-a", name)
+    page.locator("#arena-start").click()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED, timeout=20_000)
+
+
+def test_a_first_visit_starts_from_the_preset_that_teaches_most(
+    server: Server, open_page: Callable[[str], Page]
+) -> None:
+    page = open_page(server.url)
+    expect(page.locator("#arena-presets [aria-pressed=true]")).to_have_text("Who decides?")
+    expect(page.locator("#lane-1 .about").first).not_to_contain_text("speaks for")
+    expect(page.locator("#lane-2 .about").first).to_contain_text("speaks for boulware")
+    page.get_by_role("button", name=re.compile("^Against ")).click()
+    expect(page.locator("#arena-presets")).to_contain_text("GB of memory")
+    expect(page.locator("#lane-2 .about").first).to_contain_text("download, needs about")
+
+
+def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    page.locator("#arena-cards").get_by_role("button", name="The river treaty").click()
+    expect(page.locator("#arena-scenario input")).to_have_value("The river treaty")
+    pick(page, "lane-1-agent-b", "conceder")
+    expect(page.locator("#lane-1 .about").nth(1)).to_contain_text("gives in early")
+    page.locator("#arena-swap").click()
+    expect(page.locator("#lane-1-agent-a input")).to_have_value("conceder (scripted)")
+    expect(page.locator("#lane-1 .about").first).to_contain_text("gives in early")
+    for change in (
+        lambda: page.locator("#arena-seed input").fill("77"),
+        lambda: page.locator("#arena-suspense input").check(),
+    ):
+        kept = page.evaluate("localStorage.getItem('parley-arena')")
+        change()
+        page.wait_for_function("kept => localStorage.getItem('parley-arena') !== kept", arg=kept)
+    page.reload()
+    expect(page.locator("#arena-scenario input")).to_have_value("The river treaty")
+    expect(page.locator("#lane-1-agent-a input")).to_have_value("conceder (scripted)")
+    expect(page.locator("#arena-seed input")).to_have_value("77")
+    expect(page.locator("#arena-suspense input")).to_be_checked()
+
+
+def test_a_scenario_of_ones_own_is_checked_while_it_is_written_and_negotiated(
+    server: Server, open_page: Callable[[str], Page]
+) -> None:
+    page = open_page(server.url)
+    page.locator("#arena-edit").click()
+    own = page.locator("#arena-own textarea")
+    expect(page.locator("#arena-findings")).to_contain_text("Nothing is wrong with it")
+    text = own.input_value()
+    own.fill(text.replace("weights: {price: 1.0}", "weights: {price: 0.5}", 1))
+    expect(page.locator("#arena-findings")).to_contain_text("they add up to 0.5")
+    own.fill(text.replace("title: The company car", "title: <b>My</b> car"))
+    expect(page.locator("#arena-findings svg")).to_be_visible()
+    page.locator("#arena-use").click()
+    expect(page.locator("#arena-scenario input")).to_have_value("<b>My</b> car (yours)")
+    play_scripts(page)
+    page.reload()
+    expect(page.locator("#lane-1-verdict h3")).to_have_text(ENDED)
+    expect(page.locator("#arena-scenario input")).to_have_value("<b>My</b> car (yours)")
+
+
+def test_pairs_tell_how_sure_a_difference_is_and_a_rerun_repeats(
+    server: Server, open_page: Callable[[str], Page]
+) -> None:
+    page = open_page(server.url)
+    pick(page, "arena-scenario", "A joint venture")
+    expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    play_scripts(page)
+    transcript = page.locator("#lane-1-transcript")
+    said, turns, link = transcript.text_content() or "", transcript.locator(".turn").count(), page.url
+    expect(page.locator("#arena-link")).to_contain_text("repeats word for word")
+    page.locator("#pairs-run").click()
+    expect(page.locator("#pairs-result")).to_contain_text("4 pairs", timeout=20_000)
+    expect(page.locator("#pairs-run")).to_be_enabled()
+    page.locator("#pairs-run").click()
+    expect(page.locator("#pairs-result")).to_contain_text("8 pairs", timeout=20_000)
+    page.locator("#arena-again").click()
+    expect(page).not_to_have_url(link)
+    again = page.url.partition("run=")[2]
+    expect(transcript.locator(f'.fold[data-key^="{again}"]')).to_have_count(turns, timeout=20_000)
+    expect(transcript).to_have_text(said)
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_nothing_serious_stands_in_anybodys_way(server: Server, open_page: Callable[[str], Page], colours: str) -> None:
+    page = open_page(server.url)
+    page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+    play_scripts(page)
+    page.locator("#arena-edit").click()
+    expect(page.locator("#arena-findings svg")).to_be_visible()
+    page.locator("#lane-1 .lane-settings button").first.click()
+    expect(page.get_by_label("Temperature").first).to_be_visible()
+    assert page.evaluate("document.body.classList.contains('dark')") is (colours == "dark")
+    found = Axe().run(page).response["violations"]
+    serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in serious] == []
+
+
+def test_the_strip_stays_in_sight_and_the_newest_turn_too(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    play_scripts(page)
+    page.evaluate("scrollTo(0, 900)")
+    assert page.locator("#model-status").evaluate("part => part.getBoundingClientRect().top") == 0
+    last = page.locator("#lane-1-transcript .turn").last
+    inside = "part => part.getBoundingClientRect().bottom <= part.closest('.transcript').getBoundingClientRect().bottom"
+    assert last.evaluate(inside)
+
+
+def test_two_visitors_with_four_lanes_at_once(server: Server, browser: Browser) -> None:
+    contexts = [browser.new_context(viewport={"width": 1280, "height": 900}) for _ in range(2)]
+    pages = [context.new_page() for context in contexts]
+    try:
+        for page, scenario in zip(pages, ("A joint venture", "The river treaty"), strict=True):
+            page.goto(server.url)
+            expect(page.locator("#lane-2 .about").first).to_contain_text("speaks for boulware")
+            pick(page, "arena-scenario", scenario)
+            for lane, name in ((1, "conceder"), (2, "linear")):
+                pick(page, f"lane-{lane}-agent-a", name)
+        for page in pages:
+            page.locator("#arena-start").click()
+        for page in pages:
+            for lane in (1, 2):
+                expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED, timeout=20_000)
+        assert pages[0].url != pages[1].url
+        expect(pages[0].locator("#lane-1-transcript")).to_contain_text("Start-up")
+        expect(pages[1].locator("#lane-1-transcript")).not_to_contain_text("Start-up")
+    finally:
+        for context in contexts:
+            context.close()

@@ -1,0 +1,46 @@
+"""What the server does when it is told to, apart from serving."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app import reload_models
+from negotiation.parley import Parley
+from negotiation.settings import SHIPPED, read_settings
+
+
+@pytest.fixture
+def models_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    shutil.copytree(SHIPPED / "scenarios", configs / "scenarios")
+    monkeypatch.setenv("PARLEY_CONFIG", str(configs))
+    monkeypatch.setenv("PARLEY_HOME", str(tmp_path / "home"))
+    path = configs / "models.yaml"
+    path.write_text("old: {type: fake}")
+    return path
+
+
+def test_an_edited_models_yaml_is_taken_over_and_a_wrong_one_is_not(
+    models_yaml: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    parley = Parley.open(read_settings())
+    try:
+        models_yaml.write_text("new: {type: fake}\nsecond: {type: fake}")
+        reload_models(parley)
+        assert "models.yaml was taken over (added: new, second; removed: old)" in caplog.text
+        for wrong, message in [
+            ("new: {type: teapot, model_name: x}", "'teapot' is not supported"),
+            ("boulware: {type: fake}", "model 'boulware' has the name of a scripted strategy"),
+        ]:
+            models_yaml.write_text(wrong)
+            reload_models(parley)
+            assert message in caplog.text
+        assert list(parley.manager.list_models()) == ["new", "second"]
+        assert [choice.agent for choice in parley.catalog.choices()][:2] == ["new", "second"]
+    finally:
+        parley.close()
