@@ -13,11 +13,11 @@ run: .venv/run
 test: .venv/dev browser
 	$(BIN)/python -m pytest
 
-# A Ray cluster of two nodes and a PostgreSQL server, both started by the tests; optional packages.
+# A Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, all started by the tests; optional packages.
 test-heavy: .venv/dev
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql,quantization,adapters]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql,quantization,adapters]" openai
 	$(BIN)/python -m pytest -m heavy
 
 check: .venv/dev
