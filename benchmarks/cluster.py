@@ -40,8 +40,9 @@ from manager.registry import Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.live import new_run_id
 from negotiation.pool import play
+from negotiation.runs import Run
 from negotiation.scenario import load_scenarios
-from negotiation.store import Run, Store
+from negotiation.store import Store
 from negotiation.tournament_plan import resolve
 from negotiation.work import Desk, Order
 

@@ -1,28 +1,31 @@
 """How a model plays under different settings: deals, utilities, invalid replies and bad habits, side by side.
 
     python -m benchmarks.habits --model smollm2-steady --seeds 2 --against boulware conceder
+    python -m benchmarks.habits --settings legal --against boulware linear conceder --apart
 
-Every setting plays both seats of every scenario against every opponent with the same seeds. Prints a table.
+Every setting plays both seats of every scenario against every opponent with the same seeds, many games at once. Prints
+a table with a row a setting, or with `--apart` a row for each setting and opponent.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import time
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from manager.manager import LLMManager
 from manager.registry import Registry
 from negotiation.agents.base import Agent
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.events import Ended, Turn, TurnTaken
+from negotiation.events import Ended, TurnTaken
 from negotiation.habits import Habits, habits
 from negotiation.scenario import SEATS, Scenario, Seat, load_scenarios, other
 from negotiation.session import Negotiation, negotiate
 from negotiation.settings import SHIPPED, read_settings
 
+AT_ONCE = 16
 SETTINGS: dict[str, dict[str, Any]] = {
     "legal": {},
     "legal, no calculator": {"calculator": False},
@@ -56,6 +59,9 @@ class Tally:
     invalid: int = 0
     habits: Habits = field(default_factory=Habits)
 
+    def __add__(self, more: Tally) -> Tally:
+        return Tally(*(getattr(self, part.name) + getattr(more, part.name) for part in fields(self)))
+
     def row(self) -> list[str]:
         """The cells after the setting's name."""
         seen = self.habits
@@ -71,21 +77,35 @@ class Tally:
         ]
 
 
-def play(scenario: Scenario, agents: dict[Seat, Agent], seat: Seat, seed: int, tally: Tally) -> None:
-    """Run one negotiation and add what the agent in a seat did."""
-    turns: list[Turn] = []
-    for event in negotiate(Negotiation(f"habits {scenario.scenario_id} {seat} {seed}", scenario, agents, seed)):
-        if isinstance(event, TurnTaken):
-            turns.append(event.turn)
-        elif isinstance(event, Ended):
-            tally.games += 1
-            tally.deals += event.agreement is not None
-            tally.utility += event.measures.utility_a if seat == "a" else event.measures.utility_b
-    own = [turn for turn in turns if turn.seat == seat]
-    tally.turns += len(own)
-    tally.tokens += sum(turn.tokens for turn in own)
-    tally.invalid += sum(len(turn.invalid) for turn in own)
-    tally.habits += habits(scenario, turns, seat)
+@dataclass(frozen=True)
+class Game:
+    """One negotiation: an agent with some settings in a seat, against an opponent."""
+
+    name: str
+    agent: Agent
+    seat: Seat
+    opponent: Agent
+    scenario: Scenario
+    seed: int
+
+    def play(self) -> Tally:
+        """Run it, and see what the agent did."""
+        agents: dict[Seat, Agent] = {self.seat: self.agent, other(self.seat): self.opponent}
+        run_id = f"{self.name} {self.scenario.scenario_id} {self.seat} {self.opponent.name} {self.seed}"
+        tally, turns = Tally(), []
+        for event in negotiate(Negotiation(run_id, self.scenario, agents, self.seed)):
+            if isinstance(event, TurnTaken):
+                turns.append(event.turn)
+            elif isinstance(event, Ended):
+                tally.games = 1
+                tally.deals = int(event.agreement is not None)
+                tally.utility = event.measures.utility_a if self.seat == "a" else event.measures.utility_b
+        own = [turn for turn in turns if turn.seat == self.seat]
+        tally.turns = len(own)
+        tally.tokens = sum(turn.tokens for turn in own)
+        tally.invalid = sum(len(turn.invalid) for turn in own)
+        tally.habits = habits(self.scenario, turns, self.seat)
+        return tally
 
 
 def main() -> None:
@@ -97,19 +117,25 @@ def main() -> None:
         picked = [scenario.model_copy(update={"rounds": options.rounds}) for scenario in picked]
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---" * len(COLUMNS) + "|", flush=True)
-    with LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=read_settings().cache) as manager:
+    with (
+        LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=read_settings().cache) as manager,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
         catalog = Catalog(manager)
         for name in options.settings or SETTINGS:
-            tally, began = Tally(), time.monotonic()
             agent = catalog.create(AgentConfig(options.model, SETTINGS[name]))
-            for scenario in picked:
-                for opponent in options.against:
-                    for seat in SEATS:
-                        agents: dict[Seat, Agent] = {seat: agent, other(seat): catalog.create(AgentConfig(opponent))}
-                        for seed in range(1, options.seeds + 1):
-                            play(scenario, agents, seat, seed, tally)
-            print(f"| {' | '.join([name, *tally.row()])} |", flush=True)
-            logging.getLogger(__name__).info("%s: %.0f s", name, time.monotonic() - began)
+            groups = [[opponent] for opponent in options.against] if options.apart else [options.against]
+            for group in groups:
+                games = [
+                    Game(name, agent, seat, catalog.create(AgentConfig(opponent)), scenario, seed)
+                    for scenario in picked
+                    for opponent in group
+                    for seat in SEATS
+                    for seed in range(1, options.seeds + 1)
+                ]
+                tally = sum(pool.map(Game.play, games), Tally())
+                title = f"{name}, against {group[0]}" if options.apart else name
+                print(f"| {' | '.join([title, *tally.row()])} |", flush=True)
 
 
 def _share(part: int, whole: int) -> str:
@@ -123,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, help="fewer rounds than the scenarios have")
     parser.add_argument("--scenarios", nargs="*", help="which scenarios (default: all)")
     parser.add_argument("--against", nargs="*", default=["boulware", "conceder"])
+    parser.add_argument("--apart", action="store_true", help="a row for each opponent")
     parser.add_argument("--settings", nargs="*", choices=SETTINGS, help="which settings (default: all)")
     return parser
 

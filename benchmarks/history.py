@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 
 from negotiation import database as db
+from negotiation.runs import scenario_to_json
 from negotiation.scenario import load_scenarios
-from negotiation.store import RunFilter, Store, scenario_to_json
+from negotiation.store import RunFilter, Store
 from ui.history import PAGE_RUNS
 from ui.runs import runs_html
 

@@ -42,8 +42,9 @@ from negotiation import tournament
 from negotiation.agents.catalog import Catalog
 from negotiation.live import new_run_id
 from negotiation.pool import Threads, play
+from negotiation.runs import Run
 from negotiation.scenario import load_scenarios
-from negotiation.store import Run, Store
+from negotiation.store import Store
 from negotiation.tournament_plan import Limits, Tournament, TournamentFile, resolve
 from negotiation.tournament_store import TournamentStore
 

@@ -3,7 +3,8 @@
 What is not settled are neighbours in the ranking whose rating intervals overlap and are wider than what counts as
 close enough. A further meeting of x and y adds p(1-p) to the information about s_x - s_y, which shrinks the variance
 of a difference c by w (c'V(x-y))^2 / (1 + w (x-y)'V(x-y)) with w = p(1-p) (Sherman & Morrison 1950; D-optimal designs
-for Bradley-Terry: Graßhoff & Schwabe 2008). Meetings are picked one by one, each as if those before were played.
+for Bradley-Terry: Graßhoff & Schwabe 2008). Meetings are picked one by one, each as if those before, and those that are
+being played, had been played.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -35,12 +36,22 @@ def unsettled(ratings: Ratings, close_enough: float) -> list[tuple[str, str]]:
 
 
 def next_meetings(
-    tournament: Tournament, games: Sequence[PlayedGame], ratings: Ratings, close_enough: float, count: int
+    tournament: Tournament,
+    games: Sequence[PlayedGame],
+    ratings: Ratings,
+    close_enough: float,
+    count: int,
+    begun: Collection[Meeting] = (),
 ) -> list[Meeting]:
-    """The meetings to be played next, at most `count`; none when the ranking is settled or all were played."""
+    """The meetings to be played next, at most `count`; none when the ranking is settled or all were played.
+
+    `begun` are those that are being played.
+    """
     open_pairs = unsettled(ratings, close_enough)
-    left = _left(tournament, games)
+    left = _left(tournament, games, begun)
     covariance = ratings.model
+    for meeting in begun:
+        covariance = _after(ratings, covariance, (meeting.first, meeting.second))
     contrasts = np.array([ratings.contrast(*pair) for pair in open_pairs]).reshape(-1, len(ratings.agents))
     chosen: list[Meeting] = []
     while open_pairs and len(chosen) < count:
@@ -54,7 +65,9 @@ def next_meetings(
     return chosen
 
 
-def _left(tournament: Tournament, games: Sequence[PlayedGame]) -> dict[tuple[str, str], list[Meeting]]:
+def _left(
+    tournament: Tournament, games: Sequence[PlayedGame], begun: Collection[Meeting]
+) -> dict[tuple[str, str], list[Meeting]]:
     """For each two agents, the meetings not yet played, those on the scenarios least played first.
 
     Where the first seeds of a cell only repeated the same moves, the others would, too, and are left out.
@@ -72,8 +85,10 @@ def _left(tournament: Tournament, games: Sequence[PlayedGame]) -> dict[tuple[str
             for scenario_id in tournament.scenarios
             if (scenario_id, first, second) not in repeats
         ]
-        fresh = [meeting for meeting in meetings if meeting not in clusters]
+        fresh = [meeting for meeting in meetings if meeting not in clusters and meeting not in begun]
         played = Counter({name: len(cells[name, first, second]) for name in tournament.scenarios})
+        mine = (each for each in begun if (each.first, each.second) == (first, second))
+        played.update(each.scenario_id for each in mine if each not in clusters)
         waiting: list[tuple[int, Meeting]] = []
         for meeting in fresh:
             waiting.append((played[meeting.scenario_id], meeting))

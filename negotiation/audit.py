@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from negotiation.runs import Run
 from negotiation.scenario import Offer, Scenario, Seat
-from negotiation.store import Run
 
 _NUMBER = re.compile(r"(?<![\w.,])-?(?:\d{1,3}(?:[,\u202f\u00a0]\d{3})+|\d+)(?![\w]|[.,]\d)")
 

@@ -14,7 +14,8 @@ from manager.errors import ParleyError
 from negotiation import comparison
 from negotiation.agents.catalog import Catalog
 from negotiation.comparison import Comparison, Job, Result, Tally
-from negotiation.store import Run, Store
+from negotiation.runs import Run
+from negotiation.store import Store
 
 logger = logging.getLogger(__name__)
 

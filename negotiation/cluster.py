@@ -23,7 +23,7 @@ from manager.manager import LLMManager
 from manager.registry import ModelSpec, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.pool import Expected, play
-from negotiation.store import Run
+from negotiation.runs import Run
 
 try:
     import ray

@@ -21,15 +21,18 @@ from negotiation.audit import Anchors, anchors, total
 from negotiation.live import new_run_id
 from negotiation.measures import fingerprint
 from negotiation.pool import Threads
+from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario, Seat, other
 from negotiation.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test
-from negotiation.store import Run, Store
+from negotiation.store import Store
 
 AT_ONCE = 16
 BLOCK = 8
 """So many seeds with one agent, then with the other: few swaps where not all models fit, and the first pairs soon."""
 POLL_SECONDS = 0.25
 Identical = Literal["repeats", "agents"]
+Players = tuple[AgentConfig, AgentConfig]
+"""Who plays seat a and seat b."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ class Comparison:
     def negotiations(self) -> int:
         """How many there are to run."""
         return self.pairs * 2 * len(self.seats)
+
+
+def difference(lanes: tuple[Players, ...]) -> tuple[AgentConfig, AgentConfig, AgentConfig] | None:
+    """The two agents in which two lanes differ, and the opponent that they share; None if they differ otherwise."""
+    (first_a, first_b), (second_a, second_b) = lanes
+    if first_b == second_b and first_a != second_a:
+        return first_a, second_a, first_b
+    if first_a == second_a and first_b != second_b:
+        return first_b, second_b, first_a
+    return None
 
 
 @dataclass(frozen=True)

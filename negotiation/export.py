@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from negotiation.events import Turn, turn_to_json
-from negotiation.store import Run
+from negotiation.runs import Run
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection")."""

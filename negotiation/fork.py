@@ -11,9 +11,9 @@ from dataclasses import replace
 from negotiation.agents.catalog import AgentConfig
 from negotiation.errors import IllegalTurn
 from negotiation.events import Turn
+from negotiation.runs import Run
 from negotiation.scenario import Seat
 from negotiation.session import replay
-from negotiation.store import Run
 
 
 def fork(run: Run, turns: int, agents: Mapping[Seat, AgentConfig], message: str | None = None) -> Run:

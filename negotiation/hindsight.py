@@ -11,9 +11,9 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.analysis import Analyser
 from negotiation.events import Ended
 from negotiation.protocol import Ending
+from negotiation.runs import Run
 from negotiation.scenario import Offer, Scenario, Seat, other
 from negotiation.session import Negotiation, negotiate
-from negotiation.store import Run
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from negotiation.analysis import Analyser
-from negotiation.ratings import Contest, Ratings, bradley_terry
+from negotiation.ratings import Contest, Ratings, bradley_terry, places, tallies
 from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.statistics import Interval, mean_interval
 from negotiation.tournament_plan import Meeting, Tournament
@@ -131,6 +131,11 @@ class Leaderboard:
         """For each agent (row), how it did on each scenario (column)."""
         return self._table(lambda figure: figure.scenario_id)
 
+    def work_out(self) -> None:
+        """Work out everything now."""
+        for part in ("standings", "by_scenario", "by_seat", "by_opponent", "by_agent_and_scenario"):
+            getattr(self, part)
+
     def _figure(self, played: PlayedGame, seat: Seat, cluster: Hashable) -> Figure:
         game, measures = played.game, played.measures
         assert measures is not None
@@ -156,24 +161,21 @@ class Leaderboard:
     def _standings(self, figures: Sequence[Figure]) -> list[Standing]:
         agents = list(self.tournament.agents)
         met = contests(figures, self.tournament.mirrored)
-        ratings = bradley_terry(agents, met)
-        intervals = {agent: ratings.rating(agent) for agent in agents}
-        tally: dict[str, dict[str, int]] = {agent: {"wins": 0, "draws": 0, "losses": 0} for agent in agents}
-        for contest in met:
-            for agent, score in ((contest.first, contest.score), (contest.second, 1 - contest.score)):
-                tally[agent]["wins" if score > 0.5 else "losses" if score < 0.5 else "draws"] += 1
+        place, tally = places(bradley_terry(agents, met)), tallies(agents, met)
         own: defaultdict[str, list[Figure]] = defaultdict(list)
         for figure in figures:
             own[figure.agent].append(figure)
         rows = [
             Standing(
                 agent=agent,
-                rank=1 + sum(rival.low > intervals[agent].high for rival in intervals.values()),
-                tied=tuple(name for name in agents if name != agent and _overlap(intervals[name], intervals[agent])),
-                rating=intervals[agent],
+                rank=place[agent].rank,
+                tied=place[agent].tied,
+                rating=place[agent].rating,
                 games=len(own[agent]),
+                wins=tally[agent].wins,
+                draws=tally[agent].draws,
+                losses=tally[agent].losses,
                 measures=_measures(own[agent]),
-                **tally[agent],
             )
             for agent in agents
         ]
@@ -238,10 +240,6 @@ def _optimal(analyser: Analyser, played: PlayedGame) -> bool:
     scenario: Scenario = analyser.scenario
     utilities = [scenario.utility(seat, played.agreement) for seat in SEATS]
     return analyser.pareto_distance(*utilities) <= TIE
-
-
-def _overlap(one: Interval, two: Interval) -> bool:
-    return one.low <= two.high and two.low <= one.high
 
 
 def _measures(figures: Sequence[Figure]) -> dict[str, Interval | None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from negotiation.leaderboard import MEASURES, Cell, Leaderboard, Standing
 from negotiation.statistics import Interval
+from negotiation.tournament_store import TournamentRow
 
 
 def to_json(board: Leaderboard) -> dict[str, Any]:
@@ -34,6 +35,20 @@ def to_json(board: Leaderboard) -> dict[str, Any]:
             }
             for played in board.failed
         ],
+    }
+
+
+def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
+    """A tournament and its leaderboard as plain data."""
+    done = sum(played.status == "done" for played in board.games)
+    return {
+        "tournament_id": row.tournament_id,
+        "title": row.tournament.title,
+        "status": row.status,
+        "reason": row.reason,
+        "negotiations": row.tournament.size,
+        "done": done,
+        **to_json(board),
     }
 
 

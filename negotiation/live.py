@@ -30,9 +30,10 @@ from negotiation.events import (
     TurnTaken,
 )
 from negotiation.fork import fork
+from negotiation.runs import Run
 from negotiation.scenario import Offer, Seat
 from negotiation.session import Negotiation, negotiate, replay
-from negotiation.store import HEARTBEAT_SECONDS, Run, Store
+from negotiation.store import HEARTBEAT_SECONDS, Store
 from negotiation.watch import LiveRun, Watch
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from negotiation.live import LiveRuns
 from negotiation.scenario import Scenario, load_scenarios
 from negotiation.settings import Settings
 from negotiation.store import Store
+from negotiation.tournaments import Tournaments
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Parley:
     store: Store
     live: LiveRuns
     comparisons: Comparisons
+    tournaments: Tournaments
 
     @classmethod
     def open(cls, settings: Settings) -> Parley:
@@ -51,7 +53,8 @@ class Parley:
             catalog = Catalog(manager)
             live = LiveRuns(catalog, store, app.orphan_grace_seconds)
             undo.pop_all()
-        return cls(settings, manager, catalog, scenarios, store, live, Comparisons(catalog, store))
+        comparisons, tournaments = Comparisons(catalog, store), Tournaments(catalog, store, app.max_loaded_models)
+        return cls(settings, manager, catalog, scenarios, store, live, comparisons, tournaments)
 
     def reload_models(self) -> Changes:
         """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
@@ -61,6 +64,7 @@ class Parley:
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""
+        self.tournaments.stop(wait=True)
         self.comparisons.close()
         self.live.close()
         self.manager.cleanup()

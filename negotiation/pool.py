@@ -19,8 +19,8 @@ from manager.cancel import CancelToken
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.events import Ended, Halted, TurnTaken
+from negotiation.runs import Run
 from negotiation.session import Negotiation, negotiate
-from negotiation.store import Run
 
 logger = logging.getLogger(__name__)
 

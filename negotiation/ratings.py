@@ -72,6 +72,56 @@ class Ratings:
         return contrast
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an agent stands: its rating, how many agents lie wholly above it, plus one, and whom it is tied with."""
+
+    rank: int
+    tied: tuple[str, ...]
+    rating: Interval
+
+
+def places(ratings: Ratings) -> dict[str, Place]:
+    """The place of each agent; ranks are shared where intervals overlap."""
+    intervals = {agent: ratings.rating(agent) for agent in ratings.agents}
+
+    def place(agent: str) -> Place:
+        own = intervals[agent]
+        rank = 1 + sum(rival.low > own.high for rival in intervals.values())
+        rivals = {name: rival for name, rival in intervals.items() if name != agent}
+        tied = tuple(name for name, rival in rivals.items() if rival.low <= own.high and own.low <= rival.high)
+        return Place(rank, tied, own)
+
+    return {agent: place(agent) for agent in ratings.agents}
+
+
+@dataclass
+class Tally:
+    """How many contests an agent won, drew and lost."""
+
+    wins: int = 0
+    draws: int = 0
+    losses: int = 0
+
+    def add(self, score: float) -> None:
+        """It got this score in one more."""
+        if score > 0.5:
+            self.wins += 1
+        elif score < 0.5:
+            self.losses += 1
+        else:
+            self.draws += 1
+
+
+def tallies(agents: Iterable[str], contests: Iterable[Contest]) -> dict[str, Tally]:
+    """The tally of each agent."""
+    found = {agent: Tally() for agent in agents}
+    for contest in contests:
+        found[contest.first].add(contest.score)
+        found[contest.second].add(1 - contest.score)
+    return found
+
+
 def bradley_terry(agents: Sequence[str], contests: Iterable[Contest], prior: float = PRIOR) -> Ratings:
     """The ratings of agents from independent contests.
 

@@ -16,43 +16,17 @@ from sqlalchemy.engine import Connection
 
 from manager.configfile import shown
 from negotiation import database as db
-from negotiation.agents.catalog import AgentConfig
 from negotiation.database import Database
 from negotiation.errors import NotDriven, StoreError, UnknownRun
-from negotiation.events import Ended, Halted, Measures, Turn, measures_from_json, turn_from_json, turn_to_json
+from negotiation.events import Ended, Halted, Turn
 from negotiation.process import alive, this_process
-from negotiation.protocol import Ending
-from negotiation.scenario import SEATS, Offer, Scenario, Seat
+from negotiation.runs import Run, Status, ending_row, insert_run, run_from_row, turn_row, turns_from_rows
+from negotiation.scenario import SEATS
 
 HEARTBEAT_SECONDS = 2.0
 
-Status = Literal["running", "done", "stopped", "interrupted", "failed"]
 Choice = Literal["1", "2", "tie", "neither"]
 """Which lane negotiated better, in a visitor's eyes."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A stored run."""
-
-    run_id: str
-    scenario: Scenario
-    agents: dict[Seat, AgentConfig]
-    seed: int
-    owner: str | None = None
-    created: float = 0.0
-    published: bool = False
-    status: Status = "running"
-    reason: str = ""
-    comparison: str | None = None
-    lane: int | None = None
-    forked_from: str | None = None  # whose first turns it began with, and how many
-    forked_turns: int | None = None
-    ending: Ending | None = None
-    ended_by: Seat | None = None
-    agreement: Offer | None = None
-    measures: Measures | None = None
-    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +116,7 @@ class Store:
         """Commit a turn of a run that this process drives."""
         with self._db.write("record a turn") as connection:
             self._still_ours(connection, run_id, heartbeat=time.time())
-            connection.execute(db.turns.insert().values(_turn_row(run_id, turn)))
+            connection.execute(db.turns.insert().values(turn_row(run_id, turn)))
 
     def end(self, run_id: str, ended: Ended | Halted) -> None:
         """Record how a run ended that this process drives."""
@@ -151,7 +125,7 @@ class Store:
                 self._still_ours(connection, run_id, status=ended.status, reason=ended.reason)
                 return
             scenario = self._found(connection, run_id).scenario
-            how = _ending(scenario, ended.ending, ended.by, ended.agreement, ended.measures)
+            how = ending_row(scenario, ended.ending, ended.by, ended.agreement, ended.measures)
             self._still_ours(connection, run_id, status="done", **how)
 
     def beat(self, run_ids: Iterable[str]) -> None:
@@ -178,10 +152,7 @@ class Store:
             run = self._found(connection, run_id)
             query = db.turns.select().where(db.turns.c.run_id == run_id).order_by(db.turns.c.index)
             found = connection.execute(query).all()
-        try:
-            return replace(run, turns=tuple(turn_from_json(entry.turn) for entry in found))
-        except _UNREADABLE as error:
-            raise _unreadable(run_id, error) from None
+        return replace(run, turns=turns_from_rows(run_id, found))
 
     def comparison(self, run_id: str) -> list[Run]:
         """The runs that were started together with one, itself included, by lane; without their turns."""
@@ -190,7 +161,7 @@ class Store:
             if run.comparison is None:
                 return [run]
             query = db.runs.select().where(db.runs.c.comparison == run.comparison).order_by(db.runs.c.lane)
-            return [_from_row(row) for row in connection.execute(query)]
+            return [run_from_row(row) for row in connection.execute(query)]
 
     def summaries(self, wanted: RunFilter | None = None, limit: int = 50) -> list[RunSummary]:
         """The newest runs that a filter lets through."""
@@ -254,7 +225,7 @@ class Store:
         row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may be no UTF-8
         if row is None:
             raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
-        return _from_row(row)
+        return run_from_row(row)
 
     def _as_owner(
         self, doing: str, run_id: str, owner: str | None, change: sa.Update | sa.Delete, *, strict: bool = True
@@ -265,69 +236,6 @@ class Store:
         if not done and strict:
             raise UnknownRun(f"there is no run {run_id[:80]!r} of yours")
         return bool(done)
-
-
-_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)  # pydantic's ValidationError is a ValueError
-
-
-def _unreadable(run_id: str, error: Exception) -> StoreError:
-    reason = str(error).strip().partition("\n")[0]
-    return StoreError(f"run '{run_id}' cannot be read ({reason}); another version of Parley may have written it")
-
-
-def _turn_row(run_id: str, turn: Turn) -> dict[str, Any]:
-    return {"run_id": run_id, "index": turn.index, "turn": turn_to_json(turn)}
-
-
-def scenario_to_json(scenario: Scenario) -> dict[str, Any]:
-    """A scenario as it is kept, without its id."""
-    return scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True)
-
-
-def insert_run(connection: Connection, run: Run) -> None:
-    """Write a run as it is, with its turns; this process counts as the one that drives it."""
-    if not -(2**63) <= run.seed < 2**63:
-        raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
-    connection.execute(
-        db.runs.insert().values(
-            run_id=run.run_id,
-            created=run.created,
-            owner=run.owner,
-            published=run.published,
-            status=run.status,
-            reason=run.reason,
-            process=this_process(),
-            heartbeat=time.time(),
-            scenario_id=run.scenario.scenario_id,
-            scenario=scenario_to_json(run.scenario),
-            title=run.scenario.title,
-            seed=run.seed,
-            agent_a=run.agents["a"].agent,
-            agent_b=run.agents["b"].agent,
-            agents={seat: config.to_json() for seat, config in run.agents.items()},
-            comparison=run.comparison,
-            lane=run.lane,
-            forked_from=run.forked_from,
-            forked_turns=run.forked_turns,
-            **_ending(run.scenario, run.ending, run.ended_by, run.agreement, run.measures),
-        )
-    )
-    if run.turns:
-        connection.execute(db.turns.insert(), [_turn_row(run.run_id, turn) for turn in run.turns])
-
-
-def _ending(
-    scenario: Scenario, ending: Ending | None, by: Seat | None, agreement: Offer | None, measures: Measures | None
-) -> dict[str, Any]:
-    return {
-        "ending": None if ending is None else str(ending),
-        "ended_by": by,
-        "agreement": None if agreement is None else dict(agreement),
-        "outcome": "" if agreement is None else scenario.show(agreement),
-        "measures": None if measures is None else asdict(measures),
-        "utility_a": None if measures is None else measures.utility_a,
-        "utility_b": None if measures is None else measures.utility_b,
-    }
 
 
 def _visible(wanted: RunFilter) -> list[list[sa.ColumnElement[bool]]]:
@@ -363,33 +271,3 @@ def _unchanged(row: Any) -> tuple[Any, ...]:
     """Whether a running run is still as it was read: neither ended nor continued meanwhile."""
     seen = db.runs.c.process == row.process, db.runs.c.heartbeat == row.heartbeat
     return (db.runs.c.run_id == row.run_id, db.runs.c.status == "running", *seen)
-
-
-def _from_row(row: Any) -> Run:
-    try:
-        return _decoded(row)
-    except _UNREADABLE as error:
-        raise _unreadable(row.run_id, error) from None
-
-
-def _decoded(row: Any) -> Run:
-    scenario = Scenario.model_validate({**row.scenario, "scenario_id": row.scenario_id})
-    return Run(
-        run_id=row.run_id,
-        scenario=scenario,
-        agents={seat: AgentConfig.from_json(config) for seat, config in row.agents.items()},
-        seed=row.seed,
-        owner=row.owner,
-        created=row.created,
-        published=bool(row.published),
-        status=row.status,
-        reason=row.reason,
-        comparison=row.comparison,
-        lane=row.lane,
-        forked_from=row.forked_from,
-        forked_turns=row.forked_turns,
-        ending=Ending(row.ending) if row.ending else None,
-        ended_by=row.ended_by,
-        agreement=row.agreement,
-        measures=measures_from_json(row.measures) if row.measures else None,
-    )

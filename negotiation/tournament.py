@@ -13,17 +13,18 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from manager.cancel import CancelToken
-from manager.errors import ConfigError, ParleyError
+from manager.errors import ConfigError, ParleyError, UnknownModel
 from negotiation.adaptive import next_meetings
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.leaderboard import rate
 from negotiation.live import new_run_id
 from negotiation.pool import Executor
+from negotiation.runs import Run
 from negotiation.scenario import Seat
-from negotiation.store import HEARTBEAT_SECONDS, Run
-from negotiation.tournament_plan import Game, Meeting, Tournament
-from negotiation.tournament_store import TournamentStore
+from negotiation.store import HEARTBEAT_SECONDS
+from negotiation.tournament_plan import Game, Meeting, Tournament, digest_of
+from negotiation.tournament_store import TournamentRow, TournamentStore, played_game
 from negotiation.work import Desk, Group, Order
 
 POLL_SECONDS = 0.25
@@ -63,6 +64,21 @@ def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner
                 "seats were changed since; change them back, or begin anew without resuming"
             )
     return store.begin(tournament, owner)
+
+
+def unchanged(row: TournamentRow, catalog: Catalog) -> Tournament:
+    """A stored tournament, to be gone on with; raises ConfigError if a model is gone or is not what it was."""
+    title = row.tournament.title
+    try:
+        digest = digest_of(row.tournament, catalog)
+    except UnknownModel as error:
+        raise ConfigError(f"tournament '{title}' cannot be resumed: {error}") from None
+    if digest != row.tournament.digest:
+        raise ConfigError(
+            f"tournament '{title}' cannot be resumed: its models were changed in models.yaml since; change them back, "
+            "or begin anew"
+        )
+    return row.tournament
 
 
 def run(
@@ -171,9 +187,10 @@ class _Play:
         self._running: dict[str, _Try] = {}
         self._later: list[tuple[float, _Try]] = []  # when to try again
         self._estimate = _Estimate(clock)
-        games = store.games(tournament_id)
+        self._games = {played.game: played for played in store.games(tournament_id)}
+        self._unasked = True  # whether a game ended since it was asked what to play next
         wanted = set(tournament.games())
-        self._done = {played.game for played in games if played.status == "done"} & wanted
+        self._done = {game for game, played in self._games.items() if played.status == "done"} & wanted
         self._remaining: Counter[int] = Counter()
         adaptive = tournament.adaptive
         first = tournament.seeds if adaptive is None else tournament.seeds[: adaptive.first_pairs]
@@ -193,13 +210,14 @@ class _Play:
         for entry in [entry for entry in self._later if entry[0] <= now]:
             self._later.remove(entry)
             self._order.add(entry[1], self._needs(entry[1].game))
-        if self.finished:
-            for meeting in self._next_meetings():
-                for game in self.tournament.games_of(meeting):
-                    self._add(game)
         workers = self.executor.workers()
         if not workers:
             raise ParleyError("no worker is left that could play; start some, then resume the tournament")
+        if self._unasked and not len(self._order):
+            self._unasked = False
+            for meeting in self._next_meetings(sum(workers.values()) - len(self._running)):
+                for game in self.tournament.games_of(meeting):
+                    self._add(game)
         for lost in set(self._desks) - set(workers):
             self._order.leave(self._desks.pop(lost))
         for worker, slots in workers.items():
@@ -232,7 +250,9 @@ class _Play:
             self._later.append((due, _Try(game, attempt.number + 1)))
         else:
             self.store.record(self.tournament_id, game, ended, attempt.number)
+            self._games[game] = played_game(game, ended, attempt.number)
             self._remaining[len(self._needs(game))] -= 1
+            self._unasked = True
         if status == "done":
             self._done.add(game)
             self._estimate.add(len(self._needs(game)), sum(turn.seconds for turn in ended.turns))
@@ -269,17 +289,20 @@ class _Play:
         budget = self.tournament.adaptive.negotiations if self.tournament.adaptive else None
         return self.tournament.size if budget is None else min(self.tournament.size, budget)
 
-    def _next_meetings(self) -> list[Meeting]:
-        """What an adaptive tournament plays next; nothing in another one."""
+    def _next_meetings(self, slots: int) -> list[Meeting]:
+        """What an adaptive tournament plays next, with so many slots that are free; nothing in another one."""
         adaptive = self.tournament.adaptive
         if adaptive is None:
             return []
         seats = 2 if self.tournament.mirrored else 1
-        room = (self._total() - len(self._done) - self.failed) // seats
-        batch = min(room, max(1, sum(self.executor.workers().values()) // seats))
-        games = self.store.games(self.tournament_id)
+        waiting = [*self._running.values(), *(attempt for _, attempt in self._later)]
+        room = (self._total() - len(self._done) - self.failed - len(waiting)) // seats
+        count = min(room, -(-slots // seats))
+        if count <= 0:
+            return []
+        games, begun = list(self._games.values()), {attempt.game.meeting for attempt in waiting}
         ratings = rate(self.tournament, games)
-        return next_meetings(self.tournament, games, ratings, adaptive.close_enough, batch)
+        return next_meetings(self.tournament, games, ratings, adaptive.close_enough, count, begun)
 
 
 def weights_of(catalog: Catalog, config: AgentConfig) -> frozenset[Hashable]:

@@ -20,8 +20,8 @@ from manager.configfile import read_yaml, validate
 from manager.errors import ConfigError
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.runs import scenario_to_json
 from negotiation.scenario import Scenario, Seat, parse_scenario
-from negotiation.store import scenario_to_json
 
 _listed = BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
 Name = Annotated[str, Field(min_length=1, max_length=100)]
@@ -174,7 +174,12 @@ class Tournament:
 
 def load_tournament(path: Path, catalog: Catalog, scenarios: Mapping[str, Scenario]) -> Tournament:
     """The tournament in a file; raises ConfigError naming the file and the key."""
-    return resolve(validate(TournamentFile, read_yaml(path), str(path)), catalog, scenarios, str(path))
+    return resolve(read_tournament(path), catalog, scenarios, str(path))
+
+
+def read_tournament(path: Path) -> TournamentFile:
+    """A tournament's file; raises ConfigError naming the file and the key."""
+    return validate(TournamentFile, read_yaml(path), str(path))
 
 
 def resolve(
@@ -198,7 +203,7 @@ def resolve(
         limits=given.limits,
         adaptive=given.adaptive,
     )
-    return replace(tournament, digest=_digest(tournament, catalog))
+    return replace(tournament, digest=digest_of(tournament, catalog))
 
 
 def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
@@ -220,8 +225,11 @@ def _picked(names: tuple[str, ...] | str, known: list[str], where: str) -> list[
     return list(names)
 
 
-def _digest(tournament: Tournament, catalog: Catalog) -> str:
-    """What decides how a game goes. Seeds and limits may change: what was played stays as it is."""
+def digest_of(tournament: Tournament, catalog: Catalog) -> str:
+    """What decides how a game goes. Seeds and limits may change: what was played stays as it is.
+
+    Raises UnknownModel if a model is no longer registered.
+    """
     data = tournament.to_json()
     models = [config.agent for config in tournament.agents.values() if config.agent not in STRATEGIES]
     about = {"label", "license", "size", "pinned", "idle_seconds", "price"}

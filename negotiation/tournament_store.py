@@ -18,8 +18,9 @@ from negotiation.events import Measures, measures_from_json
 from negotiation.live import new_run_id
 from negotiation.measures import fingerprint
 from negotiation.process import alive, this_process
+from negotiation.runs import Run, insert_run
 from negotiation.scenario import Offer
-from negotiation.store import Run, Store, insert_run
+from negotiation.store import Store
 from negotiation.tournament_plan import Game, Tournament
 
 Status = Literal["running", "done", "stopped", "failed", "interrupted"]
@@ -38,6 +39,26 @@ class TournamentRow:
 
 
 @dataclass(frozen=True)
+class TournamentSummary:
+    """What a list of tournaments shows of one."""
+
+    tournament_id: str
+    title: str
+    created: float
+    owner: str | None
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many games of a tournament are kept, by how they ended."""
+
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
 class PlayedGame:
     """A game that was played (`done`) or given up (`failed`, with the reason). Its turns are in the run."""
 
@@ -49,6 +70,13 @@ class PlayedGame:
     reason: str
     agreement: Offer | None
     measures: Measures | None
+
+
+def played_game(game: Game, run: Run, attempts: int) -> PlayedGame:
+    """A game as it is kept, from the run that ended it."""
+    status: Literal["done", "failed"] = "done" if run.status == "done" else "failed"
+    moves = fingerprint(run.turns)
+    return PlayedGame(game, status, attempts, moves, run.run_id, run.reason, run.agreement, run.measures)
 
 
 class TournamentStore:
@@ -84,13 +112,21 @@ class TournamentStore:
             row = connection.execute(query.order_by(db.tournaments.c.created.desc()).limit(1)).first()
         return None if row is None else _from_row(row)
 
-    def newest(self, owner: str | None = None, limit: int = 50) -> list[TournamentRow]:
-        """The newest tournaments; those of one owner, if one is named."""
-        query = db.tournaments.select().order_by(db.tournaments.c.created.desc()).limit(limit)
-        if owner is not None:
-            query = query.where(db.tournaments.c.owner == owner)
+    def newest(self, limit: int = 50) -> list[TournamentSummary]:
+        """The newest tournaments."""
+        c = db.tournaments.c
+        columns = c.tournament_id, c.title, c.created, c.owner, c.status, c.reason, c.process, c.heartbeat
+        query = sa.select(*columns).order_by(c.created.desc()).limit(limit)
         with self._db.read("list tournaments") as connection:
-            return [_from_row(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return [TournamentSummary(*row[:4], *_state(row)) for row in rows]
+
+    def counts(self, tournament_id: str) -> Counts:
+        """How many games are kept."""
+        c = db.games.c
+        query = sa.select(c.status, sa.func.count()).where(c.tournament_id == tournament_id).group_by(c.status)
+        with self._db.read("count a tournament's games") as connection:
+            return Counts(**{row[0]: row[1] for row in connection.execute(query)})
 
     def get(self, tournament_id: str) -> TournamentRow:
         """A tournament; raises UnknownTournament."""
@@ -128,8 +164,7 @@ class TournamentStore:
 
         A game that failed before is replaced; the run of that failure stays.
         """
-        key = _is_game(tournament_id, game)
-        status = "done" if run.status == "done" else "failed"
+        key, played = _is_game(tournament_id, game), played_game(game, run, attempts)
         with self._db.write("record a game") as connection:
             before = connection.execute(sa.select(db.games.c.status).where(*key)).scalar()
             if before == "done":
@@ -143,9 +178,9 @@ class TournamentStore:
                     agent_a=game.a,
                     agent_b=game.b,
                     seed=game.seed,
-                    status=status,
+                    status=played.status,
                     attempts=attempts,
-                    moves=fingerprint(run.turns),
+                    moves=played.moves,
                     run_id=run.run_id,
                 )
             )
@@ -158,6 +193,14 @@ class TournamentStore:
         with self._db.read("read a tournament's games") as connection:
             rows = connection.execute(query.where(db.games.c.tournament_id == tournament_id)).all()
         return sorted(map(_played, rows), key=lambda played: played.game)
+
+    def span(self, tournament_id: str) -> tuple[float, float] | None:
+        """When the first and the last of the games that are kept began, in seconds since 1970."""
+        query = sa.select(sa.func.min(db.runs.c.created), sa.func.max(db.runs.c.created))
+        query = query.join_from(db.games, db.runs, db.runs.c.run_id == db.games.c.run_id)
+        with self._db.read("read when a tournament was played") as connection:
+            first, last = connection.execute(query.where(db.games.c.tournament_id == tournament_id)).one()
+        return None if first is None else (first, last)
 
     def _update(self, tournament_id: str, **values: Any) -> None:
         with self._db.write("record how a tournament goes") as connection:
@@ -179,11 +222,15 @@ def _is_game(tournament_id: str, game: Game) -> tuple[Any, ...]:
 
 
 def _from_row(row: Any) -> TournamentRow:
-    gone = row.status == "running" and not alive(row.process, row.heartbeat)
-    status: Status = "interrupted" if gone else row.status
-    reason = "the program that ran it ended" if gone else row.reason
     tournament = Tournament.from_json(row.plan, row.digest)
-    return TournamentRow(row.tournament_id, tournament, row.created, row.owner, status, reason)
+    return TournamentRow(row.tournament_id, tournament, row.created, row.owner, *_state(row))
+
+
+def _state(row: Any) -> tuple[Status, str]:
+    """How a tournament stands, and why."""
+    if row.status == "running" and not alive(row.process, row.heartbeat):
+        return "interrupted", "the program that ran it ended"
+    return row.status, row.reason
 
 
 def _played(row: Any) -> PlayedGame:

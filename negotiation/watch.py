@@ -23,8 +23,8 @@ from negotiation.events import (
     Waiting,
     Writing,
 )
+from negotiation.runs import Run
 from negotiation.scenario import Seat
-from negotiation.store import Run
 
 
 def stored_events(run: Run) -> list[Event]:

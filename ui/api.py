@@ -18,8 +18,8 @@ from negotiation.agents.human import HUMAN
 from negotiation.events import Event
 from negotiation.export import run_to_json
 from negotiation.parley import Parley
+from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario, scenario_from_text
-from negotiation.store import Run
 from negotiation.watch import stored_events
 from ui import text
 from ui.errors import plainly

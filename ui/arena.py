@@ -11,18 +11,18 @@ import gradio as gr
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.comparison import Players
 from negotiation.errors import UnknownRun
 from negotiation.live import new_run_id
 from negotiation.parley import Parley
+from negotiation.runs import Run
 from negotiation.scenario import Scenario, Seat
-from negotiation.store import Run
 from ui import text
 from ui.agents import choices, labels
 from ui.follow import follow_run
 from ui.html import QUIET, esc, merged, script, tag
 from ui.lane import Lane
 from ui.pairs import Pairs
-from ui.presets import Players
 from ui.scenarios import OWN, chosen_scenario, editable
 from ui.setup import Setup, seed_of
 from ui.visitor import visitor_of
@@ -269,11 +269,13 @@ class Arena:
     def _follower(self, lane: Lane) -> Any:
         async def follow(shown: Shown) -> AsyncIterator[dict[Any, Any]]:
             run_id = shown.get(lane.number)
-            yield {part: gr.skip() for part in lane.outputs}  # one that yields nothing empties its outputs
+            nothing = {part: gr.skip() for part in lane.outputs}
+            yield nothing  # one that yields nothing empties its outputs
             if run_id is None:
                 return
             async for updates in follow_run(self._parley, lane, run_id):
                 if shown.get(lane.number) != run_id:
+                    yield nothing  # the last update is sent once more at the end
                     return
                 yield updates
 

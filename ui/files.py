@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from negotiation.export import to_csv, to_jsonl
-from negotiation.store import Run
+from negotiation.runs import Run
 from ui.html import tag
 
 Kind = Literal["jsonl", "csv"]
@@ -18,8 +18,13 @@ MOST_RUNS = 500
 
 
 def file_html(runs: Sequence[Run], kind: Kind) -> str:
-    """What `scripts/download.js` saves. Each is different from the last, so that the same may be saved again."""
+    """Runs as a file that the browser saves."""
     written = "".join(to_jsonl(runs)) if kind == "jsonl" else "\ufeff" + to_csv(runs)  # the mark is for spreadsheets
     name = f"parley-{runs[0].run_id[:8]}.{kind}" if len(runs) == 1 else f"parley-{len(runs)}-runs.{kind}"
+    return saved_html(name, TYPES[kind], written)
+
+
+def saved_html(name: str, kind: str, written: str) -> str:
+    """What `scripts/download.js` saves. Each is different from the last, so that the same may be saved again."""
     data = base64.b64encode(written.encode("utf-8", "replace")).decode()
-    return tag("template", "", data_file=name, data_type=TYPES[kind], data_bytes=data, data_once=secrets.token_hex(4))
+    return tag("template", "", data_file=name, data_type=kind, data_bytes=data, data_once=secrets.token_hex(4))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from negotiation.parley import Parley
-from negotiation.store import Run
+from negotiation.runs import Run
 from negotiation.watch import stored_events
 from ui.agents import labels
 from ui.lane import Lane, Painter

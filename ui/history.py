@@ -10,7 +10,8 @@ import gradio as gr
 
 from negotiation.agents.human import HUMAN
 from negotiation.parley import Parley
-from negotiation.store import Run, RunFilter, RunSummary, Status, Vote
+from negotiation.runs import Run, Status
+from negotiation.store import RunFilter, RunSummary, Vote
 from ui import text
 from ui.agents import labels
 from ui.errors import plainly

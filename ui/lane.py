@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from negotiation.comparison import Players
 from negotiation.events import Ended
 from negotiation.parley import Parley
 from negotiation.scenario import SEATS, Scenario
@@ -15,7 +16,6 @@ from ui.agents import AgentPicker, build_picker, build_settings
 from ui.board import table_html, verdict_html
 from ui.charts import utility_rounds, utility_space
 from ui.html import esc, script, tag
-from ui.presets import Players
 from ui.space import Space, space_of
 from ui.turns import Labels, now_html, turns_html
 from ui.view import LaneView

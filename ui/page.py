@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from negotiation.parley import Parley
-from ui import text
+from ui import text, tournament_text
 from ui.agents import labels
 from ui.api import build_api
 from ui.arena import build_arena
@@ -17,12 +17,14 @@ from ui.html import QUIET, esc, script, tag
 from ui.models import build_models
 from ui.play import build_play
 from ui.strip import strip_html
+from ui.tournament import build_tournament
 
 STATUS_SECONDS = 0.5
 
 TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] = (
     ("arena", text.ARENA, build_arena),
     ("play", text.PLAY, build_play),
+    ("tournament", tournament_text.TAB, build_tournament),
     ("history", text.HISTORY, build_history),
     ("models", text.MODELS, build_models),
 )

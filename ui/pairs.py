@@ -11,29 +11,18 @@ import gradio as gr
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.background import Standing
-from negotiation.comparison import Comparison
+from negotiation.comparison import Comparison, Players, difference
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario
 from negotiation.statistics import Interval
 from ui import text
 from ui.charts import interval_plot
 from ui.html import esc, meter, number, tag
-from ui.presets import Players
 from ui.turns import Labels
 
 PAIRS = 4
 MOST_PAIRS = 200
 UPDATE_SECONDS = 0.5
-
-
-def difference(lanes: tuple[Players, ...]) -> tuple[AgentConfig, AgentConfig, AgentConfig] | None:
-    """The two agents in which the lanes differ, and the opponent that they share; None if they differ otherwise."""
-    (first_a, first_b), (second_a, second_b) = lanes
-    if first_b == second_b and first_a != second_a:
-        return first_a, second_a, first_b
-    if first_a == second_a and first_b != second_b:
-        return first_b, second_b, first_a
-    return None
 
 
 def compared(scenario: Scenario, seed: int, lanes: tuple[Players, ...], pairs: int, owner: str) -> Comparison | None:

@@ -15,8 +15,8 @@ from negotiation.agents.human import HUMAN
 from negotiation.events import Turn
 from negotiation.parley import Parley
 from negotiation.protocol import Action
+from negotiation.runs import Run
 from negotiation.scenario import SEATS, Offer, Scenario, Seat, other
-from negotiation.store import Run
 from ui import text
 from ui.agents import about_html, choices, labels
 from ui.board import table_html, verdict_html

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from manager.registry import ModelSpec
 from negotiation.agents.catalog import AgentConfig
+from negotiation.comparison import Players
 from negotiation.parley import Parley
 from ui import text
 from ui.agents import MEMORY, weights_bytes
@@ -14,8 +15,6 @@ from ui.html import esc, size, tag
 OPPONENT = "boulware"
 STRONGER = ("qwen3-1.7b", "qwen3-4b", "smollm3-3b")
 """The models to invite to, the first that is registered: small enough for a laptop, open, and able to negotiate."""
-
-Players = tuple[AgentConfig, AgentConfig]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import gradio as gr
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.parley import Parley
+from negotiation.runs import Run
 from negotiation.scenario import SEATS, Seat
-from negotiation.store import Run
 from ui import text
 from ui.agents import choices, labels
 from ui.board import table_html, verdict_html

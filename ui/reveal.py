@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from negotiation.hindsight import baselines, references
 from negotiation.measures import measure_seat
 from negotiation.protocol import Action
+from negotiation.runs import Run
 from negotiation.scenario import Offer, Scenario, Seat, other
-from negotiation.store import Run
 from ui import text
 from ui.builder import preferences_html
 from ui.charts import utility_rounds, utility_space

@@ -11,13 +11,14 @@ import gradio as gr
 
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
+from negotiation.comparison import Players
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario
 from ui import text
 from ui.agents import about_html, labels
 from ui.html import QUIET, merged, script
 from ui.lane import Lane, Painter, build_lane, relabel
-from ui.presets import Players, presets, presets_html
+from ui.presets import presets, presets_html
 from ui.scenarios import build_scenario_picker, chosen_scenario, editable, findings_html, first_scenario
 from ui.space import space_of
 from ui.view import LaneView

@@ -8,10 +8,10 @@ from typing import Any
 
 from negotiation.analysis import Analyser
 from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
-from negotiation.events import Ended, Event, Halted, Turn, TurnTaken, Waiting
+from negotiation.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.measures import measure_seat
+from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario
-from negotiation.store import Run
 from negotiation.watch import stored_events
 
 
@@ -120,6 +120,10 @@ def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:
 def _tell(scenario: Scenario, event: Event) -> None:
     """Progress, a line each."""
     match event:
+        case Started(run_id=run_id):
+            say(f"run {run_id}")
+        case TurnStarted(round=number, seat=seat, agent=agent):
+            say(f"round {number}: {scenario.roles[seat].name} ({agent}) is to move")
         case TurnTaken(turn=turn):
             for invalid in turn.invalid:
                 say(f"  a reply cannot be used ({invalid.kind}): {one_line(invalid.detail)}")

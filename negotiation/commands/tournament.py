@@ -13,16 +13,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from manager.errors import ConfigError
-from negotiation import tournament
+from negotiation import tournament, vote_ratings
 from negotiation.commands.base import Add, Output, one_line, opened, say
 from negotiation.leaderboard import MEASURES, Leaderboard, Standing
-from negotiation.leaderboard_export import to_csv, to_json
+from negotiation.leaderboard_export import describe, to_csv
+from negotiation.leaderboard_page import to_markdown
 from negotiation.parley import Parley
 from negotiation.pool import Executor, Threads
+from negotiation.ratings import Place
 from negotiation.statistics import Interval
 from negotiation.tournament import Progress
 from negotiation.tournament_plan import Game, Tournament, load_tournament
 from negotiation.tournament_store import TournamentRow, TournamentStore
+from negotiation.vote_ratings import preferences
 
 
 def register(add: Add) -> None:
@@ -33,7 +36,10 @@ def register(add: Add) -> None:
     one.add_argument("--executor", choices=["local", "ray"], default="local", help="where negotiations are run")
     shown = add("leaderboard", leaderboard, "print the leaderboard of a tournament")
     shown.add_argument("tournament_id", nargs="?", help="default: the newest tournament")
-    shown.add_argument("--csv", action="store_true", help="print a table for spreadsheets")
+    form = shown.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print a table for spreadsheets")
+    form.add_argument("--markdown", action="store_true", help="print a page, with the commit and this machine")
+    form.add_argument("--votes", action="store_true", help="print whom people preferred in blind votes instead")
     add("tournaments", tournaments, "list the tournaments")
 
 
@@ -58,15 +64,36 @@ def run(options: argparse.Namespace) -> int:
 
 def leaderboard(options: argparse.Namespace) -> int:
     """Print the leaderboard of a tournament as it stands."""
+    if options.votes:
+        return votes(options)
     with opened() as parley:
         store = TournamentStore(parley.store)
         row = store.get(options.tournament_id) if options.tournament_id else store.latest()
         if row is None:
             raise ConfigError("there is no tournament yet; run one with `tournament FILE`")
         board = Leaderboard(row.tournament, store.games(row.tournament_id))
-        lines = to_csv(board).splitlines() if options.csv else _lines(row, board)
+        lines = _lines(row, board)
+        if options.csv:
+            lines = to_csv(board).splitlines()
+        elif options.markdown:
+            lines = to_markdown(row, board, store.span(row.tournament_id), preferences(parley.store)).splitlines()
         with Output(options.json) as out:
             out.write(describe(row, board), lines)
+    return 0
+
+
+def votes(options: argparse.Namespace) -> int:
+    """Print whom people preferred in blind votes."""
+    with opened() as parley, Output(options.json) as out:
+        rows = preferences(parley.store)
+        width = max(len(name) for name in ["agent", *(row.agent for row in rows)])
+        lines = [f"{'rank':>4}  {'agent':{width}}  {'rating':>19}  {'won':>5} {'drawn':>5} {'lost':>5}"]
+        for row in rows:
+            tally = f"{row.tally.wins:>5} {row.tally.draws:>5} {row.tally.losses:>5}"
+            lines.append(f"{_placed(row.place)[0]:>4}  {row.agent:{width}}  {_placed(row.place)[1]:>19}  {tally}")
+        out.write(
+            vote_ratings.to_json(rows), lines if rows else ["no blind votes on lanes that differ in one agent yet"]
+        )
     return 0
 
 
@@ -74,23 +101,9 @@ def tournaments(options: argparse.Namespace) -> int:
     """List the tournaments, newest first."""
     with opened() as parley, Output(options.json) as out:
         rows = TournamentStore(parley.store).newest()
-        listed = [{"tournament_id": r.tournament_id, "title": r.tournament.title, "status": r.status} for r in rows]
+        listed = [{"tournament_id": r.tournament_id, "title": r.title, "status": r.status} for r in rows]
         out.write(listed, [f"{row['tournament_id']} {row['status']:12} {row['title']}" for row in listed])
     return 0
-
-
-def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
-    """A tournament and its leaderboard as the command line prints them."""
-    done = sum(played.status == "done" for played in board.games)
-    return {
-        "tournament_id": row.tournament_id,
-        "title": row.tournament.title,
-        "status": row.status,
-        "reason": row.reason,
-        "negotiations": row.tournament.size,
-        "done": done,
-        **to_json(board),
-    }
 
 
 @contextmanager
@@ -173,10 +186,14 @@ def _lines(row: TournamentRow, board: Leaderboard) -> list[str]:
 
 
 def _standing(row: Standing, width: int) -> str:
-    rank = f"{row.rank}{'=' if row.tied else ''}"
-    rating = f"{row.rating.mean:5.0f} [{row.rating.low:5.0f}, {row.rating.high:5.0f}]"
+    rank, rating = _placed(Place(row.rank, row.tied, row.rating))
     measures = "  ".join(f"{_short(row.measures[name]):>17}" for name in MEASURES)
     return f"{rank:>4}  {row.agent:{width}}  {rating:>19}  {row.games:>5}  {measures}"
+
+
+def _placed(place: Place) -> tuple[str, str]:
+    rating = place.rating
+    return f"{place.rank}{'=' if place.tied else ''}", f"{rating.mean:5.0f} [{rating.low:5.0f}, {rating.high:5.0f}]"
 
 
 def _short(interval: Interval | None) -> str:

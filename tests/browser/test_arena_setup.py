@@ -49,13 +49,15 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     page.locator("#arena-swap").click()
     expect(page.locator("#lane-1-agent-a input")).to_have_value("conceder (scripted)")
     expect(page.locator("#lane-1 .about").first).to_contain_text("gives in early")
-    for change in (
-        lambda: page.locator("#arena-seed input").fill("77"),
-        lambda: page.locator("#arena-suspense input").check(),
-    ):
-        kept = page.evaluate("localStorage.getItem('parley-arena')")
-        change()
-        page.wait_for_function("kept => localStorage.getItem('parley-arena') !== kept", arg=kept)
+    page.locator("#arena-seed input").fill("77")
+    page.locator("#arena-suspense input").check()
+    page.wait_for_function(  # what is kept has no name for its parts: wait until nothing more is written
+        """() => {
+          const kept = localStorage.getItem('parley-arena');
+          if (window.kept !== kept) [window.kept, window.since] = [kept, performance.now()];
+          return performance.now() - window.since > 2000;
+        }"""
+    )
     page.reload()
     expect(page.locator("#arena-scenario input")).to_have_value("The river treaty")
     expect(page.locator("#lane-1-agent-a input")).to_have_value("conceder (scripted)")

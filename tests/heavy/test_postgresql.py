@@ -16,8 +16,9 @@ from negotiation.leaderboard import Leaderboard
 from negotiation.leaderboard_export import to_json
 from negotiation.live import LiveRuns
 from negotiation.pool import Threads
+from negotiation.runs import Run
 from negotiation.scenario import load_scenarios
-from negotiation.store import Run, RunFilter, Store
+from negotiation.store import RunFilter, Store
 from negotiation.tournament_plan import TournamentFile, resolve
 from negotiation.tournament_store import TournamentStore
 

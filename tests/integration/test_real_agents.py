@@ -62,7 +62,9 @@ def test_a_rational_model_never_does_worse_than_no_deal(catalog: Catalog, car: S
 def test_a_narrating_model_speaks_for_the_strategy_and_says_no_other_number(catalog: Catalog, car: Scenario) -> None:
     turns, end = played(catalog, car, "boulware", narrates="linear")
     alone: dict[Seat, Agent] = {"a": STRATEGIES["boulware"], "b": STRATEGIES["linear"]}
-    assert list(negotiate(Negotiation("alone", car, alone, 1)))[-1] == end
+    by_itself = list(negotiate(Negotiation("alone", car, alone, 1)))[-1]
+    assert isinstance(by_itself, Ended)
+    assert (by_itself.ending, by_itself.by, by_itself.agreement) == (end.ending, end.by, end.agreement)
     for turn in turns:
         assert turn.invalid == ()
         assert turn.message

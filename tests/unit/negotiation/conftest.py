@@ -18,9 +18,10 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.analysis import Analyser
 from negotiation.events import Event, Turn, TurnTaken
 from negotiation.protocol import Action
+from negotiation.runs import Run
 from negotiation.scenario import Offer, Scenario, Seat, load_scenarios, parse_scenario
 from negotiation.session import Negotiation, negotiate, replay, view_of
-from negotiation.store import Run, Store
+from negotiation.store import Store
 
 SHIPPED = Path(__file__).resolve().parents[3] / "configs" / "scenarios"
 

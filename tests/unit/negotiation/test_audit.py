@@ -10,8 +10,8 @@ import pytest
 from negotiation.audit import Anchors, anchors, numbers_in, total
 from negotiation.events import Turn
 from negotiation.protocol import Action
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
-from negotiation.store import Run
 
 Runs = Callable[..., Run]
 PROMPT = (

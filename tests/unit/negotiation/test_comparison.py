@@ -23,8 +23,9 @@ from negotiation.comparison import Comparison, Job, Progress, Tally, jobs
 from negotiation.errors import UnknownAgent
 from negotiation.events import InvalidReply, Measures, Turn
 from negotiation.protocol import Action, Ending
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
-from negotiation.store import Run, RunFilter, Store
+from negotiation.store import RunFilter, Store
 
 Managers = Callable[..., LLMManager]
 BAD = json.dumps({"thought": "", "action": "offer", "offer": {"price": 999, "lock": "with"}, "message": ""})

@@ -20,8 +20,9 @@ from negotiation.export import run_to_json, to_csv, to_jsonl
 from negotiation.fork import fork
 from negotiation.live import LiveRuns
 from negotiation.prompts import conversation
+from negotiation.runs import Run
 from negotiation.session import Negotiation, negotiate, replay, view_of
-from negotiation.store import Run, Store
+from negotiation.store import Store
 
 Runs = Callable[..., Run]
 

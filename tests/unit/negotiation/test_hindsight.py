@@ -9,9 +9,9 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.analysis import Analyser
 from negotiation.events import Ended, TurnTaken
 from negotiation.hindsight import baselines, references
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
-from negotiation.store import Run
 
 
 @pytest.fixture

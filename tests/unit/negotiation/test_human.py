@@ -16,9 +16,10 @@ from negotiation.errors import IllegalTurn, NotAsked
 from negotiation.events import Asked, Ended, Event, Halted, TurnTaken
 from negotiation.live import LiveRuns
 from negotiation.protocol import Action, Ending, State
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
-from negotiation.store import Run, Store
+from negotiation.store import Store
 from negotiation.watch import Watch
 
 OFFER = {"price": 150, "lock": "with"}

@@ -249,3 +249,14 @@ def test_cells_that_only_repeat_themselves_are_left_out(cup: Cup) -> None:
     picked = next_meetings(asked, games, rate(asked, games), 0, 99)
     assert {meeting.scenario_id for meeting in picked} == {"points_2"}
     assert len(picked) == 9
+
+
+def test_what_is_being_played_is_not_picked_again_and_counts_as_played(cup: Cup) -> None:
+    """x, y and z are alike: a meeting of each two is what the first three choices are."""
+    asked, games = of_scores(cup, {("x", "y"): 0.5, ("x", "z"): 0.5, ("y", "z"): 0.5}, seeds=60, games=20)
+    ratings = rate(asked, games)
+    all_at_once = next_meetings(asked, games, ratings, 0, 6)
+    one_by_one: list[Meeting] = []
+    for _ in all_at_once:
+        one_by_one += next_meetings(asked, games, ratings, 0, 1, one_by_one)
+    assert one_by_one == all_at_once

@@ -18,9 +18,10 @@ from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
 from negotiation.live import LiveRuns, new_run_id
 from negotiation.protocol import Action, Ending
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
-from negotiation.store import Run, Store
+from negotiation.store import Store
 from negotiation.watch import LiveRun, Watch, stored_events
 
 Stores = Callable[..., Store]

@@ -32,8 +32,9 @@ from negotiation.errors import NotDriven, StoreError, UnknownRun
 from negotiation.events import Ended, Halted, InvalidReply, Measures, SeatMeasures, Turn, turn_from_json, turn_to_json
 from negotiation.process import STALE_SECONDS, this_process
 from negotiation.protocol import Action, Ending
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
-from negotiation.store import Run, RunFilter, Store, Vote
+from negotiation.store import RunFilter, Store, Vote
 
 ROOT = Path(__file__).resolve().parents[3]
 Stores = Callable[..., Store]
@@ -391,7 +392,8 @@ from negotiation.agents.catalog import AgentConfig
 from negotiation.events import Turn
 from negotiation.protocol import Action
 from negotiation.scenario import load_scenario
-from negotiation.store import Run, Store
+from negotiation.runs import Run
+from negotiation.store import Store
 
 store = Store(sys.argv[1])
 scenario = load_scenario(Path("configs/scenarios/company_car.yaml"))

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from negotiation.agents.catalog import Catalog
 from negotiation.errors import StoreError, UnknownTournament
 from negotiation.leaderboard import Leaderboard
 from negotiation.pool import Threads
+from negotiation.pool import play as run_to_end
+from negotiation.runs import Run
 from negotiation.scenario import Scenario
-from negotiation.store import Run, Store
+from negotiation.store import Store
 from negotiation.tournament import Progress
 from negotiation.tournament_plan import Game, Meeting, Tournament, TournamentFile, load_tournament, resolve
 from negotiation.tournament_store import PlayedGame, TournamentStore
@@ -420,6 +422,39 @@ def test_adaptive_tournaments_end_when_all_is_close_enough(make: Make, play: Pla
     assert kept.get(key).status == "done"
 
 
+class Straggling:
+    """An Executor with four slots, where the first run to be submitted ends last of all."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog, self._waiting = catalog, list[Run]()
+
+    def workers(self) -> Mapping[str, int]:
+        return {"here": 4}
+
+    def submit(self, run: Run, worker: str) -> None:
+        self._waiting.append(run)
+        assert len(self._waiting) <= 4
+
+    def expect(self, worker: str, models: Collection[str]) -> None:
+        pass
+
+    def take(self, timeout: float) -> Run | None:
+        return run_to_end(self._catalog, self._waiting.pop(), CancelToken()) if self._waiting else None
+
+    def close(self) -> None:
+        pass
+
+
+def test_adaptive_tournaments_do_not_wait_for_a_straggler(
+    make: Make, play: Play, kept: TournamentStore, catalog: Catalog
+) -> None:
+    given = {"models": [], "baselines": ["random", "boulware"], "scenarios": ["bike"], "pairs": 20}
+    asked = make(**given, adaptive={"negotiations": 20, "close_enough": 0})
+    told = play(asked, tournament.begin(asked, kept, resume=False), executor=Straggling(catalog))
+    assert len(told) == 20
+    assert told[-1].game.seed == 1
+
+
 # -- swaps -----------------------------------------------------------------------------------------------------
 
 
@@ -487,7 +522,7 @@ def test_killed_at_random_points_it_ends_as_if_undisturbed(tmp_path: Path) -> No
         kept = TournamentStore(store)
         (row,) = kept.newest()
         games = kept.games(row.tournament_id)
-        assert {played.game for played in games} == set(row.tournament.games())
+        assert {played.game for played in games} == set(kept.get(row.tournament_id).tournament.games())
         assert len(store.summaries(limit=1000)) == len(games)
         found.append(results(games))
         store.close()

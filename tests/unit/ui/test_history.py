@@ -12,9 +12,10 @@ import pytest
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.events import Ended, TurnTaken
+from negotiation.runs import Run
 from negotiation.scenario import load_scenario
 from negotiation.session import Negotiation, negotiate
-from negotiation.store import Run, RunSummary
+from negotiation.store import RunSummary
 from ui import text
 from ui.files import file_html
 from ui.replay import forked_agents, head_html, view_at

@@ -8,10 +8,10 @@ import pytest
 
 from negotiation.agents.catalog import AgentConfig
 from negotiation.background import Standing
-from negotiation.comparison import Tally
+from negotiation.comparison import Tally, difference
 from negotiation.scenario import load_scenario
 from negotiation.statistics import Interval
-from ui.pairs import compared, difference, standing_html
+from ui.pairs import compared, standing_html
 
 SCENARIO = load_scenario(Path(__file__).parents[3] / "configs" / "scenarios" / "company_car.yaml")
 A, B, C = AgentConfig("a"), AgentConfig("b"), AgentConfig("a", {"narrates": "boulware"})

@@ -9,8 +9,8 @@ import pytest
 from negotiation.agents.catalog import AgentConfig
 from negotiation.events import Asked, Ended, Measures, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
 from negotiation.protocol import Action, Ending
+from negotiation.runs import Run
 from negotiation.scenario import Scenario, load_scenario
-from negotiation.store import Run
 from ui import text
 from ui.builder import best_offer, builder_html, own_html, preferences_html, worth_html
 from ui.reveal import reveal_html
