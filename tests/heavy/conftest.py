@@ -8,9 +8,12 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+collect_ignore = [] if find_spec("ray") else ["test_cluster.py"]  # `make test-heavy` installs Ray
 
 
 def _postgres_bin() -> Path:

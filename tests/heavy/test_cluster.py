@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from manager.manager import LLMManager
 from negotiation import tournament
@@ -19,7 +20,6 @@ from negotiation.store import Store
 from negotiation.tournament_plan import Tournament, TournamentFile, resolve
 from negotiation.tournament_store import PlayedGame, TournamentStore
 
-ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = load_scenarios(ROOT / "configs" / "scenarios")
