@@ -117,9 +117,12 @@ def test_nothing_serious_stands_in_anybodys_way(server: Server, open_page: Calla
     page.locator("#lane-1 .lane-settings button").first.click()
     expect(page.get_by_label("Temperature").first).to_be_visible()
     assert page.evaluate("document.body.classList.contains('dark')") is (colours == "dark")
-    found = Axe().run(page).response["violations"]
-    serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
-    assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in serious] == []
+    for tab in ("arena", "play", "tournament", "history", "models"):
+        page.locator(f"#tab-{tab}-button").click()
+        expect(page.locator(f"#tab-{tab}")).to_be_visible()
+        found = Axe().run(page).response["violations"]
+        serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
+        assert [(tab, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in serious] == []
 
 
 def test_the_strip_stays_in_sight_and_the_newest_turn_too(server: Server, open_page: Callable[[str], Page]) -> None:
