@@ -12,11 +12,17 @@ from support.server import Server
 
 LOAD_MS = 200_000
 
-SLOW_FAKES = """
-smollm2-steady:
-  {type: fake, label: Slow A, model_name: a, load_seconds: 2, tokens_per_second: 15, size_bytes: 900000000}
-smollm2-bold:
-  {type: fake, label: Slow B, model_name: b, load_seconds: 2, tokens_per_second: 15, size_bytes: 900000000}
+ALWAYS = (
+    '{"thought":"I stay with what I said.","action":"offer","offer":{"price":22000},"message":"I have thought about it '
+    'long and well, and I stay with what I said before, whatever you say, because it is a good price for a good car."}'
+)
+"""A reply that ends no negotiation before its last round, however late the browser looks."""
+
+SLOW_FAKES = f"""
+smollm2-steady: {{type: fake, label: Slow A, model_name: a, load_seconds: 2, tokens_per_second: 15,
+  size_bytes: 900000000, replies: ['{ALWAYS}']}}
+smollm2-bold: {{type: fake, label: Slow B, model_name: b, load_seconds: 2, tokens_per_second: 15,
+  size_bytes: 900000000, replies: ['{ALWAYS}']}}
 """
 
 

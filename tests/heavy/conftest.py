@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore = [] if find_spec("ray") else ["test_cluster.py"]  # `make test-heavy` installs Ray
+_NEEDS = {"ray": "test_cluster.py", "openai": "test_transformers_serve.py"}  # which `make test-heavy` installs
+collect_ignore = [test for package, test in _NEEDS.items() if not find_spec(package)]
 
 
 def _postgres_bin() -> Path:

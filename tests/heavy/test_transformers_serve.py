@@ -28,7 +28,6 @@ from negotiation.events import Ended, TurnTaken
 from negotiation.scenario import load_scenarios
 from negotiation.session import Negotiation, negotiate
 
-pytest.importorskip("openai", reason="`transformers serve` needs it")
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]
 
 
