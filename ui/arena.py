@@ -25,7 +25,7 @@ from ui.lane import Lane
 from ui.pairs import Pairs
 from ui.scenarios import OWN, chosen_scenario, editable
 from ui.setup import Setup, seed_of
-from ui.visitor import visitor_of
+from ui.visitor import owner_of
 
 Shown = dict[int, str]
 """Which run each lane of an open page shows, kept with the page: whoever follows a run stops when it changes."""
@@ -183,7 +183,7 @@ class Arena:
     def _begin(
         self, request: gr.Request, shown: Shown, scenario: Scenario, seed: int, lanes: tuple[Players, ...]
     ) -> dict[Any, Any]:
-        comparison, owner, runs = new_run_id(), _owner(request), []
+        comparison, owner, runs = new_run_id(), owner_of(request), []
         for lane, players in zip(self.lanes, lanes, strict=False):
             pair: dict[Seat, AgentConfig] = {"a": players[0], "b": players[1]}
             runs.append(Run("", scenario, pair, seed, owner=owner, comparison=comparison, lane=lane.number))
@@ -206,14 +206,14 @@ class Arena:
             scenario = chosen_scenario(self._parley, scenario_id, own)
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        self.pairs.start(_owner(request), scenario, seed_of(seed), self.setup.players(values), count)
+        self.pairs.start(owner_of(request), scenario, seed_of(seed), self.setup.players(values), count)
 
     async def _follow_pairs(self, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        async for updates in self.pairs.follow(_owner(request), labels(self._parley)):
+        async for updates in self.pairs.follow(owner_of(request), labels(self._parley)):
             yield updates
 
     def _stop_pairs(self, request: gr.Request) -> None:
-        self._parley.comparisons.stop(_owner(request))
+        self._parley.comparisons.stop(owner_of(request))
 
     def _resumer(self, lane: Lane) -> Any:
         def resume(request: gr.Request, shown: Shown) -> dict[Any, Any]:
@@ -234,7 +234,7 @@ class Arena:
 
     def _is_own(self, request: gr.Request, run_id: str) -> bool:
         owner = self._parley.live.owner(run_id)
-        return owner is not None and owner == _owner(request)
+        return owner is not None and owner == owner_of(request)
 
     def _is_running(self, request: gr.Request, shown: Shown) -> bool:
         own = (run_id for run_id in shown.values() if self._is_own(request, run_id))
@@ -247,7 +247,7 @@ class Arena:
             run = self._parley.store.run(run_id)
         except ParleyError:
             return False
-        return run.status in ("stopped", "interrupted", "failed") and run.owner == _owner(request)
+        return run.status in ("stopped", "interrupted", "failed") and run.owner == owner_of(request)
 
     def _idle(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
         """The controls, once a lane has ended; what was loaded meanwhile comes first in the lists."""
@@ -280,11 +280,6 @@ class Arena:
                 yield updates
 
         return follow
-
-
-def _owner(request: gr.Request) -> str | None:
-    """Who may stop a run: the visitor, or where the browser keeps no cookies, the open page."""
-    return visitor_of(request) or request.session_hash
 
 
 def link_html(run: Run, run_id: str = "") -> str:

@@ -64,7 +64,6 @@ OTHER = "“{title}” is running on this server."
 GONE = "There is no such tournament here any more."
 
 # the leaderboard
-BOARD = "Leaderboard"
 WHERE = "Scenario"
 EVERYWHERE = "All scenarios"
 BOARD_ABOUT = (
@@ -91,7 +90,6 @@ PLACES_ABOUT = "Mean utility of the row's agent on the column's scenario. Press 
 CELL = "{row}, {column}: {mean} ({low} to {high}), {games} negotiations"
 RUNS = "{row} – {column}: {count} negotiations"
 RUNS_COLUMNS = ("Scenario", "Seat a", "Seat b", "Seed", "Utility of {agent}", "")
-RUNS_FAILED = "failed"
 RUNS_MORE = "{count} more are in the export."
 OPEN = "open"
 NO_DEAL = "no deal"
