@@ -102,7 +102,7 @@ def problems(model: type[BaseModel], error: ValidationError) -> list[tuple[str, 
 def _problem(model: type[BaseModel], item: Any) -> tuple[str, str]:
     key = ".".join(str(part) for part in item["loc"])
     match item["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "unexpected_keyword_argument":
             text = f"unknown key (known: {_known(model, item['loc'])})"
         case "missing":
             text = "missing"
@@ -123,11 +123,10 @@ def shown(value: object, length: int) -> str:
 
 def _known(model: type[BaseModel], loc: Iterable[int | str]) -> str:
     """The keys that the innermost pydantic object on the way to an unknown key does have."""
+    fields = model.model_fields
     for part in list(loc)[:-1]:
-        field = model.model_fields.get(str(part))
+        field = fields.get(str(part))
         inner = field.annotation if field else None
         candidates = [inner, *getattr(inner, "__args__", ())]
-        found = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if found:
-            model = found[0]
-    return ", ".join(field.alias or name for name, field in model.model_fields.items())
+        fields = next((c.__pydantic_fields__ for c in candidates if hasattr(c, "__pydantic_fields__")), fields)
+    return ", ".join(field.alias or name for name, field in fields.items())

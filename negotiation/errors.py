@@ -2,6 +2,7 @@
 
 ParleyError
 ├── ScenarioError (ConfigError)   a scenario cannot be used: names file and key
+├── LimitReached                  more than is allowed here (limits.py)
 ├── IllegalTurn                   an action that the protocol does not allow now
 ├── NoAnswer                      a person was asked and did not answer
 ├── NotAsked                      nobody is asked for a turn in this run now

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from manager.configfile import read_yaml, shown, validate
 from manager.errors import ConfigError
+from negotiation.limits import NAMED, Limits
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 
@@ -32,6 +33,8 @@ class AppConfig(BaseModel):
     max_queue: Annotated[int, Field(ge=1)] = 256
     max_wait_seconds: Annotated[float, Field(gt=0)] = 600.0
     orphan_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
+    shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 20.0
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     url = environment.get("DATABASE_URL") or _database(_writable(home / "data") / "parley.db")
     app = _own_or_shipped(configs, "app.yaml")
     given = read_yaml(app)
-    config = AppConfig() if given is None else validate(AppConfig, given, str(app))
+    config = validate(AppConfig, _limited({} if given is None else given, environment), str(app))
     password = environment.get("PARLEY_OPERATOR_PASSWORD") or None
     return Settings(home, configs, url, _host(environment), int(text), config, password)
 
@@ -76,6 +79,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 def _own_or_shipped(configs: Path, name: str) -> Path:
     own = configs / name
     return own if own.exists() else SHIPPED / name
+
+
+def _limited(given: Any, environment: Mapping[str, str]) -> Any:
+    """The keys of app.yaml with all limits: of the set that PARLEY_LIMITS names, but for those that are given."""
+    name = environment.get("PARLEY_LIMITS") or "private"
+    if name not in NAMED:
+        raise ConfigError(f"PARLEY_LIMITS: {shown(name, 40)} is no set of limits; use one of {', '.join(NAMED)}")
+    if not isinstance(given, dict) or not isinstance(given.get("limits", {}), dict):
+        return given
+    return {**given, "limits": {**asdict(NAMED[name]), **given.get("limits", {})}}
 
 
 def _host(environment: Mapping[str, str]) -> str:
