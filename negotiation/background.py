@@ -14,13 +14,19 @@ from manager.errors import ParleyError
 from negotiation import comparison
 from negotiation.agents.catalog import Catalog
 from negotiation.comparison import Comparison, Job, Result, Tally
+from negotiation.lanes import Caller, Lanes
+from negotiation.limits import LimitReached
+from negotiation.pool import Note, Share
 from negotiation.runs import Run
+from negotiation.sizes import check_sizes
 from negotiation.store import Store
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 4
-"""So many negotiations of a comparison at once: those that people watch must not starve."""
+"""So many negotiations of a comparison at once."""
+KEPT = 200
+"""So many comparisons are kept, those that have ended among them."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class _Growing:
         self.cancel = CancelToken()
         self.thread: threading.Thread | None = None
         self.tally = Tally(asked)
+        self.caller = Caller(asked.owner or "")
 
     def grow(self, asked: Comparison) -> None:
         """Count on, with more pairs."""
@@ -62,24 +69,29 @@ class _Growing:
 class Comparisons:
     """The comparisons of this process."""
 
-    def __init__(self, catalog: Catalog, store: Store) -> None:
+    def __init__(
+        self, catalog: Catalog, store: Store, lanes: Lanes | None = None, note: Note = lambda *_: None
+    ) -> None:
         self._catalog = catalog
         self._store = store
+        self._lanes = lanes or Lanes()
+        self._note = note
         self._lock = threading.Lock()
         self._growing: dict[str, _Growing] = {}
 
-    def start(self, asked: Comparison) -> None:
+    def start(self, asked: Comparison, caller: Caller | None = None) -> None:
         """Begin the pairs of a comparison, which needs an owner; more of the same comparison continue it.
 
         The same one goes on with the next seeds, another one takes its place, and what still runs is stopped first.
-        Raises UnknownAgent or ConfigError, having started nothing then.
+        Raises UnknownAgent, ConfigError or LimitReached, having started nothing then.
         """
-        for config in (*asked.agents, asked.opponent):
-            self._catalog.create(config)
         assert asked.owner is not None
+        caller = caller or Caller(asked.owner)
+        self._check(asked, caller)
         self.stop(asked.owner, wait=True)
         with self._lock:
             growing = self._growing.get(asked.owner)
+            self._check_room(caller)
             if growing is not None and replace(growing.asked, pairs=asked.pairs) == asked:
                 pairs = growing.asked.pairs
                 begun = replace(asked, seed=asked.seed + pairs)
@@ -87,10 +99,37 @@ class Comparisons:
                 growing.goal += begun.negotiations
             else:
                 growing, begun = _Growing(asked), asked
-                self._growing[asked.owner] = growing
-            growing.cancel, growing.error = CancelToken(), ""
+            self._growing.pop(asked.owner, None)
+            self._growing[asked.owner] = growing  # behind all others
+            growing.cancel, growing.error, growing.caller = CancelToken(), "", caller
             growing.thread = threading.Thread(target=self._run, args=(growing, begun), name="comparison", daemon=True)
             growing.thread.start()
+
+    def _check(self, asked: Comparison, caller: Caller) -> None:
+        """Raise what stands against a comparison itself."""
+        limits = self._lanes.limits
+        if asked.pairs > limits.pairs:
+            raise LimitReached(f"{asked.pairs:,} pairs at a time: {limits.pairs:,} is the limit here; ask for fewer")
+        for config in (*asked.agents, asked.opponent):
+            self._catalog.create(config)
+        check_sizes(
+            limits, asked.scenario, dict(zip(("1", "2", "opponent"), (*asked.agents, asked.opponent), strict=True))
+        )
+        self._lanes.check(caller)
+
+    def _check_room(self, caller: Caller) -> None:
+        """Raise LimitReached if as many comparisons run as may, and forget the oldest that have ended."""
+        most = self._lanes.limits.comparisons
+        running = [growing for growing in self._growing.values() if growing.thread is not None]
+        there = sum(bool(caller.address) and growing.caller.address == caller.address for growing in running)
+        crowded = there >= max(1, most // 2) and self._lanes.limits.open_per_address
+        if len(running) >= most or crowded:
+            raise LimitReached(f"{len(running)} comparisons run here already; try again when one of them has ended")
+        ended = [
+            owner for owner, growing in self._growing.items() if growing.thread is None and owner != caller.visitor
+        ]
+        for owner in ended[: max(0, len(self._growing) - KEPT)]:
+            del self._growing[owner]
 
     def standing(self, owner: str | None) -> Standing | None:
         """How far an owner's comparison is, if there is one."""
@@ -114,9 +153,9 @@ class Comparisons:
             self.stop(owner, wait=True)
 
     def _run(self, growing: _Growing, begun: Comparison) -> None:
-        error = ""
+        error, share = "", Share(self._lanes, growing.caller, self._note)
         try:
-            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE):
+            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE, share):
                 with self._lock:
                     growing.played.append((progress.job, progress.run))
                     growing.tally.add(progress.job, progress.run)

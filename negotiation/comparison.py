@@ -20,7 +20,7 @@ from negotiation.agents.human import HUMAN
 from negotiation.audit import Anchors, anchors, total
 from negotiation.live import new_run_id
 from negotiation.measures import fingerprint
-from negotiation.pool import Threads
+from negotiation.pool import Share, Threads
 from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario, Seat, other
 from negotiation.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test
@@ -203,7 +203,12 @@ def jobs(comparison: Comparison) -> Iterator[Job]:
 
 
 def run(
-    comparison: Comparison, catalog: Catalog, store: Store, cancel: CancelToken | None = None, at_once: int = AT_ONCE
+    comparison: Comparison,
+    catalog: Catalog,
+    store: Store,
+    cancel: CancelToken | None = None,
+    at_once: int = AT_ONCE,
+    share: Share | None = None,
 ) -> Generator[Progress, None, None]:
     """Run a comparison in the background, many negotiations at once, storing each when it ends.
 
@@ -216,7 +221,7 @@ def run(
     comparison = replace(comparison, agents=(first, second), opponent=opponent)
     tally, waiting, running = Tally(comparison), deque(jobs(comparison)), dict[str, Job]()
     group, done = new_run_id(), 0
-    executor = Threads(catalog, at_once)
+    executor = Threads(catalog, at_once, share)
     try:
         while (waiting or running) and not (cancel and cancel.cancelled):
             while waiting and len(running) < at_once:

@@ -76,6 +76,19 @@ class Measures:
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The negotiation waits for a lane: behind so many other visitors and negotiations, for about so long.
+
+    `own` says that it waits for one of its own visitor's to end.
+    """
+
+    visitors: int
+    ahead: int
+    expected_seconds: float | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True)
 class Started:
     """A negotiation begins, or goes on after `turns` that were made before."""
 
@@ -153,13 +166,14 @@ class Ended:
 
 @dataclass(frozen=True)
 class Halted:
-    """The negotiation did not come to an end: `status` is stopped, interrupted or failed."""
+    """The negotiation did not come to an end: `status` is stopped, interrupted or failed; `kind` is the error's."""
 
     status: Literal["stopped", "interrupted", "failed"]
     reason: str
+    kind: str = field(default="", compare=False)
 
 
-Event = Started | TurnStarted | Waiting | Asked | Writing | Rejected | TurnTaken | Ended | Halted
+Event = Queued | Started | TurnStarted | Waiting | Asked | Writing | Rejected | TurnTaken | Ended | Halted
 
 AgentEvent = Waiting | Asked | Writing | Rejected
 """What an agent reports while it makes up its mind."""

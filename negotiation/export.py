@@ -29,7 +29,7 @@ def run_to_json(run: Run) -> dict[str, Any]:
         "agents": {seat: config.to_json() for seat, config in run.agents.items()},
         "comparison": run.comparison,
         "lane": run.lane,
-        "forked_from": run.forked_from,
+        "forked_from": None if run.published else run.forked_from,  # a private run is found by its link alone
         "forked_turns": run.forked_turns,
         "ending": None if run.ending is None else str(run.ending),
         "ended_by": run.ended_by,

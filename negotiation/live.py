@@ -1,7 +1,8 @@
 """Running negotiations: drives them on threads of the server, keeps their events, and fans them out to watchers.
 
-A run belongs to the server, not to whoever watches it. Watchers join at any time, replay from the beginning and
-follow. Without a watcher for the grace time a run stops at its next token, unless it was started for the background.
+A run belongs to the server, not to whoever watches it. It begins when it has a lane (`lanes.py`). Watchers join at
+any time, replay from the beginning and follow. Without a watcher for the grace time a run stops at its next token,
+unless it was started for the background.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from manager.errors import ParleyError
@@ -26,19 +28,26 @@ from negotiation.events import (
     Ended,
     Event,
     Halted,
+    Queued,
     Started,
     TurnTaken,
 )
 from negotiation.fork import fork
+from negotiation.lanes import Caller, Lanes
 from negotiation.runs import Run
 from negotiation.scenario import Offer, Seat
 from negotiation.session import Negotiation, negotiate, replay
+from negotiation.sizes import check_message, check_sizes
 from negotiation.store import HEARTBEAT_SECONDS, Store
 from negotiation.watch import LiveRun, Watch
 
 logger = logging.getLogger(__name__)
 
 KEEPER_SECONDS = 0.25
+SHUT_DOWN = "the program was shut down"
+DELETED = "it was deleted"
+DELETE_SECONDS = 30.0
+"""How long deleting a run waits until it has stopped."""
 
 
 def new_run_id() -> str:
@@ -55,41 +64,62 @@ def _next(driving: Generator[Event, Any, None], answer: Decision | None) -> Even
 
 
 class LiveRuns:
-    """All runs that this process drives."""
+    """All runs that this process drives. `note` is told of every event, for the figures (`metrics.py`)."""
 
     def __init__(
-        self, catalog: Catalog, store: Store, grace: float = 10.0, clock: Callable[[], float] = time.monotonic
+        self,
+        catalog: Catalog,
+        store: Store,
+        grace: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        lanes: Lanes | None = None,
+        note: Callable[[str, Event], None] = lambda *_: None,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._grace = grace
         self._clock = clock
+        self._lanes = lanes or Lanes()
+        self._note = note
         self._lock = threading.Lock()
+        self._left = threading.Condition(self._lock)  # a run is over
         self._runs: dict[str, LiveRun] = {}
         self._threads: set[threading.Thread] = set()
+        self._draining = False
         self._closing = threading.Event()
         self._beaten = -math.inf
         self._unrecorded: dict[str, Halted] = {}  # ends that the store could not take yet
         store.mark_interrupted()
         self._keepers = [
             threading.Thread(target=self._keep, args=(work,), name=f"run keeper {work.__name__}", daemon=True)
-            for work in (self._stop_orphans, self._record)
+            for work in (self._look_after, self._record)
         ]
         for keeper in self._keepers:
             keeper.start()
 
-    def start(self, run: Run, *, background: bool = False) -> str:
-        """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
-        agents = self._agents(run)
-        complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
-        run = self._store.begin(replace(run, run_id=run.run_id or new_run_id(), agents=complete))
-        return self._launch(run, agents, background)
+    def start(self, run: Run, *, background: bool = False, caller: Caller | None = None) -> str:
+        """Record a run and begin to drive it, once it has a lane; `caller` is by default the run's owner.
 
-    def resume(self, run_id: str) -> str:
-        """Go on with a run that was interrupted, stopped or failed; raises UnknownRun, UnknownAgent or StoreError."""
-        agents = self._agents(self._store.run(run_id))
-        self._store.resume(run_id)
-        return self._launch(self._store.run(run_id), agents, background=False)
+        Raises UnknownAgent, StoreError, or LimitReached, having started nothing then.
+        """
+        agents = self._agents(run)
+        check_sizes(self._lanes.limits, run.scenario, run.agents)
+        complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
+        run = replace(run, run_id=run.run_id or new_run_id(), agents=complete)
+        return self._launch(run, agents, caller, background, self._store.begin)
+
+    def resume(self, run_id: str, caller: Caller | None = None) -> str:
+        """Go on with a run that was interrupted, stopped or failed.
+
+        Raises UnknownRun, UnknownAgent, StoreError or LimitReached.
+        """
+        run = self._store.run(run_id)
+
+        def begin(halted: Run) -> Run:
+            self._store.resume(halted.run_id)
+            return self._store.run(halted.run_id)
+
+        return self._launch(run, self._agents(run), caller, False, begin)
 
     def fork(
         self,
@@ -99,49 +129,82 @@ class LiveRuns:
         *,
         message: str | None = None,
         owner: str | None = None,
+        caller: Caller | None = None,
     ) -> str:
         """Start a new run from the first `turns` turns of a stored one, played on by `agents` (default: the same),
-        `message` replacing what was last said; raises UnknownRun, UnknownAgent, IllegalTurn or StoreError."""
+        `message` replacing what was last said; raises UnknownRun, IllegalTurn or what `start` does."""
         stored = self._store.run(run_id)
-        return self.start(replace(fork(stored, turns, {**stored.agents, **(agents or {})}, message), owner=owner))
+        check_message(self._lanes.limits, message or "")
+        forked = fork(stored, turns, {**stored.agents, **(agents or {})}, message)
+        return self.start(replace(forked, owner=owner), caller=caller)
 
     def _agents(self, run: Run) -> dict[Seat, Agent]:
         return {seat: self._catalog.create(config) for seat, config in run.agents.items()}
 
-    def _launch(self, run: Run, agents: dict[Seat, Agent], background: bool) -> str:
-        live = LiveRun(run, background, self._clock)
+    def _launch(
+        self,
+        run: Run,
+        agents: dict[Seat, Agent],
+        caller: Caller | None,
+        background: bool,
+        begin: Callable[[Run], Run],
+    ) -> str:
+        """Have a run recorded by `begin` and driven once it has a lane."""
+        ticket = self._lanes.enter(caller or Caller(run.owner or run.run_id), background=background)
+        try:
+            run = begin(run)
+        except BaseException:
+            self._lanes.leave(ticket)
+            raise
+        live = LiveRun(run, ticket, self._clock)
         negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
         live.driving = negotiate(negotiation)
         with self._lock:
             self._runs[run.run_id] = live
-            self._go_on(live, None)
-            closing = self._closing.is_set()
-        if closing:
+        self._wait_for_lane(live, None)
+        self._tell_places()
+        if self._draining:
             self._interrupt(run.run_id)
         return run.run_id
 
     def answer(self, run_id: str, action: str, offer: Offer | None = None, message: str = "") -> None:
         """Make the turn of the person who is asked in a run.
 
-        Raises IllegalTurn, naming what is wrong, and nothing is lost then; NotAsked if nobody is asked (any more).
+        Raises IllegalTurn or LimitReached, naming what is wrong, and nothing is lost then; NotAsked if nobody is asked
+        (any more).
         """
+        check_message(self._lanes.limits, message)
         with self._lock:
             live = self._runs.get(run_id)
             if live is None or live.asked is None:
                 raise NotAsked("it is not your turn; it may have taken too long, or the negotiation is over")
             decision = read_answer(replay(live.run.scenario, tuple(live.turns)), action, offer, message)
-            self._go_on(live, decision)
+            live.asked = None
+        self._wait_for_lane(live, decision)
+
+    def _wait_for_lane(self, live: LiveRun, answer: Decision | None) -> None:
+        """Drive a run once it has a lane; one that goes on comes before others of its visitor."""
+        self._lanes.wait(live.ticket, partial(self._go_on, live, answer), first=answer is not None)
+        if live.halt is not None and self._lanes.withdraw(live.ticket):  # it was told to stop meanwhile
+            self._go_on(live, None)
 
     def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
-        """Drive a run on a thread of its own, until it ends or a person is asked. Called with the lock held."""
-        live.asked = None
+        """Drive a run on a thread of its own, until it ends or a person is asked."""
         thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        try:
+            with self._lock:
+                thread.start()
+                self._threads.add(thread)
+        except RuntimeError:  # there are no threads left
+            self._fail(live, "the server has no room for another negotiation now; continue this one later")
+            self._leave(live)
 
     def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
         """Leave a run until its person answers; False if it is to be stopped anyway."""
+        self._lanes.step_aside(live.ticket)
         with self._lock:
+            if self._draining and live.halt is None:
+                live.halt = Halted("interrupted", SHUT_DOWN)
             if live.halt is None:
                 live.asked, live.answer_by = asked, self._clock() + asked.seconds
                 live.publish(asked)
@@ -172,20 +235,49 @@ class LiveRuns:
         """Stop a run at its next token, as its owner's wish."""
         self._halt(run_id, "stopped", "stopped by its owner")
 
+    def delete(self, run_id: str, owner: str | None = None) -> None:
+        """Delete a run for its owner (None: the operator), having stopped it if it runs; who watches is told.
+
+        Raises UnknownRun, or StoreError if it cannot be deleted now.
+        """
+        if self.is_running(run_id) and owner in (None, self.owner(run_id)):
+            self._halt(run_id, "stopped", DELETED)
+            with self._left:
+                self._left.wait_for(lambda: run_id not in self._runs, DELETE_SECONDS)
+        self._store.delete(run_id, owner=owner)
+
+    def drain(self, seconds: float) -> None:
+        """Begin nothing more, and wait so long for what runs; what waits for a lane or a person is interrupted now."""
+        self._lanes.close()
+        places = self._lanes.places()
+        with self._lock:
+            self._draining = True
+            waiting = [run_id for run_id, live in self._runs.items() if live.asked or live.ticket in places]
+        for run_id in waiting:
+            self._interrupt(run_id)
+        with self._left:
+            self._left.wait_for(lambda: not self._runs, seconds)
+
     def close(self) -> None:
         """Interrupt every run, wait until each is recorded, and stop."""
+        self._lanes.close()
         with self._lock:
+            self._draining = True
             self._closing.set()
             running = list(self._runs)
         for run_id in running:
             self._interrupt(run_id)
-        while threads := list(self._threads):
+        while threads := self._driving():
             threads[0].join()
         for keeper in self._keepers:
             keeper.join()
 
+    def _driving(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._threads)
+
     def _interrupt(self, run_id: str) -> None:
-        self._halt(run_id, "interrupted", "the program was shut down")
+        self._halt(run_id, "interrupted", SHUT_DOWN)
 
     def _halt(self, run_id: str, status: Literal["stopped", "interrupted"], reason: str) -> None:
         with self._lock:
@@ -195,9 +287,8 @@ class LiveRuns:
             live.halt = Halted(status, reason)
             aside, live.asked = live.asked is not None, None
         live.cancel.cancel()
-        if aside:
-            with self._lock:
-                self._go_on(live, None)
+        if aside or self._lanes.withdraw(live.ticket):
+            self._go_on(live, None)
 
     def _drive(self, live: LiveRun, answer: Decision | None) -> None:
         run_id, driving, aside = live.run.run_id, live.driving, False
@@ -207,9 +298,11 @@ class LiveRuns:
                 answer = None
                 recorded = live.halt if isinstance(event, Halted) and event.status == "stopped" and live.halt else event
                 if isinstance(recorded, TurnTaken):
+                    self._lanes.spend(live.ticket.caller, recorded.turn.tokens)
                     self._store.add_turn(run_id, recorded.turn)
                 elif isinstance(recorded, Ended | Halted):
                     self._store.end(run_id, recorded)
+                self._note(run_id, recorded)
                 if isinstance(recorded, Asked):
                     if aside := self._put_aside(live, recorded):
                         return
@@ -233,10 +326,12 @@ class LiveRuns:
         if live.driving is not None:
             live.driving.close()
         self._catalog.manager.forget(run_id)
-        with self._lock:
+        self._lanes.leave(live.ticket)
+        with self._left:
             if self._runs.get(run_id) is live:  # it may be continued already
                 del self._runs[run_id]
             self._threads.discard(threading.current_thread())
+            self._left.notify_all()
 
     def _fail(self, live: LiveRun, reason: str) -> None:
         halted = Halted("failed", reason)
@@ -247,6 +342,7 @@ class LiveRuns:
             with self._lock:
                 self._unrecorded[live.run.run_id] = halted
         finally:
+            self._note(live.run.run_id, halted)
             live.publish(halted)
 
     def _keep(self, work: Callable[[], None]) -> None:
@@ -258,6 +354,21 @@ class LiveRuns:
                 logger.warning("%s", error)
             except Exception:
                 logger.exception("keeping running negotiations")
+
+    def _look_after(self) -> None:
+        """What changes as time passes."""
+        self._stop_orphans()
+        self._tell_places()
+
+    def _tell_places(self) -> None:
+        """Tell those who watch a run that waits for a lane how long it will."""
+        places = self._lanes.places()
+        with self._lock:
+            waiting = [(live, places[live.ticket]) for live in self._runs.values() if live.ticket in places]
+            for live, place in waiting:
+                queued = Queued(place.visitors, place.ahead, place.expected_seconds, place.own)
+                if not live.ended and live.latest != queued:
+                    live.publish(queued)
 
     def _stop_orphans(self) -> None:
         """Stop runs that nobody watches any more, and those that wait too long for a person."""

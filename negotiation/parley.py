@@ -10,6 +10,7 @@ from manager.manager import LLMManager
 from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.background import Comparisons
+from negotiation.lanes import Lanes
 from negotiation.live import LiveRuns
 from negotiation.scenario import Scenario, load_scenarios
 from negotiation.settings import Settings
@@ -26,6 +27,7 @@ class Parley:
     catalog: Catalog
     scenarios: dict[str, Scenario]
     store: Store
+    lanes: Lanes
     live: LiveRuns
     comparisons: Comparisons
     tournaments: Tournaments
@@ -51,10 +53,12 @@ class Parley:
             )
             undo.callback(manager.cleanup)
             catalog = Catalog(manager)
-            live = LiveRuns(catalog, store, app.orphan_grace_seconds)
+            lanes = Lanes(app.limits)
+            live = LiveRuns(catalog, store, app.orphan_grace_seconds, lanes=lanes)
             undo.pop_all()
-        comparisons, tournaments = Comparisons(catalog, store), Tournaments(catalog, store, app.max_loaded_models)
-        return cls(settings, manager, catalog, scenarios, store, live, comparisons, tournaments)
+        comparisons = Comparisons(catalog, store, lanes)
+        tournaments = Tournaments(catalog, store, app.max_loaded_models, lanes)
+        return cls(settings, manager, catalog, scenarios, store, lanes, live, comparisons, tournaments)
 
     def reload_models(self) -> Changes:
         """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""

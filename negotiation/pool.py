@@ -10,22 +10,44 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from manager.cancel import CancelToken
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
-from negotiation.events import Ended, Halted, TurnTaken
+from negotiation.events import Ended, Event, Halted, TurnTaken
+from negotiation.lanes import Caller, Lanes, Ticket
+from negotiation.limits import Limits
 from negotiation.runs import Run
 from negotiation.session import Negotiation, negotiate
 
 logger = logging.getLogger(__name__)
 
 
-def play(catalog: Catalog, run: Run, cancel: CancelToken) -> Run:
+Note = Callable[[str, Event], None]
+"""Is told a run's id and each of its events, for the figures."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of the server that work in the background has: its lanes, and who asked for it."""
+
+    lanes: Lanes
+    caller: Caller
+    note: Note = lambda *_: None
+
+    @classmethod
+    def all(cls, slots: int) -> Share:
+        """So many lanes that nobody else uses."""
+        lanes = 4 * slots  # the last quarter is not for work in the background
+        return cls(Lanes(Limits(lanes=lanes, lanes_per_visitor=lanes)), Caller("all"))
+
+
+def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_: None) -> Run:
     """Run a negotiation from its beginning; returns it with its turns and how it ended.
 
     Raises UnknownAgent or ConfigError.
@@ -34,6 +56,7 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken) -> Run:
     done = replace(run, created=time.time(), status="failed", reason="", turns=())
     try:
         for event in negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
+            note(run.run_id, event)
             match event:
                 case TurnTaken(turn=turn):
                     done = replace(done, turns=(*done.turns, turn))
@@ -85,11 +108,16 @@ class Expected:
 
 
 class Threads:
-    """Runs negotiations on threads of this process, which share its manager. An Executor with one worker."""
+    """Runs negotiations on threads of this process, which share its manager. An Executor with one worker.
 
-    def __init__(self, catalog: Catalog, slots: int) -> None:
+    Each begins when it has one of the lanes of its `share`, by default one for every slot.
+    """
+
+    def __init__(self, catalog: Catalog, slots: int, share: Share | None = None) -> None:
         self._slots = slots
         self._catalog = catalog
+        self._share = share or Share.all(slots)
+        self._tickets: set[Ticket] = set()
         self._cancel = CancelToken()
         self._expected = Expected(catalog.manager)
         self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
@@ -99,8 +127,24 @@ class Threads:
         return {"here": self._slots}
 
     def submit(self, run: Run, worker: str = "here") -> None:
-        future: Future[Run] = self._threads.submit(play, self._catalog, run, self._cancel)
-        future.add_done_callback(lambda done: self._ended.put(_result(run, done)))
+        ticket = self._share.lanes.enter(self._share.caller, background=True)
+        self._tickets.add(ticket)
+        self._share.lanes.wait(ticket, partial(self._begin, run, ticket))
+
+    def _begin(self, run: Run, ticket: Ticket) -> None:
+        try:
+            future: Future[Run] = self._threads.submit(play, self._catalog, run, self._cancel, self._share.note)
+        except RuntimeError:  # it was closed meanwhile
+            self._share.lanes.leave(ticket)
+        else:
+            future.add_done_callback(partial(self._end, run, ticket))
+
+    def _end(self, run: Run, ticket: Ticket, done: Future[Run]) -> None:
+        ended = _result(run, done)
+        self._share.lanes.spend(self._share.caller, sum(turn.tokens for turn in ended.turns))
+        self._tickets.discard(ticket)
+        self._share.lanes.leave(ticket)
+        self._ended.put(ended)
 
     def expect(self, worker: str, models: Collection[str]) -> None:
         self._expected.replace(models)
@@ -113,6 +157,9 @@ class Threads:
 
     def close(self) -> None:
         self._cancel.cancel()
+        for ticket in list(self._tickets):
+            if self._share.lanes.withdraw(ticket):
+                self._share.lanes.leave(ticket)
         self._threads.shutdown(cancel_futures=True)
         self._expected.replace(())
 

@@ -55,7 +55,7 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
     except Cancelled:
         yield Halted("stopped", "stopped")
     except ParleyError as error:
-        yield Halted("failed", str(error))
+        yield Halted("failed", str(error), type(error).__name__)
     else:
         yield Ended(state.ending, state.ended_by, state.agreement, measure(state, analyser, turns))
 

@@ -154,14 +154,22 @@ class Store:
             found = connection.execute(query).all()
         return replace(run, turns=turns_from_rows(run_id, found))
 
-    def comparison(self, run_id: str) -> list[Run]:
-        """The runs that were started together with one, itself included, by lane; without their turns."""
+    def comparison(self, run_id: str, viewer: str | None = None) -> list[Run]:
+        """The runs that were started together with one, itself included, by lane; without their turns.
+
+        One that is published does not lead to others that are not, unless they are the viewer's.
+        """
         with self._db.read("read a comparison") as connection:
             run = self._found(connection, run_id)
             if run.comparison is None:
                 return [run]
             query = db.runs.select().where(db.runs.c.comparison == run.comparison).order_by(db.runs.c.lane)
-            return [run_from_row(row) for row in connection.execute(query)]
+            runs = [run_from_row(row) for row in connection.execute(query)]
+        return [
+            each
+            for each in runs
+            if each.run_id == run_id or each.published or not run.published or (viewer and each.owner == viewer)
+        ]
 
     def summaries(self, wanted: RunFilter | None = None, limit: int = 50) -> list[RunSummary]:
         """The newest runs that a filter lets through."""
@@ -178,12 +186,21 @@ class Store:
 
     def publish(self, run_id: str, *, published: bool, owner: str | None = None) -> None:
         """Let everybody find a run, or only its owner again; see `delete` for who may."""
-        self._as_owner("publish a run", run_id, owner, db.runs.update().values(published=published))
+        own = [] if owner is None else [db.runs.c.owner == owner]
+        with self._db.write("publish a run") as connection:
+            if not self._change(connection, run_id, *own, published=published):
+                raise UnknownRun(f"there is no run {run_id[:80]!r} of yours")
 
     def delete(self, run_id: str, *, owner: str | None = None) -> None:
-        """Delete a run that does not run, with its turns, for its owner (None: the operator); raises UnknownRun."""
-        ended = db.runs.c.status != "running"
-        if not self._as_owner("delete a run", run_id, owner, db.runs.delete().where(ended), strict=False):
+        """Delete a run that does not run, with its turns and the votes on its comparison, for its owner (None: the
+        operator); raises UnknownRun."""
+        deletable = [db.runs.c.run_id == run_id, db.runs.c.status != "running"]
+        deletable += [] if owner is None else [db.runs.c.owner == owner]
+        together = sa.select(db.runs.c.comparison).where(*deletable, db.runs.c.comparison.is_not(None))
+        with self._db.write("delete a run") as connection:
+            connection.execute(db.votes.delete().where(db.votes.c.comparison.in_(together)))
+            done = connection.execute(db.runs.delete().where(*deletable)).rowcount
+        if not done:
             self.run(run_id)
             raise StoreError(f"run '{run_id}' cannot be deleted: it is running, or it is somebody else's")
 
@@ -226,16 +243,6 @@ class Store:
         if row is None:
             raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
         return run_from_row(row)
-
-    def _as_owner(
-        self, doing: str, run_id: str, owner: str | None, change: sa.Update | sa.Delete, *, strict: bool = True
-    ) -> bool:
-        own = [] if owner is None else [db.runs.c.owner == owner]
-        with self._db.write(doing) as connection:
-            done = connection.execute(change.where(db.runs.c.run_id == run_id, *own)).rowcount
-        if not done and strict:
-            raise UnknownRun(f"there is no run {run_id[:80]!r} of yours")
-        return bool(done)
 
 
 def _visible(wanted: RunFilter) -> list[list[sa.ColumnElement[bool]]]:

@@ -15,8 +15,11 @@ from manager.cancel import CancelToken
 from manager.errors import Busy, ParleyError
 from negotiation import tournament
 from negotiation.agents.catalog import Catalog
+from negotiation.lanes import Caller, Lanes
 from negotiation.leaderboard import Leaderboard
-from negotiation.pool import Threads
+from negotiation.limits import LimitReached
+from negotiation.pool import Note, Share, Threads
+from negotiation.sizes import check_sizes
 from negotiation.store import Store
 from negotiation.tournament import Progress
 from negotiation.tournament_plan import Tournament
@@ -39,35 +42,46 @@ class Running:
 class Tournaments:
     """Starts, resumes, stops and tells of this process's tournament. Safe to use from many threads."""
 
-    def __init__(self, catalog: Catalog, store: Store, places: int) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        places: int,
+        lanes: Lanes | None = None,
+        note: Note = lambda *_: None,
+    ) -> None:
         self.store = TournamentStore(store)
         self.boards = Boards(self.store)
         self._catalog = catalog
         self._places = places
+        self._lanes = lanes or Lanes()
+        self._note = note
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._cancel = CancelToken()
         self._thread: threading.Thread | None = None
 
-    def start(self, asked: Tournament, owner: str | None) -> str:
-        """Begin a tournament and return its id; raises Busy while another one runs, and StoreError."""
+    def start(self, asked: Tournament, owner: str | None, caller: Caller | None = None) -> str:
+        """Begin a tournament and return its id; raises Busy while another one runs, LimitReached and StoreError."""
+        self._check(asked, caller)
         with self._lock:
             self._check_free()
             tournament_id = self.store.begin(asked, owner)
-            self._begin(asked, tournament_id, owner)
+            self._begin(asked, tournament_id, owner, caller)
             return tournament_id
 
-    def resume(self, tournament_id: str, owner: str | None) -> None:
+    def resume(self, tournament_id: str, owner: str | None, caller: Caller | None = None) -> None:
         """Play what is missing of a tournament.
 
-        Raises Busy while another one runs here, UnknownTournament, StoreError if another process runs it, and
-        ConfigError if its models are not what they were.
+        Raises Busy while another one runs here, UnknownTournament, StoreError if another process runs it, ConfigError
+        if its models are not what they were, and LimitReached.
         """
+        self._check(self.store.get(tournament_id).tournament, caller)
         with self._lock:
             self._check_free()
             asked = tournament.unchanged(self.store.get(tournament_id), self._catalog)
             self.store.resume(tournament_id, asked)
-            self._begin(asked, tournament_id, owner)
+            self._begin(asked, tournament_id, owner, caller)
 
     def running(self) -> Running | None:
         """The tournament that runs here now."""
@@ -84,18 +98,33 @@ class Tournaments:
         if wait and thread is not None:
             thread.join()
 
+    def _check(self, asked: Tournament, caller: Caller | None) -> None:
+        """Raise LimitReached if a tournament is larger than may be."""
+        limits = self._lanes.limits
+        if asked.size > limits.games:  # all of them wait in this process's memory
+            raise LimitReached(
+                f"{asked.size:,} negotiations: {limits.games:,} is the limit of a tournament here; set fewer"
+            )
+        for scenario in asked.scenarios.values():
+            check_sizes(limits, scenario, asked.agents)
+        if caller is not None:
+            self._lanes.check(caller)
+
     def _check_free(self) -> None:
         if self._running is not None:
             raise Busy("another tournament is running here; wait for it or stop it")
 
-    def _begin(self, asked: Tournament, tournament_id: str, owner: str | None) -> None:
+    def _begin(
+        self, asked: Tournament, tournament_id: str, owner: str | None, caller: Caller | None = None
+    ) -> None:
         self._running, self._cancel = Running(tournament_id, owner), CancelToken()
-        given = asked, tournament_id, self._cancel
+        share = Share(self._lanes, caller or Caller(owner or tournament_id), self._note)
+        given = asked, tournament_id, self._cancel, share
         self._thread = threading.Thread(target=self._play, args=given, name="tournament", daemon=True)
         self._thread.start()
 
-    def _play(self, asked: Tournament, tournament_id: str, cancel: CancelToken) -> None:
-        executor = Threads(self._catalog, asked.limits.at_once)
+    def _play(self, asked: Tournament, tournament_id: str, cancel: CancelToken, share: Share) -> None:
+        executor = Threads(self._catalog, asked.limits.at_once, share)
         given = asked, tournament_id, self.store, self._catalog, executor
         try:
             with closing(tournament.run(*given, places=self._places, cancel=cancel)) as playing:

@@ -15,6 +15,7 @@ from negotiation.events import (
     Ended,
     Event,
     Halted,
+    Queued,
     Rejected,
     Started,
     Turn,
@@ -23,6 +24,7 @@ from negotiation.events import (
     Waiting,
     Writing,
 )
+from negotiation.lanes import Ticket
 from negotiation.runs import Run
 from negotiation.scenario import Seat
 
@@ -42,10 +44,11 @@ def stored_events(run: Run) -> list[Event]:
 class LiveRun:
     """One run while it is driven: its events so far, and how many watch it."""
 
-    def __init__(self, run: Run, background: bool, clock: Callable[[], float]) -> None:
+    def __init__(self, run: Run, ticket: Ticket, clock: Callable[[], float]) -> None:
         self.run = run
+        self.ticket = ticket
         self.cancel = CancelToken()
-        self.background = background
+        self.background = ticket.background
         self.watchers = 0
         self.unwatched_since = clock()
         self.halt: Halted | None = None  # how to record it when it was told to stop
@@ -64,14 +67,20 @@ class LiveRun:
         with self._changed:
             if isinstance(event, TurnTaken):
                 self.turns.append(event.turn)
-                passing = (TurnStarted, Waiting, Asked, Writing, Rejected)
+                passing = (Queued, TurnStarted, Waiting, Asked, Writing, Rejected)
                 self._events = [entry for entry in self._events if not isinstance(entry[1], passing)]
-            elif isinstance(event, Waiting) and self._events and isinstance(self._events[-1][1], Waiting):
+            elif isinstance(event, Waiting | Queued) and self._events and type(self._events[-1][1]) is type(event):
                 self._events.pop()  # out of date
             self._count += 1
             self._events.append((self._count, event))
             self.ended = isinstance(event, Ended | Halted)
             self._changed.notify_all()
+
+    @property
+    def latest(self) -> Event | None:
+        """The last event that still counts."""
+        with self._changed:
+            return self._events[-1][1] if self._events else None
 
     def after(self, number: int, timeout: float) -> tuple[int, list[Event]]:
         """The events after a number, waiting up to `timeout` seconds for one; and the number of the last."""

@@ -19,11 +19,13 @@ from negotiation.events import Event
 from negotiation.export import run_to_json
 from negotiation.parley import Parley
 from negotiation.runs import Run
-from negotiation.scenario import SEATS, Scenario, scenario_from_text
+from negotiation.scenario import SEATS, Scenario
 from negotiation.watch import stored_events
 from ui import text
 from ui.errors import plainly
 from ui.follow import UPDATE_SECONDS
+from ui.operator import caller_of
+from ui.scenarios import own_scenario
 
 OPEN: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
 
@@ -63,6 +65,7 @@ def build_api(parley: Parley) -> None:
         seed: int = 1,
         options_a: dict[str, Any] | None = None,
         options_b: dict[str, Any] | None = None,
+        request: gr.Request = None,  # type: ignore[assignment]  # Gradio gives it
     ) -> AsyncIterator[dict[str, Any]]:
         """Start a negotiation and stream its events until it ends. It stops when the caller goes away.
 
@@ -75,7 +78,7 @@ def build_api(parley: Parley) -> None:
             options_b: Settings of a model in role b.
 
         Returns:
-            Events, each an object with the keys run_id and event: started, turn_started, waiting, writing (pieces of
+            Events, each an object with the keys run_id and event: queued (while it waits for its turn), started, turn_started, waiting, writing (pieces of
             text), rejected, turn_taken (a whole turn), and at the end ended (with agreement and measures) or halted.
         """
         with plainly():
@@ -87,7 +90,8 @@ def build_api(parley: Parley) -> None:
                 "b": AgentConfig(agent_b, options_b or {}),
             }
             run = Run("", _scenario(parley, scenario), {seat: agents[seat] for seat in SEATS}, int(seed))
-            run_id = await asyncio.to_thread(parley.live.start, run)
+            caller = caller_of(parley, request)
+            run_id = await asyncio.to_thread(parley.live.start, run, caller=caller)
             watch = parley.live.watch(run_id)
             if watch is None:  # it has ended already
                 for event in stored_events(await asyncio.to_thread(parley.store.run, run_id)):
@@ -142,7 +146,7 @@ def _about(scenario: Scenario) -> dict[str, Any]:
 
 def _scenario(parley: Parley, given: str) -> Scenario:
     if "\n" in given:
-        return scenario_from_text(given)
+        return own_scenario(parley, given, "own", "your scenario")
     if given not in parley.scenarios:
         known = ", ".join(parley.scenarios)
         raise gr.Error(text.API_SCENARIO.format(given=given[:60], known=known), print_exception=False)

@@ -22,6 +22,7 @@ from ui.agents import choices, labels
 from ui.follow import follow_run
 from ui.html import QUIET, esc, merged, script, tag
 from ui.lane import Lane
+from ui.operator import caller_of
 from ui.pairs import Pairs
 from ui.scenarios import OWN, chosen_scenario, editable
 from ui.setup import Setup, seed_of
@@ -115,7 +116,7 @@ class Arena:
         runs: list[Run] = []
         if run_id:
             try:
-                runs = self._parley.store.comparison(run_id)[: len(self.lanes)]
+                runs = self._parley.store.comparison(run_id, owner_of(request))[: len(self.lanes)]
             except ParleyError as error:
                 message = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
                 new[self.link] = tag("p", esc(message), "notice")
@@ -189,8 +190,10 @@ class Arena:
             runs.append(Run("", scenario, pair, seed, owner=owner, comparison=comparison, lane=lane.number))
         self._stop(request, shown)
         started: list[str] = []
+        caller = caller_of(self._parley, request)
         try:
-            started.extend(map(self._parley.live.start, runs))
+            for run in runs:
+                started.append(self._parley.live.start(run, caller=caller))  # noqa: PERF401 (what began is stopped)
         except ParleyError as error:
             for run_id in started:
                 self._parley.live.stop(run_id)
@@ -206,7 +209,8 @@ class Arena:
             scenario = chosen_scenario(self._parley, scenario_id, own)
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        self.pairs.start(owner_of(request), scenario, seed_of(seed), self.setup.players(values), count)
+        caller = caller_of(self._parley, request)
+        self.pairs.start(owner_of(request), scenario, seed_of(seed), self.setup.players(values), count, caller)
 
     async def _follow_pairs(self, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
         async for updates in self.pairs.follow(owner_of(request), labels(self._parley)):
@@ -220,7 +224,7 @@ class Arena:
             try:
                 if not self._may_continue(request, shown.get(lane.number)):
                     raise gr.Error(text.NOT_YOURS, print_exception=False)
-                self._parley.live.resume(shown[lane.number])
+                self._parley.live.resume(shown[lane.number], caller_of(self._parley, request))
             except ParleyError as error:
                 raise gr.Error(str(error), print_exception=False) from None
             return self._controls(request, shown)

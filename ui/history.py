@@ -17,7 +17,7 @@ from ui.agents import labels
 from ui.errors import plainly
 from ui.files import MOST_RUNS, Kind, file_html
 from ui.html import QUIET, esc, script, tag
-from ui.operator import operators_of
+from ui.operator import caller_of, operators_of
 from ui.replay import Pane, build_pane, close, forked_agents, show_run, show_turn
 from ui.runs import runs_html
 from ui.visitor import owner_of
@@ -233,24 +233,25 @@ class History:
             return {self.turn: gr.skip()}
         beside = str(request.query_params.get("with", ""))
         try:
-            shown["runs"] = [run_id, beside] if beside else self._siblings(run_id)
+            shown["runs"] = [run_id, beside] if beside else self._siblings(request, run_id)
             return self._show(request, shown, blind)
         except gr.Error as error:
             shown["runs"] = []
             notice = tag("p", esc(error.message), "notice")
             return {self.replay: gr.update(visible=True), self.panes[0].head: notice, self.turn: gr.skip()}
 
-    def _siblings(self, run_id: str) -> list[str]:
+    def _siblings(self, request: gr.Request, run_id: str) -> list[str]:
         """A run, or both lanes of its comparison if it is one of two."""
+        viewer = owner_of(request)
         with plainly():
-            lanes = self._parley.store.comparison(run_id)
+            lanes = self._parley.store.comparison(run_id, viewer)
         return [run.run_id for run in lanes] if [run.lane for run in lanes] == [1, 2] else [run_id]
 
     def _picked(self, request: gr.Request, event: gr.EventData, shown: Shown, *filters: Any) -> dict[Any, Any]:
         """A row of the list was pressed: show that run, or put it beside the one that is shown."""
         shown.pop("turn", None)
         if run_id := getattr(event, "replay", None):
-            shown["runs"] = self._siblings(str(run_id))
+            shown["runs"] = self._siblings(request, str(run_id))
         else:
             shown["runs"] = [*shown["runs"][:1], str(getattr(event, "beside", ""))]
         return {**self._show(request, shown, filters[-1]), **self._again(request, shown, *filters)}
@@ -395,7 +396,7 @@ class History:
         def delete(request: gr.Request, shown: Shown, *filters: Any) -> dict[Any, Any]:
             run = self._shown_run(shown, place)
             with plainly():
-                self._parley.store.delete(run.run_id, owner=self._owner(request))
+                self._parley.live.delete(run.run_id, owner=self._owner(request))
             shown["runs"] = [run_id for run_id in shown["runs"] if run_id != run.run_id]
             gr.Info(text.DELETED)
             return {**self._again(request, shown, *filters), **self._show(request, shown, filters[-1])}
@@ -425,7 +426,8 @@ class History:
             agents = forked_agents(run, {"a": a, "b": b})
             said = message if turns and message != run.turns[turns - 1].message else None
             with plainly():
-                new = self._parley.live.fork(run.run_id, turns, agents, message=said, owner=owner_of(request))
+                caller, owner = caller_of(self._parley, request), owner_of(request)
+                new = self._parley.live.fork(run.run_id, turns, agents, message=said, owner=owner, caller=caller)
             people = sum(config.agent == HUMAN for config in agents.values())
             return tag("span", data_go=f"?{'play' if people else 'run'}={new}")
 

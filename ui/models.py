@@ -16,7 +16,7 @@ from ui.html import QUIET, esc, meter, script, size, tag
 from ui.operator import operators_of
 from ui.strip import device_line
 from ui.timeline import timeline_html
-from ui.visitor import visitor_of
+from ui.visitor import address_of, visitor_of
 
 TICK_SECONDS = 1.0
 
@@ -120,8 +120,7 @@ class Models:
     # -- what only the operator may do -------------------------------------------------------------------------
 
     def _enter(self, request: gr.Request, password: str) -> dict[Any, Any]:
-        address = request.client.host if request.client else "unknown"
-        if refused := self._operators.sign_in(visitor_of(request), address, password):
+        if refused := self._operators.sign_in(visitor_of(request), address_of(request), password):
             raise gr.Error(refused, print_exception=False)
         return {self.password: "", **self._rights(request)}
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 
 import gradio as gr
 
+from negotiation.lanes import Caller
 from negotiation.parley import Parley
+from negotiation.window import Window
 from ui import text
-from ui.visitor import visitor_of
+from ui.visitor import address_of, owner_of, visitor_of
 
 ATTEMPTS, EVERYBODYS = 5, 50
 """So many wrong passwords may be tried within the window, by one address and by all together."""
@@ -32,7 +33,7 @@ class Operators:
         self._password = None if password is None else _digest(password)
         self._clock = clock
         self._until: dict[str, float] = {}
-        self._wrong: deque[tuple[float, str]] = deque()
+        self._wrong = Window(WINDOW_SECONDS)
 
     @property
     def possible(self) -> bool:
@@ -46,12 +47,10 @@ class Operators:
         if visitor is None:
             return text.OPERATOR_COOKIE
         now = self._clock()
-        while self._wrong and self._wrong[0][0] <= now - WINDOW_SECONDS:
-            self._wrong.popleft()
-        if len(self._wrong) >= EVERYBODYS or sum(who == address for _, who in self._wrong) >= ATTEMPTS:
+        if self._wrong.total(now) >= EVERYBODYS or self._wrong.of(address, now) >= ATTEMPTS:
             return text.OPERATOR_SLOWLY
         if not hmac.compare_digest(_digest(password), self._password):
-            self._wrong.append((now, address))
+            self._wrong.add(address, now)
             return text.OPERATOR_WRONG
         self._until[visitor] = now + SIGNED_IN_SECONDS
         return None
@@ -72,6 +71,12 @@ class Operators:
         """Raises gr.Error unless a request is the operator's; the first line of every operator's action."""
         if not self.is_operator(request):
             raise gr.Error(text.OPERATOR_ONLY, print_exception=False)
+
+
+def caller_of(parley: Parley, request: gr.Request) -> Caller:
+    """Who asks for something, as limits count them."""
+    operator = operators_of(parley).is_operator(request)
+    return Caller(owner_of(request) or "a program", address_of(request), operator)
 
 
 def operators_of(parley: Parley) -> Operators:

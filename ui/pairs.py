@@ -12,6 +12,7 @@ from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.background import Standing
 from negotiation.comparison import Comparison, Players, difference
+from negotiation.lanes import Caller
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario
 from negotiation.statistics import Interval
@@ -21,7 +22,6 @@ from ui.html import esc, meter, number, tag
 from ui.turns import Labels
 
 PAIRS = 4
-MOST_PAIRS = 200
 UPDATE_SECONDS = 0.5
 
 
@@ -39,14 +39,15 @@ class Pairs:
 
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
+        self._most = parley.lanes.limits.pairs
         with gr.Column(elem_classes="pairs", elem_id="arena-pairs"):
             gr.HTML(tag("h2", esc(text.PAIRS)) + tag("p", esc(text.PAIRS_ABOUT)), js_on_load=None)
             with gr.Row(elem_classes="pairs-controls"):
                 self.count = gr.Number(
-                    PAIRS,
+                    min(PAIRS, self._most),
                     precision=0,
                     minimum=1,
-                    maximum=MOST_PAIRS,
+                    maximum=self._most,
                     label=text.PAIRS_COUNT,
                     elem_id="pairs-count",
                     min_width=120,
@@ -61,15 +62,23 @@ class Pairs:
         """What following a comparison updates."""
         return [self.shown, self.run, self.stop]
 
-    def start(self, owner: str | None, scenario: Scenario, seed: int, lanes: tuple[Players, ...], count: Any) -> None:
+    def start(
+        self,
+        owner: str | None,
+        scenario: Scenario,
+        seed: int,
+        lanes: tuple[Players, ...],
+        count: Any,
+        caller: Caller | None = None,
+    ) -> None:
         """Begin pairs of what the lanes show; raises gr.Error saying what stands against it."""
-        if owner is None or not isinstance(count, int | float) or not 1 <= count <= MOST_PAIRS:
-            raise gr.Error(text.PAIRS_WRONG.format(most=MOST_PAIRS), print_exception=False)
+        if owner is None or not isinstance(count, int | float) or not 1 <= count <= self._most:
+            raise gr.Error(text.PAIRS_WRONG.format(most=self._most), print_exception=False)
         asked = compared(scenario, seed, lanes, int(count), owner)
         if asked is None:
             raise gr.Error(text.PAIRS_NONE, print_exception=False)
         try:
-            self._parley.comparisons.start(asked)
+            self._parley.comparisons.start(asked, caller)
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None
 

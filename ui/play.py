@@ -23,6 +23,7 @@ from ui.board import table_html, verdict_html
 from ui.builder import best_offer, builder_html, own_html, worth_html
 from ui.follow import stored_view, views
 from ui.html import QUIET, esc, script, tag
+from ui.operator import caller_of
 from ui.reveal import reveal_html
 from ui.scenarios import first_scenario, story_html
 from ui.space import space_of
@@ -195,7 +196,7 @@ class Play:
         agents: dict[Seat, AgentConfig] = {seat: AgentConfig(HUMAN), other(seat): AgentConfig(foe)}
         run = Run("", scenario, agents, random.randrange(1, 10_000), owner=owner_of(request))
         try:
-            run_id = self._parley.live.start(run)
+            run_id = self._parley.live.start(run, caller=caller_of(self._parley, request))
             run = self._parley.store.run(run_id)
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None
@@ -206,7 +207,7 @@ class Play:
         if run is None:
             raise gr.Error(text.NOT_YOURS, print_exception=False)
         try:
-            self._parley.live.resume(run.run_id)
+            self._parley.live.resume(run.run_id, caller_of(self._parley, request))
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None
         return self._joined(request, shown, run, shown["seat"])

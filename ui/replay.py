@@ -96,7 +96,7 @@ def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: boo
         pane.column: gr.update(visible=True),
         pane.head: head_html(run, names_of(parley, run, hidden)),
         pane.publish: gr.update(value=text.UNPUBLISH if run.published else text.PUBLISH, visible=may_change),
-        pane.delete: gr.update(visible=may_change and run.status != "running"),
+        pane.delete: gr.update(visible=may_change),
         pane.sure: gr.update(visible=False),
         pane.keep: gr.update(visible=False),
     }
@@ -159,7 +159,8 @@ def head_html(run: Run, names: Names) -> str:
     facts = [time_html(run.created), tag("span", esc(text.RAN_WITH.format(seed=run.seed))), ended]
     if run.forked_from is not None:
         words = text.FORKED_AFTER.format(turns=run.forked_turns)
-        facts.append(tag("a", esc(words), href=f"?replay={run.forked_from}"))
+        origin = "" if run.published else f"?replay={run.forked_from}"  # a private run is found by its link alone
+        facts.append(tag("a", esc(words), href=origin) if origin else tag("span", esc(words)))
     link = f"?replay={run.run_id}"
     copy = tag("button", esc(text.COPY), "plain", type="button", data_copy=link, data_done=text.COPIED)
     facts += [tag("a", esc(text.REPLAY_HERE), href=link), copy]

@@ -8,11 +8,13 @@ from typing import Any
 
 import gradio as gr
 
+from manager.errors import ParleyError
 from negotiation.errors import ScenarioError
 from negotiation.lint import lint
 from negotiation.parley import Parley
 from negotiation.scenario import SEATS, Scenario, scenario_from_text
 from negotiation.scenario_text import scenario_text
+from negotiation.sizes import check_scenario, check_scenario_text
 from ui import text
 from ui.charts import thumbnail, utility_space
 from ui.html import esc, script, tag
@@ -21,8 +23,6 @@ from ui.space import space_of
 OWN = "own"
 """The id of a scenario that the visitor writes."""
 FIRST = "company_car"
-MOST_TEXT = 100_000
-"""So many characters a visitor's scenario may have."""
 
 
 def first_scenario(parley: Parley) -> Scenario:
@@ -31,12 +31,21 @@ def first_scenario(parley: Parley) -> Scenario:
 
 
 def chosen_scenario(parley: Parley, scenario_id: str, own: str) -> Scenario:
-    """The scenario that is chosen, `own` being the text of the visitor's; raises ScenarioError."""
+    """The scenario that is chosen, `own` being the text of the visitor's; raises ScenarioError or LimitReached."""
     if scenario_id == OWN:
-        return scenario_from_text(own, OWN, text.OWN_WHERE)
+        return own_scenario(parley, own)
     if scenario_id not in parley.scenarios:
         raise ScenarioError(text.SCENARIO_GONE)
     return parley.scenarios[scenario_id]
+
+
+def own_scenario(parley: Parley, own: str, scenario_id: str = OWN, where: str = text.OWN_WHERE) -> Scenario:
+    """A scenario that a visitor wrote; raises ScenarioError, or LimitReached before anything large is done with it."""
+    limits = parley.lanes.limits
+    check_scenario_text(limits, own)
+    scenario = scenario_from_text(own, scenario_id, where)
+    check_scenario(limits, scenario)
+    return scenario
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,11 @@ def build_scenario_picker(parley: Parley) -> ScenarioPicker:
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
                 own = gr.Textbox(
-                    label=text.OWN_LABEL, lines=18, max_lines=24, max_length=MOST_TEXT, elem_id="arena-own"
+                    label=text.OWN_LABEL,
+                    lines=18,
+                    max_lines=24,
+                    max_length=parley.lanes.limits.scenario_characters,
+                    elem_id="arena-own",
                 )
                 with gr.Row():
                     use = gr.Button(text.OWN_USE, variant="primary", min_width=120, elem_id="arena-use")
@@ -102,13 +115,13 @@ def build_scenario_picker(parley: Parley) -> ScenarioPicker:
     return ScenarioPicker(picked, cards, story, edit, editor, own, findings, upload, use, close)
 
 
-def findings_html(own: str) -> str:
+def findings_html(parley: Parley, own: str) -> str:
     """What is wrong with a scenario that is being written, and its outcome space as far as it can be drawn."""
     if not own.strip():
         return tag("p", esc(text.OWN_EMPTY), "empty")
     try:
-        scenario = scenario_from_text(own, OWN, text.OWN_WHERE)
-    except ScenarioError as error:
+        scenario = own_scenario(parley, own)
+    except ParleyError as error:
         return _finding_list(text.OWN_BROKEN, [("", str(error).removeprefix(f"{text.OWN_WHERE}: "))], "bad")
     found = [(finding.key, finding.message) for finding in lint(scenario)]
     shown = _finding_list(text.OWN_FOUND, found, "odd") if found else tag("p", esc("✓ " + text.OWN_FINE), "fine")

@@ -61,9 +61,9 @@ class Setup:
         for event in (preset, swapped):
             self.remember_after(event)
         opened = chosen.edit.click(self._edit, [chosen.picked, chosen.own], [chosen.editor, chosen.own], **QUIET)
-        opened.success(findings_html, [chosen.own], [chosen.findings], **QUIET)
+        opened.success(self._findings, [chosen.own], [chosen.findings], **QUIET)
         chosen.close.click(lambda: gr.update(visible=False), None, [chosen.editor], **QUIET)
-        chosen.own.change(findings_html, [chosen.own], [chosen.findings], trigger_mode="always_last", **QUIET)
+        chosen.own.change(self._findings, [chosen.own], [chosen.findings], trigger_mode="always_last", **QUIET)
         chosen.upload.upload(self._upload, [chosen.upload], [chosen.own], **QUIET)
 
     def remember_after(self, event: Any) -> None:
@@ -179,6 +179,9 @@ class Setup:
             self.scenario.editor: gr.update(visible=True),
             self.scenario.own: own if shipped is None else editable(shipped),
         }
+
+    def _findings(self, own: str) -> str:
+        return findings_html(self._parley, own)
 
     @staticmethod
     def _upload(path: str) -> str:

@@ -59,6 +59,9 @@ RAN_WITH = "Seed {seed}"
 EMPTY_LANE = "What is said appears here."
 PREPARING = "looking for the model's files"
 QUEUED = "waiting for a place, number {position} in the queue"
+VISITORS_FIRST = "Waiting for your turn: {visitors} before you"
+NEXT = "Waiting for your turn: you are next"
+OWN_FIRST = "Waiting for one of your other negotiations to end"
 FETCHING = "downloading the model"
 LOADING = "loading the model"
 WAKING = "copying the model back"
@@ -452,6 +455,11 @@ PAIRS_MORE = "About so many more would tell them apart: {pairs}."
 PAIRS_NOTHING = "No pair is complete yet."
 PAIRS_FAILED = "{count} negotiations gave no result: {reason}"
 INTERVAL_TITLE = "Difference per negotiation: {mean}, 95 % interval {low} to {high}"
+
+
+def visitors(count: int) -> str:
+    """A number of visitors."""
+    return "one visitor" if count == 1 else f"{count:,} visitors"
 
 
 def pairs(count: int) -> str:

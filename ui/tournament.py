@@ -24,7 +24,7 @@ from ui.agents import labels
 from ui.files import saved_html
 from ui.html import QUIET, esc, meter, script, seconds, tag
 from ui.leaderboard import agent_name, board_html, heat_html, runs_html, votes_html
-from ui.operator import operators_of
+from ui.operator import caller_of, operators_of
 from ui.tournament_form import Form
 from ui.visitor import visitor_of
 
@@ -101,7 +101,8 @@ class TournamentTab:
     def _run(self, request: gr.Request, shown: Shown, *values: Any) -> dict[Any, Any]:
         self._check(request)
         try:
-            shown["id"] = self._tournaments.start(self.form.asked(values), visitor_of(request))
+            caller = caller_of(self._parley, request)
+            shown["id"] = self._tournaments.start(self.form.asked(values), visitor_of(request), caller)
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None
         return self._pick(request, shown, shown["id"])
@@ -109,7 +110,8 @@ class TournamentTab:
     def _resume(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
         self._check(request)
         try:
-            self._tournaments.resume(str(shown.get("id")), visitor_of(request))
+            caller = caller_of(self._parley, request)
+            self._tournaments.resume(str(shown.get("id")), visitor_of(request), caller)
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None
         return self._look(request, shown)

@@ -28,8 +28,6 @@ from ui import tournament_text as text
 from ui.agents import labels
 from ui.html import QUIET, esc, tag
 
-MOST_NEGOTIATIONS = 20_000
-"""So many may be started from the page: all of them wait in this process's memory."""
 WHERE = "this form"
 
 
@@ -146,8 +144,9 @@ def tournament_of(parley: Parley, values: Mapping[str, Any]) -> Tournament:
         adaptive = {"first_pairs": values["first_pairs"], "negotiations": values["negotiations"]}
         data["adaptive"] = _given({**adaptive, "close_enough": close_enough})
     asked = resolve(validate(TournamentFile, data, WHERE), parley.catalog, parley.scenarios, WHERE)
-    if asked.size > MOST_NEGOTIATIONS:
-        raise ConfigError(text.TOO_MANY.format(size=asked.size, most=MOST_NEGOTIATIONS))
+    most = parley.lanes.limits.games
+    if asked.size > most:
+        raise ConfigError(text.TOO_MANY.format(size=asked.size, most=most))
     return asked
 
 

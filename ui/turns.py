@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from negotiation.agents.human import HUMAN
-from negotiation.events import Turn
+from negotiation.events import Queued, Turn
 from negotiation.protocol import Action
 from negotiation.reply import glimpse
 from negotiation.scenario import SEATS, Offer, Scenario, Seat
@@ -126,6 +126,8 @@ def _inside_html(turn: Turn) -> str:
 def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> str:
     """The turn that is being made: why it waits, what is being thought and said; `eyes` as for `turns_html`."""
     moving = view.moving
+    if view.queued is not None:
+        return tag("article", _queued_html(view.queued), "turn moving")
     if moving is None:
         return ""
     parts = [_header(view.scenario, moving.seat, moving.agent, moving.round, labels)]
@@ -141,6 +143,19 @@ def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> 
         parts.append(tag("p", esc(seen["message"]), "message typing", dir="auto"))
     parts.append(_stage_html(moving, speaking="message" in seen))
     return tag("article", "".join(parts), f"turn moving seat-{moving.seat}")
+
+
+def _queued_html(queued: Queued) -> str:
+    """Who comes first, and how long that takes."""
+    if queued.own and not queued.visitors:
+        words = text.OWN_FIRST
+    elif queued.visitors:
+        words = text.VISITORS_FIRST.format(visitors=text.visitors(queued.visitors))
+    else:
+        words = text.NEXT
+    if queued.expected_seconds is not None:
+        words += ", " + text.ABOUT.format(time=seconds(queued.expected_seconds))
+    return tag("p", esc(words) + _dots(), "stage queued", role="status")
 
 
 def _stage_html(moving: Moving, speaking: bool) -> str:

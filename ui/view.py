@@ -10,6 +10,7 @@ from negotiation.events import (
     Ended,
     Event,
     Halted,
+    Queued,
     Rejected,
     Started,
     Turn,
@@ -44,6 +45,7 @@ class LaneView:
     turns: tuple[Turn, ...] = ()
     moving: Moving | None = None
     end: Ended | Halted | None = None
+    queued: Queued | None = None  # it waits for a lane
 
     @property
     def begun(self) -> bool:
@@ -59,10 +61,12 @@ class LaneView:
 
     def _after(self, event: Event) -> LaneView:
         match event:
+            case Queued():
+                return replace(self, queued=event)
             case Started(run_id=run_id):
-                return replace(self, run_id=run_id)
+                return replace(self, run_id=run_id, queued=None)
             case TurnStarted(round=number, seat=seat, agent=agent):
-                return replace(self, moving=Moving(number, seat, agent))
+                return replace(self, moving=Moving(number, seat, agent), queued=None)
             case Waiting() if self.moving:
                 return replace(self, moving=replace(self.moving, waiting=event))
             case Asked(seconds=seconds) if self.moving:
@@ -75,7 +79,7 @@ class LaneView:
                 again = invalid.detail if invalid.outcome == "pending" else ""
                 return replace(self, moving=replace(self.moving, written="", rejected=again))
             case TurnTaken(turn=turn):
-                return replace(self, turns=(*self.turns, turn), moving=None)
+                return replace(self, turns=(*self.turns, turn), moving=None, queued=None)
             case Ended() | Halted():
-                return replace(self, end=event, moving=None)
+                return replace(self, end=event, moving=None, queued=None)
         return self

@@ -1,10 +1,13 @@
 """Who is visiting: a random name in a cookie, which only the visitor's browser and this server know.
 
-It is no account; it only lets a visitor find and stop their own runs.
+It is no account; it only lets a visitor find and stop their own runs. Whoever drops their cookies is still known by
+their network address, which is the connection's: uvicorn takes it from X-Forwarded-For only where the operator says
+which proxies are to be believed (`FORWARDED_ALLOW_IPS`; app.py).
 """
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from collections.abc import Mapping
 
@@ -44,6 +47,17 @@ def visitor_of(request: gr.Request) -> str | None:
 def owner_of(request: gr.Request) -> str | None:
     """Who owns the runs that are started here: the visitor, or where the browser keeps no cookies, the open page."""
     return visitor_of(request) or request.session_hash
+
+
+def address_of(request: gr.Request) -> str:
+    """The network address of a request; of IPv6 the half that is a visitor's network, "" where there is none."""
+    client = getattr(request, "client", None)
+    host = client.host if client else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return str(host)
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 def _name_in(cookies: Mapping[str, str]) -> str | None:

@@ -16,6 +16,8 @@ from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
+from negotiation.lanes import Caller, Ticket
+from negotiation.limits import LimitReached
 from negotiation.live import LiveRuns, new_run_id
 from negotiation.protocol import Action, Ending
 from negotiation.runs import Run
@@ -276,7 +278,7 @@ def test_an_ended_run_is_no_longer_running(
 
 def test_only_the_latest_wait_is_kept(make_run: Runs) -> None:
     """However long a run waits, a watcher that joins is told once, and it costs no memory."""
-    running = LiveRun(make_run("run-1"), False, Clock())
+    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), Clock())
     running.publish(Started("run-1", "bike", {}, 1))
     running.publish(TurnStarted(0, 1, "a", "x"))
     with Watch(running) as early:
@@ -292,7 +294,7 @@ def test_only_the_latest_wait_is_kept(make_run: Runs) -> None:
 
 
 def test_what_was_written_is_forgotten_once_the_turn_is_taken(make_run: Runs) -> None:
-    running = LiveRun(make_run("run-1"), False, Clock())
+    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), Clock())
     made = TurnTaken(Turn(0, 1, "a", "x", Action.OFFER, OFFER))
     running.publish(Waiting("a", "queued", 1))
     for event in (Writing("a", 0, "no"), Waiting("a", "queued"), Writing("a", 1, "yes"), made, Writing("b", 0, "well")):
@@ -543,7 +545,7 @@ def test_a_run_that_was_never_watched_stops_too(
 
 def test_within_the_grace_time_somebody_may_come_back(clock: Clock, make_run: Runs) -> None:
     """As a page does that is reloaded; the time counts anew from the last one who left."""
-    running = LiveRun(make_run("run-1"), False, clock)
+    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), clock)
     clock.now += 9.9
     assert not running.orphaned(10.0)
     watch = Watch(running)
@@ -647,15 +649,12 @@ def test_closing_interrupts_and_records_every_run(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("run ", "run keeper"))]
 
 
-def test_what_is_started_too_late_is_interrupted(
-    house: House, store: Store, clock: Clock, make_run: Runs, ends: Signals
-) -> None:
+def test_what_is_started_too_late_is_refused(house: House, store: Store, clock: Clock, make_run: Runs) -> None:
     live = LiveRuns(house, store, clock=clock)
     live.close()
-    run_id = live.start(make_run(a="gate", b="gate"))
-    ends.wait()
-    assert store.run(run_id).status == "interrupted"
-    live.close()
+    with pytest.raises(LimitReached, match="the server is being restarted"):
+        live.start(make_run(a="gate", b="gate"))
+    assert store.summaries() == []
 
 
 def test_starting_up_marks_what_a_dead_process_left(

@@ -1,0 +1,319 @@
+"""Whose negotiation runs next: a bounded number of lanes, and a queue for them that is fair between visitors.
+
+Knows nothing of negotiations or threads: whoever wants a lane says what to call when it has one. Visitors take turns,
+so that one with fifty negotiations gets no more turns than one with a single one; each one's own begin in their
+order. What runs in the background gets a lane when no watched negotiation can use it, or when eight of those went
+before it, and never has the last quarter of the lanes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+
+from negotiation.limits import LimitReached, Limits
+from negotiation.window import Window
+
+BYPASS_BOUND = 8
+"""How many watched negotiations may go before one in the background."""
+VISITORS_OF_AN_ADDRESS = 4
+"""An address may begin and write so many times as much as a visitor: several may share it."""
+MINUTE, HOUR = 60.0, 3600.0
+CLOSED = "the server is being restarted and begins nothing new; try again in a minute"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who wants something: a visitor, their network address where it is known; the operator is not limited."""
+
+    visitor: str
+    address: str = ""
+    operator: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a negotiation waits: how many other visitors and how many negotiations come first, and how long (guessed).
+
+    `own` says that it waits for one of its own visitor's to end.
+    """
+
+    visitors: int
+    ahead: int
+    expected_seconds: float | None
+    own: bool = False
+
+
+class Stage(Enum):
+    """What became of a ticket."""
+
+    ENTERING = "entering"  # it has a place, and is not ready to begin
+    WAITING = "waiting"
+    RUNNING = "running"
+    ASIDE = "aside"  # it waits for a person, and holds no lane
+    GONE = "gone"
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One negotiation that wants a lane."""
+
+    caller: Caller
+    background: bool
+    stage: Stage = Stage.ENTERING
+    begin: Callable[[], None] = field(default=lambda: None, repr=False)
+    since: float = 0.0  # when its stage began
+
+
+Ring = dict[str, deque[Ticket]]
+"""Who waits, by visitor, in the order in which visitors take turns."""
+
+
+class Lanes:
+    """The lanes of this process. Safe between threads; `begin` is called without any lock held."""
+
+    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits or Limits()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: set[Ticket] = set()
+        self._watched: Ring = {}
+        self._background: Ring = {}
+        self._running: Counter[str] = Counter()  # by visitor
+        self._running_behind: Counter[str] = Counter()  # of those, in the background
+        self._bypassed = 0
+        self._held: float | None = None  # how long a watched negotiation holds a lane, on average
+        self._starts = Window(MINUTE)
+        self._tokens = Window(HOUR)
+        self._closed = False
+
+    # -- coming and going --------------------------------------------------------------------------------------
+
+    def enter(self, caller: Caller, *, background: bool = False) -> Ticket:
+        """A place for a negotiation, not yet waiting; raises LimitReached, for a watched one only."""
+        with self._lock:
+            now = self._clock()
+            ticket = Ticket(caller, background, since=now)
+            if not background:
+                self._check(caller, now)
+                for key in _keys(caller):
+                    self._starts.add(key, now)
+            self._open.add(ticket)
+            return ticket
+
+    def wait(self, ticket: Ticket, begin: Callable[[], None], *, first: bool = False) -> None:
+        """Have `begin` called once there is a lane: at once, if there is one now. `first`: before the visitor's own."""
+        with self._lock:
+            if ticket.stage not in (Stage.ENTERING, Stage.ASIDE):
+                return
+            self._set(ticket, Stage.WAITING)
+            ticket.begin = begin
+            row = self._ring(ticket).setdefault(ticket.caller.visitor, deque())
+            row.appendleft(ticket) if first else row.append(ticket)
+        self._grant()
+
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Wait no longer: whether it waited; its `begin` is not called then."""
+        with self._lock:
+            waited = ticket.stage is Stage.WAITING
+            if waited:
+                self._unqueue(ticket)
+                self._set(ticket, Stage.ASIDE)
+            return waited
+
+    def step_aside(self, ticket: Ticket) -> None:
+        """Give the lane back and keep the place, to `wait` again."""
+        with self._lock:
+            self._release(ticket, Stage.ASIDE)
+        self._grant()
+
+    def leave(self, ticket: Ticket) -> None:
+        """The negotiation is over; does nothing the second time."""
+        with self._lock:
+            if ticket.stage is Stage.WAITING:
+                self._unqueue(ticket)
+            self._release(ticket, Stage.GONE)
+            self._open.discard(ticket)
+        self._grant()
+
+    def spend(self, caller: Caller, tokens: int) -> None:
+        """Tokens were written for somebody."""
+        if tokens and not caller.operator:
+            with self._lock:
+                for key in _keys(caller):
+                    self._tokens.add(key, self._clock(), tokens)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        with self._lock:
+            self._closed = True
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def places(self) -> dict[Ticket, Place]:
+        """Where everything waits that is watched."""
+        with self._lock:
+            return dict(self._places())
+
+    def count(self, stage: Stage, *, background: bool) -> int:
+        """How many negotiations there are in a stage."""
+        with self._lock:
+            return sum(ticket.stage is stage and ticket.background == background for ticket in self._open)
+
+    def visitors(self) -> int:
+        """How many visitors have a negotiation here."""
+        with self._lock:
+            return len({ticket.caller.visitor for ticket in self._open})
+
+    # -- limits ------------------------------------------------------------------------------------------------
+
+    def check(self, caller: Caller) -> None:
+        """Raises LimitReached if a visitor may begin nothing now."""
+        with self._lock:
+            self._check(caller, self._clock())
+
+    def _check(self, caller: Caller, now: float) -> None:
+        if self._closed:
+            raise LimitReached(CLOSED)
+        limits, open_ = self.limits, [ticket for ticket in self._open if not ticket.background]
+        waiting = [t for t in open_ if t.stage in (Stage.WAITING, Stage.ENTERING)]
+        running = self._running
+        at_once = running.total() < limits.lanes and running[caller.visitor] < limits.lanes_per_visitor
+        if len(waiting) >= limits.queue and not at_once:
+            about = _about(self._seconds(len(waiting), limits.lanes))
+            raise LimitReached(f"{limits.queue} negotiations wait here already, which is the limit; try again{about}")
+        if caller.operator:
+            return
+        own = [ticket for ticket in open_ if ticket.caller.visitor == caller.visitor]
+        most = limits.lanes_per_visitor + limits.queue_per_visitor
+        if len(own) >= most:
+            about = _about(self._seconds(1, limits.lanes_per_visitor))
+            raise LimitReached(
+                f"you have {len(own)} negotiations that run or wait, and {most} is the limit; stop one, or try "
+                f"again{about}"
+            )
+        most_there = limits.open_per_address
+        if most_there and caller.address and sum(t.caller.address == caller.address for t in open_) >= most_there:
+            raise LimitReached(
+                f"{most_there} negotiations of your network address run or wait, which is the limit; try again later"
+            )
+        self._check_often(caller, now)
+
+    def _check_often(self, caller: Caller, now: float) -> None:
+        limits = self.limits
+        checks = (
+            (self._starts, limits.starts_per_minute, "negotiations in a minute"),
+            (self._tokens, limits.tokens_per_hour, "tokens in an hour"),
+        )
+        for window, limit, what in checks:
+            if limit is None:
+                continue
+            for key, times in zip(_keys(caller), (1, VISITORS_OF_AN_ADDRESS), strict=False):
+                if window.of(key, now) >= limit * times:
+                    whose = "a visitor" if times == 1 else "a network address"
+                    about = _about(window.wait(key, limit * times, now))
+                    raise LimitReached(f"{limit * times:,} {what} are the limit for {whose} here; try again{about}")
+
+    # -- the queue, with the lock held -------------------------------------------------------------------------
+
+    def _grant(self) -> None:
+        """Begin what there are lanes for; called without the lock."""
+        while True:
+            with self._lock:
+                ticket = self._next()
+                if ticket is None:
+                    return
+                self._unqueue(ticket)
+                self._set(ticket, Stage.RUNNING)
+                ring, visitor = self._ring(ticket), ticket.caller.visitor
+                if visitor in ring:  # its next turn is after everybody's
+                    ring[visitor] = ring.pop(visitor)
+                self._running[visitor] += 1
+                self._running_behind[visitor] += ticket.background
+            ticket.begin()
+
+    def _next(self) -> Ticket | None:
+        """What is to begin now."""
+        limits = self.limits
+        if self._closed or self._running.total() >= limits.lanes:
+            return None
+        watched = self._turn(self._watched, limits.lanes_per_visitor)
+        behind = None
+        if self._running_behind.total() < max(1, limits.lanes - max(1, limits.lanes // 4)):
+            behind = self._turn(self._background, max(1, limits.lanes_per_visitor // 2))
+        if behind is not None and (watched is None or self._bypassed >= BYPASS_BOUND):
+            self._bypassed = 0
+            return behind
+        self._bypassed += behind is not None
+        return watched
+
+    def _turn(self, ring: Ring, each: int) -> Ticket | None:
+        """The first of whose turn it is, among visitors who may have one more running of so many of this kind."""
+        most = self.limits.lanes_per_visitor
+        of_kind = self._running_behind if ring is self._background else self._running
+        for visitor, row in ring.items():
+            if row[0].caller.operator or (self._running[visitor] < most and of_kind[visitor] < each):
+                return row[0]
+        return None
+
+    def _unqueue(self, ticket: Ticket) -> None:
+        ring, visitor = self._ring(ticket), ticket.caller.visitor
+        ring[visitor].remove(ticket)
+        if not ring[visitor]:
+            del ring[visitor]
+
+    def _release(self, ticket: Ticket, stage: Stage) -> None:
+        if ticket.stage is Stage.RUNNING:
+            self._running[ticket.caller.visitor] -= 1
+            self._running_behind[ticket.caller.visitor] -= ticket.background
+            for counter in (self._running, self._running_behind):
+                if not counter[ticket.caller.visitor]:
+                    del counter[ticket.caller.visitor]
+            if not ticket.background:
+                held = self._clock() - ticket.since
+                self._held = held if self._held is None else self._held + 0.2 * (held - self._held)
+        if ticket.stage is not Stage.GONE:
+            self._set(ticket, stage)
+
+    def _set(self, ticket: Ticket, stage: Stage) -> None:
+        ticket.stage, ticket.since = stage, self._clock()
+
+    def _ring(self, ticket: Ticket) -> Ring:
+        return self._background if ticket.background else self._watched
+
+    def _places(self) -> Iterator[tuple[Ticket, Place]]:
+        """Everything that waits, in the order in which it begins if nothing else comes."""
+        seen: Counter[str] = Counter()
+        limits, ahead = self.limits, 0
+        rows = {visitor: list(row) for visitor, row in self._watched.items()}
+        for turn in range(max(map(len, rows.values()), default=0)):
+            for visitor, row in rows.items():
+                if turn >= len(row):
+                    continue
+                own = self._running[visitor] >= limits.lanes_per_visitor and not row[turn].caller.operator
+                expected = self._seconds(ahead + 1, limits.lanes)
+                if own and expected is not None:
+                    expected = max(expected, self._seconds(turn + 1, limits.lanes_per_visitor) or 0.0)
+                yield row[turn], Place(len(seen) - (visitor in seen), ahead, expected, own)
+                seen[visitor] += 1
+                ahead += 1
+
+    def _seconds(self, turns: int, lanes: int) -> float | None:
+        """How long it takes until so many negotiations of so many lanes have ended."""
+        return None if self._held is None else turns * self._held / lanes
+
+
+def _keys(caller: Caller) -> tuple[str, ...]:
+    """What is counted for a caller: the visitor, and the address where it is known."""
+    return (f"visitor {caller.visitor}", *([f"address {caller.address}"] if caller.address else []))
+
+
+def _about(seconds: float | None) -> str:
+    """When to try again, in words."""
+    if seconds is None:
+        return " later"
+    return f" in about {seconds:.0f} s" if seconds < 90 else f" in about {seconds / 60:.0f} min"
