@@ -114,9 +114,7 @@ class Tournaments:
         if self._running is not None:
             raise Busy("another tournament is running here; wait for it or stop it")
 
-    def _begin(
-        self, asked: Tournament, tournament_id: str, owner: str | None, caller: Caller | None = None
-    ) -> None:
+    def _begin(self, asked: Tournament, tournament_id: str, owner: str | None, caller: Caller | None = None) -> None:
         self._running, self._cancel = Running(tournament_id, owner), CancelToken()
         share = Share(self._lanes, caller or Caller(owner or tournament_id), self._note)
         given = asked, tournament_id, self._cancel, share

@@ -65,7 +65,7 @@ def build_api(parley: Parley) -> None:
         seed: int = 1,
         options_a: dict[str, Any] | None = None,
         options_b: dict[str, Any] | None = None,
-        request: gr.Request = None,  # type: ignore[assignment]  # Gradio gives it
+        request: gr.Request = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Start a negotiation and stream its events until it ends. It stops when the caller goes away.
 
@@ -78,8 +78,9 @@ def build_api(parley: Parley) -> None:
             options_b: Settings of a model in role b.
 
         Returns:
-            Events, each an object with the keys run_id and event: queued (while it waits for its turn), started, turn_started, waiting, writing (pieces of
-            text), rejected, turn_taken (a whole turn), and at the end ended (with agreement and measures) or halted.
+            Events, each an object with the keys run_id and event: queued (while it waits for its turn), started,
+            turn_started, waiting, writing (pieces of text), rejected, turn_taken (a whole turn), and at the end ended
+            (with agreement and measures) or halted.
         """
         with plainly():
             for agent in (agent_a, agent_b):

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+from negotiation.errors import UnknownRun
+from negotiation.events import Halted
+from negotiation.live import DELETED
 from negotiation.parley import Parley
 from negotiation.runs import Run
 from negotiation.watch import stored_events
@@ -34,7 +37,11 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
                 return
             await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
             await asyncio.to_thread(parley.store.mark_interrupted)
-            run = await asyncio.to_thread(parley.store.run, run_id)
+            try:
+                run = await asyncio.to_thread(parley.store.run, run_id)
+            except UnknownRun:
+                yield stored_view(run).fold([Halted("stopped", DELETED)])
+                return
     view = LaneView(run.scenario)
     with watch:
         yield view

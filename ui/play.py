@@ -12,6 +12,7 @@ import gradio as gr
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
+from negotiation.errors import UnknownRun
 from negotiation.events import Turn
 from negotiation.parley import Parley
 from negotiation.protocol import Action
@@ -297,7 +298,10 @@ class Play:
             if view.moving is not None:
                 shown["round"] = view.moving.round
             yield self._paint(view, seat, names)
-        run = await asyncio.to_thread(self._parley.store.run, run_id)
+        try:
+            run = await asyncio.to_thread(self._parley.store.run, run_id)
+        except UnknownRun:  # it was deleted, as was shown
+            return
         revealed = await asyncio.to_thread(reveal_html, run, seat)
         if shown.get("run") == run_id:
             yield {**self._paint(stored_view(run), seat, names), self.worth: "", self.reveal: revealed}

@@ -1,0 +1,250 @@
+"""Running negotiations and their lanes: waiting is told, can be stopped, and ends when the program does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from manager.manager import LLMManager
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.background import Comparisons
+from negotiation.comparison import Comparison
+from negotiation.errors import StoreError, UnknownRun
+from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken
+from negotiation.lanes import Caller, Lanes
+from negotiation.limits import LimitReached, Limits
+from negotiation.live import DELETED, SHUT_DOWN, LiveRuns
+from negotiation.runs import Run
+from negotiation.store import Store, Vote
+from negotiation.watch import Watch
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def catalog(managers: Callable[..., LLMManager]) -> Catalog:
+    return Catalog(managers({"slow": {"tokens_per_second": 5}, "brisk": {"tokens_per_second": 100}}))
+
+
+@pytest.fixture
+def open_live(catalog: Catalog, store: Store) -> Iterator[Callable[..., LiveRuns]]:
+    opened: list[LiveRuns] = []
+
+    def make(**limits: Any) -> LiveRuns:
+        opened.append(LiveRuns(catalog, store, grace=1000.0, lanes=Lanes(Limits(**limits))))
+        return opened[-1]
+
+    yield make
+    for live in opened:
+        live.close()
+
+
+def until(watch: Watch, wanted: type) -> list[Event]:
+    seen: list[Event] = []
+    while not any(isinstance(event, wanted) for event in seen):
+        new = watch.poll(PATIENCE)
+        assert new, f"no {wanted} after {seen}"
+        seen += new
+    return seen
+
+
+def follow(live: LiveRuns, run_id: str) -> Watch:
+    watch = live.watch(run_id)
+    assert watch is not None
+    return watch
+
+
+def test_what_waits_for_a_lane_says_so_and_begins_in_its_turn(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live(lanes=1)
+    first = live.start(make_run(a="slow", b="slow", owner="anne"))
+    second = live.start(make_run(a="boulware", b="conceder", owner="ben"))
+    with follow(live, second) as watch:
+        assert watch.poll(PATIENCE)[-1] == Queued(0, 0)
+        live.stop(first)
+        events = until(watch, Ended)
+    assert isinstance(events[0], Started)
+    assert store.run(second).status == "done"
+
+
+def test_what_waits_can_be_stopped(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live(lanes=1)
+    first = live.start(make_run(a="slow", b="slow"))
+    second = live.start(make_run(a="slow", b="slow"))
+    with follow(live, second) as watch:
+        live.stop(second)
+        assert until(watch, Halted)[-1] == Halted("stopped", "stopped by its owner")
+    assert live.is_running(first)
+
+
+def test_what_is_refused_leaves_nothing_behind(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live(lanes=1, queue=1, text_characters=20, rounds=4, reply_tokens=1200)
+    live.start(make_run(a="slow", b="slow"))
+    live.start(make_run(a="slow", b="slow"))
+    kept = len(store.summaries())
+    with pytest.raises(LimitReached, match="1 negotiations wait here already"):
+        live.start(make_run(a="slow", b="slow"))
+    run = make_run(a="slow", b="slow")
+    for options, told in (
+        ({"hint": "x" * 21}, "option 'hint' has 21 characters; 20 is the limit"),
+        ({"thinking": 1}, "option 'thinking' is 1; 0 is the limit"),
+    ):
+        with pytest.raises(LimitReached, match=told):
+            live.start(Run("", run.scenario, {"a": AgentConfig("slow", options), "b": AgentConfig("linear")}, 1))
+    long = run.scenario.model_copy(update={"rounds": 5})
+    with pytest.raises(LimitReached, match="5 rounds; 4 is the limit here"):
+        live.start(Run("", long, run.agents, 1))
+    assert len(store.summaries()) == kept
+
+
+def test_a_person_who_is_waited_for_holds_no_lane(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live(lanes=1)
+    played = live.start(make_run(a="human", b="conceder", owner="anne"))
+    with follow(live, played) as watch:
+        until(watch, Asked)
+        other = live.start(make_run(a="boulware", b="conceder", owner="ben"))
+        with follow(live, other) as second:
+            until(second, Ended)
+        slow = live.start(make_run(a="slow", b="slow", owner="ben"))
+        live.answer(played, "walk_away")
+        assert until(watch, Queued)
+        live.stop(slow)
+        until(watch, Ended)
+
+
+def test_what_was_stopped_while_it_waited_goes_on_in_its_turn(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live(lanes=1)
+    first = live.start(make_run(a="slow", b="slow"))
+    second = live.start(make_run(a="boulware", b="conceder"))
+    with follow(live, second) as watch:
+        live.stop(second)
+        until(watch, Halted)
+    live.stop(first)
+    store_says(store, second, "stopped")
+    live.resume(second)
+    with follow(live, second) as watch:
+        until(watch, Ended)
+
+
+def store_says(store: Store, run_id: str, status: str) -> None:
+    assert store.run(run_id).status == status
+
+
+# -- the end of the program ------------------------------------------------------------------------------------
+
+
+def test_draining_ends_what_waits_begins_nothing_and_waits_for_what_runs(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live(lanes=1)
+    running = live.start(make_run(a="brisk", b="conceder"))
+    with follow(live, running) as watch:
+        until(watch, TurnTaken)
+        waiting = live.start(make_run(a="boulware", b="conceder"))
+        live.drain(PATIENCE)
+        until(watch, Ended)
+    assert store.run(running).status == "done"
+    cut = store.run(waiting)
+    assert (cut.status, cut.reason) == ("interrupted", SHUT_DOWN)
+    with pytest.raises(LimitReached, match="the server is being restarted"):
+        live.start(make_run(a="boulware", b="conceder"))
+
+
+def test_draining_waits_for_nobody_who_thinks(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live()
+    played = live.start(make_run(a="human", b="conceder"))
+    with follow(live, played) as watch:
+        until(watch, Asked)
+        live.drain(1000.0)
+    assert store.run(played).status == "interrupted"
+
+
+def test_after_the_grace_time_what_runs_is_interrupted_and_can_be_continued(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live()
+    run_id = live.start(make_run(a="slow", b="slow"))
+    live.drain(0.0)
+    assert live.is_running(run_id)
+    live.close()
+    store_says(store, run_id, "interrupted")
+    again = open_live()
+    again.resume(run_id)
+    assert again.is_running(run_id)
+
+
+# -- deleting --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_deleted_with_its_turns_and_votes_while_people_watch(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live()
+    run_id = live.start(make_run(a="conceder", b="slow", owner="anne", comparison="both"))
+    store.vote(Vote("both", "ben", "1", blind=True))
+    store.vote(Vote("another", "ben", "2", blind=True))
+    with follow(live, run_id) as watch:
+        until(watch, TurnTaken)
+        with pytest.raises(StoreError, match="somebody else's"):
+            live.delete(run_id, owner="ben")
+        assert live.is_running(run_id)
+        live.delete(run_id, owner="anne")
+        assert until(watch, Halted)[-1] == Halted("stopped", DELETED)
+    with pytest.raises(UnknownRun):
+        store.run(run_id)
+    assert [vote.comparison for vote in store.votes()] == ["another"]
+    with store.database.read("look for turns") as connection:
+        assert connection.exec_driver_sql("select count(*) from turns").scalar() == 0
+
+
+def test_the_operator_deletes_what_is_anybodys(
+    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live()
+    run_id = live.start(make_run(a="slow", b="slow", owner="anne"))
+    live.delete(run_id)
+    with pytest.raises(UnknownRun):
+        store.run(run_id)
+
+
+# -- in the background -----------------------------------------------------------------------------------------
+
+
+def test_pairs_are_limited_and_count_as_their_visitors(
+    catalog: Catalog, store: Store, make_run: Callable[..., Run]
+) -> None:
+    lanes = Lanes(Limits(pairs=2, comparisons=1, lanes=4, lanes_per_visitor=2))
+    kept = Comparisons(catalog, store, lanes)
+    scenario = make_run(a="slow", b="slow").scenario
+    slow, first, second = AgentConfig("slow"), AgentConfig("boulware"), AgentConfig("conceder")
+
+    def asked(owner: str, pairs: int = 2) -> Comparison:
+        return Comparison(scenario, (first, second), slow, pairs, owner=owner)
+
+    try:
+        with pytest.raises(LimitReached, match="3 pairs at a time: 2 is the limit here"):
+            kept.start(asked("anne", 3))
+        kept.start(asked("anne"), Caller("anne"))
+        with pytest.raises(LimitReached, match="1 comparisons run here already"):
+            kept.start(asked("ben"))
+        kept.stop("anne", wait=True)
+        kept.start(asked("ben"))
+        lanes.close()
+        with pytest.raises(LimitReached, match="being restarted"):
+            kept.start(asked("carl"))
+    finally:
+        kept.close()
+    assert not lanes.visitors()
