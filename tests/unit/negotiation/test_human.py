@@ -74,7 +74,7 @@ def until(watch: Watch, kind: type) -> list[Event]:
 
 
 def driving(run_id: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == f"run {run_id}"]
+    return [thread for thread in threading.enumerate() if thread.name == f"run {run_id}" and thread.ident]
 
 
 # -- alone -----------------------------------------------------------------------------------------------------

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 
 from manager.manager import LLMManager
+from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.background import Comparisons
 from negotiation.comparison import Comparison
 from negotiation.errors import StoreError, UnknownRun
-from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken
+from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken, Writing
 from negotiation.lanes import Caller, Lanes
 from negotiation.limits import LimitReached, Limits
 from negotiation.live import DELETED, SHUT_DOWN, LiveRuns
+from negotiation.protocol import Action
 from negotiation.runs import Run
 from negotiation.store import Store, Vote
 from negotiation.watch import Watch
@@ -23,9 +26,34 @@ from negotiation.watch import Watch
 PATIENCE = 20.0
 
 
+class Patient:
+    """An agent that thinks until it is told, then leaves."""
+
+    name = "patient"
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+
+    def act(self, view: View) -> Generator[Any, None, Decision]:
+        yield Writing(view.seat, 0, "Let me think.")
+        assert self.told.wait(PATIENCE)
+        return Decision(Action.WALK_AWAY)
+
+
+class House(Catalog):
+    """The catalog, with an agent of our own."""
+
+    patient = Patient()
+
+    def create(self, config: AgentConfig) -> Agent:
+        return self.patient if config.agent == "patient" else super().create(config)
+
+
 @pytest.fixture
-def catalog(managers: Callable[..., LLMManager]) -> Catalog:
-    return Catalog(managers({"slow": {"tokens_per_second": 5}, "brisk": {"tokens_per_second": 100}}))
+def catalog(managers: Callable[..., LLMManager]) -> House:
+    house = House(managers({"slow": {"tokens_per_second": 5}}))
+    house.patient = Patient()
+    return house
 
 
 @pytest.fixture
@@ -145,20 +173,25 @@ def store_says(store: Store, run_id: str, status: str) -> None:
 
 
 def test_draining_ends_what_waits_begins_nothing_and_waits_for_what_runs(
-    open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
+    open_live: Callable[..., LiveRuns], catalog: House, store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1)
-    running = live.start(make_run(a="brisk", b="conceder"))
-    with follow(live, running) as watch:
-        until(watch, TurnTaken)
-        waiting = live.start(make_run(a="boulware", b="conceder"))
-        live.drain(PATIENCE)
+    running = live.start(make_run(a="patient", b="conceder"))
+    waiting = live.start(make_run(a="boulware", b="conceder"))
+    draining = threading.Thread(target=live.drain, args=(PATIENCE,))
+    with follow(live, running) as watch, follow(live, waiting) as queued:
+        until(watch, Writing)
+        draining.start()
+        assert until(queued, Halted)[-1] == Halted("interrupted", SHUT_DOWN)
+        assert draining.is_alive()
+        with pytest.raises(LimitReached, match="the server is being restarted"):
+            live.start(make_run(a="boulware", b="conceder"))
+        catalog.patient.told.set()
         until(watch, Ended)
+    draining.join(PATIENCE)
+    assert not draining.is_alive()
     assert store.run(running).status == "done"
-    cut = store.run(waiting)
-    assert (cut.status, cut.reason) == ("interrupted", SHUT_DOWN)
-    with pytest.raises(LimitReached, match="the server is being restarted"):
-        live.start(make_run(a="boulware", b="conceder"))
+    assert store.run(waiting).status == "interrupted"
 
 
 def test_draining_waits_for_nobody_who_thinks(
