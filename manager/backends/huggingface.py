@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from manager.backends.storages import Remains, held_by, storages_of, total_bytes
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
 from manager.generation import packed
 from manager.generation.engine import Engine
+from manager.generation.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.registry import ModelSpec
@@ -131,6 +133,9 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     # -- loading and unloading ---------------------------------------------------------------------------------
 
     def load(self, progress: Progress) -> int:
+        return apart(partial(self._load, progress))
+
+    def _load(self, progress: Progress) -> int:
         model: Any = None
         tokenizer: Any = None
         failure: Failure | None = None
