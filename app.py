@@ -8,18 +8,24 @@ import signal
 import socket
 import sys
 import threading
+import time
 import types
 from importlib.util import find_spec
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "0")
+# Whose X-Forwarded-For is believed (read by uvicorn): on Spaces its proxies', elsewhere nobody's, as it can be forged.
+SPACES_PROXIES = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
+os.environ.setdefault("FORWARDED_ALLOW_IPS", SPACES_PROXIES if os.environ.get("SPACE_ID") else "")
 
 try:
     from starlette.middleware import Middleware
 
     from manager.errors import ConfigError, ParleyError
     from manager.process import leave
+    from negotiation.logs import set_up_logging
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
+    from ui.health import health_routes
     from ui.page import build_page
     from ui.theme import STYLES, THEME
     from ui.visitor import VisitorCookie
@@ -28,12 +34,14 @@ except ImportError as error:
 
 logger = logging.getLogger("parley")
 
+FAREWELL_SECONDS = 0.5
+"""How long open pages have to show how their negotiations ended."""
+
 
 def main() -> int:
     """Serve the page until the process is told to end; the exit status is 1 after an error in the set-up."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
+        set_up_logging(os.environ)
         settings = read_settings()
         _check_port(settings)
         parley = Parley.open(settings)
@@ -60,7 +68,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         max_file_size="1mb",
         show_error=True,
         quiet=True,
-        app_kwargs={"middleware": [Middleware(VisitorCookie)]},
+        app_kwargs={"middleware": [Middleware(VisitorCookie)], "routes": health_routes(parley)},
         prevent_thread_lock=True,
         mcp_server=find_spec("mcp") is not None,
     )
@@ -69,6 +77,8 @@ def _serve(parley: Parley, settings: Settings) -> None:
     stopped = threading.Event()
 
     def stop(*_: int | types.FrameType | None) -> None:
+        if stopped.is_set():  # told twice: at once; what ran is found interrupted by the next program
+            os._exit(1)
         stopped.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -76,8 +86,12 @@ def _serve(parley: Parley, settings: Settings) -> None:
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload_models, args=(parley,)).start())
     stopped.wait()
-    logger.info("shutting down")
+    grace = settings.app.shutdown_grace_seconds
+    logger.info("shutting down: nothing begins any more, and what runs has %g s to end", grace)
+    parley.drain(grace)
+    time.sleep(FAREWELL_SECONDS)
     page.close(verbose=False)
+    logger.info("shut down")
 
 
 def reload_models(parley: Parley) -> None:

@@ -67,7 +67,9 @@ class Core:
                     self._specs.pop(key, None)
                     self._board.publish("removed", key)
                 case h.Changed(weights=key, state=state, reason=reason):
-                    logger.info("%s: %s (%s)", key, state, reason)
+                    row = self._scheduler.weights.get(key)
+                    elsewhere = row is not None and row.elsewhere  # a server's words may quote what it was sent
+                    logger.info("%s: %s%s", key, state, "" if elsewhere else f" ({reason})")
                     self._board.publish("state", key, reason, state=state)
                 case job:
                     self._loader.start(job)

@@ -7,7 +7,7 @@ ended are forgotten first.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from manager.happenings import State
@@ -29,9 +29,10 @@ class _Span:
 
 
 class Timeline:
-    """The spans that ended of late, and those that go on."""
+    """The spans that ended of late, and those that go on; `ended` is told of each when it has."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY, ended: Callable[[Entry], None] = lambda _: None) -> None:
+        self._tell = ended
         self._ended: deque[Entry] = deque(maxlen=capacity)
         self._open: dict[_Span, Entry] = {}
         self._entries: tuple[Entry, ...] | None = ()
@@ -87,6 +88,7 @@ class Timeline:
 
     def _keep(self, entry: Entry) -> None:
         self._ended.append(entry)
+        self._tell(entry)
         self._entries = None
 
 

@@ -80,6 +80,7 @@ class Lanes:
         self.limits = limits or Limits()
         self._clock = clock
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)  # nothing runs
         self._open: set[Ticket] = set()
         self._watched: Ring = {}
         self._background: Ring = {}
@@ -152,12 +153,22 @@ class Lanes:
         with self._lock:
             self._closed = True
 
+    def wait_until_idle(self, seconds: float) -> bool:
+        """Wait until nothing runs, at most so long; whether nothing does."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._running, seconds)
+
     # -- looking -----------------------------------------------------------------------------------------------
 
     def places(self) -> dict[Ticket, Place]:
         """Where everything waits that is watched."""
         with self._lock:
             return dict(self._places())
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more begins."""
+        return self._closed
 
     def count(self, stage: Stage, *, background: bool) -> int:
         """How many negotiations there are in a stage."""
@@ -273,6 +284,8 @@ class Lanes:
             for counter in (self._running, self._running_behind):
                 if not counter[ticket.caller.visitor]:
                     del counter[ticket.caller.visitor]
+            if not self._running:
+                self._idle.notify_all()
             if not ticket.background:
                 held = self._clock() - ticket.since
                 self._held = held if self._held is None else self._held + 0.2 * (held - self._held)

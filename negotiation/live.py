@@ -231,6 +231,12 @@ class LiveRuns:
             live = self._runs.get(run_id)
         return live.run.owner if live else None
 
+    @property
+    def watchers(self) -> int:
+        """How many watch a run that is driven here."""
+        with self._lock:
+            return sum(live.watchers for live in self._runs.values())
+
     def stop(self, run_id: str) -> None:
         """Stop a run at its next token, as its owner's wish."""
         self._halt(run_id, "stopped", "stopped by its owner")
@@ -246,8 +252,8 @@ class LiveRuns:
                 self._left.wait_for(lambda: run_id not in self._runs, DELETE_SECONDS)
         self._store.delete(run_id, owner=owner)
 
-    def drain(self, seconds: float) -> None:
-        """Begin nothing more, and wait so long for what runs; what waits for a lane or a person is interrupted now."""
+    def drain(self) -> None:
+        """Begin nothing more, and interrupt what waits for a lane or a person; what runs goes on."""
         self._lanes.close()
         places = self._lanes.places()
         with self._lock:
@@ -255,20 +261,23 @@ class LiveRuns:
             waiting = [run_id for run_id, live in self._runs.items() if live.asked or live.ticket in places]
         for run_id in waiting:
             self._interrupt(run_id)
-        with self._left:
-            self._left.wait_for(lambda: not self._runs, seconds)
+
+    def interrupt(self) -> None:
+        """Interrupt every run, and wait until each is recorded."""
+        with self._lock:
+            running = list(self._runs)
+        for run_id in running:
+            self._interrupt(run_id)
+        while threads := self._driving():
+            threads[0].join()
 
     def close(self) -> None:
         """Interrupt every run, wait until each is recorded, and stop."""
         self._lanes.close()
         with self._lock:
             self._draining = True
-            self._closing.set()
-            running = list(self._runs)
-        for run_id in running:
-            self._interrupt(run_id)
-        while threads := self._driving():
-            threads[0].join()
+        self.interrupt()
+        self._closing.set()
         for keeper in self._keepers:
             keeper.join()
 

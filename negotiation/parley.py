@@ -10,8 +10,11 @@ from manager.manager import LLMManager
 from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.background import Comparisons
+from negotiation.events import Event
 from negotiation.lanes import Lanes
-from negotiation.live import LiveRuns
+from negotiation.live import SHUT_DOWN, LiveRuns
+from negotiation.logs import log_event
+from negotiation.metrics import Metrics
 from negotiation.scenario import Scenario, load_scenarios
 from negotiation.settings import Settings
 from negotiation.store import Store
@@ -31,6 +34,7 @@ class Parley:
     live: LiveRuns
     comparisons: Comparisons
     tournaments: Tournaments
+    metrics: Metrics
 
     @classmethod
     def open(cls, settings: Settings) -> Parley:
@@ -53,12 +57,18 @@ class Parley:
             )
             undo.callback(manager.cleanup)
             catalog = Catalog(manager)
-            lanes = Lanes(app.limits)
-            live = LiveRuns(catalog, store, app.orphan_grace_seconds, lanes=lanes)
+            lanes, metrics = Lanes(app.limits), Metrics()
+
+            def note(run_id: str, event: Event) -> None:
+                metrics.note(run_id, event)
+                log_event(run_id, event)
+
+            live = LiveRuns(catalog, store, app.orphan_grace_seconds, lanes=lanes, note=note)
             undo.pop_all()
-        comparisons = Comparisons(catalog, store, lanes)
-        tournaments = Tournaments(catalog, store, app.max_loaded_models, lanes)
-        return cls(settings, manager, catalog, scenarios, store, lanes, live, comparisons, tournaments)
+        comparisons = Comparisons(catalog, store, lanes, note)
+        tournaments = Tournaments(catalog, store, app.max_loaded_models, lanes, note)
+        metrics.watch(manager, lanes, live)
+        return cls(settings, manager, catalog, scenarios, store, lanes, live, comparisons, tournaments, metrics)
 
     def reload_models(self) -> Changes:
         """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
@@ -66,10 +76,22 @@ class Parley:
         self.catalog.check(spec.model_id for spec in Registry.from_yaml(path))
         return self.manager.reload(path)
 
+    def drain(self, seconds: float) -> None:
+        """Begin nothing more, give what runs so long to end, then interrupt it; everything is recorded after this.
+
+        A negotiation that was interrupted, and a tournament, can be continued by the next program.
+        """
+        self.live.drain()
+        self.lanes.wait_until_idle(seconds)
+        self.tournaments.stop(SHUT_DOWN, wait=True)
+        self.comparisons.close()
+        self.live.interrupt()
+
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""
-        self.tournaments.stop(wait=True)
+        self.tournaments.stop(SHUT_DOWN, wait=True)
         self.comparisons.close()
         self.live.close()
+        self.metrics.close()
         self.manager.cleanup()
         self.store.close()

@@ -48,6 +48,7 @@ class Settings:
     port: int
     app: AppConfig
     operator_password: str | None = field(default=None, repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
 
     @property
     def cache(self) -> Path:
@@ -73,7 +74,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     given = read_yaml(app)
     config = validate(AppConfig, _limited({} if given is None else given, environment), str(app))
     password = environment.get("PARLEY_OPERATOR_PASSWORD") or None
-    return Settings(home, configs, url, _host(environment), int(text), config, password)
+    token = environment.get("METRICS_TOKEN") or None
+    return Settings(home, configs, url, _host(environment), int(text), config, password, token)
 
 
 def _own_or_shipped(configs: Path, name: str) -> Path:

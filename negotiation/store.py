@@ -224,6 +224,11 @@ class Store:
             rows = connection.execute(query).all()
         return [Vote(row.comparison, row.voter, row.choice, bool(row.blind)) for row in rows]
 
+    def check(self) -> None:
+        """Raise StoreError if the database does not answer."""
+        with self._db.read("reach the database") as connection:
+            connection.execute(sa.select(1))
+
     def close(self) -> None:
         """Give back all connections."""
         self._db.close()

@@ -90,15 +90,16 @@ def run(
     *,
     places: int,
     cancel: CancelToken | None = None,
+    cancelled: Callable[[], str] = lambda: "stopped by its owner",
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Progress, None, None]:
     """Play what is missing of a tournament, yielding whenever a game ends, and record how the tournament ended.
 
     `places` is how many weights a worker keeps loaded. Closing the iterator, or `cancel`, stops what runs at its next
-    token; what was stopped is missing and is played when the tournament is resumed.
+    token, for the reason that `cancelled` gives; what was stopped is missing and is played when it is resumed.
     """
     status: Literal["done", "stopped", "failed"] = "stopped"
-    reason = "stopped by its owner"
+    reason = ""
     began = beaten = clock()
     minutes = tournament.limits.minutes
     try:
@@ -121,7 +122,7 @@ def run(
         raise
     finally:
         executor.close()
-        store.end(tournament_id, status, reason)
+        store.end(tournament_id, status, reason if reason or status == "done" else cancelled())
 
 
 @dataclass

@@ -59,6 +59,7 @@ class Tournaments:
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._cancel = CancelToken()
+        self._reason = ""
         self._thread: threading.Thread | None = None
 
     def start(self, asked: Tournament, owner: str | None, caller: Caller | None = None) -> str:
@@ -88,11 +89,12 @@ class Tournaments:
         with self._lock:
             return self._running
 
-    def stop(self, *, wait: bool = False) -> None:
+    def stop(self, reason: str = "stopped by its owner", *, wait: bool = False) -> None:
         """Stop what runs at its next token; what was played is kept, and can be resumed."""
         with self._lock:
             thread = self._thread
-            if self._running is not None:
+            if self._running is not None and not self._running.stopping:
+                self._reason = reason
                 self._cancel.cancel()
                 self._running = replace(self._running, stopping=True)
         if wait and thread is not None:
@@ -125,11 +127,13 @@ class Tournaments:
         executor = Threads(self._catalog, asked.limits.at_once, share)
         given = asked, tournament_id, self.store, self._catalog, executor
         try:
-            with closing(tournament.run(*given, places=self._places, cancel=cancel)) as playing:
+            with closing(
+                tournament.run(*given, places=self._places, cancel=cancel, cancelled=lambda: self._reason)
+            ) as playing:
                 for progress in playing:
                     self._tell(progress)
         except ParleyError as error:  # the tournament is kept with it as its reason
-            logger.warning("tournament %s failed: %s", tournament_id, error)
+            logger.warning("tournament %s failed: %s", tournament_id, type(error).__name__)
         except Exception:
             logger.exception("tournament %s broke", tournament_id)
         finally:

@@ -261,6 +261,7 @@ VOTE_WHAT = "Show both lanes of one comparison to vote on them."
 # the operator
 OPERATOR_NONE = "Nobody can be operator here: the variable PARLEY_OPERATOR_PASSWORD is not set."
 OPERATOR_COOKIE = "Your browser keeps no cookies, so it cannot be told apart from others; allow them and reload."
+METRICS_REFUSED = "The figures are for the operator, or for who has the token.\n"
 OPERATOR_SLOWLY = "Too many wrong passwords; wait a minute."
 OPERATOR_WRONG = "This is not the password."
 OPERATOR_ONLY = "Only the operator may do this; give the password in the Models tab."

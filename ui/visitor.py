@@ -41,7 +41,7 @@ class VisitorCookie:
 
 def visitor_of(request: gr.Request) -> str | None:
     """The visitor's name; None for a program or a browser that keeps no cookies."""
-    return _name_in(request.cookies or {})
+    return name_in(request.cookies or {})
 
 
 def owner_of(request: gr.Request) -> str | None:
@@ -60,13 +60,14 @@ def address_of(request: gr.Request) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
-def _name_in(cookies: Mapping[str, str]) -> str | None:
+def name_in(cookies: Mapping[str, str]) -> str | None:
+    """The visitor's name among cookies."""
     name = cookies.get(COOKIE, "")
     return name if 16 <= len(name) <= 64 and name.isascii() and name.isprintable() else None
 
 
 def _known(scope: Scope) -> bool:
-    return _name_in(HTTPConnection(scope).cookies) is not None
+    return name_in(HTTPConnection(scope).cookies) is not None
 
 
 def _cookie(scope: Scope) -> str:

@@ -165,7 +165,8 @@ class OpenAIModel(BaseLLMModel):
                 if tries >= spec.retries or wait > pacing.PATIENCE:
                     raise
                 tries += 1
-                logger.info("'%s': %s; asked again in %.1f s", spec.model_id, fault.failure, wait)
+                kind = type(fault.failure).__name__  # the server's words may quote what it was sent
+                logger.info("'%s': %s; asked again in %.1f s", spec.model_id, kind, wait)
                 if fault.after is not None:
                     self._endpoint.hold(asyncio.get_running_loop().time() + wait)
                 await asyncio.sleep(wait)

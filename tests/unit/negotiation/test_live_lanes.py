@@ -172,24 +172,21 @@ def store_says(store: Store, run_id: str, status: str) -> None:
 # -- the end of the program ------------------------------------------------------------------------------------
 
 
-def test_draining_ends_what_waits_begins_nothing_and_waits_for_what_runs(
+def test_draining_ends_what_waits_and_begins_nothing_while_what_runs_goes_on(
     open_live: Callable[..., LiveRuns], catalog: House, store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1)
     running = live.start(make_run(a="patient", b="conceder"))
     waiting = live.start(make_run(a="boulware", b="conceder"))
-    draining = threading.Thread(target=live.drain, args=(PATIENCE,))
     with follow(live, running) as watch, follow(live, waiting) as queued:
         until(watch, Writing)
-        draining.start()
+        live.drain()
         assert until(queued, Halted)[-1] == Halted("interrupted", SHUT_DOWN)
-        assert draining.is_alive()
+        assert live.is_running(running)
         with pytest.raises(LimitReached, match="the server is being restarted"):
             live.start(make_run(a="boulware", b="conceder"))
         catalog.patient.told.set()
         until(watch, Ended)
-    draining.join(PATIENCE)
-    assert not draining.is_alive()
     assert store.run(running).status == "done"
     assert store.run(waiting).status == "interrupted"
 
@@ -201,18 +198,19 @@ def test_draining_waits_for_nobody_who_thinks(
     played = live.start(make_run(a="human", b="conceder"))
     with follow(live, played) as watch:
         until(watch, Asked)
-        live.drain(1000.0)
+        live.drain()
+        until(watch, Halted)
     assert store.run(played).status == "interrupted"
 
 
-def test_after_the_grace_time_what_runs_is_interrupted_and_can_be_continued(
+def test_what_was_interrupted_can_be_continued(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live()
     run_id = live.start(make_run(a="slow", b="slow"))
-    live.drain(0.0)
+    live.drain()
     assert live.is_running(run_id)
-    live.close()
+    live.interrupt()
     store_says(store, run_id, "interrupted")
     again = open_live()
     again.resume(run_id)

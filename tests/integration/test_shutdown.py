@@ -1,0 +1,100 @@
+"""The real program is told to end: what runs may end, the rest is kept, and nothing begins any more."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from prometheus_client.parser import text_string_to_metric_families
+from support.server import Server
+
+from negotiation.live import SHUT_DOWN
+from negotiation.store import Store
+
+MODELS = "slow: {type: fake, tokens_per_second: 4}\nquick: {type: fake, tokens_per_second: 120}\n"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[float], Server]]:
+    started: list[Server] = []
+
+    def start(grace: float) -> Server:
+        configs = tmp_path / "configs"
+        configs.mkdir()
+        (configs / "models.yaml").write_text(MODELS)
+        (configs / "app.yaml").write_text(f"shutdown_grace_seconds: {grace}\nlimits: {{lanes: 2}}\n")
+        started.append(Server(tmp_path / "home", configs, LOG_FORMAT="json").start())
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+def health(server: Server) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"{server.url}/healthz", timeout=5) as answer:
+            return answer.status, json.load(answer)["status"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["status"]
+
+
+def figures(server: Server) -> dict[str, float]:
+    with urllib.request.urlopen(f"{server.url}/metrics", timeout=5) as answer:
+        families = text_string_to_metric_families(answer.read().decode())
+        return {sample.name: sample.value for family in families for sample in family.samples}
+
+
+def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[float], Server]) -> None:
+    server = serve(2.5)
+    client = Client(server.url, verbose=False)
+    assert health(server) == (200, "ok")
+    slow, quick = (client.submit("company_car", name, "linear", 1, api_name="/negotiate") for name in ("slow", "quick"))
+    ids = [next(iter(job))["run_id"] for job in (slow, quick)]
+    waiting = client.submit("company_car", "boulware", "linear", 1, api_name="/negotiate")
+    queued = next(iter(waiting))
+    assert (queued["event"], queued["ahead"]) == ("queued", 0)
+    assert figures(server)["parley_watchers"] == 3
+    assert server.process is not None
+    server.process.send_signal(signal.SIGTERM)
+    assert list(waiting)[-1]["reason"] == SHUT_DOWN
+    assert health(server) == (503, "draining")
+    with pytest.raises(AppError, match="the server is being restarted"):
+        client.submit("company_car", "boulware", "linear", 1, api_name="/negotiate").result()
+    assert server.process.wait(30) == 0
+    store = Store(f"sqlite:///{server.home}/data/parley.db")
+    try:
+        runs = [store.run(run_id) for run_id in (*ids, queued["run_id"])]
+        assert [run.status for run in runs] == ["interrupted", "done", "interrupted"]
+        assert [runs[0].reason, runs[2].reason] == [SHUT_DOWN, SHUT_DOWN]
+        store.resume(runs[0].run_id)  # it can be continued
+    finally:
+        store.close()
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert "shut down" in [line["message"] for line in lines]
+    assert {line["run"] for line in lines if line.get("event") == "halted"} == {ids[0], queued["run_id"]}
+
+
+def test_a_second_signal_ends_it_at_once_and_the_next_program_says_so(serve: Callable[[float], Server]) -> None:
+    server = serve(1000.0)
+    job = Client(server.url, verbose=False).submit("company_car", "slow", "linear", 1, api_name="/negotiate")
+    run_id = next(iter(job))["run_id"]
+    assert server.process is not None
+    server.process.send_signal(signal.SIGTERM)
+    while health(server) != (503, "draining"):
+        pass
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(30) == 1
+    store = Store(f"sqlite:///{server.home}/data/parley.db")
+    try:
+        store.mark_interrupted()
+        assert store.run(run_id).status == "interrupted"
+    finally:
+        store.close()

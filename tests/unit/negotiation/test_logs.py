@@ -1,0 +1,127 @@
+"""What is logged: as lines or as JSON, and never what anybody wrote."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+
+from manager.errors import ConfigError, GenerationFailed
+from manager.manager import LLMManager
+from negotiation.agents.base import Agent, Decision, View
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.events import Halted
+from negotiation.live import LiveRuns
+from negotiation.logs import FORMATTERS, log_event, set_up_logging
+from negotiation.runs import Run
+from negotiation.store import Store
+
+MARK = "xyzzy"
+
+
+class Broken:
+    """An agent that breaks, and says in its error what it was told."""
+
+    name = "broken"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def act(self, view: View) -> Generator[Any, None, Decision]:
+        yield from ()
+        raise self.error
+
+
+class House(Catalog):
+    error: Exception | None = None
+
+    def create(self, config: AgentConfig) -> Agent:
+        return Broken(self.error) if self.error and config.agent == "linear" else super().create(config)
+
+
+@pytest.fixture(params=list(FORMATTERS))
+def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """Everything that is logged, at every level, as the program would write it."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(FORMATTERS[request.param]())
+    root, before = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield written
+    root.setLevel(before)
+    root.removeHandler(handler)
+
+
+@pytest.mark.parametrize("error", [None, GenerationFailed(f"it said {MARK}"), ValueError(MARK), KeyError(MARK)])
+def test_no_text_of_anybody_is_logged(
+    logged: io.StringIO,
+    error: Exception | None,
+    managers: Callable[..., LLMManager],
+    store: Store,
+    make_run: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", f"{MARK}-key")
+    reply = json.dumps({"thought": MARK, "action": "walk_away", "offer": None, "message": MARK})
+    manager = managers({"chatty": {"replies": [reply], "api_key": "SECRET_KEY"}})
+    house = House(manager)
+    house.error = error
+    live = LiveRuns(house, store, note=log_event)
+    about = make_run().scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True)
+    scenario = make_run().scenario.model_copy(update={"title": MARK, "story": MARK})
+    assert MARK not in json.dumps(about)
+    hint = {"hint": MARK, "persona": MARK, "guard": "free"}
+    agents = {"a": AgentConfig("linear"), "b": AgentConfig("chatty", hint)}
+    run_id = live.start(Run("", scenario, agents, 1, owner=f"{MARK}-visitor-name"))  # type: ignore[arg-type]
+    watch = live.watch(run_id)
+    if watch is not None:
+        with watch:
+            for _ in watch:
+                pass
+    live.close()
+    run = store.run(run_id)
+    if error is None:
+        assert MARK in run.turns[-1].message
+    assert run_id in logged.getvalue()
+    assert MARK not in logged.getvalue()
+    if error is not None:
+        assert type(error).__name__ in logged.getvalue()
+
+
+def test_json_lines_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        set_up_logging({"LOG_FORMAT": "json"})
+        log_event("abc", Halted("failed", MARK, "OutOfMemory"))
+        try:
+            json.loads(MARK)
+        except ValueError:
+            logging.getLogger("parley").exception("run %s\nbroke", "abc")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first.pop("time").endswith("+00:00")
+    assert first == {
+        "level": "warning",
+        "logger": "parley.negotiations",
+        "message": "negotiation abc was halted: failed OutOfMemory",
+        "event": "halted",
+        "run": "abc",
+        "status": "failed",
+        "error": "OutOfMemory",
+    }
+    assert second["error"] == "JSONDecodeError"
+    assert "test_logs.py" in second["stack"]
+    assert MARK not in second["stack"]
+
+
+def test_an_unknown_format_is_told() -> None:
+    with pytest.raises(ConfigError, match="LOG_FORMAT: 'xml' is no format; use one of text, json"):
+        set_up_logging({"LOG_FORMAT": "xml"})
