@@ -82,6 +82,7 @@ def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[
     assert {line["run"] for line in lines if line.get("event") == "halted"} == {ids[0], queued["run_id"]}
 
 
+@pytest.mark.heavy
 def test_a_second_signal_ends_it_at_once_and_the_next_program_says_so(serve: Callable[[float], Server]) -> None:
     server = serve(1000.0)
     job = Client(server.url, verbose=False).submit("company_car", "slow", "linear", 1, api_name="/negotiate")

@@ -78,9 +78,10 @@ def test_the_figures_are_prometheus_and_for_this_machine(opened: Callable[..., P
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
 def test_who_comes_through_a_proxy_is_not_this_machine(opened: Callable[..., Parley], name: str) -> None:
+    parley = opened()
     for host in ("127.0.0.1", "192.0.2.1"):
         for believed in ("", "127.0.0.1"):
-            client = asked(opened(), host, believed)
+            client = asked(parley, host, believed)
             assert client.get("/metrics", headers={name: "127.0.0.1"}).status_code == 403
 
 
