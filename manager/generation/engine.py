@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import partial
 from typing import Any
 
 import torch
@@ -43,7 +42,7 @@ class Engine:
         self.shelf = Shelf(KEPT_BYTES)
         runner = flat_runner(model) or SoloRunner(model)
         self.batch = Batch(runner, self.shelf, writing_bytes)
-        self._step = partial(on_processor, self.batch.step) if model.device.type == "cpu" else self.batch.step
+        self._on_cpu = model.device.type == "cpu"
         self._vocabulary = int(model.config.get_text_config().vocab_size)
         self._grammars: GrammarCompiler | None = None
         self._changed = threading.Condition()
@@ -107,7 +106,10 @@ class Engine:
                 arrived, self._arrived = self._arrived, []
             for arrival in arrived:
                 self._arrive(arrival)
-            self._step()
+            if self._on_cpu:
+                on_processor(self.batch.step)
+            else:
+                self.batch.step()
 
     def _arrive(self, arrival: Arrival) -> None:
         """Make a row of a request; if it is not fit to be one, its stream alone ends."""
