@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ class Bench:
         """16 negotiations at once against the same turns one after the other through `generate`."""
         self.ours.forget()
         sides = negotiators(STREAMS)
-        ours = self._turns(sides, lambda *asked: self.ours.write(*asked, names=[f"c{n}" for n in range(STREAMS)]))
+        ours = self._turns(sides, partial(self.ours.write, names=[f"c{n}" for n in range(STREAMS)]))
         theirs = self._turns(sides[:SAMPLE], self.generate.write)
         return {"ratio": ours["turns_per_second"] / theirs["turns_per_second"], "ours": ours, "generate": theirs}
 

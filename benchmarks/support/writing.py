@@ -22,10 +22,10 @@ from manager.generation.request import Completion, GenerationRequest, Grammar, M
 from manager.generation.stream import TokenStream
 from manager.registry import GenerationConfig
 from negotiation.agents.base import View
+from negotiation.allowed import legal
 from negotiation.analysis import OutcomeSpace
 from negotiation.prompts import new_messages
 from negotiation.protocol import State
-from negotiation.reply import reply_grammar
 from negotiation.scenario import SEATS, load_scenario
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +122,7 @@ class Generate:
         return Wrote(tuple(texts), written, 0, time.perf_counter() - begun)
 
 
-class Constrained(LogitsProcessor):
+class Constrained(LogitsProcessor):  # type: ignore[misc]
     """A grammar for `generate`: every token is computed, those that the grammar forces, too."""
 
     def __init__(self, matcher: GrammarMatcher, prompt: int) -> None:
@@ -234,7 +234,7 @@ def negotiators(count: int) -> list[Negotiator]:
     made = []
     for path in sorted((ROOT / "configs" / "scenarios").glob("*.yaml")):
         scenario = load_scenario(path)
-        grammar = reply_grammar(State(scenario))
+        grammar = legal(State(scenario)).grammar()
         schema = copy.deepcopy(grammar.schema)
         assert schema is not None
         for properties in [one["properties"] for one in schema.get("anyOf", [schema])]:
