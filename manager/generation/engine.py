@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from manager.errors import GenerationFailed
-from manager.generation.batch import Batch
+from manager.generation.batch import Batch, failure_of
 from manager.generation.flat import flat_runner
 from manager.generation.grammar import GrammarCompiler
 from manager.generation.kv import Shelf
@@ -84,10 +84,8 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            with torch.inference_mode():
-                self._loop()
-        except BaseException:  # a panic in a library's native part is no Exception
-            logger.exception("the thread that writes broke; these weights write no more until they are loaded again")
+            while not self._closed:
+                self._write()
         finally:
             with self._changed:
                 self._closed = True
@@ -95,6 +93,15 @@ class Engine:
             self.batch.end_all()
             for arrival in arrived:
                 arrival.stream.fail(cancelled())
+
+    def _write(self) -> None:
+        """Write until closed, or until something breaks that is no row's own: then all rows end, saying why."""
+        try:
+            with torch.inference_mode():
+                self._loop()
+        except BaseException as error:  # a panic in a library's native part is no Exception
+            logger.exception("writing broke; what was being written ends, and the next requests begin anew")
+            self.batch.end_all(failure_of(error).error())
 
     def _loop(self) -> None:
         while True:
