@@ -50,7 +50,7 @@ class Parley:
                 cache_dir=settings.cache,
             )
             undo.callback(manager.cleanup)
-            catalog = Catalog(manager)
+            catalog = Catalog(manager, settings.misfit)
             live = LiveRuns(catalog, store, app.orphan_grace_seconds)
             undo.pop_all()
         comparisons, tournaments = Comparisons(catalog, store), Tournaments(catalog, store, app.max_loaded_models)

@@ -7,12 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from manager.configfile import read_yaml, shown, validate
 from manager.errors import ConfigError
+from manager.registry import ModelSpec
+from negotiation.profile import Machine, Profile, profile
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs"
 
@@ -32,6 +34,7 @@ class AppConfig(BaseModel):
     max_queue: Annotated[int, Field(ge=1)] = 256
     max_wait_seconds: Annotated[float, Field(gt=0)] = 600.0
     orphan_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
+    offer: Literal["fitting", "all"] = "fitting"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Settings:
     database_url: str
     host: str
     port: int
-    app: AppConfig
+    app: AppConfig  # what the file leaves open is filled in by the profile
+    profile: Profile
     operator_password: str | None = field(default=None, repr=False)
 
     @property
@@ -51,13 +55,17 @@ class Settings:
         """Where converted weights are kept."""
         return self.home / "cache"
 
+    def misfit(self, spec: ModelSpec) -> str:
+        """Why a model is not offered here; empty if it is."""
+        return "" if self.app.offer == "all" else self.profile.misfit(spec, self.app.memory_budget)
+
     def config_file(self, name: str) -> Path:
         """A file or folder of the own config folder, or the shipped one where it is missing there."""
         return _own_or_shipped(self.configs, name)
 
 
-def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings; raises ConfigError naming the variable or file that is wrong."""
+def read_settings(environment: Mapping[str, str] = os.environ, machine: Machine | None = None) -> Settings:
+    """The settings on a machine (default: this one); raises ConfigError naming the variable or file that is wrong."""
     home = _folder(environment, "PARLEY_HOME", "~/.parley")
     configs = _folder(environment, "PARLEY_CONFIG", str(SHIPPED))
     if not configs.is_dir():
@@ -69,8 +77,11 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     app = _own_or_shipped(configs, "app.yaml")
     given = read_yaml(app)
     config = AppConfig() if given is None else validate(AppConfig, given, str(app))
+    found = profile(environment, machine or Machine.look())
+    open_keys: dict[str, Any] = {k: v for k, v in found.defaults.items() if k not in config.model_fields_set}
+    config = config.model_copy(update=open_keys)
     password = environment.get("PARLEY_OPERATOR_PASSWORD") or None
-    return Settings(home, configs, url, _host(environment), int(text), config, password)
+    return Settings(home, configs, url, _host(environment), int(text), config, found, password)
 
 
 def _own_or_shipped(configs: Path, name: str) -> Path:

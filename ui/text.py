@@ -274,6 +274,7 @@ WILL_NEED = "{size} when loaded"
 NEEDS_SERVER = "a server that answers"
 NEEDS_NOTHING = "nothing: it is a fake for tests"
 NEEDS_DOWNLOAD = "a download when it is first used"
+MISFIT = "not offered: {reason}"
 TIMELINE = "What was loaded, waited for and unloaded of late"
 TIMELINE_EMPTY = "Nothing was loaded or waited for in the last half hour."
 TIMELINE_WORDS = "In words, the latest first"
@@ -312,6 +313,8 @@ UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted
 # agents and their settings
 YOU = "you"
 EMBEDDED = "comes with Parley"
+HERE = "downloaded already, needs about {memory}"
+HERE_UNKNOWN = "downloaded already"
 DOWNLOAD = "{size} download, needs about {memory}"
 GONE = "This agent is not available here any more."
 STRATEGY_ABOUT = {

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from manager.errors import ConfigError
+from manager.registry import parse_spec
+from negotiation.profile import GB, Machine
 from negotiation.settings import SHIPPED, AppConfig, read_settings
 from negotiation.store import Store
 
@@ -138,7 +140,32 @@ def test_own_settings_count(environment: dict[str, str], configs: Path) -> None:
 def test_without_own_settings_the_defaults_count(environment: dict[str, str], configs: Path, text: str | None) -> None:
     if text is not None:
         (configs / "app.yaml").write_text(text)
-    assert read_settings(environment).app == AppConfig()
+    assert read_settings(environment, Machine(16 * GB)).app == AppConfig()
+
+
+def test_what_is_left_open_follows_from_the_machine_and_what_is_set_wins(
+    environment: dict[str, str], configs: Path
+) -> None:
+    small, large = Machine(2 * GB), Machine(64 * GB, gpus=(80 * GB,))
+    assert read_settings(environment, small).app.max_loaded_models == 1
+    assert read_settings(environment, large).app.max_loaded_models == 4
+    space = {**environment, "SPACE_ID": "me/parley", "MEMORY": "16Gi"}
+    assert read_settings(space, large).app.memory_budget == {"cpu": 12.9}
+    (configs / "app.yaml").write_text("max_loaded_models: 3\nmemory_budget: {cpu: 5}\noffer: all")
+    for machine in (small, large):
+        settings = read_settings(space, machine)
+        assert settings.app.max_loaded_models == 3
+        assert settings.app.memory_budget == {"cpu": 5}
+        assert settings.misfit(parse_spec("m", {"model_name": "a/b", "size": "900B"})) == ""
+
+
+def test_an_operators_budget_says_what_fits(environment: dict[str, str], configs: Path) -> None:
+    model = parse_spec("m", {"model_name": "a/b", "size": "7B"})
+    assert "has 12.0 GB" in read_settings(environment, Machine(16 * GB)).misfit(model)
+    (configs / "app.yaml").write_text("memory_budget: {cpu: 20}")
+    assert read_settings(environment, Machine(16 * GB)).misfit(model) == ""
+    (configs / "app.yaml").write_text("memory_budget: {cpu: 2}")
+    assert "has 2.0 GB" in read_settings(environment, Machine(64 * GB)).misfit(model)
 
 
 @pytest.mark.parametrize(
