@@ -6,9 +6,11 @@ their defaults from it; whatever an operator set wins. Knows no torch: it must a
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -30,6 +32,8 @@ WRITING = 1.2
 ZERO_GPU_BYTES = 16 * GB
 """Of a ZeroGPU's memory: each time that a GPU is lent, all placed models are copied to it first."""
 
+VOLUME = Path("/data")
+
 ACCELERATORS = {"t4": 16, "l4": 24, "a10g": 24, "a100": 80, "l40s": 48, "h100": 80, "h200": 141}
 """GB of memory of the GPUs that a Space may have, by what its variable ACCELERATOR begins with."""
 
@@ -45,11 +49,13 @@ class Machine:
     processors: int = 1
     gpus: tuple[int, ...] = ()
     bfloat16: bool = True  # whether the processor calculates with it; else models take twice the room there
+    volume: Path | None = None  # where a Space's persistent storage or bucket is mounted
 
     @classmethod
     def look(cls) -> Machine:
         """The machine that this runs on; takes a moment."""
-        return cls(host.host_memory(), host.processors(), host.gpu_memory(), host.bfloat16_is_fast())
+        volume = VOLUME if VOLUME.is_dir() and os.access(VOLUME, os.W_OK) else None
+        return cls(host.host_memory(), host.processors(), host.gpu_memory(), host.bfloat16_is_fast(), volume)
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,7 @@ REFERENCES = {
 
 # history
 HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena, or play yourself; every run is kept here."
+FORGETS = "This Space keeps runs until it restarts only. Save those that you want to keep as JSONL or CSV."
 HISTORY_NONE = "No negotiation fits these filters."
 HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "See it"]
 STATUS_RUNNING = "Running"

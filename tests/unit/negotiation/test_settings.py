@@ -11,7 +11,7 @@ import yaml
 from manager.errors import ConfigError
 from manager.registry import parse_spec
 from negotiation.profile import GB, Machine
-from negotiation.settings import SHIPPED, AppConfig, read_settings
+from negotiation.settings import SHIPPED, AppConfig, ArchiveSettings, read_settings
 from negotiation.store import Store
 
 
@@ -209,6 +209,54 @@ def test_an_own_folder_takes_the_place_of_the_shipped_one_file_by_file(
     (configs / "models.yaml").write_text("{}")
     assert settings.config_file("models.yaml") == configs / "models.yaml"
     assert settings.config_file("scenarios") == SHIPPED / "scenarios"
+
+
+SPACE = {"SPACE_ID": "me/parley"}
+
+
+def test_a_space_keeps_runs_in_its_volume_if_nobody_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bare, mounted = Machine(16 * GB), Machine(16 * GB, volume=tmp_path / "volume")
+    assert read_settings({}, mounted).archive is None
+    assert read_settings(SPACE, bare).archive is None
+    settings = read_settings(SPACE, mounted)
+    assert settings.archive == ArchiveSettings(tmp_path / "volume" / "parley")
+    assert settings.database_url == f"sqlite:///{tmp_path}/.parley/data/parley.db"  # on the Space's own disk
+    for told in ({"DATABASE_URL": "sqlite://"}, {"PARLEY_HOME": str(tmp_path / "home")}):
+        assert read_settings({**SPACE, **told}, mounted).archive is None
+
+
+def test_where_runs_are_archived_can_be_told(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = read_settings({**environment, "PARLEY_ARCHIVE": str(tmp_path / "a")}).archive
+    assert folder == ArchiveSettings(tmp_path / "a")
+    dataset = read_settings({**environment, "PARLEY_DATASET": "me/runs", "HF_TOKEN": "hf_secret"})
+    assert dataset.archive == ArchiveSettings(tmp_path / "home" / "archive", "me/runs", "hf_secret")
+    assert "hf_secret" not in repr(dataset)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"PARLEY_DATASET": "me/runs"}, "PARLEY_DATASET: set HF_TOKEN to a token that may write to that dataset"),
+        ({"PARLEY_DATASET": "runs", "HF_TOKEN": "x"}, "PARLEY_DATASET: 'runs' is not of the form owner/name"),
+        (
+            {"PARLEY_DATASET": "me/runs", "HF_TOKEN": "x", "PARLEY_ARCHIVE": "a"},
+            "PARLEY_DATASET and PARLEY_ARCHIVE are both set; keep one of them",
+        ),
+    ],
+)
+def test_an_archive_that_cannot_be_is_named(environment: dict[str, str], given: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings({**environment, **given})
+    assert str(caught.value) == says
+
+
+def test_a_space_without_an_archive_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_settings(SPACE, Machine(GB)).forgets
+    assert not read_settings({}, Machine(GB)).forgets
+    assert not read_settings(SPACE, Machine(GB, volume=tmp_path)).forgets
+    assert not read_settings({**SPACE, "DATABASE_URL": "postgresql://db/parley"}, Machine(GB)).forgets
 
 
 def test_settings_cannot_be_changed(environment: dict[str, str]) -> None:
