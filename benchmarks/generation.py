@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Our
 from manager.backends import gguf
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.generation import packed
+from manager.generation.processor import on_processor
 from manager.generation.request import Grammar
 from manager.registry import Registry
 
@@ -60,13 +61,11 @@ class Bench:
     @cached_property
     def plain(self) -> Any:
         """The model as transformers loads it."""
-        return AutoModelForCausalLM.from_pretrained(self.converted, dtype="auto").eval()
+        return on_processor(self._model)
 
     @cached_property
     def ours(self) -> Ours:
-        model = AutoModelForCausalLM.from_pretrained(self.converted, dtype="auto").eval()
-        packed.pack(model)
-        return Ours(model, self.tokenizer)
+        return on_processor(self._ours_made)
 
     @cached_property
     def generate(self) -> Generate:
@@ -91,7 +90,7 @@ class Bench:
         """16 negotiations at once against the same turns one after the other through `generate`."""
         self.ours.forget()
         sides = negotiators(STREAMS)
-        ours = self._turns(sides, lambda *asked: self.ours.write(*asked, names=[f"c{n}" for n in range(STREAMS)]))
+        ours = self._turns(sides, partial(self.ours.write, names=[f"c{n}" for n in range(STREAMS)]))
         theirs = self._turns(sides[:SAMPLE], self.generate.write)
         return {"ratio": ours["turns_per_second"] / theirs["turns_per_second"], "ours": ours, "generate": theirs}
 
@@ -178,13 +177,7 @@ class Bench:
 
     def limit(self) -> Figures:
         """How near one stream comes to reading every weight once per token at the memory's measured bandwidth."""
-        numbers = torch.ones(1 << 27, dtype=torch.float32)
-        took = []
-        for _ in range(3):
-            begun = time.perf_counter()
-            numbers.sum()
-            took.append(time.perf_counter() - begun)
-        bandwidth = numbers.nbytes / min(took)
+        bandwidth = on_processor(self._bandwidth)
         size = packed.packed_bytes(self.ours.engine.model) or sum(p.nbytes for p in self.plain.parameters())
         rate = self._ours(1)
         return {
@@ -194,7 +187,25 @@ class Bench:
             "bandwidth_bytes_per_second": bandwidth,
         }
 
+    def _bandwidth(self) -> float:
+        """Bytes per second that come from memory, the best of several readings."""
+        numbers = torch.ones(1 << 27, dtype=torch.float32)
+        took = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            numbers.sum()
+            took.append(time.perf_counter() - begun)
+        return numbers.nbytes / min(took)
+
     # -- helpers -----------------------------------------------------------------------------------------------
+
+    def _model(self) -> Any:
+        return AutoModelForCausalLM.from_pretrained(self.converted, dtype="auto").eval()
+
+    def _ours_made(self) -> Ours:
+        model = self._model()
+        packed.pack(model)
+        return Ours(model, self.tokenizer)
 
     def _load(self, cache: Path) -> float:
         model = HuggingFaceModelWrapper(self._spec, cache)

@@ -73,7 +73,8 @@ PROMPT = "What it was told"
 REPLY = "What it wrote"
 COST = "{tokens} tokens in {seconds:.1f} s, after a prompt of {prompt} tokens"
 ESTIMATED = "The tokens are estimated: the server did not count them."
-PRICE = "Price: ${cost}"
+PRICE = "Price: {cost}"
+COST_IN_ALL = "What both wrote cost {cost}."
 HELD = {
     "schema": "The server was given a JSON schema of the legal replies; all else was checked when the reply was read.",
     "json": "The server was asked for JSON only; the rest was checked when the reply was read.",

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, Par
 from manager.files import PACKAGE
 from manager.generation import packed
 from manager.generation.engine import Engine
+from manager.generation.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.host import free_host_memory
@@ -133,6 +135,9 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     # -- loading and unloading ---------------------------------------------------------------------------------
 
     def load(self, progress: Progress) -> int:
+        return apart(partial(self._load, progress))
+
+    def _load(self, progress: Progress) -> int:
         model: Any = None
         tokenizer: Any = None
         failure: Failure | None = None
