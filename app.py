@@ -20,6 +20,7 @@ try:
     from manager.process import leave
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
+    from ui.doors import Doors
     from ui.page import build_page
     from ui.theme import STYLES, THEME
     from ui.visitor import VisitorCookie
@@ -53,7 +54,7 @@ def main() -> int:
 
 def _serve(parley: Parley, settings: Settings) -> None:
     page = build_page(parley)
-    page.queue(default_concurrency_limit=None)
+    page.queue(default_concurrency_limit=None, api_open=False)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -62,9 +63,10 @@ def _serve(parley: Parley, settings: Settings) -> None:
         footer_links=[],
         run_history=False,
         max_file_size="1mb",
+        enable_monitoring=False,
         show_error=True,
         quiet=True,
-        app_kwargs={"middleware": [Middleware(VisitorCookie)]},
+        app_kwargs={"middleware": [Middleware(Doors), Middleware(VisitorCookie)]},
         prevent_thread_lock=True,
         mcp_server=find_spec("mcp") is not None,
     )
