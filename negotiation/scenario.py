@@ -25,6 +25,8 @@ Value = str | int
 Offer = Mapping[str, Value]
 
 MAX_OUTCOMES = 2_000_000
+MOST_TEXT = 100_000
+"""So many characters may be typed in: reading as much takes up to a second."""
 PLACES = 9
 """Utilities are rounded to so many decimal places, so that equal ones compare equal."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -258,9 +260,9 @@ def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
 
 
 def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your scenario") -> Scenario:
-    """A scenario from YAML text; raises ScenarioError."""
+    """A scenario from YAML text that somebody typed in; raises ScenarioError."""
     try:
-        data = parse_yaml(text, where)
+        data = parse_yaml(text, where, MOST_TEXT)
     except ConfigError as error:
         raise ScenarioError(str(error)) from None
     return parse_scenario(scenario_id, data, where)

@@ -86,7 +86,8 @@ def build_api(parley: Parley) -> None:
                 "a": AgentConfig(agent_a, options_a or {}),
                 "b": AgentConfig(agent_b, options_b or {}),
             }
-            run = Run("", _scenario(parley, scenario), {seat: agents[seat] for seat in SEATS}, int(seed))
+            chosen = await asyncio.to_thread(_scenario, parley, scenario)  # reading a whole one takes its time
+            run = Run("", chosen, {seat: agents[seat] for seat in SEATS}, int(seed))
             run_id = await asyncio.to_thread(parley.live.start, run)
             watch = parley.live.watch(run_id)
             if watch is None:  # it has ended already
