@@ -36,7 +36,11 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         settings = read_settings()
+        if settings.profile.processors < (os.cpu_count() or 1):
+            # A container's processors are a quota of those that torch sees, and more threads than that only wait.
+            os.environ.setdefault("OMP_NUM_THREADS", str(settings.profile.processors))
         _check_port(settings)
+        logger.info("this is a %s", settings.profile.about)
         parley = Parley.open(settings)
     except ParleyError as error:
         logger.error("%s", error)  # noqa: TRY400 (the message says it all)

@@ -14,6 +14,7 @@ ours the one with the largest smaller share, so these are told apart, not compar
 
 import json
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from negmas.preferences.ops import (
 CLOSE = 1e-6
 
 
-def near(point, candidates):
+def near(point: Mapping[str, float], candidates: Iterable[Sequence[float]]) -> bool:
     mine = point["utility_a"], point["utility_b"]
     return any(max(abs(x - y) for x, y in zip(mine, other, strict=True)) < CLOSE for other in candidates)
 
@@ -61,7 +62,7 @@ def compare(folder: Path) -> dict[str, bool]:
     return told | {name: near(ours[name], [point for point, _ in found]) for name, found in solutions.items()}
 
 
-def _key(values):
+def _key(values: Iterable[object]) -> tuple[str, ...]:
     """An outcome, whether its numbers are numbers or, as in a discrete issue, texts."""
     return tuple(str(value) for value in values)
 

@@ -60,14 +60,15 @@ def ours(model: Any, prompts: list[list[int]]) -> float:
     """Seconds that a batch of ours takes."""
     runner = flat_runner(model)
     assert runner is not None
-    batch = Batch(runner, Shelf(0), 1 << 40, on_cpu=model.device.type == "cpu")
+    batch = Batch(runner, Shelf(0), 1 << 40)
     config = GenerationConfig(max_new_tokens=REPLY, temperature=0)
+    silent: Any = _Silent()
     request = GenerationRequest((), config)
     begun = time.perf_counter()
     with torch.inference_mode():
         for prompt in prompts:
             arrival = Arrival(request, TokenStream(), begun)
-            batch.add(Row(arrival, prompt, 4096 - len(prompt), None, _Silent(), _Silent(), frozenset()))
+            batch.add(Row(arrival, prompt, 4096 - len(prompt), None, silent, silent, frozenset()))
         while len(batch):
             batch.step()
     return time.perf_counter() - begun

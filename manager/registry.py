@@ -153,6 +153,12 @@ class ModelSpec(_Strict):
         return self
 
     @property
+    def parameters(self) -> int:
+        """How many parameters it has, by its `size` (like 1.7B or 360M); 0 where that is not said."""
+        found = re.match(r"([0-9]+(?:\.[0-9]+)?)\s*([MB])", self.size)
+        return int(float(found[1]) * (1e9 if found[2] == "B" else 1e6)) if found else 0
+
+    @property
     def weights(self) -> WeightsKey:
         """What is loaded for this model; models with equal keys share it."""
         if self.type == "fake":

@@ -59,6 +59,7 @@ class SeatMeasures:
     invalid: Mapping[str, int] = field(default_factory=dict)  # kind -> how many replies
     tokens: int = 0
     seconds: float = field(default=0.0, compare=False)  # differs each time
+    cost: float | None = None  # US dollars, as far as the model has a price
 
 
 @dataclass(frozen=True)

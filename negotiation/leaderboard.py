@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from negotiation.analysis import Analyser
+from negotiation.measures import total_cost
 from negotiation.ratings import Contest, Ratings, bradley_terry, places, tallies
 from negotiation.scenario import SEATS, Scenario, Seat
 from negotiation.statistics import Interval, mean_interval
@@ -42,6 +43,8 @@ class Figure:
     rational: bool
     invalid: int
     replies: int
+    tokens: int
+    cost: float | None  # US dollars
 
 
 MEASURES: Mapping[str, tuple[float, float, Callable[[Figure], float | None]]] = {
@@ -70,6 +73,8 @@ class Standing:
     draws: int
     losses: int
     measures: Mapping[str, Interval | None]
+    tokens: int  # that it wrote, over all its games
+    cost: float | None  # of all its games, in US dollars; None for what has no price
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,8 @@ class Leaderboard:
             rational=measures.rational_a if seat == "a" else measures.rational_b,
             invalid=invalid,
             replies=invalid + len(own.regret),
+            tokens=own.tokens,
+            cost=own.cost,
         )
 
     def _standings(self, figures: Sequence[Figure]) -> list[Standing]:
@@ -176,6 +183,8 @@ class Leaderboard:
                 draws=tally[agent].draws,
                 losses=tally[agent].losses,
                 measures=_measures(own[agent]),
+                tokens=sum(figure.tokens for figure in own[agent]),
+                cost=total_cost(figure.cost for figure in own[agent]),
             )
             for agent in agents
         ]

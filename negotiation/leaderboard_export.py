@@ -58,13 +58,15 @@ def to_csv(board: Leaderboard) -> str:
     columns = [f"{name}_{part}" for name in ("rating", *MEASURES) for part in parts]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["scenario", "rank", "agent", "tied", "games", "wins", "draws", "losses", *columns])
+    about = ["rank", "agent", "tied", "games", "wins", "draws", "losses", "tokens", "cost"]
+    writer.writerow(["scenario", *about, *columns])
     for scenario_id, rows in {"": board.standings, **board.by_scenario}.items():
         for row in rows:
             figures = [_interval(row.rating), *(_interval(row.measures[name]) for name in MEASURES)]
             values = ["" if figure is None else figure[part] for figure in figures for part in parts]
-            about = [row.rank, row.agent, "; ".join(row.tied), row.games, row.wins, row.draws, row.losses]
-            writer.writerow([scenario_id, *about, *values])
+            facts = [row.rank, row.agent, "; ".join(row.tied), row.games, row.wins, row.draws, row.losses]
+            facts += [row.tokens, "" if row.cost is None else row.cost]
+            writer.writerow([scenario_id, *facts, *values])
     return out.getvalue()
 
 
@@ -88,6 +90,8 @@ def _row(row: Standing) -> dict[str, Any]:
         "wins": row.wins,
         "draws": row.draws,
         "losses": row.losses,
+        "tokens": row.tokens,
+        "cost": row.cost,
         **_intervals(row.measures),
     }
 

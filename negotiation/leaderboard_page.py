@@ -113,7 +113,7 @@ def _git(*arguments: str) -> str:
 
 
 def _standings(rows: Iterable[Standing]) -> str:
-    head = ["rank", "agent", "rating", "games", "won, drawn, lost", *NAMES.values()]
+    head = ["rank", "agent", "rating", "games", "won, drawn, lost", *NAMES.values(), "tokens"]
     return _table(
         head,
         (
@@ -122,6 +122,7 @@ def _standings(rows: Iterable[Standing]) -> str:
                 str(row.games),
                 f"{row.wins}, {row.draws}, {row.losses}",
                 *(_short(row.measures[name]) for name in MEASURES),
+                f"{row.tokens:,}" + ("" if row.cost is None else f" (${row.cost:.4f})"),
             ]
             for row in rows
         ),

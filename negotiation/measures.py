@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -60,7 +61,14 @@ def measure_seat(seat: Seat, analyser: Analyser, turns: Iterable[Turn]) -> SeatM
         invalid=dict(Counter(entry.kind for turn in own for entry in turn.invalid)),
         tokens=sum(turn.tokens for turn in own),
         seconds=round(sum(turn.seconds for turn in own), 3),
+        cost=total_cost(turn.cost for turn in own),
     )
+
+
+def total_cost(costs: Iterable[float | None]) -> float | None:
+    """The sum of what is priced, in US dollars; None where nothing is."""
+    told = [cost for cost in costs if cost is not None]
+    return math.fsum(told) if told else None
 
 
 def fingerprint(turns: Iterable[Turn]) -> str:

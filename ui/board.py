@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from negotiation.events import Ended, Halted, Turn
+from negotiation.measures import total_cost
 from negotiation.protocol import Action
 from negotiation.scenario import SEATS, Scenario, Seat
 from ui import text
-from ui.html import esc, number, tag
+from ui.html import dollars, esc, number, tag
 from ui.space import Space
 from ui.turns import offer_html
 from ui.view import LaneView
@@ -100,6 +101,8 @@ def _ended_html(view: LaneView, end: Ended, space: Space) -> str:
         turn, cost = costly
         role = scenario.roles[turn.seat].name
         lines.append(text.COSTLIEST.format(name=role, round=turn.round, cost=number(cost)))
+    if (spent := total_cost(turn.cost for turn in view.turns)) is not None:
+        lines.append(text.COST_IN_ALL.format(cost=dollars(spent)))
     return head + bars_html(scenario, a, b) + "".join(tag("p", esc(line)) for line in lines)
 
 

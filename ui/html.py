@@ -56,6 +56,11 @@ def seconds(value: float) -> str:
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
 
 
+def dollars(value: float) -> str:
+    """A price, to a millionth."""
+    return "$" + (f"{value:.6f}".rstrip("0").rstrip(".") if value < 1 else f"{value:,.2f}")
+
+
 def script(name: str) -> str:
     """What runs in the browser when a `gr.HTML(js_on_load=...)` is shown, from the folder `scripts`."""
     return (Path(__file__).parent / "scripts" / f"{name}.js").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from negotiation.scenario import SEATS
 from negotiation.statistics import Interval
 from negotiation.vote_ratings import Preference
 from ui import tournament_text as text
-from ui.html import esc, number, tag
+from ui.html import dollars, esc, number, tag
 from ui.turns import Labels
 
 WIDTH, HEIGHT = 150, 18
@@ -96,7 +96,7 @@ def agent_name(agent: str, labels: Labels) -> str:
 def _standings(rows: Sequence[Standing], labels: Labels) -> str:
     low, high = _range(row.rating for row in rows)
     head = [esc(each) for each in (text.RANK, text.AGENT, text.RATING, text.TALLY)]
-    head += [tag("span", esc(name), title=about) for name, about in text.MEASURES.values()]
+    head += [tag("span", esc(name), title=about) for name, about in (*text.MEASURES.values(), text.TOKENS)]
     lines = []
     for row in rows:
         rank, rating = _placed(
@@ -104,7 +104,8 @@ def _standings(rows: Sequence[Standing], labels: Labels) -> str:
         )
         name = tag("b", esc(agent_name(row.agent, labels)))
         measures = [_interval(row.measures[measure]) for measure in MEASURES]
-        lines.append([rank, name, rating, _tally(Tally(row.wins, row.draws, row.losses)), *measures])
+        tally = _tally(Tally(row.wins, row.draws, row.losses))
+        lines.append([rank, name, rating, tally, *measures, _spent(row)])
     return tag("div", _table(head, lines), "scroller standings-table")
 
 
@@ -176,6 +177,10 @@ def _interval(interval: Interval | None) -> str:
 def _words(interval: Interval, shown: Callable[[float], str]) -> str:
     mean = shown(interval.mean) + " " if shown is not number else ""
     return tag("small", esc(f"{mean}[{shown(interval.low)}, {shown(interval.high)}]"))
+
+
+def _spent(row: Standing) -> str:
+    return esc(f"{row.tokens:,}") + ("" if row.cost is None else tag("small", esc(f" {dollars(row.cost)}")))
 
 
 def _tally(tally: Tally) -> str:

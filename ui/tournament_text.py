@@ -80,6 +80,7 @@ MEASURES = {
     "rational": ("Rational", "share that ended at or above what no deal is worth"),
     "invalid": ("Invalid", "share of replies that could not be used"),
 }
+TOKENS = ("Tokens", "tokens that its models wrote in all, and what they cost where they have a price")
 SEATS = "By seat"
 SEATS_ABOUT = "Mean utility in each seat."
 SEAT = "Seat {seat}"

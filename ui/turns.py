@@ -12,7 +12,7 @@ from negotiation.reply import glimpse
 from negotiation.scenario import SEATS, Offer, Scenario, Seat
 from negotiation.speech import MAX_MESSAGE
 from ui import text
-from ui.html import esc, fold, meter, number, seconds, size, tag
+from ui.html import dollars, esc, fold, meter, number, seconds, size, tag
 from ui.view import LaneView, Moving
 
 Labels = Mapping[str, str]
@@ -114,7 +114,7 @@ def _inside_html(turn: Turn) -> str:
         parts.append(tag("p", esc(text.INVALID.format(count=len(turn.invalid)))) + tag("ul", ledger))
     spent = [text.COST.format(tokens=turn.tokens, seconds=turn.seconds, prompt=turn.prompt_tokens)]
     spent += [text.ESTIMATED] if turn.estimated else []
-    spent += [text.PRICE.format(cost=f"{turn.cost:.6f}".rstrip("0").rstrip("."))] if turn.cost is not None else []
+    spent += [text.PRICE.format(cost=dollars(turn.cost))] if turn.cost is not None else []
     spent += [text.HELD[turn.held]] if turn.held is not None else []
     parts += [tag("p", esc(line)) for line in spent]
     return "".join(parts)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from torch import UntypedStorage
 
 from manager.backends import adapters, gguf, hub, loading, quantization, sizing
 from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
-from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, free_host_memory, memory_of, pick_device
+from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
 from manager.backends.loading import BUILD_LOCK
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
+from manager.files import PACKAGE
 from manager.generation import packed
 from manager.generation.engine import Engine
+from manager.generation.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
+from manager.host import free_host_memory
 from manager.registry import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -67,7 +71,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
 
     def is_here(self) -> bool:
         named = self.spec.gguf_file or ""
-        if named.startswith(gguf.PACKAGE):
+        if named.startswith(PACKAGE):
             if gguf.in_package(named) is not None:
                 return True
             named = ""
@@ -110,7 +114,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     def _find(self, device: str, progress: Progress) -> Found:
         """The files, fetched and whole; what can be made again and is damaged is made again."""
         spec, named = self.spec, self.spec.gguf_file or ""
-        in_package = named.startswith(gguf.PACKAGE)
+        in_package = named.startswith(PACKAGE)
         file = gguf.in_package(named) if in_package else None
         if file is None:
             folder = _fetched(spec, None if in_package else spec.gguf_file, progress)
@@ -131,6 +135,9 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     # -- loading and unloading ---------------------------------------------------------------------------------
 
     def load(self, progress: Progress) -> int:
+        return apart(partial(self._load, progress))
+
+    def _load(self, progress: Progress) -> int:
         model: Any = None
         tokenizer: Any = None
         failure: Failure | None = None

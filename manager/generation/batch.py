@@ -6,14 +6,12 @@ still have to be read, so that a long prompt holds nobody up. Knows no threads; 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
 
-from manager.errors import Failure, GenerationFailed, OutOfMemory
+from manager.errors import Cancelled, Failure, GenerationFailed, OutOfMemory, ParleyError
 from manager.generation.kv import Memo, Shelf
 from manager.generation.row import Row
 from manager.generation.sampling import pick_tokens
@@ -41,28 +39,6 @@ class Runner(Protocol):
         """Logits [parts, vocabulary] after each part's tokens, which its memo then holds, too."""
 
 
-class Turns:
-    """Lets threads in one at a time, in the order in which they came.
-
-    Models on the CPU take turns pass by pass: each pass uses all cores, and two at once slow each other down.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._next = self._now = 0
-
-    def __enter__(self) -> None:
-        with self._changed:
-            mine, self._next = self._next, self._next + 1
-            self._changed.wait_for(lambda: self._now == mine)
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._now += 1
-            self._changed.notify_all()
-
-
-CPU_TURNS = Turns()
 Part = tuple[Row, list[int]]
 
 
@@ -73,11 +49,10 @@ class Batch:
     (unless a single row needs more): what is kept goes first, then the youngest row waits until there is room again.
     """
 
-    def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int, on_cpu: bool) -> None:
+    def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int) -> None:
         self._runner = runner
         self._shelf = shelf
         self._writing_bytes = writing_bytes
-        self._turns: AbstractContextManager[None] = CPU_TURNS if on_cpu else nullcontext()
         self.waiting: list[Row] = []
         self.rows: list[Row] = []
 
@@ -91,10 +66,12 @@ class Batch:
         else:
             self.waiting.append(row)
 
-    def end_all(self) -> None:
-        """End every row as cancelled."""
+    def end_all(self, error: ParleyError | None = None) -> None:
+        """End every row, as cancelled if nothing else is said; nothing is kept of what an error ended."""
         for row in (*self.rows, *self.waiting):
-            self._end(row, cancelled())
+            self._end(row, error or cancelled())
+        if error is not None:
+            self._shelf.trim(0)
 
     def step(self) -> None:
         """One pass: the model sees what is new, and every row that has shown it all gets a token."""
@@ -116,8 +93,8 @@ class Batch:
         while len(self.rows) > 1 and sum(needed) > budget:
             needed.pop()
             row = self.rows.pop()
-            self._put_away(row)
             self.waiting.insert(0, row)
+            self._put_away(row)
         while self.waiting and len(self.rows) < MAX_ROWS:
             size = self._needed(self.waiting[0], AHEAD)
             if self.rows and sum(needed) + size > budget:
@@ -165,18 +142,15 @@ class Batch:
     def _computed(self, parts: list[Part]) -> list[tuple[Row, torch.Tensor]]:
         """Logits [vocabulary] for each part's row. Where a pass breaks, only the rows that break it end."""
         try:
-            with self._turns:
-                logits = self._runner.run([(_memo(row), tokens) for row, tokens in parts])
+            logits = self._runner.run([(_memo(row), tokens) for row, tokens in parts])
             return [(row, row_logits) for (row, _), row_logits in zip(parts, logits, strict=True)]
         except BaseException as error:  # noqa: BLE001 (streams must end, and the others must go on)
-            failure = _failure(error)
+            failure = failure_of(error)
         if failure.kind is OutOfMemory:
             self._shelf.trim(0)
         if len(parts) > 1:
             return [found for part in parts for found in self._computed([part])]
-        row = parts[0][0]
-        row.memo = None
-        self._end(row, failure.error())
+        self._end(parts[0][0], failure.error())
         return []
 
     def _choose(self, ready: list[tuple[Row, torch.Tensor]]) -> None:
@@ -213,8 +187,13 @@ class Batch:
         row.memo, row.reading = None, True
 
     def _end(self, row: Row, error: BaseException | None = None) -> None:
-        """Let a row go: first what it computed is kept, then whoever waits for it is told."""
+        """Let a row go: first what it computed is kept, then whoever waits for it is told.
+
+        Where it broke, what it computed may be why (numbers that are none), and nobody shall go on from there.
+        """
         (self.rows if row in self.rows else self.waiting).remove(row)
+        if error is not None and not isinstance(error, Cancelled):
+            row.memo = None
         self._put_away(row)
         if error is not None:
             row.stream.fail(error)
@@ -227,7 +206,7 @@ def _memo(row: Row) -> Memo:
     return row.memo
 
 
-def _failure(error: BaseException) -> Failure:
+def failure_of(error: BaseException) -> Failure:
     """An error as a value, which keeps nothing alive that it went through."""
     if isinstance(error, torch.OutOfMemoryError):
         return Failure(OutOfMemory, "the device ran out of memory while writing; use shorter contexts or fewer models")

@@ -9,7 +9,7 @@ from typing import Any
 from negotiation.analysis import Analyser
 from negotiation.commands.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
 from negotiation.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
-from negotiation.measures import measure_seat
+from negotiation.measures import measure_seat, total_cost
 from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario
 from negotiation.watch import stored_events
@@ -95,6 +95,7 @@ def describe(run: Run) -> dict[str, Any]:
         "welfare_share": measures.welfare_share if measures else None,
         "rational_a": measures.rational_a if measures else None,
         "rational_b": measures.rational_b if measures else None,
+        "cost": total_cost(turn.cost for turn in run.turns),
     }
 
 

@@ -9,6 +9,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -202,6 +203,17 @@ def test_standings_are_exported_for_spreadsheets(cup: Cup) -> None:
     ]
     assert (rows[0]["wins"], rows[0]["tied"], rows[0]["agreement_mean"]) == ("1", "y", "0.5")
     assert rows[4]["utility_mean"] == ""
+
+
+def test_tokens_and_prices_add_up_over_all_games(cup: Cup) -> None:
+    game = played("x", "y", 1, 0)
+    assert game.measures is not None
+    seats: Any = {"a": SeatMeasures(tokens=70, cost=0.25), "b": SeatMeasures(tokens=30)}
+    priced = replace(game, measures=replace(game.measures, seats=seats))
+    board = Leaderboard(cup("x", "y"), [priced, replace(priced, game=Game("points", "x", "y", 2))])
+    assert {row.agent: (row.tokens, row.cost) for row in board.standings} == {"x": (140, 0.5), "y": (60, None)}
+    rows = list(csv.DictReader(io.StringIO(to_csv(board))))
+    assert {row["agent"]: (row["tokens"], row["cost"]) for row in rows[:2]} == {"x": ("140", "0.5"), "y": ("60", "")}
 
 
 # -- adaptive --------------------------------------------------------------------------------------------------

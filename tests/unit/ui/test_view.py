@@ -223,6 +223,17 @@ def test_the_costliest_turn_is_the_one_by_which_regret_grew_most(scenario: Scena
     assert costliest((), space) is None
 
 
+def test_the_verdict_says_what_a_priced_negotiation_cost(scenario: Scenario) -> None:
+    turns = [offer(0, 24000), offer(1, 14000)]
+    ended = Ended(Ending.WALKED_AWAY, "a", None, Measures(0.2, 0.1, 0, 0, None, True, True))
+    free = LaneView(scenario).fold([STARTED, *turns, ended])
+    priced = [TurnTaken(replace(taken.turn, cost=0.0012)) for taken in turns]
+    costly = LaneView(scenario).fold([STARTED, *priced, ended])
+    space = space_of(scenario)
+    assert "What both wrote cost" not in verdict_html(free, space)
+    assert "What both wrote cost $0.0024." in verdict_html(costly, space)
+
+
 def test_the_rounds_show_what_each_side_asks_and_is_offered(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, offer(0, 24000), offer(1, 14000), offer(2, 22000)])
     shown = utility_rounds(space_of(scenario), view.turns)
