@@ -21,6 +21,7 @@ try:
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
     from ui.page import build_page
+    from ui.sessions import MOST_SESSIONS, Sessions
     from ui.theme import STYLES, THEME
     from ui.visitor import VisitorCookie
 except ImportError as error:
@@ -60,7 +61,8 @@ def _serve(parley: Parley, settings: Settings) -> None:
         max_file_size="1mb",
         show_error=True,
         quiet=True,
-        app_kwargs={"middleware": [Middleware(VisitorCookie)]},
+        app_kwargs={"middleware": [Middleware(VisitorCookie), Middleware(Sessions, page=page)]},
+        state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,
         mcp_server=find_spec("mcp") is not None,
     )
