@@ -20,6 +20,7 @@ try:
     from manager.process import leave
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
+    from ui.doors import Doors
     from ui.page import build_page
     from ui.sessions import MOST_SESSIONS, Sessions
     from ui.theme import STYLES, THEME
@@ -36,7 +37,11 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         settings = read_settings()
+        if settings.profile.processors < (os.cpu_count() or 1):
+            # A container's processors are a quota of those that torch sees, and more threads than that only wait.
+            os.environ.setdefault("OMP_NUM_THREADS", str(settings.profile.processors))
         _check_port(settings)
+        logger.info("this is a %s", settings.profile.about)
         parley = Parley.open(settings)
     except ParleyError as error:
         logger.error("%s", error)  # noqa: TRY400 (the message says it all)
@@ -50,7 +55,7 @@ def main() -> int:
 
 def _serve(parley: Parley, settings: Settings) -> None:
     page = build_page(parley)
-    page.queue(default_concurrency_limit=None)
+    page.queue(default_concurrency_limit=None, api_open=False)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -59,9 +64,10 @@ def _serve(parley: Parley, settings: Settings) -> None:
         footer_links=[],
         run_history=False,
         max_file_size="1mb",
+        enable_monitoring=False,
         show_error=True,
         quiet=True,
-        app_kwargs={"middleware": [Middleware(VisitorCookie), Middleware(Sessions, page=page)]},
+        app_kwargs={"middleware": [Middleware(Doors), Middleware(VisitorCookie), Middleware(Sessions, page=page)]},
         state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,
         mcp_server=find_spec("mcp") is not None,

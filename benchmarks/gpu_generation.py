@@ -60,7 +60,7 @@ def ours(model: Any, prompts: list[list[int]]) -> float:
     """Seconds that a batch of ours takes."""
     runner = flat_runner(model)
     assert runner is not None
-    batch = Batch(runner, Shelf(0), 1 << 40, on_cpu=model.device.type == "cpu")
+    batch = Batch(runner, Shelf(0), 1 << 40)
     config = GenerationConfig(max_new_tokens=REPLY, temperature=0)
     silent: Any = _Silent()
     request = GenerationRequest((), config)

@@ -198,6 +198,7 @@ REFERENCES = {
 
 # history
 HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena, or play yourself; every run is kept here."
+FORGETS = "This Space keeps runs until it restarts only. Save those that you want to keep as JSONL or CSV."
 HISTORY_NONE = "No negotiation fits these filters."
 HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "See it"]
 STATUS_RUNNING = "Running"
@@ -275,6 +276,7 @@ WILL_NEED = "{size} when loaded"
 NEEDS_SERVER = "a server that answers"
 NEEDS_NOTHING = "nothing: it is a fake for tests"
 NEEDS_DOWNLOAD = "a download when it is first used"
+MISFIT = "not offered: {reason}"
 TIMELINE = "What was loaded, waited for and unloaded of late"
 TIMELINE_EMPTY = "Nothing was loaded or waited for in the last half hour."
 TIMELINE_WORDS = "In words, the latest first"
@@ -313,6 +315,8 @@ UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted
 # agents and their settings
 YOU = "you"
 EMBEDDED = "comes with Parley"
+HERE = "downloaded already, needs about {memory}"
+HERE_UNKNOWN = "downloaded already"
 DOWNLOAD = "{size} download, needs about {memory}"
 GONE = "This agent is not available here any more."
 STRATEGY_ABOUT = {
@@ -419,7 +423,7 @@ OWN_BROKEN = "This cannot be negotiated yet"
 OWN_FOUND = "This can be negotiated, but"
 OWN_FINE = "Nothing is wrong with it."
 UPLOAD = "Upload a file"
-UPLOAD_BAD = "{name} is not a text file in UTF-8."
+UPLOAD_BAD = "{name} is not a text file in UTF-8 with at most {most:,} characters."
 CLOSE = "Close"
 
 # running again

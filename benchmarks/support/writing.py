@@ -1,4 +1,7 @@
-"""Contenders that write text with SmolLM2: ours, transformers' `generate`, a plain loop, and llama.cpp."""
+"""Contenders that write text with SmolLM2: ours, transformers' `generate`, a plain loop, and llama.cpp.
+
+All that use torch compute on the same thread (manager/generation/processor.py says why that matters).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,7 @@ from transformers import DynamicCache, LogitsProcessor
 
 from manager.generation.engine import Engine
 from manager.generation.grammar import GrammarCompiler, GrammarMatcher
+from manager.generation.processor import on_processor
 from manager.generation.request import Completion, GenerationRequest, Grammar, Message
 from manager.generation.stream import TokenStream
 from manager.registry import GenerationConfig
@@ -99,9 +104,20 @@ class Generate:
         tokens: int,
         grammars: Sequence[Grammar] = (),
         temperature: float = 0.7,
+        names: Sequence[str] = (),
         stop: bool = True,
     ) -> Wrote:
-        """Answer the conversations one after the other; without `stop`, always to the limit."""
+        """Answer the conversations one after the other, whatever their `names`; without `stop`, to the limit."""
+        return on_processor(partial(self._write, conversations, tokens, grammars, temperature, stop))
+
+    def _write(
+        self,
+        conversations: Sequence[Sequence[Message]],
+        tokens: int,
+        grammars: Sequence[Grammar],
+        temperature: float,
+        stop: bool,
+    ) -> Wrote:
         texts, written = [], 0
         begun = time.perf_counter()
         for number, messages in enumerate(conversations):
@@ -143,13 +159,15 @@ class Loop:
 
     def write(self, prompts: Sequence[list[int]], tokens: int) -> Wrote:
         """Go on after prompts of one length, all in one batch, for so many tokens."""
+        return on_processor(partial(self._write, prompts, tokens))
+
+    def _write(self, prompts: Sequence[list[int]], tokens: int) -> Wrote:
         cache = DynamicCache(config=self.model.config)
         new = torch.tensor(prompts)
         begun = time.perf_counter()
-        with torch.inference_mode():
-            for _ in range(tokens):
-                output = self.model(input_ids=new, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                new = output.logits[:, -1].argmax(-1, keepdim=True)
+        for _ in range(tokens):
+            output = self.model(input_ids=new, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            new = output.logits[:, -1].argmax(-1, keepdim=True)
         return Wrote((), tokens * len(prompts), 0, time.perf_counter() - begun)
 
 

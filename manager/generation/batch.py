@@ -6,9 +6,7 @@ still have to be read, so that a long prompt holds nobody up. Knows no threads; 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -41,28 +39,6 @@ class Runner(Protocol):
         """Logits [parts, vocabulary] after each part's tokens, which its memo then holds, too."""
 
 
-class Turns:
-    """Lets threads in one at a time, in the order in which they came.
-
-    Models on the CPU take turns pass by pass: each pass uses all cores, and two at once slow each other down.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._next = self._now = 0
-
-    def __enter__(self) -> None:
-        with self._changed:
-            mine, self._next = self._next, self._next + 1
-            self._changed.wait_for(lambda: self._now == mine)
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._now += 1
-            self._changed.notify_all()
-
-
-CPU_TURNS = Turns()
 Part = tuple[Row, list[int]]
 
 
@@ -73,11 +49,10 @@ class Batch:
     (unless a single row needs more): what is kept goes first, then the youngest row waits until there is room again.
     """
 
-    def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int, on_cpu: bool) -> None:
+    def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int) -> None:
         self._runner = runner
         self._shelf = shelf
         self._writing_bytes = writing_bytes
-        self._turns: AbstractContextManager[None] = CPU_TURNS if on_cpu else nullcontext()
         self.waiting: list[Row] = []
         self.rows: list[Row] = []
 
@@ -167,8 +142,7 @@ class Batch:
     def _computed(self, parts: list[Part]) -> list[tuple[Row, torch.Tensor]]:
         """Logits [vocabulary] for each part's row. Where a pass breaks, only the rows that break it end."""
         try:
-            with self._turns:
-                logits = self._runner.run([(_memo(row), tokens) for row, tokens in parts])
+            logits = self._runner.run([(_memo(row), tokens) for row, tokens in parts])
             return [(row, row_logits) for (row, _), row_logits in zip(parts, logits, strict=True)]
         except BaseException as error:  # noqa: BLE001 (streams must end, and the others must go on)
             failure = failure_of(error)

@@ -17,6 +17,7 @@ from manager.generation.batch import Batch, failure_of
 from manager.generation.flat import flat_runner
 from manager.generation.grammar import GrammarCompiler
 from manager.generation.kv import Shelf
+from manager.generation.processor import on_processor
 from manager.generation.request import GenerationRequest
 from manager.generation.row import Arrival, Row
 from manager.generation.solo import SoloRunner
@@ -40,7 +41,8 @@ class Engine:
         self.end_tokens = _end_tokens(model, tokenizer)
         self.shelf = Shelf(KEPT_BYTES)
         runner = flat_runner(model) or SoloRunner(model)
-        self.batch = Batch(runner, self.shelf, writing_bytes, on_cpu=model.device.type == "cpu")
+        self.batch = Batch(runner, self.shelf, writing_bytes)
+        self._on_cpu = model.device.type == "cpu"
         self._vocabulary = int(model.config.get_text_config().vocab_size)
         self._grammars: GrammarCompiler | None = None
         self._changed = threading.Condition()
@@ -111,7 +113,10 @@ class Engine:
                 arrived, self._arrived = self._arrived, []
             for arrival in arrived:
                 self._arrive(arrival)
-            self.batch.step()
+            if self._on_cpu:
+                on_processor(self.batch.step)
+            else:
+                self.batch.step()
 
     def _arrive(self, arrival: Arrival) -> None:
         """Make a row of a request; if it is not fit to be one, its stream alone ends."""

@@ -72,7 +72,7 @@ def runner(kind: str = "flat") -> Any:
 
 
 def batch(kind: str = "flat", writing: int = 1 << 30, kept: int = 1 << 30) -> Batch:
-    return Batch(runner(kind), Shelf(kept), writing, on_cpu=True)
+    return Batch(runner(kind), Shelf(kept), writing)
 
 
 def row(tokens: Sequence[int], **how: Any) -> Row:

@@ -346,6 +346,21 @@ def test_a_panic_in_a_pass_ends_that_row_alone(engine: MakeEngine) -> None:
     assert text(ask(made))
 
 
+def test_all_models_on_the_cpu_compute_on_one_thread(engine: MakeEngine) -> None:
+    threads = set()
+
+    def computing(*_: Any) -> None:
+        threads.add(threading.current_thread())
+
+    models = [tiny_model(), tiny_model()]
+    made = [engine(model) for model in models]
+    for model in models:
+        model.register_forward_pre_hook(computing)
+    for stream in [ask(one) for one in made for _ in range(2)]:
+        text(stream)
+    assert {thread.name for thread in threads} == {"processor_0"}
+
+
 @pytest.mark.parametrize(
     ("error", "kind"), [(Panic("native code gave up"), GenerationFailed), (torch.OutOfMemoryError(), OutOfMemory)]
 )

@@ -1,0 +1,35 @@
+"""The one thread on which models on the CPU compute, whichever engine asks.
+
+Each pass uses all cores, so two at once would only slow each other down: they take turns, first come, first served.
+And OpenMP gives every thread that ever computed a team of threads of its own. As soon as the teams together have more
+threads than the machine has cores, libgomp's threads no longer spin while they wait for each other but go to sleep
+(GOMP_SPINCOUNT in its manual): with some hundred short operations a pass, it then takes twice as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Result = TypeVar("Result")
+
+_thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
+
+
+def on_processor(compute: Callable[[], Result]) -> Result:
+    """What `compute` returns or raises, computed without gradients when those who asked before are done."""
+    return _thread.submit(_computed, compute).result()
+
+
+def apart(compute: Callable[[], Result]) -> Result:
+    """What `compute` returns or raises, on a thread that ends with it and leaves no team behind: for loading."""
+    with ThreadPoolExecutor(1, thread_name_prefix="apart") as thread:
+        return thread.submit(compute).result()
+
+
+def _computed(compute: Callable[[], Result]) -> Result:
+    with torch.inference_mode():
+        return compute()
