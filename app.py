@@ -25,8 +25,10 @@ try:
     from negotiation.logs import set_up_logging
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
+    from ui.doors import Doors
     from ui.health import health_routes
     from ui.page import build_page
+    from ui.sessions import MOST_SESSIONS, Sessions
     from ui.theme import STYLES, THEME
     from ui.visitor import VisitorCookie
 except ImportError as error:
@@ -43,7 +45,11 @@ def main() -> int:
     try:
         set_up_logging(os.environ)
         settings = read_settings()
+        if settings.profile.processors < (os.cpu_count() or 1):
+            # A container's processors are a quota of those that torch sees, and more threads than that only wait.
+            os.environ.setdefault("OMP_NUM_THREADS", str(settings.profile.processors))
         _check_port(settings)
+        logger.info("this is a %s", settings.profile.about)
         parley = Parley.open(settings)
     except ParleyError as error:
         logger.error("%s", error)  # noqa: TRY400 (the message says it all)
@@ -57,7 +63,7 @@ def main() -> int:
 
 def _serve(parley: Parley, settings: Settings) -> None:
     page = build_page(parley)
-    page.queue(default_concurrency_limit=None)
+    page.queue(default_concurrency_limit=None, api_open=False)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -66,9 +72,14 @@ def _serve(parley: Parley, settings: Settings) -> None:
         footer_links=[],
         run_history=False,
         max_file_size="1mb",
+        enable_monitoring=False,
         show_error=True,
         quiet=True,
-        app_kwargs={"middleware": [Middleware(VisitorCookie)], "routes": health_routes(parley)},
+        app_kwargs={
+            "middleware": [Middleware(Doors), Middleware(VisitorCookie), Middleware(Sessions, page=page)],
+            "routes": health_routes(parley),
+        },
+        state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,
         mcp_server=find_spec("mcp") is not None,
     )

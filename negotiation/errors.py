@@ -7,6 +7,7 @@ ParleyError
 ├── NoAnswer                      a person was asked and did not answer
 ├── NotAsked                      nobody is asked for a turn in this run now
 ├── UnknownAgent (ValueError)     neither a registered model nor a strategy
+├── DoesNotFit                    a model that this machine has no room for
 ├── UnknownRun (LookupError)      no run with this id, or not for this visitor
 ├── UnknownTournament (LookupError)   no tournament with this id
 └── StoreError                    runs cannot be written or read
@@ -36,6 +37,10 @@ class NotAsked(ParleyError):
 
 class UnknownAgent(ParleyError, ValueError):
     """Neither a registered model nor a strategy."""
+
+
+class DoesNotFit(ParleyError):
+    """A model that this machine has no room for."""
 
 
 class UnknownRun(ParleyError, LookupError):

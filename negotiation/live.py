@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from manager.errors import ParleyError
+from manager.errors import Busy, ParleyError
 from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 KEEPER_SECONDS = 0.25
 SHUT_DOWN = "the program was shut down"
 DELETED = "it was deleted"
+NO_THREAD = "the system gives no thread for another negotiation; try again later"
 DELETE_SECONDS = 30.0
 """How long deleting a run waits until it has stopped."""
 
@@ -100,7 +101,7 @@ class LiveRuns:
     def start(self, run: Run, *, background: bool = False, caller: Caller | None = None) -> str:
         """Record a run and begin to drive it, once it has a lane; `caller` is by default the run's owner.
 
-        Raises UnknownAgent, StoreError, or LimitReached, having started nothing then.
+        Raises UnknownAgent, StoreError, Busy or LimitReached, having started nothing then.
         """
         agents = self._agents(run)
         check_sizes(self._lanes.limits, run.scenario, run.agents)
@@ -179,24 +180,39 @@ class LiveRuns:
             if live is None or live.asked is None:
                 raise NotAsked("it is not your turn; it may have taken too long, or the negotiation is over")
             decision = read_answer(replay(live.run.scenario, tuple(live.turns)), action, offer, message)
-            live.asked = None
-        self._wait_for_lane(live, decision)
+            asked, live.asked = live.asked, None
+        self._wait_for_lane(live, decision, asked)
 
-    def _wait_for_lane(self, live: LiveRun, answer: Decision | None) -> None:
-        """Drive a run once it has a lane; one that goes on comes before others of its visitor."""
-        self._lanes.wait(live.ticket, partial(self._go_on, live, answer), first=answer is not None)
+    def _wait_for_lane(self, live: LiveRun, answer: Decision | None, asked: Asked | None = None) -> None:
+        """Drive a run once it has a lane; one that goes on comes before others of its visitor.
+
+        Raises Busy if it has one, and there is no thread to be had.
+        """
+        self._lanes.wait(live.ticket, partial(self._go_on, live, answer, asked), first=answer is not None)
         if live.halt is not None and self._lanes.withdraw(live.ticket):  # it was told to stop meanwhile
             self._go_on(live, None)
+        if live.refused:
+            live.refused = False
+            raise Busy(NO_THREAD)
 
-    def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
-        """Drive a run on a thread of its own, until it ends or a person is asked."""
+    def _go_on(self, live: LiveRun, answer: Decision | None, asked: Asked | None = None) -> None:
+        """Drive a run on a thread of its own, until it ends or a person is asked.
+
+        Where there is no thread to be had, a run that was `asked` goes on waiting for its person, and another fails.
+        """
         thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
         try:
             with self._lock:
                 thread.start()
                 self._threads.add(thread)
-        except RuntimeError:  # there are no threads left
-            self._fail(live, "the server has no room for another negotiation now; continue this one later")
+        except RuntimeError:
+            if live.halt is not None:  # all that is left to be done is to record it
+                self._drive(live, None)
+                return
+            live.refused = True
+            if asked is not None and self._put_aside(live, asked):
+                return
+            self._fail(live, NO_THREAD)
             self._leave(live)
 
     def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
@@ -208,7 +224,6 @@ class LiveRuns:
             if live.halt is None:
                 live.asked, live.answer_by = asked, self._clock() + asked.seconds
                 live.publish(asked)
-                self._threads.discard(threading.current_thread())
                 return True
         live.cancel.cancel()
         return False
@@ -280,6 +295,10 @@ class LiveRuns:
         self._closing.set()
         for keeper in self._keepers:
             keeper.join()
+        try:
+            self._record_ends()
+        except ParleyError as error:
+            logger.warning("%s; what ended meanwhile is called interrupted at the next start", error)
 
     def _driving(self) -> list[threading.Thread]:
         with self._lock:
@@ -328,6 +347,8 @@ class LiveRuns:
         finally:
             if not aside:
                 self._leave(live)
+            with self._lock:
+                self._threads.discard(threading.current_thread())
 
     def _leave(self, live: LiveRun) -> None:
         """A run is over, in whatever way."""
@@ -339,7 +360,6 @@ class LiveRuns:
         with self._left:
             if self._runs.get(run_id) is live:  # it may be continued already
                 del self._runs[run_id]
-            self._threads.discard(threading.current_thread())
             self._left.notify_all()
 
     def _fail(self, live: LiveRun, reason: str) -> None:
@@ -396,9 +416,14 @@ class LiveRuns:
             return
         self._beaten = self._clock()
         with self._lock:
-            running, unrecorded = list(self._runs), dict(self._unrecorded)
+            running = list(self._runs)
         if running:
             self._store.beat(running)
+        self._record_ends()
+
+    def _record_ends(self) -> None:
+        with self._lock:
+            unrecorded = dict(self._unrecorded)
         for run_id, halted in unrecorded.items():
             with suppress(NotDriven):
                 self._store.end(run_id, halted)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from manager.manager import LLMManager
 from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
+from negotiation.archive import ArchivedStore, FolderCarrier
 from negotiation.background import Comparisons
 from negotiation.events import Event
 from negotiation.lanes import Lanes
@@ -43,7 +44,7 @@ class Parley:
         registry = Registry.from_yaml(settings.config_file("models.yaml"))
         scenarios = load_scenarios(settings.config_file("scenarios"))
         with ExitStack() as undo:
-            store = Store(settings.database_url)
+            store = _store(settings)
             undo.callback(store.close)
             manager = LLMManager(
                 registry,
@@ -56,7 +57,7 @@ class Parley:
                 cache_dir=settings.cache,
             )
             undo.callback(manager.cleanup)
-            catalog = Catalog(manager)
+            catalog = Catalog(manager, settings.misfit)
             lanes, metrics = Lanes(app.limits), Metrics()
 
             def note(run_id: str, event: Event) -> None:
@@ -95,3 +96,14 @@ class Parley:
         self.metrics.close()
         self.manager.cleanup()
         self.store.close()
+
+
+def _store(settings: Settings) -> Store:
+    archive = settings.archive
+    if archive is None:
+        return Store(settings.database_url)
+    if archive.dataset is None:
+        return ArchivedStore(settings.database_url, FolderCarrier(archive.folder))
+    from negotiation.dataset import DatasetCarrier  # the Hub's client is imported by those who need it
+
+    return ArchivedStore(settings.database_url, DatasetCarrier(archive.dataset, archive.token, archive.folder))

@@ -54,32 +54,33 @@ def insert_run(connection: Connection, run: Run) -> None:
     """Write a run as it is, with its turns; this process counts as the one that drives it."""
     if not -(2**63) <= run.seed < 2**63:
         raise StoreError(f"seed {shown(run.seed, 40)} is too large to be stored; use one below 2^63")
-    connection.execute(
-        db.runs.insert().values(
-            run_id=run.run_id,
-            created=run.created,
-            owner=run.owner,
-            published=run.published,
-            status=run.status,
-            reason=run.reason,
-            process=this_process(),
-            heartbeat=time.time(),
-            scenario_id=run.scenario.scenario_id,
-            scenario=scenario_to_json(run.scenario),
-            title=run.scenario.title,
-            seed=run.seed,
-            agent_a=run.agents["a"].agent,
-            agent_b=run.agents["b"].agent,
-            agents={seat: config.to_json() for seat, config in run.agents.items()},
-            comparison=run.comparison,
-            lane=run.lane,
-            forked_from=run.forked_from,
-            forked_turns=run.forked_turns,
-            **ending_row(run.scenario, run.ending, run.ended_by, run.agreement, run.measures),
-        )
-    )
+    connection.execute(db.runs.insert().values(**run_row(run), process=this_process(), heartbeat=time.time()))
     if run.turns:
         connection.execute(db.turns.insert(), [turn_row(run.run_id, turn) for turn in run.turns])
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """A run as a row, without its turns and who drives it: plain data."""
+    return {
+        "run_id": run.run_id,
+        "created": run.created,
+        "owner": run.owner,
+        "published": run.published,
+        "status": run.status,
+        "reason": run.reason,
+        "scenario_id": run.scenario.scenario_id,
+        "scenario": scenario_to_json(run.scenario),
+        "title": run.scenario.title,
+        "seed": run.seed,
+        "agent_a": run.agents["a"].agent,
+        "agent_b": run.agents["b"].agent,
+        "agents": {seat: config.to_json() for seat, config in run.agents.items()},
+        "comparison": run.comparison,
+        "lane": run.lane,
+        "forked_from": run.forked_from,
+        "forked_turns": run.forked_turns,
+        **ending_row(run.scenario, run.ending, run.ended_by, run.agreement, run.measures),
+    }
 
 
 def turn_row(run_id: str, turn: Turn) -> dict[str, Any]:

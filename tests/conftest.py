@@ -16,5 +16,6 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not see the developer's own settings."""
-    for name in ("PARLEY_HOME", "PARLEY_CONFIG", "DATABASE_URL", "PORT", "HOST", "PARLEY_OPERATOR_PASSWORD"):
+    own = ("PARLEY_HOME", "PARLEY_CONFIG", "PARLEY_OPERATOR_PASSWORD", "PARLEY_DATASET", "PARLEY_ARCHIVE")
+    for name in (*own, "DATABASE_URL", "PORT", "HOST", "SPACE_ID", "SPACES_ZERO_GPU"):
         monkeypatch.delenv(name, raising=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from manager.files import whereabouts
 from manager.happenings import State
 from manager.registry import ModelSpec
 from manager.status import WeightsStatus
@@ -23,10 +23,6 @@ from ui.html import esc, size, tag
 
 BYTES_A_PARAMETER = 2
 """Most models are stored with 16 bits a parameter."""
-EMBEDDED_FILE = "package:"
-MEMORY = 1.2
-"""Beside the weights, writing takes about a fifth more."""
-_SIZE = re.compile(r"([0-9.]+)\s*([MB])")
 
 
 def labels(parley: Parley) -> dict[str, str]:
@@ -46,7 +42,7 @@ def choices(parley: Parley) -> list[tuple[str, str]]:
             continue
         status = snapshot.of(choice.agent)
         here = status is not None and status.state is State.RESIDENT
-        facts = _facts(parley.manager.spec(choice.agent), status)
+        facts = _facts(parley, parley.manager.spec(choice.agent), status)
         (loaded if here else others).append((" · ".join([choice.label, *facts]), choice.agent))
     return loaded + others + scripted
 
@@ -57,28 +53,35 @@ def about_html(parley: Parley, config: AgentConfig) -> str:
         return tag("p", esc(text.STRATEGY_ABOUT.get(config.agent, text.SCRIPTED)), "about")
     if config.agent not in parley.manager.list_models():
         return tag("p", esc(text.GONE if config.agent else ""), "about")
-    facts = _facts(parley.manager.spec(config.agent), parley.manager.snapshot().of(config.agent))
+    facts = _facts(parley, parley.manager.spec(config.agent), parley.manager.snapshot().of(config.agent))
     marks = "".join(tag("mark", esc(text.chosen(key, value))) for key, value in config.chosen.items())
     return tag("p", marks + tag("span", esc(" · ".join(facts))), "about", title=" · ".join(facts))
 
 
-def _facts(spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
+def _facts(parley: Parley, spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
     if status is not None and status.state is State.RESIDENT:
         first = f"{text.LOADED}, {size(status.bytes)}" if status.bytes else text.LOADED
-    elif spec.gguf_file and spec.gguf_file.startswith(EMBEDDED_FILE):
-        first = text.EMBEDDED
     else:
-        count = weights_bytes(spec)
-        first = text.DOWNLOAD.format(size=size(count), memory=size(count * MEMORY)) if count else spec.size
+        first = needed(parley, spec) or spec.size
     return [fact for fact in (first, spec.license) if fact]
+
+
+def needed(parley: Parley, spec: ModelSpec) -> str:
+    """What a model that runs here still needs before it can be used, in words; empty where that is not known."""
+    if spec.type != "huggingface":
+        return ""
+    memory = size(parley.settings.profile.need(spec))
+    match whereabouts(spec):
+        case "package":
+            return text.EMBEDDED
+        case "here":
+            return text.HERE.format(memory=memory) if spec.parameters else text.HERE_UNKNOWN
+    return text.DOWNLOAD.format(size=size(weights_bytes(spec)), memory=memory) if spec.parameters else ""
 
 
 def weights_bytes(spec: ModelSpec) -> int:
     """About how many bytes a model's files have, by its `size`; 0 where that is not given."""
-    found = _SIZE.match(spec.size)
-    if not found or spec.type != "huggingface":
-        return 0
-    return int(float(found[1]) * (1e9 if found[2] == "B" else 1e6) * BYTES_A_PARAMETER)
+    return spec.parameters * BYTES_A_PARAMETER
 
 
 @dataclass(frozen=True)

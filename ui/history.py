@@ -46,6 +46,8 @@ class History:
         scenarios = [(scenario.title, scenario.scenario_id) for scenario in parley.scenarios.values()]
         agents = [(label, agent) for agent, label in (labels(parley) | {HUMAN: text.PERSON}).items()]
         statuses = [(text.STATUSES[status], status) for status in get_args(Status)]
+        if parley.settings.forgets:
+            gr.HTML(tag("p", esc(text.FORGETS), "note"), elem_id="history-forgets", js_on_load=None)
         with gr.Row(elem_classes="filters"):
             self.text = gr.Textbox(
                 label=text.SEARCH, placeholder=text.SEARCH_HINT, elem_id="history-search", min_width=180

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -10,7 +11,7 @@ from manager.registry import ModelSpec
 from manager.status import Snapshot, WeightsStatus
 from negotiation.parley import Parley
 from ui import text
-from ui.agents import EMBEDDED_FILE, MEMORY, labels, weights_bytes
+from ui.agents import labels, needed
 from ui.desk import Desk
 from ui.html import QUIET, esc, meter, script, size, tag
 from ui.operator import operators_of
@@ -34,7 +35,7 @@ class Models:
         self._operators = operators_of(parley)
         self._desk = Desk(parley)
         self.version = gr.State(-1)
-        self.table = gr.HTML(self._table(), elem_id="models-table", js_on_load=None)
+        self.table = gr.HTML(self._table(parley.manager.snapshot()), elem_id="models-table", js_on_load=None)
         gr.HTML(tag("h3", esc(text.TIMELINE)), js_on_load=None)
         self.timeline = gr.HTML(elem_id="models-timeline", js_on_load=script("folds"))
         self.timer = gr.Timer(TICK_SECONDS)
@@ -94,13 +95,14 @@ class Models:
             return gr.skip(), gr.skip(), gr.skip()
         names = labels(self._parley)
         return (
-            models_html(self._specs(), snapshot),
+            self._table(snapshot),
             timeline_html(snapshot.timeline, snapshot.at, names),
             snapshot.version,
         )
 
-    def _table(self) -> str:
-        return models_html(self._specs(), self._parley.manager.snapshot())
+    def _table(self, snapshot: Snapshot) -> str:
+        specs = self._specs()
+        return models_html(specs, snapshot, {spec.model_id: needs(self._parley, spec) for spec in specs})
 
     def _specs(self) -> list[ModelSpec]:
         manager = self._parley.manager
@@ -136,26 +138,26 @@ class Models:
 # -- the table -------------------------------------------------------------------------------------------------
 
 
-def models_html(specs: list[ModelSpec], snapshot: Snapshot) -> str:
-    """The registry with the state of each model's weights."""
+def models_html(specs: list[ModelSpec], snapshot: Snapshot, needs: Mapping[str, str]) -> str:
+    """The registry with the state of each model's weights; `needs` says what each model needs."""
     if not specs:
         return tag("p", esc(text.STATUS_NONE), "empty")
     head = "".join(tag("th", esc(name), scope="col") for name in text.MODEL_COLUMNS)
-    body = "".join(_row(spec, snapshot.of(spec.model_id)) for spec in specs)
+    body = "".join(_row(spec, snapshot.of(spec.model_id), needs[spec.model_id]) for spec in specs)
     table = tag("table", tag("thead", tag("tr", head)) + tag("tbody", body), "history models")
     devices = "".join(tag("span", esc(device_line(device))) for device in snapshot.devices)
     shown = tag("div", table, "scroll", tabindex=0, role="region", aria_label=text.MODELS)
     return shown + tag("p", devices, "note devices-line")
 
 
-def _row(spec: ModelSpec, row: WeightsStatus | None) -> str:
+def _row(spec: ModelSpec, row: WeightsStatus | None, needs: str) -> str:
     cells = [
         tag("b", esc(spec.label or spec.model_id)) + tag("small", esc(spec.model_id)),
         _state(row),
         esc(spec.size or text.NOTHING_SAID),
         esc(_memory(row)),
         esc(spec.license or text.NOTHING_SAID),
-        esc(_needs(spec)),
+        esc(needs),
     ]
     names = text.MODEL_COLUMNS
     return tag(
@@ -200,12 +202,12 @@ def _memory(row: WeightsStatus | None) -> str:
     return text.WILL_NEED.format(size=size(row.need)) if row.need else text.UNKNOWN
 
 
-def _needs(spec: ModelSpec) -> str:
+def needs(parley: Parley, spec: ModelSpec) -> str:
+    """What a model needs before it can be used, or why it is not offered."""
     if spec.type == "openai":
         return text.NEEDS_SERVER
     if spec.type == "fake":
         return text.NEEDS_NOTHING
-    if (spec.gguf_file or "").startswith(EMBEDDED_FILE):
-        return text.EMBEDDED
-    count = weights_bytes(spec)
-    return text.DOWNLOAD.format(size=size(count), memory=size(count * MEMORY)) if count else text.NEEDS_DOWNLOAD
+    if reason := parley.catalog.misfit(spec):
+        return text.MISFIT.format(reason=reason)
+    return needed(parley, spec) or text.NEEDS_DOWNLOAD

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from manager.files import whereabouts
 from manager.registry import ModelSpec
 from negotiation.agents.catalog import AgentConfig
 from negotiation.comparison import Players
 from negotiation.parley import Parley
 from ui import text
-from ui.agents import MEMORY, weights_bytes
+from ui.agents import weights_bytes
 from ui.html import esc, size, tag
 
 OPPONENT = "boulware"
@@ -29,7 +30,7 @@ class Preset:
 
 def presets(parley: Parley) -> list[Preset]:
     """The presets that the registered models allow; the first is for a first visit."""
-    specs = [parley.manager.spec(model_id) for model_id in parley.manager.list_models()]
+    specs = parley.catalog.models()
     foe, easy = AgentConfig(OPPONENT), AgentConfig("conceder")
     if not specs:
         return [_preset("script", ((foe, easy), (easy, foe)))]
@@ -47,15 +48,15 @@ def presets(parley: Parley) -> list[Preset]:
     ]
     by_id = {spec.model_id: spec for spec in specs}
     if stronger := next((by_id[model_id] for model_id in STRONGER if model_id in by_id), None):
-        count = weights_bytes(stronger)
-        facts = {"name": stronger.label or stronger.model_id, "size": size(count), "memory": size(count * MEMORY)}
+        download, memory = size(weights_bytes(stronger)), size(parley.settings.profile.need(stronger))
+        facts = {"name": stronger.label or stronger.model_id, "size": download, "memory": memory}
         found.append(_preset("stronger", ((model, foe), (AgentConfig(stronger.model_id), foe)), **facts))
     return found
 
 
 def _is_here(spec: ModelSpec) -> bool:
     """Whether picking it downloads nothing."""
-    return spec.type == "fake" or (spec.gguf_file or "").startswith("package:")
+    return spec.type == "fake" or (spec.type == "huggingface" and whereabouts(spec) != "hub")
 
 
 def _preset(preset_id: str, lanes: tuple[Players, Players], **facts: str) -> Preset:

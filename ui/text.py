@@ -201,6 +201,7 @@ REFERENCES = {
 
 # history
 HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena, or play yourself; every run is kept here."
+FORGETS = "This Space keeps runs until it restarts only. Save those that you want to keep as JSONL or CSV."
 HISTORY_NONE = "No negotiation fits these filters."
 HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "See it"]
 STATUS_RUNNING = "Running"
@@ -279,6 +280,7 @@ WILL_NEED = "{size} when loaded"
 NEEDS_SERVER = "a server that answers"
 NEEDS_NOTHING = "nothing: it is a fake for tests"
 NEEDS_DOWNLOAD = "a download when it is first used"
+MISFIT = "not offered: {reason}"
 TIMELINE = "What was loaded, waited for and unloaded of late"
 TIMELINE_EMPTY = "Nothing was loaded or waited for in the last half hour."
 TIMELINE_WORDS = "In words, the latest first"
@@ -310,6 +312,7 @@ ADDED = "{name} is registered; it is downloaded when it is first used."
 
 # for programs
 API_NO_PEOPLE = "People play on the page; name a model or a strategy."
+API_SEED = "The seed must be a whole number, not '{given}'."
 API_SCENARIO = "There is no scenario '{given}' (there are: {known}); a scenario of your own is given as YAML text."
 
 UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted, or the link is incomplete."
@@ -317,6 +320,8 @@ UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted
 # agents and their settings
 YOU = "you"
 EMBEDDED = "comes with Parley"
+HERE = "downloaded already, needs about {memory}"
+HERE_UNKNOWN = "downloaded already"
 DOWNLOAD = "{size} download, needs about {memory}"
 GONE = "This agent is not available here any more."
 STRATEGY_ABOUT = {
@@ -423,7 +428,7 @@ OWN_BROKEN = "This cannot be negotiated yet"
 OWN_FOUND = "This can be negotiated, but"
 OWN_FINE = "Nothing is wrong with it."
 UPLOAD = "Upload a file"
-UPLOAD_BAD = "{name} is not a text file in UTF-8."
+UPLOAD_BAD = "{name} is not a text file in UTF-8 with at most {most:,} characters."
 CLOSE = "Close"
 
 # running again

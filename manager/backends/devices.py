@@ -7,14 +7,13 @@ weights, views and buffers alike. Knows no models and no transformers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, UntypedStorage
 
 from manager.errors import Refused
+from manager.host import free_host_memory
 
 CHUNK = 1 << 26
 """Host memory is taken in pieces of so many bytes: torch rounds pinned ones up to a power of two."""
@@ -166,30 +165,3 @@ class CudaMemory(DeviceMemory):
 def memory_of(device: str) -> DeviceMemory:
     """The memory of a device that `pick_device` answered."""
     return CudaMemory(device) if device.startswith("cuda") else DeviceMemory(device)
-
-
-def free_host_memory() -> int:
-    """Bytes of host memory that this process may still take, the limit of its container included."""
-    found = [_meminfo(), _cgroup_room()]
-    known = [size for size in found if size is not None]
-    if known:
-        return min(known)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2  # neither Linux nor a container
-
-
-def _meminfo() -> int | None:
-    """What Linux says is available."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _cgroup_room(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What is left of the container's limit (cgroup version 2)."""
-    try:
-        limit, used = ((folder / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
-    except OSError:
-        return None
-    return max(0, int(limit) - int(used)) if limit != "max" else None

@@ -20,9 +20,7 @@ from typing import Any
 
 from manager.backends.sizing import Shape
 from manager.errors import MissingPackage, Refused
-
-PACKAGE = "package:"
-"""Prefix of a `gguf_file` that lies inside an installed Python package, as package:NAME/FILE."""
+from manager.files import packaged
 
 FIRST_LOAD_SECONDS, PARAMETERS_PER_SECOND = 6.0, 12e6
 """A guess at the first load: reading the vocabulary, then converting (measured on two cores)."""
@@ -148,9 +146,5 @@ def _flush(path: Path) -> None:
 
 def in_package(gguf_file: str) -> GgufFile | None:
     """The file that package:NAME/FILE names, or None where the package is not installed."""
-    package, _, name = gguf_file.removeprefix(PACKAGE).partition("/")
-    spec = importlib.util.find_spec(package)  # does not import it
-    if spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin).parent / name
-    return GgufFile(path) if path.is_file() else None
+    path = packaged(gguf_file)
+    return None if path is None else GgufFile(path)

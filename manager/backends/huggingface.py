@@ -20,15 +20,17 @@ from torch import UntypedStorage
 
 from manager.backends import adapters, gguf, hub, loading, quantization, sizing
 from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
-from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, free_host_memory, memory_of, pick_device
+from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
 from manager.backends.loading import BUILD_LOCK
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
+from manager.files import PACKAGE
 from manager.generation import packed
 from manager.generation.engine import Engine
 from manager.generation.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
+from manager.host import free_host_memory
 from manager.registry import ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -69,11 +71,11 @@ class HuggingFaceModelWrapper(BaseLLMModel):
 
     def is_here(self) -> bool:
         named = self.spec.gguf_file or ""
-        if named.startswith(gguf.PACKAGE):
+        if named.startswith(PACKAGE):
             if gguf.in_package(named) is not None:
                 return True
             named = ""
-        return hub.is_here(self.spec.model_name, self.spec.revision, named or None)
+        return hub.is_here(self.spec.model_name, self.spec.revision, named or None, pickles=self.spec.allow_pickle)
 
     def prepare(self, progress: Progress) -> Footprint:
         spec = self.spec
@@ -112,13 +114,13 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     def _find(self, device: str, progress: Progress) -> Found:
         """The files, fetched and whole; what can be made again and is damaged is made again."""
         spec, named = self.spec, self.spec.gguf_file or ""
-        in_package = named.startswith(gguf.PACKAGE)
+        in_package = named.startswith(PACKAGE)
         file = gguf.in_package(named) if in_package else None
         if file is None:
             folder = _fetched(spec, None if in_package else spec.gguf_file, progress)
             if in_package or not named:
                 config = sizing.read_config(folder)
-                sizing.check_weights(folder)
+                sizing.check_weights(folder, pickles=spec.allow_pickle)
                 return Found(sizing.pick_dtype(spec.dtype, device, sizing.checkpoint_dtype(config)), folder)
             file = gguf.GgufFile(folder / named)
             if not file.path.is_file():
@@ -186,6 +188,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         if found.quantization is not None:
             how["quantization_config"] = found.quantization.config(found.dtype)
             how["device_map"] = {"": self._footprint.device}
+        how["pickles"] = self.spec.allow_pickle and found.copy is None
         return loading.load_folder(found.folder, found.dtype, total, progress, **how), found.tokenizer
 
     def unload(self) -> int:
@@ -274,12 +277,13 @@ class HuggingFaceModelWrapper(BaseLLMModel):
 
 def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:
     """The folder with a model's files; what is damaged in the Hub's cache on this machine is fetched once more."""
-    folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress)
+    pickles = spec.allow_pickle
+    folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
     with suppress(Refused):
-        damaged = [path for path in sizing.damaged_files(folder) if hub.forget(path)]
+        damaged = [path for path in sizing.damaged_files(folder, pickles=pickles) if hub.forget(path)]
         if damaged:
             logger.warning("fetched again, for it was damaged: %s", ", ".join(str(path) for path in damaged))
-            folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress)
+            folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
     return folder
 
 

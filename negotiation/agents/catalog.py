@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,12 +11,13 @@ from pydantic import BaseModel
 from manager.configfile import shown, validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager
+from manager.registry import ModelSpec
 from negotiation.agents.base import Agent
 from negotiation.agents.human import HUMAN, HumanAgent
 from negotiation.agents.llm import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.errors import UnknownAgent
+from negotiation.errors import DoesNotFit, UnknownAgent
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -82,10 +83,14 @@ class Choice:
 
 
 class Catalog:
-    """The models of a manager, the scripted strategies, and people."""
+    """The models of a manager, the scripted strategies, and people.
 
-    def __init__(self, manager: LLMManager) -> None:
+    `misfit` says why a model cannot be offered on this machine, or nothing if it can.
+    """
+
+    def __init__(self, manager: LLMManager, misfit: Callable[[ModelSpec], str] = lambda spec: "") -> None:
         self.manager = manager
+        self.misfit = misfit
         self.check(manager.list_models())
 
     @staticmethod
@@ -107,19 +112,24 @@ class Catalog:
         if config.agent not in self.manager.list_models():
             known = ", ".join(choice.agent for choice in self.choices())
             raise UnknownAgent(f"'{config.agent}' is neither a model nor a strategy (known: {known})")
-        return ModelAgent(self.manager, self.manager.spec(config.agent), self._options(ModelOptions, config))
+        spec = self.manager.spec(config.agent)
+        if reason := self.misfit(spec):
+            raise DoesNotFit(f"'{config.agent}' does not fit: it {reason}; pick a smaller model")
+        return ModelAgent(self.manager, spec, self._options(ModelOptions, config))
 
     def complete(self, config: AgentConfig) -> AgentConfig:
         """The same with every option written out, as it is recorded with a run; raises as `create` does."""
         options = getattr(self.create(config), "options", None)
         return AgentConfig(config.agent, options.model_dump() if isinstance(options, BaseModel) else {})
 
+    def models(self) -> list[ModelSpec]:
+        """The models that are offered: those that fit."""
+        registered = map(self.manager.spec, self.manager.list_models())
+        return [spec for spec in registered if not self.misfit(spec)]
+
     def choices(self) -> list[Choice]:
         """Everything that can be picked, models first."""
-        models = [
-            Choice(model_id, about["label"] or model_id, "Models")
-            for model_id, about in self.manager.list_models().items()
-        ]
+        models = [Choice(spec.model_id, spec.label or spec.model_id, "Models") for spec in self.models()]
         scripted = [Choice(name, f"{name} (scripted)", "Scripted strategies") for name in STRATEGIES]
         return models + scripted
 

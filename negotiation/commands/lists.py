@@ -29,6 +29,7 @@ def models(options: argparse.Namespace) -> int:
     """List the models and the scripted strategies."""
     with opened() as parley:
         about, choices = parley.manager.list_models(), parley.catalog.choices()
+        misfits = {model_id: parley.catalog.misfit(parley.manager.spec(model_id)) for model_id in about}
     listed: dict[str, Any] = {}
     lines = []
     for choice in choices:
@@ -36,6 +37,7 @@ def models(options: argparse.Namespace) -> int:
         listed[choice.agent] = facts
         details = ", ".join(str(facts[key]) for key in ("model_name", "size", "license") if facts.get(key))
         lines.append(f"{choice.agent:20} {details or choice.heading.lower()}")
+    lines += [f"{model_id:20} not offered: {reason}" for model_id, reason in misfits.items() if reason]
     with Output(options.json) as out:
         out.write(listed, lines)
     return 0

@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from transformers import AutoModelForCausalLM
 
 from manager.backends import sizing
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.cancel import CancelToken
 from manager.errors import (
     Cancelled,
     CannotFit,
@@ -33,6 +35,8 @@ from manager.errors import (
     Refused,
     WeightsNotFound,
 )
+from manager.generation import packed
+from manager.generation.flat import FlatRunner
 from manager.generation.packed import packs
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
@@ -132,6 +136,17 @@ def test_progress_of_a_load_ends_at_all_bytes(saved: Path) -> None:
     assert done == sorted(done)
     assert len(set(done)) > 3
     assert done[-1] == size
+    model.unload()
+
+
+def test_the_thread_that_computed_a_load_ends_with_it(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(packed, "pack", lambda _: threads.append(threading.current_thread()))
+    model = wrapper(saved)
+    model.prepare(silent)
+    model.load(silent)
+    assert len(threads) == 1
+    assert not threads[0].is_alive()
     model.unload()
 
 
@@ -396,6 +411,41 @@ def test_a_model_in_a_folder_answers_through_the_manager(make: MakeManager, save
     assert device.budget is not None
     schema = {"type": "array", "items": {"enum": [1, 2]}, "minItems": 3, "maxItems": 3}
     assert set(json.loads(manager.get_response("Hi", "one", schema=schema, max_new_tokens=50))) <= {1, 2}
+
+
+@pytest.mark.parametrize("phase", ["before", "reading", "writing", "unread"])
+def test_cancelling_in_any_phase_gives_the_lease_and_the_memory_back(
+    make: MakeManager, saved: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    passes, cancel = 0, CancelToken()
+    run = FlatRunner.run
+
+    def watched(self: FlatRunner, parts: Any) -> torch.Tensor:
+        nonlocal passes
+        passes += 1
+        if passes == {"reading": 1, "writing": 5}.get(phase):
+            cancel.cancel()
+        return run(self, parts)
+
+    manager = make({"one": {"model_name": str(saved), "device": "cpu"}})
+    held = manager.get_response("Hi", "one", max_new_tokens=2)
+    monkeypatch.setattr(FlatRunner, "run", watched)
+    lease = manager.lease("one")
+    request = GenerationRequest(as_messages(held * 20), replace(lease.spec.generation_config, max_new_tokens=400))
+    if phase == "before":
+        cancel.cancel()
+    stream = lease.generate(request, cancel)
+    if phase == "unread":
+        stream.close()
+    else:
+        with pytest.raises(Cancelled):
+            list(stream)
+    lease.release()
+    (row,) = manager.snapshot().weights
+    assert row.leases == 0
+    assert passes < 400
+    monkeypatch.undo()
+    assert manager.get_response("Hi", "one", max_new_tokens=2)
 
 
 @pytest.mark.parametrize(

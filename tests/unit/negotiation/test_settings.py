@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from manager.errors import ConfigError
-from negotiation.settings import SHIPPED, AppConfig, read_settings
+from manager.registry import parse_spec
+from negotiation.profile import GB, Machine
+from negotiation.settings import SHIPPED, AppConfig, ArchiveSettings, read_settings
 from negotiation.store import Store
 
 
@@ -138,7 +140,32 @@ def test_own_settings_count(environment: dict[str, str], configs: Path) -> None:
 def test_without_own_settings_the_defaults_count(environment: dict[str, str], configs: Path, text: str | None) -> None:
     if text is not None:
         (configs / "app.yaml").write_text(text)
-    assert read_settings(environment).app == AppConfig()
+    assert read_settings(environment, Machine(16 * GB)).app == AppConfig()
+
+
+def test_what_is_left_open_follows_from_the_machine_and_what_is_set_wins(
+    environment: dict[str, str], configs: Path
+) -> None:
+    small, large = Machine(2 * GB), Machine(64 * GB, gpus=(80 * GB,))
+    assert read_settings(environment, small).app.max_loaded_models == 1
+    assert read_settings(environment, large).app.max_loaded_models == 4
+    space = {**environment, "SPACE_ID": "me/parley", "MEMORY": "16Gi"}
+    assert read_settings(space, large).app.memory_budget == {"cpu": 12.9}
+    (configs / "app.yaml").write_text("max_loaded_models: 3\nmemory_budget: {cpu: 5}\noffer: all")
+    for machine in (small, large):
+        settings = read_settings(space, machine)
+        assert settings.app.max_loaded_models == 3
+        assert settings.app.memory_budget == {"cpu": 5}
+        assert settings.misfit(parse_spec("m", {"model_name": "a/b", "size": "900B"})) == ""
+
+
+def test_an_operators_budget_says_what_fits(environment: dict[str, str], configs: Path) -> None:
+    model = parse_spec("m", {"model_name": "a/b", "size": "7B"})
+    assert "has 12.0 GB" in read_settings(environment, Machine(16 * GB)).misfit(model)
+    (configs / "app.yaml").write_text("memory_budget: {cpu: 20}")
+    assert read_settings(environment, Machine(16 * GB)).misfit(model) == ""
+    (configs / "app.yaml").write_text("memory_budget: {cpu: 2}")
+    assert "has 2.0 GB" in read_settings(environment, Machine(64 * GB)).misfit(model)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +209,54 @@ def test_an_own_folder_takes_the_place_of_the_shipped_one_file_by_file(
     (configs / "models.yaml").write_text("{}")
     assert settings.config_file("models.yaml") == configs / "models.yaml"
     assert settings.config_file("scenarios") == SHIPPED / "scenarios"
+
+
+SPACE = {"SPACE_ID": "me/parley"}
+
+
+def test_a_space_keeps_runs_in_its_volume_if_nobody_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    bare, mounted = Machine(16 * GB), Machine(16 * GB, volume=tmp_path / "volume")
+    assert read_settings({}, mounted).archive is None
+    assert read_settings(SPACE, bare).archive is None
+    settings = read_settings(SPACE, mounted)
+    assert settings.archive == ArchiveSettings(tmp_path / "volume" / "parley")
+    assert settings.database_url == f"sqlite:///{tmp_path}/.parley/data/parley.db"  # on the Space's own disk
+    for told in ({"DATABASE_URL": "sqlite://"}, {"PARLEY_HOME": str(tmp_path / "home")}):
+        assert read_settings({**SPACE, **told}, mounted).archive is None
+
+
+def test_where_runs_are_archived_can_be_told(environment: dict[str, str], tmp_path: Path) -> None:
+    folder = read_settings({**environment, "PARLEY_ARCHIVE": str(tmp_path / "a")}).archive
+    assert folder == ArchiveSettings(tmp_path / "a")
+    dataset = read_settings({**environment, "PARLEY_DATASET": "me/runs", "HF_TOKEN": "hf_secret"})
+    assert dataset.archive == ArchiveSettings(tmp_path / "home" / "archive", "me/runs", "hf_secret")
+    assert "hf_secret" not in repr(dataset)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"PARLEY_DATASET": "me/runs"}, "PARLEY_DATASET: set HF_TOKEN to a token that may write to that dataset"),
+        ({"PARLEY_DATASET": "runs", "HF_TOKEN": "x"}, "PARLEY_DATASET: 'runs' is not of the form owner/name"),
+        (
+            {"PARLEY_DATASET": "me/runs", "HF_TOKEN": "x", "PARLEY_ARCHIVE": "a"},
+            "PARLEY_DATASET and PARLEY_ARCHIVE are both set; keep one of them",
+        ),
+    ],
+)
+def test_an_archive_that_cannot_be_is_named(environment: dict[str, str], given: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings({**environment, **given})
+    assert str(caught.value) == says
+
+
+def test_a_space_without_an_archive_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert read_settings(SPACE, Machine(GB)).forgets
+    assert not read_settings({}, Machine(GB)).forgets
+    assert not read_settings(SPACE, Machine(GB, volume=tmp_path)).forgets
+    assert not read_settings({**SPACE, "DATABASE_URL": "postgresql://db/parley"}, Machine(GB)).forgets
 
 
 def test_settings_cannot_be_changed(environment: dict[str, str]) -> None:

@@ -16,11 +16,15 @@ import pytest
 from manager.happenings import State
 from manager.manager import LLMManager
 from manager.status import Entry, LoadProgress
+from negotiation.agents.catalog import AgentConfig
+from negotiation.errors import DoesNotFit
 from negotiation.parley import Parley
+from negotiation.profile import Machine
 from negotiation.settings import read_settings
 from ui import text
+from ui.agents import choices
 from ui.desk import Desk
-from ui.models import models_html
+from ui.models import models_html, needs
 from ui.operator import operators_of
 from ui.timeline import LONGEST_SECONDS, timeline_html
 from ui.visitor import COOKIE
@@ -39,14 +43,14 @@ def test_the_table_says_state_size_memory_licence_and_needs() -> None:
         manager.load_model("m")
         manager.pin("m")
         specs = [manager.spec(model_id) for model_id in configs]
-        shown = models_html(specs, manager.snapshot())
+        shown = models_html(specs, manager.snapshot(), {"m": "", "hub": "<i>much</i>", "served": ""})
         assert "&lt;b&gt;Mine&lt;/b&gt;" in shown
-        for words in ("900 MB on cpu", "MIT", text.PINNED, "3.4 GB download", text.STATE["resident"]):
+        for words in ("900 MB on cpu", "MIT", text.PINNED, "&lt;i&gt;much", text.STATE["resident"]):
             assert words in shown
         snapshot = manager.snapshot()
     progress = LoadProgress("fetching", 5, 10, 1.0)
     row = snapshot.weights[0]._replace(state=State.LOADING, progress=progress, waiting=2, leases=0)
-    loading = models_html(specs[:1], replace(snapshot, weights=(row,)))
+    loading = models_html(specs[:1], replace(snapshot, weights=(row,)), {"m": ""})
     assert text.FETCHING in loading
     assert 'value="50"' in loading
     assert text.WAITING_COUNT.format(count=2) in loading
@@ -54,7 +58,7 @@ def test_the_table_says_state_size_memory_licence_and_needs() -> None:
 
 def test_no_models_is_a_state_of_its_own() -> None:
     with LLMManager({}) as manager:
-        assert text.STATUS_NONE in models_html([], manager.snapshot())
+        assert text.STATUS_NONE in models_html([], manager.snapshot(), {})
 
 
 def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
@@ -85,6 +89,38 @@ def parley(tmp_path: Path) -> Iterator[Parley]:
     parley = Parley.open(read_settings(environment))
     yield parley
     parley.close()
+
+
+def test_what_a_model_needs_and_what_does_not_fit(tmp_path: Path) -> None:
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "models.yaml").write_text(
+        "packaged: {model_name: a/b, gguf_file: 'package:ui/text.py', size: 1B}\n"
+        "elsewhere: {model_name: a/b, gguf_file: 'package:no_such_package/x', size: 1B}\n"
+        "folder: {model_name: /models/b, size: 1B}\nunknown: {model_name: c/d}\nhuge: {model_name: e/f, size: 70B}\n"
+        "served: {type: openai, model_name: x, base_url: 'http://127.0.0.1:1/v1'}\nfake: {type: fake}\n"
+    )
+    machine = Machine(9 * 10**9, bfloat16=True)
+    environment = {"PARLEY_HOME": str(tmp_path), "PARLEY_CONFIG": str(configs)}
+    parley = Parley.open(read_settings(environment, machine))
+    try:
+        told = {spec.model_id: needs(parley, spec) for spec in map(parley.manager.spec, parley.manager.list_models())}
+        assert told == {
+            "packaged": text.EMBEDDED,
+            "elsewhere": "2.0 GB download, needs about 2.4 GB",
+            "folder": "downloaded already, needs about 2.4 GB",
+            "unknown": text.NEEDS_DOWNLOAD,
+            "huge": "not offered: needs about 168.0 GB, and this machine has 6.4 GB for models",
+            "served": text.NEEDS_SERVER,
+            "fake": text.NEEDS_NOTHING,
+        }
+        picks = [agent for _, agent in choices(parley)]
+        assert "packaged" in picks
+        assert "huge" not in picks
+        with pytest.raises(DoesNotFit, match=r"'huge' does not fit: it needs about 168.0 GB, .*; pick a smaller model"):
+            parley.catalog.create(AgentConfig("huge"))
+    finally:
+        parley.close()
 
 
 def request(visitor: str) -> Any:

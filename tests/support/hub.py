@@ -1,0 +1,165 @@
+"""A stand-in for the Hub's dataset repositories: what `huggingface_hub` asks when files are committed and fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+
+@dataclass
+class Repository:
+    private: bool
+    files: dict[str, bytes] = field(default_factory=dict)
+    commits: list[str] = field(default_factory=list)  # their messages
+    squashed: int = 0
+
+    @property
+    def sha(self) -> str:
+        return hashlib.sha1(f"{len(self.commits)}".encode(), usedforsecurity=False).hexdigest()
+
+
+class DatasetHub(http.server.ThreadingHTTPServer):
+    """Repositories by name. `broken` has every request fail."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.repositories: dict[str, Repository] = {}
+        self.asked: list[tuple[str, str | None]] = []  # path and token of each request
+        self.broken = False
+        self.committed = threading.Condition()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def wait_for_commits(self, name: str, count: int) -> None:
+        """Wait until a repository has so many commits."""
+        with self.committed:
+            enough = lambda: name in self.repositories and len(self.repositories[name].commits) >= count  # noqa: E731
+            assert self.committed.wait_for(enough, 30), f"no {count} commits"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    server: DatasetHub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._get(body=False)
+
+    def do_GET(self) -> None:
+        self._get(body=True)
+
+    def _get(self, body: bool) -> None:
+        self.server.asked.append((self.path, self.headers.get("Authorization")))
+        path = unquote(urlsplit(self.path).path).strip("/").removeprefix("api/").removeprefix("datasets/")
+        parts = path.split("/")
+        name, rest = "/".join(parts[:2]), parts[2:]
+        repository = self.server.repositories.get(name)
+        if self.server.broken:
+            self._send(503, {}, body=body)
+        elif repository is None:
+            self._send(404, {"error": "not found"}, {"X-Error-Code": "RepoNotFound"}, body)
+        elif not rest or rest[0] == "revision":
+            files = [{"rfilename": file} for file in repository.files]
+            about = {"id": name, "sha": repository.sha, "private": repository.private, "siblings": files}
+            self._send(200, about, body=body)
+        elif rest[0] == "tree":
+            files = [
+                {"type": "file", "path": file, "size": len(content), "oid": _digest(content)}
+                for file, content in repository.files.items()
+            ]
+            self._send(200, files, body=body)
+        elif (file := "/".join(rest[2:])) in repository.files:
+            content = repository.files[file]
+            self._send(200, content, {"X-Repo-Commit": repository.sha, "ETag": f'"{_digest(content)}"'}, body)
+        else:
+            self._send(404, {}, {"X-Error-Code": "EntryNotFound"}, body)
+
+    def do_POST(self) -> None:
+        content = self._content()
+        path = unquote(urlsplit(self.path).path).strip("/")
+        if self.server.broken:
+            self._send(503, {})
+        elif path == "api/repos/create":
+            asked = json.loads(content)
+            name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+            new = name not in self.server.repositories
+            if new:
+                self.server.repositories[name] = Repository(asked.get("visibility") == "private")
+            self._send(200 if new else 409, {"url": f"{self.server.url}/datasets/{name}"})
+        else:
+            parts = path.removeprefix("api/datasets/").split("/")
+            repository = self.server.repositories["/".join(parts[:2])]
+            if parts[2] == "preupload":
+                files = [{"path": file["path"]} for file in json.loads(content)["files"]]
+                modes = [{**file, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for file in files]
+                self._send(200, {"files": modes})
+            elif parts[2] == "commit":
+                self._commit("/".join(parts[:2]), [json.loads(line) for line in content.splitlines() if line])
+            else:
+                repository.squashed += 1
+                self._send(200, {})
+
+    def _content(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        content = b""
+        while size := int(self.rfile.readline(), 16):
+            content += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return content
+
+    def _commit(self, name: str, lines: list[dict[str, Any]]) -> None:
+        repository = self.server.repositories[name]
+        for line in lines:
+            value = line["value"]
+            if line["key"] == "file":
+                repository.files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "deletedFile":
+                del repository.files[value["path"]]
+        with self.server.committed:
+            repository.commits.append(lines[0]["value"]["summary"])
+            self.server.committed.notify_all()
+        url = f"{self.server.url}/datasets/{name}/commit/{repository.sha}"
+        self._send(200, {"commitUrl": url, "commitOid": repository.sha, "hookOutput": ""})
+
+    def _send(self, status: int, content: Any, headers: dict[str, str] | None = None, body: bool = True) -> None:
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for key, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def dataset_hub() -> Iterator[DatasetHub]:
+    """A stand-in that answers while the block runs."""
+    server = DatasetHub()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
