@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
-from manager.errors import Busy, ParleyError
+from manager.errors import ParleyError
 from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
@@ -79,7 +79,7 @@ class LiveRuns:
             keeper.start()
 
     def start(self, run: Run, *, background: bool = False) -> str:
-        """Record a run and begin to drive it; raises UnknownAgent, StoreError or Busy, having started nothing then."""
+        """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
         agents = self._agents(run)
         complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
         run = self._store.begin(replace(run, run_id=run.run_id or new_run_id(), agents=complete))
@@ -112,14 +112,10 @@ class LiveRuns:
         live = LiveRun(run, background, self._clock)
         negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
         live.driving = negotiate(negotiation)
-        try:
-            with self._lock:
-                self._go_on(live, None)
-                self._runs[run.run_id] = live
-                closing = self._closing.is_set()
-        except Busy as error:
-            self._fail(live, str(error))
-            raise
+        with self._lock:
+            self._runs[run.run_id] = live
+            closing = self._closing.is_set()
+        self._go_on(live, None)
         if closing:
             self._interrupt(run.run_id)
         return run.run_id
@@ -134,20 +130,19 @@ class LiveRuns:
             if live is None or live.asked is None:
                 raise NotAsked("it is not your turn; it may have taken too long, or the negotiation is over")
             decision = read_answer(replay(live.run.scenario, tuple(live.turns)), action, offer, message)
-            self._go_on(live, decision)
+            live.asked = None
+        self._go_on(live, decision)
 
     def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
-        """Drive a run on a thread of its own, until it ends or a person is asked. Called with the lock held.
-
-        Raises Busy, changing nothing, where there is no thread to be had.
-        """
+        """Drive a run on a thread of its own, until it ends or a person is asked."""
         thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
         try:
-            thread.start()
-        except RuntimeError:
-            raise Busy("the system gives no thread for another negotiation; try again later") from None
-        self._threads.add(thread)
-        live.asked = None
+            with self._lock:
+                thread.start()
+                self._threads.add(thread)
+        except RuntimeError:  # there are no threads left
+            self._fail(live, "the server has no room for another negotiation now; continue this one later")
+            self._leave(live)
 
     def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
         """Leave a run until its person answers; False if it is to be stopped anyway."""
@@ -210,11 +205,7 @@ class LiveRuns:
             aside, live.asked = live.asked is not None, None
         live.cancel.cancel()
         if aside:
-            try:
-                with self._lock:
-                    self._go_on(live, None)
-            except Busy:  # all that is left to be done is to record it
-                self._drive(live, None)
+            self._go_on(live, None)
 
     def _drive(self, live: LiveRun, answer: Decision | None) -> None:
         run_id, driving, aside = live.run.run_id, live.driving, False

@@ -46,6 +46,7 @@ def main() -> int:
     registry = folder / "configs" / "models.yaml"
     registry.parent.mkdir()
     registry.write_text(json.dumps(models(served)))
+    (registry.parent / "app.yaml").write_text("max_loaded_models: 3\n")
     server = Server(folder / "home", registry.parent).start()
     try:
         return soak(server, served, registry, ledger, random.Random(seed), minutes, seed)
@@ -64,7 +65,9 @@ def soak(
     seed: int,
 ) -> int:
     assert server.process is not None
+    asyncio.run(Program(server.url, "first", chance, ledger).wake("real"))  # its file is converted once, and kept
     database = server.home / "data" / "parley.db"
+    ledger.first_tokens.clear()
     figures = Figures(server.process.pid, server.port)
     faults = Faults(chance, ledger, database, registry, served, server.process.pid)
     asyncio.run(live(server.url, ledger, chance, faults, minutes * 60))
