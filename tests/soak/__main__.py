@@ -70,7 +70,7 @@ def soak(
     ledger.first_tokens.clear()
     figures = Figures(server.process.pid, server.port)
     faults = Faults(chance, ledger, database, registry, served, server.process.pid)
-    asyncio.run(live(server.url, ledger, chance, faults, minutes * 60))
+    asyncio.run(live(server.url, ledger, chance, faults, figures, minutes * 60))
     faults.heal()
     figures.stop()
     settled(database, STUCK_SECONDS)
@@ -94,7 +94,9 @@ def soak(
     return int(bool(result["lost"] or result["stuck"] or found.shown < found.injected or not found.finished))
 
 
-async def live(url: str, ledger: Ledger, chance: random.Random, faults: Faults, seconds: float) -> None:
+async def live(
+    url: str, ledger: Ledger, chance: random.Random, faults: Faults, figures: Figures, seconds: float
+) -> None:
     """Let everybody come, do what they do for so long, and go."""
     own = [random.Random(chance.random()) for _ in range(VISITORS + PROGRAMS)]
     clients = [Visitor(url, f"visitor {n}", own[n], ledger) for n in range(VISITORS)]
@@ -105,7 +107,7 @@ async def live(url: str, ledger: Ledger, chance: random.Random, faults: Faults, 
         done, _ = await asyncio.wait(tasks, timeout=min(left, 60), return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
-        say(f"{left / 60:.1f} minutes left: {len(ledger.runs)} runs begun, {dict(ledger.did)}")
+        say(f"{left / 60:.1f} minutes left: {len(ledger.runs)} runs begun, {figures.memory:.0f} MB, {dict(ledger.did)}")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
