@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from manager.errors import Busy, ParleyError
+from manager.errors import ParleyError
 from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 KEEPER_SECONDS = 0.25
 SHUT_DOWN = "the program was shut down"
 DELETED = "it was deleted"
-NO_THREAD = "the system gives no thread for another negotiation; try again later"
+NO_THREAD = "the server has no room for another negotiation now; continue this one later"
 DELETE_SECONDS = 30.0
 """How long deleting a run waits until it has stopped."""
 
@@ -101,7 +101,7 @@ class LiveRuns:
     def start(self, run: Run, *, background: bool = False, caller: Caller | None = None) -> str:
         """Record a run and begin to drive it, once it has a lane; `caller` is by default the run's owner.
 
-        Raises UnknownAgent, StoreError, Busy or LimitReached, having started nothing then.
+        Raises UnknownAgent, StoreError or LimitReached, having started nothing then.
         """
         agents = self._agents(run)
         check_sizes(self._lanes.limits, run.scenario, run.agents)
@@ -180,37 +180,25 @@ class LiveRuns:
             if live is None or live.asked is None:
                 raise NotAsked("it is not your turn; it may have taken too long, or the negotiation is over")
             decision = read_answer(replay(live.run.scenario, tuple(live.turns)), action, offer, message)
-            asked, live.asked = live.asked, None
-        self._wait_for_lane(live, decision, asked)
+            live.asked = None
+        self._wait_for_lane(live, decision)
 
-    def _wait_for_lane(self, live: LiveRun, answer: Decision | None, asked: Asked | None = None) -> None:
-        """Drive a run once it has a lane; one that goes on comes before others of its visitor.
-
-        Raises Busy if it has one, and there is no thread to be had.
-        """
-        self._lanes.wait(live.ticket, partial(self._go_on, live, answer, asked), first=answer is not None)
+    def _wait_for_lane(self, live: LiveRun, answer: Decision | None) -> None:
+        """Drive a run once it has a lane; one that goes on comes before others of its visitor."""
+        self._lanes.wait(live.ticket, partial(self._go_on, live, answer), first=answer is not None)
         if live.halt is not None and self._lanes.withdraw(live.ticket):  # it was told to stop meanwhile
             self._go_on(live, None)
-        if live.refused:
-            live.refused = False
-            raise Busy(NO_THREAD)
 
-    def _go_on(self, live: LiveRun, answer: Decision | None, asked: Asked | None = None) -> None:
-        """Drive a run on a thread of its own, until it ends or a person is asked.
-
-        Where there is no thread to be had, a run that was `asked` goes on waiting for its person, and another fails.
-        """
+    def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
+        """Drive a run on a thread of its own, until it ends or a person is asked."""
         thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
         try:
             with self._lock:
                 thread.start()
                 self._threads.add(thread)
-        except RuntimeError:
-            if live.halt is not None:  # all that is left to be done is to record it
+        except RuntimeError:  # there are no threads left
+            if live.halt is not None:  # and none is needed to record that it was stopped
                 self._drive(live, None)
-                return
-            live.refused = True
-            if asked is not None and self._put_aside(live, asked):
                 return
             self._fail(live, NO_THREAD)
             self._leave(live)

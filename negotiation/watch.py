@@ -53,7 +53,6 @@ class LiveRun:
         self.unwatched_since = clock()
         self.halt: Halted | None = None  # how to record it when it was told to stop
         self.ended = False
-        self.refused = False  # it had a lane, but there was no thread for it
         self._clock = clock
         self.turns: list[Turn] = []
         self.asked: Asked | None = None  # whom nobody answered yet: the run is put aside, and no thread drives it

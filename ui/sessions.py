@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import gradio as gr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-KEPT_SECONDS = 600.0
+KEPT_SECONDS = 120.0
 """For so long a page may be away, because its network is or its computer sleeps, and goes on as if nothing had been."""
 MOST_SESSIONS = 2000
 SWEEP_SECONDS = 30.0

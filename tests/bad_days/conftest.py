@@ -153,12 +153,16 @@ class House:
 
     def start(self, a: str, b: str = "boulware", seed: int = 1, **options: Any) -> str:
         """A negotiation that somebody watches; `options` are b's."""
-        agents: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b, options)}
-        run_id = self.live.start(Run("", self.scenario, agents, seed))
+        run_id = self.live.start(self.run(a, b, seed, **options))
         watch = self.live.watch(run_id)
         assert watch is not None
         self.watches[run_id], self.seen[run_id] = watch, []
         return run_id
+
+    def run(self, a: str, b: str = "boulware", seed: int = 1, **options: Any) -> Run:
+        """A negotiation that is to be."""
+        agents: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b, options)}
+        return Run("", self.scenario, agents, seed)
 
     def until(self, run_id: str, wanted: Callable[[Event], bool] | type) -> Event:
         """What a watcher has been waiting for."""
@@ -250,7 +254,7 @@ class House:
         assert [thread.name for thread in begun if thread.is_alive()] == []
 
 
-HELPERS = "served elsewhere|asyncio_|tqdm_monitor|process_request_thread"
+HELPERS = "served elsewhere|processor_|asyncio_|tqdm_monitor|process_request_thread"
 """Threads that all managers together, libraries, or the stand-in for the Hub keep for the next time."""
 
 

@@ -14,7 +14,6 @@ from huggingface_hub import constants
 from support.hubserver import Hub
 
 from manager.backends import loading
-from manager.errors import Busy
 from negotiation.events import Ended, Halted, TurnTaken, Writing
 from tests.bad_days.conftest import Faults, House
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
@@ -151,15 +150,12 @@ def test_the_system_gives_no_more_threads(house: House, monkeypatch: pytest.Monk
         begin(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    with pytest.raises(Busy, match="no thread for another negotiation; try again later"):
-        house.start("boulware")
+    run = house.live.start(house.run("boulware"))
     monkeypatch.undo()
-    (stored,) = (run for run in house.store.summaries() if run.run_id != beside)
-    assert (stored.status, stored.reason.partition(";")[0]) == (
-        "failed",
-        "the system gives no thread for another negotiation",
-    )
-    assert not house.live.is_running(stored.run_id)
+    stored = house.store.run(run)
+    assert stored.status == "failed"
+    assert "the server has no room for another negotiation now" in stored.reason
+    assert not house.live.is_running(run)
     after = house.start("boulware")
     house.until(after, Ended)
     house.aftermath({}, beside, after)

@@ -46,6 +46,7 @@ def main() -> int:
     registry = folder / "configs" / "models.yaml"
     registry.parent.mkdir()
     registry.write_text(json.dumps(models(served)))
+    (registry.parent / "app.yaml").write_text("max_loaded_models: 3\n")
     server = Server(folder / "home", registry.parent).start()
     try:
         return soak(server, served, registry, ledger, random.Random(seed), minutes, seed)
@@ -64,10 +65,12 @@ def soak(
     seed: int,
 ) -> int:
     assert server.process is not None
+    asyncio.run(Program(server.url, "first", chance, ledger).wake("real"))  # its file is converted once, and kept
     database = server.home / "data" / "parley.db"
+    ledger.first_tokens.clear()
     figures = Figures(server.process.pid, server.port)
     faults = Faults(chance, ledger, database, registry, served, server.process.pid)
-    asyncio.run(live(server.url, ledger, chance, faults, minutes * 60))
+    asyncio.run(live(server.url, ledger, chance, faults, figures, minutes * 60))
     faults.heal()
     figures.stop()
     settled(database, STUCK_SECONDS)
@@ -91,7 +94,9 @@ def soak(
     return int(bool(result["lost"] or result["stuck"] or found.shown < found.injected or not found.finished))
 
 
-async def live(url: str, ledger: Ledger, chance: random.Random, faults: Faults, seconds: float) -> None:
+async def live(
+    url: str, ledger: Ledger, chance: random.Random, faults: Faults, figures: Figures, seconds: float
+) -> None:
     """Let everybody come, do what they do for so long, and go."""
     own = [random.Random(chance.random()) for _ in range(VISITORS + PROGRAMS)]
     clients = [Visitor(url, f"visitor {n}", own[n], ledger) for n in range(VISITORS)]
@@ -102,7 +107,7 @@ async def live(url: str, ledger: Ledger, chance: random.Random, faults: Faults, 
         done, _ = await asyncio.wait(tasks, timeout=min(left, 60), return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
-        say(f"{left / 60:.1f} minutes left: {len(ledger.runs)} runs begun, {dict(ledger.did)}")
+        say(f"{left / 60:.1f} minutes left: {len(ledger.runs)} runs begun, {figures.memory:.0f} MB, {dict(ledger.did)}")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -27,20 +27,24 @@ class Program:
         async with browser(self._url) as own:
             while True:
                 self._ledger.did["negotiate"] += 1
-                with suppress(httpx.HTTPError):
-                    await self._negotiate(own)
+                hangs_up = self._chance.uniform(0.5, 6) if self._chance.random() < 0.3 else None
+                with suppress(httpx.HTTPError, TimeoutError):
+                    async with asyncio.timeout(hangs_up):
+                        await self._negotiate(own, self._chance.choice(["guest", *AGENTS]))
                 await asyncio.sleep(self._chance.uniform(0.5, 3))
 
-    async def _negotiate(self, own: httpx.AsyncClient) -> None:
-        agents = self._chance.choice(["guest", *AGENTS]), self._chance.choice(STRATEGIES)
-        hangs_up = self._chance.uniform(0.5, 6) if self._chance.random() < 0.3 else None
+    async def wake(self, agent: str) -> None:
+        """Have a model loaded, and hear it begin."""
+        async with browser(self._url) as own:
+            await self._negotiate(own, agent, until="writing")
+
+    async def _negotiate(self, own: httpx.AsyncClient, agent: str, until: str = "") -> None:
         began = time.monotonic()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(hangs_up):
-                async for event in self._events(
-                    own, ["company_car", *agents, self._chance.randrange(1000), None, None]
-                ):
-                    self._take(event, began)
+        foe, seed = self._chance.choice(STRATEGIES), self._chance.randrange(1000)
+        async for event in self._events(own, ["company_car", agent, foe, seed, None, None]):
+            self._take(event, began)
+            if event["event"] == until:
+                return
 
     def _take(self, event: dict[str, Any], began: float) -> None:
         run = self._ledger.begin(event["run_id"], self._name)

@@ -38,7 +38,7 @@ def test_pages_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
         kept.append(sorted(page.state_holder.session_data))
 
     middleware = Sessions(app, page)  # type: ignore[arg-type]
-    for session, ago in (("open", 5000), ("away", 60), ("gone", 601)):
+    for session, ago in (("open", 5000), ("away", 60), ("gone", 121)):
         page.seen(session, ago)
     ask(middleware, "/gradio_api/heartbeat/open")
     assert kept == [["away", "open"]]
