@@ -13,7 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from manager.errors import ParleyError
@@ -32,7 +34,7 @@ from negotiation.events import (
 from negotiation.fork import fork
 from negotiation.runs import Run
 from negotiation.scenario import Offer, Seat
-from negotiation.session import Negotiation, negotiate, replay
+from negotiation.session import replay
 from negotiation.store import HEARTBEAT_SECONDS, Store
 from negotiation.watch import LiveRun, Watch
 
@@ -110,8 +112,7 @@ class LiveRuns:
 
     def _launch(self, run: Run, agents: dict[Seat, Agent], background: bool) -> str:
         live = LiveRun(run, background, self._clock)
-        negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
-        live.driving = negotiate(negotiation)
+        live.driving = self._catalog.drive(run, agents, live.cancel)
         with self._lock:
             self._runs[run.run_id] = live
             self._go_on(live, None)
@@ -135,7 +136,9 @@ class LiveRuns:
     def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
         """Drive a run on a thread of its own, until it ends or a person is asked. Called with the lock held."""
         live.asked = None
-        thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
+        # In the context of who started it, from where ZeroGPU's client reads whose share of time it is.
+        drive = partial(copy_context().run, self._drive, live, answer)
+        thread = threading.Thread(target=drive, name=f"run {live.run.run_id}", daemon=True)
         self._threads.add(thread)
         thread.start()
 
