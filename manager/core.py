@@ -26,6 +26,9 @@ from manager.view import StatusView
 
 logger = logging.getLogger(__name__)
 
+REST_SECONDS = 10.0
+"""How long the end waits for a piece of work on weights, or for a text to stop, that may hang."""
+
 
 class Core:
     """The scheduler with its lock, its loader and its clock. Only `manager.py` builds on it."""
@@ -113,6 +116,19 @@ class Core:
         lost = "a lease of %s (owner: %s) was dropped without release, and is taken back"
         logger.warning(lost, ticket.weights, ticket.owner or "nobody")
         self._release(number)
+
+    def _came_to_rest(self) -> bool:
+        """Wait until nothing is leased, loaded or unloaded any more; False once nothing changed for REST_SECONDS."""
+
+        def going_on() -> tuple[h.Job | None, int]:
+            return self._scheduler.task, len(self._leases)
+
+        with self._changed:
+            while (before := going_on()) != (None, 0):
+                if not self._changed.wait_for(lambda: going_on() != before, REST_SECONDS):
+                    logger.warning("closed while this goes on: %s; %d leases", *before)
+                    return False
+        return True
 
     def _cancel(self, number: int) -> None:
         with self._lock:

@@ -129,7 +129,7 @@ class ServerFailed(GenerationFailed):
 
 
 class TooSlow(GenerationFailed):
-    """A server elsewhere was silent for longer than its entry allows."""
+    """A model was silent for too long: a server elsewhere by its entry, one here by far more than any takes."""
 
 
 class ContextTooLong(GenerationFailed):

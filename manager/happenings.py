@@ -143,9 +143,10 @@ class Parked:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The copy of weights in host memory is gone."""
+    """The copy of weights in host memory is gone; with a `failure`, it is not, and cannot be woken either."""
 
     weights: WeightsKey
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True)

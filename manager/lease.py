@@ -5,6 +5,7 @@ A lease belongs to no thread: it may be taken in one and given back in another.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import weakref
@@ -21,6 +22,8 @@ from manager.generation.stream import TokenStream
 from manager.happenings import State
 from manager.registry import GenerationConfig, ModelSpec
 from manager.status import LoadProgress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,18 +103,33 @@ class Lease:
     def release(self) -> None:
         """Give the lease back, cancelling what is still being written; does nothing the second time.
 
-        If it is interrupted (Ctrl-C) while it waits for the writing to end, it can be called again.
+        If it is interrupted (Ctrl-C) while it waits for the writing to end, it can be called again. Where the writing
+        hangs, the lease is given back once that ends: until then the weights are in use.
         """
-        with self._lock:
-            self._ending = True
-            streams = [] if self._released else list(self._streams)
-        for stream in [held for reference in streams if (held := reference()) is not None]:
+        writing = self._stop()
+        for stream in writing:
             stream.close()
+        if not all(stream.ended for stream in writing):
+            logger.warning("%s does not stop writing; its lease comes back when it does", self.spec.model_id)
+            return
         with self._lock:
             if self._released:
                 return
             self._released = True
         self._release()
+
+    def cancel(self) -> None:
+        """Cancel what is being written, without waiting for its end; nothing more can be begun."""
+        self._stop()
+
+    def _stop(self) -> list[TokenStream]:
+        with self._lock:
+            self._ending = True
+            references = [] if self._released else list(self._streams)
+        writing = [stream for reference in references if (stream := reference()) is not None]
+        for stream in writing:
+            stream.cancel_token.cancel()
+        return writing
 
     def __enter__(self) -> Lease:
         return self

@@ -12,11 +12,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from manager import happenings as h
 from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model, missing
+from manager.downloads import Downloads, Preparation
 from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, ParleyError, Refused
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
@@ -27,41 +27,9 @@ PROGRESS_SECONDS = 0.1
 """Progress is passed on at most this often."""
 LEAK_SECONDS = 1.0
 """How often it is looked whether leaked bytes came back."""
-DOWNLOADS = 4
-"""So many models are fetched at the same time; what is on this machine already is prepared beside them."""
 
 Counts = Callable[[], bool]
 """Whether an answer still counts; to be asked once, with the manager's lock held."""
-
-
-@dataclass(eq=False)
-class _Preparation:
-    unwanted: bool = False
-
-
-class _Downloads:
-    """The downloads in flight: at most DOWNLOADS; one that is given up makes room although its thread may hang on."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._running: set[_Preparation] = set()
-
-    def begin(self, work: _Preparation) -> None:
-        """Wait for a place; raises Cancelled when the work is given up first."""
-        with self._changed:
-            self._changed.wait_for(lambda: work.unwanted or len(self._running) < DOWNLOADS)
-            if work.unwanted:
-                raise Cancelled("nobody waits for it any more")
-            self._running.add(work)
-
-    def end(self, work: _Preparation) -> None:
-        with self._changed:
-            self._running.discard(work)
-            self._changed.notify_all()
-
-    def give_up(self, work: _Preparation) -> None:
-        work.unwanted = True
-        self.end(work)
 
 
 class Loader:
@@ -78,12 +46,13 @@ class Loader:
         self._progressed = progressed
         self._models: dict[WeightsKey, BaseLLMModel] = {}
         self._bytes: dict[WeightsKey, int] = {}  # what each load was measured to take
+        self._caches: dict[WeightsKey, int] = {}  # what each was last told to keep of conversations
         self._unwanted: set[WeightsKey] = set()
         self._footprints: dict[WeightsKey, Footprint] = {}
         self._leaks: dict[WeightsKey, int] = {}  # bytes that were told of as leaked and not as recovered
         self._jobs: queue.SimpleQueue[h.Job | None] = queue.SimpleQueue()
-        self._preparing: dict[WeightsKey, _Preparation] = {}
-        self._downloads = _Downloads()
+        self._preparing: dict[WeightsKey, Preparation] = {}
+        self._downloads = Downloads()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
 
@@ -93,7 +62,7 @@ class Loader:
 
     def prepare(self, key: WeightsKey, spec: ModelSpec) -> None:
         """Look for the files of `key`, fetch and size them; ends with Prepared or PrepareFailed."""
-        work = self._preparing[key] = _Preparation()
+        work = self._preparing[key] = Preparation()
         threading.Thread(target=self._prepare, args=(work, key, spec), name=f"prepare {key}", daemon=True).start()
 
     def start(self, job: h.Job) -> None:
@@ -116,18 +85,21 @@ class Loader:
         if self._leaks.get(key, 0) == 0:
             model = self._models.pop(key, None)
             if model is not None:
-                model.close()
+                _close(key, model)
 
-    def close(self) -> None:
-        """Finish the queued jobs and stop the loader thread; preparations are given up and not waited for."""
+    def close(self, patience: float | None = None) -> None:
+        """Finish the queued jobs and stop the loader thread; preparations are given up and not waited for.
+
+        Nor is a job that hangs, once `patience` seconds are over: its thread ends with the program.
+        """
         for work in list(self._preparing.values()):
             self._downloads.give_up(work)
         self._jobs.put(None)
-        self._thread.join()
-        for model in self._models.values():
-            model.close()
+        self._thread.join(patience)
+        for key, model in self._models.items():
+            _close(key, model)
 
-    def _prepare(self, work: _Preparation, key: WeightsKey, spec: ModelSpec) -> None:
+    def _prepare(self, work: Preparation, key: WeightsKey, spec: ModelSpec) -> None:
         happening: h.LoaderAnswer
         made: tuple[BaseLLMModel, Footprint] | None = None
         try:
@@ -164,41 +136,54 @@ class Loader:
         self._done(happening, counts)
 
     def _run(self) -> None:
+        """The loader thread. It outlives whatever backends do, for nothing else can load or unload weights."""
         while True:
             try:
-                job = self._jobs.get(timeout=LEAK_SECONDS if self._leaks else None)
-            except queue.Empty:
-                self._look_for_leaks()
-                continue
+                if not self._next():
+                    return
+            except BaseException:
+                logger.exception("an answer about weights could not be told; the loader goes on with its next job")
+
+    def _next(self) -> bool:
+        """Do the next job, or look for leaks where there is none yet; False at the end."""
+        try:
+            job = self._jobs.get(timeout=LEAK_SECONDS if self._leaks else None)
+        except queue.Empty:
+            pass
+        else:
             if job is None:
-                return
+                return False
             self._done(self._do(job), _always)
-            self._look_for_leaks()
+        self._look_for_leaks()
+        return True
 
     def _do(self, job: h.Job) -> h.LoaderAnswer:
-        key = job.weights
         match job:
             case h.StartLoad() | h.StartWake():
                 return self._load(job)
             case h.StartPark():
-                return self._park(key)
+                return self._park(job.weights)
             case h.StartUnload():
-                return self._unload(key)
+                return self._unload(job.weights)
             case h.StartDrop():
-                self._models[key].drop()
-                return h.Dropped(key)
-            case h.StartTrim(to_bytes=size):
-                self._models[key].trim_cache(size)
-                return h.Trimmed(key, max(size, self._models[key].cache_bytes))
+                return self._drop(job.weights)
+            case h.StartTrim():
+                return self._trim(job)
 
     def _load(self, job: h.StartLoad | h.StartWake) -> h.LoaderAnswer:
         key, model = job.weights, self._models[job.weights]
         bring = model.load if isinstance(job, h.StartLoad) else model.wake
+        loaded = False
         try:
-            self._bytes[key] = bring(self._reporter(key, lambda: key in self._unwanted)) + self._footprints[key].working
+            used = bring(self._reporter(key, lambda: key in self._unwanted))
+            self._bytes[key] = used + self._footprints[key].working
+            loaded = True
             model.trim_cache(job.cache)
         except BaseException as error:  # noqa: BLE001 (the loader must go on)
-            return h.LoadFailed(key, _failure(error, LoadFailed), self._leak_of(key), model.host_bytes)
+            failure = _failure(error, LoadFailed)
+            leaked = self._removed(key) if loaded else self._leak_of(key)
+            return h.LoadFailed(key, failure, leaked, self._told(key, "host_bytes", 0))
+        self._caches[key] = job.cache
         return h.Loaded(key, self._bytes[key])
 
     def _park(self, key: WeightsKey) -> h.LoaderAnswer:
@@ -210,16 +195,48 @@ class Loader:
         return h.Parked(key, host, self._leak_of(key))
 
     def _unload(self, key: WeightsKey) -> h.LoaderAnswer:
+        return h.Unloaded(key, self._removed(key))
+
+    def _removed(self, key: WeightsKey) -> int:
+        """Remove weights; the bytes that did not come back."""
         try:
             leaked = self._models[key].unload()
         except BaseException:
             logger.exception("unloading %s failed; all its bytes count as leaked", key)
-            return h.Unloaded(key, self._bytes[key])
-        return h.Unloaded(key, max(leaked, self._leak_of(key)))
+            return self._bytes.get(key, 0)
+        return max(leaked, self._leak_of(key))
+
+    def _drop(self, key: WeightsKey) -> h.LoaderAnswer:
+        try:
+            self._models[key].drop()
+        except BaseException as error:
+            logger.exception("%s: its copy in host memory cannot be given up; its bytes stay charged", key)
+            return h.Dropped(key, _failure(error, LoadFailed))
+        return h.Dropped(key)
+
+    def _trim(self, job: h.StartTrim) -> h.LoaderAnswer:
+        key, size = job.weights, job.to_bytes
+        try:
+            self._models[key].trim_cache(size)
+            kept = self._models[key].cache_bytes
+        except BaseException:
+            logger.exception("%s does not trim what it keeps of conversations; its bytes stay charged", key)
+            kept = self._caches.get(key, 0)
+        self._caches[key] = max(size, kept)
+        return h.Trimmed(key, self._caches[key])
+
+    def _told(self, key: WeightsKey, what: str, otherwise: int) -> int:
+        """What a backend says of its own bytes; `otherwise` where even that breaks."""
+        try:
+            return int(getattr(self._models[key], what))
+        except BaseException:
+            logger.exception("%s cannot say its %s", key, what)
+            return otherwise
 
     def _leak_of(self, key: WeightsKey) -> int:
         """Bytes that leaked since it was last asked; from now on they are watched."""
-        before, now = self._leaks.get(key, 0), self._models[key].leaked_bytes
+        before = self._leaks.get(key, 0)
+        now = self._told(key, "leaked_bytes", before)
         if now:
             self._leaks[key] = now
         return max(0, now - before)
@@ -227,7 +244,7 @@ class Loader:
     def _look_for_leaks(self) -> None:
         """Tell of leaked bytes that came back after all."""
         for key, before in list(self._leaks.items()):
-            now = self._models[key].leaked_bytes
+            now = self._told(key, "leaked_bytes", before)
             if now < before:
                 self._leaks[key] = now
                 self._done(h.Recovered(key, self._footprints[key].device, before - now), _always)
@@ -252,6 +269,13 @@ class Loader:
 
 def _always() -> bool:
     return True
+
+
+def _close(key: WeightsKey, model: BaseLLMModel) -> None:
+    try:
+        model.close()
+    except BaseException:
+        logger.exception("closing %s", key)
 
 
 def _failure(error: BaseException, otherwise: type[ParleyError]) -> Failure:

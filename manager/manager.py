@@ -321,7 +321,7 @@ class LLMManager(Core, Session):
     # -- the end -----------------------------------------------------------------------------------------------
 
     def cleanup(self) -> None:
-        """Refuse new requests, end what is being written, unload everything and stop the threads.
+        """Refuse new requests, end what is being written, unload everything and stop the threads. What hangs is left.
 
         Leaving a `with` block around the manager does it, too.
 
@@ -338,13 +338,13 @@ class LLMManager(Core, Session):
             for key in list(self._scheduler.weights):
                 self._tell(h.Unload(key))
             held = list(self._leases.values())
-        for reference in held:
-            if (lease := reference()) is not None:
-                lease.release()
-                del lease  # or it would be held while the others are waited for
-        with self._changed:
-            self._changed.wait_for(lambda: self._scheduler.job is None and not self._leases)
-        self._loader.close()
+        for leave in (Lease.cancel, Lease.release):
+            for reference in held:
+                if (lease := reference()) is not None:
+                    leave(lease)
+                    del lease  # or it would be held while the others are waited for
+        hangs = not self._came_to_rest()
+        self._loader.close(patience=0.0 if hangs else None)
         self._lost.close()
         self._alarm.close()
         self._board.close()

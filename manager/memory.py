@@ -17,7 +17,8 @@ class Account:
     """What one set of weights is charged with.
 
     `fixed` is on its device: what a load reserved, then what it was measured to take. `cache` comes on top: what it
-    may keep there of conversations, which is given up before any weights are. `host` is its copy in host memory.
+    may keep there of conversations, which is given up before any weights are. `host` is its copy in host memory,
+    `lost` one that could not be given up, and is of no use.
     """
 
     device: str = ""
@@ -25,6 +26,7 @@ class Account:
     cache: int = 0
     stuck: int = 0  # of `cache`, what did not go when it was asked to
     host: int = 0
+    lost: int = 0
 
     @property
     def hard(self) -> int:
@@ -83,8 +85,8 @@ class Ledger:
         return [device for device in self.budgets if self.free(device) < 0]
 
     def parked(self) -> int:
-        """Bytes of host memory that hold copies of weights."""
-        return sum(account.host for account in self.accounts.values())
+        """Bytes of host memory that hold copies of weights, usable or not."""
+        return sum(account.host + account.lost for account in self.accounts.values())
 
     def parking_free(self) -> int:
         """Bytes of host memory that may still be filled with copies."""

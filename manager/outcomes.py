@@ -44,10 +44,14 @@ class Outcomes(Moves):
             case h.Parked(host=host, leaked=leaked):
                 self._copied(row, host)
                 self._left(row, leaked)
-            case h.Dropped():
+            case h.Dropped(failure=failure):
+                stays = row.account.host + row.account.lost if failure is not None else 0
                 self._copied(row, 0)
+                row.account.lost = stays
                 if row.state is State.PARKED:
-                    self._set(row, State.COLD, "its place in host memory was given up")
+                    reason = "its place in host memory was given up"
+                    lost = f"its copy in host memory cannot be given up: {failure.message}" if failure else reason
+                    self._set(row, State.COLD, lost)
             case h.Trimmed(kept=kept):
                 assert isinstance(task, h.StartTrim)
                 stuck = kept > task.to_bytes  # then it is not asked again before the weights are loaded anew
@@ -109,7 +113,7 @@ class Outcomes(Moves):
 
     def _copied(self, row: Weights, host: int) -> None:
         """The copy of `row` in host memory takes so many bytes; it goes if unloading was asked for meanwhile."""
-        row.account.host = host
+        row.account.host, row.account.lost = host, 0
         self.discard.pop(row.key, None)
         if host and row.drain == "asked":
             self.discard[row.key] = None

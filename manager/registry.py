@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from manager.configfile import read_yaml, validate
 from manager.errors import ConfigError, ParleyError, UnknownModel
 
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 Positive = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -76,6 +77,7 @@ class ModelSpec(_Strict):
     gguf_file: str | None = None
     quantization: str | None = None
     adapters: tuple[str, ...] = ()
+    allow_pickle: bool = False
     generation_config: GenerationConfig = GenerationConfig()
     pinned: bool = False
     idle_seconds: Positive | None = None
@@ -103,6 +105,14 @@ class ModelSpec(_Strict):
     def _plain_id(cls, value: str) -> str:
         if not MODEL_ID.fullmatch(value):
             raise ValueError("a model id is made of letters, digits and . _ : / - (at most 100)")
+        return value
+
+    @field_validator("gguf_file")
+    @classmethod
+    def _inside(cls, value: str | None) -> str | None:
+        parts = re.split(r"[/\\]", value or "")
+        if value and (parts[0] == "" or ".." in parts):
+            raise ValueError("this is a file inside its repository, folder or package; leave out .. and / in front")
         return value
 
     @field_validator("api_key")
@@ -136,6 +146,10 @@ class ModelSpec(_Strict):
             raise ValueError("key 'base_url': missing (where the OpenAI-compatible server answers)")
         if self.public_only and self.api_key:
             raise ValueError("key 'api_key': not for entries that are 'public_only': they are not trusted with keys")
+        if self.public_only and self.allow_pickle:
+            raise ValueError("key 'allow_pickle': not for entries that are 'public_only': only the operator may say so")
+        if self.public_only and self.type == "huggingface" and not HUB_ID.fullmatch(self.model_name):
+            raise ValueError("key 'model_name': entries that are 'public_only' name a Hub repository (owner/name)")
         return self
 
     @property

@@ -77,7 +77,7 @@ class StatusView:
             retry_in=max(0.0, row.retry_at - now) if row.state is State.FAILED else None,
             load_seconds=row.load_seconds,
             cache=account.cache,
-            host=account.host,
+            host=account.host + account.lost,
         )
 
     def _device(self, device: str) -> DeviceStatus:

@@ -110,8 +110,9 @@ class Comparisons:
 
     def close(self) -> None:
         """Stop all of them and wait until they have."""
-        for owner in list(self._growing):
-            self.stop(owner, wait=True)
+        for wait in (False, True):
+            for owner in list(self._growing):
+                self.stop(owner, wait=wait)
 
     def _run(self, growing: _Growing, begun: Comparison) -> None:
         error = ""

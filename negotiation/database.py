@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,8 @@ class Database:
         with explained("open the database"):
             self._engine = _engine(url)
             self._migrate()
+            if self._engine.dialect.name == "sqlite" and self._engine.url.database not in (None, "", ":memory:"):
+                _stay_with(self._engine, Path(str(self._engine.url.database)))
 
     @contextmanager
     def write(self, doing: str) -> Iterator[Connection]:
@@ -154,6 +156,28 @@ def _engine(url: str) -> Engine:
             connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
+
+
+def _stay_with(engine: Engine, path: Path) -> None:
+    """Refuse to go on with another file than the one that was opened.
+
+    SQLite would go on writing into a file that was removed, for nobody to find, and begin an empty one in its place.
+    """
+
+    def identity() -> tuple[int, int] | None:
+        with suppress(FileNotFoundError):
+            found = path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
+    opened = identity()
+
+    def check(*_: object) -> None:
+        if identity() != opened:
+            raise OSError(f"'{path}' was removed or replaced meanwhile; put it back, or start Parley anew")
+
+    sa.event.listen(engine, "do_connect", check)
+    sa.event.listen(engine, "checkout", check)
 
 
 def _log_ahead(connection: Any) -> None:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
-from manager.errors import ParleyError
+from manager.errors import Busy, ParleyError
 from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
@@ -81,7 +81,7 @@ class LiveRuns:
             keeper.start()
 
     def start(self, run: Run, *, background: bool = False) -> str:
-        """Record a run and begin to drive it; raises UnknownAgent or StoreError, having started nothing then."""
+        """Record a run and begin to drive it; raises UnknownAgent, StoreError or Busy, having started nothing then."""
         agents = self._agents(run)
         complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
         run = self._store.begin(replace(run, run_id=run.run_id or new_run_id(), agents=complete))
@@ -113,10 +113,14 @@ class LiveRuns:
     def _launch(self, run: Run, agents: dict[Seat, Agent], background: bool) -> str:
         live = LiveRun(run, background, self._clock)
         live.driving = self._catalog.drive(run, agents, live.cancel)
-        with self._lock:
-            self._runs[run.run_id] = live
-            self._go_on(live, None)
-            closing = self._closing.is_set()
+        try:
+            with self._lock:
+                self._go_on(live, None)
+                self._runs[run.run_id] = live
+                closing = self._closing.is_set()
+        except Busy as error:
+            self._fail(live, str(error))
+            raise
         if closing:
             self._interrupt(run.run_id)
         return run.run_id
@@ -134,13 +138,19 @@ class LiveRuns:
             self._go_on(live, decision)
 
     def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
-        """Drive a run on a thread of its own, until it ends or a person is asked. Called with the lock held."""
-        live.asked = None
+        """Drive a run on a thread of its own, until it ends or a person is asked. Called with the lock held.
+
+        Raises Busy, changing nothing, where there is no thread to be had.
+        """
         # In the context of who started it, from where ZeroGPU's client reads whose share of time it is.
         drive = partial(copy_context().run, self._drive, live, answer)
         thread = threading.Thread(target=drive, name=f"run {live.run.run_id}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise Busy("the system gives no thread for another negotiation; try again later") from None
         self._threads.add(thread)
-        thread.start()
+        live.asked = None
 
     def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
         """Leave a run until its person answers; False if it is to be stopped anyway."""
@@ -186,6 +196,10 @@ class LiveRuns:
             threads[0].join()
         for keeper in self._keepers:
             keeper.join()
+        try:
+            self._record_ends()
+        except ParleyError as error:
+            logger.warning("%s; what ended meanwhile is called interrupted at the next start", error)
 
     def _interrupt(self, run_id: str) -> None:
         self._halt(run_id, "interrupted", "the program was shut down")
@@ -199,8 +213,11 @@ class LiveRuns:
             aside, live.asked = live.asked is not None, None
         live.cancel.cancel()
         if aside:
-            with self._lock:
-                self._go_on(live, None)
+            try:
+                with self._lock:
+                    self._go_on(live, None)
+            except Busy:  # all that is left to be done is to record it
+                self._drive(live, None)
 
     def _drive(self, live: LiveRun, answer: Decision | None) -> None:
         run_id, driving, aside = live.run.run_id, live.driving, False
@@ -279,9 +296,14 @@ class LiveRuns:
             return
         self._beaten = self._clock()
         with self._lock:
-            running, unrecorded = list(self._runs), dict(self._unrecorded)
+            running = list(self._runs)
         if running:
             self._store.beat(running)
+        self._record_ends()
+
+    def _record_ends(self) -> None:
+        with self._lock:
+            unrecorded = dict(self._unrecorded)
         for run_id, halted in unrecorded.items():
             with suppress(NotDriven):
                 self._store.end(run_id, halted)

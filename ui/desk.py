@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 
+from manager.registry import HUB_ID
 from negotiation.parley import Parley
 from ui import text
 from ui.errors import plainly
@@ -15,7 +15,6 @@ from ui.operator import operators_of
 
 LOADS = 4
 """So many of the operator's loads are waited for at once."""
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class Desk:

@@ -50,7 +50,7 @@ class ScenarioPicker:
     editor: gr.Column
     own: gr.Textbox
     findings: gr.HTML
-    upload: gr.UploadButton
+    upload: gr.HTML
     use: gr.Button
     close: gr.Button
 
@@ -95,11 +95,24 @@ def build_scenario_picker(parley: Parley) -> ScenarioPicker:
                 )
                 with gr.Row():
                     use = gr.Button(text.OWN_USE, variant="primary", min_width=120, elem_id="arena-use")
-                    upload = gr.UploadButton(text.UPLOAD, file_types=[".yaml", ".yml"], min_width=120, size="lg")
+                    upload = gr.HTML(upload_html(), elem_id="arena-upload", js_on_load=script("upload"))
                     close = gr.Button(text.CLOSE, min_width=90)
             with gr.Column(scale=2, min_width=280):
                 findings = gr.HTML(elem_id="arena-findings", js_on_load=None)
     return ScenarioPicker(picked, cards, story, edit, editor, own, findings, upload, use, close)
+
+
+def upload_html() -> str:
+    """A button that opens a file. The browser reads it: the server takes no files."""
+    file = tag("input", "", type="file", accept=".yaml,.yml", data_most=MOST_TEXT)
+    return tag("label", tag("span", esc(text.UPLOAD)) + file, "open-file")
+
+
+def uploaded(name: object, words: object) -> str:
+    """The text of a file that the browser read; raises gr.Error if it could not."""
+    if not isinstance(words, str):
+        raise gr.Error(text.UPLOAD_BAD.format(name=str(name)[:80], most=MOST_TEXT), print_exception=False)
+    return words
 
 
 def findings_html(own: str) -> str:

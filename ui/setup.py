@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,7 +18,7 @@ from ui.agents import about_html, labels
 from ui.html import QUIET, merged, script
 from ui.lane import Lane, Painter, build_lane, relabel
 from ui.presets import presets, presets_html
-from ui.scenarios import build_scenario_picker, chosen_scenario, editable, findings_html, first_scenario
+from ui.scenarios import build_scenario_picker, chosen_scenario, editable, findings_html, first_scenario, uploaded
 from ui.space import space_of
 from ui.view import LaneView
 
@@ -64,7 +63,7 @@ class Setup:
         opened.success(findings_html, [chosen.own], [chosen.findings], **QUIET)
         chosen.close.click(lambda: gr.update(visible=False), None, [chosen.editor], **QUIET)
         chosen.own.change(findings_html, [chosen.own], [chosen.findings], trigger_mode="always_last", **QUIET)
-        chosen.upload.upload(self._upload, [chosen.upload], [chosen.own], **QUIET)
+        chosen.upload.submit(self._upload, None, [chosen.own], **QUIET)
 
     def remember_after(self, event: Any) -> None:
         """Keep the set-up in the browser when an event has changed it."""
@@ -181,11 +180,8 @@ class Setup:
         }
 
     @staticmethod
-    def _upload(path: str) -> str:
-        try:
-            return Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise gr.Error(text.UPLOAD_BAD.format(name=Path(path).name), print_exception=False) from None
+    def _upload(event: gr.EventData) -> str:
+        return uploaded(event.name, event.text)
 
     def remember(self, suspense: bool, scenario_id: str, own: str, seed: float | None, *values: Any) -> dict[Any, Any]:
         """Keep the set-up in the browser, and say what it is."""

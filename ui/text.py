@@ -428,7 +428,7 @@ OWN_BROKEN = "This cannot be negotiated yet"
 OWN_FOUND = "This can be negotiated, but"
 OWN_FINE = "Nothing is wrong with it."
 UPLOAD = "Upload a file"
-UPLOAD_BAD = "{name} is not a text file in UTF-8."
+UPLOAD_BAD = "{name} is not a text file in UTF-8 with at most {most:,} characters."
 CLOSE = "Close"
 
 # running again

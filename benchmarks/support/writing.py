@@ -104,9 +104,10 @@ class Generate:
         tokens: int,
         grammars: Sequence[Grammar] = (),
         temperature: float = 0.7,
+        names: Sequence[str] = (),
         stop: bool = True,
     ) -> Wrote:
-        """Answer the conversations one after the other; without `stop`, always to the limit."""
+        """Answer the conversations one after the other, whatever their `names`; without `stop`, to the limit."""
         return on_processor(partial(self._write, conversations, tokens, grammars, temperature, stop))
 
     def _write(

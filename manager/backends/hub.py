@@ -22,11 +22,16 @@ from manager.errors import AccessDenied, ParleyError, Refused, Unreachable, Weig
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges*"]
 """What is fetched: weights as safetensors only (pickles can run code), settings and tokenizer files."""
 
+PICKLES = ["pytorch_model*.bin"]
+"""What is fetched besides, where an entry says `allow_pickle`."""
+
 DOUBLES = ["consolidated*", "*/*.safetensors", "*/*.json"]
 """What is left out: the same weights once more, for other programs."""
 
 
-def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress: Progress) -> Path:
+def fetch(
+    model_name: str, revision: str | None, gguf_file: str | None, progress: Progress, *, pickles: bool = False
+) -> Path:
     """The folder with a model's files, downloaded if `model_name` is not a folder already.
 
     Raises WeightsNotFound, AccessDenied, Unreachable, or Refused where the files cannot be written; whatever
@@ -43,7 +48,7 @@ def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress
             snapshot_download(
                 model_name,
                 revision=revision,
-                **_wanted(gguf_file),
+                **_wanted(gguf_file, pickles),
                 tqdm_class=_reporting(progress),
                 max_workers=4,
             )
@@ -70,21 +75,22 @@ def fetch(model_name: str, revision: str | None, gguf_file: str | None, progress
         ) from None
 
 
-def is_here(model_name: str, revision: str | None, gguf_file: str | None) -> bool:
+def is_here(model_name: str, revision: str | None, gguf_file: str | None, *, pickles: bool = False) -> bool:
     """Whether `fetch` has nothing to download, as far as can be told without the network."""
     if Path(model_name).expanduser().is_dir() or model_name.startswith((".", "/", "~")):
         return True
     try:
-        snapshot_download(model_name, revision=revision, local_files_only=True, **_wanted(gguf_file))
+        snapshot_download(model_name, revision=revision, local_files_only=True, **_wanted(gguf_file, pickles))
     except Exception:  # noqa: BLE001 (whatever it is, `fetch` finds out and says so)
         return False
     return True
 
 
-def _wanted(gguf_file: str | None) -> dict[str, list[str]]:
+def _wanted(gguf_file: str | None, pickles: bool) -> dict[str, list[str]]:
     """Which files of a repository are taken, and which are not."""
     ignored = [*DOUBLES, *(["*.safetensors"] if gguf_file else [])]
-    return {"allow_patterns": [*PATTERNS, gguf_file or ""], "ignore_patterns": ignored}
+    allowed = [*PATTERNS, *(PICKLES if pickles else []), gguf_file or ""]
+    return {"allow_patterns": allowed, "ignore_patterns": ignored}
 
 
 def _disk_trouble(error: BaseException) -> str | None:

@@ -76,7 +76,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             if gguf.in_package(named) is not None:
                 return True
             named = ""
-        return hub.is_here(self.spec.model_name, self.spec.revision, named or None)
+        return hub.is_here(self.spec.model_name, self.spec.revision, named or None, pickles=self.spec.allow_pickle)
 
     def prepare(self, progress: Progress) -> Footprint:
         spec = self.spec
@@ -121,7 +121,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             folder = _fetched(spec, None if in_package else spec.gguf_file, progress)
             if in_package or not named:
                 config = sizing.read_config(folder)
-                sizing.check_weights(folder)
+                sizing.check_weights(folder, pickles=spec.allow_pickle)
                 return Found(sizing.pick_dtype(spec.dtype, device, sizing.checkpoint_dtype(config)), folder)
             file = gguf.GgufFile(folder / named)
             if not file.path.is_file():
@@ -196,6 +196,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         if found.quantization is not None:
             how["quantization_config"] = found.quantization.config(found.dtype)
             how["device_map"] = {"": self._footprint.device}
+        how["pickles"] = self.spec.allow_pickle and found.copy is None
         return loading.load_folder(found.folder, found.dtype, total, progress, **how), found.tokenizer
 
     def unload(self) -> int:
@@ -286,12 +287,13 @@ class HuggingFaceModelWrapper(BaseLLMModel):
 
 def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:
     """The folder with a model's files; what is damaged in the Hub's cache on this machine is fetched once more."""
-    folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress)
+    pickles = spec.allow_pickle
+    folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
     with suppress(Refused):
-        damaged = [path for path in sizing.damaged_files(folder) if hub.forget(path)]
+        damaged = [path for path in sizing.damaged_files(folder, pickles=pickles) if hub.forget(path)]
         if damaged:
             logger.warning("fetched again, for it was damaged: %s", ", ".join(str(path) for path in damaged))
-            folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress)
+            folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
     return folder
 
 

@@ -20,6 +20,7 @@ from transformers.utils import logging as transformers_logging
 from manager.backends.base import Progress
 from manager.backends.gguf import ConvertedCopy, GgufFile, first_load_seconds
 from manager.backends.pace import paced
+from manager.backends.sizing import weight_files
 from manager.errors import LoadFailed, Refused
 
 logger = logging.getLogger(__name__)
@@ -38,11 +39,22 @@ def read_tokenizer(folder: Path) -> Any:
         raise Refused(f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {reason})") from None
 
 
-def load_folder(folder: Path, dtype: torch.dtype, total: int, progress: Progress, **how: Any) -> Any:
-    """The model in a folder, `total` bytes large; `how` goes to transformers. Callers hold the build lock."""
+def load_folder(
+    folder: Path, dtype: torch.dtype, total: int, progress: Progress, *, pickles: bool = False, **how: Any
+) -> Any:
+    """The model in a folder, `total` bytes large; `how` goes to transformers. Callers hold the build lock.
+
+    Pickles are read only where there is nothing else, and transformers takes only tensors from them.
+    """
+    safe = weight_files(folder, pickles=pickles)[0].suffix == ".safetensors"
     with _reported(progress, total):
         model, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True, **how
+            folder,
+            dtype=dtype,
+            use_safetensors=safe,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **how,
         )
     if report["missing_keys"]:
         # transformers fills them with random numbers and goes on
@@ -61,11 +73,15 @@ def convert_gguf(
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
     with paced(progress, "loading", total, first_load_seconds(total // dtype.itemsize)) as report:
-        tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
+        tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
         report("loading", total // 5, total)
         with _reported(report, total, start=0.7):
             model = AutoModelForCausalLM.from_pretrained(
-                where, gguf_file=name, dtype=dtype, quantization_config=GgufConfig(dequantize=True)
+                where,
+                gguf_file=name,
+                dtype=dtype,
+                quantization_config=GgufConfig(dequantize=True),
+                trust_remote_code=False,
             )
     try:
         copy.write(model, tokenizer)

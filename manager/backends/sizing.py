@@ -36,39 +36,62 @@ def read_config(folder: Path) -> Any:
     if not (folder / "config.json").is_file():
         raise WeightsNotFound(f"{folder}: no config.json, so this is not a transformers model")
     try:
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise Refused(f"{folder}: transformers {transformers.__version__} cannot read this model: {reason}") from None
+    if (kernel := _kernel(config)) is not None:
+        raise Refused(f"{folder}: its config.json asks for code from elsewhere (attn_implementation: {kernel[:80]})")
+    if (folder / "adapter_config.json").is_file():
+        # transformers would put it on top, unseen by what is checked here
+        raise Refused(f"{folder}: holds an adapter beside its weights; name adapters under the key 'adapters'")
+    return config
 
 
-def check_weights(folder: Path) -> None:
+def _kernel(config: Any) -> str | None:
+    """The repository of compiled code that a config asks for; transformers would fetch and run it."""
+    parts = [config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", {}))]
+    named = (str(getattr(part, "_attn_implementation", None)) for part in parts)
+    return next((name for name in named if "/" in name or ":" in name), None)
+
+
+def check_weights(folder: Path, *, pickles: bool = False) -> None:
     """Raise WeightsNotFound or Refused unless every file of a model's weights is there and of its full length."""
-    for path in _weight_files(folder):
+    for path in weight_files(folder, pickles=pickles):
         if not path.is_file():
-            raise WeightsNotFound(f"{path}: no such file (only safetensors are read); fetch the model again")
+            only = "" if pickles else "; only safetensors are read, unless the entry says allow_pickle: true"
+            raise WeightsNotFound(f"{path}: no such file{only}; fetch the model again")
         if (damage := _damage(path)) is not None:
             raise Refused(f"{path}: damaged ({damage}); delete it and fetch the model again")
 
 
-def damaged_files(folder: Path) -> list[Path]:
+def damaged_files(folder: Path, *, pickles: bool = False) -> list[Path]:
     """The files of weights that are there and not whole."""
-    return [path for path in _weight_files(folder) if path.is_file() and _damage(path) is not None]
+    files = weight_files(folder, pickles=pickles)
+    return [path for path in files if path.is_file() and _damage(path) is not None]
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    names = ["model.safetensors"]
-    index = folder / "model.safetensors.index.json"
-    if not (folder / names[0]).is_file() and index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise Refused(f"{index}: damaged; delete it and fetch the model again") from None
+def weight_files(folder: Path, *, pickles: bool = False) -> list[Path]:
+    """The files of a model's weights: safetensors, or where there are none and it may be, pickles; raises Refused."""
+    forms = ["model.safetensors", *(["pytorch_model.bin"] if pickles else [])]
+    there = (form for form in forms if (folder / form).is_file() or (folder / f"{form}.index.json").is_file())
+    form = next(there, forms[0])
+    index = folder / f"{form}.index.json"
+    if (folder / form).is_file() or not index.is_file():
+        return [folder / form]
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise Refused(f"{index}: damaged; delete it and fetch the model again") from None
+    if odd := [name for name in names if name != Path(name).name or Path(name).suffix != Path(form).suffix]:
+        raise Refused(f"{index}: names {odd[0][:80]!r}, which is no file of this model")
     return [folder / name for name in names]
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a safetensors file: its header says how long it must be."""
+    """What is wrong with a safetensors file: its header says how long it must be. Of others only loading tells."""
+    if path.suffix != ".safetensors":
+        return None
     try:
         with safe_open(path, framework="pt"):
             return None
@@ -130,7 +153,7 @@ def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = 
     """
     try:
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+            model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
     except ValueError:
         known, kind = f"transformers {transformers.__version__}", f"'{config.model_type}'"
         raise Refused(f"{known} cannot write text with a model of kind {kind}; pick another") from None

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-from manager.errors import Failure, GenerationFailed, OutOfMemory
+from manager.errors import Cancelled, Failure, GenerationFailed, OutOfMemory, ParleyError
 from manager.generation.kv import Memo, Shelf
 from manager.generation.row import Row
 from manager.generation.sampling import pick_tokens
@@ -66,10 +66,12 @@ class Batch:
         else:
             self.waiting.append(row)
 
-    def end_all(self) -> None:
-        """End every row as cancelled."""
+    def end_all(self, error: ParleyError | None = None) -> None:
+        """End every row, as cancelled if nothing else is said; nothing is kept of what an error ended."""
         for row in (*self.rows, *self.waiting):
-            self._end(row, cancelled())
+            self._end(row, error or cancelled())
+        if error is not None:
+            self._shelf.trim(0)
 
     def step(self) -> None:
         """One pass: the model sees what is new, and every row that has shown it all gets a token."""
@@ -91,8 +93,8 @@ class Batch:
         while len(self.rows) > 1 and sum(needed) > budget:
             needed.pop()
             row = self.rows.pop()
-            self._put_away(row)
             self.waiting.insert(0, row)
+            self._put_away(row)
         while self.waiting and len(self.rows) < MAX_ROWS:
             size = self._needed(self.waiting[0], AHEAD)
             if self.rows and sum(needed) + size > budget:
@@ -143,14 +145,12 @@ class Batch:
             logits = self._runner.run([(_memo(row), tokens) for row, tokens in parts])
             return [(row, row_logits) for (row, _), row_logits in zip(parts, logits, strict=True)]
         except BaseException as error:  # noqa: BLE001 (streams must end, and the others must go on)
-            failure = _failure(error)
+            failure = failure_of(error)
         if failure.kind is OutOfMemory:
             self._shelf.trim(0)
         if len(parts) > 1:
             return [found for part in parts for found in self._computed([part])]
-        row = parts[0][0]
-        row.memo = None
-        self._end(row, failure.error())
+        self._end(parts[0][0], failure.error())
         return []
 
     def _choose(self, ready: list[tuple[Row, torch.Tensor]]) -> None:
@@ -187,8 +187,13 @@ class Batch:
         row.memo, row.reading = None, True
 
     def _end(self, row: Row, error: BaseException | None = None) -> None:
-        """Let a row go: first what it computed is kept, then whoever waits for it is told."""
+        """Let a row go: first what it computed is kept, then whoever waits for it is told.
+
+        Where it broke, what it computed may be why (numbers that are none), and nobody shall go on from there.
+        """
         (self.rows if row in self.rows else self.waiting).remove(row)
+        if error is not None and not isinstance(error, Cancelled):
+            row.memo = None
         self._put_away(row)
         if error is not None:
             row.stream.fail(error)
@@ -201,7 +206,7 @@ def _memo(row: Row) -> Memo:
     return row.memo
 
 
-def _failure(error: BaseException) -> Failure:
+def failure_of(error: BaseException) -> Failure:
     """An error as a value, which keeps nothing alive that it went through."""
     if isinstance(error, torch.OutOfMemoryError):
         return Failure(OutOfMemory, "the device ran out of memory while writing; use shorter contexts or fewer models")

@@ -8,13 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import partial
 from typing import Any
 
 import torch
 
 from manager.errors import GenerationFailed
-from manager.generation.batch import Batch
+from manager.generation.batch import Batch, failure_of
 from manager.generation.flat import flat_runner
 from manager.generation.grammar import GrammarCompiler
 from manager.generation.kv import Shelf
@@ -43,7 +42,7 @@ class Engine:
         self.shelf = Shelf(KEPT_BYTES)
         runner = flat_runner(model) or SoloRunner(model)
         self.batch = Batch(runner, self.shelf, writing_bytes)
-        self._step = partial(on_processor, self.batch.step) if model.device.type == "cpu" else self.batch.step
+        self._on_cpu = model.device.type == "cpu"
         self._vocabulary = int(model.config.get_text_config().vocab_size)
         self._grammars: GrammarCompiler | None = None
         self._changed = threading.Condition()
@@ -85,10 +84,8 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            with torch.inference_mode():
-                self._loop()
-        except BaseException:  # a panic in a library's native part is no Exception
-            logger.exception("the thread that writes broke; these weights write no more until they are loaded again")
+            while not self._closed:
+                self._write()
         finally:
             with self._changed:
                 self._closed = True
@@ -96,6 +93,15 @@ class Engine:
             self.batch.end_all()
             for arrival in arrived:
                 arrival.stream.fail(cancelled())
+
+    def _write(self) -> None:
+        """Write until closed, or until something breaks that is no row's own: then all rows end, saying why."""
+        try:
+            with torch.inference_mode():
+                self._loop()
+        except BaseException as error:  # a panic in a library's native part is no Exception
+            logger.exception("writing broke; what was being written ends, and the next requests begin anew")
+            self.batch.end_all(failure_of(error).error())
 
     def _loop(self) -> None:
         while True:
@@ -107,7 +113,10 @@ class Engine:
                 arrived, self._arrived = self._arrived, []
             for arrival in arrived:
                 self._arrive(arrival)
-            self._step()
+            if self._on_cpu:
+                on_processor(self.batch.step)
+            else:
+                self.batch.step()
 
     def _arrive(self, arrival: Arrival) -> None:
         """Make a row of a request; if it is not fit to be one, its stream alone ends."""

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 NAME = "parley_flat"
 GROW = 128
-"""KV is made larger by so many tokens at least, and by an eighth."""
+"""KV is made larger by so many tokens at least, and by a quarter."""
 HARMLESS = frozenset({"position_ids", "is_causal", "use_cache", "cache_position", "position_embeddings"})
 """What models pass to attention that says nothing about how to attend."""
 CHANGING_ROPE = frozenset({"dynamic", "longrope"})
@@ -62,7 +62,7 @@ class FlatMemo(Memo):
         """Where the next `new` tokens go, and all up to them: keys and values of the layers in turn."""
         start, end = len(self.tokens), len(self.tokens) + new
         if end > self._room.shape[-2]:
-            larger = self._make(_rounded(end + end // 8))
+            larger = self._make(_rounded(end + end // 4))
             larger[..., :start, :] = self._room[..., :start, :]
             self._room = larger
         whole = self._room[..., :end, :].flatten(0, 1)
@@ -82,7 +82,7 @@ class Part:
     past: int
     written: list[torch.Tensor]
     seen: list[torch.Tensor]
-    mask: torch.Tensor | None  # [new, past + new], for several tokens after others
+    mask: torch.Tensor | None  # [new, past + new], to be added; for several tokens after others
 
 
 class FlatRunner:
@@ -100,7 +100,7 @@ class FlatRunner:
 
     def bytes_for(self, length: int) -> int:
         """How large a memo of `length` tokens becomes at most."""
-        return _rounded(length + length // 8) * self._shape.token_bytes
+        return _rounded(length + length // 4) * self._shape.token_bytes
 
     def run(self, parts: Sequence[tuple[Memo, list[int]]]) -> torch.Tensor:
         """Logits [parts, vocabulary] after the last of each part's tokens, which its memo then holds.
@@ -115,7 +115,7 @@ class FlatRunner:
             begin, end, past = end, end + len(tokens), len(memo.tokens)
             mask = None
             if past and len(tokens) > 1:
-                mask = torch.ones(len(tokens), past + len(tokens), dtype=torch.bool, device=device).tril(past)
+                mask = self._mask(len(tokens), past)
             step.append(Part(begin, end, past, *memo.views(len(tokens)), mask))
         ids = torch.tensor([[token for _, tokens in parts for token in tokens]], dtype=torch.long, device=device)
         places = [place for part in step for place in range(part.past, part.past + part.end - part.begin)]
@@ -130,6 +130,16 @@ class FlatRunner:
         for memo, tokens in parts:
             memo.tokens += tokens
         return output.logits[0]
+
+    def _mask(self, new: int, past: int) -> torch.Tensor:
+        """What `new` tokens may not see of `past` ones and themselves, to be added to scores [new, past + new].
+
+        Numbers, since a mask of booleans is turned into them in every layer.
+        """
+        shape = self._shape
+        mask = torch.zeros(new, past + new, dtype=shape.dtype, device=shape.device)
+        mask[:, past:].fill_(-torch.inf).triu_(1)
+        return mask
 
 
 def attend(

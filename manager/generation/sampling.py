@@ -77,8 +77,6 @@ class Sampler:
     def draw(self, probabilities: Floats) -> int:
         """A token by chance, as likely as the filters leave it."""
         tokens, shares = self.left(probabilities)
-        if not tokens.size:
-            raise GenerationFailed("the model computed no usable probabilities; try another dtype")
         sums = np.cumsum(shares)
         at = int(np.searchsorted(sums, self._chance.random() * sums[-1], side="right"))
         return int(tokens[min(at, tokens.size - 1)])
@@ -90,13 +88,19 @@ def pick_tokens(
     seen: Sequence[Sequence[int]],
     allowed: torch.Tensor | None,
 ) -> list[int]:
-    """A token for each row of `logits` [rows, vocabulary]; `allowed` is a boolean mask of the same shape."""
+    """A token for each row of `logits` [rows, vocabulary]; `allowed` is a boolean mask of the same shape.
+
+    Raises GenerationFailed, having drawn nothing, where a row's numbers are none.
+    """
     scores = logits.to("cpu", torch.float32, copy=True)
     for row, sampler in enumerate(samplers):
         sampler.penalised(scores[row], seen[row])
     if allowed is not None:
         scores.masked_fill_(~allowed, -torch.inf)
-    likeliest = scores.argmax(dim=-1).tolist()
+    best, at = scores.max(dim=-1)
+    if not best.isfinite().all():  # not a number, without bound, or nothing is allowed; looked for before any draw
+        raise GenerationFailed("the model computed what is no number; try another dtype, or load it anew")
+    likeliest = at.tolist()
     chances = [row for row, sampler in enumerate(samplers) if sampler.config.temperature >= COLD]
     if chances:
         temperatures = torch.tensor([[samplers[row].config.temperature] for row in chances])

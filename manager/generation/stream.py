@@ -6,20 +6,26 @@ no more than the text itself.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, Failure, GenerationFailed
 from manager.generation.request import Completion
 
+LET_GO_SECONDS = 10.0
+"""How long a consumer waits for a producer that was told to stop: a pass of a large model takes its time."""
+
 
 class TokenStream:
     """Iterate over it for pieces of text; afterwards `completion` says what they add up to.
 
     Iteration ends when the text is complete and raises when writing failed or was cancelled. Closing the stream,
-    or leaving a `with` block around it, cancels the writing.
+    or leaving a `with` block around it, cancels the writing. A producer that hangs then keeps what the stream `keeps`
+    until it ends, but not its consumer, who waits LET_GO_SECONDS.
     """
 
     def __init__(self, cancel: CancelToken | None = None, keeps: object = None) -> None:
@@ -31,6 +37,8 @@ class TokenStream:
         self._completion: Completion | None = None
         self._failure: Failure | None = None
         self._ended = False
+        self._overdue_at = math.inf
+        self.cancel_token.on_cancel(self._told_to_stop)
         self._forget = cancel.on_cancel(self.cancel_token.cancel) if cancel else lambda: None
 
     # -- for the producer --------------------------------------------------------------------------------------
@@ -81,8 +89,10 @@ class TokenStream:
         Raises what the producer failed with, after the text before it was read.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._unread or self._ended, timeout)
+            self._wait(lambda: bool(self._unread) or self._ended, timeout)
             piece, self._unread = self._unread, ""
+            if not piece and not self._ended and time.monotonic() >= self._overdue_at:
+                raise cancelled()
             if piece or not self._ended:
                 return piece
             if self._failure is not None:
@@ -112,11 +122,22 @@ class TokenStream:
             return self._completion
 
     def close(self) -> None:
-        """Cancel the writing if it still goes on, and wait until the producer let go."""
+        """Cancel the writing if it still goes on, and wait until the producer let go, or seems to hang (`ended`)."""
         if not self._ended:
             self.cancel_token.cancel()
         with self._changed:
-            self._changed.wait_for(lambda: self._ended)
+            self._wait(lambda: self._ended)
+
+    def _told_to_stop(self) -> None:
+        with self._changed:
+            self._overdue_at = time.monotonic() + LET_GO_SECONDS
+            self._changed.notify_all()
+
+    def _wait(self, done: Callable[[], bool], timeout: float | None = None) -> None:
+        """Wait until `done`, up to `timeout` seconds, or until a producer that was told to stop is overdue."""
+        ends = math.inf if timeout is None else time.monotonic() + timeout
+        while not done() and (left := min(ends, self._overdue_at) - time.monotonic()) > 0:
+            self._changed.wait(min(left, threading.TIMEOUT_MAX))
 
     def __enter__(self) -> TokenStream:
         return self

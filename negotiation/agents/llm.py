@@ -8,11 +8,12 @@ forfeit: the strategy's move stands, in the strategy's words.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from manager.errors import Cancelled, ContextTooLong
+from manager.errors import Cancelled, ContextTooLong, TooSlow
 from manager.generation.request import Completion, GenerationRequest, Held, Message
 from manager.generation.stream import TokenStream
 from manager.happenings import State
@@ -27,7 +28,10 @@ from negotiation.events import AgentEvent, InvalidReply, Rejected, Waiting, Writ
 from negotiation.protocol import Action
 from negotiation.reply import Reply, clean, read_reply, split_thinking
 
+COMING = (State.LOADING, State.WAKING)
 POLL_SECONDS = 0.25
+SILENCE_SECONDS = 900.0
+"""A model here that loads without any progress, or writes nothing, for so long is given up: something hangs."""
 REPLY_TOKENS = 1200
 """Room for a reply whose texts are as long as the grammar allows, in any script."""
 
@@ -69,12 +73,15 @@ class ModelAgent:
         forget = view.cancel.on_cancel(request.cancel)
         try:
             told: Waiting | None = None
+            patience = _Patience(f"loading '{self.name}'")
             while (lease := request.wait(POLL_SECONDS)) is None:
                 status = self.manager.waiting(request)
                 why = _why(view, status) if status is not None else told
                 if why is not None and why != told:
                     yield why
                 told = why
+                if status is not None and status.state in COMING:
+                    patience.check(status.progress.done if status.progress is not None else status.state)
         except BaseException:
             request.cancel()
             raise
@@ -152,7 +159,7 @@ class ModelAgent:
             )
             try:
                 with lease.generate(request, view.cancel) as stream:
-                    yield from _read(stream, view, talk.attempt)
+                    yield from self._read(stream, view, talk.attempt)
                     done = stream.completion
             except ContextTooLong:
                 if not talk.shorten():
@@ -161,6 +168,32 @@ class ModelAgent:
             talk.count(done)
             if done.finish_reason == "stop" or done.tokens >= room or not talk.shorten():
                 return done
+
+    def _read(self, stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, Any, None]:
+        patience, pieces = _Patience(f"'{self.name}'"), 0
+        while (piece := stream.read(POLL_SECONDS)) is not None:
+            if piece:
+                pieces += 1
+                yield Writing(view.seat, attempt, piece)
+            if self.spec.base_url is None:  # servers elsewhere have limits of their own
+                patience.check(pieces)
+
+
+class _Patience:
+    """Gives up on what does not move any more, and would keep a negotiation that nobody watches for ever."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._seen: object = None
+        self._since = 0.0
+
+    def check(self, seen: object) -> None:
+        """Raise TooSlow if this is all that was seen for SILENCE_SECONDS."""
+        now = time.monotonic()
+        if seen != self._seen:
+            self._seen, self._since = seen, now
+        elif now - self._since > SILENCE_SECONDS:
+            raise TooSlow(f"{self._what} hangs: nothing moved for {SILENCE_SECONDS:g} s; try another model")
 
 
 class _Talk:
@@ -220,18 +253,12 @@ def _checked(text: str, view: View, options: ModelOptions, allowed: Allowed | De
     return replace(reply, thought="\n".join(part for part in (clean(thinking), reply.thought) if part))
 
 
-def _read(stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, Any, None]:
-    while (piece := stream.read(POLL_SECONDS)) is not None:
-        if piece:
-            yield Writing(view.seat, attempt, piece)
-
-
 def _why(view: View, status: WaitStatus) -> Waiting:
     """What the manager says about a waiting request, as an event."""
     expected = status.expected_seconds
     if status.progress is not None:
         progress = status.progress
         return Waiting(view.seat, progress.stage, status.position, expected, progress.done, progress.total)
-    if status.state in (State.LOADING, State.WAKING):
+    if status.state in COMING:
         return Waiting(view.seat, str(status.state), status.position, expected)
     return Waiting(view.seat, "preparing" if expected is None else "queued", status.position, expected)

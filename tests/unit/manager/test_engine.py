@@ -21,6 +21,7 @@ from tests.unit.manager.conftest import SECONDS, byte_tokenizer, tiny_model
 pytestmark = pytest.mark.timeout(60)
 
 MakeEngine = Callable[..., Engine]
+GRAMMAR = Grammar(lark='start: "yes" | "no"')
 
 
 class Scripted:
@@ -345,15 +346,62 @@ def test_a_panic_in_a_pass_ends_that_row_alone(engine: MakeEngine) -> None:
     assert text(ask(made))
 
 
-def test_when_the_thread_breaks_every_stream_ends(engine: MakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_models_on_the_cpu_compute_on_one_thread(engine: MakeEngine) -> None:
+    threads = set()
+
+    def computing(*_: Any) -> None:
+        threads.add(threading.current_thread())
+
+    models = [tiny_model(), tiny_model()]
+    made = [engine(model) for model in models]
+    for model in models:
+        model.register_forward_pre_hook(computing)
+    for stream in [ask(one) for one in made for _ in range(2)]:
+        text(stream)
+    assert {thread.name for thread in threads} == {"processor_0"}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(Panic("native code gave up"), GenerationFailed), (torch.OutOfMemoryError(), OutOfMemory)]
+)
+def test_what_breaks_between_passes_ends_all_rows_with_the_reason_and_the_next_are_written(
+    engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, error: BaseException, kind: type[Exception]
+) -> None:
     made = engine()
+    expected = text(ask(made))
+    best, broken = made.shelf.best, []
 
-    def panic() -> None:
-        raise Panic("native code gave up")
+    def breaks_once(*given: Any) -> Any:
+        if not broken:
+            broken.append(1)
+            raise error
+        return best(*given)
 
-    monkeypatch.setattr(made.batch, "step", panic)
-    with pytest.raises(Cancelled):
+    monkeypatch.setattr(made.shelf, "best", breaks_once)
+    with pytest.raises(kind):
         text(ask(made))
-    made.close()
-    with pytest.raises(GenerationFailed):
-        ask(made)
+    assert made.cache_bytes == 0
+    assert text(ask(made)) == expected
+
+
+@pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": 1.0}])
+def test_numbers_that_are_none_end_their_row_alone_and_nothing_of_them_is_kept(
+    engine: MakeEngine, settings: dict[str, Any]
+) -> None:
+    model = tiny_model()
+    made = engine(model)
+    expected = text(ask(made, "Hi", **settings))
+    long = "x" * 60
+
+    def poison(_: object, given: dict[str, Any], output: Any) -> Any:
+        if given["input_ids"].shape[1] > 60:
+            output.logits[:, -1] = float("nan")
+        return output
+
+    hook = model.register_forward_hook(lambda module, _, given, output: poison(module, given, output), with_kwargs=True)
+    good, bad = ask(made, "Hi", **settings), ask(made, long, grammar=GRAMMAR, **settings)
+    with pytest.raises(GenerationFailed, match="computed what is no number"):
+        list(bad)
+    assert text(good) == expected
+    hook.remove()
+    assert re.fullmatch(r"yes|no", text(ask(made, long, grammar=GRAMMAR, **settings)))

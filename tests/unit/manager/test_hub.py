@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import http.server
 import importlib.util
-import json
 import shutil
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from huggingface_hub import constants
+from support.hubserver import COMMIT, Hub, point_to, serving_hub
 
 from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
@@ -26,89 +22,11 @@ from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
 pytestmark = pytest.mark.timeout(120)
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-ERRORS = {
-    "missing": (401, "RepoNotFound"),
-    "gated": (403, "GatedRepo"),
-    "revision": (404, "RevisionNotFound"),
-    "down": (500, ""),
-}
-
-
-class Hub(http.server.ThreadingHTTPServer):
-    """Serves the repositories in `files`, {name: {path: content}}; `owner/gated` and the like answer with errors."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files: dict[str, dict[str, bytes]] = {}
-        self.asked: list[str] = []
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Hub
-    protocol_version = "HTTP/1.1"
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _answer(self, body: bool) -> None:
-        path = unquote(urlsplit(self.path).path).strip("/")
-        self.server.asked.append(path)
-        parts = path.removeprefix("api/models/").split("/")
-        name, rest = "/".join(parts[:2]), parts[2:]
-        if parts[1] in ERRORS or (parts[1] == "tiny" and "gone" in rest):
-            status, code = ERRORS["revision" if "gone" in rest else parts[1]]
-            self._send(status, b"", {"X-Error-Code": code} if code else {}, body)
-        elif rest[0] == "revision":
-            self._send(200, json.dumps({"id": name, "sha": COMMIT, "siblings": []}).encode(), {}, body)
-        elif rest[0] == "tree":
-            files = self.server.files[name]
-            tree = [{"type": "file", "path": p, "size": len(c), "oid": digest(c)} for p, c in files.items()]
-            self._send(200, json.dumps(tree).encode(), {}, body)
-        else:
-            content = self.server.files[name]["/".join(rest[2:])]
-            self._send(200, content, {"X-Repo-Commit": COMMIT, "ETag": f'"{digest(content)}"'}, body)
-
-    def _send(self, status: int, content: bytes, headers: dict[str, str], body: bool) -> None:
-        self.send_response(status)
-        for key, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(key, value)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
-
 
 @pytest.fixture
 def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    server = Hub()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    point_to(f"http://127.0.0.1:{server.server_address[1]}", monkeypatch, tmp_path)
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("HF_TOKEN", raising=False)
-    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with serving_hub(monkeypatch, tmp_path) as server:
+        yield server
 
 
 def silent(stage: str, done: int, total: int) -> None:

@@ -33,6 +33,7 @@ from manager.errors import (
     Refused,
     WeightsNotFound,
 )
+from manager.generation import packed
 from manager.generation.packed import packs
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
@@ -132,6 +133,17 @@ def test_progress_of_a_load_ends_at_all_bytes(saved: Path) -> None:
     assert done == sorted(done)
     assert len(set(done)) > 3
     assert done[-1] == size
+    model.unload()
+
+
+def test_the_thread_that_computed_a_load_ends_with_it(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(packed, "pack", lambda _: threads.append(threading.current_thread()))
+    model = wrapper(saved)
+    model.prepare(silent)
+    model.load(silent)
+    assert len(threads) == 1
+    assert not threads[0].is_alive()
     model.unload()
 
 

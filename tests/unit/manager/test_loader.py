@@ -13,8 +13,9 @@ import pytest
 from manager import happenings as h
 from manager.backends.base import Footprint, Progress, register_backend
 from manager.backends.fake import FakeModel
+from manager.downloads import DOWNLOADS
 from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, OutOfMemory, Refused
-from manager.loader import DOWNLOADS, Counts, Loader
+from manager.loader import Counts, Loader
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
 from tests.unit.manager.conftest import SECONDS, BenchModel, Workshop
@@ -260,7 +261,7 @@ def test_closing_finishes_what_is_queued(desk: Desk, workshop: Workshop) -> None
 class Parkable(FakeModel):
     """A fake that can be parked, and does as its test says."""
 
-    breaks: ClassVar[dict[str, Exception]] = {}
+    breaks: ClassVar[dict[str, BaseException]] = {}
 
     def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
         super().__init__(spec, cache_dir)
@@ -269,6 +270,9 @@ class Parkable(FakeModel):
 
     def _do(self, what: str) -> None:
         self.said.append(what)
+        self._break(what)
+
+    def _break(self, what: str) -> None:
         if what in self.breaks:
             raise self.breaks[what]
 
@@ -304,14 +308,20 @@ class Parkable(FakeModel):
 
     @property
     def leaked_bytes(self) -> int:
+        self._break("leaked")
         return self.leak
 
     @property
     def cache_bytes(self) -> int:
+        self._break("cached")
         return self.kept
 
     def trim_cache(self, to_bytes: int) -> None:
         self.said.append(f"trim {to_bytes}")
+        self._break("trim")
+
+    def close(self) -> None:
+        self._break("close")
 
 
 @pytest.fixture
@@ -375,3 +385,60 @@ def test_a_failed_load_says_what_leaked_and_later_that_it_came_back(
     assert desk.answer() == h.Unloaded(P), "what leaked before is told once"
     parkable.leak = 0
     assert desk.answer() == h.Recovered(P, "toy", 25)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("stuck"), Panic("native code gave up")])
+def test_a_copy_that_cannot_be_given_up_is_answered_and_the_loader_goes_on(
+    desk: Desk, parkable: Parkable, error: BaseException
+) -> None:
+    parkable.breaks["drop"] = error
+    desk.loader.start(h.StartPark(P))
+    desk.loader.start(h.StartDrop(P))
+    assert desk.answer() == h.Parked(P, 110)
+    assert desk.answer() == h.Dropped(P, Failure(LoadFailed, f"{type(error).__name__}: {error}"))
+    desk.loader.start(h.StartLoad(P))
+    assert desk.answer() == h.Loaded(P, 108)
+
+
+@pytest.mark.parametrize("breaks", ["trim", "cached"])
+@pytest.mark.parametrize("error", [RuntimeError("stuck"), Panic("native code gave up")])
+def test_a_cache_that_cannot_be_trimmed_stays_charged_and_the_loader_goes_on(
+    desk: Desk, parkable: Parkable, breaks: str, error: BaseException
+) -> None:
+    parkable.breaks[breaks] = error
+    desk.loader.start(h.StartTrim(P, 5))
+    assert desk.answer() == h.Trimmed(P, 20), "as much as it was allowed before"
+    del parkable.breaks[breaks]
+    desk.loader.start(h.StartTrim(P, 5))
+    assert desk.answer() == h.Trimmed(P, 5)
+
+
+def test_a_load_whose_cache_cannot_be_limited_is_rolled_back(desk: Desk, parkable: Parkable) -> None:
+    desk.loader.start(h.StartUnload(P))
+    desk.answer()
+    parkable.breaks["trim"] = RuntimeError("stuck")
+    desk.loader.start(h.StartLoad(P, cache=5))
+    assert desk.answer() == h.LoadFailed(P, Failure(LoadFailed, "RuntimeError: stuck"))
+    assert parkable.said[-3:] == ["load", "trim 5", "unload"]
+
+
+def test_a_backend_that_cannot_even_say_what_leaked_does_not_end_the_loader(desk: Desk, parkable: Parkable) -> None:
+    parkable.breaks |= {"leaked": Panic("native code gave up"), "close": RuntimeError("stuck")}
+    desk.loader.start(h.StartUnload(P))
+    assert desk.answer() == h.Unloaded(P)
+    desk.loader.forget(P)
+    desk.prepared(SPEC_B)
+
+
+def test_an_answer_that_cannot_be_told_does_not_end_the_loader(desk: Desk, workshop: Workshop) -> None:
+    desk.prepared(SPEC_A)
+    told = desk.loader._done
+
+    def fails_once(*_: object) -> None:
+        desk.loader._done = told
+        raise Panic("native code gave up")
+
+    desk.loader._done = fails_once
+    desk.loader.start(h.StartLoad(A))
+    desk.loader.start(h.StartUnload(A))
+    assert desk.answer() == h.Unloaded(A)

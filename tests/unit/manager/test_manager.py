@@ -849,10 +849,10 @@ def test_cleanup_waits_for_leases_that_others_are_giving_back(
     wait_for = manager._changed.wait_for
     over: list[bool] = []
 
-    def waiting(predicate: Callable[[], bool]) -> bool:
-        over.append(predicate())
+    def waiting(changed: Callable[[], bool], patience: float) -> bool:
+        over.append(changed())
         go_on.set()
-        return wait_for(predicate)
+        return wait_for(changed, patience)
 
     monkeypatch.setattr(lease, "_release", late)
     monkeypatch.setattr(manager._changed, "wait_for", waiting)
@@ -861,7 +861,7 @@ def test_cleanup_waits_for_leases_that_others_are_giving_back(
         assert begun.wait(SECONDS)
         manager.cleanup()
         releasing.result(SECONDS)
-    assert over == [False], "it is not over while somebody still holds a lease"
+    assert over[0] is False, "it is not over while somebody still holds a lease"
     assert leases(manager) == 0
     assert state(manager, "a") == left
 

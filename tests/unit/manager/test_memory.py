@@ -71,6 +71,24 @@ def test_the_least_recently_used_copy_makes_room_in_host_memory() -> None:
     assert [stage.state(key) for key in (A, B, C)] == [State.COLD, State.PARKED, State.PARKED]
 
 
+def test_a_copy_that_cannot_be_given_up_stays_charged_until_its_weights_were_here_again() -> None:
+    stage = Stage(max_loaded=1)
+    stage.known(A, B, C, D, need=5, parking=HOST)
+    stage.resident(A, B, C)
+    stage.request(D)
+    assert stage.scheduler.task == h.StartDrop(A)
+    answer = stage.tell(h.Dropped(A, Failure(LoadFailed, "RuntimeError: stuck")))
+    assert answer == [h.StartDrop(B)], "it is not asked again, and the next copy goes instead"
+    assert stage.work() == [h.StartDrop(B), h.StartPark(C), h.StartLoad(D)]
+    row = stage.scheduler.weights[A]
+    assert stage.state(A) is State.COLD
+    assert row.reason == "its copy in host memory cannot be given up: RuntimeError: stuck"
+    assert stage.scheduler.ledger.parked() == 10
+    stage.release(*stage.scheduler.leases)
+    stage.resident(A, B)
+    assert (stage.state(A), row.account.host, row.account.lost) == (State.PARKED, 5, 0)
+
+
 def test_copies_of_loaded_weights_go_before_parked_ones() -> None:
     stage = Stage(max_loaded=2)
     stage.known(A, B, C, D, need=5, parking=HOST)

@@ -1,0 +1,295 @@
+"""What a program can send to the page's server: to private endpoints, with others' ids, paths, cookies and headers."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.routing import iter_route_contexts
+from support.page import NAME, PASSWORD, Served, served
+
+from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.human import HUMAN
+from negotiation.runs import Run
+from ui import text
+from ui.doors import CLOSED, MOST_BYTES, NO_FILES
+from ui.operator import EVERYBODYS, operators_of
+from ui.visitor import COOKIE
+
+VICTIM = "the-victim-of-all-this"
+OPERATOR = "the-operator-of-all-this"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("page")) as page:
+        yield page
+
+
+@pytest.fixture(autouse=True)
+def _no_operator_yet(page: Served) -> None:
+    operators = operators_of(page.parley)
+    operators._wrong.clear()
+    operators._until.clear()
+
+
+def run_of(page: Served, a: str = "linear") -> str:
+    """A private run of the victim's; with a person in seat a it waits for them."""
+    scenario = page.parley.scenarios["company_car"]
+    agents = {"a": AgentConfig(a), "b": AgentConfig("linear")}
+    run_id = page.parley.live.start(Run("", scenario, agents, 1, owner=VICTIM), background=True)  # type: ignore[arg-type]
+    watch = page.parley.live.watch(run_id)
+    if watch is not None and a != HUMAN:
+        with watch:
+            while page.parley.live.is_running(run_id):
+                watch.poll(0.05)
+    return run_id
+
+
+# -- private endpoints -----------------------------------------------------------------------------------------
+
+
+ONLY_SHOWS = ("follow", "_follow", "_look", "_remember", "_idle", "_again_", "_first", "js_fn", "show_status")
+
+
+def test_whatever_a_stranger_sends_with_a_victims_ids_changes_nothing_of_theirs(page: Served) -> None:
+    done, waiting = run_of(page), run_of(page, HUMAN)
+    before = [copy.deepcopy(page.parley.store.run(run_id)) for run_id in (done, waiting)]
+    pins = {model_id: about["pinned"] for model_id, about in page.parley.manager.list_models().items()}
+    openers = {page.of(name)["inputs"][0]: page.of(name) for name in ("_picked", "_opened", "_opened_1")}
+    for run_id in (done, waiting):
+        event = dict.fromkeys(("replay", "beside", "run", "scenario", "preset", "offer", "message"), run_id)
+        sent: dict[str, Any] = {
+            "session": run_id,
+            "event": {**event, "action": "walk_away"},
+            "query": dict.fromkeys(("run", "replay", "play"), run_id),
+        }
+        for endpoint in page.endpoints:
+            if endpoint["api_name"].startswith(ONLY_SHOWS):
+                continue
+            for opener in (openers[part] for part in endpoint["inputs"] if part in openers):
+                opened = page.post(opener, values(page, opener, run_id), **sent)
+                assert opened.status_code == 200 or run_id == waiting, "whoever has a run's id may look at it"
+            answer = page.post(endpoint, values(page, endpoint, run_id), **sent)
+            assert answer.status_code in (200, 500), (endpoint["api_name"], answer.text)
+    assert [page.parley.store.run(run_id) for run_id in (done, waiting)] == before
+    assert page.parley.live.is_running(waiting)
+    assert {model_id: about["pinned"] for model_id, about in page.parley.manager.list_models().items()} == pins
+    assert not page.parley.tournaments.store.newest()
+    page.parley.live.stop(waiting)
+
+
+def values(page: Served, endpoint: dict[str, Any], run_id: str) -> list[Any]:
+    """Something that each input of an endpoint takes, the id wherever text may stand."""
+    hostile = {"runs": [run_id], "run": run_id, "pages": [], "last": None, "seat": "a", 1: run_id, 2: run_id}
+    found: list[Any] = []
+    for number in endpoint["inputs"]:
+        part = page.components[number]
+        choices = part["props"].get("choices")
+        match part["type"]:
+            case "state" | "browserstate":
+                found.append(hostile)
+            case "dropdown" | "radio" if choices:
+                found.append(choices[0][1])
+            case "slider" | "number":
+                found.append(1)
+            case "checkbox":
+                found.append(True)
+            case _:
+                found.append(run_id)
+    return found
+
+
+DEEDS = {"load": ["m"], "unload": ["m"], "pin": ["m"], "unpin": ["m"], "_add": ["owner/name", "", ""]}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_an_operators_deed_asks_for_the_password(page: Served, deed: str) -> None:
+    before = page.parley.manager.list_models()
+    for visitor in (NAME, None):
+        refused = page.post(deed, DEEDS[deed], visitor=visitor)
+        assert refused.status_code == 500
+        assert text.OPERATOR_ONLY in refused.text
+    assert page.parley.manager.list_models() == before
+
+
+def test_a_tournament_asks_for_the_password(page: Served) -> None:
+    for name in ("_run", "_resume_1", "_stop_2"):
+        refused = page.post(name, values(page, page.of(name), "x"))
+        assert refused.status_code == 500, name
+    assert not page.parley.tournaments.store.newest()
+
+
+def test_the_password_is_not_guessed_by_changing_cookie_session_or_headers(page: Served) -> None:
+    told = []
+    for number in range(EVERYBODYS + 2):
+        forged = {
+            "x-forwarded-for": f"10.0.0.{number}",
+            "x-real-ip": f"10.0.0.{number}",
+            "forwarded": f"for=10.0.0.{number}",
+        }
+        other = f"{NAME}-{number}"
+        told.append(page.post("_enter", ["guess"], visitor=other, session=f"s{number}", headers=forged).text)
+    assert text.OPERATOR_WRONG in told[0]
+    assert all(text.OPERATOR_SLOWLY in answer for answer in told[5:])
+    assert text.OPERATOR_SLOWLY in page.post("_enter", [PASSWORD]).text, "not even the right one is told from others"
+
+
+def test_the_operator_is_one_visitor(page: Served) -> None:
+    assert page.post("_enter", [PASSWORD], visitor=OPERATOR).status_code == 200
+    assert page.post("pin", ["m"], visitor=OPERATOR).status_code == 200
+    assert page.post("unpin", ["m"], visitor=OPERATOR).status_code == 200
+    assert text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=NAME).text
+    assert text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=None, session="page").text
+
+
+# -- other sites -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_sites_page_acts_in_nobodys_name(page: Served, site: str) -> None:
+    page.post("_enter", [PASSWORD], visitor=OPERATOR)
+    there = {"origin": "https://evil.test", "sec-fetch-site": site, "sec-fetch-mode": "cors"}
+    assert text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=OPERATOR, headers=there).text
+    own = {"origin": "http://parley.test", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+    assert page.post("unpin", ["m"], visitor=OPERATOR, headers=own).status_code == 200
+
+
+def test_following_a_link_from_another_site_keeps_ones_name(page: Served) -> None:
+    headers = {"cookie": f"{COOKIE}={NAME}", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert "set-cookie" not in page.client.get("/?run=x", headers=headers).headers
+    form = page.client.post("/", headers=headers)
+    assert form.status_code == 405
+
+
+def test_what_is_sent_is_taken_for_what_it_says_and_no_other_site_learns_an_address(page: Served) -> None:
+    for path in ("/", "/config", "/nothing", "/monitoring"):
+        headers = page.client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+
+
+# -- addresses and paths ---------------------------------------------------------------------------------------
+
+OPEN = re.compile(
+    r"/(config|theme\.css|robots\.txt|favicon\.ico|pwa_icon(/.*)?|manifest\.json|openapi\.json|(static|assets|svelte)/.*)?/?"
+    r"|/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|heartbeat/.*|queue/.*|call/.*|run/.*|api/.*"
+    r"|cancel)/?"
+)
+"""What the page and its clients need."""
+PATHS = [
+    "/etc/passwd",
+    "../../../etc/passwd",
+    "%2e%2e/%2e%2e/etc/passwd",
+    "HOME/data/parley.db",
+    "HOME/configs/models.yaml",
+    "app.py",
+    "http://127.0.0.1:1/",
+    "//127.0.0.1:1/x",
+    "%00",
+    "C:\\windows",
+    "file:///etc/passwd",
+    "",
+]
+
+
+def test_every_address_is_either_needed_or_closed(page: Served) -> None:
+    app: Any = page.client.app
+    paths = set(_paths(app.routes))
+    assert len(paths) > 50
+    assert not sorted(path for path in paths if bool(CLOSED.match(path)) == bool(OPEN.fullmatch(path)))
+    for path in ("/monitoring", "/monitoring/summary", "/gradio_api/deep_link?session_hash=page", "/login_check"):
+        assert page.client.get(path).status_code == 404
+
+
+def _paths(routes: Any) -> Iterator[str]:
+    for route in iter_route_contexts(routes):
+        inside = getattr(getattr(route, "app", None), "routes", None)
+        if inside:
+            yield from _paths(inside)
+        elif route.path not in ("/docs", "/docs/oauth2-redirect", "/redoc"):  # of the test's own app
+            yield str(route.path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_file_of_the_server_is_served(page: Served, path: str) -> None:
+    path = path.replace("HOME", str(page.parley.settings.home))
+    for prefix in ("/gradio_api/file=", "/gradio_api/file/", "/gradio_api/proxy=", "/static/", "/assets/", "/svelte/"):
+        assert page.client.get(prefix + path).status_code in (400, 403, 404), prefix
+
+
+def test_the_server_keeps_no_files(page: Served) -> None:
+    assert page.client.post("/gradio_api/upload", files={"files": ("x.yaml", b"title: x")}).status_code == 404
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32", "escaped"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_request_makes_the_server_fetch_or_copy_no_file(page: Served, path: str, encoding: str) -> None:
+    path = path.replace("HOME", str(page.parley.settings.home))
+    given = {"path": path, "url": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "x.yaml"}
+    options = {"more": [given]}
+    for name, data in (
+        ("negotiate", ["company_car", "linear", "linear", 1, options, None]),
+        ("findings_html", [given]),
+    ):
+        body = json.dumps({"data": data, "fn_index": page.of(name)["id"], "session_hash": "page"})
+        body = body.replace("meta", "\\u006deta") if encoding == "escaped" else body
+        sent = body.encode("utf-8" if encoding == "escaped" else encoding)
+        for address in (f"/gradio_api/run/{name}", "/gradio_api/queue/join", f"/gradio_api/call/{name}"):
+            answer = page.client.post(address, content=sent, headers={"content-type": "application/json"})
+            assert (answer.status_code, answer.text) == (400, NO_FILES)
+
+
+def test_a_file_is_read_by_the_browser_and_only_its_text_is_sent(page: Served) -> None:
+    assert page.post("_upload", [], event={"name": "x.yaml", "text": "title: x"}).json()["data"] == ["title: x"]
+    for wrong in (None, 7, ["/etc/passwd"], {"name": "/etc/passwd"}):
+        answer = page.post("_upload", [], event={"name": "<b>.yaml", "text": wrong})
+        assert "is not a text file" in answer.json()["error"]
+
+
+def test_requests_have_a_largest_size(page: Served) -> None:
+    body = b'{"data": ["' + b"x" * MOST_BYTES + b'"]}'
+    headers = {"content-type": "application/json"}
+    assert page.client.post("/gradio_api/queue/join", content=body, headers=headers).status_code == 413
+    pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))  # its length is not told before
+    assert page.client.post("/gradio_api/queue/join", content=pieces, headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        "../../etc/passwd",
+        "%2e%2e%2f",
+        "' OR 1=1 --",
+        "x\x00y",
+        "\ud800",
+        "<script>",
+        "",
+        "x" * 100_000,
+        "a/b",
+        "*",
+        "%",
+        "\u202e",
+    ],
+)
+def test_a_run_id_is_a_key_and_nothing_else(page: Served, run_id: str) -> None:
+    body = b'{"data": [' + json.dumps(run_id).encode() + b"]}"
+    answer = page.client.post("/gradio_api/run/run", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in (400, 422, 500)
+    if answer.status_code == 500:
+        assert answer.json()["error"] == text.UNKNOWN_RUN
+    found = page.post("_again_1", [None, run_id, "", "", "", False, False], visitor=NAME)
+    assert found.status_code == 200 or "error" in found.json()
+
+
+@pytest.mark.parametrize(
+    "name", ["../company_car", "/etc/passwd", "company_car.yaml", "own", "COMPANY_CAR", "", "\x00"]
+)
+def test_a_scenarios_name_is_a_key_and_nothing_else(page: Served, name: str) -> None:
+    answer = page.client.post("/gradio_api/run/negotiate", json={"data": [name, "linear", "linear", 1, None, None]})
+    assert answer.status_code == 500
+    assert "There is no scenario" in answer.json()["error"]

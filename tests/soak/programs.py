@@ -1,0 +1,75 @@
+"""Programs that use the API: they start negotiations, read what is streamed, and hang up on some of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import httpx
+from support.tab import API, browser
+
+from tests.soak.ledger import Ledger
+from tests.soak.visitors import AGENTS, STRATEGIES
+
+
+class Program:
+    """One program, which negotiates again and again until cancelled."""
+
+    def __init__(self, url: str, name: str, chance: random.Random, ledger: Ledger) -> None:
+        self._url, self._name, self._chance, self._ledger = url, name, chance, ledger
+
+    async def run(self) -> None:
+        async with browser(self._url) as own:
+            while True:
+                self._ledger.did["negotiate"] += 1
+                with suppress(httpx.HTTPError):
+                    await self._negotiate(own)
+                await asyncio.sleep(self._chance.uniform(0.5, 3))
+
+    async def _negotiate(self, own: httpx.AsyncClient) -> None:
+        agents = self._chance.choice(["guest", *AGENTS]), self._chance.choice(STRATEGIES)
+        hangs_up = self._chance.uniform(0.5, 6) if self._chance.random() < 0.3 else None
+        began = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(hangs_up):
+                async for event in self._events(
+                    own, ["company_car", *agents, self._chance.randrange(1000), None, None]
+                ):
+                    self._take(event, began)
+
+    def _take(self, event: dict[str, Any], began: float) -> None:
+        run = self._ledger.begin(event["run_id"], self._name)
+        match event["event"]:
+            case "writing" if not run.spoke:
+                run.spoke = True
+                self._ledger.first_tokens.append(time.monotonic() - began)
+            case "turn_taken":
+                run.said[event["turn"]["index"]] = event["turn"]
+                run.turns += 1
+            case "halted":
+                run.followed, run.reason = True, event["reason"]
+            case "ended":
+                run.followed = True
+
+    async def _events(self, own: httpx.AsyncClient, data: list[Any]) -> AsyncIterator[dict[str, Any]]:
+        begun = await own.post(f"{API}/call/negotiate", json={"data": data})
+        begun.raise_for_status()
+        kind = ""
+        async with own.stream("GET", f"{API}/call/negotiate/{begun.json()['event_id']}") as answer:
+            async for line in answer.aiter_lines():
+                if line.startswith("event: "):
+                    kind = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    told = json.loads(line.removeprefix("data: "))
+                    if kind == "generating":
+                        yield told[0]
+                    elif kind == "error":
+                        self._ledger.refusals.append(str((told or {}).get("error") or ""))
+                        return
+                    elif kind == "complete":
+                        return

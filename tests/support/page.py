@@ -1,0 +1,86 @@
+"""The page as a server would serve it, inside the test's process: what any program can send to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
+from negotiation.parley import Parley
+from negotiation.settings import read_settings
+from ui.doors import Doors
+from ui.page import build_page
+from ui.visitor import COOKIE, VisitorCookie
+
+PASSWORD = "open sesame"
+NAME = "a-visitor-with-a-long-name"
+
+
+class Served:
+    """A running page. Endpoints answer direct requests, too, which the real server leaves to its queue."""
+
+    def __init__(self, parley: Parley, client: TestClient) -> None:
+        self.parley = parley
+        self.client = client
+        config = client.get("/config").json()
+        self.endpoints: list[dict[str, Any]] = config["dependencies"]
+        self.components: dict[int, dict[str, Any]] = {part["id"]: part for part in config["components"]}
+
+    def of(self, name: str) -> dict[str, Any]:
+        """The first endpoint of a name."""
+        return next(one for one in self.endpoints if one["api_name"] == name)
+
+    def post(
+        self,
+        endpoint: Mapping[str, Any] | str,
+        data: list[Any],
+        *,
+        visitor: str | None = NAME,
+        session: str = "page",
+        event: Any = None,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Call an endpoint of the page directly, as a visitor or, with None, as nobody."""
+        found = self.of(endpoint) if isinstance(endpoint, str) else endpoint
+        body = json.dumps({"data": data, "fn_index": found["id"], "session_hash": session, "event_data": event})
+        cookie = {} if visitor is None else {"cookie": f"{COOKIE}={visitor}"}
+        url = f"/gradio_api/run/{found['api_name'] or 'predict'}"
+        sent = {"content-type": "application/json", **cookie, **(headers or {})}
+        return self.client.post(url, content=body, headers=sent, params=dict(query or {}))
+
+
+@contextmanager
+def served(folder: Path, models: str = "m: {type: fake}\n") -> Iterator[Served]:
+    """A page over a home folder of its own, whose operator's password is `PASSWORD`."""
+    configs = folder / "configs"
+    configs.mkdir()
+    (configs / "models.yaml").write_text(models)
+    environment = {"PARLEY_HOME": str(folder), "PARLEY_CONFIG": str(configs), "PARLEY_OPERATOR_PASSWORD": PASSWORD}
+    parley = Parley.open(read_settings(environment))
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            app = thread.submit(lambda: asyncio.run(_built(parley))).result()
+        with TestClient(app, base_url="http://parley.test") as client:
+            yield Served(parley, client)
+    finally:
+        parley.close()
+
+
+async def _built(parley: Parley) -> FastAPI:
+    """Inside a loop, or Gradio makes loops that nobody closes."""
+    page = build_page(parley)
+    page.queue(default_concurrency_limit=None)
+    app = FastAPI(middleware=[Middleware(Doors), Middleware(VisitorCookie)])
+    gr.mount_gradio_app(app, page, path="", show_error=True, max_file_size="1mb", enable_monitoring=False)
+    return app
