@@ -13,7 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 from manager.errors import Busy, ParleyError
@@ -32,7 +34,7 @@ from negotiation.events import (
 from negotiation.fork import fork
 from negotiation.runs import Run
 from negotiation.scenario import Offer, Seat
-from negotiation.session import Negotiation, negotiate, replay
+from negotiation.session import replay
 from negotiation.store import HEARTBEAT_SECONDS, Store
 from negotiation.watch import LiveRun, Watch
 
@@ -110,8 +112,7 @@ class LiveRuns:
 
     def _launch(self, run: Run, agents: dict[Seat, Agent], background: bool) -> str:
         live = LiveRun(run, background, self._clock)
-        negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
-        live.driving = negotiate(negotiation)
+        live.driving = self._catalog.drive(run, agents, live.cancel)
         try:
             with self._lock:
                 self._go_on(live, None)
@@ -141,7 +142,9 @@ class LiveRuns:
 
         Raises Busy, changing nothing, where there is no thread to be had.
         """
-        thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
+        # In the context of who started it, from where ZeroGPU's client reads whose share of time it is.
+        drive = partial(copy_context().run, self._drive, live, answer)
+        thread = threading.Thread(target=drive, name=f"run {live.run.run_id}", daemon=True)
         try:
             thread.start()
         except RuntimeError:

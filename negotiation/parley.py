@@ -3,14 +3,19 @@ line both start here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
+from manager.backends.base import register_backend
 from manager.manager import LLMManager
+from manager.placed import Placed
 from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.archive import ArchivedStore, FolderCarrier
 from negotiation.background import Comparisons
+from negotiation.lent import LentCatalog, placeable
 from negotiation.live import LiveRuns
 from negotiation.scenario import Scenario, load_scenarios
 from negotiation.settings import Settings
@@ -32,8 +37,12 @@ class Parley:
     tournaments: Tournaments
 
     @classmethod
-    def open(cls, settings: Settings) -> Parley:
-        """Read the configuration and open the store; raises ConfigError or StoreError. Loads no model."""
+    def open(cls, settings: Settings, gpu: Callable[..., Any] | None = None) -> Parley:
+        """Read the configuration and open the store; raises ConfigError or StoreError. Loads no model.
+
+        With `gpu`, ZeroGPU's decorator, models are placed, which must be done on the main thread before the page is
+        launched, and play where a GPU is lent.
+        """
         app = settings.app
         registry = Registry.from_yaml(settings.config_file("models.yaml"))
         scenarios = load_scenarios(settings.config_file("scenarios"))
@@ -51,7 +60,7 @@ class Parley:
                 cache_dir=settings.cache,
             )
             undo.callback(manager.cleanup)
-            catalog = Catalog(manager, settings.misfit)
+            catalog = Catalog(manager, settings.misfit) if gpu is None else _lent(settings, manager, registry, gpu)
             live = LiveRuns(catalog, store, app.orphan_grace_seconds)
             undo.pop_all()
         comparisons, tournaments = Comparisons(catalog, store), Tournaments(catalog, store, app.max_loaded_models)
@@ -70,6 +79,19 @@ class Parley:
         self.live.close()
         self.manager.cleanup()
         self.store.close()
+
+
+def _lent(settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any]) -> Catalog:
+    """Place the models that have room, and have the manager show them as what they are."""
+    placed = Placed(settings.cache)
+    specs = placeable(registry, settings.profile, settings.app.memory_budget)
+    placed.place(specs)
+    register_backend("huggingface", placed.stand_in)
+    for spec in specs:
+        if spec in placed:
+            manager.load_model(spec.model_id)
+            manager.pin(spec.model_id)
+    return LentCatalog(manager, placed, gpu, settings.misfit)
 
 
 def _store(settings: Settings) -> Store:

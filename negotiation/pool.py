@@ -20,7 +20,6 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.events import Ended, Halted, TurnTaken
 from negotiation.runs import Run
-from negotiation.session import Negotiation, negotiate
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken) -> Run:
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
     done = replace(run, created=time.time(), status="failed", reason="", turns=())
     try:
-        for event in negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
+        for event in catalog.drive(replace(run, turns=()), agents, cancel):
             match event:
                 case TurnTaken(turn=turn):
                     done = replace(done, turns=(*done.turns, turn))

@@ -24,8 +24,11 @@ def free_port() -> int:
 class Server:
     """`python app.py` over a home folder."""
 
-    def __init__(self, home: Path, configs: Path | None = None, **environment: str) -> None:
+    def __init__(
+        self, home: Path, configs: Path | None = None, *, python: str = sys.executable, **environment: str
+    ) -> None:
         self.home = home
+        self.python = python
         self.port = free_port()
         self.log = home / "server.log"
         self.environment = {
@@ -46,7 +49,7 @@ class Server:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py")], env=self.environment, cwd=self.home, stdout=log, stderr=log
+                [self.python, str(ROOT / "app.py")], env=self.environment, cwd=self.home, stdout=log, stderr=log
             )
         for _ in range(600):
             if self.process.poll() is not None:
