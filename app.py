@@ -28,6 +28,7 @@ try:
     from negotiation.settings import Settings, read_settings
     from ui.doors import Doors
     from ui.page import build_page
+    from ui.sessions import MOST_SESSIONS, Sessions
     from ui.theme import STYLES, THEME
     from ui.visitor import VisitorCookie
 except ImportError as error:
@@ -72,7 +73,8 @@ def _serve(parley: Parley, settings: Settings) -> None:
         enable_monitoring=False,
         show_error=True,
         quiet=True,
-        app_kwargs={"middleware": [Middleware(Doors), Middleware(VisitorCookie)]},
+        app_kwargs={"middleware": [Middleware(Doors), Middleware(VisitorCookie), Middleware(Sessions, page=page)]},
+        state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,
         ssr_mode=False,  # Spaces asks for it; the page's own scripts are tested without
         mcp_server=find_spec("mcp") is not None,

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 from manager.errors import ConfigError
 
 MAX_BYTES = 1_000_000
+MOST_SAID, MOST_PROBLEMS = 300, 20
+"""So many characters of what a reader says, and so many problems, go into a message."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -44,22 +46,22 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(text: str, where: str) -> Any:
+def parse_yaml(text: str, where: str, most: int = MAX_BYTES) -> Any:
     """The plain data in YAML `text`.
 
     Raises ConfigError for bad YAML, duplicate keys, aliases, or a text that is too large or too deep; `where` is
     how the message names the source.
     """
-    if len(text) > MAX_BYTES:
-        raise ConfigError(f"{where}: larger than {MAX_BYTES:,} characters; split it up")
+    if len(text) > most:
+        raise ConfigError(f"{where}: larger than {most:,} characters; split it up")
     try:
         return yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{where}{place}: {error.problem or error}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{where}: not readable as YAML ({error})") from None
+        raise ConfigError(f"{where}{place}: {str(error.problem or error)[:MOST_SAID]}") from None
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # numbers in base 60 grow beyond all bounds
+        raise ConfigError(f"{where}: not readable as YAML ({str(error)[:MOST_SAID]})") from None
     except (AttributeError, LookupError, TypeError):  # what PyYAML raises for things like `!!int ""`
         raise ConfigError(f"{where}: a tag (!!name) does not fit its value; leave tags out") from None
     except RecursionError:
@@ -90,7 +92,11 @@ def validate(model: type[Model], data: Any, where: str, what: str = "") -> Model
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = [f"{place}: key '{key}': {text}" if key else f"{place}: {text}" for key, text in problems(model, error)]
+        found = problems(model, error)
+        lines = [
+            f"{place}: key '{key[:80]}': {text}" if key else f"{place}: {text}" for key, text in found[:MOST_PROBLEMS]
+        ]
+        lines += [f"{place}: and {len(found) - MOST_PROBLEMS} more problems"] if len(found) > MOST_PROBLEMS else []
         raise ConfigError("\n".join(lines)) from None
 
 

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from manager.errors import ParleyError
-from negotiation.commands import compare, lists, replies, runs, scenarios, tournament
+from negotiation.commands import attack, compare, lists, replies, runs, scenarios, tournament
 from negotiation.commands.base import Command, one_line, say
 
-FAMILIES = (runs, compare, tournament, scenarios, lists, replies)
+FAMILIES = (runs, compare, attack, tournament, scenarios, lists, replies)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -25,6 +25,8 @@ Value = str | int
 Offer = Mapping[str, Value]
 
 MAX_OUTCOMES = 2_000_000
+MOST_TEXT, MOST_TYPED = 100_000, 200_000
+"""So many characters and so many outcomes may a scenario have that somebody typed in: either takes about a second."""
 PLACES = 9
 """Utilities are rounded to so many decimal places, so that equal ones compare equal."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -258,12 +260,16 @@ def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
 
 
 def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your scenario") -> Scenario:
-    """A scenario from YAML text; raises ScenarioError."""
+    """A scenario from YAML text that somebody typed in; raises ScenarioError."""
     try:
-        data = parse_yaml(text, where)
+        data = parse_yaml(text, where, MOST_TEXT)
     except ConfigError as error:
         raise ScenarioError(str(error)) from None
-    return parse_scenario(scenario_id, data, where)
+    scenario = parse_scenario(scenario_id, data, where)
+    if scenario.outcomes > MOST_TYPED:
+        count = f"{scenario.outcomes:,} outcomes are more than {MOST_TYPED:,}"
+        raise ScenarioError(f"{where}: {count}; use larger steps, or put it into a file of the server's")
+    return scenario
 
 
 def load_scenario(path: Path) -> Scenario:

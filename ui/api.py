@@ -79,14 +79,13 @@ def build_api(parley: Parley) -> None:
             text), rejected, turn_taken (a whole turn), and at the end ended (with agreement and measures) or halted.
         """
         with plainly():
-            for agent in (agent_a, agent_b):
-                if agent == HUMAN:
-                    raise gr.Error(text.API_NO_PEOPLE, print_exception=False)
-            agents = {
-                "a": AgentConfig(agent_a, options_a or {}),
-                "b": AgentConfig(agent_b, options_b or {}),
-            }
-            run = Run("", _scenario(parley, scenario), {seat: agents[seat] for seat in SEATS}, int(seed))
+            given = (("agent_a", agent_a, options_a), ("agent_b", agent_b, options_b))
+            a, b = (AgentConfig.from_json({"agent": agent, "options": how}, name) for name, agent, how in given)
+            if HUMAN in (a.agent, b.agent):
+                raise gr.Error(text.API_NO_PEOPLE, print_exception=False)
+            number = _whole(seed)
+            chosen = await asyncio.to_thread(_scenario, parley, scenario)  # reading a whole one takes its time
+            run = Run("", chosen, {"a": a, "b": b}, number)
             run_id = await asyncio.to_thread(parley.live.start, run)
             watch = parley.live.watch(run_id)
             if watch is None:  # it has ended already
@@ -112,7 +111,7 @@ def build_api(parley: Parley) -> None:
             The run as one object, the same as a line of the JSONL export.
         """
         with plainly():
-            return run_to_json(parley.store.run(run_id))
+            return run_to_json(parley.store.run(str(run_id)))
 
     gr.api(models, api_name="models", **OPEN)
     gr.api(scenarios, api_name="scenarios", **OPEN)
@@ -140,10 +139,19 @@ def _about(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _scenario(parley: Parley, given: str) -> Scenario:
-    if "\n" in given:
+def _whole(seed: object) -> int:
+    """A seed, of whatever type a program sends."""
+    try:
+        return int(str(seed))
+    except ValueError:
+        raise gr.Error(text.API_SEED.format(given=str(seed)[:60]), print_exception=False) from None
+
+
+def _scenario(parley: Parley, given: object) -> Scenario:
+    """A shipped scenario by its id, or a whole one, of whatever type a program sends."""
+    if isinstance(given, str) and "\n" in given:
         return scenario_from_text(given)
-    if given not in parley.scenarios:
+    if not isinstance(given, str) or given not in parley.scenarios:
         known = ", ".join(parley.scenarios)
-        raise gr.Error(text.API_SCENARIO.format(given=given[:60], known=known), print_exception=False)
+        raise gr.Error(text.API_SCENARIO.format(given=str(given)[:60], known=known), print_exception=False)
     return parley.scenarios[given]

@@ -16,6 +16,8 @@ from ui.view import LaneView
 
 UPDATE_SECONDS = 0.1
 OTHER_PROCESS_SECONDS = 2.0
+SIGN_SECONDS = 2.0
+"""That who watched has left is noticed only when something is sent; so something is, though nothing happens."""
 
 
 def stored_view(run: Run) -> LaneView:
@@ -38,11 +40,14 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
     view = LaneView(run.scenario)
     with watch:
         yield view
+        silent = 0.0
         while view.end is None:
-            if events := watch.poll(0):
-                view = view.fold(events)
+            events = watch.poll(0)
+            if events or silent >= SIGN_SECONDS:
+                view, silent = view.fold(events), 0.0
                 yield view
             await asyncio.sleep(UPDATE_SECONDS)
+            silent += UPDATE_SECONDS
 
 
 async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:

@@ -11,7 +11,7 @@ import gradio as gr
 from negotiation.errors import ScenarioError
 from negotiation.lint import lint
 from negotiation.parley import Parley
-from negotiation.scenario import SEATS, Scenario, scenario_from_text
+from negotiation.scenario import MOST_TEXT, SEATS, Scenario, scenario_from_text
 from negotiation.scenario_text import scenario_text
 from ui import text
 from ui.charts import thumbnail, utility_space
@@ -21,8 +21,6 @@ from ui.space import space_of
 OWN = "own"
 """The id of a scenario that the visitor writes."""
 FIRST = "company_car"
-MOST_TEXT = 100_000
-"""So many characters a visitor's scenario may have."""
 
 
 def first_scenario(parley: Parley) -> Scenario:

@@ -313,6 +313,7 @@ ADDED = "{name} is registered; it is downloaded when it is first used."
 
 # for programs
 API_NO_PEOPLE = "People play on the page; name a model or a strategy."
+API_SEED = "The seed must be a whole number, not '{given}'."
 API_SCENARIO = "There is no scenario '{given}' (there are: {known}); a scenario of your own is given as YAML text."
 
 UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted, or the link is incomplete."

@@ -22,7 +22,7 @@ class Figures:
     """Samples a process and its port on a thread until stopped."""
 
     def __init__(self, pid: int, port: int) -> None:
-        self._pid = pid
+        self.pid = pid
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._began = time.monotonic()
         self._memory: list[tuple[float, float]] = []  # minutes, MB
@@ -73,7 +73,7 @@ class Figures:
         assert answer.status == 200
 
     def _status(self, name: str) -> float:
-        found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{self._pid}/status").read_text(), re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
         assert found is not None
         return float(found[1])
 

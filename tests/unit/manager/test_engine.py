@@ -122,6 +122,20 @@ def test_requests_are_written_at_the_same_time(engine: MakeEngine) -> None:
     assert shapes.count(3) > 20
 
 
+def test_a_consumer_that_stops_reading_delays_nobody_and_keeps_no_more_than_its_limit(engine: MakeEngine) -> None:
+    writing = engine()
+    writing.end_tokens = frozenset()
+    left = ask(writing, max_new_tokens=40)
+    read = left.read()
+    others = [ask(writing, seed=seed) for seed in (2, 3)]
+    assert all(text(stream) for stream in others)
+    while not left.ended:
+        text(ask(writing))  # the one that nobody reads is written to its end beside the others
+    assert left.completion.tokens == 40
+    assert (read or "") + "".join(left) == left.completion.text
+    assert len(writing.batch) == 0
+
+
 def test_a_prompt_is_computed_once(engine: MakeEngine) -> None:
     model = tiny_model()
     writing = engine(model)

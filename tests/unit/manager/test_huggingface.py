@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from manager.backends import sizing
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.cancel import CancelToken
 from manager.errors import (
     Cancelled,
     CannotFit,
@@ -34,6 +35,7 @@ from manager.errors import (
     WeightsNotFound,
 )
 from manager.generation import packed
+from manager.generation.flat import FlatRunner
 from manager.generation.packed import packs
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
@@ -408,6 +410,43 @@ def test_a_model_in_a_folder_answers_through_the_manager(make: MakeManager, save
     assert device.budget is not None
     schema = {"type": "array", "items": {"enum": [1, 2]}, "minItems": 3, "maxItems": 3}
     assert set(json.loads(manager.get_response("Hi", "one", schema=schema, max_new_tokens=50))) <= {1, 2}
+
+
+@pytest.mark.parametrize("phase", ["before", "reading", "writing", "unread"])
+def test_cancelling_in_any_phase_gives_the_lease_and_the_memory_back(
+    make: MakeManager, saved: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    passes, cancel = 0, CancelToken()
+    run = FlatRunner.run
+
+    def watched(self: FlatRunner, parts: Any) -> torch.Tensor:
+        nonlocal passes
+        passes += 1
+        if passes == {"reading": 1, "writing": 5}.get(phase):
+            cancel.cancel()
+        return run(self, parts)
+
+    manager = make({"one": {"model_name": str(saved), "device": "cpu"}})
+    held = manager.get_response("Hi", "one", max_new_tokens=2)
+    monkeypatch.setattr(FlatRunner, "run", watched)
+    lease = manager.lease("one")
+    request = GenerationRequest(
+        as_messages(held * 20), lease.spec.generation_config.model_copy(update={"max_new_tokens": 400})
+    )
+    if phase == "before":
+        cancel.cancel()
+    stream = lease.generate(request, cancel)
+    if phase == "unread":
+        stream.close()
+    else:
+        with pytest.raises(Cancelled):
+            list(stream)
+    lease.release()
+    (row,) = manager.snapshot().weights
+    assert row.leases == 0
+    assert passes < 400
+    monkeypatch.undo()
+    assert manager.get_response("Hi", "one", max_new_tokens=2)
 
 
 @pytest.mark.parametrize(

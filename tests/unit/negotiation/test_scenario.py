@@ -371,7 +371,7 @@ BAD_YAML = [
     ("[" * 20_000, "nested too deeply"),
     ("{a: " * 20_000, "nested too deeply"),
     ("- " * 20_000, "nested too deeply"),
-    ("x" * 1_000_001, "larger than 1,000,000 characters"),
+    ("x" * 1_000_001, "larger than 100,000 characters"),
     ("rounds: 0x" + "f" * 5000, "key 'title': missing"),
     ("just a text", "expected a mapping of keys to values, got str"),
 ]
@@ -582,4 +582,17 @@ def test_a_spoilt_text_is_a_scenario_or_a_scenario_error(cuts: list[tuple[int, i
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_no_short_text_is_a_scenario(text: str) -> None:
     with pytest.raises(ScenarioError):
+        scenario_from_text(text)
+
+
+def test_what_somebody_types_in_has_bounds(bike_data: dict[str, Any]) -> None:
+    with pytest.raises(ScenarioError, match="larger than 100,000 characters"):
+        scenario_from_text("#" * 100_001)
+    large = {**bike_data["issues"], "price": {"range": {"min": 0, "max": 100_000}}}
+    roles = {
+        seat: {**role, "values": {**role["values"], "price": {0: 0.0, 100_000: 1.0}}}
+        for seat, role in bike_data["roles"].items()
+    }
+    text = yaml.safe_dump({**bike_data, "issues": large, "roles": roles})
+    with pytest.raises(ScenarioError, match=r"200,002 outcomes are more than 200,000"):
         scenario_from_text(text)

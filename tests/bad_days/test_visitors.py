@@ -1,0 +1,35 @@
+"""Visitors who leave without a word."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from negotiation.events import Asked, Halted
+from tests.bad_days.conftest import House
+from ui import follow
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def test_whoever_left_while_nothing_happened_is_noticed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page's generator ends only where it yields; one that waits for a person's move would watch for ever."""
+    monkeypatch.setattr(follow, "SIGN_SECONDS", 0.1)
+    run = house.start("human")
+    house.until(run, Asked)
+    house.watches[run].close()
+    parley: Any = SimpleNamespace(store=house.store, live=house.live)
+
+    async def watch_and_leave() -> None:
+        watching = follow.views(parley, run)
+        seen = [await anext(watching) for _ in range(4)]
+        assert seen[-1] == seen[-2], "nothing happened, and yet something is sent"
+        await watching.aclose()
+
+    asyncio.run(watch_and_leave())
+    house.clock.skip(11)
+    house.until(run, Halted)
+    house.aftermath({run: "nobody watched any more"}, status="interrupted")
