@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import types
+from importlib import import_module
 from importlib.util import find_spec
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "0")
@@ -18,6 +19,11 @@ SPACES_PROXIES = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
 os.environ.setdefault("FORWARDED_ALLOW_IPS", SPACES_PROXIES if os.environ.get("SPACE_ID") else "")
 
 try:
+    from negotiation.profile import is_zero_gpu
+
+    # ZeroGPU's package changes torch, so it must come first; elsewhere it is neither needed nor asked for.
+    spaces = import_module("spaces") if is_zero_gpu(os.environ) else None
+
     from starlette.middleware import Middleware
 
     from manager.errors import ConfigError, ParleyError
@@ -50,7 +56,7 @@ def main() -> int:
             os.environ.setdefault("OMP_NUM_THREADS", str(settings.profile.processors))
         _check_port(settings)
         logger.info("this is a %s", settings.profile.about)
-        parley = Parley.open(settings)
+        parley = Parley.open(settings, spaces.GPU if spaces is not None else None)
     except ParleyError as error:
         logger.error("%s", error)  # noqa: TRY400 (the message says it all)
         return 1
@@ -81,6 +87,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         },
         state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,
+        ssr_mode=False,  # Spaces asks for it; the page's own scripts are tested without
         mcp_server=find_spec("mcp") is not None,
     )
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -36,7 +37,7 @@ from negotiation.fork import fork
 from negotiation.lanes import Caller, Lanes
 from negotiation.runs import Run
 from negotiation.scenario import Offer, Seat
-from negotiation.session import Negotiation, negotiate, replay
+from negotiation.session import replay
 from negotiation.sizes import check_message, check_sizes
 from negotiation.store import HEARTBEAT_SECONDS, Store
 from negotiation.watch import LiveRun, Watch
@@ -158,8 +159,7 @@ class LiveRuns:
             self._lanes.leave(ticket)
             raise
         live = LiveRun(run, ticket, self._clock)
-        negotiation = Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
-        live.driving = negotiate(negotiation)
+        live.driving = self._catalog.drive(run, agents, live.cancel)
         with self._lock:
             self._runs[run.run_id] = live
         self._wait_for_lane(live, None)
@@ -185,13 +185,16 @@ class LiveRuns:
 
     def _wait_for_lane(self, live: LiveRun, answer: Decision | None) -> None:
         """Drive a run once it has a lane; one that goes on comes before others of its visitor."""
-        self._lanes.wait(live.ticket, partial(self._go_on, live, answer), first=answer is not None)
+        # In the context of who began it, from where ZeroGPU's client reads whose share of time it is.
+        go_on = partial(self._go_on, live, answer, copy_context())
+        self._lanes.wait(live.ticket, go_on, first=answer is not None)
         if live.halt is not None and self._lanes.withdraw(live.ticket):  # it was told to stop meanwhile
-            self._go_on(live, None)
+            self._go_on(live, None, copy_context())
 
-    def _go_on(self, live: LiveRun, answer: Decision | None) -> None:
+    def _go_on(self, live: LiveRun, answer: Decision | None, context: Context) -> None:
         """Drive a run on a thread of its own, until it ends or a person is asked."""
-        thread = threading.Thread(target=self._drive, args=(live, answer), name=f"run {live.run.run_id}", daemon=True)
+        drive = partial(context.run, self._drive, live, answer)
+        thread = threading.Thread(target=drive, name=f"run {live.run.run_id}", daemon=True)
         try:
             with self._lock:
                 thread.start()
@@ -304,7 +307,7 @@ class LiveRuns:
             aside, live.asked = live.asked is not None, None
         live.cancel.cancel()
         if aside or self._lanes.withdraw(live.ticket):
-            self._go_on(live, None)
+            self._go_on(live, None, copy_context())
 
     def _drive(self, live: LiveRun, answer: Decision | None) -> None:
         run_id, driving, aside = live.run.run_id, live.driving, False

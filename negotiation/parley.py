@@ -3,16 +3,21 @@ line both start here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
+from manager.backends.base import register_backend
 from manager.manager import LLMManager
+from manager.placed import Placed
 from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.archive import ArchivedStore, FolderCarrier
 from negotiation.background import Comparisons
 from negotiation.events import Event
 from negotiation.lanes import Lanes
+from negotiation.lent import LentCatalog, placeable
 from negotiation.live import SHUT_DOWN, LiveRuns
 from negotiation.logs import log_event
 from negotiation.metrics import Metrics
@@ -38,8 +43,12 @@ class Parley:
     metrics: Metrics
 
     @classmethod
-    def open(cls, settings: Settings) -> Parley:
-        """Read the configuration and open the store; raises ConfigError or StoreError. Loads no model."""
+    def open(cls, settings: Settings, gpu: Callable[..., Any] | None = None) -> Parley:
+        """Read the configuration and open the store; raises ConfigError or StoreError. Loads no model.
+
+        With `gpu`, ZeroGPU's decorator, models are placed, which must be done on the main thread before the page is
+        launched, and play where a GPU is lent.
+        """
         app = settings.app
         registry = Registry.from_yaml(settings.config_file("models.yaml"))
         scenarios = load_scenarios(settings.config_file("scenarios"))
@@ -57,7 +66,7 @@ class Parley:
                 cache_dir=settings.cache,
             )
             undo.callback(manager.cleanup)
-            catalog = Catalog(manager, settings.misfit)
+            catalog = Catalog(manager, settings.misfit) if gpu is None else _lent(settings, manager, registry, gpu)
             lanes, metrics = Lanes(app.limits), Metrics()
 
             def note(run_id: str, event: Event) -> None:
@@ -96,6 +105,19 @@ class Parley:
         self.metrics.close()
         self.manager.cleanup()
         self.store.close()
+
+
+def _lent(settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any]) -> Catalog:
+    """Place the models that have room, and have the manager show them as what they are."""
+    placed = Placed(settings.cache)
+    specs = placeable(registry, settings.profile, settings.app.memory_budget)
+    placed.place(specs)
+    register_backend("huggingface", placed.stand_in)
+    for spec in specs:
+        if spec in placed:
+            manager.load_model(spec.model_id)
+            manager.pin(spec.model_id)
+    return LentCatalog(manager, placed, gpu, settings.misfit)
 
 
 def _store(settings: Settings) -> Store:

@@ -23,7 +23,6 @@ from negotiation.events import Ended, Event, Halted, TurnTaken
 from negotiation.lanes import Caller, Lanes, Ticket
 from negotiation.limits import Limits
 from negotiation.runs import Run
-from negotiation.session import Negotiation, negotiate
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
     done = replace(run, created=time.time(), status="failed", reason="", turns=())
     try:
-        for event in negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
+        for event in catalog.drive(replace(run, turns=()), agents, cancel):
             note(run.run_id, event)
             match event:
                 case TurnTaken(turn=turn):

@@ -103,12 +103,16 @@ class Profile:
         `budgets` are the operator's, in gigabytes for each device, and count instead of what was found out.
         """
         need, device = self.need(spec), self._device(spec)
-        own = [gigabytes * GB for name, gigabytes in budgets.items() if ("cpu" if name == "cpu" else "gpu") == device]
-        room = max(own, default=self.rooms[device])
+        room = self.room(device, budgets)
         if need <= room:
             return ""
         where = "the GPU" if device == "gpu" else "this machine"
         return f"needs about {need / GB:.1f} GB, and {where} has {room / GB:.1f} GB for models"
+
+    def room(self, device: str, budgets: Mapping[str, float] = MappingProxyType({})) -> float:
+        """Bytes for models on a device, "cpu" or "gpu"; of several GPUs, on the largest."""
+        own = [gigabytes * GB for name, gigabytes in budgets.items() if ("cpu" if name == "cpu" else "gpu") == device]
+        return max(own, default=self.rooms[device])
 
     def _device(self, spec: ModelSpec) -> str:
         return "gpu" if "gpu" in self.rooms and spec.device != "cpu" else "cpu"

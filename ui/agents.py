@@ -10,6 +10,7 @@ import gradio as gr
 
 from manager.files import whereabouts
 from manager.happenings import State
+from manager.placed import DEVICE
 from manager.registry import ModelSpec
 from manager.status import WeightsStatus
 from negotiation.agents.catalog import AgentConfig
@@ -60,7 +61,8 @@ def about_html(parley: Parley, config: AgentConfig) -> str:
 
 def _facts(parley: Parley, spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
     if status is not None and status.state is State.RESIDENT:
-        first = f"{text.LOADED}, {size(status.bytes)}" if status.bytes else text.LOADED
+        loaded = text.PLACED if status.device == DEVICE else text.LOADED
+        first = f"{loaded}, {size(status.bytes)}" if status.bytes else loaded
     else:
         first = needed(parley, spec) or spec.size
     return [fact for fact in (first, spec.license) if fact]

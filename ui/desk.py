@@ -23,11 +23,17 @@ class Desk:
     def __init__(self, parley: Parley) -> None:
         self._manager = parley.manager
         self._operators = operators_of(parley)
+        self._lends = parley.catalog.lends  # nothing can be loaded, unloaded or added then
         self._threads = ThreadPoolExecutor(LOADS, thread_name_prefix="operator")
+
+    def _require(self, request: gr.Request) -> None:
+        self._operators.require(request)
+        if self._lends:
+            raise gr.Error(text.ZERO_GPU, print_exception=False)
 
     async def load(self, request: gr.Request, model_id: str | None) -> None:
         """Load a model, telling when it is there or why it is not. Waits on a thread of its own."""
-        self._operators.require(request)
+        self._require(request)
         with plainly():
             chosen = _chosen(model_id)
             gr.Info(text.LOADING_ASKED.format(name=chosen))
@@ -37,25 +43,25 @@ class Desk:
 
     def unload(self, request: gr.Request, model_id: str | None) -> None:
         """Unload a model, once nobody uses it."""
-        self._operators.require(request)
+        self._require(request)
         with plainly():
             self._manager.unload_model(_chosen(model_id))
 
     def pin(self, request: gr.Request, model_id: str | None) -> None:
         """Keep a model loaded."""
-        self._operators.require(request)
+        self._require(request)
         with plainly():
             self._manager.pin(_chosen(model_id))
 
     def unpin(self, request: gr.Request, model_id: str | None) -> None:
         """Keep a model loaded no longer."""
-        self._operators.require(request)
+        self._require(request)
         with plainly():
             self._manager.pin(_chosen(model_id), pinned=False)
 
     def add(self, request: gr.Request, name: str, label: str, file: str) -> str:
         """Register a model of the Hub; its id, which is its name there."""
-        self._operators.require(request)
+        self._require(request)
         name, label, file = name.strip(), label.strip(), file.strip()
         if not HUB_ID.fullmatch(name):
             raise gr.Error(text.HUB_ID_WRONG, print_exception=False)

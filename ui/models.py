@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from manager.placed import DEVICE
 from manager.registry import ModelSpec
 from manager.status import Snapshot, WeightsStatus
 from negotiation.parley import Parley
@@ -169,11 +170,12 @@ def _row(spec: ModelSpec, row: WeightsStatus | None, needs: str) -> str:
 
 def _state(row: WeightsStatus | None) -> str:
     state = str(row.state) if row else "cold"
-    words = text.STATE[state]
+    placed = row is not None and row.device == DEVICE
+    words = text.PLACED if placed and state == "resident" else text.STATE[state]
     extra = ""
     if row is not None:
         if row.leases:
-            state, words = "busy", text.BUSY.format(count=row.leases)
+            state, words = "busy", (text.LENT if placed else text.BUSY).format(count=row.leases)
         if row.progress is not None:
             state, words = (
                 "loading",
@@ -193,6 +195,8 @@ def _state(row: WeightsStatus | None) -> str:
 def _memory(row: WeightsStatus | None) -> str:
     if row is None:
         return text.UNKNOWN
+    if row.device == DEVICE:
+        return text.ON_DEVICE.format(size=size(row.need or 0), device=DEVICE)
     if row.elsewhere:
         return text.ELSEWHERE
     if row.bytes:
@@ -210,4 +214,6 @@ def needs(parley: Parley, spec: ModelSpec) -> str:
         return text.NEEDS_NOTHING
     if reason := parley.catalog.misfit(spec):
         return text.MISFIT.format(reason=reason)
+    if parley.catalog.lends and spec.type == "huggingface":
+        return text.NEEDS_LENT
     return needed(parley, spec) or text.NEEDS_DOWNLOAD

@@ -38,10 +38,13 @@ def build_page(parley: Parley) -> gr.Blocks:
     """The page over a running Parley."""
     names = labels(parley)
     details = any(tab_id == "models" for tab_id, _, _ in TABS)
+    lends = parley.catalog.lends
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
         version = gr.State(-1)
         gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
-        status = gr.HTML(strip_html(parley.manager.snapshot(), names, details), elem_id="model-status", js_on_load=None)
+        status = gr.HTML(
+            strip_html(parley.manager.snapshot(), names, details, lends), elem_id="model-status", js_on_load=None
+        )
         with gr.Tabs(elem_id="tabs"):
             for tab_id, name, build in TABS:
                 with gr.Tab(name, id=tab_id, elem_id=f"tab-{tab_id}") as tab:
@@ -53,7 +56,7 @@ def build_page(parley: Parley) -> gr.Blocks:
             snapshot = parley.manager.snapshot()
             if snapshot.version == seen:
                 return gr.skip(), gr.skip()
-            return strip_html(snapshot, names, details), snapshot.version
+            return strip_html(snapshot, names, details, lends), snapshot.version
 
         gr.Timer(STATUS_SECONDS).tick(show_status, [version], [status, version], queue=False, **QUIET)
     return page

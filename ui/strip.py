@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from manager.happenings import State
+from manager.placed import DEVICE
 from manager.status import DeviceStatus, Snapshot, WeightsStatus
 from ui import text
 from ui.html import esc, meter, size, tag
@@ -20,17 +21,19 @@ _ORDER = {
 }
 
 
-def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False) -> str:
+def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False, lends: bool = False) -> str:
     """The strip for a snapshot; `labels` are the models' names for people, `details` offers the Models tab.
 
-    Models that nobody asked for are only counted.
+    Models that nobody asked for are only counted, and left out where none can be loaded (`lends`).
     """
     rows = sorted(snapshot.weights, key=lambda row: (not row.leases, row.progress is None, _ORDER[row.state]))
     if not rows:
         return tag("p", esc(text.STATUS_NONE), "empty")
     shown = [row for row in rows if row.state is not State.COLD or row.progress or row.waiting or row.reason]
     chips = "".join(_chip(row, labels) for row in shown)
-    if unasked := sum(len(row.model_ids) or 1 for row in rows if row not in shown):
+    if lends:
+        chips = tag("span", esc(text.ZERO_GPU), "lends") + chips
+    elif unasked := sum(len(row.model_ids) or 1 for row in rows if row not in shown):
         form = text.MORE_COLD if shown else text.ALL_COLD
         chips += _pill("cold", tag("span", esc(form.format(count=unasked))))
     extras = ""
@@ -50,11 +53,14 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False
 
 def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
     names = _joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights
-    state = text.ANSWERS if row.elsewhere and row.state is State.RESIDENT else text.STATE[str(row.state)]
+    placed = row.device == DEVICE
+    state = text.STATE[str(row.state)]
+    if row.elsewhere and row.state is State.RESIDENT:
+        state = text.PLACED if placed else text.ANSWERS
     if row.retry_in:
         state = text.AGAIN_IN.format(state=state, seconds=row.retry_in)
     if row.leases:
-        state = text.BUSY.format(count=row.leases)
+        state = (text.LENT if placed else text.BUSY).format(count=row.leases)
     bar = ""
     if row.progress is not None:
         words = {"fetching": text.FETCHING, "waking": text.WAKING}.get(row.progress.stage, text.LOADING)

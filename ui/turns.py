@@ -169,6 +169,7 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
         "fetching": text.FETCHING,
         "loading": text.LOADING,
         "waking": text.WAKING,
+        "lending": text.LENDING,
     }[waiting.stage]
     details = []
     if waiting.total:

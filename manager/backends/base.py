@@ -77,6 +77,10 @@ class BaseLLMModel(ABC):
     def load(self, progress: Progress) -> int:
         """Bring the weights onto the device; returns the bytes they take there. Raises on failure, leaving nothing."""
 
+    def place(self, progress: Progress) -> None:
+        """`load` on the calling thread and for good, for processes that are forked afterwards and write there."""
+        self.load(progress)
+
     @abstractmethod
     def unload(self) -> int:
         """Remove the weights, and their copy in host memory; returns the bytes that did not come back."""

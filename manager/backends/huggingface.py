@@ -59,6 +59,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         self._found = Found(torch.float32)
         self._footprint = Footprint("cpu", 0)
         self._engine: Engine | None = None
+        self._engine_there: Callable[[], Engine] | None = None
         self._storages: list[UntypedStorage] = []  # emptied, while parked
         self._copy: HostCopy | None = None
         self._remains = Remains()
@@ -137,7 +138,10 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     def load(self, progress: Progress) -> int:
         return apart(partial(self._load, progress))
 
-    def _load(self, progress: Progress) -> int:
+    def place(self, progress: Progress) -> None:
+        self._load(progress, fork=True)
+
+    def _load(self, progress: Progress, fork: bool = False) -> int:
         model: Any = None
         tokenizer: Any = None
         failure: Failure | None = None
@@ -154,7 +158,11 @@ class HuggingFaceModelWrapper(BaseLLMModel):
                 packed.pack(model)
             progress("loading", size, size)
             writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
-            self._engine = Engine(model, tokenizer, self.spec.model_id, writing)
+            engine = partial(Engine, model, tokenizer, self.spec.model_id, writing)
+            if fork:  # whose threads a fork would not take along: it is made where it is wanted
+                self._engine_there = engine
+                return size
+            self._engine = engine()
         except torch.OutOfMemoryError as error:
             failure = Failure(OutOfMemory, f"device '{device}' ran out of memory while loading '{name}'")
             self._remains.watch(held_by(error))
@@ -259,6 +267,8 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     # -- writing -----------------------------------------------------------------------------------------------
 
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
+        if self._engine is None and self._engine_there is not None:
+            self._engine, self._engine_there = self._engine_there(), None
         engine = self._engine
         if engine is None or self._storages:
             raise LoadFailed(f"'{self.spec.model_name}' is not loaded")

@@ -8,6 +8,7 @@ threads than the machine has cores, libgomp's threads no longer spin while they 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -17,6 +18,16 @@ import torch
 Result = TypeVar("Result")
 
 _thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
+
+
+def _after_fork() -> None:
+    """A fork takes no threads along."""
+    global _thread
+    _thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def on_processor(compute: Callable[[], Result]) -> Result:

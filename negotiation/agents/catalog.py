@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
+from manager.cancel import CancelToken
 from manager.configfile import shown, validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager
@@ -18,6 +19,12 @@ from negotiation.agents.llm import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import DoesNotFit, UnknownAgent
+from negotiation.events import Event
+from negotiation.scenario import Seat
+from negotiation.session import Negotiation, negotiate
+
+if TYPE_CHECKING:
+    from negotiation.runs import Run
 
 Options = TypeVar("Options", bound=BaseModel)
 
@@ -88,6 +95,9 @@ class Catalog:
     `misfit` says why a model cannot be offered on this machine, or nothing if it can.
     """
 
+    lends = False
+    """Whether its models were placed once and for all, and play where a GPU is lent (`lent.py`)."""
+
     def __init__(self, manager: LLMManager, misfit: Callable[[ModelSpec], str] = lambda spec: "") -> None:
         self.manager = manager
         self.misfit = misfit
@@ -116,6 +126,10 @@ class Catalog:
         if reason := self.misfit(spec):
             raise DoesNotFit(f"'{config.agent}' does not fit: it {reason}; pick a smaller model")
         return ModelAgent(self.manager, spec, self._options(ModelOptions, config))
+
+    def drive(self, run: Run, agents: Mapping[Seat, Agent], cancel: CancelToken) -> Generator[Event, Any, None]:
+        """The events of a run from its turns so far to its end, see `negotiate`; `agents` were made by `create`."""
+        return negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, cancel))
 
     def complete(self, config: AgentConfig) -> AgentConfig:
         """The same with every option written out, as it is recorded with a run; raises as `create` does."""

@@ -11,14 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from manager.errors import Cancelled, ContextTooLong, TooSlow
 from manager.generation.request import Completion, GenerationRequest, Held, Message
 from manager.generation.stream import TokenStream
 from manager.happenings import State
-from manager.lease import Lease, WaitStatus
-from manager.manager import LLMManager
+from manager.lease import Lease, LeaseRequest, WaitStatus
 from manager.registry import ModelSpec
 from negotiation import prompts
 from negotiation.agents.base import Decision, View
@@ -37,11 +36,23 @@ REPLY_TOKENS = 1200
 """Room for a reply whose texts are as long as the grammar allows, in any script."""
 
 
+class Lessor(Protocol):
+    """What an agent needs of whoever has the weights: LLMManager, or `Placed` in a forked process."""
+
+    def request_lease(
+        self, model: ModelSpec, *, owner: str | None = None, next_model: ModelSpec | None = None
+    ) -> LeaseRequest:
+        """See LLMManager."""
+
+    def waiting(self, request: LeaseRequest) -> WaitStatus | None:
+        """See LLMManager."""
+
+
 @dataclass(frozen=True)
 class ModelAgent:
     """Plays a seat with a model. The spec is kept, so that a run can finish after its model was unregistered."""
 
-    manager: LLMManager
+    manager: Lessor
     spec: ModelSpec
     options: ModelOptions = prompts.DEFAULTS
 

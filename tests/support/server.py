@@ -24,8 +24,17 @@ def free_port() -> int:
 class Server:
     """`python app.py` over a home folder."""
 
-    def __init__(self, home: Path, configs: Path | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        configs: Path | None = None,
+        *,
+        python: str = sys.executable,
+        script: Path = ROOT / "app.py",
+        **environment: str,
+    ) -> None:
         self.home = home
+        self.command = [python, str(script)]
         self.port = free_port()
         self.log = home / "server.log"
         self.environment = {
@@ -45,9 +54,7 @@ class Server:
     def start(self) -> Server:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py")], env=self.environment, cwd=self.home, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(self.command, env=self.environment, cwd=self.home, stdout=log, stderr=log)
         for _ in range(600):
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended at once:\n{self.log.read_text()}")

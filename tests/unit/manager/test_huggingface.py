@@ -11,7 +11,6 @@ import threading
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -431,7 +430,9 @@ def test_cancelling_in_any_phase_gives_the_lease_and_the_memory_back(
     held = manager.get_response("Hi", "one", max_new_tokens=2)
     monkeypatch.setattr(FlatRunner, "run", watched)
     lease = manager.lease("one")
-    request = GenerationRequest(as_messages(held * 20), replace(lease.spec.generation_config, max_new_tokens=400))
+    request = GenerationRequest(
+        as_messages(held * 20), lease.spec.generation_config.model_copy(update={"max_new_tokens": 400})
+    )
     if phase == "before":
         cancel.cancel()
     stream = lease.generate(request, cancel)

@@ -1,0 +1,122 @@
+"""Models that are put onto a GPU once, before anything else, for processes that are forked later: ZeroGPU's way.
+
+There a GPU is lent to a forked process for one call, and everything that was placed at the start goes along. So nothing
+is loaded or evicted while the program runs. In the forked process `Placed` grants leases on what it inherited, without
+a thread or lock of the program's. The program itself has a manager of stand-ins, which holds no weights and says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model
+from manager.errors import LoadFailed, ParleyError
+from manager.generation.request import GenerationRequest
+from manager.generation.stream import TokenStream
+from manager.lease import Lease, LeaseRequest, WaitStatus
+from manager.registry import ModelSpec, WeightsKey
+
+logger = logging.getLogger(__name__)
+
+DEVICE = "ZeroGPU"
+"""What is shown as the device of placed weights."""
+NOT_PLACED = "was not placed when this Space started"
+
+
+class Placed:
+    """The models of some registry entries, once `place` was called, and leases on them."""
+
+    def __init__(self, cache_dir: Path, make: Callable[[ModelSpec, Path], BaseLLMModel] = create_model) -> None:
+        self._cache_dir = cache_dir
+        self._make = make
+        self._models: dict[WeightsKey, tuple[BaseLLMModel, Footprint]] = {}
+        self._refused: dict[WeightsKey, str] = {}
+        self._numbers = itertools.count(1)
+
+    def place(self, specs: Iterable[ModelSpec]) -> None:
+        """Bring these models onto their device, on the calling thread: the main one, and before any fork.
+
+        What cannot be placed is left out, and `misfit` says why.
+        """
+        for spec in specs:
+            key = spec.weights
+            if key in self._models or key in self._refused:
+                continue
+            model = self._make(spec, self._cache_dir)
+            try:
+                footprint = model.prepare(_silent)
+                model.place(_silent)
+            except ParleyError as error:
+                logger.warning("%s cannot be placed: %s", spec.model_id, error)
+                self._refused[key] = str(error)
+            else:
+                logger.info("%s is placed", key)
+                self._models[key] = model, footprint
+
+    def __contains__(self, spec: ModelSpec) -> bool:
+        return spec.weights in self._models
+
+    def misfit(self, spec: ModelSpec) -> str:
+        """Why a model cannot be used; empty if it can."""
+        if spec in self:
+            return ""
+        reason = self._refused.get(spec.weights)
+        return f"{NOT_PLACED} ({reason})" if reason else NOT_PLACED
+
+    # -- in a forked process -----------------------------------------------------------------------------------
+
+    def request_lease(
+        self,
+        model: str | ModelSpec,
+        *,
+        owner: str | None = None,
+        next_model: str | ModelSpec | None = None,
+        timeout: float | None = None,
+    ) -> LeaseRequest:
+        """The manager's method of this name, granted at once: nothing that was placed has to be waited for."""
+        assert isinstance(model, ModelSpec)
+        if model not in self:
+            raise LoadFailed(f"'{model.model_id}' {self.misfit(model)}")
+        request = LeaseRequest(next(self._numbers), model, owner, lambda number: None)
+        request.grant(Lease(model, self._models[model.weights][0], lambda: None))
+        return request
+
+    def waiting(self, request: LeaseRequest) -> WaitStatus | None:
+        """The manager's method of this name: nobody waits."""
+        return None
+
+    # -- in the program itself ---------------------------------------------------------------------------------
+
+    def stand_in(self, spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
+        """What the program's own manager has in a placed model's stead: something that takes no room of it."""
+        found = self._models.get(spec.weights)
+        return _StandIn(spec, cache_dir, found[1].bytes if found else None)
+
+
+class _StandIn(BaseLLMModel):
+    """Placed weights, as the program's own manager sees them: elsewhere, and not for it to use."""
+
+    def __init__(self, spec: ModelSpec, cache_dir: Path, size: int | None) -> None:
+        super().__init__(spec, cache_dir)
+        self._size = size
+
+    def prepare(self, progress: Progress) -> Footprint:
+        if self._size is None:
+            raise LoadFailed(f"'{self.spec.model_id}' {NOT_PLACED}")
+        return Footprint(DEVICE, self._size, elsewhere=True)
+
+    def load(self, progress: Progress) -> int:
+        return self._size or 0
+
+    def unload(self) -> int:
+        return 0
+
+    def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
+        raise LoadFailed(f"'{self.spec.model_id}' writes only where a GPU is lent")
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass

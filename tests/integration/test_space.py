@@ -1,0 +1,131 @@
+"""A Space, simulated in this process: what the environment says, the twin of the embedded model, and lent GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import constants
+from support.lending import ForkingGPU
+from support.twin import preload_twin
+
+from manager import files
+from manager.backends import base, gguf
+from manager.happenings import State
+from manager.placed import DEVICE
+from negotiation.agents.catalog import AgentConfig
+from negotiation.events import Ended, Event, Halted
+from negotiation.parley import Parley
+from negotiation.profile import GB, Machine
+from negotiation.runs import Run
+from negotiation.settings import read_settings
+from tests.unit.manager.conftest import tiny_model
+from tests.unit.negotiation.test_random_model import wordy_tokenizer
+from ui import text
+from ui.agents import choices
+from ui.presets import presets
+from ui.strip import strip_html
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+SPACE = {"SPACE_ID": "someone/parley", "MEMORY": "16Gi", "CPU_CORES": "2"}
+Open = Callable[..., Parley]
+
+
+@pytest.fixture
+def open_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Opens Parley as on a Space: the variables as given, no package with weights, no network."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for module in (files, gguf):
+        monkeypatch.setattr(module, "packaged", lambda gguf_file: None)
+    wrapper = "manager.backends.huggingface:HuggingFaceModelWrapper"
+    monkeypatch.setitem(base._FACTORIES, "huggingface", wrapper)  # and as it was, afterwards
+    with ExitStack() as stack:
+
+        def start(environment: dict[str, str], gpu: Any = None, **machine: Any) -> Parley:
+            settings = read_settings({**SPACE, **environment}, Machine(256 * GB, processors=2, **machine))
+            parley = Parley.open(settings, gpu)
+            stack.callback(parley.close)
+            return parley
+
+        yield start
+
+
+def played(parley: Parley, *agents: AgentConfig) -> tuple[str, list[Event]]:
+    run = Run("", parley.scenarios["company_car"], {"a": agents[0], "b": agents[1]}, 1)
+    run_id = parley.live.start(run)
+    watch = parley.live.watch(run_id)
+    assert watch is not None
+    with watch:
+        return run_id, list(watch)
+
+
+def test_a_cpu_space_works_without_any_setting(open_space: Open, tmp_path: Path) -> None:
+    preload_twin(tmp_path / "hf")
+    parley = open_space({}, volume=tmp_path)
+    first = parley.catalog.models()[0]
+    assert first.model_id == "smollm2-steady"
+    picks = {agent: label for label, agent in choices(parley)}
+    assert text.HERE.format(memory="324 MB") in picks[first.model_id]
+    assert "llama-3.1-8b" not in picks
+    assert presets(parley)[0].lanes[0][0].agent == first.model_id
+    warm = AgentConfig(first.model_id, {"temperature": 1.5})
+    run_id, events = played(parley, warm, AgentConfig("boulware"))
+    assert isinstance(events[-1], Ended), events[-1]
+    parley.close()
+    again = open_space({"PARLEY_HOME": str(tmp_path / "new"), "PARLEY_ARCHIVE": str(tmp_path / "parley")})
+    assert again.store.archive.restored.wait(30)  # type: ignore[attr-defined]
+    assert again.store.run(run_id).status == "done"
+
+
+def test_a_lent_gpu_writes_in_a_forked_process(open_space: Open, tmp_path: Path) -> None:
+    """With a real engine over random weights, on the CPU in a GPU's stead."""
+    gpu = ForkingGPU()
+    parley = open_space(zero_gpu(tmp_path), gpu)
+    snapshot = parley.manager.snapshot()
+    assert [(row.state, row.device) for row in snapshot.weights] == [(State.RESIDENT, DEVICE), (State.COLD, "auto")]
+    shown = strip_html(snapshot, {}, lends=parley.catalog.lends)
+    assert text.ZERO_GPU in shown
+    for untrue in (text.LOADING, text.STATE["cold"], text.STATE["resident"]):
+        assert untrue not in shown
+    assert [spec.model_id for spec in parley.catalog.models()] == ["mindless"]
+    _, events = played(parley, AgentConfig("mindless"), AgentConfig("mindless", {"narrates": "boulware"}))
+    assert isinstance(events[-1], Ended), events[-1]
+    assert gpu.calls == len(gpu.processes) == 1
+
+
+def test_the_spaces_package_changes_nothing_elsewhere(open_space: Open, tmp_path: Path) -> None:
+    spaces = pytest.importorskip("spaces")
+    parley = open_space(zero_gpu(tmp_path), spaces.GPU)
+    _, events = played(parley, AgentConfig("mindless"), AgentConfig("boulware"))
+    assert isinstance(events[-1], Ended), events[-1]
+    _, events = played(parley, AgentConfig("boulware"), AgentConfig("mindless"))
+    assert not isinstance(events[-1], Halted)
+
+
+def zero_gpu(tmp_path: Path) -> dict[str, str]:
+    """The environment of a ZeroGPU Space with a tiny model and one whose files cannot be had."""
+    folder, configs = tmp_path / "mindless", tmp_path / "configs"
+    tokenizer = wordy_tokenizer()
+    tiny_model(context=16384, vocabulary=len(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    configs.mkdir()
+    (configs / "models.yaml").write_text(
+        f"mindless: {{model_name: '{folder}', device: cpu, size: 1M, generation_config: {{temperature: 2.0}}}}\n"
+        "away: {model_name: nobody/away, size: 1M}\n"
+    )
+    return {"SPACES_ZERO_GPU": "true", "PARLEY_CONFIG": str(configs), "PARLEY_HOME": str(tmp_path / "home")}
+
+
+def test_every_shipped_setup_is_offered_on_the_free_hardware(open_space: Open) -> None:
+    parley = open_space({}, bfloat16=False)
+    offered = {spec.model_id for spec in parley.catalog.models()}
+    for preset in presets(parley):
+        for config in (config for lane in preset.lanes for config in lane):
+            parley.catalog.create(config)
+    assert "smollm3-3b" not in offered
