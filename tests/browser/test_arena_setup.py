@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -156,3 +157,22 @@ def test_two_visitors_with_four_lanes_at_once(server: Server, browser: Browser) 
     finally:
         for context in contexts:
             context.close()
+
+
+def test_a_file_is_read_by_the_browser_and_what_is_wrong_with_it_is_told_as_text(
+    server: Server, open_page: Callable[[str], Page], tmp_path: Path
+) -> None:
+    page = open_page(server.url)
+    page.locator("#arena-edit").click()
+    hostile = tmp_path / "hostile.yaml"
+    hostile.write_text("'<img src=x onerror=window.hurt=1>': <b>x</b>\n")
+    page.locator("#arena-upload input").set_input_files(hostile)
+    expect(page.locator("#arena-own textarea")).to_have_value(hostile.read_text())
+    expect(page.locator("#arena-findings")).to_contain_text("<img src=x")
+    page.locator("#arena-use").click()
+    expect(page.locator(".toast-body")).to_contain_text("title")
+    assert page.evaluate("window.hurt") is None
+    assert page.locator(".toast-body img[onerror]").count() == 0
+    hostile.write_bytes(b"\xff\xfe\x00")
+    page.locator("#arena-upload input").set_input_files(hostile)
+    expect(page.locator(".toast-body").last).to_contain_text("hostile.yaml is not a text file")

@@ -554,7 +554,7 @@ def test_a_public_name_is_asked_at_the_address_that_was_checked(
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     assert write(far).text == "Hello!"
     assert server.calls[0].headers["Host"] == f"public.test:{port}"
-    assert looked_up.count("public.test") == 1, "the name is not looked up again"
+    assert sum("public.test" in host for host in looked_up) == 1, "the name is not looked up again"
 
 
 # -- in the manager ------------------------------------------------------------------------------------------------
