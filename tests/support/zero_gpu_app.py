@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 
-sys.modules["torch"] = None  # type: ignore[assignment]  # cannot be imported until it is taken away again
-import spaces  # noqa: E402, F401
-
-del sys.modules["torch"]
-
-import app  # noqa: E402
-from manager.process import leave  # noqa: E402
-
 if __name__ == "__main__":
+    sys.modules["torch"] = None  # type: ignore[assignment]  # cannot be imported until it is taken away again
+    import spaces  # noqa: F401
+
+    del sys.modules["torch"]
+
+    import app
+    from manager.process import leave
+
     leave(app.main())
