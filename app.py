@@ -28,7 +28,7 @@ try:
 
     from manager.errors import ConfigError, ParleyError
     from manager.process import leave
-    from negotiation.logs import set_up_logging
+    from negotiation.logs import one_log, set_up_logging
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
     from ui.doors import Doors
@@ -90,6 +90,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         ssr_mode=False,  # Spaces asks for it; the page's own scripts are tested without
         mcp_server=find_spec("mcp") is not None,
     )
+    one_log()
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     stopped = threading.Event()
@@ -126,6 +127,8 @@ def reload_models(parley: Parley) -> None:
 def _warm_up() -> None:
     """Import what the first model needs while the visitor still reads the page."""
     import manager.backends.huggingface  # noqa: F401
+
+    one_log()
 
 
 def _check_port(settings: Settings) -> None:

@@ -1,16 +1,20 @@
 """What is logged, and how: lines for people, or one JSON object a line for programs (`LOG_FORMAT=json`).
 
 Logs tell what happened and where, never what anybody wrote: no messages, thoughts, prompts, scenarios or names of
-visitors. An exception is told by its type and place, because its text may quote such things.
+visitors. An exception is told by its type and place, because its text may quote such things. What libraries would
+print or log past this (Gradio prints exceptions with their texts, uvicorn has handlers of its own) is taken over.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from traceback import print_exc
 from types import TracebackType
 from typing import Any
 
@@ -60,7 +64,7 @@ FORMATTERS: Mapping[str, type[logging.Formatter]] = {"text": LineFormatter, "jso
 
 
 def set_up_logging(environment: Mapping[str, str]) -> None:
-    """Log to standard error as LOG_FORMAT says; raises ConfigError."""
+    """Log to standard error as LOG_FORMAT says, for the whole process; raises ConfigError."""
     name = environment.get("LOG_FORMAT") or "text"
     if name not in FORMATTERS:
         raise ConfigError(f"LOG_FORMAT: {shown(name, 40)} is no format; use one of {', '.join(FORMATTERS)}")
@@ -68,6 +72,31 @@ def set_up_logging(environment: Mapping[str, str]) -> None:
     handler.setFormatter(FORMATTERS[name]())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    traceback.print_exc = _print_exc
+    sys.excepthook = lambda *info: _broke(info)
+    threading.excepthook = lambda given: _broke((given.exc_type, given.exc_value, given.exc_traceback))
+
+
+def one_log() -> None:
+    """Have records of libraries that brought handlers of their own written as all others are; for once they did."""
+    for name in list(logging.root.manager.loggerDict):
+        library = logging.getLogger(name)
+        if library.handlers:
+            library.handlers.clear()
+            library.propagate = True
+
+
+def _print_exc(limit: int | None = None, file: Any = None, chain: bool = True) -> None:
+    """In place of `traceback.print_exc`: log the exception, unless it is to be written somewhere."""
+    if file is None:
+        _broke(sys.exc_info())
+    else:
+        print_exc(limit, file, chain)
+
+
+def _broke(info: Any) -> None:
+    logging.getLogger("parley").error("something broke", exc_info=info)
 
 
 def told(record: logging.LogRecord) -> str:

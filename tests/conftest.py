@@ -17,5 +17,6 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests do not see the developer's own settings."""
     own = ("PARLEY_HOME", "PARLEY_CONFIG", "PARLEY_OPERATOR_PASSWORD", "PARLEY_DATASET", "PARLEY_ARCHIVE")
-    for name in (*own, "DATABASE_URL", "PORT", "HOST", "SPACE_ID", "SPACES_ZERO_GPU"):
+    public = ("PARLEY_LIMITS", "METRICS_TOKEN", "LOG_FORMAT")
+    for name in (*own, *public, "DATABASE_URL", "PORT", "HOST", "SPACE_ID", "SPACES_ZERO_GPU"):
         monkeypatch.delenv(name, raising=False)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
+import threading
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
+import uvicorn
 
 from manager.errors import ConfigError, GenerationFailed
 from manager.manager import LLMManager
@@ -16,7 +20,7 @@ from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.events import Halted
 from negotiation.live import LiveRuns
-from negotiation.logs import FORMATTERS, log_event, set_up_logging
+from negotiation.logs import FORMATTERS, log_event, one_log, set_up_logging
 from negotiation.runs import Run
 from negotiation.store import Store
 
@@ -93,20 +97,31 @@ def test_no_text_of_anybody_is_logged(
         assert type(error).__name__ in logged.getvalue()
 
 
-def test_json_lines_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def json_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
+    """The whole process logs as JSON while the test runs; gives the lines."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    for where, name in ((traceback, "print_exc"), (sys, "excepthook"), (threading, "excepthook")):
+        monkeypatch.setattr(where, name, getattr(where, name))
+    set_up_logging({"LOG_FORMAT": "json"})
+    (handler,) = root.handlers
+    assert isinstance(handler, logging.StreamHandler)
+    written = io.StringIO()
+    handler.setStream(written)
+    yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_json_lines_can_be_read_by_programs(json_log: Callable[[], list[Any]]) -> None:
+    log_event("abc", Halted("failed", MARK, "OutOfMemory"))
     try:
-        set_up_logging({"LOG_FORMAT": "json"})
-        log_event("abc", Halted("failed", MARK, "OutOfMemory"))
-        try:
-            json.loads(MARK)
-        except ValueError:
-            logging.getLogger("parley").exception("run %s\nbroke", "abc")
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+        json.loads(MARK)
+    except ValueError:
+        logging.getLogger("parley").exception("run %s\nbroke", "abc")
+    first, second = json_log()
     assert first.pop("time").endswith("+00:00")
     assert first == {
         "level": "warning",
@@ -120,6 +135,25 @@ def test_json_lines_can_be_read_by_programs(capsys: pytest.CaptureFixture[str]) 
     assert second["error"] == "JSONDecodeError"
     assert "test_logs.py" in second["stack"]
     assert MARK not in second["stack"]
+
+
+def test_what_libraries_print_and_log_their_own_way_is_written_like_all_else(
+    json_log: Callable[[], list[Any]],
+) -> None:
+    uvicorn.Config(lambda: None)  # brings handlers of its own
+    one_log()
+    try:
+        json.loads(MARK)
+    except ValueError:
+        traceback.print_exc()  # as Gradio does
+        logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+        traceback.print_exc(file=io.StringIO())
+    thread = threading.Thread(target=json.loads, args=(MARK,))
+    thread.start()
+    thread.join()
+    printed = json_log()
+    assert [line["error"] for line in printed] == ["JSONDecodeError"] * 3
+    assert MARK not in str(printed)
 
 
 def test_an_unknown_format_is_told() -> None:
