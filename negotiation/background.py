@@ -13,8 +13,9 @@ from manager.cancel import CancelToken
 from manager.errors import ParleyError
 from negotiation import comparison
 from negotiation.agents.catalog import Catalog
+from negotiation.allowance import Caller
 from negotiation.comparison import Comparison, Job, Result, Tally
-from negotiation.lanes import Caller, Lanes
+from negotiation.lanes import Lanes
 from negotiation.limits import LimitReached
 from negotiation.pool import Note, Share
 from negotiation.runs import Run

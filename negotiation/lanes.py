@@ -15,24 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
+from negotiation.allowance import Allowance, Caller, again_in
 from negotiation.limits import LimitReached, Limits
-from negotiation.window import Window
 
 BYPASS_BOUND = 8
 """How many watched negotiations may go before one in the background."""
-VISITORS_OF_AN_ADDRESS = 4
-"""An address may begin and write so many times as much as a visitor: several may share it."""
-MINUTE, HOUR = 60.0, 3600.0
 CLOSED = "the server is being restarted and begins nothing new; try again in a minute"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who wants something: a visitor, their network address where it is known; the operator is not limited."""
-
-    visitor: str
-    address: str = ""
-    operator: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,11 +62,21 @@ Ring = dict[str, deque[Ticket]]
 
 
 class Lanes:
-    """The lanes of this process. Safe between threads; `begin` is called without any lock held."""
+    """The lanes of this process. Safe between threads; `begin` is called without any lock held.
 
-    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    `waited` is told for how many seconds a watched negotiation waited, and `refused` counts those that were not taken.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        waited: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self.limits = limits or Limits()
+        self.refused = 0
         self._clock = clock
+        self._waited = waited
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)  # nothing runs
         self._open: set[Ticket] = set()
@@ -88,8 +86,7 @@ class Lanes:
         self._running_behind: Counter[str] = Counter()  # of those, in the background
         self._bypassed = 0
         self._held: float | None = None  # how long a watched negotiation holds a lane, on average
-        self._starts = Window(MINUTE)
-        self._tokens = Window(HOUR)
+        self._allowance = Allowance(self.limits)
         self._closed = False
 
     # -- coming and going --------------------------------------------------------------------------------------
@@ -100,9 +97,8 @@ class Lanes:
             now = self._clock()
             ticket = Ticket(caller, background, since=now)
             if not background:
-                self._check(caller, now)
-                for key in _keys(caller):
-                    self._starts.add(key, now)
+                self._check(caller, 1, now)
+                self._allowance.begin(caller, now)
             self._open.add(ticket)
             return ticket
 
@@ -145,8 +141,7 @@ class Lanes:
         """Tokens were written for somebody."""
         if tokens and not caller.operator:
             with self._lock:
-                for key in _keys(caller):
-                    self._tokens.add(key, self._clock(), tokens)
+                self._allowance.spend(caller, tokens, self._clock())
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -182,52 +177,49 @@ class Lanes:
 
     # -- limits ------------------------------------------------------------------------------------------------
 
-    def check(self, caller: Caller) -> None:
-        """Raises LimitReached if a visitor may begin nothing now."""
+    def check(self, caller: Caller, count: int = 1) -> None:
+        """Raises LimitReached if a visitor may not begin so many negotiations now."""
         with self._lock:
-            self._check(caller, self._clock())
+            self._check(caller, count, self._clock())
 
-    def _check(self, caller: Caller, now: float) -> None:
+    def _check(self, caller: Caller, count: int, now: float) -> None:
+        try:
+            self._check_room(caller, count)
+            if not caller.operator:
+                self._check_share(caller, count)
+                self._allowance.check(caller, count, now)
+        except LimitReached:
+            self.refused += 1
+            raise
+
+    def _check_room(self, caller: Caller, count: int) -> None:
+        """Whether so many more may run or wait."""
         if self._closed:
             raise LimitReached(CLOSED)
-        limits, open_ = self.limits, [ticket for ticket in self._open if not ticket.background]
-        waiting = [t for t in open_ if t.stage in (Stage.WAITING, Stage.ENTERING)]
-        running = self._running
-        at_once = running.total() < limits.lanes and running[caller.visitor] < limits.lanes_per_visitor
-        if len(waiting) >= limits.queue and not at_once:
-            about = _about(self._seconds(len(waiting), limits.lanes))
-            raise LimitReached(f"{limits.queue} negotiations wait here already, which is the limit; try again{about}")
-        if caller.operator:
-            return
-        own = [ticket for ticket in open_ if ticket.caller.visitor == caller.visitor]
-        most = limits.lanes_per_visitor + limits.queue_per_visitor
-        if len(own) >= most:
-            about = _about(self._seconds(1, limits.lanes_per_visitor))
-            raise LimitReached(
-                f"you have {len(own)} negotiations that run or wait, and {most} is the limit; stop one, or try "
-                f"again{about}"
-            )
-        most_there = limits.open_per_address
-        if most_there and caller.address and sum(t.caller.address == caller.address for t in open_) >= most_there:
-            raise LimitReached(
-                f"{most_there} negotiations of your network address run or wait, which is the limit; try again later"
-            )
-        self._check_often(caller, now)
+        limits, running = self.limits, self._running
+        waiting = sum(t.stage in (Stage.WAITING, Stage.ENTERING) for t in self._open if not t.background)
+        at_once = min(limits.lanes - running.total(), limits.lanes_per_visitor - running[caller.visitor])
+        if count > at_once and waiting + count - max(0, at_once) > limits.queue:
+            about = again_in(self._seconds(waiting, limits.lanes))
+            raise LimitReached(f"{waiting} negotiations wait here already, and {limits.queue} may; try again{about}")
 
-    def _check_often(self, caller: Caller, now: float) -> None:
-        limits = self.limits
-        checks = (
-            (self._starts, limits.starts_per_minute, "negotiations in a minute"),
-            (self._tokens, limits.tokens_per_hour, "tokens in an hour"),
-        )
-        for window, limit, what in checks:
-            if limit is None:
-                continue
-            for key, times in zip(_keys(caller), (1, VISITORS_OF_AN_ADDRESS), strict=False):
-                if window.of(key, now) >= limit * times:
-                    whose = "a visitor" if times == 1 else "a network address"
-                    about = _about(window.wait(key, limit * times, now))
-                    raise LimitReached(f"{limit * times:,} {what} are the limit for {whose} here; try again{about}")
+    def _check_share(self, caller: Caller, count: int) -> None:
+        """Whether a visitor, and their address, may have so many more."""
+        limits, open_ = self.limits, [ticket for ticket in self._open if not ticket.background]
+        own = sum(ticket.caller.visitor == caller.visitor for ticket in open_)
+        most = limits.lanes_per_visitor + limits.queue_per_visitor
+        if own + count > most:
+            about = again_in(self._seconds(1, limits.lanes_per_visitor))
+            raise LimitReached(
+                f"you have {own} negotiations that run or wait, and {most} is the limit; stop one, or try again{about}"
+            )
+        most = limits.open_per_address or len(open_) + count
+        there = sum(ticket.caller.address == caller.address for ticket in open_)
+        if caller.address and there + count > most:
+            about = again_in(self._seconds(1, most))
+            raise LimitReached(
+                f"{there} negotiations of your network address run or wait, and {most} is the limit; try again{about}"
+            )
 
     # -- the queue, with the lock held -------------------------------------------------------------------------
 
@@ -239,12 +231,15 @@ class Lanes:
                 if ticket is None:
                     return
                 self._unqueue(ticket)
+                waited = self._clock() - ticket.since
                 self._set(ticket, Stage.RUNNING)
                 ring, visitor = self._ring(ticket), ticket.caller.visitor
                 if visitor in ring:  # its next turn is after everybody's
                     ring[visitor] = ring.pop(visitor)
                 self._running[visitor] += 1
                 self._running_behind[visitor] += ticket.background
+            if not ticket.background:
+                self._waited(waited)
             ticket.begin()
 
     def _next(self) -> Ticket | None:
@@ -318,15 +313,3 @@ class Lanes:
     def _seconds(self, turns: int, lanes: int) -> float | None:
         """How long it takes until so many negotiations of so many lanes have ended."""
         return None if self._held is None else turns * self._held / lanes
-
-
-def _keys(caller: Caller) -> tuple[str, ...]:
-    """What is counted for a caller: the visitor, and the address where it is known."""
-    return (f"visitor {caller.visitor}", *([f"address {caller.address}"] if caller.address else []))
-
-
-def _about(seconds: float | None) -> str:
-    """When to try again, in words."""
-    if seconds is None:
-        return " later"
-    return f" in about {seconds:.0f} s" if seconds < 90 else f" in about {seconds / 60:.0f} min"

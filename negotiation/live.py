@@ -12,7 +12,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import replace
@@ -23,6 +23,7 @@ from manager.errors import ParleyError
 from negotiation.agents.base import Agent, Decision
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
+from negotiation.allowance import Caller
 from negotiation.errors import NotAsked, NotDriven
 from negotiation.events import (
     Asked,
@@ -34,7 +35,7 @@ from negotiation.events import (
     TurnTaken,
 )
 from negotiation.fork import fork
-from negotiation.lanes import Caller, Lanes
+from negotiation.lanes import Lanes
 from negotiation.runs import Run
 from negotiation.scenario import Offer, Seat
 from negotiation.session import replay
@@ -109,6 +110,13 @@ class LiveRuns:
         complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
         run = replace(run, run_id=run.run_id or new_run_id(), agents=complete)
         return self._launch(run, agents, caller, background, self._store.begin)
+
+    def check(self, runs: Sequence[Run], caller: Caller) -> None:
+        """Raise what stands against starting these together, UnknownAgent or LimitReached, before any is begun."""
+        for run in runs:
+            self._agents(run)
+            check_sizes(self._lanes.limits, run.scenario, run.agents)
+        self._lanes.check(caller, len(runs))
 
     def resume(self, run_id: str, caller: Caller | None = None) -> str:
         """Go on with a run that was interrupted, stopped or failed.

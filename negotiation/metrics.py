@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from manager.manager import LLMManager
 from manager.status import Entry, Resync, StatusEvent, Subscription
@@ -58,6 +58,12 @@ class Metrics:
             "parley_wait_seconds",
             "How long requests for models waited",
             ["outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.lane_wait_seconds = Histogram(
+            "parley_lane_wait_seconds",
+            "How long watched negotiations waited for a lane",
             buckets=SECONDS,
             registry=registry,
         )
@@ -170,5 +176,6 @@ class _Now:
                 count = lanes.count(stage, background=background)
                 stages.add_metric([name, str(background).lower()], count)
         yield stages
+        yield CounterMetricFamily("parley_negotiations_refused", "Negotiations beyond a limit", lanes.refused)
         yield GaugeMetricFamily("parley_visitors", "Visitors with a negotiation", lanes.visitors())
         yield GaugeMetricFamily("parley_watchers", "Watchers of running negotiations", self._live.watchers)

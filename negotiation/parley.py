@@ -67,7 +67,8 @@ class Parley:
             )
             undo.callback(manager.cleanup)
             catalog = Catalog(manager, settings.misfit) if gpu is None else _lent(settings, manager, registry, gpu)
-            lanes, metrics = Lanes(app.limits), Metrics()
+            metrics = Metrics()
+            lanes = Lanes(app.limits, waited=metrics.lane_wait_seconds.observe)
 
             def note(run_id: str, event: Event) -> None:
                 metrics.note(run_id, event)

@@ -19,8 +19,9 @@ from typing import Protocol
 from manager.cancel import CancelToken
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
+from negotiation.allowance import Caller
 from negotiation.events import Ended, Event, Halted, TurnTaken
-from negotiation.lanes import Caller, Lanes, Ticket
+from negotiation.lanes import Lanes, Ticket
 from negotiation.limits import Limits
 from negotiation.runs import Run
 

@@ -101,7 +101,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, machine: Machine 
     open_keys: dict[str, Any] = {k: v for k, v in found.defaults.items() if k not in config.model_fields_set}
     config = config.model_copy(update=open_keys)
     password = environment.get("PARLEY_OPERATOR_PASSWORD") or None
-    token = environment.get("METRICS_TOKEN") or None
+    token = environment.get("METRICS_TOKEN", "").strip() or None
     archive = _archive(environment, home, machine.volume)
     return Settings(home, configs, url, _host(environment), int(text), config, found, password, token, archive)
 

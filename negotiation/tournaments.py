@@ -15,7 +15,8 @@ from manager.cancel import CancelToken
 from manager.errors import Busy, ParleyError
 from negotiation import tournament
 from negotiation.agents.catalog import Catalog
-from negotiation.lanes import Caller, Lanes
+from negotiation.allowance import Caller
+from negotiation.lanes import Lanes
 from negotiation.leaderboard import Leaderboard
 from negotiation.limits import LimitReached
 from negotiation.pool import Note, Share, Threads

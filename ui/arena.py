@@ -188,10 +188,11 @@ class Arena:
         for lane, players in zip(self.lanes, lanes, strict=False):
             pair: dict[Seat, AgentConfig] = {"a": players[0], "b": players[1]}
             runs.append(Run("", scenario, pair, seed, owner=owner, comparison=comparison, lane=lane.number))
-        self._stop(request, shown)
         started: list[str] = []
         caller = caller_of(self._parley, request)
         try:
+            self._parley.live.check(runs, caller)
+            self._stop(request, shown)
             for run in runs:
                 started.append(self._parley.live.start(run, caller=caller))  # noqa: PERF401 (what began is stopped)
         except ParleyError as error:

@@ -193,11 +193,13 @@ class Play:
         scenario = self._scenario(scenario_id)
         if not foe:
             raise gr.Error(text.PLAY_PICK, print_exception=False)
-        self._stop(request, shown)
         agents: dict[Seat, AgentConfig] = {seat: AgentConfig(HUMAN), other(seat): AgentConfig(foe)}
         run = Run("", scenario, agents, random.randrange(1, 10_000), owner=owner_of(request))
+        caller = caller_of(self._parley, request)
         try:
-            run_id = self._parley.live.start(run, caller=caller_of(self._parley, request))
+            self._parley.live.check([run], caller)
+            self._stop(request, shown)
+            run_id = self._parley.live.start(run, caller=caller)
             run = self._parley.store.run(run_id)
         except ParleyError as error:
             raise gr.Error(str(error), print_exception=False) from None

@@ -154,7 +154,7 @@ def _queued_html(queued: Queued) -> str:
     else:
         words = text.NEXT
     if queued.expected_seconds is not None:
-        words += ", " + text.ABOUT.format(time=seconds(queued.expected_seconds))
+        words += ", " + text.ABOUT.format(time=seconds(max(1.0, queued.expected_seconds)))
     return tag("p", esc(words) + _dots(), "stage queued", role="status")
 
 

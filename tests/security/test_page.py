@@ -14,6 +14,8 @@ from support.page import NAME, PASSWORD, Served, served
 
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
+from negotiation.errors import UnknownRun
+from negotiation.limits import Limits
 from negotiation.runs import Run
 from ui import text
 from ui.doors import CLOSED, MOST_BYTES, NO_FILES
@@ -102,6 +104,37 @@ def values(page: Served, endpoint: dict[str, Any], run_id: str) -> list[Any]:
             case _:
                 found.append(run_id)
     return found
+
+
+def test_a_run_is_deleted_by_its_owner_alone_and_then_its_link_leads_nowhere(page: Served) -> None:
+    for run_id in (run_of(page), run_of(page, HUMAN)):  # one that has ended, and one that waits for a person
+        picked, delete, opened = page.of("_picked"), page.of("delete"), page.of("_opened_2")
+        for visitor, status in ((NAME, 500), (None, 500), (VICTIM, 200)):
+            sent: dict[str, Any] = {"visitor": visitor, "session": f"deleting as {visitor}"}
+            page.post(picked, values(page, picked, ""), event={"replay": run_id}, **sent)
+            assert page.parley.store.run(run_id)
+            assert page.post(delete, values(page, delete, ""), **sent).status_code == status
+        assert not page.parley.live.is_running(run_id)
+        with pytest.raises(UnknownRun):
+            page.parley.store.run(run_id)
+        answer = page.post(opened, values(page, opened, ""), session=run_id, query={"replay": run_id})
+        assert text.UNKNOWN_RUN in answer.text
+        assert run_id not in page.post("_again_1", [None, "", "", "", "", False, False], visitor=VICTIM).text
+
+
+def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
+    page: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page.parley.lanes, "limits", Limits(lanes_per_visitor=1, queue_per_visitor=1))
+    agents = {"a": AgentConfig(HUMAN), "b": AgentConfig("linear")}
+    run = Run("", page.parley.scenarios["company_car"], agents, 1, owner=NAME)  # type: ignore[arg-type]
+    waiting = page.parley.live.start(run)
+    before = page.parley.store.summaries()
+    start = page.of("_start")
+    answer = page.post(start, values(page, start, ""), session="start")
+    assert answer.json()["error"].startswith("you have 1 negotiations that run or wait, and 2 is the limit")
+    assert page.parley.store.summaries() == before
+    page.parley.live.stop(waiting)
 
 
 DEEDS = {"load": ["m"], "unload": ["m"], "pin": ["m"], "unpin": ["m"], "_add": ["owner/name", "", ""]}

@@ -8,7 +8,8 @@ from functools import partial
 
 import pytest
 
-from negotiation.lanes import BYPASS_BOUND, Caller, Lanes, Place, Stage, Ticket
+from negotiation.allowance import Caller
+from negotiation.lanes import BYPASS_BOUND, Lanes, Place, Stage, Ticket
 from negotiation.limits import LimitReached, Limits
 
 A, B = Caller("anne"), Caller("ben")
@@ -202,6 +203,18 @@ def test_it_is_told_who_comes_first_and_how_long_it_takes(house: Callable[..., H
     assert there.lanes.places()[mine] == Place(visitors=1, ahead=1, expected_seconds=40.0)
 
 
+def test_how_long_watched_ones_waited_is_told_when_they_begin() -> None:
+    clock, waited = Clock(), list[float]()
+    lanes = Lanes(Limits(lanes=1), clock, waited.append)
+    tickets = [lanes.enter(A), lanes.enter(B), lanes.enter(B, background=True)]
+    for ticket in tickets:
+        lanes.wait(ticket, lambda: None)
+    for ticket in tickets:
+        clock.now += 7.0
+        lanes.leave(ticket)
+    assert waited == [0.0, 7.0]
+
+
 def test_without_experience_no_time_is_told(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     there.come(A)
@@ -225,7 +238,7 @@ def test_the_queue_is_bounded_and_says_so(house: Callable[..., House]) -> None:
     there.end(there.come(A), 100.0)
     for number in range(3):
         there.come(Caller(f"visitor {number}"))
-    with pytest.raises(LimitReached, match=r"2 negotiations wait here already, .* try again in about 3 min"):
+    with pytest.raises(LimitReached, match=r"2 negotiations wait here already, and 2 may; try again in about 3 min"):
         there.come(B)
     there.play(1)
     there.come(B)
@@ -240,11 +253,30 @@ def test_a_visitor_has_only_so_many(house: Callable[..., House]) -> None:
     there.come(B)
 
 
+def test_what_is_begun_together_is_refused_together(house: Callable[..., House]) -> None:
+    there = house(lanes=2, lanes_per_visitor=2, queue=1, queue_per_visitor=1, starts_per_minute=4)
+    there.lanes.check(B, 2)
+    there.lanes.check(B, 3)  # two at once, and one that waits
+    with pytest.raises(LimitReached, match="0 negotiations wait here already, and 1 may"):
+        there.lanes.check(B, 4)
+    there.come(A)
+    there.come(A)
+    with pytest.raises(LimitReached, match="0 negotiations wait here already, and 1 may"):
+        there.lanes.check(B, 2)
+    there.lanes.check(A)
+    there.play(2)
+    there.come(A)
+    with pytest.raises(LimitReached, match="4 negotiations in a minute are the limit for a visitor"):
+        there.lanes.check(A, 2)
+    there.lanes.check(A)
+    assert there.lanes.refused == 3
+
+
 def test_dropping_cookies_does_not_help(house: Callable[..., House]) -> None:
     there = house(open_per_address=3)
     for number in range(3):
         there.come(Caller(f"visitor {number}", "192.0.2.1"))
-    with pytest.raises(LimitReached, match="3 negotiations of your network address"):
+    with pytest.raises(LimitReached, match=r"3 negotiations of your network address .* 3 is the limit; try again"):
         there.come(Caller("fresh", "192.0.2.1"))
     there.come(Caller("fresh", "192.0.2.2"))
     there.come(Caller("fresh"))  # where addresses are not known

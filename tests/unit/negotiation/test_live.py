@@ -14,9 +14,10 @@ from manager.errors import LoadFailed
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.allowance import Caller
 from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
-from negotiation.lanes import Caller, Ticket
+from negotiation.lanes import Ticket
 from negotiation.limits import LimitReached
 from negotiation.live import LiveRuns, new_run_id
 from negotiation.protocol import Action, Ending

@@ -11,11 +11,12 @@ import pytest
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.allowance import Caller
 from negotiation.background import Comparisons
 from negotiation.comparison import Comparison
 from negotiation.errors import StoreError, UnknownRun
 from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken, Writing
-from negotiation.lanes import Caller, Lanes
+from negotiation.lanes import Lanes
 from negotiation.limits import LimitReached, Limits
 from negotiation.live import DELETED, SHUT_DOWN, LiveRuns
 from negotiation.protocol import Action

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from negotiation.errors import StoreError
 from negotiation.parley import Parley
 from negotiation.settings import read_settings
+from ui import health
 from ui.health import health_routes
 from ui.operator import operators_of
 from ui.visitor import COOKIE
@@ -93,6 +96,33 @@ def test_a_token_opens_the_figures_from_anywhere_and_nothing_else_does(opened: C
         assert client.get("/metrics", headers={"Authorization": "Bearer swordfisk"}).status_code == 403
         assert client.get("/metrics", headers={"Authorization": "Bearer swordfish"}).status_code == 200
     assert "swordfish" not in repr(parley.settings)
+
+
+@pytest.mark.parametrize("token", ["schlüssel-é", " spaces around\n"])
+def test_a_token_may_be_any_text(opened: Callable[..., Parley], token: str) -> None:
+    client = asked(opened(METRICS_TOKEN=token))
+    sent = os.fsencode(token.strip())
+    for scheme in (b"Bearer ", b"bearer  "):
+        assert client.get("/metrics", headers={"Authorization": scheme + sent}).status_code == 200
+    for wrong in (sent, b"Basic " + sent, b"Bearer " + sent + b"x", b"Bearer", b"Bearer \xff", b""):
+        assert client.get("/metrics", headers={"Authorization": wrong}).status_code == 403
+
+
+def test_a_database_that_hangs_is_asked_by_one(opened: Callable[..., Parley], monkeypatch: pytest.MonkeyPatch) -> None:
+    parley, asked_for, hangs = opened(), list[None](), threading.Event()
+
+    def hang() -> None:
+        asked_for.append(None)
+        hangs.wait(20)
+
+    monkeypatch.setattr(parley.store, "check", hang)
+    monkeypatch.setattr(health, "STORE_SECONDS", 0.05)
+    with asked(parley) as client:
+        assert [client.get("/healthz").status_code for _ in range(10)] == [503] * 10
+        assert len(asked_for) == 1
+        hangs.set()
+        while client.get("/healthz").status_code != 200:
+            pass
 
 
 def test_the_operator_sees_the_figures(opened: Callable[..., Parley]) -> None:
