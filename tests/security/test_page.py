@@ -128,11 +128,11 @@ def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
 ) -> None:
     monkeypatch.setattr(page.parley.lanes, "limits", Limits(lanes_per_visitor=1, queue_per_visitor=1))
     agents = {"a": AgentConfig(HUMAN), "b": AgentConfig("linear")}
-    run = Run("", page.parley.scenarios["company_car"], agents, 1, owner=NAME)  # type: ignore[arg-type]
+    run = Run("", page.parley.scenarios["company_car"], agents, 1, owner=VICTIM)  # type: ignore[arg-type]
     waiting = page.parley.live.start(run)
     before = page.parley.store.summaries()
     start = page.of("_start")
-    answer = page.post(start, values(page, start, ""), session="start")
+    answer = page.post(start, values(page, start, ""), visitor=VICTIM, session="start")
     assert answer.json()["error"].startswith("you have 1 negotiations that run or wait, and 2 is the limit")
     assert page.parley.store.summaries() == before
     page.parley.live.stop(waiting)
