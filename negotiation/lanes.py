@@ -8,6 +8,7 @@ before it, and never has the last quarter of the lanes.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, deque
@@ -17,6 +18,8 @@ from enum import Enum
 
 from negotiation.limits import LimitReached, Limits
 from negotiation.window import Window
+
+logger = logging.getLogger(__name__)
 
 BYPASS_BOUND = 8
 """How many watched negotiations may go before one in the background."""
@@ -74,7 +77,10 @@ Ring = dict[str, deque[Ticket]]
 
 
 class Lanes:
-    """The lanes of this process. Safe between threads; `begin` is called without any lock held."""
+    """The lanes of this process. Safe between threads.
+
+    `begin` is called without any lock held, and one after the other: each is to hand its work to a thread and return.
+    """
 
     def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits or Limits()
@@ -86,6 +92,7 @@ class Lanes:
         self._background: Ring = {}
         self._running: Counter[str] = Counter()  # by visitor
         self._running_behind: Counter[str] = Counter()  # of those, in the background
+        self._granting = False  # whether some thread begins what there are lanes for
         self._bypassed = 0
         self._held: float | None = None  # how long a watched negotiation holds a lane, on average
         self._starts = Window(MINUTE)
@@ -232,20 +239,36 @@ class Lanes:
     # -- the queue, with the lock held -------------------------------------------------------------------------
 
     def _grant(self) -> None:
-        """Begin what there are lanes for; called without the lock."""
-        while True:
-            with self._lock:
-                ticket = self._next()
-                if ticket is None:
-                    return
-                self._unqueue(ticket)
-                self._set(ticket, Stage.RUNNING)
-                ring, visitor = self._ring(ticket), ticket.caller.visitor
-                if visitor in ring:  # its next turn is after everybody's
-                    ring[visitor] = ring.pop(visitor)
-                self._running[visitor] += 1
-                self._running_behind[visitor] += ticket.background
-            ticket.begin()
+        """Begin what there are lanes for; called without the lock.
+
+        One thread does, for all others, so that what ends as soon as it begins is followed by the next in a loop.
+        """
+        with self._lock:
+            if self._granting:
+                return
+            self._granting = True
+        while (ticket := self._granted()) is not None:
+            try:
+                ticket.begin()
+            except Exception:
+                logger.exception("a negotiation could not begin")
+                self.leave(ticket)
+
+    def _granted(self) -> Ticket | None:
+        """What has got a lane now and is to begin; None, and granting is over, if there is nothing."""
+        with self._lock:
+            ticket = self._next()
+            if ticket is None:
+                self._granting = False
+                return None
+            self._unqueue(ticket)
+            self._set(ticket, Stage.RUNNING)
+            ring, visitor = self._ring(ticket), ticket.caller.visitor
+            if visitor in ring:  # its next turn is after everybody's
+                ring[visitor] = ring.pop(visitor)
+            self._running[visitor] += 1
+            self._running_behind[visitor] += ticket.background
+            return ticket
 
     def _next(self) -> Ticket | None:
         """What is to begin now."""

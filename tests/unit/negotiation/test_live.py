@@ -16,7 +16,6 @@ from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
-from negotiation.lanes import Caller, Ticket
 from negotiation.limits import LimitReached
 from negotiation.live import LiveRuns, new_run_id
 from negotiation.protocol import Action, Ending
@@ -24,7 +23,7 @@ from negotiation.runs import Run
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
 from negotiation.store import Store
-from negotiation.watch import LiveRun, Watch, stored_events
+from negotiation.watch import Feed, Watch, stored_events
 
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]
@@ -276,9 +275,9 @@ def test_an_ended_run_is_no_longer_running(
     tidying.set()
 
 
-def test_only_the_latest_wait_is_kept(make_run: Runs) -> None:
+def test_only_the_latest_wait_is_kept() -> None:
     """However long a run waits, a watcher that joins is told once, and it costs no memory."""
-    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), Clock())
+    running = Feed(Clock())
     running.publish(Started("run-1", "bike", {}, 1))
     running.publish(TurnStarted(0, 1, "a", "x"))
     with Watch(running) as early:
@@ -293,8 +292,8 @@ def test_only_the_latest_wait_is_kept(make_run: Runs) -> None:
             ]
 
 
-def test_what_was_written_is_forgotten_once_the_turn_is_taken(make_run: Runs) -> None:
-    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), Clock())
+def test_what_was_written_is_forgotten_once_the_turn_is_taken() -> None:
+    running = Feed(Clock())
     made = TurnTaken(Turn(0, 1, "a", "x", Action.OFFER, OFFER))
     running.publish(Waiting("a", "queued", 1))
     for event in (Writing("a", 0, "no"), Waiting("a", "queued"), Writing("a", 1, "yes"), made, Writing("b", 0, "well")):
@@ -510,7 +509,7 @@ def ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> Signals:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Signals:
     """Says when the keeper asked whether anybody watches a run."""
-    return Signals(LiveRun, "orphaned", monkeypatch)
+    return Signals(Feed, "orphaned", monkeypatch)
 
 
 def pass_time(clock: Clock, looks: Signals, seconds: float) -> None:
@@ -543,9 +542,9 @@ def test_a_run_that_was_never_watched_stops_too(
     assert store.run(run_id).status == "interrupted"
 
 
-def test_within_the_grace_time_somebody_may_come_back(clock: Clock, make_run: Runs) -> None:
+def test_within_the_grace_time_somebody_may_come_back(clock: Clock) -> None:
     """As a page does that is reloaded; the time counts anew from the last one who left."""
-    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), clock)
+    running = Feed(clock)
     clock.now += 9.9
     assert not running.orphaned(10.0)
     watch = Watch(running)

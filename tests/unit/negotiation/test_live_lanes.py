@@ -13,11 +13,12 @@ from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.background import Comparisons
 from negotiation.comparison import Comparison
+from negotiation.driver import SHUT_DOWN
 from negotiation.errors import StoreError, UnknownRun
 from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken, Writing
 from negotiation.lanes import Caller, Lanes
 from negotiation.limits import LimitReached, Limits
-from negotiation.live import DELETED, SHUT_DOWN, LiveRuns
+from negotiation.live import DELETED, LiveRuns
 from negotiation.protocol import Action
 from negotiation.runs import Run
 from negotiation.store import Store, Vote
