@@ -154,7 +154,7 @@ def _whole(seed: object) -> int:
 def _scenario(parley: Parley, given: object) -> Scenario:
     """A shipped scenario by its id, or a whole one, of whatever type a program sends."""
     if isinstance(given, str) and "\n" in given:
-        return own_scenario(parley, given, "own", "your scenario")
+        return own_scenario(parley.lanes.limits, given, "own", "your scenario")
     if not isinstance(given, str) or given not in parley.scenarios:
         known = ", ".join(parley.scenarios)
         raise gr.Error(text.API_SCENARIO.format(given=str(given)[:60], known=known), print_exception=False)

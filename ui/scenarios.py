@@ -10,6 +10,7 @@ import gradio as gr
 
 from manager.errors import ParleyError
 from negotiation.errors import ScenarioError
+from negotiation.limits import Limits
 from negotiation.lint import lint
 from negotiation.parley import Parley
 from negotiation.scenario import MOST_TEXT, SEATS, Scenario, scenario_from_text
@@ -33,15 +34,14 @@ def first_scenario(parley: Parley) -> Scenario:
 def chosen_scenario(parley: Parley, scenario_id: str, own: str) -> Scenario:
     """The scenario that is chosen, `own` being the text of the visitor's; raises ScenarioError or LimitReached."""
     if scenario_id == OWN:
-        return own_scenario(parley, own)
+        return own_scenario(parley.lanes.limits, own)
     if scenario_id not in parley.scenarios:
         raise ScenarioError(text.SCENARIO_GONE)
     return parley.scenarios[scenario_id]
 
 
-def own_scenario(parley: Parley, own: str, scenario_id: str = OWN, where: str = text.OWN_WHERE) -> Scenario:
+def own_scenario(limits: Limits, own: str, scenario_id: str = OWN, where: str = text.OWN_WHERE) -> Scenario:
     """A scenario that a visitor wrote; raises ScenarioError, or LimitReached before anything large is done with it."""
-    limits = parley.lanes.limits
     check_scenario_text(limits, own)
     scenario = scenario_from_text(own, scenario_id, where)
     check_scenario(limits, scenario)
@@ -128,12 +128,12 @@ def uploaded(name: object, words: object) -> str:
     return words
 
 
-def findings_html(parley: Parley, own: str) -> str:
+def findings_html(limits: Limits, own: str) -> str:
     """What is wrong with a scenario that is being written, and its outcome space as far as it can be drawn."""
     if not own.strip():
         return tag("p", esc(text.OWN_EMPTY), "empty")
     try:
-        scenario = own_scenario(parley, own)
+        scenario = own_scenario(limits, own)
     except ParleyError as error:
         return _finding_list(text.OWN_BROKEN, [("", str(error).removeprefix(f"{text.OWN_WHERE}: "))], "bad")
     found = [(finding.key, finding.message) for finding in lint(scenario)]

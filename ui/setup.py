@@ -180,7 +180,7 @@ class Setup:
         }
 
     def _findings(self, own: str) -> str:
-        return findings_html(self._parley, own)
+        return findings_html(self._parley.lanes.limits, own)
 
     @staticmethod
     def _upload(event: gr.EventData) -> str:

@@ -29,6 +29,7 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, ScenarioError
 from negotiation.events import Ended
 from negotiation.genius import import_genius
+from negotiation.limits import Limits
 from negotiation.protocol import Action, State
 from negotiation.reply import glimpse, read_reply
 from negotiation.scenario import load_scenario, load_scenarios, scenario_from_text
@@ -165,7 +166,7 @@ def as_text(value: Any) -> str:
 @fuzzed
 @given(spoilt(SCENARIOS) | values.map(as_text) | st.text())
 def test_scenarios(text: str) -> None:
-    assert findings_html(text)
+    assert findings_html(Limits(), text)
     try:
         scenario = scenario_from_text(text)
     except ScenarioError as error:

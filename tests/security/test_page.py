@@ -15,9 +15,10 @@ from support.page import NAME, PASSWORD, Served, served
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.runs import Run
+from negotiation.window import Window
 from ui import text
 from ui.doors import CLOSED, MOST_BYTES, NO_FILES
-from ui.operator import EVERYBODYS, operators_of
+from ui.operator import EVERYBODYS, WINDOW_SECONDS, operators_of
 from ui.visitor import COOKIE
 
 VICTIM = "the-victim-of-all-this"
@@ -33,7 +34,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(autouse=True)
 def _no_operator_yet(page: Served) -> None:
     operators = operators_of(page.parley)
-    operators._wrong.clear()
+    operators._wrong = Window(WINDOW_SECONDS)
     operators._until.clear()
 
 
@@ -234,7 +235,7 @@ def test_a_request_makes_the_server_fetch_or_copy_no_file(page: Served, path: st
     options = {"more": [given]}
     for name, data in (
         ("negotiate", ["company_car", "linear", "linear", 1, options, None]),
-        ("findings_html", [given]),
+        ("_findings", [given]),
     ):
         body = json.dumps({"data": data, "fn_index": page.of(name)["id"], "session_hash": "page"})
         body = body.replace("meta", "\\u006deta") if encoding == "escaped" else body

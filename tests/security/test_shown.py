@@ -16,6 +16,7 @@ import pytest
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.events import Ended, Halted, Started, TurnTaken, Writing
+from negotiation.limits import Limits
 from negotiation.runs import Run
 from negotiation.scenario import SEATS, Scenario, parse_scenario
 from negotiation.session import Negotiation, negotiate
@@ -147,8 +148,8 @@ def test_scenarios(scenario: Scenario, text: str) -> None:
     ):
         check(shown)
     Checker().feed(thumbnail(space_of(scenario)) + worth_html(scenario, "a", offer, 1))
-    check(findings_html(json.dumps({**data_of(text), f"{text} hurt": 1})))
-    Checker().feed(findings_html(f"{text} hurt: ["))
+    check(findings_html(Limits(), json.dumps({**data_of(text), f"{text} hurt": 1})))
+    Checker().feed(findings_html(Limits(), f"{text} hurt: ["))
 
 
 def test_transcripts_verdicts_and_plots(run: Run, text: str) -> None:

@@ -52,7 +52,7 @@ def test_plain_data_is_read() -> None:
         ("a: 1\n---\nb: 2", "here, line 2, column 1: but found another document"),
         ("a: 2024-13-45", "here: not readable as YAML (month must be in 1..12)"),
         ("a: " + "1:" * 400 + "1.5", "here: not readable as YAML (int too large to convert to float)"),
-        (f"a: !<{'x' * 400}> 1", f"here, line 1, column 4: could not determine a constructor for the tag '{'x' * 252}"),
+        (f"a: !<{'x' * 400}> 1", f"here, line 1, column 4: could not determine a constructor for the tag '{'x' * 253}"),
         ("[" * 50_000, "here: nested too deeply"),
         ("a" * (MAX_BYTES + 1), "here: larger than 1,000,000 characters; split it up"),
     ],

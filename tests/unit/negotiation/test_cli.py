@@ -41,7 +41,7 @@ RUN_KEYS = {
     "run_id", "scenario", "seed", "agents", "turns", "agreement", "utility_a", "utility_b", "pareto_distance",
     "nash_distance",
 }  # fmt: skip
-HOW_IT_ENDED = {"status", "reason", "ending", "welfare_share", "rational_a", "rational_b"}
+HOW_IT_ENDED = {"status", "reason", "ending", "welfare_share", "rational_a", "rational_b", "cost"}
 TURN_KEYS = {
     "round", "agent", "action", "offer", "message", "thought", "utility_a", "utility_b", "invalid", "seconds", "tokens",
     "concession", "regret",
