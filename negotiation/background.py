@@ -160,9 +160,15 @@ class Comparisons:
 
     def close(self) -> None:
         """Stop all of them and wait until they have."""
-        for wait in (False, True):
-            for owner in list(self._growing):
-                self.stop(owner, wait=wait)
+        self.stop_all()
+        self.stop_all(wait=True)
+
+    def stop_all(self, *, wait: bool = False) -> None:
+        """Stop whatever runs at the next token; what was played counts."""
+        with self._lock:
+            owners = list(self._growing)
+        for owner in owners:
+            self.stop(owner, wait=wait)
 
     def _run(self, growing: _Growing, begun: Comparison) -> None:
         error, share = "", Share(self._lanes, growing.caller, self._note)

@@ -94,9 +94,11 @@ class Parley:
         """
         self.live.drain()
         self.lanes.wait_until_idle(seconds)
-        self.tournaments.stop(SHUT_DOWN, wait=True)
-        self.comparisons.close()
+        self.tournaments.stop(SHUT_DOWN)  # all are told before any is waited for
+        self.comparisons.stop_all()
         self.live.interrupt()
+        self.comparisons.close()
+        self.tournaments.stop(SHUT_DOWN, wait=True)
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""
