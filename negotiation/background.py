@@ -16,8 +16,8 @@ from negotiation import comparison
 from negotiation.agents.catalog import Catalog
 from negotiation.comparison import Comparison, Job, Result, Tally
 from negotiation.events import Note
-from negotiation.lanes import Caller, Lanes
-from negotiation.limits import LimitReached
+from negotiation.lanes import Lanes
+from negotiation.limits import Caller, LimitReached
 from negotiation.pool import Share
 from negotiation.runs import Run
 from negotiation.sizes import check_sizes

@@ -22,7 +22,8 @@ from negotiation.driver import NOT_ASKED, Driver, LiveRun
 from negotiation.errors import NotAsked
 from negotiation.events import Halted, Note
 from negotiation.fork import fork
-from negotiation.lanes import Caller, Lanes
+from negotiation.lanes import Lanes
+from negotiation.limits import Caller
 from negotiation.runs import Run
 from negotiation.scenario import Offer, Seat
 from negotiation.sizes import check_message, check_sizes

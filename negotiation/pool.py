@@ -20,8 +20,8 @@ from manager.errors import Busy
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.events import Ended, Halted, Note, TurnTaken
-from negotiation.lanes import Caller, Lanes, Ticket
-from negotiation.limits import Limits
+from negotiation.lanes import Lanes, Ticket
+from negotiation.limits import Caller, Limits
 from negotiation.runs import Run
 from negotiation.threads import Crew
 

@@ -17,9 +17,9 @@ from manager.errors import Busy, ParleyError
 from negotiation import tournament
 from negotiation.agents.catalog import Catalog
 from negotiation.events import Note
-from negotiation.lanes import Caller, Lanes
+from negotiation.lanes import Lanes
 from negotiation.leaderboard import Leaderboard
-from negotiation.limits import LimitReached
+from negotiation.limits import Caller, LimitReached
 from negotiation.pool import Share, Threads
 from negotiation.sizes import check_sizes
 from negotiation.store import Store

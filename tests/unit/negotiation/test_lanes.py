@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from negotiation.lanes import BYPASS_BOUND, Caller, Lanes, Place, Stage, Ticket
-from negotiation.limits import LimitReached, Limits
+from negotiation.lanes import BYPASS_BOUND, Lanes, Place, Stage, Ticket
+from negotiation.limits import Caller, LimitReached, Limits
 
 A, B = Caller("anne"), Caller("ben")
 
@@ -281,6 +281,15 @@ def test_tokens_are_counted_by_the_hour(house: Callable[..., House]) -> None:
         there.come(A)
     there.clock.now = 3600.0
     there.come(A)
+
+
+def test_what_is_too_old_to_count_is_forgotten_where_nothing_is_limited(house: Callable[..., House]) -> None:
+    there = house()
+    for there.clock.now in range(0, 36_000, 100):
+        there.end(there.come(A))
+        there.lanes.spend(A, 10)
+    rates = there.lanes._rates
+    assert (len(rates._starts._entries), len(rates._tokens._entries)) == (1, 36)
 
 
 def test_the_operator_is_limited_by_the_lanes_only(house: Callable[..., House]) -> None:

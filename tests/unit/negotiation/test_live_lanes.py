@@ -16,8 +16,8 @@ from negotiation.comparison import Comparison
 from negotiation.driver import SHUT_DOWN
 from negotiation.errors import StoreError, UnknownRun
 from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken, Writing
-from negotiation.lanes import Caller, Lanes
-from negotiation.limits import LimitReached, Limits
+from negotiation.lanes import Lanes
+from negotiation.limits import Caller, LimitReached, Limits
 from negotiation.live import DELETED, LiveRuns
 from negotiation.protocol import Action
 from negotiation.runs import Run
