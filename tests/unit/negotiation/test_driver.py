@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import pytest
+from support.watching import PATIENCE, follow, until
 
 from manager.cancel import CancelToken
 from manager.manager import LLMManager
@@ -22,9 +23,7 @@ from negotiation.live import LiveRuns
 from negotiation.runs import Run
 from negotiation.scenario import Seat
 from negotiation.store import Store
-from negotiation.watch import Watch
 
-PATIENCE = 20.0
 OFFER = {"price": 150, "lock": "with"}
 INTERRUPTED = Halted("interrupted", SHUT_DOWN)
 BROKEN = Halted("failed", "an internal error; the log has the details")
@@ -103,21 +102,6 @@ def live(house: House, store: Store, lanes: Lanes, clock: Clock) -> Iterator[Liv
     runs = LiveRuns(house, store, grace=1000.0, clock=clock, lanes=lanes)
     yield runs
     runs.close()
-
-
-def follow(live: LiveRuns, run_id: str) -> Watch:
-    watch = live.watch(run_id)
-    assert watch is not None
-    return watch
-
-
-def until(watch: Watch, wanted: type) -> list[Event]:
-    seen: list[Event] = []
-    while not any(isinstance(event, wanted) for event in seen):
-        new = watch.poll(PATIENCE)
-        assert new, f"no {wanted} after {seen}"
-        seen += new
-    return seen
 
 
 def over(live: LiveRuns, lanes: Lanes, store: Store, run_id: str) -> tuple[str, str]:
