@@ -53,8 +53,8 @@ class LiveRun(Feed):
 class Driver:
     """Drives the runs of this process; `left` is called with each that is over, in whatever way. Safe between threads.
 
-    Its lock guards what a run is told (`halt`, `asked`), and is held neither while a store nor while lanes are asked
-    for anything but places.
+    Its lock guards what a run is told (`halt`, `asked`). It is never held while the store is asked, and of the lanes
+    only their places are.
     """
 
     def __init__(
