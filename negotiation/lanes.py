@@ -8,6 +8,7 @@ before it, and never has the last quarter of the lanes.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, deque
@@ -15,24 +16,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from negotiation.limits import LimitReached, Limits
-from negotiation.window import Window
+from negotiation.limits import Caller, LimitReached, Limits
+from negotiation.rates import Rates, again
+
+logger = logging.getLogger(__name__)
 
 BYPASS_BOUND = 8
 """How many watched negotiations may go before one in the background."""
-VISITORS_OF_AN_ADDRESS = 4
-"""An address may begin and write so many times as much as a visitor: several may share it."""
-MINUTE, HOUR = 60.0, 3600.0
 CLOSED = "the server is being restarted and begins nothing new; try again in a minute"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who wants something: a visitor, their network address where it is known; the operator is not limited."""
-
-    visitor: str
-    address: str = ""
-    operator: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,10 @@ Ring = dict[str, deque[Ticket]]
 
 
 class Lanes:
-    """The lanes of this process. Safe between threads; `begin` is called without any lock held."""
+    """The lanes of this process. Safe between threads.
+
+    `begin` is called without any lock held, and one after the other: each is to hand its work to a thread and return.
+    """
 
     def __init__(self, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits or Limits()
@@ -86,10 +80,10 @@ class Lanes:
         self._background: Ring = {}
         self._running: Counter[str] = Counter()  # by visitor
         self._running_behind: Counter[str] = Counter()  # of those, in the background
+        self._granting = False  # whether some thread begins what there are lanes for
         self._bypassed = 0
         self._held: float | None = None  # how long a watched negotiation holds a lane, on average
-        self._starts = Window(MINUTE)
-        self._tokens = Window(HOUR)
+        self._rates = Rates(self.limits)
         self._closed = False
 
     # -- coming and going --------------------------------------------------------------------------------------
@@ -101,8 +95,7 @@ class Lanes:
             ticket = Ticket(caller, background, since=now)
             if not background:
                 self._check(caller, now)
-                for key in _keys(caller):
-                    self._starts.add(key, now)
+                self._rates.begun(caller, now)
             self._open.add(ticket)
             return ticket
 
@@ -145,8 +138,7 @@ class Lanes:
         """Tokens were written for somebody."""
         if tokens and not caller.operator:
             with self._lock:
-                for key in _keys(caller):
-                    self._tokens.add(key, self._clock(), tokens)
+                self._rates.written(caller, tokens, self._clock())
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -195,14 +187,14 @@ class Lanes:
         running = self._running
         at_once = running.total() < limits.lanes and running[caller.visitor] < limits.lanes_per_visitor
         if len(waiting) >= limits.queue and not at_once:
-            about = _about(self._seconds(len(waiting), limits.lanes))
+            about = again(self._seconds(len(waiting), limits.lanes))
             raise LimitReached(f"{limits.queue} negotiations wait here already, which is the limit; try again{about}")
         if caller.operator:
             return
         own = [ticket for ticket in open_ if ticket.caller.visitor == caller.visitor]
         most = limits.lanes_per_visitor + limits.queue_per_visitor
         if len(own) >= most:
-            about = _about(self._seconds(1, limits.lanes_per_visitor))
+            about = again(self._seconds(1, limits.lanes_per_visitor))
             raise LimitReached(
                 f"you have {len(own)} negotiations that run or wait, and {most} is the limit; stop one, or try "
                 f"again{about}"
@@ -212,40 +204,41 @@ class Lanes:
             raise LimitReached(
                 f"{most_there} negotiations of your network address run or wait, which is the limit; try again later"
             )
-        self._check_often(caller, now)
-
-    def _check_often(self, caller: Caller, now: float) -> None:
-        limits = self.limits
-        checks = (
-            (self._starts, limits.starts_per_minute, "negotiations in a minute"),
-            (self._tokens, limits.tokens_per_hour, "tokens in an hour"),
-        )
-        for window, limit, what in checks:
-            if limit is None:
-                continue
-            for key, times in zip(_keys(caller), (1, VISITORS_OF_AN_ADDRESS), strict=False):
-                if window.of(key, now) >= limit * times:
-                    whose = "a visitor" if times == 1 else "a network address"
-                    about = _about(window.wait(key, limit * times, now))
-                    raise LimitReached(f"{limit * times:,} {what} are the limit for {whose} here; try again{about}")
+        self._rates.check(caller, now)
 
     # -- the queue, with the lock held -------------------------------------------------------------------------
 
     def _grant(self) -> None:
-        """Begin what there are lanes for; called without the lock."""
-        while True:
-            with self._lock:
-                ticket = self._next()
-                if ticket is None:
-                    return
-                self._unqueue(ticket)
-                self._set(ticket, Stage.RUNNING)
-                ring, visitor = self._ring(ticket), ticket.caller.visitor
-                if visitor in ring:  # its next turn is after everybody's
-                    ring[visitor] = ring.pop(visitor)
-                self._running[visitor] += 1
-                self._running_behind[visitor] += ticket.background
-            ticket.begin()
+        """Begin what there are lanes for; called without the lock.
+
+        One thread does, for all others, so that what ends as soon as it begins is followed by the next in a loop.
+        """
+        with self._lock:
+            if self._granting:
+                return
+            self._granting = True
+        while (ticket := self._granted()) is not None:
+            try:
+                ticket.begin()
+            except Exception:
+                logger.exception("a negotiation could not begin")
+                self.leave(ticket)
+
+    def _granted(self) -> Ticket | None:
+        """What has got a lane now and is to begin; None, and granting is over, if there is nothing."""
+        with self._lock:
+            ticket = self._next()
+            if ticket is None:
+                self._granting = False
+                return None
+            self._unqueue(ticket)
+            self._set(ticket, Stage.RUNNING)
+            ring, visitor = self._ring(ticket), ticket.caller.visitor
+            if visitor in ring:  # its next turn is after everybody's
+                ring[visitor] = ring.pop(visitor)
+            self._running[visitor] += 1
+            self._running_behind[visitor] += ticket.background
+            return ticket
 
     def _next(self) -> Ticket | None:
         """What is to begin now."""
@@ -318,15 +311,3 @@ class Lanes:
     def _seconds(self, turns: int, lanes: int) -> float | None:
         """How long it takes until so many negotiations of so many lanes have ended."""
         return None if self._held is None else turns * self._held / lanes
-
-
-def _keys(caller: Caller) -> tuple[str, ...]:
-    """What is counted for a caller: the visitor, and the address where it is known."""
-    return (f"visitor {caller.visitor}", *([f"address {caller.address}"] if caller.address else []))
-
-
-def _about(seconds: float | None) -> str:
-    """When to try again, in words."""
-    if seconds is None:
-        return " later"
-    return f" in about {seconds:.0f} s" if seconds < 90 else f" in about {seconds / 60:.0f} min"

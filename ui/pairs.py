@@ -12,7 +12,7 @@ from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
 from negotiation.background import Standing
 from negotiation.comparison import Comparison, Players, difference
-from negotiation.lanes import Caller
+from negotiation.limits import Caller
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario
 from negotiation.statistics import Interval
