@@ -7,14 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
+from support.browser import pick
 from support.server import Server
-
-
-def pick(page: Page, element: str, label: str) -> None:
-    field = page.locator(f"#{element} input")
-    field.fill(label)
-    field.press("Enter")
-    expect(field).to_have_value(re.compile(re.escape(label)))
 
 
 def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open_page: Callable[[str], Page]) -> None:

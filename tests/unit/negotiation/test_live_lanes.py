@@ -7,24 +7,22 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
+from support.watching import PATIENCE, follow, until
 
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.allowance import Caller
 from negotiation.background import Comparisons
 from negotiation.comparison import Comparison
+from negotiation.driver import SHUT_DOWN
 from negotiation.errors import StoreError, UnknownRun
-from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken, Writing
+from negotiation.events import Asked, Ended, Halted, Queued, Started, TurnTaken, Writing
 from negotiation.lanes import Lanes
-from negotiation.limits import LimitReached, Limits
-from negotiation.live import DELETED, SHUT_DOWN, LiveRuns
+from negotiation.limits import Caller, LimitReached, Limits
+from negotiation.live import DELETED, LiveRuns
 from negotiation.protocol import Action
 from negotiation.runs import Run
 from negotiation.store import Store, Vote
-from negotiation.watch import Watch
-
-PATIENCE = 20.0
 
 
 class Patient:
@@ -68,21 +66,6 @@ def open_live(catalog: Catalog, store: Store) -> Iterator[Callable[..., LiveRuns
     yield make
     for live in opened:
         live.close()
-
-
-def until(watch: Watch, wanted: type) -> list[Event]:
-    seen: list[Event] = []
-    while not any(isinstance(event, wanted) for event in seen):
-        new = watch.poll(PATIENCE)
-        assert new, f"no {wanted} after {seen}"
-        seen += new
-    return seen
-
-
-def follow(live: LiveRuns, run_id: str) -> Watch:
-    watch = live.watch(run_id)
-    assert watch is not None
-    return watch
 
 
 def test_what_waits_for_a_lane_says_so_and_begins_in_its_turn(
