@@ -715,6 +715,20 @@ def test_only_its_owner_or_the_operator_deletes_a_run(store: Store, database: st
     assert rows(database, "select * from turns") == []
 
 
+def test_what_was_deleted_is_not_left_in_the_file(tmp_path: Path, make_run: Runs) -> None:
+    path = tmp_path / "own.db"
+    store = Store(f"sqlite:///{path}")
+    store.begin(make_run("run-1", owner="anne"))
+    store.add_turn("run-1", replace(turn(), message="a word that nobody else says"))
+    store.end("run-1", Halted("stopped", "by hand"))
+    store.close()
+    assert b"a word that nobody" in path.read_bytes()
+    store = Store(f"sqlite:///{path}")
+    store.delete("run-1", owner="anne")
+    store.close()
+    assert b"a word that nobody" not in path.read_bytes()
+
+
 def test_a_voter_has_one_vote(store: Store) -> None:
     store.vote(Vote("c", "anne", "1", blind=True))
     store.vote(Vote("c", "bob", "tie", blind=False))
