@@ -16,7 +16,7 @@ from negotiation.background import Comparisons
 from negotiation.comparison import Comparison
 from negotiation.driver import SHUT_DOWN
 from negotiation.errors import StoreError, UnknownRun
-from negotiation.events import Asked, Ended, Halted, Queued, Started, TurnTaken, Writing
+from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken, Writing
 from negotiation.lanes import Lanes
 from negotiation.limits import Caller, LimitReached, Limits
 from negotiation.live import DELETED, LiveRuns
@@ -80,6 +80,34 @@ def test_what_waits_for_a_lane_says_so_and_begins_in_its_turn(
         events = until(watch, Ended)
     assert isinstance(events[0], Started)
     assert store.run(second).status == "done"
+
+
+def test_one_negotiation_is_not_starved_by_somebodys_twenty(
+    catalog: House, store: Store, make_run: Callable[..., Run]
+) -> None:
+    begun: list[str] = []
+    over = threading.Semaphore(0)
+
+    def note(run_id: str, event: Event) -> None:
+        if isinstance(event, Started):
+            begun.append(run_id)
+        elif isinstance(event, Ended):
+            over.release()
+
+    live = LiveRuns(catalog, store, grace=1000.0, lanes=Lanes(Limits(lanes=2)), note=note)
+    try:
+        for _ in range(2):  # hold both lanes
+            live.start(make_run(a="patient", b="conceder", owner="anne"))
+        for _ in range(18):
+            live.start(make_run(a="hardliner", b="conceder", owner="anne"))
+        single = live.start(make_run(a="hardliner", b="conceder", owner="ben"))
+        catalog.patient.told.set()
+        for _ in range(21):
+            assert over.acquire(timeout=PATIENCE)
+    finally:
+        live.close()
+    assert begun.index(single) <= 3  # after the two that ran, the next two: one of them is Ben's
+    assert len(begun) == 21
 
 
 def test_what_waits_can_be_stopped(
