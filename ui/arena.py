@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any
 
@@ -197,10 +198,11 @@ class Arena:
             self._parley.live.check(runs, caller)
             self._stop(request, shown)
             for run in runs:
-                started.append(self._parley.live.start(run, caller=caller))  # noqa: PERF401 (what began is stopped)
+                started.append(self._parley.live.start(run, caller=caller))  # noqa: PERF401 (what began is deleted)
         except ParleyError as error:
-            for run_id in started:
-                self._parley.live.stop(run_id)
+            for run_id in started:  # somebody else was quicker after the check
+                with suppress(ParleyError):
+                    self._parley.live.delete(run_id)
             raise told(error) from None
         shown.clear()
         shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=False))
