@@ -349,6 +349,7 @@ STRANGERS: list[dict[str, Any]] = [
     {"visitor": OPERATOR},
     {"visitor": "None"},
     {"visitor": None, "session": "nobody"},
+    {"visitor": None, "session": ""},
     {"visitor": VICTIM, "headers": {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}},
 ]
 """Who is not the victim, whatever they send for a cookie; the last is the victim's browser on another site's page."""
