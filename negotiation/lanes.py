@@ -201,7 +201,9 @@ class Lanes:
         at_once = min(limits.lanes - running.total(), limits.lanes_per_visitor - running[caller.visitor])
         if count > at_once and waiting + count - max(0, at_once) > limits.queue:
             about = again_in(self._seconds(waiting, limits.lanes))
-            raise LimitReached(f"{waiting} negotiations wait here already, and {limits.queue} may; try again{about}")
+            raise LimitReached(
+                f"{waiting} negotiations wait here already, and {limits.queue} is the limit; try again{about}"
+            )
 
     def _check_share(self, caller: Caller, count: int) -> None:
         """Whether a visitor, and their address, may have so many more."""
@@ -311,5 +313,15 @@ class Lanes:
                 ahead += 1
 
     def _seconds(self, turns: int, lanes: int) -> float | None:
-        """How long it takes until so many negotiations of so many lanes have ended."""
-        return None if self._held is None else turns * self._held / lanes
+        """How long it takes until so many negotiations of so many lanes have ended, in whole seconds.
+
+        Each is taken to last as long as others did of late, or as those that run now have by now.
+        """
+        if self._held is None:
+            return None
+        now = self._clock()
+        by_now = [
+            now - ticket.since for ticket in self._open if ticket.stage is Stage.RUNNING and not ticket.background
+        ]
+        longest = max(self._held, sum(by_now) / len(by_now) if by_now else 0.0)
+        return float(round(turns * longest / lanes))

@@ -19,6 +19,7 @@ from negotiation.runs import Run
 from negotiation.scenario import Scenario, Seat
 from ui import text
 from ui.agents import choices, labels
+from ui.errors import told
 from ui.follow import follow_run
 from ui.html import QUIET, esc, merged, script, tag
 from ui.lane import Lane
@@ -142,7 +143,7 @@ class Arena:
         try:
             scenario = chosen_scenario(self._parley, scenario_id, own)
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         shown.clear()
         return {self.link: NO_LINK, **self.setup.show_scenario(scenario)}
 
@@ -164,7 +165,7 @@ class Arena:
         try:
             scenario = chosen_scenario(self._parley, scenario_id, own)
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         lanes = self.setup.players(values)
         for lane, players in zip(self.lanes, lanes, strict=True):
             if not all(config.agent for config in players):
@@ -177,7 +178,7 @@ class Arena:
         try:
             runs = [self._parley.store.run(run_id) for _, run_id in sorted(shown.items())]
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         lanes = tuple((run.agents["a"], run.agents["b"]) for run in runs)
         return self._begin(request, shown, runs[0].scenario, runs[0].seed, lanes)
 
@@ -198,7 +199,7 @@ class Arena:
         except ParleyError as error:
             for run_id in started:
                 self._parley.live.stop(run_id)
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         shown.clear()
         shown.update((lane.number, run_id) for lane, run_id in zip(self.lanes, started, strict=False))
         return {self.link: link_html(runs[0], started[0]), **self._controls(request, shown)}
@@ -209,7 +210,7 @@ class Arena:
         try:
             scenario = chosen_scenario(self._parley, scenario_id, own)
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         caller = caller_of(self._parley, request)
         self.pairs.start(owner_of(request), scenario, seed_of(seed), self.setup.players(values), count, caller)
 
@@ -227,7 +228,7 @@ class Arena:
                     raise gr.Error(text.NOT_YOURS, print_exception=False)
                 self._parley.live.resume(shown[lane.number], caller_of(self._parley, request))
             except ParleyError as error:
-                raise gr.Error(str(error), print_exception=False) from None
+                raise told(error) from None
             return self._controls(request, shown)
 
         return resume

@@ -9,6 +9,7 @@ import gradio as gr
 
 from manager.errors import ParleyError
 from negotiation.errors import UnknownRun
+from negotiation.limits import LimitReached
 from ui import text
 
 
@@ -17,7 +18,13 @@ def plainly() -> Iterator[None]:
     """Show an error that Parley raises on purpose as a message; others are bugs and go to the log."""
     try:
         yield
-    except UnknownRun:
-        raise gr.Error(text.UNKNOWN_RUN, print_exception=False) from None
     except ParleyError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+        raise told(error) from None
+
+
+def told(error: ParleyError) -> gr.Error:
+    """The message for an error that Parley raises on purpose. What is beyond a limit is nobody's fault, and says so."""
+    words = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
+    if isinstance(error, LimitReached):
+        return gr.Error(words[:1].upper() + words[1:], title=text.LIMIT, print_exception=False)
+    return gr.Error(words, print_exception=False)

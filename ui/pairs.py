@@ -18,6 +18,7 @@ from negotiation.scenario import Scenario
 from negotiation.statistics import Interval
 from ui import text
 from ui.charts import interval_plot
+from ui.errors import told
 from ui.html import esc, meter, number, tag
 from ui.turns import Labels
 
@@ -80,7 +81,7 @@ class Pairs:
         try:
             self._parley.comparisons.start(asked, caller)
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
 
     async def follow(self, owner: str | None, labels: Labels) -> AsyncIterator[dict[Any, Any]]:
         """Updates until the owner's comparison has ended."""

@@ -22,6 +22,7 @@ from ui import text
 from ui.agents import about_html, choices, labels
 from ui.board import table_html, verdict_html
 from ui.builder import best_offer, builder_html, own_html, worth_html
+from ui.errors import told
 from ui.follow import stored_view, views
 from ui.html import QUIET, esc, script, tag
 from ui.operator import caller_of
@@ -202,7 +203,7 @@ class Play:
             run_id = self._parley.live.start(run, caller=caller)
             run = self._parley.store.run(run_id)
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         return self._joined(request, shown, run, seat)
 
     def _resume(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
@@ -212,7 +213,7 @@ class Play:
         try:
             self._parley.live.resume(run.run_id, caller_of(self._parley, request))
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         return self._joined(request, shown, run, shown["seat"])
 
     def _joined(self, request: gr.Request, shown: Shown, run: Run, seat: Seat) -> dict[Any, Any]:
@@ -246,7 +247,7 @@ class Play:
         try:
             self._parley.live.answer(run_id, str(event.action), event.offer, str(event.message or ""))
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
 
     def _stop(self, request: gr.Request, shown: Shown) -> None:
         run_id = shown.get("run", "")

@@ -64,6 +64,7 @@ PREPARING = "looking for the model's files"
 QUEUED = "waiting for a place, number {position} in the queue"
 VISITORS_FIRST = "Waiting for your turn: {visitors} before you"
 NEXT = "Waiting for your turn: you are next"
+AFTER_OWN = "Waiting for your turn: after your other negotiation"
 OWN_FIRST = "Waiting for one of your other negotiations to end"
 FETCHING = "downloading the model"
 LOADING = "loading the model"
@@ -262,6 +263,9 @@ VOTES = {"1": "Lane 1", "2": "Lane 2", "tie": "Both alike", "neither": "Neither"
 VOTE_COUNT = "{name}: {count}"
 VOTED = "You said: {mine}. All votes: {counts}"
 VOTE_WHAT = "Show both lanes of one comparison to vote on them."
+
+# what is refused
+LIMIT = "A limit of this server"
 
 # the operator
 OPERATOR_NONE = "Nobody can be operator here: the variable PARLEY_OPERATOR_PASSWORD is not set."

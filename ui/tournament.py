@@ -21,6 +21,7 @@ from negotiation.tournaments import Running
 from negotiation.vote_ratings import preferences
 from ui import tournament_text as text
 from ui.agents import labels
+from ui.errors import told
 from ui.files import saved_html
 from ui.html import QUIET, esc, meter, script, seconds, tag
 from ui.leaderboard import agent_name, board_html, heat_html, runs_html, votes_html
@@ -104,7 +105,7 @@ class TournamentTab:
             caller = caller_of(self._parley, request)
             shown["id"] = self._tournaments.start(self.form.asked(values), visitor_of(request), caller)
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         return self._pick(request, shown, shown["id"])
 
     def _resume(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
@@ -113,7 +114,7 @@ class TournamentTab:
             caller = caller_of(self._parley, request)
             self._tournaments.resume(str(shown.get("id")), visitor_of(request), caller)
         except ParleyError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         return self._look(request, shown)
 
     def _stop(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:

@@ -26,6 +26,7 @@ from negotiation.tournament_plan import (
 )
 from ui import tournament_text as text
 from ui.agents import labels
+from ui.errors import told
 from ui.html import QUIET, esc, tag
 
 WHERE = "this form"
@@ -109,7 +110,7 @@ class Form:
         try:
             given = read_tournament(path)
         except ConfigError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise told(error) from None
         values = values_of(self._parley, given)
         models = [entry for entry in given.models if isinstance(entry, ModelEntry)]
         new = {self.parts[key]: value for key, value in values.items()}

@@ -152,9 +152,9 @@ def _queued_html(queued: Queued) -> str:
     elif queued.visitors:
         words = text.VISITORS_FIRST.format(visitors=text.visitors(queued.visitors))
     else:
-        words = text.NEXT
+        words = text.AFTER_OWN if queued.ahead else text.NEXT
     if queued.expected_seconds is not None:
-        words += ", " + text.ABOUT.format(time=seconds(max(1.0, queued.expected_seconds)))
+        words += ", " + _about(queued.expected_seconds)
     return tag("p", esc(words) + _dots(), "stage queued", role="status")
 
 
@@ -175,12 +175,16 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
     if waiting.total:
         details.append(text.BYTES.format(done=size(waiting.done), total=size(waiting.total)))
     if waiting.expected_seconds is not None:
-        details.append(text.ABOUT.format(time=seconds(waiting.expected_seconds)))
+        details.append(_about(waiting.expected_seconds))
     line = words + (f" ({', '.join(details)})" if details else "")
     bar = ""
     if waiting.stage in ("fetching", "loading", "waking") and waiting.total:
         bar = meter(waiting.done / waiting.total, words)
     return tag("p", esc(line) + _dots(), f"stage {waiting.stage}") + bar
+
+
+def _about(expected: float) -> str:
+    return text.ABOUT.format(time=seconds(max(1.0, expected)).replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 def _dots() -> str:

@@ -12,6 +12,7 @@ from negotiation.events import (
     Halted,
     InvalidReply,
     Measures,
+    Queued,
     Rejected,
     Started,
     Turn,
@@ -82,9 +83,30 @@ def test_a_rejected_reply_is_said_and_its_text_forgotten(scenario: Scenario) -> 
     assert "Old" not in now_html(view)
 
 
+@pytest.mark.parametrize(
+    ("queued", "words"),
+    [
+        (Queued(0, 0), "Waiting for your turn: you are next"),
+        (Queued(0, 0, 0.2), "you are next, about 1 s"),
+        (Queued(0, 1, 40.0), "after your other negotiation, about 40 s"),
+        (Queued(1, 1, 40.0), "one visitor before you, about 40 s"),
+        (Queued(7, 12, 240.0), "7 visitors before you, about 4 min"),
+        (Queued(0, 0, 30.0, own=True), "Waiting for one of your other negotiations to end, about 30 s"),
+    ],
+)
+def test_who_waits_for_a_lane_is_told_who_comes_first_and_how_long(
+    scenario: Scenario, queued: Queued, words: str
+) -> None:
+    view = LaneView(scenario).fold([queued])
+    assert words in now_html(view).replace("\N{NO-BREAK SPACE}", " ")
+    assert not now_html(view.fold([Started("r", "s", {}, 1)]))
+
+
 def test_queued_and_preparing_say_what_is_waited_for(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, TurnStarted(0, 1, "a", "agent-a")])
-    assert "number 3 in the queue (about 12 s)" in now_html(view.fold([Waiting("a", "queued", 3, 12.0)]))
+    assert "number 3 in the queue (about 12\N{NO-BREAK SPACE}s)" in now_html(
+        view.fold([Waiting("a", "queued", 3, 12.0)])
+    )
     assert "looking for" in now_html(view.fold([Waiting("a", "preparing")]))
     assert "40 MB of 90 MB" in now_html(view.fold([Waiting("a", "fetching", 1, None, 40_000_000, 90_000_000)]))
 
