@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from manager import happenings as h
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.1
 """Progress is passed on at most this often."""
+NO_THREAD = "the system gives no more threads now; try again later"
 LEAK_SECONDS = 1.0
 """How often it is looked whether leaked bytes came back."""
 
@@ -50,7 +52,7 @@ class Loader:
         self._unwanted: set[WeightsKey] = set()
         self._footprints: dict[WeightsKey, Footprint] = {}
         self._leaks: dict[WeightsKey, int] = {}  # bytes that were told of as leaked and not as recovered
-        self._jobs: queue.SimpleQueue[h.Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[h.Job | Callable[[], None] | None] = queue.SimpleQueue()
         self._preparing: dict[WeightsKey, Preparation] = {}
         self._downloads = Downloads()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
@@ -63,7 +65,12 @@ class Loader:
     def prepare(self, key: WeightsKey, spec: ModelSpec) -> None:
         """Look for the files of `key`, fetch and size them; ends with Prepared or PrepareFailed."""
         work = self._preparing[key] = Preparation()
-        threading.Thread(target=self._prepare, args=(work, key, spec), name=f"prepare {key}", daemon=True).start()
+        thread = threading.Thread(target=self._prepare, args=(work, key, spec), name=f"prepare {key}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # said by the thread that there is: here the caller holds the manager's lock
+            failed = h.PrepareFailed(key, Failure(Refused, NO_THREAD))
+            self._jobs.put(partial(self._prepared, work, failed, None))
 
     def start(self, job: h.Job) -> None:
         """Queue a piece of work on weights; it ends with exactly one answer about them."""
@@ -124,6 +131,10 @@ class Loader:
             happening = h.PrepareFailed(key, _failure(error, Refused))
         finally:
             self._downloads.end(work)
+        self._prepared(work, happening, made)
+
+    def _prepared(self, work: Preparation, answer: h.LoaderAnswer, made: tuple[BaseLLMModel, Footprint] | None) -> None:
+        key = answer.weights
 
         def counts() -> bool:
             if self._preparing.get(key) is not work:
@@ -133,7 +144,7 @@ class Loader:
                 self._models[key], self._footprints[key] = made
             return True
 
-        self._done(happening, counts)
+        self._done(answer, counts)
 
     def _run(self) -> None:
         """The loader thread. It outlives whatever backends do, for nothing else can load or unload weights."""
@@ -153,7 +164,10 @@ class Loader:
         else:
             if job is None:
                 return False
-            self._done(self._do(job), _always)
+            if callable(job):
+                job()
+            else:
+                self._done(self._do(job), _always)
         self._look_for_leaks()
         return True
 

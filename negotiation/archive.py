@@ -135,12 +135,15 @@ class Archive:
         self._notes: queue.SimpleQueue[_Note | None] = queue.SimpleQueue()
         self._undone: list[_Note] = []
         self._kept: set[str] = set()  # runs that the journal tells of
+        self._deleted: set[str] = set()  # runs that were deleted before the journal was read
         self._told = ""  # what is wrong at the moment
         self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
         self._thread.start()
 
     def note(self, run_id: str, *, published: bool | None = None, deleted: bool = False) -> None:
         """A run ended, or was published, hidden or deleted. Never waits."""
+        if deleted and not self.restored.is_set():
+            self._deleted.add(run_id)
         self._notes.put(_Note(run_id, published, deleted))
 
     def note_vote(self, vote: Vote) -> None:
@@ -193,7 +196,8 @@ class Archive:
         self._kept.update(contents.runs)
         for run_id in contents.runs:
             try:
-                self._store.restore(contents.run(run_id))
+                if run_id not in self._deleted:
+                    self._store.restore(contents.run(run_id))
             except ParleyError as error:
                 logger.warning("not read back from the archive: %s", error)
         self._store.restore_votes([vote for _, vote in contents.votes.values()])
@@ -203,21 +207,25 @@ class Archive:
     def _write(self) -> None:
         if not self._undone or not self.restored.is_set():
             return
-        lines = [line for note in self._undone for line in self._lines(note)]
-        self._carrier.journal.add(lines)
+        kept = set(self._kept)
+        self._carrier.journal.add([line for note in self._undone for line in self._lines(note, kept)])
+        self._kept = kept  # not before the lines are there: else another try would leave some out
         self._undone.clear()
 
-    def _lines(self, note: _Note) -> Iterator[Line]:
-        """What is kept of a note. What others may read holds published runs only, and nobody's cookies."""
+    def _lines(self, note: _Note, kept: set[str]) -> Iterator[Line]:
+        """What is kept of a note; `kept` becomes what the journal tells of then.
+
+        What others may read holds published runs only, and nobody's cookies.
+        """
         private = self._carrier.private
         if note.vote is not None:
             if private:
                 yield vote_line(note.vote)
         elif note.deleted or (note.published is False and not private):
-            if note.run_id in self._kept:  # else its id, which is its secret, would be told
-                self._kept.discard(note.run_id)
+            if note.run_id in kept:  # else its id, which is its secret, would be told
+                kept.discard(note.run_id)
                 yield deleted_line(note.run_id)
-        elif note.published is not None and note.run_id in self._kept:
+        elif note.published is not None and note.run_id in kept:
             yield published_line(note.run_id, note.published)
         else:
             try:
@@ -225,7 +233,7 @@ class Archive:
             except UnknownRun:
                 return  # deleted meanwhile
             if run.status != "running" and (private or run.published):
-                self._kept.add(note.run_id)
+                kept.add(note.run_id)
                 yield run_line(run if private else replace(run, owner=None))
 
 

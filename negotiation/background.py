@@ -8,19 +8,21 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 
 from manager.cancel import CancelToken
 from manager.errors import ParleyError
 from negotiation import comparison
 from negotiation.agents.catalog import Catalog
-from negotiation.allowance import Caller
 from negotiation.comparison import Comparison, Job, Result, Tally
+from negotiation.events import Note
 from negotiation.lanes import Lanes
-from negotiation.limits import LimitReached
-from negotiation.pool import Note, Share
+from negotiation.limits import Caller, LimitReached
+from negotiation.pool import Share
 from negotiation.runs import Run
 from negotiation.sizes import check_sizes
 from negotiation.store import Store
+from negotiation.threads import begin_thread
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +50,17 @@ class _Growing:
     def __init__(self, asked: Comparison) -> None:
         self.asked = asked
         self.played: list[tuple[Job, Run]] = []
-        self.goal = asked.negotiations
+        self.goal = 0
         self.error = ""
         self.cancel = CancelToken()
         self.thread: threading.Thread | None = None
         self.tally = Tally(asked)
         self.caller = Caller(asked.owner or "")
 
-    def grow(self, asked: Comparison) -> None:
-        """Count on, with more pairs."""
+    def grow(self, asked: Comparison, more: int) -> None:
+        """Count on, with so many more negotiations."""
         self.asked, self.tally = asked, Tally(asked)
-        self.goal = len(self.played)
+        self.goal = len(self.played) + more
         for job, run in self.played:
             self.tally.add(job, run)
 
@@ -84,27 +86,34 @@ class Comparisons:
         """Begin the pairs of a comparison, which needs an owner; more of the same comparison continue it.
 
         The same one goes on with the next seeds, another one takes its place, and what still runs is stopped first.
-        Raises UnknownAgent, ConfigError or LimitReached, having started nothing then.
+        Raises UnknownAgent, ConfigError, LimitReached or Busy, having started nothing then.
         """
         assert asked.owner is not None
         caller = caller or Caller(asked.owner)
         self._check(asked, caller)
-        self.stop(asked.owner, wait=True)
-        with self._lock:
-            growing = self._growing.get(asked.owner)
-            self._check_room(caller)
-            if growing is not None and replace(growing.asked, pairs=asked.pairs) == asked:
-                pairs = growing.asked.pairs
-                begun = replace(asked, seed=asked.seed + pairs)
-                growing.grow(replace(asked, pairs=pairs + asked.pairs))
-                growing.goal += begun.negotiations
-            else:
-                growing, begun = _Growing(asked), asked
-            self._growing.pop(asked.owner, None)
-            self._growing[asked.owner] = growing  # behind all others
-            growing.cancel, growing.error, growing.caller = CancelToken(), "", caller
-            growing.thread = threading.Thread(target=self._run, args=(growing, begun), name="comparison", daemon=True)
-            growing.thread.start()
+        while True:
+            self.stop(asked.owner, wait=True)
+            with self._lock:
+                growing = self._growing.get(asked.owner)
+                if growing is not None and growing.thread is not None:
+                    continue  # it was begun meanwhile, by another press of the button
+                self._check_room(caller)
+                self._begin(growing, asked, caller)
+                return
+
+    def _begin(self, growing: _Growing | None, asked: Comparison, caller: Caller) -> None:
+        """Begin a comparison in the place of its owner's last one, or go on with that; with the lock held."""
+        assert asked.owner is not None
+        if growing is not None and replace(growing.asked, pairs=asked.pairs) == asked:
+            begun = replace(asked, seed=asked.seed + growing.asked.pairs)
+            whole = replace(asked, pairs=growing.asked.pairs + asked.pairs)
+        else:
+            growing, begun, whole = _Growing(asked), asked, asked
+        growing.cancel, growing.error, growing.caller = CancelToken(), "", caller
+        growing.thread = begin_thread("comparison", partial(self._run, growing, begun))
+        growing.grow(whole, begun.negotiations)
+        self._growing.pop(asked.owner, None)
+        self._growing[asked.owner] = growing  # behind all others
 
     def _check(self, asked: Comparison, caller: Caller) -> None:
         """Raise what stands against a comparison itself."""
@@ -142,17 +151,24 @@ class Comparisons:
         """Stop what runs of an owner's comparison at the next token; what was played counts."""
         with self._lock:
             growing = self._growing.get(owner or "")
-            thread = growing.thread if growing is not None else None
-        if growing is not None and thread is not None:
-            growing.cancel.cancel()
-            if wait:
-                thread.join()
+            if growing is None or growing.thread is None:
+                return
+            thread, cancel = growing.thread, growing.cancel
+        cancel.cancel()
+        if wait:
+            thread.join()
 
     def close(self) -> None:
         """Stop all of them and wait until they have."""
-        for wait in (False, True):
-            for owner in list(self._growing):
-                self.stop(owner, wait=wait)
+        self.stop_all()
+        self.stop_all(wait=True)
+
+    def stop_all(self, *, wait: bool = False) -> None:
+        """Stop whatever runs at the next token; what was played counts."""
+        with self._lock:
+            owners = list(self._growing)
+        for owner in owners:
+            self.stop(owner, wait=wait)
 
     def _run(self, growing: _Growing, begun: Comparison) -> None:
         error, share = "", Share(self._lanes, growing.caller, self._note)
@@ -166,6 +182,6 @@ class Comparisons:
         except Exception:
             logger.exception("a comparison broke")
             error = "an internal error; the log has the details"
-        with self._lock:
-            growing.error = error
-            growing.thread = None
+        finally:
+            with self._lock:
+                growing.error, growing.thread = error, None

@@ -154,6 +154,7 @@ def _engine(url: str) -> Engine:
         def _set_up(connection: Any, _: object) -> None:
             _log_ahead(connection)
             connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA secure_delete=ON")  # what visitors deleted is not left in the file
 
     return engine
 

@@ -6,7 +6,7 @@ about. All can be written as JSON and read back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -178,6 +178,9 @@ Event = Queued | Started | TurnStarted | Waiting | Asked | Writing | Rejected | 
 
 AgentEvent = Waiting | Asked | Writing | Rejected
 """What an agent reports while it makes up its mind."""
+
+Note = Callable[[str, Event], None]
+"""Is told a run's id and each of its events, for figures and logs."""
 
 
 def measures_from_json(data: dict[str, Any]) -> Measures:

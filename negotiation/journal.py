@@ -123,17 +123,21 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.own = folder / new_name()
+        self._torn = False  # whether what was added last may have come half
 
     def add(self, lines: Iterable[Line]) -> None:
         """Add lines to the own file and see to it that they stay; raises OSError."""
         text = "".join(json.dumps(line) + "\n" for line in lines)
         if not text:
             return
+        text = "\n" * self._torn + text
+        self._torn = True
         make_private(self.folder)
         with self.own.open("a", encoding="ascii") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        self._torn = False
 
     def rewrite(self, contents: Contents) -> None:
         """Write what still counts into one new file, then remove the files that it was read from; raises OSError.
@@ -175,7 +179,7 @@ def read_journal(folder: Path) -> Contents:
                     line = read_line(raw)
                     found.note(line, Place(float(line["at"]), path, offset))
                 except UNREADABLE:
-                    broken += 1
+                    broken += not raw.isspace()  # an empty line ends what may have come half
                 offset += len(raw)
         if broken:
             logger.warning("%s: %s of its lines cannot be read and are skipped", path.name, broken)

@@ -8,6 +8,7 @@ before it, and never has the last quarter of the lanes.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, deque
@@ -15,8 +16,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from negotiation.allowance import Allowance, Caller, again_in
-from negotiation.limits import LimitReached, Limits
+from negotiation.limits import Caller, LimitReached, Limits
+from negotiation.rates import Rates, again
+
+logger = logging.getLogger(__name__)
 
 BYPASS_BOUND = 8
 """How many watched negotiations may go before one in the background."""
@@ -62,8 +65,9 @@ Ring = dict[str, deque[Ticket]]
 
 
 class Lanes:
-    """The lanes of this process. Safe between threads; `begin` is called without any lock held.
+    """The lanes of this process. Safe between threads.
 
+    `begin` is called without any lock held, and one after the other: each is to hand its work to a thread and return.
     `waited` is told for how many seconds a watched negotiation waited, and `refused` counts those that were not taken.
     """
 
@@ -84,9 +88,10 @@ class Lanes:
         self._background: Ring = {}
         self._running: Counter[str] = Counter()  # by visitor
         self._running_behind: Counter[str] = Counter()  # of those, in the background
+        self._granting = False  # whether some thread begins what there are lanes for
         self._bypassed = 0
         self._held: float | None = None  # how long a watched negotiation holds a lane, on average
-        self._allowance = Allowance(self.limits)
+        self._rates = Rates(self.limits)
         self._closed = False
 
     # -- coming and going --------------------------------------------------------------------------------------
@@ -98,7 +103,7 @@ class Lanes:
             ticket = Ticket(caller, background, since=now)
             if not background:
                 self._check(caller, 1, now)
-                self._allowance.begin(caller, now)
+                self._rates.begun(caller, now)
             self._open.add(ticket)
             return ticket
 
@@ -141,7 +146,7 @@ class Lanes:
         """Tokens were written for somebody."""
         if tokens and not caller.operator:
             with self._lock:
-                self._allowance.spend(caller, tokens, self._clock())
+                self._rates.written(caller, tokens, self._clock())
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -187,7 +192,7 @@ class Lanes:
             self._check_room(caller, count)
             if not caller.operator:
                 self._check_share(caller, count)
-                self._allowance.check(caller, count, now)
+                self._rates.check(caller, count, now)
         except LimitReached:
             self.refused += 1
             raise
@@ -200,7 +205,7 @@ class Lanes:
         waiting = sum(t.stage in (Stage.WAITING, Stage.ENTERING) for t in self._open if not t.background)
         at_once = min(limits.lanes - running.total(), limits.lanes_per_visitor - running[caller.visitor])
         if count > at_once and waiting + count - max(0, at_once) > limits.queue:
-            about = again_in(self._seconds(waiting, limits.lanes))
+            about = again(self._seconds(waiting, limits.lanes))
             raise LimitReached(
                 f"{waiting} negotiations wait here already, and {limits.queue} is the limit; try again{about}"
             )
@@ -211,14 +216,14 @@ class Lanes:
         own = sum(ticket.caller.visitor == caller.visitor for ticket in open_)
         most = limits.lanes_per_visitor + limits.queue_per_visitor
         if own + count > most:
-            about = again_in(self._seconds(1, limits.lanes_per_visitor))
+            about = again(self._seconds(1, limits.lanes_per_visitor))
             raise LimitReached(
                 f"you have {own} negotiations that run or wait, and {most} is the limit; stop one, or try again{about}"
             )
         most = limits.open_per_address or len(open_) + count
         there = sum(ticket.caller.address == caller.address for ticket in open_)
         if caller.address and there + count > most:
-            about = again_in(self._seconds(1, most))
+            about = again(self._seconds(1, most))
             raise LimitReached(
                 f"{there} negotiations of your network address run or wait, and {most} is the limit; try again{about}"
             )
@@ -226,23 +231,38 @@ class Lanes:
     # -- the queue, with the lock held -------------------------------------------------------------------------
 
     def _grant(self) -> None:
-        """Begin what there are lanes for; called without the lock."""
-        while True:
-            with self._lock:
-                ticket = self._next()
-                if ticket is None:
-                    return
-                self._unqueue(ticket)
-                waited = self._clock() - ticket.since
-                self._set(ticket, Stage.RUNNING)
-                ring, visitor = self._ring(ticket), ticket.caller.visitor
-                if visitor in ring:  # its next turn is after everybody's
-                    ring[visitor] = ring.pop(visitor)
-                self._running[visitor] += 1
-                self._running_behind[visitor] += ticket.background
+        """Begin what there are lanes for; called without the lock.
+
+        One thread does, for all others, so that what ends as soon as it begins is followed by the next in a loop.
+        """
+        with self._lock:
+            if self._granting:
+                return
+            self._granting = True
+        while (ticket := self._granted()) is not None:
+            try:
+                ticket.begin()
+            except Exception:
+                logger.exception("a negotiation could not begin")
+                self.leave(ticket)
+
+    def _granted(self) -> Ticket | None:
+        """What has got a lane now and is to begin; None, and granting is over, if there is nothing."""
+        with self._lock:
+            ticket = self._next()
+            if ticket is None:
+                self._granting = False
+                return None
+            self._unqueue(ticket)
             if not ticket.background:
-                self._waited(waited)
-            ticket.begin()
+                self._waited(self._clock() - ticket.since)
+            self._set(ticket, Stage.RUNNING)
+            ring, visitor = self._ring(ticket), ticket.caller.visitor
+            if visitor in ring:  # its next turn is after everybody's
+                ring[visitor] = ring.pop(visitor)
+            self._running[visitor] += 1
+            self._running_behind[visitor] += ticket.background
+            return ticket
 
     def _next(self) -> Ticket | None:
         """What is to begin now."""
@@ -319,9 +339,6 @@ class Lanes:
         """
         if self._held is None:
             return None
-        now = self._clock()
-        by_now = [
-            now - ticket.since for ticket in self._open if ticket.stage is Stage.RUNNING and not ticket.background
-        ]
-        longest = max(self._held, sum(by_now) / len(by_now) if by_now else 0.0)
-        return float(round(turns * longest / lanes))
+        began = [t.since for t in self._open if t.stage is Stage.RUNNING and not t.background]
+        by_now = self._clock() - sum(began) / len(began) if began else 0.0
+        return float(round(turns * max(self._held, by_now) / lanes))

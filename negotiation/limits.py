@@ -1,11 +1,12 @@
 """What visitors may ask of the server: how much at a time, how much in all, and how large. Values only.
 
-Knows nothing of pages. What waits for a lane is kept in `lanes.py`; everything here is told to whoever asks for too
-much as one error, `LimitReached`.
+Knows nothing of pages. What waits for a lane is kept in `lanes.py`, what counts over time in `rates.py`; whoever asks
+for too much is told so as one error, `LimitReached`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, Strict
@@ -18,6 +19,15 @@ Count = Annotated[int, Strict(), Field(ge=1)]
 
 class LimitReached(ParleyError):
     """More was asked for than is allowed here; the message says what, how much there may be, and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Caller:
+    """Who wants something: a visitor, their network address where it is known; the operator is not limited."""
+
+    visitor: str
+    address: str = ""
+    operator: bool = False
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -15,10 +15,11 @@ from manager.registry import Changes, Registry
 from negotiation.agents.catalog import Catalog
 from negotiation.archive import ArchivedStore, FolderCarrier
 from negotiation.background import Comparisons
+from negotiation.driver import SHUT_DOWN
 from negotiation.events import Event
 from negotiation.lanes import Lanes
 from negotiation.lent import LentCatalog, placeable
-from negotiation.live import SHUT_DOWN, LiveRuns
+from negotiation.live import LiveRuns
 from negotiation.logs import log_event
 from negotiation.metrics import Metrics
 from negotiation.scenario import Scenario, load_scenarios
@@ -94,12 +95,15 @@ class Parley:
         """
         self.live.drain()
         self.lanes.wait_until_idle(seconds)
-        self.tournaments.stop(SHUT_DOWN, wait=True)
-        self.comparisons.close()
+        self.tournaments.stop(SHUT_DOWN)  # all are told before any is waited for
+        self.comparisons.stop_all()
         self.live.interrupt()
+        self.comparisons.close()
+        self.tournaments.stop(SHUT_DOWN, wait=True)
 
     def close(self) -> None:
         """Interrupt what runs, unload everything, close the store."""
+        self.lanes.close()
         self.tournaments.stop(SHUT_DOWN, wait=True)
         self.comparisons.close()
         self.live.close()

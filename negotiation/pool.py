@@ -10,26 +10,22 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from manager.cancel import CancelToken
+from manager.errors import Busy
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
-from negotiation.allowance import Caller
-from negotiation.events import Ended, Event, Halted, TurnTaken
+from negotiation.events import Ended, Halted, Note, TurnTaken
 from negotiation.lanes import Lanes, Ticket
-from negotiation.limits import Limits
+from negotiation.limits import Caller, Limits
 from negotiation.runs import Run
+from negotiation.threads import Crew
 
 logger = logging.getLogger(__name__)
-
-
-Note = Callable[[str, Event], None]
-"""Is told a run's id and each of its events, for the figures."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +39,8 @@ class Share:
     @classmethod
     def all(cls, slots: int) -> Share:
         """So many lanes that nobody else uses."""
-        lanes = 4 * slots  # the last quarter is not for work in the background
-        return cls(Lanes(Limits(lanes=lanes, lanes_per_visitor=lanes)), Caller("all"))
+        # A visitor's work in the background has half of their lanes, and never the last quarter of all.
+        return cls(Lanes(Limits(lanes=4 * slots, lanes_per_visitor=2 * slots)), Caller("all"))
 
 
 def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_: None) -> Run:
@@ -121,7 +117,7 @@ class Threads:
         self._cancel = CancelToken()
         self._expected = Expected(catalog.manager)
         self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
-        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="negotiation")
+        self._crew = Crew()
 
     def workers(self) -> Mapping[str, int]:
         return {"here": self._slots}
@@ -133,14 +129,21 @@ class Threads:
 
     def _begin(self, run: Run, ticket: Ticket) -> None:
         try:
-            future: Future[Run] = self._threads.submit(play, self._catalog, run, self._cancel, self._share.note)
-        except RuntimeError:  # it was closed meanwhile
-            self._share.lanes.leave(ticket)
-        else:
-            future.add_done_callback(partial(self._end, run, ticket))
+            self._crew.begin(f"negotiation {run.run_id}", partial(self._play, run, ticket))
+        except Busy as busy:  # there is no thread left, or it was closed meanwhile
+            self._end(_failed(run, str(busy)), ticket)
 
-    def _end(self, run: Run, ticket: Ticket, done: Future[Run]) -> None:
-        ended = _result(run, done)
+    def _play(self, run: Run, ticket: Ticket) -> None:
+        try:
+            ended = play(self._catalog, run, self._cancel, self._share.note)
+        except BaseException as error:  # panics of Rust extensions are no Exceptions
+            logger.exception("run %s broke", run.run_id)
+            kind = type(error).__name__
+            ended = _failed(run, f"an internal error ({kind}); the log has the details")
+            self._share.note(run.run_id, Halted("failed", ended.reason, kind))
+        self._end(ended, ticket)
+
+    def _end(self, ended: Run, ticket: Ticket) -> None:
         self._share.lanes.spend(self._share.caller, sum(turn.tokens for turn in ended.turns))
         self._tickets.discard(ticket)
         self._share.lanes.leave(ticket)
@@ -160,14 +163,9 @@ class Threads:
         for ticket in list(self._tickets):
             if self._share.lanes.withdraw(ticket):
                 self._share.lanes.leave(ticket)
-        self._threads.shutdown(cancel_futures=True)
+        self._crew.close()
         self._expected.replace(())
 
 
-def _result(run: Run, done: Future[Run]) -> Run:
-    if done.cancelled():
-        return replace(run, status="stopped", reason="stopped")
-    if (error := done.exception()) is None:
-        return done.result()
-    logger.error("run %s broke", run.run_id, exc_info=error)
-    return replace(run, status="failed", reason=f"an internal error ({type(error).__name__}); the log has the details")
+def _failed(run: Run, reason: str) -> Run:
+    return replace(run, created=time.time(), status="failed", reason=reason)

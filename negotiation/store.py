@@ -103,14 +103,17 @@ class Store:
         with self._db.write("record a run") as connection:
             insert_run(connection, run)
 
-    def resume(self, run_id: str) -> None:
-        """Record that this process goes on with a run that halted; raises StoreError if it is running or done."""
+    def resume(self, run_id: str) -> Run:
+        """Record that this process goes on with a run that halted, and return it with its turns.
+
+        Raises StoreError if it is running or done, or cannot be read; it stays as it was then.
+        """
         values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": time.time()}
         halted = db.runs.c.run_id == run_id, db.runs.c.status.in_(["stopped", "interrupted", "failed"])
         with self._db.write("continue a run") as connection:
-            found = connection.execute(db.runs.update().where(*halted).values(**values)).rowcount
-        if not found:
-            raise StoreError(f"run '{run_id}' cannot be continued: it is running, or it came to its end")
+            if connection.execute(db.runs.update().where(*halted).values(**values)).rowcount:
+                return self._whole(connection, run_id)
+        raise StoreError(f"run '{run_id}' cannot be continued: it is running, or it came to its end")
 
     def add_turn(self, run_id: str, turn: Turn) -> None:
         """Commit a turn of a run that this process drives."""
@@ -149,10 +152,7 @@ class Store:
     def run(self, run_id: str) -> Run:
         """A run with its turns; raises UnknownRun."""
         with self._db.read("read a run") as connection:
-            run = self._found(connection, run_id)
-            query = db.turns.select().where(db.turns.c.run_id == run_id).order_by(db.turns.c.index)
-            found = connection.execute(query).all()
-        return replace(run, turns=turns_from_rows(run_id, found))
+            return self._whole(connection, run_id)
 
     def comparison(self, run_id: str, viewer: str | None = None) -> list[Run]:
         """The runs that were started together with one, itself included, by lane; without their turns.
@@ -241,6 +241,12 @@ class Store:
 
     def _change(self, connection: Connection, run_id: str, *where: Any, **values: Any) -> int:
         return connection.execute(db.runs.update().where(db.runs.c.run_id == run_id, *where).values(**values)).rowcount
+
+    def _whole(self, connection: Connection, run_id: str) -> Run:
+        """A run with its turns."""
+        run = self._found(connection, run_id)
+        query = db.turns.select().where(db.turns.c.run_id == run_id).order_by(db.turns.c.index)
+        return replace(run, turns=turns_from_rows(run_id, connection.execute(query)))
 
     def _found(self, connection: Connection, run_id: str) -> Run:
         query = db.runs.select().where(db.runs.c.run_id == run_id)

@@ -136,10 +136,11 @@ class TournamentStore:
             raise UnknownTournament(f"there is no tournament {tournament_id[:80]!r}")
         return _from_row(row)
 
-    def resume(self, tournament_id: str, tournament: Tournament) -> None:
+    def resume(self, tournament_id: str, tournament: Tournament, *, idle: bool = False) -> None:
         """Go on with a tournament in this process, now with these seeds and limits.
 
-        Raises StoreError if it is still being run.
+        Raises StoreError if it is still being run. `idle` says that this process runs none: one that it is recorded
+        to run has ended, which could not be recorded.
         """
         now = time.time()
         with self._db.write("resume a tournament") as connection:
@@ -147,7 +148,8 @@ class TournamentStore:
             unchanged = _is(tournament_id), db.tournaments.c.heartbeat == row.heartbeat
             values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": now}
             change = db.tournaments.update().where(*unchanged).values(**values, plan=tournament.to_json())
-            taken = row.status == "running" and alive(row.process, row.heartbeat)
+            left = idle and row.process == this_process()
+            taken = row.status == "running" and not left and alive(row.process, row.heartbeat)
             if taken or not connection.execute(change).rowcount:
                 raise StoreError(f"tournament '{tournament_id}' is being run already; wait for it or stop it")
 

@@ -10,18 +10,20 @@ import threading
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from manager.cancel import CancelToken
 from manager.errors import Busy, ParleyError
 from negotiation import tournament
 from negotiation.agents.catalog import Catalog
-from negotiation.allowance import Caller
+from negotiation.events import Note
 from negotiation.lanes import Lanes
 from negotiation.leaderboard import Leaderboard
-from negotiation.limits import LimitReached
-from negotiation.pool import Note, Share, Threads
+from negotiation.limits import Caller, LimitReached
+from negotiation.pool import Share, Threads
 from negotiation.sizes import check_sizes
 from negotiation.store import Store
+from negotiation.threads import begin_thread
 from negotiation.tournament import Progress
 from negotiation.tournament_plan import Tournament
 from negotiation.tournament_store import Counts, TournamentStore
@@ -64,7 +66,10 @@ class Tournaments:
         self._thread: threading.Thread | None = None
 
     def start(self, asked: Tournament, owner: str | None, caller: Caller | None = None) -> str:
-        """Begin a tournament and return its id; raises Busy while another one runs, LimitReached and StoreError."""
+        """Begin a tournament and return its id.
+
+        Raises Busy while another one runs or if there is no thread for it, LimitReached and StoreError.
+        """
         self._check(asked, caller)
         with self._lock:
             self._check_free()
@@ -82,7 +87,7 @@ class Tournaments:
         with self._lock:
             self._check_free()
             asked = tournament.unchanged(self.store.get(tournament_id), self._catalog)
-            self.store.resume(tournament_id, asked)
+            self.store.resume(tournament_id, asked, idle=True)
             self._begin(asked, tournament_id, owner, caller)
 
     def running(self) -> Running | None:
@@ -118,16 +123,20 @@ class Tournaments:
             raise Busy("another tournament is running here; wait for it or stop it")
 
     def _begin(self, asked: Tournament, tournament_id: str, owner: str | None, caller: Caller | None = None) -> None:
-        self._running, self._cancel = Running(tournament_id, owner), CancelToken()
+        """Play a tournament that is recorded as running, on a thread; with the lock held."""
+        self._cancel = CancelToken()
         share = Share(self._lanes, caller or Caller(owner or tournament_id), self._note)
-        given = asked, tournament_id, self._cancel, share
-        self._thread = threading.Thread(target=self._play, args=given, name="tournament", daemon=True)
-        self._thread.start()
+        try:
+            self._thread = begin_thread("tournament", partial(self._play, asked, tournament_id, self._cancel, share))
+        except Busy as busy:
+            self.store.end(tournament_id, "stopped", str(busy))
+            raise
+        self._running = Running(tournament_id, owner)
 
     def _play(self, asked: Tournament, tournament_id: str, cancel: CancelToken, share: Share) -> None:
-        executor = Threads(self._catalog, asked.limits.at_once, share)
-        given = asked, tournament_id, self.store, self._catalog, executor
         try:
+            executor = Threads(self._catalog, asked.limits.at_once, share)
+            given = asked, tournament_id, self.store, self._catalog, executor
             with closing(
                 tournament.run(*given, places=self._places, cancel=cancel, cancelled=lambda: self._reason)
             ) as playing:

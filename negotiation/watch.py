@@ -6,10 +6,8 @@ Knows nothing of who drives it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from manager.cancel import CancelToken
 from negotiation.events import (
     Asked,
     Ended,
@@ -24,7 +22,6 @@ from negotiation.events import (
     Waiting,
     Writing,
 )
-from negotiation.lanes import Ticket
 from negotiation.runs import Run
 from negotiation.scenario import Seat
 
@@ -41,23 +38,19 @@ def stored_events(run: Run) -> list[Event]:
     return events
 
 
-class LiveRun:
-    """One run while it is driven: its events so far, and how many watch it."""
+class Feed:
+    """The events of a run so far, and how many watch it. Safe between threads; nobody who watches delays another.
 
-    def __init__(self, run: Run, ticket: Ticket, clock: Callable[[], float]) -> None:
-        self.run = run
-        self.ticket = ticket
-        self.cancel = CancelToken()
-        self.background = ticket.background
+    `watched` says whether somebody should watch it.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, watched: bool = True) -> None:
         self.watchers = 0
-        self.unwatched_since = clock()
-        self.halt: Halted | None = None  # how to record it when it was told to stop
+        self.turns: list[Turn] = []
         self.ended = False
         self._clock = clock
-        self.turns: list[Turn] = []
-        self.asked: Asked | None = None  # whom nobody answered yet: the run is put aside, and no thread drives it
-        self.answer_by = 0.0
-        self.driving: Generator[Event, Any, None] | None = None
+        self._watched = watched
+        self._unwatched_since = clock()
         self._changed = threading.Condition()
         self._events: list[tuple[int, Event]] = []
         self._count = 0
@@ -97,26 +90,26 @@ class LiveRun:
         """Somebody stopped watching."""
         with self._changed:
             self.watchers -= 1
-            self.unwatched_since = self._clock()
+            self._unwatched_since = self._clock()
 
     def orphaned(self, grace: float) -> bool:
         """Whether nobody has watched for the grace time, and somebody should."""
         with self._changed:
-            return not self.background and not self.watchers and self._clock() - self.unwatched_since >= grace
+            return self._watched and not self.watchers and self._clock() - self._unwatched_since >= grace
 
 
 class Watch:
     """One watcher of a run. Use it as a `with` block; the run may stop when the last one is closed."""
 
-    def __init__(self, live: LiveRun) -> None:
-        self._live = live
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
         self._number = 0
         self._open = True
-        live.enter()
+        feed.enter()
 
     def poll(self, timeout: float) -> list[Event]:
         """New events, from the beginning at first; empty if there were none for `timeout` seconds."""
-        self._number, events = self._live.after(self._number, timeout)
+        self._number, events = self._feed.after(self._number, timeout)
         return events
 
     def __iter__(self) -> Iterator[Event]:
@@ -130,7 +123,7 @@ class Watch:
         """Stop watching; does nothing the second time."""
         if self._open:
             self._open = False
-            self._live.leave()
+            self._feed.leave()
 
     def __enter__(self) -> Watch:
         return self

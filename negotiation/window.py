@@ -15,6 +15,7 @@ class Window:
 
     def add(self, key: str, now: float, amount: int = 1) -> None:
         """Count something that happened now."""
+        self._forget(now)
         self._entries.append((now, key, amount))
         self._sums[key] += amount
 

@@ -177,6 +177,8 @@ class Arena:
         """The negotiations that are shown once more: same scenario, agents and seed."""
         try:
             runs = [self._parley.store.run(run_id) for _, run_id in sorted(shown.items())]
+        except UnknownRun:
+            raise gr.Error(text.AGAIN_GONE, print_exception=False) from None
         except ParleyError as error:
             raise told(error) from None
         lanes = tuple((run.agents["a"], run.agents["b"]) for run in runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from negotiation.events import Ended, Halted, Turn
+from negotiation.live import DELETED
 from negotiation.measures import total_cost
 from negotiation.protocol import Action
 from negotiation.scenario import SEATS, Scenario, Seat
@@ -74,7 +75,9 @@ def verdict_html(view: LaneView, space: Space) -> str:
     if view.end is None:
         return tag("div", tag("p", esc(text.VERDICT_WAITING), "empty"), "verdict waiting")
     if isinstance(view.end, Halted):
-        shown = tag("h3", esc(text.HALTED[view.end.status])) + tag("p", esc(view.end.reason), "reason")
+        gone = view.end.reason == DELETED
+        head, why = (text.RUN_GONE, text.RUN_GONE_ABOUT) if gone else (text.HALTED[view.end.status], view.end.reason)
+        shown = tag("h3", esc(head)) + tag("p", esc(why), "reason")
         return tag("div", shown, f"verdict ended {view.end.status}", role="status")
     return tag("div", _ended_html(view, view.end, space), "verdict ended", role="status")
 

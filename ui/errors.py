@@ -23,8 +23,8 @@ def plainly() -> Iterator[None]:
 
 
 def told(error: ParleyError) -> gr.Error:
-    """The message for an error that Parley raises on purpose. What is beyond a limit is nobody's fault, and says so."""
+    """The message for an error that Parley raises on purpose."""
     words = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
-    if isinstance(error, LimitReached):
-        return gr.Error(words[:1].upper() + words[1:], title=text.LIMIT, print_exception=False)
+    if isinstance(error, LimitReached):  # a whole sentence, whereas others begin with a file or a name
+        words = words[:1].upper() + words[1:]
     return gr.Error(words, print_exception=False)

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import gradio as gr
 
-from negotiation.allowance import Caller
+from negotiation.limits import Caller
 from negotiation.parley import Parley
 from negotiation.window import Window
 from ui import text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -40,7 +41,7 @@ def build_page(parley: Parley) -> gr.Blocks:
     details = any(tab_id == "models" for tab_id, _, _ in TABS)
     lends = parley.catalog.lends
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
-        version = gr.State(-1)
+        shown = gr.State(None)
         gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
         status = gr.HTML(
             strip_html(parley.manager.snapshot(), names, details, lends), elem_id="model-status", js_on_load=None
@@ -52,19 +53,20 @@ def build_page(parley: Parley) -> gr.Blocks:
 
         build_api(parley)
 
-        def show_status(seen: int) -> Any:
-            snapshot = parley.manager.snapshot()
-            if snapshot.version == seen:
+        def show_status(seen: tuple[int, bool] | None) -> Any:
+            snapshot, closing = parley.manager.snapshot(), parley.lanes.closed
+            if (snapshot.version, closing) == seen:
                 return gr.skip(), gr.skip()
-            return strip_html(snapshot, names, details, lends), snapshot.version
+            return strip_html(snapshot, names, details, lends, closing), (snapshot.version, closing)
 
-        gr.Timer(STATUS_SECONDS).tick(show_status, [version], [status, version], queue=False, **QUIET)
+        gr.Timer(STATUS_SECONDS).tick(show_status, [shown], [status, shown], queue=False, **QUIET)
     return page
 
 
 def header_html() -> str:
     """What the page is, the choice of colours, and the place where a silent server is told."""
-    title = tag("h1", esc(text.TITLE)) + tag("p", esc(text.TAGLINE))
+    names = json.dumps({tab_id: name for tab_id, name, _ in TABS})
+    title = tag("h1", esc(text.TITLE), data_tab_names=names) + tag("p", esc(text.TAGLINE))
     themes = "".join(
         tag("span", esc(name), data_theme=theme, hidden=None if theme == "auto" else "")
         for theme, name in text.THEMES.items()

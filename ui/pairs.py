@@ -10,9 +10,9 @@ import gradio as gr
 
 from manager.errors import ParleyError
 from negotiation.agents.catalog import AgentConfig
-from negotiation.allowance import Caller
 from negotiation.background import Standing
 from negotiation.comparison import Comparison, Players, difference
+from negotiation.limits import Caller
 from negotiation.parley import Parley
 from negotiation.scenario import Scenario
 from negotiation.statistics import Interval

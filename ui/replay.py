@@ -83,8 +83,8 @@ def build_pane(number: int) -> Pane:
             csv = gr.Button(text.SAVE_CSV, elem_id=f"{name}-csv", **small)
             publish = gr.Button(text.PUBLISH, visible=False, elem_id=f"{name}-publish", **small)
             delete = gr.Button(text.DELETE, visible=False, elem_id=f"{name}-delete", **small)
+            keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)  # where a second press lands
             sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
-            keep = gr.Button(text.KEEP, visible=False, **small)
     return Pane(column, head, board, turns, figures, jsonl, csv, publish, delete, sure, keep, fork, agents, message, go)
 
 

@@ -21,10 +21,13 @@ _ORDER = {
 }
 
 
-def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False, lends: bool = False) -> str:
+def strip_html(
+    snapshot: Snapshot, labels: dict[str, str], details: bool = False, lends: bool = False, closing: bool = False
+) -> str:
     """The strip for a snapshot; `labels` are the models' names for people, `details` offers the Models tab.
 
-    Models that nobody asked for are only counted, and left out where none can be loaded (`lends`).
+    Models that nobody asked for are only counted, and left out where none can be loaded (`lends`). `closing` says that
+    the server is about to end.
     """
     rows = sorted(snapshot.weights, key=lambda row: (not row.leases, row.progress is None, _ORDER[row.state]))
     if not rows:
@@ -36,6 +39,8 @@ def strip_html(snapshot: Snapshot, labels: dict[str, str], details: bool = False
     elif unasked := sum(len(row.model_ids) or 1 for row in rows if row not in shown):
         form = text.MORE_COLD if shown else text.ALL_COLD
         chips += _pill("cold", tag("span", esc(form.format(count=unasked))))
+    if closing:
+        chips = tag("span", esc(text.CLOSING), "closing") + chips
     extras = ""
     if snapshot.queue:
         waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)

@@ -35,6 +35,7 @@ LENT = "a GPU is lent × {count}"
 ZERO_GPU = "ZeroGPU: models are placed when the Space starts; a GPU is lent for each negotiation."
 AGAIN_IN = "{state}, left alone for {seconds:.0f} s"
 QUEUE = "waiting: {names}"
+CLOSING = "The server is being restarted: nothing new begins"
 BUSY = "busy × {count}"
 PARKED = "parked: {used} of {budget} of host memory"
 
@@ -113,7 +114,7 @@ TABLE_BEFORE = (
 )
 BAR_HINT = "From 0 (nothing) to 1 (everything wanted). The mark is what no deal is worth: {reservation}"
 NO_DEAL_IS = "no deal: {reservation}"
-LIKE_NO_DEAL = "just what no deal is worth"
+LIKE_NO_DEAL = "the same as no deal"
 ABOVE, BELOW = "{by} above no deal", "{by} below no deal"
 DEAL = "Deal"
 IN_ROUND = "in round {round}"
@@ -125,6 +126,8 @@ VERDICT = {
 }
 KEPT = "Each side is left with what no deal is worth to it."
 HALTED = {"stopped": "Stopped", "interrupted": "Interrupted", "failed": "Failed"}
+RUN_GONE = "Deleted"
+RUN_GONE_ABOUT = "Its owner deleted it. It is kept nowhere any more; what is left on this page goes with the page."
 IRRATIONAL = "{name} accepted less than walking away would have given."
 NO_WASTE = "No other deal would have been better for one side without being worse for the other."
 WASTE = "Left on the table: {offer} would have been worth {a} to the {name_a} and {b} to the {name_b}."
@@ -263,9 +266,6 @@ VOTES = {"1": "Lane 1", "2": "Lane 2", "tie": "Both alike", "neither": "Neither"
 VOTE_COUNT = "{name}: {count}"
 VOTED = "You said: {mine}. All votes: {counts}"
 VOTE_WHAT = "Show both lanes of one comparison to vote on them."
-
-# what is refused
-LIMIT = "A limit of this server"
 
 # the operator
 OPERATOR_NONE = "Nobody can be operator here: the variable PARLEY_OPERATOR_PASSWORD is not set."
@@ -443,6 +443,7 @@ CLOSE = "Close"
 # running again
 AGAIN = "Rerun, same seed"
 CONTINUE = "Continue"
+AGAIN_GONE = "One of these was deleted and cannot be run again; press Start instead."
 RUNNING = "Stop the negotiation that is running first."
 NOT_YOURS = "Only who started a negotiation can continue it."
 REPEATS = "Run again, it repeats word for word: both sides are scripted."

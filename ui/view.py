@@ -62,7 +62,8 @@ class LaneView:
     def _after(self, event: Event) -> LaneView:
         match event:
             case Queued():
-                return replace(self, queued=event)
+                moving = self.moving and replace(self.moving, answer_seconds=None)  # who was asked has answered
+                return replace(self, queued=event, moving=moving)
             case Started(run_id=run_id):
                 return replace(self, run_id=run_id, queued=None)
             case TurnStarted(round=number, seat=seat, agent=agent):

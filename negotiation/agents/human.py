@@ -1,7 +1,7 @@
 """A person as an agent: asks, and plays what is answered.
 
 Waiting is not done here: the agent yields `Asked` and is sent the answer, so that whoever drives the negotiation may
-put it aside meanwhile (`live.py`), and no thread, lease or place in a queue is held for somebody who thinks.
+put it aside meanwhile (`driver.py`), and no thread, lease or place in a queue is held for somebody who thinks.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from support.browser import pick
 from support.server import Server
 
 LOAD_MS = 200_000
@@ -30,13 +31,6 @@ def fakes(folder: Path, models: str = SLOW_FAKES) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "models.yaml").write_text(models)
     return folder
-
-
-def pick(page: Page, element: str, label: str) -> None:
-    field = page.locator(f"#{element} input")
-    field.fill(label)
-    field.press("Enter")
-    expect(field).to_have_value(re.compile(re.escape(label)))
 
 
 def watch_both_lanes(page: Page) -> None:

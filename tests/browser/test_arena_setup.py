@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+from support.browser import pick
 from support.server import Server
 
 ENDED = re.compile("Deal|No deal")
-
-
-def pick(page: Page, element: str, label: str) -> None:
-    field = page.locator(f"#{element} input")
-    field.fill(label)
-    field.press("Enter")
-    expect(field).to_have_value(re.compile(re.escape(label)))
 
 
 def play_scripts(page: Page, first: str = "conceder", second: str = "linear") -> None:

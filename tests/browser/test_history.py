@@ -7,14 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
+from support.browser import pick
 from support.server import Server
-
-
-def pick(page: Page, element: str, label: str) -> None:
-    field = page.locator(f"#{element} input")
-    field.fill(label)
-    field.press("Enter")
-    expect(field).to_have_value(re.compile(re.escape(label)))
 
 
 def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open_page: Callable[[str], Page]) -> None:
@@ -49,6 +43,12 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     assert Path(saved.value.path()).read_bytes().startswith(b"\xef\xbb\xbfrun_id,")
     page.locator("#replay-1-publish").click()
     expect(page.locator("#replay-1-publish")).to_have_text("Unpublish")
+    page.locator("#replay-2-delete").click()
+    page.locator("#replay-2-keep").click()
+    page.locator("#replay-2-delete").click()
+    page.locator("#replay-2-sure").click()
+    expect(page.locator("#replay-2")).to_be_hidden()
+    expect(page.locator("#history-table")).to_contain_text("No negotiation fits")
     link = page.url
     assert "replay=" in link
 
@@ -60,6 +60,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     expect(page.locator("#lane-1-agent-a input")).to_have_value(re.compile("hardliner"))
 
     page.context.clear_cookies()  # a stranger finds what was published, may look at it and change nothing
+    page.set_viewport_size({"width": 320, "height": 700})  # where not all tabs have room
     page.goto(link)
     expect(page.locator("#replay-1-board")).to_be_visible(timeout=15_000)
     expect(page.locator("#replay-1-publish")).to_have_count(0)

@@ -22,9 +22,18 @@ button.addEventListener('click', () => {
 system.addEventListener('change', showTheme);
 if (!new URLSearchParams(location.search).has('__theme')) showTheme();
 
+// Opens a tab by its id; whether it is there. Where there is little room Gradio hides some in a menu, by name alone.
+const names = JSON.parse(element.querySelector('[data-tab-names]').dataset.tabNames);
+window.openTab = (id) => {
+  const hidden = () => [...document.querySelectorAll('.overflow-dropdown button')].find((one) => one.textContent.trim() === names[id]);
+  const button = find(`tab-${id}-button`) ?? hidden();
+  button?.click();
+  return Boolean(button);
+};
+
 document.addEventListener('click', async (event) => {
   const tab = event.target.closest('[data-tab]');
-  if (tab) find(`tab-${tab.dataset.tab}-button`)?.click();
+  if (tab) openTab(tab.dataset.tab);
   const copy = event.target.closest('[data-copy]');
   if (copy) {
     await navigator.clipboard?.writeText(new URL(copy.dataset.copy, location.href).href);

@@ -15,7 +15,7 @@ from manager.backends.base import Footprint, Progress, register_backend
 from manager.backends.fake import FakeModel
 from manager.downloads import DOWNLOADS
 from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, OutOfMemory, Refused
-from manager.loader import Counts, Loader
+from manager.loader import NO_THREAD, Counts, Loader
 from manager.registry import ModelSpec, WeightsKey
 from manager.status import LoadProgress
 from tests.unit.manager.conftest import SECONDS, BenchModel, Workshop
@@ -68,6 +68,19 @@ def test_prepare_load_and_unload_are_answered(desk: Desk, workshop: Workshop) ->
     desk.loader.start(h.StartUnload(A))
     assert desk.answer() == h.Unloaded(A)
     assert workshop.log == ["prepare A", "load A", "unload A"]
+
+
+def test_without_a_thread_preparing_fails_and_can_be_asked_for_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", refuse)
+        desk.loader.prepare(A, SPEC_A)
+        assert desk.answer() == h.PrepareFailed(A, Failure(Refused, NO_THREAD))
+    desk.prepared(SPEC_A)
 
 
 def test_loads_and_unloads_are_done_one_by_one_in_the_order_asked_for(desk: Desk, workshop: Workshop) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from negotiation.agents.catalog import Catalog
 from negotiation.archive import ArchivedStore, Carrier, FolderCarrier
 from negotiation.dataset import DatasetCarrier
 from negotiation.errors import UnknownRun
-from negotiation.journal import read_journal
+from negotiation.journal import Journal, read_journal
 from negotiation.pool import play
 from negotiation.runs import Run
 from negotiation.store import Vote
@@ -274,6 +275,99 @@ def test_a_volume_that_fails_is_tried_again_and_delays_nobody(
     store.close()
     assert "x" in read_journal(tmp_path / "data").runs
     assert caplog.text.count("the bucket is away") == 1
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Journal], Callable[[], None]]:
+    """Has a journal fail, having written half of what it was given; what is returned lets it work, once it failed."""
+    monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
+
+    def break_it(kept: Journal) -> Callable[[], None]:
+        failed, well, fsync = threading.Event(), threading.Event(), os.fsync
+
+        def sync(number: int) -> None:
+            if not well.is_set():
+                if not failed.is_set():
+                    os.ftruncate(number, os.fstat(number).st_size - 50)
+                failed.set()
+                raise OSError("the bucket is away")
+            fsync(number)
+
+        def recover() -> None:
+            assert failed.wait(30)
+            well.set()
+
+        monkeypatch.setattr(os, "fsync", sync)
+        return recover
+
+    return break_it
+
+
+def test_a_deletion_is_kept_although_the_volume_failed_at_first(
+    tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
+) -> None:
+    first = open_store(FolderCarrier(tmp_path / "data"))
+    first.record(played("x"))
+    first.close()
+    carrier = FolderCarrier(tmp_path / "data")
+    second = open_store(carrier)
+    recover = away(carrier.journal)
+    second.delete("x")
+    recover()
+    second.close()
+    assert open_store(FolderCarrier(tmp_path / "data")).summaries() == []
+
+
+def test_what_was_published_is_kept_although_the_volume_failed_at_first(
+    tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
+) -> None:
+    """Where only published runs are kept, publishing one brings the whole run there."""
+    carrier = FolderCarrier(tmp_path / "data")
+    carrier.private = False
+    store = open_store(carrier)
+    recover = away(carrier.journal)
+    store.record(played("x"))
+    store.publish("x", published=True)
+    recover()
+    store.close()
+    assert set(read_journal(tmp_path / "data").runs) == {"x"}
+
+
+def test_what_comes_after_half_a_line_can_be_read(
+    tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
+) -> None:
+    carrier = FolderCarrier(tmp_path / "data")
+    store = open_store(carrier)
+    recover = away(carrier.journal)
+    store.record(played("x"))
+    recover()
+    store.close()
+    assert set(read_journal(tmp_path / "data").runs) == {"x"}
+
+
+def test_what_was_deleted_before_the_archive_could_be_read_does_not_come_back(
+    tmp_path: Path, played: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
+    url, failed, well = f"sqlite:///{tmp_path}/kept.db", threading.Event(), threading.Event()
+    with closing(ArchivedStore(url, FolderCarrier(tmp_path / "data"))) as first:
+        first.record(played("x"))
+    opening = FolderCarrier.open
+
+    def open_at_last(self: FolderCarrier) -> Any:
+        if not well.is_set():
+            failed.set()
+            raise OSError("the bucket is away")
+        return opening(self)
+
+    monkeypatch.setattr(FolderCarrier, "open", open_at_last)
+    with closing(ArchivedStore(url, FolderCarrier(tmp_path / "data"))) as second:
+        assert failed.wait(30)
+        second.delete("x")
+        well.set()
+        assert second.archive.restored.wait(30)
+        assert second.summaries() == []
+    assert read_journal(tmp_path / "data").runs == {}
 
 
 def test_what_could_not_be_kept_in_the_end_is_told(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from manager.errors import Busy
 from manager.manager import LLMManager
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.background import Comparisons, Standing
@@ -82,3 +83,63 @@ def test_an_unknown_agent_is_refused_at_once(comparisons: Comparisons) -> None:
     with pytest.raises(UnknownAgent):
         comparisons.start(Comparison(SCENARIO, (AgentConfig("nobody"), SECOND), OPPONENT, 1, owner="me"))
     assert comparisons.standing("me") is None
+
+
+class Refusing:
+    """Lets the system give no threads of a name."""
+
+    def __init__(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        begin = threading.Thread.start
+
+        def start(thread: threading.Thread) -> None:
+            if thread.name.startswith(name):
+                raise RuntimeError("can't start new thread")
+            begin(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+
+def test_without_a_thread_it_is_refused_and_begins_later(
+    comparisons: Comparisons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparisons.start(asked(1))
+    assert ended(comparisons).goal == 4
+    with monkeypatch.context() as broken:
+        Refusing("comparison", broken)
+        for seed in (1, 9):
+            with pytest.raises(Busy, match="no room for more work now"):
+                comparisons.start(asked(1, seed=seed))
+    standing = ended(comparisons)
+    assert (standing.done, standing.goal, standing.running) == (4, 4, False)
+    comparisons.start(asked(1))
+    assert {run.seed for run in comparisons._store.summaries(RunFilter())} <= {1, 2}
+    assert ended(comparisons).result.pairs == 2
+
+
+def test_without_threads_its_negotiations_fail_and_it_ends(
+    comparisons: Comparisons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        Refusing("negotiation", broken)
+        comparisons.start(asked(2))
+        standing = ended(comparisons)
+    assert (standing.done, standing.running, standing.result.pairs) == (8, False, 0)
+    assert set(standing.result.failed) == {"the server has no room for more work now; try again later"}
+
+
+def test_two_presses_at_once_begin_one_after_the_other(
+    comparisons: Comparisons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins between the first one's looking for what runs and its beginning."""
+    stop, presses = comparisons.stop, iter([True])
+
+    def stop_and_press(owner: str | None, *, wait: bool = False) -> None:
+        stop(owner, wait=wait)
+        if next(presses, False):
+            comparisons.start(asked(1, seed=5))
+
+    monkeypatch.setattr(comparisons, "stop", stop_and_press)
+    comparisons.start(asked(1))
+    standing = ended(comparisons)
+    assert (standing.comparison.seed, standing.running) == (1, False)
+    assert not [thread for thread in threading.enumerate() if thread.name == "comparison"]

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support.watching import PATIENCE, until
 
 from manager.manager import LLMManager
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import MAX_WORDS, HumanAgent, read_answer
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, NotAsked
-from negotiation.events import Asked, Ended, Event, Halted, TurnTaken
+from negotiation.events import Asked, Ended, Halted, TurnTaken
 from negotiation.live import LiveRuns
 from negotiation.protocol import Action, Ending, State
 from negotiation.runs import Run
@@ -23,7 +24,6 @@ from negotiation.store import Store
 from negotiation.watch import Watch
 
 OFFER = {"price": 150, "lock": "with"}
-PATIENCE = 20.0
 Runs = Callable[..., Run]
 
 
@@ -61,16 +61,6 @@ def play(live: LiveRuns, bike: Scenario) -> Callable[..., Watch]:
         return live.watch(run_id)  # type: ignore[return-value]
 
     return start
-
-
-def until(watch: Watch, kind: type) -> list[Event]:
-    """What a watcher sees up to the next event of a kind."""
-    seen: list[Event] = []
-    while not any(isinstance(event, kind) for event in seen):
-        new = watch.poll(PATIENCE)
-        assert new, f"no {kind} after {seen}"
-        seen += new
-    return seen
 
 
 def driving(run_id: str) -> list[threading.Thread]:

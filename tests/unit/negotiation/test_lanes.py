@@ -8,9 +8,8 @@ from functools import partial
 
 import pytest
 
-from negotiation.allowance import Caller
 from negotiation.lanes import BYPASS_BOUND, Lanes, Place, Stage, Ticket
-from negotiation.limits import LimitReached, Limits
+from negotiation.limits import Caller, LimitReached, Limits
 
 A, B = Caller("anne"), Caller("ben")
 
@@ -325,6 +324,15 @@ def test_tokens_are_counted_by_the_hour(house: Callable[..., House]) -> None:
     there.come(A)
 
 
+def test_what_is_too_old_to_count_is_forgotten_where_nothing_is_limited(house: Callable[..., House]) -> None:
+    there = house()
+    for there.clock.now in range(0, 36_000, 100):
+        there.end(there.come(A))
+        there.lanes.spend(A, 10)
+    rates = there.lanes._rates
+    assert (len(rates._starts._entries), len(rates._tokens._entries)) == (1, 36)
+
+
 def test_the_operator_is_limited_by_the_lanes_only(house: Callable[..., House]) -> None:
     there = house(lanes=3, lanes_per_visitor=1, queue_per_visitor=1, starts_per_minute=1, tokens_per_hour=1)
     operator = Caller("anne", operator=True)
@@ -341,3 +349,46 @@ def test_after_closing_nothing_begins(house: Callable[..., House]) -> None:
     assert second.stage is Stage.WAITING
     with pytest.raises(LimitReached, match="the server is being restarted"):
         there.come(B)
+
+
+# -- beginning -------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_that_end_as_they_begin_follow_each_other(house: Callable[..., House]) -> None:
+    """As negotiations do for which there is no thread; and not each within the one before."""
+    there = house(lanes=1, queue=2000, queue_per_visitor=2000)
+    first, ended = there.come(A), []
+
+    def end(ticket: Ticket) -> None:
+        ended.append(ticket)
+        there.lanes.leave(ticket)
+
+    waiting = [there.lanes.enter(A) for _ in range(1000)]
+    for ticket in waiting:
+        there.lanes.wait(ticket, partial(end, ticket))
+    there.end(first)
+    assert ended == waiting
+    assert there.lanes.wait_until_idle(0)
+
+
+def test_what_cannot_begin_gives_its_lane_to_the_next(
+    house: Callable[..., House], caplog: pytest.LogCaptureFixture
+) -> None:
+    there = house(lanes=1)
+    first, broken = there.come(A), there.lanes.enter(A)
+
+    def refuse() -> None:
+        raise MemoryError("no room")
+
+    there.lanes.wait(broken, refuse)
+    following = there.come(A)
+    there.end(first)
+    assert (broken.stage, following.stage) == (Stage.GONE, Stage.RUNNING)
+    assert "MemoryError: no room" in caplog.text
+
+
+def test_what_comes_while_another_begins_is_not_forgotten(house: Callable[..., House]) -> None:
+    there = house(lanes=2)
+    ticket, came = there.lanes.enter(A), []
+    there.lanes.wait(ticket, lambda: came.append(there.come(B)))
+    assert [other.stage for other in came] == [Stage.RUNNING]

@@ -9,15 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.watching import PATIENCE, follow, until
 
 from manager.errors import LoadFailed
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.allowance import Caller
 from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.events import Ended, Event, Halted, Rejected, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
-from negotiation.lanes import Ticket
 from negotiation.limits import LimitReached
 from negotiation.live import LiveRuns, new_run_id
 from negotiation.protocol import Action, Ending
@@ -25,13 +24,11 @@ from negotiation.runs import Run
 from negotiation.scenario import Scenario
 from negotiation.session import Negotiation, negotiate
 from negotiation.store import Store
-from negotiation.watch import LiveRun, Watch, stored_events
+from negotiation.watch import Feed, Watch, stored_events
 
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]
 OFFER = {"price": 150, "lock": "with"}
-PATIENCE = 20.0
-"""Seconds after which something that should happen is taken not to."""
 
 
 class Clock:
@@ -139,25 +136,9 @@ def live(house: House, store: Store, clock: Clock, gate: Gate) -> Iterator[LiveR
     runs.close()
 
 
-def until(watch: Watch, wanted: Event | type, seen: list[Event] | None = None) -> list[Event]:
-    """What a watcher has `seen` once a certain event came, or any of a kind."""
-    seen = [] if seen is None else seen
-    while not any(event == wanted or type(event) is wanted for event in seen):
-        new = watch.poll(PATIENCE)
-        assert new, f"no {wanted} after {seen}"
-        seen += new
-    return seen
-
-
 def thinking(turn: int) -> Writing:
     """What a gate writes in a turn while it waits to be told."""
     return Writing("ab"[turn % 2], 0, f"turn {turn}")  # type: ignore[arg-type]
-
-
-def followed(live: LiveRuns, run_id: str) -> Watch:
-    watch = live.watch(run_id)
-    assert watch is not None
-    return watch
 
 
 def timeless(events: list[Event]) -> list[Event]:
@@ -199,7 +180,7 @@ def test_an_unknown_agent_starts_nothing(live: LiveRuns, store: Store, make_run:
 
 def test_a_run_that_cannot_be_recorded_is_not_started(live: LiveRuns, make_run: Runs) -> None:
     live.start(make_run("twice", a="gate", b="gate"))
-    first = followed(live, "twice")
+    first = follow(live, "twice")
     with pytest.raises(StoreError):
         live.start(make_run("twice", a="gate", b="gate"))
     assert live.is_running("twice")
@@ -218,7 +199,7 @@ def test_what_is_not_driven_here_is_not_running(live: LiveRuns) -> None:
 
 def test_a_watcher_sees_everything_in_order(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         seen: list[Event] = []
         for turn in range(6):
             until(watch, thinking(turn), seen)
@@ -232,10 +213,10 @@ def test_a_watcher_sees_everything_in_order(live: LiveRuns, gate: Gate, make_run
 
 def test_a_late_watcher_sees_the_facts_and_what_goes_on_now(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as early:
+    with follow(live, run_id) as early:
         gate.go(3)
         until(early, thinking(3))
-        with followed(live, run_id) as late:
+        with follow(live, run_id) as late:
             seen = late.poll(0)
     assert [type(event) for event in seen] == [Started, TurnTaken, TurnTaken, TurnTaken, TurnStarted, Writing]
     assert [event.turn.index for event in seen if isinstance(event, TurnTaken)] == [0, 1, 2]
@@ -244,7 +225,7 @@ def test_a_late_watcher_sees_the_facts_and_what_goes_on_now(live: LiveRuns, gate
 
 def test_a_watcher_that_fell_behind_misses_no_fact(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as slow, followed(live, run_id) as quick:
+    with follow(live, run_id) as slow, follow(live, run_id) as quick:
         seen = until(slow, Writing)
         gate.go(6)
         everything = until(quick, Ended)
@@ -255,7 +236,7 @@ def test_a_watcher_that_fell_behind_misses_no_fact(live: LiveRuns, gate: Gate, m
 
 def test_iterating_ends_with_the_run(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go(6)
         events = list(watch)
     assert [type(event) for event in events if isinstance(event, TurnTaken | Ended)] == [*[TurnTaken] * 6, Ended]
@@ -268,18 +249,18 @@ def test_an_ended_run_is_no_longer_running(
     tidying = threading.Event()
     monkeypatch.setattr(house.manager, "forget", lambda _: tidying.wait(PATIENCE))
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go(6)
         until(watch, Ended)
         assert not live.is_running(run_id)
-        with followed(live, run_id) as late:
+        with follow(live, run_id) as late:
             assert isinstance(late.poll(0)[-1], Ended)
     tidying.set()
 
 
-def test_only_the_latest_wait_is_kept(make_run: Runs) -> None:
+def test_only_the_latest_wait_is_kept() -> None:
     """However long a run waits, a watcher that joins is told once, and it costs no memory."""
-    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), Clock())
+    running = Feed(Clock())
     running.publish(Started("run-1", "bike", {}, 1))
     running.publish(TurnStarted(0, 1, "a", "x"))
     with Watch(running) as early:
@@ -294,8 +275,8 @@ def test_only_the_latest_wait_is_kept(make_run: Runs) -> None:
             ]
 
 
-def test_what_was_written_is_forgotten_once_the_turn_is_taken(make_run: Runs) -> None:
-    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), Clock())
+def test_what_was_written_is_forgotten_once_the_turn_is_taken() -> None:
+    running = Feed(Clock())
     made = TurnTaken(Turn(0, 1, "a", "x", Action.OFFER, OFFER))
     running.publish(Waiting("a", "queued", 1))
     for event in (Writing("a", 0, "no"), Waiting("a", "queued"), Writing("a", 1, "yes"), made, Writing("b", 0, "well")):
@@ -333,7 +314,7 @@ def test_nobody_sees_a_turn_or_an_end_before_it_is_stored(
     monkeypatch.setattr(store, "add_turn", adding)
     monkeypatch.setattr(store, "end", ending)
     live.start(make_run(run_id, a="gate", b="gate"))
-    with followed(live, run_id) as inside, followed(live, run_id) as outside:
+    with follow(live, run_id) as inside, follow(live, run_id) as outside:
         watches.append(inside)
         gate.go(6)
         until(outside, Ended)
@@ -345,7 +326,7 @@ def test_what_is_stored_tells_the_same_as_what_was_seen(
     live: LiveRuns, gate: Gate, store: Store, make_run: Runs
 ) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         assert [type(event) for event in stored_events(store.run(run_id))] == [Started]
         gate.go(6)
         seen = until(watch, Ended)
@@ -361,7 +342,7 @@ def test_a_halted_run_is_told_as_such(store: Store, make_run: Runs, status: Any)
 
 def test_a_deal_is_recorded_with_its_figures(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go(6)
         (end,) = [event for event in until(watch, Ended) if isinstance(event, Ended)]
     found = store.run(run_id)
@@ -377,7 +358,7 @@ def test_an_agents_failure_is_told_and_recorded(
 ) -> None:
     house.own["broken"] = Broken(LoadFailed("no such file"))
     run_id = live.start(make_run(a="gate", b="broken"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go()
         assert until(watch, Halted)[-1] == Halted("failed", "no such file")
     found = store.run(run_id)
@@ -389,7 +370,7 @@ def test_a_fault_of_ours_is_logged_and_told_without_its_inside(
 ) -> None:
     house.own["broken"] = Broken(ZeroDivisionError("secret"))
     run_id = live.start(make_run(a="gate", b="broken"))
-    with followed(live, run_id) as watch, caplog.at_level(logging.ERROR):
+    with follow(live, run_id) as watch, caplog.at_level(logging.ERROR):
         gate.go()
         assert until(watch, Halted)[-1] == Halted("failed", "an internal error; the log has the details")
     assert store.run(run_id).status == "failed"
@@ -404,7 +385,7 @@ def test_a_turn_that_cannot_be_stored_fails_the_run_and_is_not_shown(
     live: LiveRuns, gate: Gate, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go()
         until(watch, thinking(1))
         monkeypatch.setattr(store, "add_turn", refuse)
@@ -420,7 +401,7 @@ def test_even_an_end_that_cannot_be_stored_is_shown(
     live: LiveRuns, gate: Gate, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         until(watch, Writing)
         monkeypatch.setattr(store, "end", refuse)
         gate.go(6)
@@ -435,7 +416,7 @@ def test_even_an_end_that_cannot_be_stored_is_shown(
 
 def test_stopping_ends_a_run_in_the_middle_of_a_turn(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go()
         until(watch, thinking(1))
         live.stop(run_id)
@@ -448,7 +429,7 @@ def test_stopping_ends_a_run_in_the_middle_of_a_turn(live: LiveRuns, gate: Gate,
 
 def test_stopping_a_model_gives_its_lease_back(live: LiveRuns, manager: LLMManager, make_run: Runs) -> None:
     run_id = live.start(make_run(a="slow", b="slow"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         until(watch, Writing)
         assert sum(row.leases for row in manager.snapshot().weights) == 1
         live.stop(run_id)
@@ -460,7 +441,7 @@ def test_stopping_ends_the_waiting_for_a_model(live: LiveRuns, manager: LLMManag
     manager.register_model("limited", {"type": "fake", "concurrency": 1})
     with manager.lease("limited"):
         run_id = live.start(make_run(a="limited", b="limited"))
-        with followed(live, run_id) as watch:
+        with follow(live, run_id) as watch:
             until(watch, Waiting)
             live.stop(run_id)
             assert until(watch, Halted)[-1] == Halted("stopped", "stopped by its owner")
@@ -486,11 +467,11 @@ def test_the_first_reason_to_stop_is_the_one_that_is_told(
 ) -> None:
     deaf = house.own["deaf"] = Deaf()
     run_id = live.start(make_run(a="deaf", b="deaf"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         until(watch, Writing)
     live.stop(run_id)
     pass_time(clock, looks, 10.0)
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         deaf.thought.set()
         assert until(watch, Halted)[-1] == Halted("stopped", "stopped by its owner")
 
@@ -511,7 +492,7 @@ def ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> Signals:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Signals:
     """Says when the keeper asked whether anybody watches a run."""
-    return Signals(LiveRun, "orphaned", monkeypatch)
+    return Signals(Feed, "orphaned", monkeypatch)
 
 
 def pass_time(clock: Clock, looks: Signals, seconds: float) -> None:
@@ -526,7 +507,7 @@ def test_a_run_that_nobody_watches_stops_after_the_grace_time(
     live: LiveRuns, store: Store, clock: Clock, make_run: Runs, ends: Signals, manager: LLMManager
 ) -> None:
     run_id = live.start(make_run(a="slow", b="slow"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         until(watch, Writing)
     clock.now += 10.0
     ends.wait()
@@ -544,9 +525,9 @@ def test_a_run_that_was_never_watched_stops_too(
     assert store.run(run_id).status == "interrupted"
 
 
-def test_within_the_grace_time_somebody_may_come_back(clock: Clock, make_run: Runs) -> None:
+def test_within_the_grace_time_somebody_may_come_back(clock: Clock) -> None:
     """As a page does that is reloaded; the time counts anew from the last one who left."""
-    running = LiveRun(make_run("run-1"), Ticket(Caller("me"), background=False), clock)
+    running = Feed(clock)
     clock.now += 9.9
     assert not running.orphaned(10.0)
     watch = Watch(running)
@@ -566,7 +547,7 @@ def test_a_watched_run_goes_on(
     live: LiveRuns, gate: Gate, store: Store, clock: Clock, make_run: Runs, looks: Signals
 ) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         pass_time(clock, looks, 1000.0)
         gate.go(6)
         until(watch, Ended)
@@ -620,7 +601,7 @@ def test_a_heartbeat_that_fails_stops_nothing(
     monkeypatch.setattr(store, "beat", refuse)
     failing = Signals(store, "beat", monkeypatch)
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         failing.wait()
         clock.now += 2.0
         failing.wait()
@@ -637,7 +618,7 @@ def test_closing_interrupts_and_records_every_run(
 ) -> None:
     live = LiveRuns(house, store, clock=clock)
     runs = [live.start(make_run(a="gate", b="slow"), background=background) for background in (False, True)]
-    watches = [followed(live, run_id) for run_id in runs]
+    watches = [follow(live, run_id) for run_id in runs]
     gate.go(2)
     for watch in watches:
         until(watch, TurnTaken)
@@ -674,16 +655,16 @@ def test_a_stopped_run_goes_on_and_watchers_see_all_of_it(
     live: LiveRuns, gate: Gate, store: Store, bike: Scenario, make_run: Runs
 ) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go(3)
         until(watch, thinking(3))
         live.stop(run_id)
         until(watch, Halted)
     assert live.resume(run_id) == run_id
     assert store.run(run_id).status == "running"
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         until(watch, Writing)
-        with followed(live, run_id) as late:
+        with follow(live, run_id) as late:
             joined = late.poll(0)
         gate.go(3)
         until(watch, Ended)
@@ -727,7 +708,7 @@ def test_a_continued_run_needs_watchers_again(
 
 def test_what_runs_or_is_done_is_not_continued(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         with pytest.raises(StoreError, match="cannot be continued: it is running"):
             live.resume(run_id)
         gate.go(6)
@@ -759,13 +740,13 @@ def test_continuing_at_once_is_not_undone_by_the_first_drivers_tidying(
     monkeypatch.setattr(house.manager, "forget", forget)
     run_id = live.start(make_run(a="gate", b="gate"))
     (driver,) = [thread for thread in threading.enumerate() if thread.name == f"run {run_id}"]
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         live.stop(run_id)
         until(watch, Halted)
     live.resume(run_id)
     tidying.set()
     driver.join(PATIENCE)
     assert live.is_running(run_id)
-    with followed(live, run_id) as watch:
+    with follow(live, run_id) as watch:
         gate.go(6)
         until(watch, Ended)

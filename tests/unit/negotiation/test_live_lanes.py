@@ -7,24 +7,22 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
+from support.watching import PATIENCE, follow, until
 
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.allowance import Caller
 from negotiation.background import Comparisons
 from negotiation.comparison import Comparison
+from negotiation.driver import SHUT_DOWN
 from negotiation.errors import StoreError, UnknownRun
 from negotiation.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken, Writing
 from negotiation.lanes import Lanes
-from negotiation.limits import LimitReached, Limits
-from negotiation.live import DELETED, SHUT_DOWN, LiveRuns
+from negotiation.limits import Caller, LimitReached, Limits
+from negotiation.live import DELETED, LiveRuns
 from negotiation.protocol import Action
 from negotiation.runs import Run
 from negotiation.store import Store, Vote
-from negotiation.watch import Watch
-
-PATIENCE = 20.0
 
 
 class Patient:
@@ -70,21 +68,6 @@ def open_live(catalog: Catalog, store: Store) -> Iterator[Callable[..., LiveRuns
         live.close()
 
 
-def until(watch: Watch, wanted: type) -> list[Event]:
-    seen: list[Event] = []
-    while not any(isinstance(event, wanted) for event in seen):
-        new = watch.poll(PATIENCE)
-        assert new, f"no {wanted} after {seen}"
-        seen += new
-    return seen
-
-
-def follow(live: LiveRuns, run_id: str) -> Watch:
-    watch = live.watch(run_id)
-    assert watch is not None
-    return watch
-
-
 def test_what_waits_for_a_lane_says_so_and_begins_in_its_turn(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
@@ -97,6 +80,34 @@ def test_what_waits_for_a_lane_says_so_and_begins_in_its_turn(
         events = until(watch, Ended)
     assert isinstance(events[0], Started)
     assert store.run(second).status == "done"
+
+
+def test_one_negotiation_is_not_starved_by_somebodys_twenty(
+    catalog: House, store: Store, make_run: Callable[..., Run]
+) -> None:
+    begun: list[str] = []
+    over = threading.Semaphore(0)
+
+    def note(run_id: str, event: Event) -> None:
+        if isinstance(event, Started):
+            begun.append(run_id)
+        elif isinstance(event, Ended):
+            over.release()
+
+    live = LiveRuns(catalog, store, grace=1000.0, lanes=Lanes(Limits(lanes=2)), note=note)
+    try:
+        for _ in range(2):  # hold both lanes
+            live.start(make_run(a="patient", b="conceder", owner="anne"))
+        for _ in range(18):
+            live.start(make_run(a="hardliner", b="conceder", owner="anne"))
+        single = live.start(make_run(a="hardliner", b="conceder", owner="ben"))
+        catalog.patient.told.set()
+        for _ in range(21):
+            assert over.acquire(timeout=PATIENCE)
+    finally:
+        live.close()
+    assert begun.index(single) <= 3  # after the two that ran, the next two: one of them is Ben's
+    assert len(begun) == 21
 
 
 def test_what_waits_can_be_stopped(

@@ -10,10 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from manager.manager import LLMManager
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.allowance import Caller
 from negotiation.events import Halted, InvalidReply, Turn, TurnStarted, TurnTaken, Writing
 from negotiation.lanes import Lanes
-from negotiation.limits import Limits
+from negotiation.limits import Caller, Limits
 from negotiation.live import LiveRuns
 from negotiation.metrics import Metrics
 from negotiation.protocol import Action

@@ -544,6 +544,18 @@ def test_a_halted_run_can_be_continued(store: Store, make_run: Runs, clock: Cloc
     assert store.mark_interrupted() == 0
 
 
+def test_what_cannot_be_read_is_not_continued(store: Store, make_run: Runs) -> None:
+    """Else it would be called running, and nobody would drive it."""
+    store.begin(make_run("run-1"))
+    store.end("run-1", Halted("interrupted", "because"))
+    with store.database.write("break a turn") as connection:
+        connection.execute(database_module.turns.insert().values(run_id="run-1", index=0, turn={"no": "turn"}))
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.resume("run-1")
+    with store.database.read("look") as connection:
+        assert connection.execute(sa.select(database_module.runs.c.status)).scalar() == "interrupted"
+
+
 def test_only_one_may_continue_a_run(store: Store, make_run: Runs) -> None:
     store.begin(make_run("run-1"))
     store.end("run-1", Halted("interrupted", "because"))
@@ -701,6 +713,20 @@ def test_only_its_owner_or_the_operator_deletes_a_run(store: Store, database: st
     with pytest.raises(UnknownRun):
         store.delete("run-1")
     assert rows(database, "select * from turns") == []
+
+
+def test_what_was_deleted_is_not_left_in_the_file(tmp_path: Path, make_run: Runs) -> None:
+    path = tmp_path / "own.db"
+    store = Store(f"sqlite:///{path}")
+    store.begin(make_run("run-1", owner="anne"))
+    store.add_turn("run-1", replace(turn(), message="a word that nobody else says"))
+    store.end("run-1", Halted("stopped", "by hand"))
+    store.close()
+    assert b"a word that nobody" in path.read_bytes()
+    store = Store(f"sqlite:///{path}")
+    store.delete("run-1", owner="anne")
+    store.close()
+    assert b"a word that nobody" not in path.read_bytes()
 
 
 def test_a_voter_has_one_vote(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from manager.configfile import validate
 from manager.errors import Busy, ConfigError
 from manager.manager import LLMManager
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.errors import UnknownTournament
+from negotiation.errors import StoreError, UnknownTournament
 from negotiation.leaderboard_page import commit, hardware, to_markdown
 from negotiation.runs import Run
 from negotiation.scenario import Scenario
@@ -80,6 +81,44 @@ def test_one_at_a_time_and_what_was_stopped_is_resumed(
     tournaments.resume(key, "you")
     tournaments.stop(wait=True)
     assert played.items() <= {game.game: game.run_id for game in tournaments.store.games(key)}.items()
+
+
+def test_without_a_thread_it_is_refused_and_resumed_later(
+    tournaments: Tournaments, cup: Callable[..., Tournament], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "tournament":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Busy, match="no room for more work now"):
+            tournaments.start(cup(), "me")
+    assert tournaments.running() is None
+    (row,) = tournaments.store.newest()
+    assert row.status == "stopped"
+    tournaments.resume(row.tournament_id, "me")
+    wait(tournaments)
+    assert tournaments.store.get(row.tournament_id).status == "done"
+
+
+def test_one_whose_end_could_not_be_recorded_can_be_resumed(
+    tournaments: Tournaments, cup: Callable[..., Tournament], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("database is locked")
+
+    with monkeypatch.context() as locked:
+        locked.setattr(tournaments.store, "end", refuse)
+        key = tournaments.start(cup(), "me")
+        wait(tournaments)
+    assert tournaments.store.get(key).status == "running"
+    tournaments.resume(key, "me")
+    wait(tournaments)
+    assert tournaments.store.get(key).status == "done"
 
 
 def test_only_what_is_still_the_same_is_resumed(

@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from negotiation.agents.catalog import AgentConfig
-from negotiation.events import Asked, Ended, Measures, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
+from negotiation.events import (
+    Asked,
+    Ended,
+    Measures,
+    Queued,
+    Started,
+    Turn,
+    TurnStarted,
+    TurnTaken,
+    Waiting,
+    Writing,
+)
 from negotiation.protocol import Action, Ending
 from negotiation.runs import Run
 from negotiation.scenario import Scenario, load_scenario
@@ -88,6 +99,13 @@ def test_a_person_is_told_that_it_is_their_turn(car: Scenario) -> None:
     view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0)])
     assert text.YOUR_TURN in now_html(view, eyes="a")
     assert text.PERSON_THINKS in now_html(view)
+
+
+def test_who_has_answered_is_not_asked_again_while_the_answer_waits_for_a_lane(car: Scenario) -> None:
+    view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0), Queued(1, 1)])
+    assert text.YOUR_TURN not in now_html(view, eyes="a")
+    assert view.moving is not None
+    assert view.moving.answer_seconds is None
 
 
 def ended(scenario: Scenario, foe: str) -> Run:

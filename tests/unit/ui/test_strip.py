@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from manager.happenings import State
 from manager.status import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
+from ui import text
 from ui.strip import strip_html
 
 ROW = WeightsStatus(
@@ -71,6 +72,11 @@ def test_memory_and_queue_are_shown() -> None:
     assert "parked" not in shown
     parked = strip_html(Snapshot(1, 0.0, (ROW,), (), (), parked=538_000_000, parking=4_000_000_000), LABELS)
     assert "parked: 538 MB of 4.0 GB of host memory" in parked
+
+
+def test_a_server_that_is_about_to_end_says_so() -> None:
+    assert text.CLOSING not in strip_html(Snapshot(1, 0.0, (ROW,), (), ()), LABELS)
+    assert text.CLOSING in strip_html(Snapshot(1, 0.0, (ROW,), (), ()), LABELS, closing=True)
 
 
 def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:

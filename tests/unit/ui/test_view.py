@@ -21,6 +21,7 @@ from negotiation.events import (
     Waiting,
     Writing,
 )
+from negotiation.live import DELETED
 from negotiation.protocol import Action, Ending
 from negotiation.scenario import Scenario, load_scenario
 from ui.board import costliest, table_html, verdict_html
@@ -102,6 +103,12 @@ def test_who_waits_for_a_lane_is_told_who_comes_first_and_how_long(
     assert not now_html(view.fold([Started("r", "s", {}, 1)]))
 
 
+def test_what_was_deleted_is_not_called_stopped(scenario: Scenario) -> None:
+    shown = verdict_html(LaneView(scenario).fold([STARTED, Halted("stopped", DELETED)]), space_of(scenario))
+    assert "<h3>Deleted</h3>" in shown
+    assert "Stopped" not in shown
+
+
 def test_queued_and_preparing_say_what_is_waited_for(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, TurnStarted(0, 1, "a", "agent-a")])
     assert "number 3 in the queue (about 12\N{NO-BREAK SPACE}s)" in now_html(
@@ -174,7 +181,7 @@ def test_no_deal_names_who_left(scenario: Scenario) -> None:
     assert "Engineer walked away." in shown
     assert "<b>0.25</b>" in shown
     assert "<b>0.20</b>" in shown
-    assert "just what no deal is worth" in shown
+    assert "the same as no deal" in shown
 
 
 def test_the_plot_draws_both_paths_the_frontier_and_the_deal(scenario: Scenario) -> None:
