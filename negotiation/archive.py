@@ -23,6 +23,7 @@ from negotiation.journal import (
     Journal,
     Line,
     deleted_line,
+    make_private,
     published_line,
     read_journal,
     run_line,
@@ -60,7 +61,7 @@ class FolderCarrier:
         self.journal = Journal(folder)
 
     def open(self) -> Contents:
-        self.journal.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.journal.folder)
         contents = read_journal(self.journal.folder)
         if contents.untidy:
             self.journal.rewrite(contents)

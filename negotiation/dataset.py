@@ -16,7 +16,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, CommitSch
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from negotiation.errors import StoreError
-from negotiation.journal import SUFFIX, Contents, Journal, new_name, read_journal
+from negotiation.journal import SUFFIX, Contents, Journal, make_private, new_name, read_journal
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class DatasetCarrier:
     def open(self) -> Contents:
         self.private = self._find()
         shutil.rmtree(self._kept, ignore_errors=True)
+        make_private(self._kept)
         self._api.snapshot_download(
             self._repository, repo_type="dataset", local_dir=self._kept, allow_patterns=f"{FOLDER}/*{SUFFIX}"
         )

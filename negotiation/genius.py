@@ -186,8 +186,11 @@ def _values(element: Element, issue: Mapping[str, Any]) -> Values:
         if given[value] < 0:
             raise item.error(f"an evaluation of {given[value]:g} is below 0")
     span = issue.get("range")
+    if span is not None and "step" not in span:
+        raise element.error("it is of type integer in the domain")
     options = issue["options"] if span is None else range(span["min"], span["max"] + 1, span["step"])
-    if unknown := [value for value in given if value not in {str(option) for option in options}]:
+    known = {str(option) for option in options}
+    if unknown := [value for value in given if value not in known]:
         raise element.error(f"the domain has no option '{unknown[0]}'")
     if missing := [option for option in options if str(option) not in given]:
         raise element.error(f"the evaluation of '{missing[0]}' is missing")

@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from negotiation.errors import StoreError
 from negotiation.events import turn_to_json
-from negotiation.runs import Run, run_from_row, run_row, turns_from_rows
-from negotiation.store import Vote
+from negotiation.kept import UNREADABLE, read_line, run_from_line
+from negotiation.runs import Run, run_row
+from negotiation.store import Choice, Vote
 
 logger = logging.getLogger(__name__)
 
@@ -82,14 +82,10 @@ class Contents:
         try:
             with place.file.open("rb") as file:
                 file.seek(place.offset)
-                line = json.loads(file.readline())
-        except (OSError, ValueError) as error:
+                line = read_line(file.readline())
+        except (OSError, *UNREADABLE) as error:
             raise StoreError(f"run '{run_id}' cannot be read from {place.file.name}: {error}") from None
-        row = SimpleNamespace(**line)
-        try:
-            run = replace(run_from_row(row), turns=_turns(row))
-        except AttributeError as error:
-            raise StoreError(f"run '{run_id}' cannot be read from {place.file.name}: {error}") from None
+        run = run_from_line(line)
         at, published = self.published.get(run_id, (0.0, False))
         return replace(run, published=published) if at > place.at else run
 
@@ -104,7 +100,7 @@ class Contents:
         yield from (vote_line(vote) for _, vote in self.votes.values())
 
     def note(self, line: Line, place: Place) -> None:
-        """Take in a line; raises ValueError, TypeError or KeyError for one that makes no sense."""
+        """Take in a line; raises one of `UNREADABLE` for one that makes no sense."""
         kind, run_id, at = line["kind"], str(line.get("run_id")), place.at
         if kind == "run" and at >= self.runs.get(run_id, place).at:
             self.runs[run_id] = place
@@ -113,7 +109,9 @@ class Contents:
         elif kind == "deleted":
             self.deleted[run_id] = max(at, self.deleted.get(run_id, at))
         elif kind == "vote":
-            vote = Vote(line["comparison"], line["voter"], line["choice"], bool(line["blind"]))
+            vote = Vote(str(line["comparison"]), str(line["voter"]), line["choice"], bool(line["blind"]))
+            if vote.choice not in get_args(Choice):
+                raise ValueError("it is no vote")
             key = vote.comparison, vote.voter
             if at >= self.votes.get(key, (0.0, vote))[0]:
                 self.votes[key] = at, vote
@@ -134,7 +132,7 @@ class Journal:
             return
         text = "\n" * self._torn + text
         self._torn = True
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder)
         with self.own.open("a", encoding="ascii") as file:
             file.write(text)
             file.flush()
@@ -163,6 +161,11 @@ def new_name() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(4)}{SUFFIX}"
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user of the machine can look into, if it is not there; raises OSError."""
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+
+
 def read_journal(folder: Path) -> Contents:
     """What the files in a folder say, broken lines left out; raises OSError if they cannot be read."""
     found = Contents()
@@ -173,9 +176,9 @@ def read_journal(folder: Path) -> Contents:
             offset = 0
             for raw in file:
                 try:
-                    line = json.loads(raw)
+                    line = read_line(raw)
                     found.note(line, Place(float(line["at"]), path, offset))
-                except (ValueError, TypeError, KeyError):
+                except UNREADABLE:
                     broken += not raw.isspace()  # an empty line ends what may have come half
                 offset += len(raw)
         if broken:
@@ -185,7 +188,3 @@ def read_journal(folder: Path) -> Contents:
             found.remains = True
             del found.runs[run_id]
     return found
-
-
-def _turns(row: Any) -> tuple[Any, ...]:
-    return turns_from_rows(row.run_id, [SimpleNamespace(turn=turn) for turn in row.turns])

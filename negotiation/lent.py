@@ -157,7 +157,7 @@ class LentCatalog(Catalog):
         except Exception as error:  # noqa: BLE001 (a GPU that is not lent, or taken back, shows in many ways)
             stopped = cancel.cancelled
             told = str(getattr(error, "message", error)) or type(error).__name__
-            logger.warning("run %s: %s: %s", task.run.run_id, type(error).__name__, told)
+            logger.warning("run %s: no GPU was lent, or not for long enough: %s", task.run.run_id, type(error).__name__)
             yield (
                 Halted("stopped", "stopped")
                 if stopped

@@ -2,7 +2,8 @@
 
 Logs tell what happened and where, never what anybody wrote: no messages, thoughts, prompts, scenarios or names of
 visitors. An exception is told by its type and place, because its text may quote such things. What libraries would
-print or log past this (Gradio prints exceptions with their texts, uvicorn has handlers of its own) is taken over.
+print or log past this (Gradio prints exceptions with their texts, uvicorn has handlers of its own) is taken over. A
+record's message is one line of characters that can be shown, so that nobody writes records that nobody made.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ FIELDS = ("event", "run", "status", "error", "agents")
 """What a record may carry beside its message."""
 PLAIN_SPOKEN = ("manager.loader",)
 """Loggers whose exceptions are told with their text: they see no texts of visitors."""
+QUOTING = ("asyncio",)
+"""Loggers whose messages quote exceptions from the second line on."""
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -42,6 +45,10 @@ class LineFormatter(logging.Formatter):
         record.exc_text = told(record)
         return super().format(record)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (its name in logging)
+        record.message = message_of(record)
+        return super().formatMessage(record)
+
 
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, and what of `FIELDS` and of an error there is."""
@@ -51,13 +58,13 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": message_of(record),
         }
         entry |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         if record.exc_info and record.exc_info[0] is not None:
             entry["error"] = record.exc_info[0].__name__
             entry["stack"] = told(record)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return json.dumps(entry, default=str)
 
 
 FORMATTERS: Mapping[str, type[logging.Formatter]] = {"text": LineFormatter, "json": JsonFormatter}
@@ -99,6 +106,21 @@ def _broke(info: Any) -> None:
     logging.getLogger("parley").error("something broke", exc_info=info)
 
 
+def message_of(record: logging.LogRecord) -> str:
+    """A record's message, in one line."""
+    message = record.getMessage()
+    return _in_one_line(message.partition("\n")[0] if record.name in QUOTING else message)
+
+
+def _in_one_line(text: str) -> str:
+    """A text whose line ends and other characters that cannot be shown are written as in Python.
+
+    >>> _in_one_line("a\\nb")
+    'a\\\\nb'
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def told(record: logging.LogRecord) -> str:
     """Where an exception came from and what kind it is; its text only where that quotes nobody."""
     kind, error, trace = record.exc_info or (None, None, None)
@@ -106,7 +128,7 @@ def told(record: logging.LogRecord) -> str:
         return ""
     lines = traceback.format_tb(trace)
     if record.name.startswith(PLAIN_SPOKEN):
-        said = str(error)
+        said = _in_one_line(str(error))
     else:
         said = (error.strerror or "") if isinstance(error, OSError) else ""
     return "".join(lines) + (f"{kind.__name__}: {said}" if said else kind.__name__)

@@ -26,12 +26,14 @@ from manager.registry import Registry
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.errors import IllegalTurn, ScenarioError
-from negotiation.events import Ended
+from negotiation.errors import IllegalTurn, ScenarioError, StoreError
+from negotiation.events import Ended, TurnTaken
 from negotiation.genius import import_genius
+from negotiation.journal import read_journal, run_line
 from negotiation.limits import Limits
 from negotiation.protocol import Action, State
 from negotiation.reply import glimpse, read_reply
+from negotiation.runs import Run, run_row
 from negotiation.scenario import load_scenario, load_scenarios, scenario_from_text
 from negotiation.session import Negotiation, negotiate
 from negotiation.settings import SHIPPED
@@ -266,6 +268,34 @@ def test_agents(given_agent: Any) -> None:
         AgentConfig.from_json(given_agent)
     except ConfigError as error:
         told(error)
+
+
+def journal_line() -> str:
+    agents = {"a": STRATEGIES["conceder"], "b": STRATEGIES["linear"]}
+    events = list(negotiate(Negotiation("run", CAR, agents, 1)))  # type: ignore[arg-type]
+    turns = tuple(event.turn for event in events if isinstance(event, TurnTaken))
+    end = events[-1]
+    assert isinstance(end, Ended)
+    how = {"ending": end.ending, "ended_by": end.by, "agreement": end.agreement, "measures": end.measures}
+    configs = {seat: AgentConfig(agent.name) for seat, agent in agents.items()}
+    return json.dumps(run_line(Run("run", CAR, configs, 1, "somebody", status="done", turns=turns, **how)))  # type: ignore[arg-type]
+
+
+JOURNAL = [journal_line()]
+
+
+@fuzzed
+@given(st.lists(spoilt(JOURNAL) | st.sampled_from(JOURNAL) | values.map(as_text) | st.text(), max_size=3))
+def test_journals(tmp_path: Path, lines: list[str]) -> None:
+    (tmp_path / "1.jsonl").write_text("\n".join(lines), encoding="utf-8", errors="surrogatepass")
+    contents = read_journal(tmp_path)
+    for run_id in contents.runs:
+        try:
+            run = contents.run(run_id)
+        except StoreError as error:
+            told(error)
+        else:
+            json.dumps(run_row(run), allow_nan=False)
 
 
 # -- over the wire ---------------------------------------------------------------------------------------------

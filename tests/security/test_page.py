@@ -5,18 +5,23 @@ from __future__ import annotations
 import copy
 import json
 import re
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.routing import iter_route_contexts
+from prometheus_client.parser import text_string_to_metric_families
 from support.page import NAME, PASSWORD, Served, served
 
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
-from negotiation.errors import UnknownRun
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.errors import StoreError, UnknownRun
 from negotiation.limits import Limits
+from negotiation.logs import FORMATTERS, _print_exc
 from negotiation.runs import Run
+from negotiation.settings import SHIPPED
 from negotiation.window import Window
 from ui import text
 from ui.doors import CLOSED, MOST_BYTES, NO_FILES
@@ -25,6 +30,7 @@ from ui.visitor import COOKIE
 
 VICTIM = "the-victim-of-all-this"
 OPERATOR = "the-operator-of-all-this"
+SCENARIO = (SHIPPED / "scenarios" / "company_car.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +216,7 @@ def test_what_is_sent_is_taken_for_what_it_says_and_no_other_site_learns_an_addr
 # -- addresses and paths ---------------------------------------------------------------------------------------
 
 OPEN = re.compile(
-    r"/(config|theme\.css|robots\.txt|favicon\.ico|pwa_icon(/.*)?|manifest\.json|openapi\.json|(static|assets|svelte)/.*)?/?"
+    r"/(healthz|metrics)|/(config|theme\.css|robots\.txt|favicon\.ico|pwa_icon(/.*)?|manifest\.json|openapi\.json|(static|assets|svelte)/.*)?/?"
     r"|/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|heartbeat/.*|queue/.*|call/.*|run/.*|api/.*"
     r"|cancel)/?"
 )
@@ -327,3 +333,145 @@ def test_a_scenarios_name_is_a_key_and_nothing_else(page: Served, name: str) -> 
     answer = page.client.post("/gradio_api/run/negotiate", json={"data": [name, "linear", "linear", 1, None, None]})
     assert answer.status_code == 500
     assert "There is no scenario" in answer.json()["error"]
+
+
+# -- whose run it is -------------------------------------------------------------------------------------------
+
+STRANGERS: list[dict[str, Any]] = [
+    {"visitor": NAME},
+    {"visitor": None, "session": "page"},
+    {"visitor": None, "session": VICTIM[:15]},
+    {"visitor": VICTIM.upper()},
+    {"visitor": f"{VICTIM}."},
+    {"visitor": f'"{VICTIM}x"'},
+    {"visitor": f"{NAME}; {COOKIE}=nobody"},
+    {"visitor": "' OR '1'='1' -- and more"},
+    {"visitor": OPERATOR},
+    {"visitor": "None"},
+    {"visitor": None, "session": "nobody"},
+    {"visitor": None, "session": ""},
+    {"visitor": VICTIM, "headers": {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}},
+]
+"""Who is not the victim, whatever they send for a cookie; the last is the victim's browser on another site's page."""
+
+
+def test_only_its_owner_deletes_or_publishes_a_run_even_if_strangers_have_its_link(page: Served) -> None:
+    done, waiting = run_of(page), run_of(page, HUMAN)
+    for stranger in STRANGERS:
+        for run_id in (done, waiting):
+            look(page, run_id, **stranger)
+            for name in ("publish", "delete"):
+                page.post(name, values(page, page.of(name), run_id), **stranger)
+            assert not page.parley.store.run(run_id).published, stranger
+    assert page.parley.live.is_running(waiting)
+    look(page, waiting, visitor=VICTIM)
+    page.post("delete", values(page, page.of("delete"), waiting), visitor=VICTIM)
+    assert not page.parley.live.is_running(waiting)
+    with pytest.raises(UnknownRun):
+        page.parley.store.run(waiting)
+
+
+def look(page: Served, run_id: str, **who: Any) -> None:
+    """Open a run in History, as everybody may who has its id."""
+    opener = page.of("_picked")
+    answer = page.post(opener, values(page, opener, run_id), event={"replay": run_id}, **who)
+    assert answer.status_code == 200, answer.text
+
+
+# -- what others are told --------------------------------------------------------------------------------------
+
+MARK = "xyzzy-that-nobody-else-may-read"
+
+
+def test_health_tells_everybody_the_same_four_things_and_no_path(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.post("_begin", [], event=None)
+    assert set(page.client.get("/healthz").json()) == {"status", "version", "uptime_seconds", "database"}
+
+    def refuse() -> None:
+        raise StoreError(f"could not open {page.parley.settings.home}/data/parley.db for {MARK}")
+
+    monkeypatch.setattr(page.parley.store, "check", refuse)
+    answer = page.client.get(f"/healthz?x={MARK}", headers={"x-mark": MARK})
+    assert answer.json()["status"] == "failing"
+    assert str(page.parley.settings.home) not in answer.text
+    assert MARK not in answer.text
+
+
+def test_no_visitor_makes_a_label_of_the_figures(page: Served) -> None:
+    """Each value of a label is kept for ever, there and in Prometheus, so none may come from outside."""
+    run_of(page)
+    before = label_values(page)
+    lines = f"{MARK}\n{MARK} 1"
+    for number, given in enumerate((MARK, lines, 'm",agent="x', "\u202e")):
+        page.post("negotiate", [given, "linear", "linear", 1, None, None], visitor=f"{NAME}-{number}")
+        page.post("negotiate", ["company_car", given, given, 1, {given: given}, None], session=given)
+        page.post("negotiate", ["company_car", "linear", "boulware", 1, None, None], visitor=None, session=given)
+        own = SCENARIO.replace("The company car", json.dumps(f"{MARK} {given}"))
+        assert (page.post("negotiate", [own, "linear", "boulware", 1, None, None]).status_code == 200) == (
+            given != lines
+        )
+    after = label_values(page)
+    assert {value for name, value in after - before if name == "agent"} <= set(STRATEGIES)
+    assert {name for name, _ in after - before} <= {"agent", "le", "status", "stage", "type"}
+    assert MARK not in figures(page)
+    assert len(after) < len(before) + 8
+
+
+def figures(page: Served) -> str:
+    return page.parley.metrics.text().decode()
+
+
+def label_values(page: Served) -> set[tuple[str, str]]:
+    return {
+        (name, value)
+        for family in text_string_to_metric_families(figures(page))
+        for sample in family.samples
+        for name, value in sample.labels.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"x-forwarded-for": "127.0.0.1"},
+        {"authorization": "Bearer "},
+        {"authorization": "Bearer None"},
+        {"cookie": f"{COOKIE}={OPERATOR}"},
+        {"host": "127.0.0.1"},
+        {"x-forwarded-host": "127.0.0.1", "x-real-ip": "127.0.0.1"},
+    ],
+)
+def test_a_visitor_does_not_see_the_figures(page: Served, headers: dict[str, str]) -> None:
+    assert page.client.get("/metrics", headers=headers).status_code == 403
+
+
+def test_what_breaks_a_handler_is_logged_by_its_type_and_never_quoted(
+    page: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Gradio itself would print what the visitor sent."""
+    monkeypatch.setattr(traceback, "print_exc", _print_exc)
+    endpoint = next(one for one in page.endpoints if chosen_from(page, one))
+    data = [MARK if page.components[part]["type"] == "dropdown" else "" for part in endpoint["inputs"]]
+    refused = page.post(endpoint, data)
+    assert refused.status_code == 500
+    assert MARK in refused.text, "who sent it is told"
+
+    def broken(*_: Any) -> None:
+        raise ValueError(f"{MARK}\n2030-01-01 INFO nothing happened")
+
+    monkeypatch.setattr(page.parley.store, "run", broken)
+    assert page.post("run", [MARK]).status_code == 500
+    printed = capsys.readouterr()
+    assert MARK not in printed.err + printed.out
+    refusal, error = [one for one in caplog.records if one.exc_info]
+    for formatter in FORMATTERS.values():
+        assert "Error" in formatter().format(refusal)
+        assert "ValueError" in formatter().format(error)
+        assert MARK not in formatter().format(refusal) + formatter().format(error)
+
+
+def chosen_from(page: Served, endpoint: dict[str, Any]) -> bool:
+    """Whether something is to be chosen from a list."""
+    parts = [page.components[part] for part in endpoint["inputs"]]
+    return any(one["type"] == "dropdown" and not one["props"].get("allow_custom_value") for one in parts)

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from negotiation.parley import Parley
 from negotiation.settings import read_settings
 from ui.doors import Doors
+from ui.health import health_routes
 from ui.page import build_page
 from ui.visitor import COOKIE, VisitorCookie
 
@@ -81,6 +82,6 @@ async def _built(parley: Parley) -> FastAPI:
     """Inside a loop, or Gradio makes loops that nobody closes."""
     page = build_page(parley)
     page.queue(default_concurrency_limit=None)
-    app = FastAPI(middleware=[Middleware(Doors), Middleware(VisitorCookie)])
+    app = FastAPI(middleware=[Middleware(Doors), Middleware(VisitorCookie)], routes=health_routes(parley))
     gr.mount_gradio_app(app, page, path="", show_error=True, max_file_size="1mb", enable_monitoring=False)
     return app

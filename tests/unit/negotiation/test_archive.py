@@ -156,6 +156,69 @@ def test_what_a_crash_left_half_written_is_skipped(
     assert "not read back from the archive: run 'odd' cannot be read" in caplog.text
 
 
+def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
+    tmp_path: Path, open_store: Open, played: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever can write into the volume or the dataset may have written anything; the archive goes on."""
+    folder = tmp_path / "data"
+    first = open_store(FolderCarrier(folder))
+    run = played("whole", owner="a visitor")
+    first.record(run)
+    first.close()
+    (file,) = folder.iterdir()
+    whole = json.loads(file.read_text())
+    turn = whole["turns"][0]
+    odd = [
+        {"run_id": 7},
+        {"run_id": "a\nline"},
+        {"run_id": "x" * 5000},
+        {"status": "running"},  # it would never end, and could not be deleted
+        {"status": "nonsense"},
+        {"created": 1e18},  # no calendar has it
+        {"created": "now"},
+        {"owner": ["a", "b"]},
+        {"agents": {"a": whole["agents"]["a"]}},
+        {"agents": []},
+        {"agreement": {"price": "<b>"}},
+        {"agreement": 1},
+        {"ending": "gone"},
+        {"measures": {"utility_a": "high"}},
+        {"measures": None},
+        {"scenario": {}},
+        {"seed": 2**70},
+        {"turns": 7},
+        {"turns": [7]},
+        {"turns": [{**turn, "message": {"a": 1}}]},
+        {"turns": [{**turn, "offer": {"price": "<b>"}}]},
+        {"turns": [turn, turn]},
+    ]
+    lines = [{**whole, "run_id": f"odd{number}", **changes} for number, changes in enumerate(odd)]
+    broken = [
+        b"[" * 100_000,
+        b'{"kind": "run", "run_id": "late", "at": 1%s}' % (b"0" * 400),
+        b'{"kind": "deleted", "run_id": "whole", "at": Infinity}',
+        b'{"kind": "deleted", "run_id": "whole", "at": 1e999}',
+        b'{"kind": "vote", "at": 1, "comparison": [], "voter": {}, "choice": "all", "blind": 0}',
+        b'{"kind": {}, "at": []}',
+    ]
+    data = b"\n".join([*(json.dumps(line).encode() for line in lines), *broken, b""])
+    (folder / "2.jsonl").write_bytes(data)
+    second = open_store(FolderCarrier(folder))
+    assert second.run("whole") == replace(run, created=run.created)
+    assert [one.run_id for one in second.summaries(limit=1000)] == ["whole"]
+    assert f"2.jsonl: {len(broken)} of its lines cannot be read" in caplog.text
+    assert "not read back from the archive: run 'odd5' cannot be read (key 'created'" in caplog.text
+    assert caplog.text.count("not read back from the archive: ") == len(odd)
+    second.record(played("after"))
+    second.close()
+    assert {one.run_id for one in open_store(FolderCarrier(folder)).summaries()} == {"whole", "after"}
+
+
+def test_other_users_of_the_machine_cannot_look_into_it(tmp_path: Path, open_store: Open) -> None:
+    open_store(FolderCarrier(tmp_path / "made" / "data")).close()
+    assert (tmp_path / "made" / "data").stat().st_mode & 0o077 == 0
+
+
 def test_many_small_files_become_one(tmp_path: Path, open_store: Open, played: Callable[..., Run]) -> None:
     folder = tmp_path / "data"
     for number in range(journal.FILES + 1):

@@ -106,6 +106,7 @@ WRONG = [
     ("a", 'ftype="linear"', 'ftype="triangular"', "ftype 'triangular' is not supported"),
     ("a", 'slope="0.04"', "", "the attribute 'slope' is missing"),
     ("a", 'upperbound="25"', 'upperbound="30"', "its bounds are not those of the domain (5 to 25)"),
+    ("a", 'etype="integer"', 'etype="discrete"', "it is of type integer in the domain"),
     ("a", '<reservation value="0.25"', '<reservation value="25"', "25 is not from 0 to 1"),
     ("b", '<discount_factor value="0.9"', '<discount_factor value="0.5"', "both must have the same"),
     ("b", "<objective ", "<utility/><objective ", "only linear additive"),

@@ -189,6 +189,22 @@ def test_a_gpu_that_is_not_lent_is_told(lend: Lend, gpu: ForkingGPU, make_run: R
     assert "60s requested vs. 12s left" in end.reason
 
 
+def test_what_is_sent_to_a_gpu_names_no_visitor_and_what_comes_back_is_not_logged(
+    lend: Lend, make_run: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, sent = lend(first={}), []
+
+    def call(task: Task) -> Iterator[Event]:
+        sent.append(task)
+        raise RuntimeError("what somebody wrote")
+
+    house._call = call  # type: ignore[attr-defined]
+    *_, end = driven(house, make_run("r", "first", "boulware", owner="anne"))
+    assert "what somebody wrote" in end.reason  # type: ignore[union-attr]
+    assert "what somebody wrote" not in caplog.text
+    assert [task.run.owner for task in sent] == [None]
+
+
 def test_a_gpu_that_is_taken_back_leaves_a_run_that_can_be_continued(
     lend: Lend, gpu: ForkingGPU, make_run: Runs
 ) -> None:

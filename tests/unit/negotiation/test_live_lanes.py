@@ -263,6 +263,39 @@ def test_the_operator_deletes_what_is_anybodys(
         store.run(run_id)
 
 
+def test_deleting_from_many_sides_while_it_runs_leaves_nothing_of_it(
+    open_live: Callable[..., LiveRuns], catalog: Catalog, store: Store, make_run: Callable[..., Run]
+) -> None:
+    live = open_live()
+    run_id = live.start(make_run(a="conceder", b="slow", owner="anne"))
+    together = threading.Barrier(6)
+    told: list[str] = []
+
+    def delete(owner: str) -> None:
+        together.wait(PATIENCE)
+        try:
+            live.delete(run_id, owner=owner)
+            told.append("done")
+        except (UnknownRun, StoreError) as error:
+            told.append(str(error))
+
+    threads = [threading.Thread(target=delete, args=(owner,)) for owner in ("anne", "anne", "anne", "ben", "ben")]
+    with follow(live, run_id) as watch:
+        until(watch, Writing)
+        for thread in threads:
+            thread.start()
+        together.wait(PATIENCE)
+        assert until(watch, Halted)[-1] == Halted("stopped", DELETED)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sum(answer == "done" for answer in told) == 1, told
+    assert not live.is_running(run_id)
+    with pytest.raises(UnknownRun):
+        store.run(run_id)
+    assert not sum(row.leases for row in catalog.manager.snapshot().weights)
+    assert live.owner(run_id) is None
+
+
 # -- in the background -----------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from manager.errors import ConfigError, GenerationFailed
 from manager.manager import LLMManager
 from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.events import Halted
+from negotiation.events import Halted, Started
 from negotiation.live import LiveRuns
 from negotiation.logs import FORMATTERS, log_event, one_log, set_up_logging
 from negotiation.runs import Run
@@ -95,6 +95,35 @@ def test_no_text_of_anybody_is_logged(
     assert MARK not in logged.getvalue()
     if error is not None:
         assert type(error).__name__ in logged.getvalue()
+
+
+HOSTILE = (
+    "it\n2030-01-01 00:00:00,000 INFO parley: the operator signed in",
+    "x\r\x1b[2J\x9b2J\x00",
+    "\u2028\u2029\x85\u202e",
+    "\ud800",
+    '"} {"level": "error"}',
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nobody_writes_records_that_nobody_made(logged: io.StringIO, text: str) -> None:
+    """What is named in a record may come from elsewhere; it stays in its line, and a terminal is told nothing."""
+    log_event("abc", Started("abc", text, {"a": text, "b": "linear"}, 1))
+    log_event("abc", Halted("failed", text, text))
+    logging.getLogger("parley").error("%s cannot be read", text)
+    logging.getLogger("manager.loader").error("it broke", exc_info=(ValueError, ValueError(text), None))
+    lines = logged.getvalue().split("\n")
+    assert "began" in logged.getvalue()
+    assert all(line.isprintable() for line in lines)
+    assert not any(line.startswith(("2030", '"')) for line in lines)
+    assert "2030" not in "".join(lines) or "\\n2030" in "".join(lines)
+
+
+def test_what_asyncio_quotes_is_left_out(logged: io.StringIO) -> None:
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: ValueError('%s')", MARK)
+    assert "never retrieved" in logged.getvalue()
+    assert MARK not in logged.getvalue()
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_the_database_is_in_the_data_folder_whatever_its_name(
 def test_the_data_folder_is_made(environment: dict[str, str], tmp_path: Path) -> None:
     read_settings(environment)
     assert list((tmp_path / "home" / "data").iterdir()) == []
+    assert (tmp_path / "home" / "data").stat().st_mode & 0o077 == 0, "other users of the machine see nothing of it"
 
 
 def test_with_a_database_elsewhere_no_data_folder_is_needed(environment: dict[str, str], tmp_path: Path) -> None:
