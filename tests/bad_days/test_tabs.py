@@ -21,8 +21,8 @@ from tests.soak.figures import Figures
 pytestmark = [
     pytest.mark.heavy,
     pytest.mark.timeout(900),
-    # Of the tabs, which are this process: httpx leaves a socket to the garbage collector when it is cut off in the midst
-    # of connecting. What the server keeps open is counted.
+    # Of the tabs, which are this process: httpx leaves a socket to the garbage collector when it is cut off while it
+    # connects. What the server keeps open is counted.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
