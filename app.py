@@ -27,7 +27,7 @@ try:
     from starlette.middleware import Middleware
 
     from manager.errors import ConfigError, ParleyError
-    from manager.process import leave
+    from manager.process import keep_memory_low, leave
     from negotiation.logs import one_log, set_up_logging
     from negotiation.parley import Parley
     from negotiation.settings import Settings, read_settings
@@ -48,6 +48,7 @@ FAREWELL_SECONDS = 0.5
 
 def main() -> int:
     """Serve the page until the process is told to end; the exit status is 1 after an error in the set-up."""
+    keep_memory_low()
     try:
         set_up_logging(os.environ)
         settings = read_settings()
