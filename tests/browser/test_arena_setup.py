@@ -128,6 +128,12 @@ def test_the_strip_stays_in_sight_and_the_newest_turn_too(server: Server, open_p
     last = page.locator("#lane-1-transcript .turn").last
     inside = "part => part.getBoundingClientRect().bottom <= part.closest('.transcript').getBoundingClientRect().bottom"
     assert last.evaluate(inside)
+    # Labels of pick lists lie in a layer of their own, and go under what stays in sight.
+    under = """label => { const strip = document.getElementById('model-status').getBoundingClientRect();
+      scrollBy({top: label.getBoundingClientRect().top - strip.top - 4, behavior: 'instant'});
+      const place = label.getBoundingClientRect();
+      return !label.contains(document.elementFromPoint(place.left + 5, place.top + 5)); }"""
+    assert page.locator("#lane-1-agent-b [data-testid=block-info]").evaluate(under)
 
 
 def test_two_visitors_with_four_lanes_at_once(server: Server, browser: Browser) -> None:
