@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from gradio_client import Client
 from support.server import ROOT, Server
+from support.serving import serving
 
 from negotiation.lent import MOST_SECONDS, PREPARING_SECONDS
 from tests.unit.manager.conftest import tiny_model
@@ -61,19 +59,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-@contextmanager
-def lending() -> Iterator[Lending]:
-    server = Lending()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def test_lanes_run_in_workers_that_the_package_forks(tmp_path: Path) -> None:
     pytest.importorskip("spaces")
     folder, configs = tmp_path / "mindless", tmp_path / "configs"
@@ -84,7 +69,7 @@ def test_lanes_run_in_workers_that_the_package_forks(tmp_path: Path) -> None:
     about = f"{{model_name: '{folder}', device: cpu, size: 1M, generation_config: {{temperature: 2.0}}}}"
     (configs / "models.yaml").write_text(f"mindless: {about}\n")
     (tmp_path / "cgroup").write_text("0::/pod/container\n")
-    with lending() as gpus:
+    with serving(Lending()) as gpus:
         server = Server(
             tmp_path / "home",
             configs,

@@ -7,8 +7,6 @@ import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -149,17 +147,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _digest(content: bytes) -> str:
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
-
-
-@contextmanager
-def dataset_hub() -> Iterator[DatasetHub]:
-    """A stand-in that answers while the block runs."""
-    server = DatasetHub()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from huggingface_hub import constants
+
+from support.serving import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ERRORS = {
@@ -91,14 +92,9 @@ def digest(content: bytes) -> str:
 @contextmanager
 def serving_hub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Hub]:
     """A stand-in that everybody in this process takes for the Hub, with the cache in `folder`."""
-    server = Hub()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    point_to(f"http://127.0.0.1:{server.server_address[1]}", monkeypatch, folder)
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Hub()) as server:
+        point_to(f"http://127.0.0.1:{server.server_address[1]}", monkeypatch, folder)
+        yield server
 
 
 def point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
-from support.hub import DatasetHub, Repository, dataset_hub
+from support.hub import DatasetHub, Repository
+from support.serving import serving
 
 from manager.cancel import CancelToken
 from manager.manager import LLMManager
@@ -59,7 +60,7 @@ def played(make_run: Runs) -> Callable[..., Run]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetHub]:
-    with dataset_hub() as server:
+    with serving(DatasetHub()) as server:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr(constants, "ENDPOINT", server.url)
         url = server.url + "/{repo_id}/resolve/{revision}/{filename}"
