@@ -59,7 +59,7 @@ leaderboard: .venv/run
 # random inputs of every kind, and five minutes of `make soak`.
 stress: .venv/dev
 	PARLEY_STRESS_STEPS=$${PARLEY_STRESS_STEPS:-100000} \
-	  $(BIN)/python -m pytest --timeout=3600 tests/unit/manager/test_scheduler_properties.py
+	  $(BIN)/python -m pytest --timeout=3600 tests/unit/manager/scheduling/test_scheduler_properties.py
 	$(BIN)/python -m pytest --timeout=3600 -m heavy tests/bad_days
 	PARLEY_FUZZ_CASES=$${PARLEY_FUZZ_CASES:-2000} $(BIN)/python -m pytest --timeout=3600 tests/fuzz
 	SOAK_MINUTES=$${SOAK_MINUTES:-5} $(MAKE) soak

@@ -19,7 +19,7 @@ SPACES_PROXIES = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
 os.environ.setdefault("FORWARDED_ALLOW_IPS", SPACES_PROXIES if os.environ.get("SPACE_ID") else "")
 
 try:
-    from negotiation.profile import is_zero_gpu
+    from negotiation.app.machine_profile import is_zero_gpu
 
     # ZeroGPU's package changes torch, so it must come first; elsewhere it is neither needed nor asked for.
     spaces = import_module("spaces") if is_zero_gpu(os.environ) else None
@@ -27,16 +27,16 @@ try:
     from starlette.middleware import Middleware
 
     from manager.errors import ConfigError, ParleyError
-    from manager.process import keep_memory_low, leave
-    from negotiation.logs import one_log, set_up_logging
-    from negotiation.parley import Parley
-    from negotiation.settings import Settings, read_settings
-    from ui.doors import Doors
-    from ui.health import health_routes
+    from manager.machine.process import keep_memory_low, leave
+    from negotiation.app.logs import one_log, set_up_logging
+    from negotiation.app.parley import Parley
+    from negotiation.app.settings import Settings, read_settings
+    from ui.kit.theme import STYLES, THEME
     from ui.page import build_page
-    from ui.sessions import MOST_SESSIONS, Sessions
-    from ui.theme import STYLES, THEME
-    from ui.visitor import VisitorCookie
+    from ui.server.health import health_routes
+    from ui.server.request_guard import Doors
+    from ui.server.session_sweeper import MOST_SESSIONS, Sessions
+    from ui.server.visitor import VisitorCookie
 except ImportError as error:
     sys.exit(f"Parley cannot start: {error}; run: pip install -r requirements.txt (or `make run`, which sets up all)")
 

@@ -13,8 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-from negotiation.analysis import Analyser
-from negotiation.scenario import Scenario, load_scenarios
+from negotiation.scenario.analysis import Analyser
+from negotiation.scenario.model import Scenario, load_scenarios
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs" / "scenarios"
 

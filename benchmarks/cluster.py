@@ -1,11 +1,11 @@
 """What 1, 8 and 64 GPUs give in a tournament, and where the next bottleneck is: a simulation, checked against a run.
 
-`python -m benchmarks.cluster` simulates tournaments with the real order of work (negotiation/work.py) on workers like
-the one of benchmarks/tournament.py: two places, loads of 2 s, so many tokens a second, faster in batches. Lengths of
-negotiations are those of the fakes, played without any delay. It prints a JSON line for the benchmark's own tournament,
-simulated and measured on this machine (`--no-check` leaves that out), and one for each number of workers with a larger
-one: 16 models on four scenarios. `busy` is the share of time in which a worker writes, `driver` the share of time that
-the driving program needs to commit games, at the pace measured here.
+`python -m benchmarks.cluster` simulates tournaments with the real order of work (negotiation/tournament/job_order.py)
+on workers like the one of benchmarks/tournament.py: two places, loads of 2 s, a fixed number of tokens a second,
+faster in batches. Lengths of negotiations are those of the fakes, played without any delay. It prints a JSON line for
+the benchmark's own tournament, simulated and measured on this machine (`--no-check` leaves that out), and one for
+each number of workers with a larger one: 16 models on four scenarios. `busy` is the share of time in which a worker
+writes, `driver` the share of time that the driving program needs to commit games, at the pace measured here.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from benchmarks.tournament import (
     plan,
 )
 from manager.cancel import CancelToken
+from manager.config.registry import Registry
 from manager.manager import LLMManager
-from manager.registry import Registry
 from negotiation.agents.catalog import Catalog
-from negotiation.live import new_run_id
-from negotiation.pool import play
-from negotiation.runs import Run
-from negotiation.scenario import load_scenarios
-from negotiation.store import Store
-from negotiation.tournament_plan import resolve
-from negotiation.work import Desk, Order
+from negotiation.batch.executor import play
+from negotiation.live.live_runs import new_run_id
+from negotiation.runs.record import Run
+from negotiation.runs.store import Store
+from negotiation.scenario.model import load_scenarios
+from negotiation.tournament.job_order import Desk, Order
+from negotiation.tournament.plan import resolve
 
 PLACES = 2
 Job = tuple[str, str, int]  # two models, and how many tokens it takes

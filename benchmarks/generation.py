@@ -29,10 +29,10 @@ from benchmarks.support.report import write_table
 from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Ours, Wrote, negotiators
 from manager.backends import gguf
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.config.registry import Registry
 from manager.generation import packed
 from manager.generation.processor import on_processor
 from manager.generation.request import Grammar
-from manager.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 STREAMS, TOKENS, PROMPT = 16, 64, 32

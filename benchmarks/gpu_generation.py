@@ -20,13 +20,13 @@ import torch
 from transformers import GenerationConfig as HubGenerationConfig
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from manager.config.registry import GenerationConfig
 from manager.generation.batch import Batch
 from manager.generation.flat import flat_runner
 from manager.generation.kv import Shelf
 from manager.generation.request import GenerationRequest
 from manager.generation.row import Arrival, Row
 from manager.generation.stream import TokenStream
-from manager.registry import GenerationConfig
 
 PROMPT, REPLY = 128, 128
 VOCABULARY = 128_000

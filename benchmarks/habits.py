@@ -15,15 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from manager.config.registry import Registry
 from manager.manager import LLMManager
-from manager.registry import Registry
-from negotiation.agents.base import Agent
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.events import Ended, TurnTaken
-from negotiation.habits import Habits, habits
-from negotiation.scenario import SEATS, Scenario, Seat, load_scenarios, other
-from negotiation.session import Negotiation, negotiate
-from negotiation.settings import SHIPPED, read_settings
+from negotiation.app.settings import SHIPPED, read_settings
+from negotiation.diagnostics.habits import Habits, habits
+from negotiation.game.agent import Agent
+from negotiation.game.events import Ended, TurnTaken
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.scenario.model import SEATS, Scenario, Seat, load_scenarios, other
 
 AT_ONCE = 16
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from negotiation import database as db
-from negotiation.runs import scenario_to_json
-from negotiation.scenario import load_scenarios
-from negotiation.store import RunFilter, Store
-from ui.history import PAGE_RUNS
-from ui.runs import runs_html
+from negotiation.runs import database as db
+from negotiation.runs.record import scenario_to_json
+from negotiation.runs.store import RunFilter, Store
+from negotiation.scenario.model import load_scenarios
+from ui.drawing.run_list import runs_html
+from ui.history.tab import PAGE_RUNS
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs" / "scenarios"
 AGENTS = ("boulware", "conceder", "linear", "micro", "smollm2-steady")

@@ -16,9 +16,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 from benchmarks.manager import LOAD_SECONDS, PAIRS, PLACES
 from benchmarks.support.simulation import Baseline, Figures, Ours, Turns, medians, turns_of
-from manager.happenings import State
 from manager.manager import LLMManager
-from manager.status import StatusEvent
+from manager.scheduling.messages import State
+from manager.status.snapshot import StatusEvent
 
 SCALE = 0.1
 SEEDS = range(3)

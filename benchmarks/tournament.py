@@ -32,21 +32,21 @@ import numpy as np
 from manager.backends.base import register_backend
 from manager.backends.fake import FakeModel
 from manager.cancel import CancelToken
+from manager.config.registry import ModelSpec, Registry
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
-from manager.happenings import State
 from manager.manager import LLMManager
-from manager.registry import ModelSpec, Registry
-from manager.status import StatusEvent
-from negotiation import tournament
+from manager.scheduling.messages import State
+from manager.status.snapshot import StatusEvent
 from negotiation.agents.catalog import Catalog
-from negotiation.live import new_run_id
-from negotiation.pool import Threads, play
-from negotiation.runs import Run
-from negotiation.scenario import load_scenarios
-from negotiation.store import Store
-from negotiation.tournament_plan import Limits, Tournament, TournamentFile, resolve
-from negotiation.tournament_store import TournamentStore
+from negotiation.batch.executor import Threads, play
+from negotiation.live.live_runs import new_run_id
+from negotiation.runs.record import Run
+from negotiation.runs.store import Store
+from negotiation.scenario.model import load_scenarios
+from negotiation.tournament import runner as tournament
+from negotiation.tournament.plan import Limits, Tournament, TournamentFile, resolve
+from negotiation.tournament.store import TournamentStore
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 BATCHES, SPEEDS = [1, 2, 4, 8, 16], [19, 37, 72, 146, 215]

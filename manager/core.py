@@ -13,16 +13,16 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from manager import happenings as h
 from manager.alarm import Alarm
-from manager.board import Board
+from manager.config.registry import ModelSpec, Registry, WeightsKey
 from manager.lease import Lease, LeaseRequest, LostLeases
-from manager.loader import Counts, Loader
-from manager.registry import ModelSpec, Registry, WeightsKey
-from manager.scheduler import Scheduler
-from manager.status import LoadProgress, Subscription
-from manager.tables import Limits
-from manager.view import StatusView
+from manager.loading.loader import Counts, Loader
+from manager.scheduling import messages as h
+from manager.scheduling.scheduler import Scheduler
+from manager.scheduling.tables import Limits
+from manager.status.events import Board
+from manager.status.reader import StatusView
+from manager.status.snapshot import LoadProgress, Subscription
 
 logger = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ from typing import Any
 
 from manager.backends.base import BaseLLMModel
 from manager.cancel import CancelToken
-from manager.configfile import validate
+from manager.config.registry import GenerationConfig, ModelSpec
+from manager.config.strict_yaml import validate
 from manager.errors import Failure, ManagerClosed
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
-from manager.happenings import State
-from manager.registry import GenerationConfig, ModelSpec
-from manager.status import LoadProgress
+from manager.scheduling.messages import State
+from manager.status.snapshot import LoadProgress
 
 logger = logging.getLogger(__name__)
 

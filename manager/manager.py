@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from manager import happenings as h
 from manager.backends.base import check_type, device_of
-from manager.board import listing
 from manager.cancel import CancelToken
+from manager.config.registry import Changes, ModelSpec, Registry, parse_spec
 from manager.core import Core
 from manager.errors import Cancelled, ConfigError
 from manager.lease import Lease, LeaseRequest, WaitStatus
-from manager.registry import Changes, ModelSpec, Registry, parse_spec
+from manager.scheduling import messages as h
+from manager.scheduling.tables import Limits
 from manager.session import Session
-from manager.status import Snapshot, Subscription
-from manager.tables import Limits
+from manager.status.events import listing
+from manager.status.snapshot import Snapshot, Subscription
 
 
 class LLMManager(Core, Session):

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model
+from manager.config.registry import ModelSpec, WeightsKey
 from manager.errors import LoadFailed, ParleyError
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.lease import Lease, LeaseRequest, WaitStatus
-from manager.registry import ModelSpec, WeightsKey
 
 logger = logging.getLogger(__name__)
 

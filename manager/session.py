@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from manager.cancel import CancelToken
+from manager.config.registry import ModelSpec
 from manager.errors import NoActiveModel
 from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
 from manager.lease import merged_config
-from manager.registry import ModelSpec
 
 if TYPE_CHECKING:
     from manager.manager import LLMManager

@@ -1,6 +1,6 @@
 """`python -m negotiation`: see cli.py."""
 
-from manager.process import leave
-from negotiation.cli import main
+from manager.machine.process import leave
+from negotiation.cli.main import main
 
 leave(main())

@@ -15,17 +15,17 @@ import gradio as gr
 
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
-from negotiation.events import Event
-from negotiation.export import run_to_json
-from negotiation.parley import Parley
-from negotiation.runs import Run
-from negotiation.scenario import SEATS, Scenario
-from negotiation.watch import stored_events
-from ui import text
-from ui.errors import plainly
-from ui.follow import UPDATE_SECONDS
-from ui.operator import caller_of
-from ui.scenarios import own_scenario
+from negotiation.app.parley import Parley
+from negotiation.game.events import Event
+from negotiation.live.feed import stored_events
+from negotiation.runs.export import run_to_json
+from negotiation.runs.record import Run
+from negotiation.scenario.model import SEATS, Scenario
+from ui.kit import text
+from ui.kit.errors import plainly
+from ui.server.operator import caller_of
+from ui.widgets.follow import UPDATE_SECONDS
+from ui.widgets.scenario_picker import own_scenario
 
 OPEN: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
 

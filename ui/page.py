@@ -8,17 +8,18 @@ from typing import Any
 
 import gradio as gr
 
-from negotiation.parley import Parley
-from ui import text, tournament_text
-from ui.agents import labels
+from negotiation.app.parley import Parley
 from ui.api import build_api
-from ui.arena import build_arena
-from ui.history import build_history
-from ui.html import QUIET, esc, script, tag
-from ui.models import build_models
-from ui.play import build_play
-from ui.strip import strip_html
-from ui.tournament import build_tournament
+from ui.arena.tab import build_arena
+from ui.drawing.model_strip import strip_html
+from ui.history.tab import build_history
+from ui.kit import text
+from ui.kit.html import QUIET, esc, script, tag
+from ui.models.tab import build_models
+from ui.play.tab import build_play
+from ui.tournament import text as tournament_text
+from ui.tournament.tab import build_tournament
+from ui.widgets.agent_picker import labels
 
 STATUS_SECONDS = 0.5
 

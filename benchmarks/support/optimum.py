@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, count
 from typing import NamedTuple
 
-from manager.policy import BYPASS_BOUND
+from manager.scheduling.policy import BYPASS_BOUND
 
 
 class _State(NamedTuple):

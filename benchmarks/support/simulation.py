@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from manager import happenings as h
-from manager.registry import WeightsKey
-from manager.scheduler import Scheduler
-from manager.tables import Limits
+from manager.config.registry import WeightsKey
+from manager.scheduling import messages as h
+from manager.scheduling.scheduler import Scheduler
+from manager.scheduling.tables import Limits
 
 TURNS = 20
 

@@ -20,18 +20,18 @@ from typing import Any
 import torch
 from transformers import DynamicCache, LogitsProcessor
 
+from manager.config.registry import GenerationConfig
 from manager.generation.engine import Engine
 from manager.generation.grammar import GrammarCompiler, GrammarMatcher
 from manager.generation.processor import on_processor
 from manager.generation.request import Completion, GenerationRequest, Grammar, Message
 from manager.generation.stream import TokenStream
-from manager.registry import GenerationConfig
-from negotiation.agents.base import View
-from negotiation.allowed import legal
-from negotiation.analysis import OutcomeSpace
-from negotiation.prompts import new_messages
-from negotiation.protocol import State
-from negotiation.scenario import SEATS, load_scenario
+from negotiation.agents.prompts import new_messages
+from negotiation.game.agent import View
+from negotiation.game.protocol import State
+from negotiation.replies.allowed import legal
+from negotiation.scenario.analysis import OutcomeSpace
+from negotiation.scenario.model import SEATS, load_scenario
 
 ROOT = Path(__file__).parents[2]
 THOUGHT, MESSAGE = 60, 80

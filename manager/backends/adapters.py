@@ -12,8 +12,8 @@ from typing import Any
 from manager.backends import hub
 from manager.backends.base import Progress
 from manager.backends.quantization import require
+from manager.config.registry import ModelSpec
 from manager.errors import Refused, WeightsNotFound
-from manager.registry import ModelSpec
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from manager.config.registry import ModelSpec
 from manager.errors import Failure, MissingPackage, UnsupportedType
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
-from manager.registry import ModelSpec
 
 Progress = Callable[[str, int, int], None]
 """Told how far work on weights is: stage ("fetching" or "loading"), bytes done, bytes in all. Raises Cancelled when

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, UntypedStorage
 
 from manager.errors import Refused
-from manager.host import free_host_memory
+from manager.machine.host import free_host_memory
 
 CHUNK = 1 << 26
 """Host memory is taken in pieces of so many bytes: torch rounds pinned ones up to a power of two."""

@@ -16,10 +16,10 @@ from typing import Literal
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress
 from manager.cancel import CancelToken
+from manager.config.registry import ModelSpec
 from manager.errors import LoadFailed
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
-from manager.registry import ModelSpec
 
 _STEP_SECONDS = 0.02
 _TOKEN = re.compile(r"\s*\S{1,6}|\s+")

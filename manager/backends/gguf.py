@@ -20,7 +20,7 @@ from typing import Any
 
 from manager.backends.sizing import Shape
 from manager.errors import MissingPackage, Refused
-from manager.files import packaged
+from manager.machine.model_files import packaged
 
 FIRST_LOAD_SECONDS, PARAMETERS_PER_SECOND = 6.0, 12e6
 """A guess at the first load: reading the vocabulary, then converting (measured on two cores)."""

@@ -23,15 +23,15 @@ from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
 from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
 from manager.backends.loading import BUILD_LOCK
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
+from manager.config.registry import ModelSpec
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
-from manager.files import PACKAGE
 from manager.generation import packed
 from manager.generation.engine import Engine
 from manager.generation.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
-from manager.host import free_host_memory
-from manager.registry import ModelSpec
+from manager.machine.host import free_host_memory
+from manager.machine.model_files import PACKAGE
 
 logger = logging.getLogger(__name__)
 

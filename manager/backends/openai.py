@@ -20,11 +20,12 @@ from typing import Any
 import httpx
 
 from manager.backends.base import BaseLLMModel, Footprint, Health, Progress
-from manager.backends.elsewhere import loop, pacing, sse
-from manager.backends.elsewhere.address import Target, target
-from manager.backends.elsewhere.answer import Answer
-from manager.backends.elsewhere.dialect import Dialect
-from manager.backends.elsewhere.faults import NotTaken, Transient, fault
+from manager.backends.remote import loop, pacing, sse
+from manager.backends.remote.address import Target, target
+from manager.backends.remote.answer import Answer
+from manager.backends.remote.dialect import Dialect
+from manager.backends.remote.faults import NotTaken, Transient, fault
+from manager.config.registry import ModelSpec
 from manager.errors import (
     AccessDenied,
     Failure,
@@ -37,7 +38,6 @@ from manager.errors import (
 )
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
-from manager.registry import ModelSpec
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
-from manager.registry import GenerationConfig
+from manager.config.registry import GenerationConfig
 
 Held = Literal["", "json", "schema", "grammar"]
 """What a reply was held to while it was written: nothing, any JSON, a JSON schema, or a whole grammar."""

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from manager.config.registry import GenerationConfig
 from manager.errors import GenerationFailed
-from manager.registry import GenerationConfig
 
 Floats = npt.NDArray[np.floating]
 Tokens = npt.NDArray[np.integer]

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel
 
 from manager.cancel import CancelToken
-from manager.configfile import shown, validate
+from manager.config.registry import ModelSpec
+from manager.config.strict_yaml import shown, validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager
-from manager.registry import ModelSpec
-from negotiation.agents.base import Agent
 from negotiation.agents.human import HUMAN, HumanAgent
-from negotiation.agents.llm import ModelAgent
+from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import DoesNotFit, UnknownAgent
-from negotiation.events import Event
-from negotiation.scenario import Seat
-from negotiation.session import Negotiation, negotiate
+from negotiation.game.agent import Agent
+from negotiation.game.events import Event
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.scenario.model import Seat
 
 if TYPE_CHECKING:
-    from negotiation.runs import Run
+    from negotiation.runs.record import Run
 
 Options = TypeVar("Options", bound=BaseModel)
 

@@ -10,13 +10,13 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from negotiation.agents.base import Decision, View
 from negotiation.agents.options import HumanOptions
 from negotiation.errors import IllegalTurn, NoAnswer
-from negotiation.events import AgentEvent, Asked
-from negotiation.protocol import Action, State
-from negotiation.reply import clean
-from negotiation.scenario import Offer
+from negotiation.game.agent import Decision, View
+from negotiation.game.events import AgentEvent, Asked
+from negotiation.game.protocol import Action, State
+from negotiation.replies.reader import clean
+from negotiation.scenario.model import Offer
 
 HUMAN = "human"
 MAX_WORDS = 2000

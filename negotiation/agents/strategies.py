@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from negotiation.agents.base import Decision, View
-from negotiation.events import AgentEvent
-from negotiation.protocol import Action
-from negotiation.scenario import Offer
+from negotiation.game.agent import Decision, View
+from negotiation.game.events import AgentEvent
+from negotiation.game.protocol import Action
+from negotiation.scenario.model import Offer
 
 SLACK = 1e-10
 """What is asked for may miss a utility by rounding; utilities have nine decimal places."""

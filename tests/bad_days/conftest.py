@@ -17,21 +17,21 @@ from support.server import ROOT
 
 from manager.backends.base import Footprint, Progress, register_backend
 from manager.backends.fake import FakeModel
+from manager.config.registry import ModelSpec
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
-from manager.happenings import State
 from manager.manager import LLMManager
-from manager.registry import ModelSpec
+from manager.scheduling.messages import State
 from negotiation.agents.catalog import AgentConfig, Catalog
-from negotiation.events import Ended, Event, Halted, TurnTaken
-from negotiation.live import LiveRuns
-from negotiation.runs import Run
-from negotiation.scenario import Scenario, Seat, load_scenarios
-from negotiation.store import HEARTBEAT_SECONDS, Store
-from negotiation.watch import Watch
-from ui.board import verdict_html
-from ui.follow import stored_view
-from ui.space import space_of
+from negotiation.game.events import Ended, Event, Halted, TurnTaken
+from negotiation.live.feed import Watch
+from negotiation.live.live_runs import LiveRuns
+from negotiation.runs.record import Run
+from negotiation.runs.store import HEARTBEAT_SECONDS, Store
+from negotiation.scenario.model import Scenario, Seat, load_scenarios
+from ui.drawing.outcome_space import space_of
+from ui.drawing.table_and_verdict import verdict_html
+from ui.widgets.follow import stored_view
 
 PATIENCE = 30.0
 """Seconds after which something that should happen is taken not to."""

@@ -16,8 +16,8 @@ from huggingface_hub import constants
 from support.hubserver import Hub
 
 from negotiation.errors import StoreError
-from negotiation.events import Ended, Halted, TurnTaken
-from negotiation.store import Store
+from negotiation.game.events import Ended, Halted, TurnTaken
+from negotiation.runs.store import Store
 from tests.bad_days.conftest import House
 
 pytestmark = pytest.mark.timeout(60)
@@ -48,7 +48,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def locked_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("negotiation.database.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("negotiation.runs.database.LOCK_SECONDS", 0.2)
 
 
 def halfway(house: House) -> tuple[str, str, Callable[[], None]]:

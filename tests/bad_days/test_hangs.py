@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from manager.happenings import State
-from negotiation.events import Ended, Halted, TurnTaken
+from manager.scheduling.messages import State
+from negotiation.game.events import Ended, Halted, TurnTaken
 from tests.bad_days.conftest import Faults, House
 
 pytestmark = pytest.mark.timeout(60)
@@ -19,7 +19,7 @@ def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("negotiation.agents.llm.SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr("negotiation.agents.model.SILENCE_SECONDS", 0.1)
 
 
 def leases(house: House) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from manager.happenings import State
-from negotiation.events import Ended, Halted
+from manager.scheduling.messages import State
+from negotiation.game.events import Ended, Halted
 from tests.bad_days.conftest import PATIENCE, Faults, House
 
 pytestmark = pytest.mark.timeout(60)

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 from support.hubserver import Hub
 
 from manager.backends import loading
-from negotiation.events import Ended, Halted, TurnTaken, Writing
+from negotiation.game.events import Ended, Halted, TurnTaken, Writing
 from tests.bad_days.conftest import Faults, House
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 

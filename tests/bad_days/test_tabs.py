@@ -35,8 +35,8 @@ MOST_MB = 100.0
 
 
 EARLY = """
-import ui.sessions
-ui.sessions.KEPT_SECONDS, ui.sessions.SWEEP_SECONDS = 5.0, 1.0
+import ui.server.session_sweeper
+ui.server.session_sweeper.KEPT_SECONDS, ui.server.session_sweeper.SWEEP_SECONDS = 5.0, 1.0
 """
 
 

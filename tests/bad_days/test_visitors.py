@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from negotiation.events import Asked, Halted
+from negotiation.game.events import Asked, Halted
 from tests.bad_days.conftest import House
-from ui import follow
+from ui.widgets import follow
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -20,26 +20,26 @@ from hypothesis import strategies as st
 from support.page import Served, served
 
 from manager.backends.fake import FakeModel  # noqa: F401 (the type `fake` is looked up while entries are read)
+from manager.config.registry import Registry
 from manager.errors import ConfigError, ParleyError
 from manager.manager import LLMManager
-from manager.registry import Registry
+from negotiation.admission.limits import Limits
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.human import read_answer
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.app.settings import SHIPPED
 from negotiation.errors import IllegalTurn, ScenarioError, StoreError
-from negotiation.events import Ended, TurnTaken
-from negotiation.genius import import_genius
-from negotiation.journal import read_journal, run_line
-from negotiation.limits import Limits
-from negotiation.protocol import Action, State
-from negotiation.reply import glimpse, read_reply
-from negotiation.runs import Run, run_row
-from negotiation.scenario import load_scenario, load_scenarios, scenario_from_text
-from negotiation.session import Negotiation, negotiate
-from negotiation.settings import SHIPPED
-from negotiation.tournament_plan import load_tournament
-from ui.doors import names_file
-from ui.scenarios import findings_html
+from negotiation.game.events import Ended, TurnTaken
+from negotiation.game.protocol import Action, State
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.replies.reader import glimpse, read_reply
+from negotiation.runs.journal import read_journal, run_line
+from negotiation.runs.record import Run, run_row
+from negotiation.scenario.genius_import import import_genius
+from negotiation.scenario.model import load_scenario, load_scenarios, scenario_from_text
+from negotiation.tournament.plan import load_tournament
+from ui.server.request_guard import names_file
+from ui.widgets.scenario_picker import findings_html
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -59,7 +59,7 @@ MOST_TOLD = 20_000
 SCENARIOS = [path.read_text(encoding="utf-8") for path in sorted((SHIPPED / "scenarios").glob("*.yaml"))]
 REGISTRY = (SHIPPED / "models.yaml").read_text(encoding="utf-8")
 TOURNAMENT = (SHIPPED / "tournaments" / "example.yaml").read_text(encoding="utf-8")
-GENIUS = Path(__file__).parents[1] / "unit" / "negotiation" / "genius"
+GENIUS = Path(__file__).parents[1] / "unit" / "negotiation" / "scenario" / "genius"
 XML = [(GENIUS / f"bakery_{name}.xml").read_text(encoding="utf-8") for name in ("domain", "baker", "miller")]
 CAR = load_scenario(SHIPPED / "scenarios" / "company_car.yaml")
 

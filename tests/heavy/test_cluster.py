@@ -12,13 +12,13 @@ import pytest
 import ray
 
 from manager.manager import LLMManager
-from negotiation import tournament
 from negotiation.agents.catalog import Catalog
-from negotiation.pool import Executor, Threads
-from negotiation.scenario import load_scenarios
-from negotiation.store import Store
-from negotiation.tournament_plan import Tournament, TournamentFile, resolve
-from negotiation.tournament_store import PlayedGame, TournamentStore
+from negotiation.batch.executor import Executor, Threads
+from negotiation.runs.store import Store
+from negotiation.scenario.model import load_scenarios
+from negotiation.tournament import runner as tournament
+from negotiation.tournament.plan import Tournament, TournamentFile, resolve
+from negotiation.tournament.store import PlayedGame, TournamentStore
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
     cluster: Any, asked: Tournament, catalog: Catalog, postgresql: str, tmp_path: Path
 ) -> None:
     """Two workers play into PostgreSQL; the values are those of an undisturbed run on this machine alone."""
-    from negotiation.cluster import WorkerSettings, ray_workers
+    from negotiation.batch.ray_executor import WorkerSettings, ray_workers
 
     manager = catalog.manager
     specs = tuple(manager.spec(name) for name in MODELS)

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from manager.manager import LLMManager
-from negotiation import tournament
 from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.batch.executor import Threads
 from negotiation.errors import StoreError
-from negotiation.leaderboard import Leaderboard
-from negotiation.leaderboard_export import to_json
-from negotiation.live import LiveRuns
-from negotiation.pool import Threads
-from negotiation.runs import Run
-from negotiation.scenario import load_scenarios
-from negotiation.store import RunFilter, Store
-from negotiation.tournament_plan import TournamentFile, resolve
-from negotiation.tournament_store import TournamentStore
+from negotiation.live.live_runs import LiveRuns
+from negotiation.runs.record import Run
+from negotiation.runs.store import RunFilter, Store
+from negotiation.scenario.model import load_scenarios
+from negotiation.tournament import runner as tournament
+from negotiation.tournament.leaderboard import Leaderboard
+from negotiation.tournament.leaderboard_export import to_json
+from negotiation.tournament.plan import TournamentFile, resolve
+from negotiation.tournament.store import TournamentStore
 
 pytestmark = pytest.mark.heavy
 SCENARIOS = load_scenarios(Path(__file__).resolve().parents[2] / "configs" / "scenarios")

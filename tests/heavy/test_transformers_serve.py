@@ -16,17 +16,17 @@ import pytest
 from support.server import ROOT, free_port
 
 from manager.cancel import CancelToken
+from manager.config.registry import GenerationConfig, Registry
 from manager.errors import Cancelled, Unreachable
 from manager.generation.request import GenerationRequest, as_messages
 from manager.manager import LLMManager
-from manager.registry import GenerationConfig, Registry
-from negotiation.agents import llm
-from negotiation.agents.llm import ModelAgent
+from negotiation.agents import model as llm
+from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.events import Ended, TurnTaken
-from negotiation.scenario import load_scenarios
-from negotiation.session import Negotiation, negotiate
+from negotiation.game.events import Ended, TurnTaken
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.scenario.model import load_scenarios
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]
 

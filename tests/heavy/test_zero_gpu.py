@@ -13,9 +13,9 @@ from gradio_client import Client
 from support.server import ROOT, Server
 from support.serving import serving
 
-from negotiation.lent import MOST_SECONDS, PREPARING_SECONDS
+from negotiation.app.zero_gpu import MOST_SECONDS, PREPARING_SECONDS
 from tests.unit.manager.conftest import tiny_model
-from tests.unit.negotiation.test_random_model import wordy_tokenizer
+from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
+from manager.config.registry import Registry
 from manager.manager import LLMManager
-from manager.registry import Registry
-from negotiation.agents.base import Agent
 from negotiation.agents.catalog import AgentConfig, Catalog
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.allowed import Decided
-from negotiation.events import Ended, Event, Turn, TurnTaken
-from negotiation.protocol import State
-from negotiation.reply import Reply
-from negotiation.scenario import Scenario, Seat, load_scenarios
-from negotiation.session import Negotiation, negotiate
-from negotiation.settings import SHIPPED
+from negotiation.app.settings import SHIPPED
+from negotiation.game.agent import Agent
+from negotiation.game.events import Ended, Event, Turn, TurnTaken
+from negotiation.game.protocol import State
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.replies.allowed import Decided
+from negotiation.replies.reader import Reply
+from negotiation.scenario.model import Scenario, Seat, load_scenarios
 
 MODEL = "smollm2-steady"
 

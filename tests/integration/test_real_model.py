@@ -14,11 +14,11 @@ import pytest
 from support.server import ROOT
 
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.config.registry import GenerationConfig, Registry, parse_spec
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
-from manager.registry import GenerationConfig, Registry, parse_spec
-from negotiation.settings import SHIPPED
+from negotiation.app.settings import SHIPPED
 from tests.unit.manager.arena import Arena
 
 

@@ -15,8 +15,8 @@ from gradio_client.exceptions import AppError
 from prometheus_client.parser import text_string_to_metric_families
 from support.server import Server
 
-from negotiation.driver import SHUT_DOWN
-from negotiation.store import Store
+from negotiation.live.driver import SHUT_DOWN
+from negotiation.runs.store import Store
 
 MODELS = "slow: {type: fake, tokens_per_second: 4}\nquick: {type: fake, tokens_per_second: 120}\n"
 

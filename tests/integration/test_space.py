@@ -12,22 +12,22 @@ from huggingface_hub import constants
 from support.lending import ForkingGPU
 from support.twin import preload_twin
 
-from manager import files
 from manager.backends import base, gguf
-from manager.happenings import State
+from manager.machine import model_files as files
 from manager.placed import DEVICE
+from manager.scheduling.messages import State
 from negotiation.agents.catalog import AgentConfig
-from negotiation.events import Ended, Event, Halted
-from negotiation.parley import Parley
-from negotiation.profile import GB, Machine
-from negotiation.runs import Run
-from negotiation.settings import read_settings
+from negotiation.app.machine_profile import GB, Machine
+from negotiation.app.parley import Parley
+from negotiation.app.settings import read_settings
+from negotiation.game.events import Ended, Event, Halted
+from negotiation.runs.record import Run
 from tests.unit.manager.conftest import tiny_model
-from tests.unit.negotiation.test_random_model import wordy_tokenizer
-from ui import text
-from ui.agents import choices
-from ui.presets import presets
-from ui.strip import strip_html
+from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
+from ui.arena.presets import presets
+from ui.drawing.model_strip import strip_html
+from ui.kit import text
+from ui.widgets.agent_picker import choices
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 

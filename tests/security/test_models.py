@@ -13,10 +13,10 @@ import torch
 
 from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.config.registry import parse_spec
 from manager.errors import ConfigError, GenerationFailed, LoadFailed, Refused, WeightsNotFound
 from manager.generation.text import ChatTemplate
 from manager.manager import LLMManager
-from manager.registry import parse_spec
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
 CODE = """

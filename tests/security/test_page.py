@@ -14,19 +14,19 @@ from fastapi.routing import iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
 from support.page import NAME, PASSWORD, Served, served
 
+from negotiation.admission.limits import Limits
+from negotiation.admission.sliding_window import Window
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.app.logs import FORMATTERS, _print_exc
+from negotiation.app.settings import SHIPPED
 from negotiation.errors import StoreError, UnknownRun
-from negotiation.limits import Limits
-from negotiation.logs import FORMATTERS, _print_exc
-from negotiation.runs import Run
-from negotiation.settings import SHIPPED
-from negotiation.window import Window
-from ui import text
-from ui.doors import CLOSED, MOST_BYTES, NO_FILES
-from ui.operator import EVERYBODYS, WINDOW_SECONDS, operators_of
-from ui.visitor import COOKIE
+from negotiation.runs.record import Run
+from ui.kit import text
+from ui.server.operator import EVERYBODYS, WINDOW_SECONDS, operators_of
+from ui.server.request_guard import CLOSED, MOST_BYTES, NO_FILES
+from ui.server.visitor import COOKIE
 
 VICTIM = "the-victim-of-all-this"
 OPERATOR = "the-operator-of-all-this"

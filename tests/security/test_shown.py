@@ -13,26 +13,26 @@ from typing import Any
 
 import pytest
 
+from negotiation.admission.limits import Limits
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.events import Ended, Halted, Started, TurnTaken, Writing
-from negotiation.limits import Limits
-from negotiation.runs import Run
-from negotiation.scenario import SEATS, Scenario, parse_scenario
-from negotiation.session import Negotiation, negotiate
-from negotiation.statistics import Interval
-from negotiation.store import RunSummary
-from ui.board import table_html, verdict_html
-from ui.builder import best_offer, builder_html, own_html, preferences_html, worth_html
-from ui.charts import interval_plot, thumbnail, utility_rounds, utility_space
-from ui.files import file_html
-from ui.replay import head_html
-from ui.reveal import reveal_html
-from ui.runs import runs_html
-from ui.scenarios import cards_html, findings_html, story_html
-from ui.space import space_of
-from ui.turns import now_html, offer_html, turns_html
-from ui.view import LaneView
+from negotiation.figures.statistics import Interval
+from negotiation.game.events import Ended, Halted, Started, TurnTaken, Writing
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.runs.record import Run
+from negotiation.runs.store import RunSummary
+from negotiation.scenario.model import SEATS, Scenario, parse_scenario
+from ui.drawing.charts import interval_plot, thumbnail, utility_rounds, utility_space
+from ui.drawing.lane_view import LaneView
+from ui.drawing.outcome_space import space_of
+from ui.drawing.run_list import runs_html
+from ui.drawing.table_and_verdict import table_html, verdict_html
+from ui.drawing.turns import now_html, offer_html, turns_html
+from ui.history.replay import head_html
+from ui.kit.downloads import file_html
+from ui.play.offer_form import best_offer, builder_html, own_html, preferences_html, worth_html
+from ui.play.reveal import reveal_html
+from ui.widgets.scenario_picker import cards_html, findings_html, story_html
 
 ATTACKS = {
     "html": "<img src=x onerror=hurt()><script>hurt()</script>",

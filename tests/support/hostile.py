@@ -10,7 +10,7 @@ import itertools
 import json
 from typing import Any
 
-from negotiation.reply import MAX_REPLY
+from negotiation.replies.reader import MAX_REPLY
 
 GOOD = {"price": 150, "lock": "with"}
 ACCEPTED = {"thought": "Fine.", "action": "accept", "offer": None, "message": "Deal!"}

@@ -16,12 +16,12 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
-from negotiation.parley import Parley
-from negotiation.settings import read_settings
-from ui.doors import Doors
-from ui.health import health_routes
+from negotiation.app.parley import Parley
+from negotiation.app.settings import read_settings
 from ui.page import build_page
-from ui.visitor import COOKIE, VisitorCookie
+from ui.server.health import health_routes
+from ui.server.request_guard import Doors
+from ui.server.visitor import COOKIE, VisitorCookie
 
 PASSWORD = "open sesame"
 NAME = "a-visitor-with-a-long-name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.unit.manager.conftest import tiny_model
-from tests.unit.negotiation.test_random_model import wordy_tokenizer
+from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
 
 TWIN = "HuggingFaceTB/SmolLM2-135M-Instruct"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from negotiation.events import Event
-from negotiation.live import LiveRuns
-from negotiation.watch import Watch
+from negotiation.game.events import Event
+from negotiation.live.feed import Watch
+from negotiation.live.live_runs import LiveRuns
 
 PATIENCE = 20.0
 """Seconds after which something that should happen is taken not to."""

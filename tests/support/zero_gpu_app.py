@@ -15,6 +15,6 @@ if __name__ == "__main__":
     del sys.modules["torch"]
 
     import app
-    from manager.process import leave
+    from manager.machine.process import leave
 
     leave(app.main())

@@ -9,12 +9,12 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from manager.manager import LLMManager
+from negotiation.admission.lanes import Lanes
+from negotiation.admission.limits import PUBLIC, Limits
 from negotiation.agents.catalog import Catalog
-from negotiation.lanes import Lanes
-from negotiation.limits import PUBLIC, Limits
-from negotiation.live import LiveRuns
-from negotiation.metrics import Metrics
-from negotiation.store import Store
+from negotiation.app.metrics import Metrics
+from negotiation.live.live_runs import LiveRuns
+from negotiation.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()

@@ -9,7 +9,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from manager.backends.hub import PATTERNS
-from manager.registry import Registry
+from manager.config.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---")[1])

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import pytest
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress, register_backend
+from manager.config.registry import ModelSpec
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
-from manager.happenings import State
 from manager.manager import LLMManager
-from manager.registry import ModelSpec
-from manager.status import Heartbeat, StatusEvent, Subscription
+from manager.scheduling.messages import State
+from manager.status.snapshot import Heartbeat, StatusEvent, Subscription
 
 SECONDS = 20.0
 """How long a test waits for what must happen soon; reached only by tests that fail."""

@@ -14,6 +14,7 @@ import pytest
 from manager.backends import base
 from manager.backends.base import register_backend
 from manager.cancel import CancelToken
+from manager.config.registry import ModelSpec
 from manager.errors import (
     Cancelled,
     ConfigError,
@@ -33,10 +34,9 @@ from manager.errors import (
 )
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
-from manager.happenings import State
 from manager.lease import Lease, LeaseRequest
 from manager.manager import LLMManager
-from manager.registry import ModelSpec
+from manager.scheduling.messages import State
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)

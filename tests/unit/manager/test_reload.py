@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from manager.config.registry import Changes
 from manager.errors import ConfigError, UnknownModel, UnsupportedType
-from manager.happenings import State
 from manager.manager import LLMManager
-from manager.registry import Changes
+from manager.scheduling.messages import State
 from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import strategies as st
 
 from manager.manager import LLMManager
-from negotiation.agents.base import Agent, Decision, View
 from negotiation.agents.catalog import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.analysis import Analyser
-from negotiation.events import Event, Turn, TurnTaken
-from negotiation.protocol import Action
-from negotiation.runs import Run
-from negotiation.scenario import Offer, Scenario, Seat, load_scenarios, parse_scenario
-from negotiation.session import Negotiation, negotiate, replay, view_of
-from negotiation.store import Store
+from negotiation.game.agent import Agent, Decision, View
+from negotiation.game.events import Event, Turn, TurnTaken
+from negotiation.game.protocol import Action
+from negotiation.game.session import Negotiation, negotiate, replay, view_of
+from negotiation.runs.record import Run
+from negotiation.runs.store import Store
+from negotiation.scenario.analysis import Analyser
+from negotiation.scenario.model import Offer, Scenario, Seat, load_scenarios, parse_scenario
 
 SHIPPED = Path(__file__).resolve().parents[3] / "configs" / "scenarios"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app import reload_models
-from negotiation.parley import Parley
-from negotiation.settings import SHIPPED, read_settings
+from negotiation.app.parley import Parley
+from negotiation.app.settings import SHIPPED, read_settings
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""models.yaml: the registry of models, and strict reading of YAML files."""

@@ -1,0 +1,320 @@
+"""The registry: models.yaml -> ModelSpec, and which models share weights.
+
+Knows what a model entry may say; not how anything is loaded or run. Backend-specific files, networks and
+packages are looked at by `backends`, when a model is first wanted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from manager.config.strict_yaml import read_yaml, validate
+from manager.errors import ConfigError, ParleyError, UnknownModel
+
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
+Positive = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class GenerationConfig(_Strict):
+    """How a model writes unless a request says otherwise."""
+
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
+    top_k: Annotated[int, Field(ge=0)] = 0
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    repetition_penalty: Annotated[float, Field(gt=0, le=5)] = 1.0
+    max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = 320
+    stop: tuple[str, ...] = ()
+    reproducible: bool = False  # written by itself, so that the same seed gives the same text whatever else is going on
+
+
+class Price(_Strict):
+    """What a million tokens cost, in US dollars."""
+
+    input: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    output: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+    def of(self, prompt_tokens: int, tokens: int) -> float:
+        """The price of a prompt and a reply.
+
+        >>> Price(input=0.5, output=2).of(1000, 250)
+        0.001
+        """
+        return round((prompt_tokens * self.input + tokens * self.output) / 1e6, 9)
+
+
+class Timeouts(_Strict):
+    """How long a server elsewhere may be silent, in seconds."""
+
+    connect: Seconds = 10.0
+    first_token: Seconds = 120.0
+    between_tokens: Seconds = 30.0
+
+
+class ModelSpec(_Strict):
+    """One entry of the registry: which weights, and how they are used. Keys are explained in configs/models.yaml."""
+
+    model_id: str
+    model_name: str = ""
+    type: str = "huggingface"
+    label: str = ""
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    revision: str | None = None
+    gguf_file: str | None = None
+    quantization: str | None = None
+    adapters: tuple[str, ...] = ()
+    allow_pickle: bool = False
+    generation_config: GenerationConfig = GenerationConfig()
+    pinned: bool = False
+    idle_seconds: Positive | None = None
+    concurrency: Annotated[int, Field(ge=1)] | None = None
+    license: str = ""
+    size: str = ""
+    # models that are served elsewhere
+    api_key: str | None = None
+    base_url: str | None = None
+    price: Price | None = None
+    timeouts: Timeouts = Timeouts()
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+    requests_per_minute: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    public_only: bool = False
+    # the fake backend
+    load_seconds: Annotated[float, Field(ge=0)] = 0.0
+    unload_seconds: Annotated[float, Field(ge=0)] = 0.0
+    tokens_per_second: Positive | None = None
+    size_bytes: Annotated[int, Field(ge=0)] = 0
+    replies: tuple[str, ...] = ()
+    fail_loads: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("model_id")
+    @classmethod
+    def _plain_id(cls, value: str) -> str:
+        if not MODEL_ID.fullmatch(value):
+            raise ValueError("a model id is made of letters, digits and . _ : / - (at most 100)")
+        return value
+
+    @field_validator("gguf_file")
+    @classmethod
+    def _inside(cls, value: str | None) -> str | None:
+        parts = re.split(r"[/\\]", value or "")
+        if value and (parts[0] == "" or ".." in parts):
+            raise ValueError("this is a file inside its repository, folder or package; leave out .. and / in front")
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _name_of_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
+            # The value is not repeated: it may be a secret.
+            raise ValueError("this is the NAME of an environment variable (like OPENAI_API_KEY), never the key itself")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str | None) -> str | None:
+        # The value is never repeated: a secret may stand in it.
+        try:
+            parts = urlsplit(value or "http://none")
+            odd = parts.username or parts.password or parts.query or parts.fragment or parts.port == 0
+        except ValueError:
+            raise ValueError("this is no address (like http://127.0.0.1:8000/v1)") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\\x00-\x1f]", value or ""):
+            raise ValueError("this must begin with http:// or https:// and a host (like http://127.0.0.1:8000/v1)")
+        if odd:
+            raise ValueError("leave out user names, passwords, and what stands behind ? or #; for keys see 'api_key'")
+        return value
+
+    @model_validator(mode="after")
+    def _has_what_its_type_needs(self) -> ModelSpec:
+        if self.type != "fake" and not self.model_name:
+            raise ValueError("key 'model_name': missing (a Hub repository, a folder, or the served model's name)")
+        if self.type == "openai" and not self.base_url:
+            raise ValueError("key 'base_url': missing (where the OpenAI-compatible server answers)")
+        if self.public_only and self.api_key:
+            raise ValueError("key 'api_key': not for entries that are 'public_only': they are not trusted with keys")
+        if self.public_only and self.allow_pickle:
+            raise ValueError("key 'allow_pickle': not for entries that are 'public_only': only the operator may say so")
+        if self.public_only and self.type == "huggingface" and not HUB_ID.fullmatch(self.model_name):
+            raise ValueError("key 'model_name': entries that are 'public_only' name a Hub repository (owner/name)")
+        return self
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters it has, by its `size` (like 1.7B or 360M); 0 where that is not said."""
+        found = re.match(r"([0-9]+(?:\.[0-9]+)?)\s*([MB])", self.size)
+        return int(float(found[1]) * (1e9 if found[2] == "B" else 1e6)) if found else 0
+
+    @property
+    def weights(self) -> WeightsKey:
+        """What is loaded for this model; models with equal keys share it."""
+        if self.type == "fake":
+            # A fake's weights are its settings: two entries share them when they name the same model_name.
+            return WeightsKey("fake", self.model_name or self.model_id, self.device)
+        source = self.model_name if self.base_url is None else f"{self.model_name}@{self.base_url}"
+        source += f" ({self.api_key})" if self.api_key else ""
+        source += " (public only)" if self.public_only else ""
+        return WeightsKey(
+            self.type, source, self.device, self.revision, self.gguf_file, self.dtype, self.quantization, self.adapters
+        )
+
+
+class WeightsKey(NamedTuple):
+    """What identifies weights: two models with equal keys are aliases of one copy.
+
+    >>> str(WeightsKey("huggingface", "owner/model", "cuda:1", gguf_file="q4.gguf", dtype="float16"))
+    'owner/model+q4.gguf+float16+on cuda:1'
+    """
+
+    type: str
+    source: str
+    device: str = "auto"
+    revision: str | None = None
+    gguf_file: str | None = None
+    dtype: str = "auto"
+    quantization: str | None = None
+    adapters: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        dtype, device = ("" if value == "auto" else value for value in (self.dtype, self.device))
+        extras = [self.gguf_file, dtype, self.revision, self.quantization, *self.adapters, device and f"on {device}"]
+        return "+".join([self.source, *[part for part in extras if part]])
+
+
+def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:
+    """One registry entry as a ModelSpec; raises ConfigError naming `where`, the model and the key."""
+    if isinstance(config, Mapping) and "model_id" in config:
+        raise ConfigError(f"{where}: model '{model_id}': key 'model_id': unknown key (the id is the entry's name)")
+    data = {**config, "model_id": str(model_id)} if isinstance(config, Mapping) else config
+    return validate(ModelSpec, data, where, f"model '{model_id}'")
+
+
+class Treatment(NamedTuple):
+    """How weights are to be treated, all models that share them considered."""
+
+    pinned: bool
+    idle_seconds: float | None
+    concurrency: int | None
+
+
+class Changes(NamedTuple):
+    """What became of a registry's models: their ids."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class Registry:
+    """The models that may be asked for, in the order in which they were registered."""
+
+    def __init__(self, specs: Mapping[str, ModelSpec] | None = None) -> None:
+        self._specs: dict[str, ModelSpec] = {}
+        self._aliases: dict[WeightsKey, tuple[str, ...]] = {}
+        self._pins: dict[str, bool] = {}  # what an operator said, whatever the entry says
+        for spec in (specs or {}).values():
+            self._keep(spec)
+
+    @classmethod
+    def from_configs(cls, configs: Mapping[str, Mapping[str, Any]], where: str = "model_configs") -> Registry:
+        """A registry from plain data, {model id: its keys}."""
+        if not isinstance(configs, Mapping):
+            raise ConfigError(f"{where}: expected a mapping of model ids to their settings")
+        return cls({str(model_id): parse_spec(str(model_id), config, where) for model_id, config in configs.items()})
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Registry:
+        """The registry in a models.yaml: {model id: its keys}, with or without a `models:` around it."""
+        data = read_yaml(Path(path))
+        if isinstance(data, dict) and set(data) == {"models"}:
+            data = data["models"]
+        return cls.from_configs(data or {}, str(path))
+
+    def __getitem__(self, model_id: str) -> ModelSpec:
+        try:
+            return self._specs[model_id]
+        except KeyError:
+            known = ", ".join(self._specs) or "none"
+            raise UnknownModel(f"model '{model_id}' is not registered (registered: {known})") from None
+
+    def __contains__(self, model_id: object) -> bool:
+        return model_id in self._specs
+
+    def __iter__(self) -> Iterator[ModelSpec]:
+        return iter(self._specs.values())
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def add(self, spec: ModelSpec) -> ModelSpec:
+        """Register a model and return its entry; an id that is already there with other settings is refused."""
+        if self._specs.get(spec.model_id, spec) != spec:
+            raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
+        if spec.model_id not in self._specs:
+            self._keep(spec)
+        return spec
+
+    def united(self, spec: ModelSpec, device_of: Callable[[ModelSpec], str]) -> ModelSpec:
+        """`spec`, its device named as an entry names it that differs only by another name of the same device.
+
+        So `auto` and `cpu` share weights where they mean the same. `device_of` is asked only where it matters.
+        """
+        for other in self:
+            if spec.device != other.device and spec.weights == other.weights._replace(device=spec.device):
+                with suppress(ParleyError):  # a device that is not there is nobody's
+                    if device_of(spec) == device_of(other):
+                        return spec.model_copy(update={"device": other.device})
+        return spec
+
+    def replace(self, specs: Iterable[ModelSpec]) -> Changes:
+        """Hold these models from now on, and no others; an operator's pins stay with the models that stay."""
+        before, self._specs, self._aliases = self._specs, {}, {}
+        for spec in specs:
+            self._keep(spec)
+        self._pins = {model_id: pinned for model_id, pinned in self._pins.items() if model_id in self._specs}
+        return Changes(
+            tuple(model_id for model_id in self._specs if model_id not in before),
+            tuple(model_id for model_id, spec in self._specs.items() if before.get(model_id, spec) != spec),
+            tuple(model_id for model_id in before if model_id not in self._specs),
+        )
+
+    def pin(self, model_id: str, pinned: bool) -> ModelSpec:
+        """Pin or unpin a model whatever its entry says; raises UnknownModel."""
+        spec = self[model_id]
+        self._pins[model_id] = pinned
+        return spec
+
+    def pinned(self, model_id: str) -> bool:
+        """Whether a model keeps its weights loaded."""
+        return self._pins.get(model_id, self[model_id].pinned)
+
+    def treatment(self, weights: WeightsKey) -> Treatment:
+        """How weights are to be treated; what no model uses is neither pinned nor kept for long."""
+        sharing = [self[model_id] for model_id in self.aliases(weights)]
+        idle = [spec.idle_seconds for spec in sharing]
+        return Treatment(
+            any(self.pinned(spec.model_id) for spec in sharing),
+            None if None in idle else max((seconds for seconds in idle if seconds is not None), default=None),
+            min((spec.concurrency for spec in sharing if spec.concurrency), default=None),
+        )
+
+    def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
+        """The ids of all models that share these weights."""
+        return self._aliases.get(weights, ())
+
+    def _keep(self, spec: ModelSpec) -> None:
+        self._specs[spec.model_id] = spec
+        self._aliases[spec.weights] = (*self.aliases(spec.weights), spec.model_id)

@@ -1,0 +1,1 @@
+"""The one thread that loads and unloads weights, and downloads."""

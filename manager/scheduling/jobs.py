@@ -1,0 +1,83 @@
+"""How weights come and go: the loader's next job on the way in or out, and what must be done before it.
+
+Pure functions over the tables. Who comes and who leaves is decided by the planner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from manager.scheduling.messages import Job, StartDrop, StartLoad, StartPark, StartTrim, StartUnload, StartWake, State
+from manager.scheduling.tables import Tables, Weights
+
+
+def arrive(tables: Tables, row: Weights) -> Job:
+    """Bring `row` to its device, where there is room if what is kept of conversations counts as free: trim that first.
+
+    Weights that have a copy in host memory are woken, others loaded.
+    """
+    need = row.need or 0
+    free = tables.ledger.free(row.device)
+    if free < need:
+        return _trim(tables, row.device, int(need - free))
+    cache = int(min(row.allowance, free - need))
+    return StartWake(row.key, cache) if row.account.host else StartLoad(row.key, cache)
+
+
+def leave(tables: Tables, row: Weights) -> Job:
+    """Remove `row` from its device: into host memory where it can be parked and there is room, else for good.
+
+    Copies used less recently make room. Copies of weights that are on their device go first: losing one costs only
+    the time to copy it once more. Parked weights that somebody waits for stay.
+    """
+    if row.drain == "asked" or not row.parks:
+        return StartUnload(row.key)
+    if row.account.host:
+        return StartPark(row.key)
+    short = row.account.fixed - tables.ledger.parking_free()
+    if short <= 0:
+        return StartPark(row.key)
+    copies = sorted(_spare_copies(tables, row), key=lambda other: (not other.on_device, other.last_used))
+    if sum(other.account.host for other in copies) < short:
+        return StartUnload(row.key)
+    return StartDrop(copies[0].key)
+
+
+def _spare_copies(tables: Tables, row: Weights) -> Iterator[Weights]:
+    for other in tables.weights.values():
+        if other is row or not other.account.host or other.state is State.WAKING:
+            continue
+        if other.on_device or (other.last_used <= row.last_used and not tables.waiters(other.key)):
+            yield other
+
+
+def _keepers(tables: Tables, device: str) -> list[Weights]:
+    return [row for row in tables.on_device(device) if row.account.cache > row.account.stuck]
+
+
+def _trim(tables: Tables, device: str, short: int) -> StartTrim:
+    """Take up to `short` bytes from the least recently used weights that keep conversations; there must be one."""
+    row = min(_keepers(tables, device), key=lambda keeper: keeper.last_used)
+    return StartTrim(row.key, max(row.account.stuck, row.account.cache - short))
+
+
+def relief(tables: Tables) -> Job | None:
+    """Where a device holds more than it may, take back what is kept of conversations before anything else is done."""
+    for device in tables.ledger.overdrawn():
+        if _keepers(tables, device):
+            return _trim(tables, device, int(-tables.ledger.free(device)))
+    return None
+
+
+def housekeeping(tables: Tables) -> Job | None:
+    """What is worth doing when nothing else is: forget copies nobody will wake, let caches grow into free memory."""
+    for key in tables.discard:
+        return StartDrop(key)
+    for row in tables.present.values():
+        account = row.account
+        wanted = row.allowance - account.cache
+        if row.state is State.RESIDENT and wanted > 0:
+            gain = int(min(wanted, tables.ledger.free(row.device)))
+            if gain == wanted or gain > row.allowance // 4:  # small gains are not worth a job
+                return StartTrim(row.key, account.cache + gain)
+    return None

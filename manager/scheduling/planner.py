@@ -1,0 +1,94 @@
+"""From the tables to a plan: who gets room, who leaves for it, and the loader's next job.
+
+A pure function; the scheduler carries its answer out. Claims are worked out afresh each time, so nothing is
+claimed twice and nothing stays claimed for somebody who left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from manager.config.registry import WeightsKey
+from manager.scheduling import jobs, policy
+from manager.scheduling.messages import Job, State
+from manager.scheduling.tables import Room, Tables, Ticket, Weights
+
+
+@dataclass
+class Plan:
+    """What shall be done now."""
+
+    secured: set[WeightsKey] = field(default_factory=set)  # cold weights whose room is free or will be
+    leaving: dict[WeightsKey, WeightsKey] = field(default_factory=dict)  # who drains -> for whom
+    staying: list[Weights] = field(default_factory=list)  # drained for somebody who no longer needs it
+    job: Job | None = None
+
+
+def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
+    """Claim room for waiting requests in the policy's order; `restore` comes back where there is room anyway."""
+    made = Plan()
+    todo: list[Job] = []
+    rooms: dict[str, Room] = {}  # with all claims so far
+    closed: set[str] = set()  # devices on which a due request could not be secured: nobody younger gets ahead
+    draining = [row for row in tables.present.values() if row.state is State.DRAINING]
+
+    for ticket in policy.order(tables):
+        row = tables.weights[ticket.weights]
+        if not row.cold or row.device in closed:
+            continue
+        room = rooms.setdefault(row.device, tables.room(row.device))
+        going_anyway = [d for d in draining if d.device == row.device and d.key not in made.leaving]
+        leaving = _make_room(tables, ticket, room, going_anyway + policy.victims(tables, ticket, made.secured))
+        if leaving is None:
+            if policy.due(tables, ticket):
+                closed.add(row.device)
+            continue
+        made.secured.add(row.key)
+        made.leaving.update({victim.key: row.key for victim in leaving})
+        todo += [jobs.leave(tables, victim) for victim in leaving if not _awaited(tables, victim)]
+        if not leaving and tables.room(row.device).fits(row.need or 0):
+            todo.append(jobs.arrive(tables, row))
+
+    for row in draining:
+        if row.drain == "room" and row.key not in made.leaving and row.key != tables.job:
+            made.staying.append(row)
+        elif not _awaited(tables, row):
+            todo.append(jobs.leave(tables, row))
+    for key in restore:
+        row = tables.weights[key]
+        room = rooms.setdefault(row.device, tables.room(row.device))
+        if row.device not in closed and room.fits(row.need or 0) and tables.room(row.device).fits(row.need or 0):
+            todo.append(jobs.arrive(tables, row))
+
+    if tables.job is None:
+        made.job = jobs.relief(tables) or (todo[0] if todo else jobs.housekeeping(tables))
+    return made
+
+
+def _awaited(tables: Tables, row: Weights) -> bool:
+    """Whether somebody holds these weights, or has them promised."""
+    return bool(row.holders) or any(ticket.admitted for ticket in tables.waiters(row.key))
+
+
+def _make_room(tables: Tables, ticket: Ticket, room: Room, candidates: list[Weights]) -> list[Weights] | None:
+    """Whose leaving gives the ticket's weights their place, claimed in `room`; None if it cannot be had now.
+
+    Those of the `candidates` that are named first are taken first.
+    """
+    row = tables.weights[ticket.weights]
+    planned = Room(room.slots, room.bytes)
+    leaving: list[Weights] = []
+    for victim in candidates:
+        if not planned.fits(row.need or 0) or (row.greedy and not victim.holders):
+            leaving.append(victim)
+            planned.slots += 1
+            planned.bytes += victim.used
+    if not planned.fits(row.need or 0):
+        return None
+    for victim in reversed([] if row.greedy else leaving.copy()):  # larger ones may have made smaller ones needless
+        without = Room(planned.slots - 1, planned.bytes - victim.used)
+        if without.fits(row.need or 0):
+            leaving.remove(victim)
+            planned = without
+    room.slots, room.bytes = planned.slots - 1, planned.bytes - (row.need or 0)
+    return leaving

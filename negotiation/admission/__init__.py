@@ -1,0 +1,1 @@
+"""Who may start what, and when: lanes, limits and rates."""

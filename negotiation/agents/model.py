@@ -1,0 +1,264 @@
+"""A model as an agent: builds the conversation, takes a lease for one turn, reads the reply.
+
+Knows the manager's public surface only. The reply is made under a grammar of what is allowed, so it can be read
+strictly and still nearly always holds; for one that does not, the model is asked again. A model that never gives a
+usable reply forfeits: its turn counts as walking away, and the ledger says why. One that narrates a strategy cannot
+forfeit: the strategy's move stands, in the strategy's words.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from manager.config.registry import ModelSpec
+from manager.errors import Cancelled, ContextTooLong, TooSlow
+from manager.generation.request import Completion, GenerationRequest, Held, Message
+from manager.generation.stream import TokenStream
+from manager.lease import Lease, LeaseRequest, WaitStatus
+from manager.scheduling.messages import State
+from negotiation.agents import prompts
+from negotiation.agents.options import ModelOptions
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.game.agent import Decision, View
+from negotiation.game.events import AgentEvent, InvalidReply, Rejected, Waiting, Writing
+from negotiation.game.protocol import Action
+from negotiation.replies.allowed import Allowed, Decided, legal, rational
+from negotiation.replies.reader import Reply, clean, read_reply, split_thinking
+
+COMING = (State.LOADING, State.WAKING)
+POLL_SECONDS = 0.25
+SILENCE_SECONDS = 900.0
+"""A model here that loads without any progress, or writes nothing, for so long is given up: something hangs."""
+REPLY_TOKENS = 1200
+"""Room for a reply whose texts are as long as the grammar allows, in any script."""
+
+
+class Lessor(Protocol):
+    """What an agent needs of whoever has the weights: LLMManager, or `Placed` in a forked process."""
+
+    def request_lease(
+        self, model: ModelSpec, *, owner: str | None = None, next_model: ModelSpec | None = None
+    ) -> LeaseRequest:
+        """See LLMManager."""
+
+    def waiting(self, request: LeaseRequest) -> WaitStatus | None:
+        """See LLMManager."""
+
+
+@dataclass(frozen=True)
+class ModelAgent:
+    """Plays a seat with a model. The spec is kept, so that a run can finish after its model was unregistered."""
+
+    manager: Lessor
+    spec: ModelSpec
+    options: ModelOptions = prompts.DEFAULTS
+
+    @property
+    def name(self) -> str:
+        return self.spec.model_id
+
+    def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
+        lease = yield from self._lease(view)
+        try:
+            return (yield from self._decide(view, lease))
+        finally:
+            lease.release()
+
+    def _lease(self, view: View) -> Generator[AgentEvent, Any, Lease]:
+        following = view.next_agent.spec if isinstance(view.next_agent, ModelAgent) else None
+        request = self.manager.request_lease(self.spec, owner=view.run_id, next_model=following)
+        forget = view.cancel.on_cancel(request.cancel)
+        try:
+            told: Waiting | None = None
+            patience = _Patience(f"loading '{self.name}'")
+            while (lease := request.wait(POLL_SECONDS)) is None:
+                status = self.manager.waiting(request)
+                why = _why(view, status) if status is not None else told
+                if why is not None and why != told:
+                    yield why
+                told = why
+                if status is not None and status.state in COMING:
+                    patience.check(status.progress.done if status.progress is not None else status.state)
+        except BaseException:
+            request.cancel()
+            raise
+        finally:
+            forget()
+        if view.cancel.cancelled:  # it came at the last moment, and may have been given back already
+            lease.release()
+            raise Cancelled("cancelled while waiting")
+        return lease
+
+    def _decide(self, view: View, lease: Lease) -> Generator[AgentEvent, Any, Decision]:
+        options = self.options
+        plan = STRATEGIES[options.narrates].decide(view) if options.narrates else None
+        allowed = _allowed(view, options, plan)
+        # Whether a server elsewhere holds a model to the form is not known before: the form is told in full there.
+        telling = options.model_copy(update={"guard": "free"}) if self.spec.base_url else options
+        talk = _Talk(view, telling, plan)
+        invalid: list[InvalidReply] = []
+        for attempt in range(options.retries + 1):
+            done = yield from self._write(view, lease, talk, allowed, attempt)
+            reply = _checked(done.text, view, options, allowed)
+            if reply.action is not None:
+                ledger = tuple(replace(entry, outcome="repaired") for entry in invalid)
+                return self._decision(reply, ledger, talk, done.text)
+            assert reply.kind is not None
+            last = attempt == options.retries
+            invalid.append(InvalidReply(reply.kind, reply.detail, done.text, "gave_up" if last else "pending"))
+            yield Rejected(view.seat, talk.attempt, invalid[-1])
+            talk.attempt += 1
+            if options.retry == "specific":
+                talk.correct(done.text, f"{reply.detail} Reply again, with exactly one JSON object.")
+        ledger = tuple(replace(entry, outcome="gave_up") for entry in invalid)
+        if isinstance(allowed, Decided):  # the move stands, in words of our own
+            spoken = Reply(allowed.action, allowed.offer, allowed.words)
+            return self._decision(spoken, ledger, talk, allowed.reply(allowed.words))
+        return self._decision(Reply(Action.WALK_AWAY), ledger, talk, invalid[-1].raw)
+
+    def _decision(self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: _Talk, raw: str) -> Decision:
+        """What was decided, and what it cost."""
+        assert reply.action is not None
+        price = self.spec.price
+        return Decision(
+            reply.action,
+            reply.offer,
+            reply.message,
+            reply.thought,
+            ledger,
+            talk.told,
+            raw,
+            talk.tokens,
+            talk.prompt_tokens,
+            price.of(talk.prompt_tokens, talk.tokens) if price is not None else None,
+            talk.estimated,
+            talk.held,
+        )
+
+    def _write(
+        self, view: View, lease: Lease, talk: _Talk, allowed: Allowed | Decided, attempt: int
+    ) -> Generator[AgentEvent, Any, Completion]:
+        """A reply; a conversation that leaves no room for one is shortened until it does, or cannot be any more."""
+        options = self.options
+        room = REPLY_TOKENS + options.thinking
+        changed = {} if options.temperature is None else {"temperature": options.temperature}
+        config = self.spec.generation_config.model_copy(update={"max_new_tokens": room, **changed})
+        grammar = allowed.grammar(options.thinking)
+        while True:
+            request = GenerationRequest(
+                talk.messages,
+                config,
+                seed=view.turn_seed(attempt),
+                grammar=grammar,
+                constrained=options.guard != "free",
+                conversation=f"{view.run_id} {view.seat}",
+                thinking=options.thinking,
+            )
+            try:
+                with lease.generate(request, view.cancel) as stream:
+                    yield from self._read(stream, view, talk.attempt)
+                    done = stream.completion
+            except ContextTooLong:
+                if not talk.shorten():
+                    raise
+                continue
+            talk.count(done)
+            if done.finish_reason == "stop" or done.tokens >= room or not talk.shorten():
+                return done
+
+    def _read(self, stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, Any, None]:
+        patience, pieces = _Patience(f"'{self.name}'"), 0
+        while (piece := stream.read(POLL_SECONDS)) is not None:
+            if piece:
+                pieces += 1
+                yield Writing(view.seat, attempt, piece)
+            if self.spec.base_url is None:  # servers elsewhere have limits of their own
+                patience.check(pieces)
+
+
+class _Patience:
+    """Gives up on what does not move any more, and would keep a negotiation that nobody watches for ever."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._seen: object = None
+        self._since = 0.0
+
+    def check(self, seen: object) -> None:
+        """Raise TooSlow if this is all that was seen for SILENCE_SECONDS."""
+        now = time.monotonic()
+        if seen != self._seen:
+            self._seen, self._since = seen, now
+        elif now - self._since > SILENCE_SECONDS:
+            raise TooSlow(f"{self._what} hangs: nothing moved for {SILENCE_SECONDS:g} s; try another model")
+
+
+class _Talk:
+    """What a model is told in one turn, its corrections included, and what that cost."""
+
+    def __init__(self, view: View, options: ModelOptions, plan: Decision | None) -> None:
+        self.told = prompts.new_messages(view, options, plan)
+        self.attempt = self.tokens = self.prompt_tokens = 0
+        self.estimated = False
+        self.held: Held | None = None
+        self._view, self._options = view, options
+        self._before = prompts.conversation(view, options)
+        self._corrections: tuple[Message, ...] = ()
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The whole conversation."""
+        return (*self._before, *self.told, *self._corrections)
+
+    def correct(self, reply: str, fault: str) -> None:
+        """Add an invalid reply and what was wrong with it. They are told in this turn only."""
+        self._corrections += ({"role": "assistant", "content": reply}, {"role": "user", "content": fault})
+
+    def shorten(self) -> bool:
+        """Leave something out, the corrections last; False if there is nothing. What is left is told anew."""
+        shorter = prompts.shortened(self._view, self._options, (*self._before, *self.told))
+        if shorter is not None:
+            self._before, self.told = (), shorter
+        elif self._corrections:
+            self._corrections = ()
+        else:
+            return False
+        self.attempt += 1
+        return True
+
+    def count(self, done: Completion) -> None:
+        """Add what a reply cost."""
+        self.tokens += done.tokens
+        self.prompt_tokens += done.prompt_tokens
+        self.estimated |= done.estimated
+        self.held = done.held
+
+
+def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowed | Decided:
+    if plan is not None:
+        return Decided(view.state, plan.action, plan.offer, plan.message, led=not options.language)
+    return rational(view.state) if options.guard == "rational" else legal(view.state)
+
+
+def _checked(text: str, view: View, options: ModelOptions, allowed: Allowed | Decided) -> Reply:
+    """A reply as it was read; one that is not allowed is as invalid as one that is not legal."""
+    thinking, text = split_thinking(text) if options.thinking else ("", text)
+    reply = read_reply(text, view.state)
+    problem = allowed.problem(reply) if reply.action is not None else None
+    if problem is not None:
+        return Reply(kind=problem[0], detail=problem[1])
+    return replace(reply, thought="\n".join(part for part in (clean(thinking), reply.thought) if part))
+
+
+def _why(view: View, status: WaitStatus) -> Waiting:
+    """What the manager says about a waiting request, as an event."""
+    expected = status.expected_seconds
+    if status.progress is not None:
+        progress = status.progress
+        return Waiting(view.seat, progress.stage, status.position, expected, progress.done, progress.total)
+    if status.state in COMING:
+        return Waiting(view.seat, str(status.state), status.position, expected)
+    return Waiting(view.seat, "preparing" if expected is None else "queued", status.position, expected)

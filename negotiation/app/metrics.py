@@ -1,0 +1,181 @@
+"""Figures for an operator's monitoring, in Prometheus' form.
+
+What is going on is read when somebody asks, from the manager's snapshot and from the lanes. What happened is counted
+from the manager's own events, folded by the same `Timeline` that the page draws, and from the events of negotiations.
+No text, no scenario and no visitor stands in it; labels are names of models, devices, states and errors.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from manager.manager import LLMManager
+from manager.status.snapshot import Entry, Resync, StatusEvent, Subscription
+from manager.status.timeline import Timeline
+from negotiation.admission.lanes import Lanes, Stage
+from negotiation.game.events import Ended, Event, Halted, TurnStarted, TurnTaken, Writing
+from negotiation.live.live_runs import LiveRuns
+
+SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+"""The upper bounds of the histograms."""
+CAPACITY = 10_000
+"""So many events of the manager may wait to be counted."""
+
+
+DEVICE_GAUGES = {
+    "bytes": ("parley_device_used_bytes", "Bytes charged on a device"),
+    "budget": ("parley_device_budget_bytes", "Bytes that may be charged"),
+    "leaked": ("parley_device_leaked_bytes", "Bytes that did not come back"),
+    "loaded": ("parley_device_loaded", "Weights loaded"),
+    "max_loaded": ("parley_device_max_loaded", "Weights that may be loaded"),
+}
+"""What is told of a device, by the name that it has in a snapshot."""
+
+
+class Metrics:
+    """All figures of one process. Counts nothing of the manager before `watch`."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._manager: LLMManager | None = None
+        self._events: Subscription | None = None
+        self._thread: threading.Thread | None = None
+        self._timeline = Timeline(ended=self._span)
+        self._began: dict[str, float] = {}  # run -> when the turn began that has not been heard yet
+        self.loads = Counter("parley_loads", "Loads of weights that ended", ["weights", "kind"], registry=registry)
+        self.failures = Counter("parley_load_failures", "Weights became failed", ["weights"], registry=registry)
+        self.evictions = Counter("parley_evictions", "Weights made room for others", ["weights"], registry=registry)
+        self.unloads = Counter("parley_unloads", "Weights left their device", ["weights"], registry=registry)
+        self.load_seconds = Histogram(
+            "parley_load_seconds", "How long loads took", ["kind"], buckets=SECONDS, registry=registry
+        )
+        self.wait_seconds = Histogram(
+            "parley_wait_seconds",
+            "How long requests for models waited",
+            ["outcome"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.lane_wait_seconds = Histogram(
+            "parley_lane_wait_seconds",
+            "How long watched negotiations waited for a lane",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.lost = Counter("parley_events_lost", "Times that events of the manager were missed", registry=registry)
+        self.turns = Counter("parley_turns", "Turns taken", ["agent"], registry=registry)
+        self.tokens = Counter("parley_tokens", "Tokens written", ["agent"], registry=registry)
+        self.prompt_tokens = Counter("parley_prompt_tokens", "Tokens read", ["agent"], registry=registry)
+        self.invalid = Counter("parley_invalid_replies", "Replies that could not be used", ["kind"], registry=registry)
+        self.first_token = Histogram(
+            "parley_first_token_seconds",
+            "From the beginning of a model's turn to its first words, waiting included",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.ended = Counter("parley_negotiations_ended", "Negotiations that ended", ["status"], registry=registry)
+        self.errors = Counter("parley_errors", "Negotiations that failed, by error", ["type"], registry=registry)
+
+    def watch(self, manager: LLMManager, lanes: Lanes, live: LiveRuns) -> None:
+        """Count what a manager does from now on, and tell of it and of the lanes."""
+        self._manager, self._events = manager, manager.subscribe(CAPACITY)
+        self._registry.register(_Now(manager, lanes, live))
+        ProcessCollector(registry=self._registry)
+        self._thread = threading.Thread(target=self._count, args=(self._events,), name="metrics", daemon=True)
+        self._thread.start()
+
+    def text(self) -> bytes:
+        """Everything, in Prometheus' text form."""
+        return generate_latest(self._registry)
+
+    def close(self) -> None:
+        """Count no more."""
+        if self._events is not None and self._thread is not None:
+            self._events.close()
+            self._thread.join()
+
+    def note(self, run_id: str, event: Event) -> None:
+        """Count what happened in a negotiation."""
+        match event:
+            case Writing():
+                if (began := self._began.pop(run_id, None)) is not None:
+                    self.first_token.observe(time.monotonic() - began)
+            case TurnStarted():
+                self._began[run_id] = time.monotonic()
+            case TurnTaken(turn=turn):
+                self._began.pop(run_id, None)
+                self.turns.labels(turn.agent).inc()
+                self.tokens.labels(turn.agent).inc(turn.tokens)
+                self.prompt_tokens.labels(turn.agent).inc(turn.prompt_tokens)
+                for entry in turn.invalid:
+                    self.invalid.labels(entry.kind).inc()
+            case Ended():
+                self.ended.labels("done").inc()
+            case Halted(status=status, kind=kind):
+                self._began.pop(run_id, None)
+                self.ended.labels(status).inc()
+                if status == "failed":
+                    self.errors.labels(kind or "unknown").inc()
+
+    def _count(self, events: Subscription) -> None:
+        for event in events:
+            if isinstance(event, StatusEvent):
+                self._timeline.note(event)
+            elif isinstance(event, Resync):
+                self.lost.inc()
+                self._timeline = Timeline(ended=self._span)
+
+    def _span(self, entry: Entry) -> None:
+        """Something of the manager's ended."""
+        seconds = max(0.0, (entry.ended or entry.begun) - entry.begun)
+        match entry.kind:
+            case "load" | "wake":
+                self.loads.labels(entry.weights, entry.kind).inc()
+                self.load_seconds.labels(entry.kind).observe(seconds)
+            case "failure":
+                self.failures.labels(entry.weights).inc()
+            case "unload":
+                self.unloads.labels(entry.weights).inc()
+                if entry.reason.startswith("makes room"):
+                    self.evictions.labels(entry.weights).inc()
+            case "wait":
+                outcome = "granted" if entry.outcome == "granted" else "refused"
+                self.wait_seconds.labels(outcome).observe(seconds)
+
+
+class _Now:
+    """What is going on, read when it is asked for."""
+
+    def __init__(self, manager: LLMManager, lanes: Lanes, live: LiveRuns) -> None:
+        self._manager, self._lanes, self._live = manager, lanes, live
+
+    def collect(self) -> Iterable[Metric]:
+        """The gauges, for prometheus_client."""
+        shot, lanes = self._manager.snapshot(), self._lanes
+        for attribute, (name, about) in DEVICE_GAUGES.items():
+            gauge = GaugeMetricFamily(name, about, labels=["device"])
+            for row in shot.devices:
+                if (value := getattr(row, attribute)) is not None:
+                    gauge.add_metric([row.device], value)
+            yield gauge
+        yield GaugeMetricFamily("parley_parked_bytes", "Host memory that holds copies of weights", shot.parked)
+        states = GaugeMetricFamily("parley_weights", "Weights by state", labels=["state"])
+        for state in sorted({str(row.state) for row in shot.weights}):
+            states.add_metric([state], sum(str(row.state) == state for row in shot.weights))
+        yield states
+        yield GaugeMetricFamily("parley_leases", "Leases held", sum(row.leases for row in shot.weights))
+        yield GaugeMetricFamily("parley_requests_waiting", "Requests for models that wait", len(shot.queue))
+        stages = GaugeMetricFamily("parley_negotiations", "Negotiations now", labels=["stage", "background"])
+        for stage, name in ((Stage.RUNNING, "running"), (Stage.WAITING, "queued"), (Stage.ASIDE, "person")):
+            for background in (False, True):
+                count = lanes.count(stage, background=background)
+                stages.add_metric([name, str(background).lower()], count)
+        yield stages
+        yield CounterMetricFamily("parley_negotiations_refused", "Negotiations beyond a limit", lanes.refused)
+        yield GaugeMetricFamily("parley_visitors", "Visitors with a negotiation", lanes.visitors())
+        yield GaugeMetricFamily("parley_watchers", "Watchers of running negotiations", self._live.watchers)

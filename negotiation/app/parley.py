@@ -1,0 +1,136 @@
+"""Puts the parts together: settings -> manager, scenarios, store, running negotiations. The page and the command
+line both start here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from manager.backends.base import register_backend
+from manager.config.registry import Changes, Registry
+from manager.manager import LLMManager
+from manager.placed import Placed
+from negotiation.admission.lanes import Lanes
+from negotiation.agents.catalog import Catalog
+from negotiation.app.logs import log_event
+from negotiation.app.metrics import Metrics
+from negotiation.app.settings import Settings
+from negotiation.app.zero_gpu import LentCatalog, placeable
+from negotiation.comparison.service import Comparisons
+from negotiation.game.events import Event
+from negotiation.live.driver import SHUT_DOWN
+from negotiation.live.live_runs import LiveRuns
+from negotiation.runs.archive import ArchivedStore, FolderCarrier
+from negotiation.runs.store import Store
+from negotiation.scenario.model import Scenario, load_scenarios
+from negotiation.tournament.service import Tournaments
+
+
+@dataclass(frozen=True)
+class Parley:
+    """Everything that runs in one process."""
+
+    settings: Settings
+    manager: LLMManager
+    catalog: Catalog
+    scenarios: dict[str, Scenario]
+    store: Store
+    lanes: Lanes
+    live: LiveRuns
+    comparisons: Comparisons
+    tournaments: Tournaments
+    metrics: Metrics
+
+    @classmethod
+    def open(cls, settings: Settings, gpu: Callable[..., Any] | None = None) -> Parley:
+        """Read the configuration and open the store; raises ConfigError or StoreError. Loads no model.
+
+        With `gpu`, ZeroGPU's decorator, models are placed, which must be done on the main thread before the page is
+        launched, and play where a GPU is lent.
+        """
+        app = settings.app
+        registry = Registry.from_yaml(settings.config_file("models.yaml"))
+        scenarios = load_scenarios(settings.config_file("scenarios"))
+        with ExitStack() as undo:
+            store = _store(settings)
+            undo.callback(store.close)
+            manager = LLMManager(
+                registry,
+                app.max_loaded_models,
+                budgets={device: int(gigabytes * 1e9) for device, gigabytes in app.memory_budget.items()},
+                parking=int(app.parking_memory * 1e9) if app.parking_memory is not None else None,
+                max_loaded_on=app.max_loaded_on,
+                max_queue=app.max_queue,
+                max_wait=app.max_wait_seconds,
+                cache_dir=settings.cache,
+            )
+            undo.callback(manager.cleanup)
+            catalog = Catalog(manager, settings.misfit) if gpu is None else _lent(settings, manager, registry, gpu)
+            metrics = Metrics()
+            lanes = Lanes(app.limits, waited=metrics.lane_wait_seconds.observe)
+
+            def note(run_id: str, event: Event) -> None:
+                metrics.note(run_id, event)
+                log_event(run_id, event)
+
+            live = LiveRuns(catalog, store, app.orphan_grace_seconds, lanes=lanes, note=note)
+            undo.pop_all()
+        comparisons = Comparisons(catalog, store, lanes, note)
+        tournaments = Tournaments(catalog, store, app.max_loaded_models, lanes, note)
+        metrics.watch(manager, lanes, live)
+        return cls(settings, manager, catalog, scenarios, store, lanes, live, comparisons, tournaments, metrics)
+
+    def reload_models(self) -> Changes:
+        """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
+        path = self.settings.config_file("models.yaml")
+        self.catalog.check(spec.model_id for spec in Registry.from_yaml(path))
+        return self.manager.reload(path)
+
+    def drain(self, seconds: float) -> None:
+        """Begin nothing more, give what runs so long to end, then interrupt it; everything is recorded after this.
+
+        A negotiation that was interrupted, and a tournament, can be continued by the next program.
+        """
+        self.live.drain()
+        self.lanes.wait_until_idle(seconds)
+        self.tournaments.stop(SHUT_DOWN)  # all are told before any is waited for
+        self.comparisons.stop_all()
+        self.live.interrupt()
+        self.comparisons.close()
+        self.tournaments.stop(SHUT_DOWN, wait=True)
+
+    def close(self) -> None:
+        """Interrupt what runs, unload everything, close the store."""
+        self.lanes.close()
+        self.tournaments.stop(SHUT_DOWN, wait=True)
+        self.comparisons.close()
+        self.live.close()
+        self.metrics.close()
+        self.manager.cleanup()
+        self.store.close()
+
+
+def _lent(settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any]) -> Catalog:
+    """Place the models that have room, and have the manager show them as what they are."""
+    placed = Placed(settings.cache)
+    specs = placeable(registry, settings.profile, settings.app.memory_budget)
+    placed.place(specs)
+    register_backend("huggingface", placed.stand_in)
+    for spec in specs:
+        if spec in placed:
+            manager.load_model(spec.model_id)
+            manager.pin(spec.model_id)
+    return LentCatalog(manager, placed, gpu, settings.misfit)
+
+
+def _store(settings: Settings) -> Store:
+    archive = settings.archive
+    if archive is None:
+        return Store(settings.database_url)
+    if archive.dataset is None:
+        return ArchivedStore(settings.database_url, FolderCarrier(archive.folder))
+    from negotiation.runs.hub_dataset import DatasetCarrier  # the Hub's client is imported by those who need it
+
+    return ArchivedStore(settings.database_url, DatasetCarrier(archive.dataset, archive.token, archive.folder))

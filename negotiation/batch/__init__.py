@@ -1,0 +1,1 @@
+"""Many negotiations at once, on this machine or on a Ray cluster."""

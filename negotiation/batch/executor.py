@@ -1,0 +1,171 @@
+"""Runs many negotiations at once, in the background: nobody needs to watch them. Knows not why they are run.
+
+Unlike a run that is watched (live.py), one of these is stored as a whole when it has ended; until then nothing of it
+is in the database, so nothing half-done is left behind by a process that dies.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from manager.cancel import CancelToken
+from manager.errors import Busy
+from manager.manager import LLMManager
+from negotiation.admission.lanes import Lanes, Ticket
+from negotiation.admission.limits import Caller, Limits
+from negotiation.agents.catalog import Catalog
+from negotiation.game.events import Ended, Halted, Note, TurnTaken
+from negotiation.live.threads import Crew
+from negotiation.runs.record import Run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of the server that work in the background has: its lanes, and who asked for it."""
+
+    lanes: Lanes
+    caller: Caller
+    note: Note = lambda *_: None
+
+    @classmethod
+    def all(cls, slots: int) -> Share:
+        """So many lanes that nobody else uses."""
+        # A visitor's work in the background has half of their lanes, and never the last quarter of all.
+        return cls(Lanes(Limits(lanes=4 * slots, lanes_per_visitor=2 * slots)), Caller("all"))
+
+
+def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_: None) -> Run:
+    """Run a negotiation from its beginning; returns it with its turns and how it ended.
+
+    Raises UnknownAgent or ConfigError.
+    """
+    agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
+    done = replace(run, created=time.time(), status="failed", reason="", turns=())
+    try:
+        for event in catalog.drive(replace(run, turns=()), agents, cancel):
+            note(run.run_id, event)
+            match event:
+                case TurnTaken(turn=turn):
+                    done = replace(done, turns=(*done.turns, turn))
+                case Ended(ending=ending, by=by, agreement=agreement, measures=measures):
+                    done = replace(
+                        done, status="done", ending=ending, ended_by=by, agreement=agreement, measures=measures
+                    )
+                case Halted(status=status, reason=reason):
+                    done = replace(done, status=status, reason=reason)
+    finally:
+        catalog.manager.forget(run.run_id)
+    return done
+
+
+class Executor(Protocol):
+    """Where negotiations are run: on threads of this process, or on other machines."""
+
+    def workers(self) -> Mapping[str, int]:
+        """Who works, and how many negotiations each may be given at a time. A lost worker's name does not come back."""
+
+    def submit(self, run: Run, worker: str) -> None:
+        """Begin to run a negotiation at a worker."""
+
+    def expect(self, worker: str, models: Collection[str]) -> None:
+        """Tell a worker's manager which models it will go on needing, so that it parts with others first."""
+
+    def take(self, timeout: float) -> Run | None:
+        """A run that ended, failed and stopped ones included; None if there is none within `timeout` seconds."""
+
+    def close(self) -> None:
+        """Stop everything at its next token and wait for it."""
+
+
+class Expected:
+    """The models that are known to go on being needed, announced to a manager."""
+
+    def __init__(self, manager: LLMManager) -> None:
+        self._manager = manager
+        self._owner = f"expected {secrets.token_hex(8)}"
+        self._models: set[str] = set()
+
+    def replace(self, models: Collection[str]) -> None:
+        """From now on these are needed, and no others."""
+        for model in self._models - set(models):
+            self._manager.forget(f"{self._owner} {model}")
+        for model in set(models) - self._models:
+            self._manager.announce(f"{self._owner} {model}", model)
+        self._models = set(models)
+
+
+class Threads:
+    """Runs negotiations on threads of this process, which share its manager. An Executor with one worker.
+
+    Each begins when it has one of the lanes of its `share`, by default one for every slot.
+    """
+
+    def __init__(self, catalog: Catalog, slots: int, share: Share | None = None) -> None:
+        self._slots = slots
+        self._catalog = catalog
+        self._share = share or Share.all(slots)
+        self._tickets: set[Ticket] = set()
+        self._cancel = CancelToken()
+        self._expected = Expected(catalog.manager)
+        self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
+        self._crew = Crew()
+
+    def workers(self) -> Mapping[str, int]:
+        return {"here": self._slots}
+
+    def submit(self, run: Run, worker: str = "here") -> None:
+        ticket = self._share.lanes.enter(self._share.caller, background=True)
+        self._tickets.add(ticket)
+        self._share.lanes.wait(ticket, partial(self._begin, run, ticket))
+
+    def _begin(self, run: Run, ticket: Ticket) -> None:
+        try:
+            self._crew.begin(f"negotiation {run.run_id}", partial(self._play, run, ticket))
+        except Busy as busy:  # there is no thread left, or it was closed meanwhile
+            self._end(_failed(run, str(busy)), ticket)
+
+    def _play(self, run: Run, ticket: Ticket) -> None:
+        try:
+            ended = play(self._catalog, run, self._cancel, self._share.note)
+        except BaseException as error:  # panics of Rust extensions are no Exceptions
+            logger.exception("run %s broke", run.run_id)
+            kind = type(error).__name__
+            ended = _failed(run, f"an internal error ({kind}); the log has the details")
+            self._share.note(run.run_id, Halted("failed", ended.reason, kind))
+        self._end(ended, ticket)
+
+    def _end(self, ended: Run, ticket: Ticket) -> None:
+        self._share.lanes.spend(self._share.caller, sum(turn.tokens for turn in ended.turns))
+        self._tickets.discard(ticket)
+        self._share.lanes.leave(ticket)
+        self._ended.put(ended)
+
+    def expect(self, worker: str, models: Collection[str]) -> None:
+        self._expected.replace(models)
+
+    def take(self, timeout: float) -> Run | None:
+        try:
+            return self._ended.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def close(self) -> None:
+        self._cancel.cancel()
+        for ticket in list(self._tickets):
+            if self._share.lanes.withdraw(ticket):
+                self._share.lanes.leave(ticket)
+        self._crew.close()
+        self._expected.replace(())
+
+
+def _failed(run: Run, reason: str) -> Run:
+    return replace(run, created=time.time(), status="failed", reason=reason)

@@ -1,0 +1,156 @@
+"""Commands that run negotiations and show stored ones."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from negotiation.cli.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
+from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
+from negotiation.game.measures import measure_seat, total_cost
+from negotiation.live.feed import stored_events
+from negotiation.runs.record import Run
+from negotiation.scenario.analysis import Analyser
+from negotiation.scenario.model import SEATS, Scenario
+
+
+def register(add: Add) -> None:
+    """Add the commands of this module."""
+    one = add("run", run, "run one negotiation")
+    one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
+    for seat in SEATS:
+        add_agent(one, seat, f"a model or strategy for seat {seat}")
+    one.add_argument("--seed", type=int, default=1)
+    add("show", show, "print a stored run").add_argument("run_id")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one negotiation to its end."""
+    scenario = scenario_named(options.scenario)
+    agents = {seat: agent_named(options, seat) for seat in SEATS}
+    with opened() as parley, Output(options.json) as out:
+        run_id = parley.live.start(Run("", scenario, agents, options.seed), background=True)
+        watch = parley.live.watch(run_id)
+        try:
+            for event in watch or stored_events(parley.store.run(run_id)):
+                _tell(scenario, event)
+        except KeyboardInterrupt:
+            parley.live.stop(run_id)
+            raise
+        finally:
+            if watch:
+                watch.close()
+        done = parley.store.run(run_id)
+        out.write(describe(done), lines=_summary(done))
+    return 0 if done.status == "done" else 1
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print a stored run."""
+    with opened() as parley:
+        found = parley.store.run(options.run_id)
+    with Output(options.json) as out:
+        out.write(describe(found), lines=_transcript(found))
+    return 0
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """A run as the command line prints it."""
+    measures = run.measures
+    of_turn = _turn_measures(run)
+    chosen = {seat: config.chosen for seat, config in run.agents.items() if config.chosen}
+    return {
+        "run_id": run.run_id,
+        "scenario": run.scenario.scenario_id,
+        "seed": run.seed,
+        "agents": {seat: config.agent for seat, config in run.agents.items()},
+        **({"options": chosen} if chosen else {}),
+        "status": run.status,
+        "reason": run.reason,
+        "turns": [
+            {
+                "round": turn.round,
+                "agent": turn.seat,
+                "action": str(turn.action),
+                "offer": turn.offer,
+                "message": turn.message,
+                "thought": turn.thought,
+                "utility_a": turn.utility_a,
+                "utility_b": turn.utility_b,
+                "invalid": [asdict(entry) for entry in turn.invalid],
+                "seconds": turn.seconds,
+                "tokens": turn.tokens,
+                **_of_server(turn),
+                **of_turn[turn.index],
+            }
+            for turn in run.turns
+        ],
+        "ending": None if run.ending is None else str(run.ending),
+        "agreement": run.agreement,
+        "utility_a": measures.utility_a if measures else None,
+        "utility_b": measures.utility_b if measures else None,
+        "pareto_distance": measures.pareto_distance if measures else None,
+        "nash_distance": measures.nash_distance if measures else None,
+        "welfare_share": measures.welfare_share if measures else None,
+        "rational_a": measures.rational_a if measures else None,
+        "rational_b": measures.rational_b if measures else None,
+        "cost": total_cost(turn.cost for turn in run.turns),
+    }
+
+
+def _of_server(turn: Turn) -> dict[str, Any]:
+    """What is only told of models with a price, or that are served elsewhere."""
+    priced = {"prompt_tokens": turn.prompt_tokens, "cost": turn.cost} if turn.cost is not None else {}
+    held = {"held": turn.held} if turn.held in ("schema", "json") else {}
+    return {**priced, **held, **({"estimated": True} if turn.estimated else {})}
+
+
+def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:
+    """Concession and regret by the number of the turn, also for a run that has not ended."""
+    analyser = Analyser(run.scenario)
+    found: dict[int, dict[str, float | None]] = {}
+    for seat in SEATS:
+        played = measure_seat(seat, analyser, run.turns)
+        numbers = [turn.index for turn in run.turns if turn.seat == seat]
+        for number, concession, regret in zip(numbers, played.concession, played.regret, strict=True):
+            found[number] = {"concession": concession, "regret": regret}
+    return found
+
+
+def _tell(scenario: Scenario, event: Event) -> None:
+    """Progress, a line each."""
+    match event:
+        case Started(run_id=run_id):
+            say(f"run {run_id}")
+        case TurnStarted(round=number, seat=seat, agent=agent):
+            say(f"round {number}: {scenario.roles[seat].name} ({agent}) is to move")
+        case TurnTaken(turn=turn):
+            for invalid in turn.invalid:
+                say(f"  a reply cannot be used ({invalid.kind}): {one_line(invalid.detail)}")
+            offer = f" {scenario.show(turn.offer)}" if turn.offer else ""
+            who = scenario.roles[turn.seat].name
+            say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{one_line(turn.message)}”")
+
+        case Waiting(stage="loading" | "waking" | "fetching" as stage, done=done, total=total) if total:
+            say(f"  {stage}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+        case Ended(ending=ending):
+            say(f"ended: {ending}")
+        case Halted(status=status, reason=reason):
+            say(f"{status}: {one_line(reason)}")
+
+
+def _summary(run: Run) -> list[str]:
+    if run.measures is None:
+        return [f"{run.run_id}: {run.status} ({one_line(run.reason)})"]
+    deal = run.scenario.show(run.agreement) if run.agreement else "no deal"
+    return [f"{run.run_id}: {deal}; utilities {run.measures.utility_a:.3f} / {run.measures.utility_b:.3f}"]
+
+
+def _transcript(run: Run) -> list[str]:
+    lines = []
+    for turn in run.turns:
+        offer = f" {run.scenario.show(turn.offer)}" if turn.offer else ""
+        who, said = run.scenario.roles[turn.seat].name, one_line(turn.message)
+        lines.append(f"{turn.round}. {who}: {turn.action}{offer}  “{said}”")
+    return [*lines, *_summary(run)]

@@ -1,0 +1,201 @@
+"""The commands that run a tournament and show its leaderboard."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from manager.errors import ConfigError
+from negotiation.app.parley import Parley
+from negotiation.batch.executor import Executor, Threads
+from negotiation.cli.base import Add, Output, one_line, opened, say
+from negotiation.comparison import votes as vote_ratings
+from negotiation.comparison.votes import preferences
+from negotiation.figures.bradley_terry import Place
+from negotiation.figures.statistics import Interval
+from negotiation.tournament import runner as tournament
+from negotiation.tournament.leaderboard import MEASURES, Leaderboard, Standing
+from negotiation.tournament.leaderboard_export import describe, to_csv
+from negotiation.tournament.leaderboard_markdown import to_markdown
+from negotiation.tournament.plan import Game, Tournament, load_tournament
+from negotiation.tournament.runner import Progress
+from negotiation.tournament.store import TournamentRow, TournamentStore
+
+
+def register(add: Add) -> None:
+    """Add the commands of this module."""
+    one = add("tournament", run, "run a tournament and print its leaderboard")
+    one.add_argument("file", type=Path, metavar="FILE", help="like configs/tournaments/example.yaml")
+    one.add_argument("--resume", action="store_true", help="go on with what was begun, playing what is missing")
+    one.add_argument("--executor", choices=["local", "ray"], default="local", help="where negotiations are run")
+    shown = add("leaderboard", leaderboard, "print the leaderboard of a tournament")
+    shown.add_argument("tournament_id", nargs="?", help="default: the newest tournament")
+    form = shown.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print a table for spreadsheets")
+    form.add_argument("--markdown", action="store_true", help="print a page, with the commit and this machine")
+    form.add_argument("--votes", action="store_true", help="print whom people preferred in blind votes instead")
+    add("tournaments", tournaments, "list the tournaments")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a tournament; the exit status is 1 if games failed or it was stopped."""
+    with Output(options.json) as out, opened() as parley:
+        store = TournamentStore(parley.store)
+        asked = load_tournament(options.file, parley.catalog, parley.scenarios)
+        tournament_id = tournament.begin(asked, store, resume=options.resume)
+        places = parley.settings.app.max_loaded_models
+        say(f"tournament {tournament_id}: {asked.size} negotiations at most")
+        with _executor(options.executor, parley, asked) as executor, _shown() as show:
+            playing = tournament.run(asked, tournament_id, store, parley.catalog, executor, places=places)
+            with closing(playing):
+                for progress in playing:
+                    show(progress)
+        row = store.get(tournament_id)
+        board = Leaderboard(row.tournament, store.games(tournament_id))
+        out.write(describe(row, board), _lines(row, board))
+    return 0 if row.status == "done" and not board.failed else 1
+
+
+def leaderboard(options: argparse.Namespace) -> int:
+    """Print the leaderboard of a tournament as it stands."""
+    if options.votes:
+        return votes(options)
+    with opened() as parley:
+        store = TournamentStore(parley.store)
+        row = store.get(options.tournament_id) if options.tournament_id else store.latest()
+        if row is None:
+            raise ConfigError("there is no tournament yet; run one with `tournament FILE`")
+        board = Leaderboard(row.tournament, store.games(row.tournament_id))
+        lines = _lines(row, board)
+        if options.csv:
+            lines = to_csv(board).splitlines()
+        elif options.markdown:
+            lines = to_markdown(row, board, store.span(row.tournament_id), preferences(parley.store)).splitlines()
+        with Output(options.json) as out:
+            out.write(describe(row, board), lines)
+    return 0
+
+
+def votes(options: argparse.Namespace) -> int:
+    """Print whom people preferred in blind votes."""
+    with opened() as parley, Output(options.json) as out:
+        rows = preferences(parley.store)
+        width = max(len(name) for name in ["agent", *(row.agent for row in rows)])
+        lines = [f"{'rank':>4}  {'agent':{width}}  {'rating':>19}  {'won':>5} {'drawn':>5} {'lost':>5}"]
+        for row in rows:
+            tally = f"{row.tally.wins:>5} {row.tally.draws:>5} {row.tally.losses:>5}"
+            lines.append(f"{_placed(row.place)[0]:>4}  {row.agent:{width}}  {_placed(row.place)[1]:>19}  {tally}")
+        out.write(
+            vote_ratings.to_json(rows), lines if rows else ["no blind votes on lanes that differ in one agent yet"]
+        )
+    return 0
+
+
+def tournaments(options: argparse.Namespace) -> int:
+    """List the tournaments, newest first."""
+    with opened() as parley, Output(options.json) as out:
+        rows = TournamentStore(parley.store).newest()
+        listed = [{"tournament_id": r.tournament_id, "title": r.title, "status": r.status} for r in rows]
+        out.write(listed, [f"{row['tournament_id']} {row['status']:12} {row['title']}" for row in listed])
+    return 0
+
+
+@contextmanager
+def _executor(kind: str, parley: Parley, asked: Tournament) -> Iterator[Executor]:
+    slots = asked.limits.at_once
+    if kind == "local":
+        yield Threads(parley.catalog, slots)
+        return
+    from negotiation.batch.ray_executor import WorkerSettings, ray_workers  # only who has the extra `ray` can import it
+
+    app, models = parley.settings.app, [config.agent for config in asked.agents.values()]
+    listed = parley.manager.list_models()
+    settings = WorkerSettings(
+        specs=tuple(parley.manager.spec(name) for name in dict.fromkeys(models) if name in listed),
+        max_loaded_models=app.max_loaded_models,
+        budgets={device: int(gigabytes * 1e9) for device, gigabytes in app.memory_budget.items()},
+        max_queue=app.max_queue,
+        max_wait=app.max_wait_seconds,
+        cache_dir=str(parley.settings.cache),
+    )
+    with ray_workers(settings, slots) as executor:
+        yield executor
+
+
+@contextmanager
+def _shown() -> Iterator[Any]:
+    """A function that shows progress: a bar in a terminal, else a line for whatever fails and every tenth of it all."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _tell
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+    with Bar(*columns, console=console) as bar:
+        task = bar.add_task("negotiations", total=None, left="")
+
+        def show(progress: Progress) -> None:
+            if progress.status != "done":
+                bar.console.print(_failure(progress), markup=False, highlight=False)
+            left = _left(progress.seconds_left)
+            bar.update(task, completed=progress.done + progress.failed, total=progress.total, left=left)
+
+        yield show
+
+
+def _tell(progress: Progress) -> None:
+    if progress.status != "done":
+        say(_failure(progress))
+        return
+    step = max(1, progress.total // 10)
+    if progress.done % step == 0 or progress.done == progress.total:
+        say(f"{progress.done}/{progress.total} {_left(progress.seconds_left)}")
+
+
+def _failure(progress: Progress) -> str:
+    return f"{progress.status}: {_who(progress.game)}: {one_line(progress.run.reason)}"
+
+
+def _who(game: Game) -> str:
+    return f"{game.scenario_id}, {game.a} against {game.b}, seed {game.seed}"
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"about {minutes // 60} h {minutes % 60} min left" if minutes >= 60 else f"about {minutes}:{rest:02} left"
+
+
+def _lines(row: TournamentRow, board: Leaderboard) -> list[str]:
+    width = max(len(name) for name in ["agent", *row.tournament.agents])
+    header = f"{'rank':>4}  {'agent':{width}}  {'rating':>19}  {'games':>5}  " + "  ".join(f"{m:>17}" for m in MEASURES)
+    lines = [f"{row.tournament.title} ({row.tournament_id}): {row.status} {row.reason}".rstrip(), header]
+    lines += [_standing(standing, width) for standing in board.standings]
+    for played in board.failed:
+        game = played.game
+        lines.append(
+            f"failed: {game.scenario_id}, {game.a} against {game.b}, seed {game.seed}: {one_line(played.reason)}"
+        )
+    return lines
+
+
+def _standing(row: Standing, width: int) -> str:
+    rank, rating = _placed(Place(row.rank, row.tied, row.rating))
+    measures = "  ".join(f"{_short(row.measures[name]):>17}" for name in MEASURES)
+    return f"{rank:>4}  {row.agent:{width}}  {rating:>19}  {row.games:>5}  {measures}"
+
+
+def _placed(place: Place) -> tuple[str, str]:
+    rating = place.rating
+    return f"{place.rank}{'=' if place.tied else ''}", f"{rating.mean:5.0f} [{rating.low:5.0f}, {rating.high:5.0f}]"
+
+
+def _short(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

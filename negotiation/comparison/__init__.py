@@ -1,0 +1,1 @@
+"""Paired negotiations that differ in one agent, mirrored seats, and votes."""

@@ -1,0 +1,272 @@
+"""Comparisons: paired negotiations that differ in one agent only, and how sure their difference is.
+
+A pair is one seed. Mirrored (the default), it takes four negotiations: each of the two agents meets the opponent in
+both seats. The difference of a pair is what the first agent got more than the second, averaged over the seats, in
+utility; intervals are over seeds, since the seats of one seed are not independent tries.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Literal
+
+from manager.cancel import CancelToken
+from manager.errors import ConfigError
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.human import HUMAN
+from negotiation.batch.executor import Share, Threads
+from negotiation.diagnostics.prompt_anchors import Anchors, anchors, total
+from negotiation.figures.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test
+from negotiation.game.measures import fingerprint
+from negotiation.live.live_runs import new_run_id
+from negotiation.runs.record import Run
+from negotiation.runs.store import Store
+from negotiation.scenario.model import SEATS, Scenario, Seat, other
+
+AT_ONCE = 16
+BLOCK = 8
+"""So many seeds with one agent, then with the other: few swaps where not all models fit, and the first pairs soon."""
+POLL_SECONDS = 0.25
+Identical = Literal["repeats", "agents"]
+Players = tuple[AgentConfig, AgentConfig]
+"""Who plays seat a and seat b."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared: two agents against the same opponent, over `pairs` seeds from `seed` on."""
+
+    scenario: Scenario
+    agents: tuple[AgentConfig, AgentConfig]
+    opponent: AgentConfig
+    pairs: int
+    seed: int = 1
+    mirrored: bool = True
+    owner: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.pairs < 1:
+            raise ConfigError(f"a comparison needs at least one pair, not {self.pairs}")
+
+    @property
+    def seats(self) -> tuple[Seat, ...]:
+        """The seats that the compared agents play."""
+        return SEATS if self.mirrored else ("a",)
+
+    @property
+    def negotiations(self) -> int:
+        """How many there are to run."""
+        return self.pairs * 2 * len(self.seats)
+
+
+def difference(lanes: tuple[Players, ...]) -> tuple[AgentConfig, AgentConfig, AgentConfig] | None:
+    """The two agents in which two lanes differ, and the opponent that they share; None if they differ otherwise."""
+    (first_a, first_b), (second_a, second_b) = lanes
+    if first_b == second_b and first_a != second_a:
+        return first_a, second_a, first_b
+    if first_a == second_a and first_b != second_b:
+        return first_b, second_b, first_a
+    return None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One of the negotiations: which agent (0 or 1) plays which seat, with which seed."""
+
+    agent: int
+    seat: Seat
+    seed: int
+
+
+@dataclass(frozen=True)
+class Played:
+    """What counts of a negotiation that ended, for the compared agent."""
+
+    utility: float
+    agreed: bool
+    invalid: Counter[str]
+    moves: str
+    anchors: Anchors
+
+
+@dataclass(frozen=True)
+class AgentResult:
+    """How one of the agents did: mean utility, agreement rate, unusable replies by kind, and the anchor audit."""
+
+    agent: AgentConfig
+    utility: float | None
+    agreement: Interval | None
+    invalid: Counter[str]
+    anchors: Anchors
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the complete pairs say.
+
+    `identical` says that all pairs repeat the same moves, so that their number tells nothing ("repeats"), or that the
+    two agents always made the same moves ("agents"). `failed` has the reasons of negotiations that gave no result.
+    """
+
+    pairs: int
+    negotiations: int
+    difference: Interval | None
+    agents: tuple[AgentResult, AgentResult]
+    p_value: float
+    identical: Identical | None
+    more_pairs_needed: int | None
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A negotiation ended. The last of these has `done == total`, unless the comparison was stopped."""
+
+    run: Run
+    job: Job
+    done: int
+    total: int
+    result: Result
+
+
+class Tally:
+    """The negotiations of a comparison that ended so far."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self._played: dict[Job, Played] = {}
+        self._failed: list[str] = []
+        self._result: Result | None = None
+
+    def add(self, job: Job, run: Run) -> None:
+        """Count a negotiation, with its turns."""
+        if run.measures is None:
+            self._failed.append(run.reason or run.status)
+            self._result = None
+            return
+        seat = job.seat
+        self._played[job] = Played(
+            utility=run.measures.utility_a if seat == "a" else run.measures.utility_b,
+            agreed=run.agreement is not None,
+            invalid=Counter(entry.kind for turn in run.turns if turn.seat == seat for entry in turn.invalid),
+            moves=fingerprint(run.turns),
+            anchors=anchors(run, seat),
+        )
+        if self._pair(job.seed) is not None:
+            self._result = None
+
+    def result(self) -> Result:
+        """The figures of the pairs that are complete."""
+        self._result = self._result or self._work_out()
+        return self._result
+
+    def _work_out(self) -> Result:
+        comparison = self.comparison
+        seeds = range(comparison.seed, comparison.seed + comparison.pairs)
+        pairs = [pair for pair in map(self._pair, seeds) if pair is not None]
+        differences = [fmean(first.utility - second.utility for first, second in pair) for pair in pairs]
+        same = _identical(pairs)
+        if same == "agents":
+            difference: Interval | None = Interval(0.0, 0.0, 0.0)
+        else:
+            once = ["all"] * len(pairs) if same == "repeats" else None
+            difference = mean_interval(differences, -1.0, 1.0, once)
+        first, second = ([played[agent] for pair in pairs for played in pair] for agent in (0, 1))
+        return Result(
+            pairs=len(pairs),
+            negotiations=len(first) + len(second),
+            difference=difference,
+            agents=(_of(comparison.agents[0], first), _of(comparison.agents[1], second)),
+            p_value=sign_test(differences if same is None else differences[:1]),
+            identical=same,
+            more_pairs_needed=more_needed(differences) if same is None else None,
+            failed=tuple(self._failed),
+        )
+
+    def _pair(self, seed: int) -> list[tuple[Played, Played]] | None:
+        """For each seat, how the two agents played with a seed; None if a negotiation is missing."""
+        found = [tuple(self._played.get(Job(agent, seat, seed)) for agent in (0, 1)) for seat in self.comparison.seats]
+        complete = [(first, second) for first, second in found if first is not None and second is not None]
+        return complete if len(complete) == len(found) else None
+
+
+def jobs(comparison: Comparison) -> Iterator[Job]:
+    """All negotiations of a comparison, in the order in which they are best run."""
+    seeds = range(comparison.seed, comparison.seed + comparison.pairs)
+    for number, first in enumerate(range(0, len(seeds), BLOCK)):
+        for agent in (0, 1) if number % 2 == 0 else (1, 0):
+            for seed in seeds[first : first + BLOCK]:
+                yield from (Job(agent, seat, seed) for seat in comparison.seats)
+
+
+def run(
+    comparison: Comparison,
+    catalog: Catalog,
+    store: Store,
+    cancel: CancelToken | None = None,
+    at_once: int = AT_ONCE,
+    share: Share | None = None,
+) -> Generator[Progress, None, None]:
+    """Run a comparison in the background, many negotiations at once, storing each when it ends.
+
+    Raises UnknownAgent or ConfigError before anything starts. Closing the iterator, or `cancel`, stops what runs at
+    its next token.
+    """
+    if HUMAN in {config.agent for config in (*comparison.agents, comparison.opponent)}:
+        raise ConfigError("a comparison runs by itself, without people; name a model or a strategy")
+    first, second, opponent = map(catalog.complete, (*comparison.agents, comparison.opponent))
+    comparison = replace(comparison, agents=(first, second), opponent=opponent)
+    tally, waiting, running = Tally(comparison), deque(jobs(comparison)), dict[str, Job]()
+    group, done = new_run_id(), 0
+    executor = Threads(catalog, at_once, share)
+    try:
+        while (waiting or running) and not (cancel and cancel.cancelled):
+            while waiting and len(running) < at_once:
+                job = waiting.popleft()
+                entry = _run(comparison, job, group)
+                running[entry.run_id] = job
+                executor.submit(entry)
+            ended = executor.take(POLL_SECONDS)
+            if ended is None:
+                continue
+            store.record(ended)
+            job, done = running.pop(ended.run_id), done + 1
+            tally.add(job, ended)
+            yield Progress(ended, job, done, comparison.negotiations, tally.result())
+    finally:
+        executor.close()
+
+
+def _run(comparison: Comparison, job: Job, group: str) -> Run:
+    """The negotiation of a job. The two of a seed and seat are lanes of one comparison, so they open side by side."""
+    agents = {job.seat: comparison.agents[job.agent], other(job.seat): comparison.opponent}
+    together = f"{group}-{job.seat}{job.seed}"
+    return Run(
+        new_run_id(),
+        comparison.scenario,
+        {"a": agents["a"], "b": agents["b"]},
+        job.seed,
+        comparison.owner,
+        comparison=together,
+        lane=job.agent + 1,
+    )
+
+
+def _identical(pairs: Sequence[Sequence[tuple[Played, Played]]]) -> Identical | None:
+    if pairs and all(first.moves == second.moves for pair in pairs for first, second in pair):
+        return "agents"
+    moves = {tuple((first.moves, second.moves) for first, second in pair) for pair in pairs}
+    return "repeats" if len(pairs) > 1 and len(moves) == 1 else None
+
+
+def _of(config: AgentConfig, played: Sequence[Played]) -> AgentResult:
+    return AgentResult(
+        agent=config,
+        utility=fmean(game.utility for game in played) if played else None,
+        agreement=rate_interval(sum(game.agreed for game in played), len(played)),
+        invalid=sum((game.invalid for game in played), Counter()),
+        anchors=total(game.anchors for game in played),
+    )

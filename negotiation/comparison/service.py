@@ -1,0 +1,187 @@
+"""Comparisons that go on in the background, one for each owner, and grow by more pairs.
+
+Knows threads; what is compared and how sure it is stands in `comparison.py`. Nobody needs to watch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from functools import partial
+
+from manager.cancel import CancelToken
+from manager.errors import ParleyError
+from negotiation.admission.lanes import Lanes
+from negotiation.admission.limits import Caller, LimitReached
+from negotiation.admission.size_limits import check_sizes
+from negotiation.agents.catalog import Catalog
+from negotiation.batch.executor import Share
+from negotiation.comparison import comparison
+from negotiation.comparison.comparison import Comparison, Job, Result, Tally
+from negotiation.game.events import Note
+from negotiation.live.threads import begin_thread
+from negotiation.runs.record import Run
+from negotiation.runs.store import Store
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""So many negotiations of a comparison at once."""
+KEPT = 200
+"""So many comparisons are kept, those that have ended among them."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a comparison is: `done` of `goal` negotiations have ended."""
+
+    comparison: Comparison
+    done: int
+    goal: int
+    result: Result
+    running: bool
+    error: str = ""
+
+
+class _Growing:
+    """One owner's comparison with all that was played for it."""
+
+    def __init__(self, asked: Comparison) -> None:
+        self.asked = asked
+        self.played: list[tuple[Job, Run]] = []
+        self.goal = 0
+        self.error = ""
+        self.cancel = CancelToken()
+        self.thread: threading.Thread | None = None
+        self.tally = Tally(asked)
+        self.caller = Caller(asked.owner or "")
+
+    def grow(self, asked: Comparison, more: int) -> None:
+        """Count on, with so many more negotiations."""
+        self.asked, self.tally = asked, Tally(asked)
+        self.goal = len(self.played) + more
+        for job, run in self.played:
+            self.tally.add(job, run)
+
+    def standing(self) -> Standing:
+        running = self.thread is not None
+        return Standing(self.asked, len(self.played), self.goal, self.tally.result(), running, self.error)
+
+
+class Comparisons:
+    """The comparisons of this process."""
+
+    def __init__(
+        self, catalog: Catalog, store: Store, lanes: Lanes | None = None, note: Note = lambda *_: None
+    ) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._lanes = lanes or Lanes()
+        self._note = note
+        self._lock = threading.Lock()
+        self._growing: dict[str, _Growing] = {}
+
+    def start(self, asked: Comparison, caller: Caller | None = None) -> None:
+        """Begin the pairs of a comparison, which needs an owner; more of the same comparison continue it.
+
+        The same one goes on with the next seeds, another one takes its place, and what still runs is stopped first.
+        Raises UnknownAgent, ConfigError, LimitReached or Busy, having started nothing then.
+        """
+        assert asked.owner is not None
+        caller = caller or Caller(asked.owner)
+        self._check(asked, caller)
+        while True:
+            self.stop(asked.owner, wait=True)
+            with self._lock:
+                growing = self._growing.get(asked.owner)
+                if growing is not None and growing.thread is not None:
+                    continue  # it was begun meanwhile, by another press of the button
+                self._check_room(caller)
+                self._begin(growing, asked, caller)
+                return
+
+    def _begin(self, growing: _Growing | None, asked: Comparison, caller: Caller) -> None:
+        """Begin a comparison in the place of its owner's last one, or go on with that; with the lock held."""
+        assert asked.owner is not None
+        if growing is not None and replace(growing.asked, pairs=asked.pairs) == asked:
+            begun = replace(asked, seed=asked.seed + growing.asked.pairs)
+            whole = replace(asked, pairs=growing.asked.pairs + asked.pairs)
+        else:
+            growing, begun, whole = _Growing(asked), asked, asked
+        growing.cancel, growing.error, growing.caller = CancelToken(), "", caller
+        growing.thread = begin_thread("comparison", partial(self._run, growing, begun))
+        growing.grow(whole, begun.negotiations)
+        self._growing.pop(asked.owner, None)
+        self._growing[asked.owner] = growing  # behind all others
+
+    def _check(self, asked: Comparison, caller: Caller) -> None:
+        """Raise what stands against a comparison itself."""
+        limits = self._lanes.limits
+        if asked.pairs > limits.pairs:
+            raise LimitReached(f"{asked.pairs:,} pairs at a time: {limits.pairs:,} is the limit here; ask for fewer")
+        for config in (*asked.agents, asked.opponent):
+            self._catalog.create(config)
+        check_sizes(
+            limits, asked.scenario, dict(zip(("1", "2", "opponent"), (*asked.agents, asked.opponent), strict=True))
+        )
+        self._lanes.check(caller)
+
+    def _check_room(self, caller: Caller) -> None:
+        """Raise LimitReached if as many comparisons run as may, and forget the oldest that have ended."""
+        most = self._lanes.limits.comparisons
+        running = [growing for growing in self._growing.values() if growing.thread is not None]
+        there = sum(bool(caller.address) and growing.caller.address == caller.address for growing in running)
+        crowded = there >= max(1, most // 2) and self._lanes.limits.open_per_address
+        if len(running) >= most or crowded:
+            raise LimitReached(f"{len(running)} comparisons run here already; try again when one of them has ended")
+        ended = [
+            owner for owner, growing in self._growing.items() if growing.thread is None and owner != caller.visitor
+        ]
+        for owner in ended[: max(0, len(self._growing) - KEPT)]:
+            del self._growing[owner]
+
+    def standing(self, owner: str | None) -> Standing | None:
+        """How far an owner's comparison is, if there is one."""
+        with self._lock:
+            growing = self._growing.get(owner or "")
+            return None if growing is None else growing.standing()
+
+    def stop(self, owner: str | None, *, wait: bool = False) -> None:
+        """Stop what runs of an owner's comparison at the next token; what was played counts."""
+        with self._lock:
+            growing = self._growing.get(owner or "")
+            if growing is None or growing.thread is None:
+                return
+            thread, cancel = growing.thread, growing.cancel
+        cancel.cancel()
+        if wait:
+            thread.join()
+
+    def close(self) -> None:
+        """Stop all of them and wait until they have."""
+        self.stop_all()
+        self.stop_all(wait=True)
+
+    def stop_all(self, *, wait: bool = False) -> None:
+        """Stop whatever runs at the next token; what was played counts."""
+        with self._lock:
+            owners = list(self._growing)
+        for owner in owners:
+            self.stop(owner, wait=wait)
+
+    def _run(self, growing: _Growing, begun: Comparison) -> None:
+        error, share = "", Share(self._lanes, growing.caller, self._note)
+        try:
+            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE, share):
+                with self._lock:
+                    growing.played.append((progress.job, progress.run))
+                    growing.tally.add(progress.job, progress.run)
+        except ParleyError as failure:
+            error = str(failure)
+        except Exception:
+            logger.exception("a comparison broke")
+            error = "an internal error; the log has the details"
+        finally:
+            with self._lock:
+                growing.error, growing.thread = error, None

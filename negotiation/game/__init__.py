@@ -1,0 +1,1 @@
+"""Alternating offers as a pure state machine, with its events and measures."""

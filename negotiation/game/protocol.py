@@ -1,0 +1,86 @@
+"""Alternating offers with a deadline, as a pure state machine: the only place that decides what is legal.
+
+The seats take turns; a round is one turn of each. On its turn a seat makes an offer, accepts the other side's
+latest offer, or walks away. Without an agreement in the last round there is no deal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from negotiation.errors import IllegalTurn
+from negotiation.scenario.model import Offer, Scenario, Seat, other
+
+
+class Action(StrEnum):
+    """What a turn does."""
+
+    OFFER = "offer"
+    ACCEPT = "accept"
+    WALK_AWAY = "walk_away"
+
+
+class Ending(StrEnum):
+    """How a negotiation ended."""
+
+    AGREEMENT = "agreement"
+    WALKED_AWAY = "walked_away"
+    DEADLINE = "deadline"
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a negotiation stands. `table` is the offer that may be accepted now, made by the other side."""
+
+    scenario: Scenario
+    turn: int = 0
+    starts: Seat = "a"
+    table: Offer | None = None
+    ending: Ending | None = None
+    agreement: Offer | None = None
+    ended_by: Seat | None = None
+
+    @property
+    def round(self) -> int:
+        """The current round, from 1."""
+        return self.turn // 2 + 1
+
+    @property
+    def seat(self) -> Seat:
+        """Whose turn it is."""
+        return self.starts if self.turn % 2 == 0 else other(self.starts)
+
+    @property
+    def last_turn(self) -> bool:
+        """Whether no turn follows this one: an offer made now cannot be accepted any more."""
+        return self.turn == 2 * self.scenario.rounds - 1
+
+    @property
+    def legal(self) -> tuple[Action, ...]:
+        """What the seat may do now; nothing when it is over."""
+        if self.ending is not None:
+            return ()
+        if self.table is None:
+            return (Action.OFFER, Action.WALK_AWAY)
+        return (Action.OFFER, Action.ACCEPT, Action.WALK_AWAY)
+
+    def apply(self, action: Action, offer: Offer | None = None) -> State:
+        """The state after a turn; raises IllegalTurn, naming what is wrong, and changes nothing then."""
+        if self.ending is not None:
+            raise IllegalTurn(f"the negotiation is over ({self.ending})")
+        if action not in self.legal:
+            raise IllegalTurn("there is no offer on the table that could be accepted")
+        if (offer is not None) != (action is Action.OFFER):
+            raise IllegalTurn(f"'{action}' {'needs an' if action is Action.OFFER else 'takes no'} offer")
+        match action:
+            case Action.ACCEPT:
+                return replace(self, ending=Ending.AGREEMENT, agreement=self.table, ended_by=self.seat)
+            case Action.WALK_AWAY:
+                return replace(self, ending=Ending.WALKED_AWAY, ended_by=self.seat)
+            case Action.OFFER:
+                if problem := self.scenario.problem(offer):
+                    raise IllegalTurn(problem)
+                assert offer is not None
+                ending = Ending.DEADLINE if self.last_turn else None
+                return replace(self, turn=self.turn + 1, table=dict(offer), ending=ending)

@@ -1,0 +1,1 @@
+"""Which replies are legal now, as a grammar to write under and as a strict reader."""

@@ -1,0 +1,161 @@
+"""What an agent may reply now: the moves and what may be said, as a grammar to write under and as a check to read by.
+
+`legal` is what the protocol allows, `rational` leaves out what is worth less to the agent than its reservation value,
+and `decided` is one move, for which a model only finds the words.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from manager.generation.request import Grammar
+from negotiation.game.protocol import Action, State
+from negotiation.replies import grammar as lark
+from negotiation.replies.narration import MAX_MESSAGE, Speech, opening
+from negotiation.replies.reader import Kind, Reply
+from negotiation.replies.threshold_diagram import Diagram, threshold, worth_at_least
+from negotiation.scenario.model import Issue, Offer, Value
+
+MAX_THOUGHT = 160
+_THOUGHT = {"type": "string", "minLength": 1, "maxLength": MAX_THOUGHT}
+_MESSAGE = {"type": "string", "minLength": 1, "maxLength": MAX_MESSAGE}
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Some of the legal moves: actions, and of the possible offers all or, with a diagram, only its own."""
+
+    state: State
+    actions: tuple[Action, ...]
+    offers: Diagram | None = None
+
+    def problem(self, reply: Reply) -> tuple[Kind, str] | None:
+        """Why a reply that is legal is none of these: its kind as an invalid reply, and words for the model."""
+        if reply.action is not None and reply.action not in self.actions and reply.action is not Action.OFFER:
+            return "illegal_action", "Their offer is worth less to you than no deal, so you cannot accept it."
+        if reply.offer is not None and self.offers is not None and not self.offers.contains(reply.offer):
+            return "off_menu", "Your offer is worth less to you than no deal. Offer something better for you."
+        return None
+
+    def grammar(self, thinking: int = 0) -> Grammar:
+        """The grammar of these replies, after up to `thinking` characters in a <think> block."""
+        if self.offers is not None:
+            moves = [(lark.value(action), lark.value(None)) for action in self._others]
+            moves += [(lark.value(Action.OFFER), lark.OFFERS)] if Action.OFFER in self.actions else []
+            reply = lark.reply(lark.schema(_THOUGHT), moves, lark.schema(_MESSAGE))
+            text: str | None = lark.grammar(reply, lark.diagram_rules(self.offers), thinking)
+        else:
+            text = lark.grammar(lark.schema(self.schema), (), thinking) if thinking else None
+        return Grammar(self.schema, text, self.sample)
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """These replies as a JSON schema; a diagram is more than it can say."""
+        alternatives = []
+        if Action.OFFER in self.actions:
+            offer = _object({name: _choice(issue) for name, issue in self.state.scenario.issues.items()})
+            alternatives.append(_reply_schema({"const": str(Action.OFFER)}, offer))
+        if self._others:
+            alternatives.append(_reply_schema({"enum": self._others}, {"type": "null"}))
+        return {"anyOf": alternatives} if len(alternatives) > 1 else alternatives[0]
+
+    def sample(self, rng: random.Random) -> str:
+        """A reply by chance, as a model without a mind would give it; offers come most often."""
+        offering = Action.OFFER in self.actions and (not self._others or rng.random() >= 0.15)
+        offer = self._any_offer(rng) if offering else None
+        action = str(Action.OFFER) if offering else rng.choice(self._others)
+        message = f"I propose {self.state.scenario.show(offer)}."[:MAX_MESSAGE] if offer else "So be it."
+        return json.dumps({"thought": "Let me see.", "action": action, "offer": offer, "message": message})
+
+    @property
+    def _others(self) -> list[str]:
+        return [str(action) for action in self.actions if action is not Action.OFFER]
+
+    def _any_offer(self, rng: random.Random) -> dict[str, Value]:
+        if self.offers is not None:
+            return self.offers.sample(rng)
+        return {name: rng.choice(issue.choices) for name, issue in self.state.scenario.issues.items()}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """One move. A model says something about it, without numbers of its own; it thinks nothing."""
+
+    state: State
+    action: Action
+    offer: Offer | None
+    words: str
+    """What is said where a model finds no words that may be said."""
+    led: bool = False
+    """Whether the message's first words are given (in English)."""
+
+    def problem(self, reply: Reply) -> tuple[Kind, str] | None:
+        """Why a reply that is legal is not this move, or says something else."""
+        if reply.action is not self.action or reply.offer != self.offer:
+            return "illegal_action", f"Your move is decided: {self.reply('')}. Only the message is yours."
+        if not self._speech.allows(reply.message):
+            return "off_menu", "The message must be plain words, with no other numbers than those of the offer."
+        return None
+
+    def grammar(self, thinking: int = 0) -> Grammar:
+        """The grammar of this reply in all its possible words, after up to `thinking` characters of thinking."""
+        reply = lark.reply(lark.value(""), [(lark.value(self.action), lark.value(self.offer))], "message")
+        move = {"thought": {"const": ""}, "action": {"const": str(self.action)}, "offer": {"const": self.offer}}
+        text = lark.grammar(reply, self._speech.rules(self._opening), thinking)
+        return Grammar(_object({**move, "message": _MESSAGE}), text, lambda _: self.reply("What do you say?"))
+
+    def reply(self, message: str) -> str:
+        """The move as a reply."""
+        return json.dumps(
+            {"thought": "", "action": self.action, "offer": self.offer, "message": message}, ensure_ascii=False
+        )
+
+    @property
+    def _opening(self) -> str:
+        return opening(self.state, self.action, self.offer) if self.led else ""
+
+    @cached_property
+    def _speech(self) -> Speech:
+        return Speech(self.state.scenario, self.offer if self.offer is not None else self._settled)
+
+    @property
+    def _settled(self) -> Offer | None:
+        return self.state.table if self.action is Action.ACCEPT else None
+
+
+def legal(state: State) -> Allowed:
+    """All that the protocol allows."""
+    return Allowed(state, state.legal)
+
+
+def rational(state: State) -> Allowed:
+    """All legal moves but those that are worth less to the seat than its reservation value. Leaving is always there."""
+    scenario, seat = state.scenario, state.seat
+    offers = worth_at_least(scenario, seat, threshold(scenario, seat, state.turn + 1))  # answered a turn later
+    actions = [Action.OFFER] if offers.nodes else []
+    if state.table is not None and scenario.utility(seat, state.table) >= threshold(scenario, seat, state.turn):
+        actions.append(Action.ACCEPT)
+    return Allowed(state, (*actions, Action.WALK_AWAY), offers)
+
+
+def _reply_schema(action: dict[str, Any], offer: dict[str, Any]) -> dict[str, Any]:
+    return _object({"thought": _THOUGHT, "action": action, "offer": offer, "message": _MESSAGE})
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _choice(issue: Issue) -> dict[str, Any]:
+    if issue.range is None:
+        return {"enum": list(issue.options or ())}
+    return lark.number_schema(issue.range.min, issue.range.max, issue.range.step)

@@ -1,0 +1,1 @@
+"""Stored negotiations: records, the database, exports and archives."""

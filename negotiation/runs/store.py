@@ -1,0 +1,291 @@
+"""Runs on disk. Knows how runs are kept, not how they are run, and not how a database is opened.
+
+A turn is committed before anybody sees it as final. A run carries a heartbeat and the process that drives it; once
+that process is gone, the run counts as interrupted, with all its committed turns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from manager.config.strict_yaml import shown
+from negotiation.errors import NotDriven, StoreError, UnknownRun
+from negotiation.game.events import Ended, Halted, Turn
+from negotiation.runs import database as db
+from negotiation.runs.database import Database
+from negotiation.runs.liveness import alive, this_process
+from negotiation.runs.record import Run, Status, ending_row, insert_run, run_from_row, turn_row, turns_from_rows
+from negotiation.scenario.model import SEATS
+
+HEARTBEAT_SECONDS = 2.0
+
+Choice = Literal["1", "2", "tie", "neither"]
+"""Which lane negotiated better, in a visitor's eyes."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a list of runs shows of one."""
+
+    run_id: str
+    created: float
+    owner: str | None
+    published: bool
+    status: Status
+    reason: str
+    scenario_id: str
+    title: str
+    seed: int
+    agent_a: str
+    agent_b: str
+    comparison: str | None
+    lane: int | None
+    forked_from: str | None
+    forked_turns: int | None
+    ending: str | None
+    outcome: str
+    utility_a: float | None
+    utility_b: float | None
+    role_a: str = ""  # what the roles are called
+    role_b: str = ""
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which runs a list shows. `visible_to` is a visitor, who sees their own and published ones; the operator, None,
+    sees all. `text` is looked for in title, agents and outcome; `before` is where the page before ended."""
+
+    visible_to: str | None = None
+    own: bool = False
+    scenario_id: str | None = None
+    agent: str | None = None
+    status: Status | None = None
+    text: str = ""
+    before: RunSummary | None = None
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A visitor's judgement of the lanes of one comparison; blind, if they did not know who played."""
+
+    comparison: str
+    voter: str
+    choice: Choice
+    blind: bool
+
+
+class Store:
+    """All runs of one database. Safe to use from many threads and processes; raises StoreError when it cannot work."""
+
+    def __init__(self, url: str) -> None:
+        self._db = Database(url)
+
+    @property
+    def database(self) -> Database:
+        """The database, for what is kept beside the runs."""
+        return self._db
+
+    def begin(self, run: Run) -> Run:
+        """Record that a run starts now, with the turns it begins with; returns it with its time."""
+        begun = replace(run, created=time.time())
+        with self._db.write("record a new run") as connection:
+            insert_run(connection, replace(begun, status="running", reason=""))
+        return begun
+
+    def record(self, run: Run) -> None:
+        """Commit a run that ended, with its turns: all of it or nothing."""
+        with self._db.write("record a run") as connection:
+            insert_run(connection, run)
+
+    def resume(self, run_id: str) -> Run:
+        """Record that this process goes on with a run that halted, and return it with its turns.
+
+        Raises StoreError if it is running or done, or cannot be read; it stays as it was then.
+        """
+        values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": time.time()}
+        halted = db.runs.c.run_id == run_id, db.runs.c.status.in_(["stopped", "interrupted", "failed"])
+        with self._db.write("continue a run") as connection:
+            if connection.execute(db.runs.update().where(*halted).values(**values)).rowcount:
+                return self._whole(connection, run_id)
+        raise StoreError(f"run '{run_id}' cannot be continued: it is running, or it came to its end")
+
+    def add_turn(self, run_id: str, turn: Turn) -> None:
+        """Commit a turn of a run that this process drives."""
+        with self._db.write("record a turn") as connection:
+            self._still_ours(connection, run_id, heartbeat=time.time())
+            connection.execute(db.turns.insert().values(turn_row(run_id, turn)))
+
+    def end(self, run_id: str, ended: Ended | Halted) -> None:
+        """Record how a run ended that this process drives."""
+        with self._db.write("record how a run ended") as connection:
+            if isinstance(ended, Halted):
+                self._still_ours(connection, run_id, status=ended.status, reason=ended.reason)
+                return
+            scenario = self._found(connection, run_id).scenario
+            how = ending_row(scenario, ended.ending, ended.by, ended.agreement, ended.measures)
+            self._still_ours(connection, run_id, status="done", **how)
+
+    def beat(self, run_ids: Iterable[str]) -> None:
+        """Record that these runs are alive."""
+        with self._db.write("record heartbeats") as connection:
+            connection.execute(
+                db.runs.update().where(db.runs.c.run_id.in_(list(run_ids))).values(heartbeat=time.time())
+            )
+
+    def mark_interrupted(self) -> int:
+        """Mark the running runs whose process is gone; returns how many there were."""
+        with self._db.write("look for interrupted runs") as connection:
+            rows = connection.execute(db.runs.select().where(db.runs.c.status == "running")).all()
+            change = db.runs.update().values(status="interrupted", reason="the program that ran it ended")
+            return sum(
+                connection.execute(change.where(*_unchanged(row))).rowcount
+                for row in rows
+                if not alive(row.process, row.heartbeat)
+            )
+
+    def run(self, run_id: str) -> Run:
+        """A run with its turns; raises UnknownRun."""
+        with self._db.read("read a run") as connection:
+            return self._whole(connection, run_id)
+
+    def comparison(self, run_id: str, viewer: str | None = None) -> list[Run]:
+        """The runs that were started together with one, itself included, by lane; without their turns.
+
+        One that is published does not lead to others that are not, unless they are the viewer's.
+        """
+        with self._db.read("read a comparison") as connection:
+            run = self._found(connection, run_id)
+            if run.comparison is None:
+                return [run]
+            query = db.runs.select().where(db.runs.c.comparison == run.comparison).order_by(db.runs.c.lane)
+            runs = [run_from_row(row) for row in connection.execute(query)]
+        return [
+            each
+            for each in runs
+            if each.run_id == run_id or each.published or not run.published or (viewer and each.owner == viewer)
+        ]
+
+    def summaries(self, wanted: RunFilter | None = None, limit: int = 50) -> list[RunSummary]:
+        """The newest runs that a filter lets through."""
+        kept = [db.runs.c[name] for name in RunSummary.__dataclass_fields__ if name in db.runs.c]
+        roles = [db.runs.c.scenario["roles", seat, "name"].as_string().label(f"role_{seat}") for seat in SEATS]
+        wanted = wanted or RunFilter()
+        query = sa.select(*kept, *roles).where(*_conditions(wanted)).limit(limit)
+        query = query.order_by(db.runs.c.created.desc(), db.runs.c.run_id.desc())
+        found: list[RunSummary] = []
+        with self._db.read("list runs") as connection:
+            for part in _visible(wanted):
+                found += [RunSummary(**row._mapping) for row in connection.execute(query.where(*part))]
+        return sorted(found, key=lambda run: (run.created, run.run_id), reverse=True)[:limit]
+
+    def publish(self, run_id: str, *, published: bool, owner: str | None = None) -> None:
+        """Let everybody find a run, or only its owner again; see `delete` for who may."""
+        own = [] if owner is None else [db.runs.c.owner == owner]
+        with self._db.write("publish a run") as connection:
+            if not self._change(connection, run_id, *own, published=published):
+                raise UnknownRun(f"there is no run {run_id[:80]!r} of yours")
+
+    def delete(self, run_id: str, *, owner: str | None = None) -> None:
+        """Delete a run that does not run, with its turns and the votes on its comparison, for its owner (None: the
+        operator); raises UnknownRun."""
+        deletable = [db.runs.c.run_id == run_id, db.runs.c.status != "running"]
+        deletable += [] if owner is None else [db.runs.c.owner == owner]
+        together = sa.select(db.runs.c.comparison).where(*deletable, db.runs.c.comparison.is_not(None))
+        with self._db.write("delete a run") as connection:
+            connection.execute(db.votes.delete().where(db.votes.c.comparison.in_(together)))
+            done = connection.execute(db.runs.delete().where(*deletable)).rowcount
+        if not done:
+            self.run(run_id)
+            raise StoreError(f"run '{run_id}' cannot be deleted: it is running, or it is somebody else's")
+
+    def vote(self, vote: Vote) -> None:
+        """Record a vote; a voter's later one on the same comparison replaces the earlier."""
+        if vote.choice not in get_args(Choice):
+            raise StoreError(f"{shown(vote.choice, 20)} is no vote; use one of {', '.join(get_args(Choice))}")
+        same = db.votes.c.comparison == vote.comparison, db.votes.c.voter == vote.voter
+        with self._db.write("record a vote") as connection:
+            connection.execute(db.votes.delete().where(*same))
+            connection.execute(db.votes.insert().values(**asdict(vote), created=time.time()))
+
+    def votes(self, comparison: str | None = None, *, voter: str | None = None) -> list[Vote]:
+        """All votes, or those on one comparison or of one voter, oldest first."""
+        query = db.votes.select().order_by(db.votes.c.created)
+        if comparison is not None:
+            query = query.where(db.votes.c.comparison == comparison)
+        if voter is not None:
+            query = query.where(db.votes.c.voter == voter)
+        with self._db.read("read votes") as connection:
+            rows = connection.execute(query).all()
+        return [Vote(row.comparison, row.voter, row.choice, bool(row.blind)) for row in rows]
+
+    def check(self) -> None:
+        """Raise StoreError if the database does not answer."""
+        with self._db.read("reach the database") as connection:
+            connection.execute(sa.select(1))
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._db.close()
+
+    def _still_ours(self, connection: Connection, run_id: str, **values: Any) -> None:
+        """Change a run that this process drives; raises StoreError if it does not (any more)."""
+        ours = db.runs.c.status == "running", db.runs.c.process == this_process()
+        if not self._change(connection, run_id, *ours, **values):
+            raise NotDriven(f"run '{run_id}' is no longer driven by this program; it ended or goes on elsewhere")
+
+    def _change(self, connection: Connection, run_id: str, *where: Any, **values: Any) -> int:
+        return connection.execute(db.runs.update().where(db.runs.c.run_id == run_id, *where).values(**values)).rowcount
+
+    def _whole(self, connection: Connection, run_id: str) -> Run:
+        """A run with its turns."""
+        run = self._found(connection, run_id)
+        query = db.turns.select().where(db.turns.c.run_id == run_id).order_by(db.turns.c.index)
+        return replace(run, turns=turns_from_rows(run_id, connection.execute(query)))
+
+    def _found(self, connection: Connection, run_id: str) -> Run:
+        query = db.runs.select().where(db.runs.c.run_id == run_id)
+        row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may be no UTF-8
+        if row is None:
+            raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
+        return run_from_row(row)
+
+
+def _visible(wanted: RunFilter) -> list[list[sa.ColumnElement[bool]]]:
+    """What a visitor sees, in parts that exclude each other and that an index finds in order (a query with "or" would
+    read and sort all runs of both)."""
+    c = db.runs.c
+    if wanted.visible_to is None:
+        return [[]]
+    own, others = [c.owner == wanted.visible_to], c.owner.is_distinct_from(wanted.visible_to)
+    return [own] if wanted.own else [own, [c.published == sa.true(), others]]
+
+
+def _conditions(wanted: RunFilter) -> Sequence[sa.ColumnElement[bool]]:
+    """What a filter asks for besides that."""
+    c: Any = db.runs.c
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.scenario_id is not None:
+        found.append(c.scenario_id == wanted.scenario_id)
+    if wanted.agent is not None:
+        found.append(sa.or_(c.agent_a == wanted.agent, c.agent_b == wanted.agent))
+    if wanted.status is not None:
+        found.append(c.status == wanted.status)
+    for word in wanted.text.split():
+        places = (c.title, c.agent_a, c.agent_b, c.outcome)
+        found.append(sa.or_(*(place.icontains(word, autoescape=True) for place in places)))
+    if wanted.before is not None:
+        last = wanted.before
+        found.append(sa.or_(c.created < last.created, sa.and_(c.created == last.created, c.run_id < last.run_id)))
+    return found
+
+
+def _unchanged(row: Any) -> tuple[Any, ...]:
+    """Whether a running run is still as it was read: neither ended nor continued meanwhile."""
+    seen = db.runs.c.process == row.process, db.runs.c.heartbeat == row.heartbeat
+    return (db.runs.c.run_id == row.run_id, db.runs.c.status == "running", *seen)

@@ -1,0 +1,261 @@
+"""What is optimal in a scenario, and how far from it a negotiation ended. Vectorised over all outcomes.
+
+Points are compared in the plane of both undiscounted utilities; gains are measured from the reservation values.
+Formulas and sources: docs/scenarios.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from negotiation.scenario.model import PLACES, SEATS, Issue, Offer, Scenario, Seat
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+NOISE = 12
+"""Sums and products of utilities are told apart to so many decimal places; the rest is rounding."""
+
+
+def undominated(a: Floats, b: Floats) -> Indices:
+    """The places that no other place beats for one side without loss to the other, by falling `a`.
+
+    Equal places are all listed. O(n log n): sorted by falling a, then falling b, a place is undominated if its b is
+    above all b before its group of equals (Kung, Luccio & Preparata 1975).
+    """
+    order = np.lexsort((-b, -a))
+    a, b = a[order], b[order]
+    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], b[:-1])))
+    rises = b > best_before
+    same = np.concatenate(([False], (a[1:] == a[:-1]) & (b[1:] == b[:-1])))
+    group = np.cumsum(~same) - 1  # equal points stand next to each other
+    listed: Indices = order[rises[np.flatnonzero(~same)][group]]
+    return listed
+
+
+class OutcomeSpace:
+    """All outcomes of a scenario, numbered in the order of its issues' options (the last issue varies fastest)."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self._sizes = tuple(len(issue.choices) for issue in scenario.issues.values())
+
+    def __len__(self) -> int:
+        return math.prod(self._sizes)
+
+    def offer(self, index: int) -> dict[str, str | int]:
+        """The outcome with a number."""
+        return self.offers(np.array([index]))[0]
+
+    def offers(self, indices: Indices) -> list[dict[str, str | int]]:
+        """The outcomes with some numbers."""
+        names, choices = list(self.scenario.issues), [issue.choices for issue in self.scenario.issues.values()]
+        places = np.unravel_index(indices, self._sizes)
+        columns = [
+            [options[place] for place in column.tolist()] for options, column in zip(choices, places, strict=True)
+        ]
+        return [dict(zip(names, picked, strict=True)) for picked in zip(*columns, strict=True)]
+
+    def index(self, offer: Offer) -> int:
+        """The number of an outcome."""
+        places = [issue.choices.index(offer[name]) for name, issue in self.scenario.issues.items()]
+        return int(np.ravel_multi_index(places, self._sizes))
+
+    def utilities(self, seat: Seat) -> Floats:
+        """The utility of every outcome to a seat, [outcomes]."""
+        return self._utilities[seat]
+
+    @cached_property
+    def _utilities(self) -> dict[Seat, Floats]:
+        return {seat: self._sum(seat) for seat in SEATS}
+
+    def _sum(self, seat: Seat) -> Floats:
+        role = self.scenario.roles[seat]
+        total: Floats = np.zeros(self._sizes)
+        for axis, (name, issue) in enumerate(self.scenario.issues.items()):
+            shape = [1] * len(self._sizes)
+            shape[axis] = -1
+            total = total + role.weights[name] * self._values(seat, name, issue).reshape(shape)
+        return np.round(total.ravel(), PLACES)
+
+    def _values(self, seat: Seat, name: str, issue: Issue) -> Floats:
+        """What every option of an issue is worth to a seat, as `Scenario.value` says."""
+        given = self.scenario.roles[seat].values[name]
+        if issue.range is None:
+            return np.array([given[choice] for choice in issue.choices])
+        numbers = np.arange(issue.range.min, issue.range.max + 1, issue.range.step)
+        points = np.array(sorted(map(int, given)))
+        worth = np.array([given[int(point)] for point in points])
+        below = np.minimum(np.searchsorted(points, numbers, side="right"), len(points) - 1) - 1
+        share = (numbers - points[below]) / (points[below + 1] - points[below])
+        values: Floats = worth[below] + share * (worth[below + 1] - worth[below])
+        return values
+
+
+@dataclass(frozen=True)
+class Point:
+    """An outcome and what it is worth to both."""
+
+    offer: dict[str, str | int]
+    utility_a: float
+    utility_b: float
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The optimal outcomes of a scenario. A point is None where no outcome qualifies."""
+
+    outcomes: int
+    pareto: tuple[Point, ...]
+    nash: Point | None
+    kalai_smorodinsky: Point | None
+    egalitarian: Point | None
+    max_welfare: Point
+    opposition: float
+
+
+class Analyser:
+    """Answers questions about one scenario; the work is done once, when first asked."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.space = OutcomeSpace(scenario)
+        self._a, self._b = self.space.utilities("a"), self.space.utilities("b")
+        self._gain_a = self._a - scenario.roles["a"].reservation
+        self._gain_b = self._b - scenario.roles["b"].reservation
+
+    @cached_property
+    def frontier(self) -> Indices:
+        """The outcomes that no other beats for one side without loss to the other, by falling utility to a.
+
+        That is: no v with v_a >= u_a and v_b >= u_b and one of them greater. Outcomes with equal utilities are all
+        listed.
+        """
+        return undominated(self._a, self._b)
+
+    @cached_property
+    def rational(self) -> Indices:
+        """The outcomes that are worth at least the reservation value to both."""
+        return np.flatnonzero((self._gain_a >= 0) & (self._gain_b >= 0))
+
+    @cached_property
+    def nash(self) -> int | None:
+        """The outcome with the largest product of gains, if any gives both a gain: argmax (u_a - r_a)(u_b - r_b).
+
+        r is the reservation value. Nash (1950), The bargaining problem. Econometrica 18(2).
+        """
+        product = np.where((self._gain_a > 0) & (self._gain_b > 0), self._gain_a * self._gain_b, -1.0)
+        largest = float(product.max())
+        return int(np.argmax(product >= largest * (1 - 10.0**-NOISE))) if largest > 0 else None
+
+    @cached_property
+    def kalai_smorodinsky(self) -> int | None:
+        """The rational outcome whose smaller share of the possible gain is largest: argmax min over the sides of
+        (u - r) / (max u - r), the maximum being over the rational outcomes; None if a side cannot gain.
+
+        Kalai & Smorodinsky (1975), Other solutions to Nash's bargaining problem. Econometrica 43(3). Where outcomes
+        are discrete, nothing need lie on their line from no deal to the ideal; this is the usual form without it.
+        """
+        if not len(self.rational):
+            return None
+        top_a, top_b = self._gain_a[self.rational].max(), self._gain_b[self.rational].max()
+        if top_a <= 0 or top_b <= 0:
+            return None
+        return self._fairest(self._gain_a / top_a, self._gain_b / top_b)
+
+    @cached_property
+    def egalitarian(self) -> int | None:
+        """The rational outcome whose smaller gain is largest: argmax min(u_a - r_a, u_b - r_b).
+
+        Kalai (1977), Proportional solutions to bargaining situations. Econometrica 45(7).
+        """
+        return self._fairest(self._gain_a, self._gain_b) if len(self.rational) else None
+
+    @cached_property
+    def max_welfare(self) -> int:
+        """The outcome with the largest sum of utilities: argmax u_a + u_b; among equals the more even one."""
+        total = np.round(self._a + self._b, PLACES)
+        ties = np.flatnonzero(total == total.max())
+        return int(ties[np.argmax(np.minimum(self._a[ties], self._b[ties]))])
+
+    @cached_property
+    def opposition(self) -> float:
+        """The distance from the ideal point (1, 1) to the nearest outcome: min sqrt((1 - u_a)^2 + (1 - u_b)^2).
+
+        0 if one outcome is perfect for both. Baarslag et al. (2013), Evaluating practical negotiating agents:
+        results and analysis of the 2011 international competition. Artificial Intelligence 198.
+        """
+        return float(np.hypot(1 - self._a, 1 - self._b).min())
+
+    def analysis(self) -> Analysis:
+        """Everything at once."""
+        return Analysis(
+            len(self.space),
+            tuple(self._points(self.frontier)),
+            self._maybe(self.nash),
+            self._maybe(self.kalai_smorodinsky),
+            self._maybe(self.egalitarian),
+            self.point(self.max_welfare),
+            self.opposition,
+        )
+
+    def point(self, index: int) -> Point:
+        """An outcome with its utilities."""
+        return self._points(np.array([index]))[0]
+
+    def _points(self, indices: Indices) -> list[Point]:
+        a, b = self._a[indices].tolist(), self._b[indices].tolist()
+        return [Point(*entry) for entry in zip(self.space.offers(indices), a, b, strict=True)]
+
+    def pareto_distance(self, utility_a: float, utility_b: float) -> float:
+        """The distance from a point of utilities to the nearest outcome of the frontier."""
+        a, b = self._a[self.frontier], self._b[self.frontier]
+        return float(np.hypot(a - utility_a, b - utility_b).min())
+
+    def improvement(self, utility_a: float, utility_b: float) -> Point | None:
+        """The outcome of the frontier that would have been better for one and no worse for the other; None if none.
+
+        Of several, the one with the largest smaller gain.
+        """
+        gain_a, gain_b = self._a[self.frontier] - utility_a, self._b[self.frontier] - utility_b
+        better = np.flatnonzero((gain_a >= -1e-9) & (gain_b >= -1e-9) & (gain_a + gain_b > 1e-6))
+        if not len(better):
+            return None
+        least, total = np.minimum(gain_a, gain_b)[better], (gain_a + gain_b)[better]
+        return self.point(int(self.frontier[better[np.lexsort((total, least))[-1]]]))
+
+    def nash_distance(self, utility_a: float, utility_b: float) -> float | None:
+        """The distance from a point of utilities to the Nash outcome, if there is one."""
+        if self.nash is None:
+            return None
+        return float(np.hypot(self._a[self.nash] - utility_a, self._b[self.nash] - utility_b))
+
+    def welfare_share(self, utility_a: float, utility_b: float) -> float:
+        """The joint utility as a share of the largest possible one; 1 where no outcome is worth anything."""
+        possible = (self._a + self._b)[self.max_welfare]
+        return float((utility_a + utility_b) / possible) if possible else 1.0
+
+    def best_given(self, seat: Seat) -> float:
+        """The best own utility among outcomes at or above the other side's reservation value; 0 if there is none."""
+        own, gain_other = (self._a, self._gain_b) if seat == "a" else (self._b, self._gain_a)
+        possible = own[gain_other >= 0]
+        return float(possible.max()) if len(possible) else 0.0
+
+    def _fairest(self, a: Floats, b: Floats) -> int:
+        """Among the rational outcomes, the first with the largest minimum and, among these, the largest sum."""
+        worst, total = (np.round(worth[self.rational], NOISE) for worth in (np.minimum(a, b), a + b))
+        return int(self.rational[np.argmax(np.where(worst == worst.max(), total, -np.inf))])
+
+    def _maybe(self, index: int | None) -> Point | None:
+        return None if index is None else self.point(index)
+
+
+def as_json(point: Point | None) -> dict[str, Any] | None:
+    """A point as the command line prints it."""
+    return None if point is None else {"offer": point.offer, "utility_a": point.utility_a, "utility_b": point.utility_b}

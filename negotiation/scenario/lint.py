@@ -1,0 +1,176 @@
+"""What is wrong with a scenario although it can be read: nothing to agree on, nothing to argue about, dead options.
+
+What its texts say is looked at in `lint_text.py`. Each finding names the key it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from manager.config.strict_yaml import problems, read_yaml
+from manager.errors import ConfigError
+from negotiation.errors import ScenarioError
+from negotiation.scenario.analysis import Analyser, Floats, undominated
+from negotiation.scenario.lint_prose import text_findings
+from negotiation.scenario.model import SEATS, Issue, Scenario, Seat, Value, check_id
+
+LEAST_REACHABLE = 0.2
+"""A range of which a smaller share can be part of an agreement is too wide."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to mend: the key it is about, and what is wrong there."""
+
+    key: str
+    message: str
+
+
+def lint_file(path: Path) -> list[Finding]:
+    """What is wrong with a scenario file; raises ScenarioError if it cannot be read as YAML at all."""
+    try:
+        data = read_yaml(path)
+    except ConfigError as error:
+        raise ScenarioError(str(error)) from None
+    if not isinstance(data, dict):
+        raise ScenarioError(f"{path}: expected a mapping of keys to values")
+    try:
+        check_id(path.stem, str(path))
+    except ScenarioError as error:
+        return [Finding("scenario_id", str(error).removeprefix(f"{path}: "))]
+    if "scenario_id" in data:
+        return [Finding("scenario_id", "unknown key (the id is the file's name)")]
+    try:
+        scenario = Scenario.model_validate({**data, "scenario_id": path.stem})
+    except ValidationError as error:
+        return [Finding(*_placed(key, text)) for key, text in problems(Scenario, error)]
+    return lint(scenario)
+
+
+def _placed(key: str, text: str) -> tuple[str, str]:
+    """A problem of the whole begins with the place it is about."""
+    if key:
+        return key, text
+    place, found, rest = text.partition(": ")
+    return (place, rest) if found else ("scenario", text)
+
+
+def lint(scenario: Scenario) -> list[Finding]:
+    """What is wrong with a scenario, in the order of its keys."""
+    analyser = Analyser(scenario)
+    found = [*_agreement(analyser), *_conflict(analyser)]
+    for name, issue in scenario.issues.items():
+        found += _issue(scenario, name, issue)
+    found += _reachable(analyser)
+    for seat in SEATS:
+        found += _reservation(analyser, seat)
+    return found + [Finding(key, message) for key, message in text_findings(scenario)]
+
+
+def _agreement(analyser: Analyser) -> Iterator[Finding]:
+    if not len(analyser.rational):
+        yield Finding("roles", "no agreement is possible: no outcome is worth both reservation values")
+    elif analyser.nash is None:
+        yield Finding("roles", "no outcome is better than no deal for both sides, so nobody has a reason to agree")
+
+
+def _conflict(analyser: Analyser) -> Iterator[Finding]:
+    a, b = analyser.space.utilities("a"), analyser.space.utilities("b")
+    best = np.flatnonzero((a == a.max()) & (b == b.max()))
+    if len(best):
+        offer = analyser.scenario.show(analyser.space.offer(int(best[0])))
+        yield Finding("roles", f"no conflict: the same outcome is the best one for both ({offer})")
+
+
+def _issue(scenario: Scenario, name: str, issue: Issue) -> Iterator[Finding]:
+    """Options that nobody should ever propose, whatever the rest of the deal."""
+    key = f"issues.{name}"
+    if all(scenario.roles[seat].weights[name] == 0 for seat in SEATS):
+        yield Finding(key, "it counts for nobody: its weight is 0 for both roles; take it out or give it a weight")
+        return
+    worth = {seat: _worth(scenario, seat, name, issue) for seat in SEATS}
+    agreed = bool(np.any((worth["a"] == worth["a"].max()) & (worth["b"] == worth["b"].max())))
+    if issue.compatible:
+        if not agreed:
+            yield Finding(f"{key}.compatible", "the roles do not want the same option here; take this out")
+        return
+    kept = undominated(worth["a"], worth["b"])
+    dominated = np.setdiff1d(np.arange(issue.size), kept)
+    if len(dominated):
+        better = _better(worth["a"], worth["b"], int(dominated[0]))
+        hint = " (if both are to want the same on purpose, say compatible: true)" if agreed else ""
+        yield Finding(
+            key,
+            f"{_named(issue, dominated.tolist())} dominated: {_shown(issue, dominated[0])} is worse for one side and "
+            f"no better for the other than {_shown(issue, better)}{hint}",
+        )
+
+
+def _worth(scenario: Scenario, seat: Seat, name: str, issue: Issue) -> Floats:
+    """What each option of an issue adds to a role's utility, [options]."""
+    return scenario.roles[seat].weights[name] * np.array([scenario.value(seat, name, it) for it in issue.choices])
+
+
+def _better(a: Floats, b: Floats, place: int) -> int:
+    return int(np.flatnonzero((a >= a[place]) & (b >= b[place]) & ((a > a[place]) | (b > b[place])))[0])
+
+
+def _reachable(analyser: Analyser) -> Iterator[Finding]:
+    """Options that are part of no outcome that both sides would take."""
+    if not len(analyser.rational):
+        return
+    issues = analyser.scenario.issues
+    taken = np.zeros(analyser.scenario.outcomes, dtype=bool)
+    taken[analyser.rational] = True
+    taken = taken.reshape([issue.size for issue in issues.values()])
+    for axis, (name, issue) in enumerate(issues.items()):
+        dead = np.flatnonzero(~taken.any(axis=tuple(place for place in range(len(issues)) if place != axis)))
+        alive = issue.size - len(dead)
+        if issue.options is not None and len(dead):
+            yield Finding(
+                f"issues.{name}",
+                f"{_named(issue, dead.tolist())} unreachable: in no outcome that both sides would take",
+            )
+        elif alive < LEAST_REACHABLE * issue.size:
+            low, high = _shown(issue, 0), _shown(issue, issue.size - 1)
+            yield Finding(
+                f"issues.{name}",
+                f"only {alive:,} of {issue.size:,} values from {low} to {high} are in an outcome that both would take, "
+                "the others are unreachable; narrow the range",
+            )
+
+
+def _reservation(analyser: Analyser, seat: Seat) -> Iterator[Finding]:
+    value, worth = analyser.scenario.roles[seat].reservation, analyser.space.utilities(seat)
+    key = f"roles.{seat}.reservation"
+    if value > worth.max():
+        yield Finding(key, f"no outcome reaches {value:g}: the best is worth {worth.max():g} to this role")
+    elif value <= worth.min():
+        yield Finding(
+            key, f"every outcome reaches {value:g}, so no deal is never the better choice; set it above {worth.min():g}"
+        )
+
+
+def _named(issue: Issue, places: list[int]) -> str:
+    names = ", ".join(_shown(issue, place) for place in places[:4])
+    more = f" and {len(places) - 4:,} more" if len(places) > 4 else ""
+    return f"{names}{more} {'is' if len(places) == 1 else 'are'}"
+
+
+def _shown(issue: Issue, place: int) -> str:
+    choice: Value = issue.choices[place]
+    return f"'{choice}'" if isinstance(choice, str) else issue.show(choice)
+
+
+def files_in(path: Path) -> list[Path]:
+    """A file as it is, or the scenarios (*.yaml) of a folder; raises ScenarioError if there are none."""
+    if not path.is_dir():
+        return [path]
+    if not (found := sorted(path.glob("*.yaml"))):
+        raise ScenarioError(f"{path}: no scenario (*.yaml) here")
+    return found

@@ -1,0 +1,1 @@
+"""Many agents over many scenarios: plans, games, and leaderboards."""

@@ -1,0 +1,176 @@
+"""A leaderboard as a Markdown page (docs/leaderboard.md), with the commit and the machine that it was written on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from negotiation.comparison.votes import Preference
+from negotiation.figures.bradley_terry import Place
+from negotiation.figures.statistics import Interval
+from negotiation.scenario.model import SEATS
+from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
+from negotiation.tournament.store import TournamentRow
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = {
+    "utility": "utility",
+    "agreement": "agreement",
+    "pareto": "Pareto-optimal deals",
+    "welfare": "joint utility",
+    "rational": "rational",
+    "invalid": "invalid replies",
+}
+ABOUT = """\
+Every two agents met on every scenario with the same seeds, in both seats where seats are mirrored. A meeting is won by
+who got more normalised utility (0: no deal, 1: the best that the other side could accept). Ratings are Bradley-Terry on
+the scale of chess, mean 1000; ranks marked `=` are shared with agents whose intervals overlap. Brackets are 95 %
+intervals. What the columns mean is defined in [architecture.md](architecture.md) and [scenarios.md](scenarios.md)."""
+
+
+def to_markdown(
+    row: TournamentRow, board: Leaderboard, span: tuple[float, float] | None, votes: Sequence[Preference]
+) -> str:
+    """The page; `span` is when the first and the last negotiation began (seconds since 1970)."""
+    asked, done = row.tournament, [played for played in board.games if played.status == "done"]
+    seats = [each for played in done if played.measures for each in played.measures.seats.values()]
+    facts = {
+        "tournament": f"{asked.title} (`{row.tournament_id}`, {row.status})",
+        "negotiations": f"{len(done):,} of {asked.size:,}, {len(board.failed)} failed",
+        "agents, scenarios, seeds": f"{len(asked.agents)}, {len(asked.scenarios)}, {len(asked.seeds)}",
+        "written by models": f"{sum(seat.tokens for seat in seats):,} tokens",
+        "played": "" if span is None else f"first begun {_when(span[0])}, last begun {_when(span[1])}",
+        "written at commit": commit(),
+        "on": hardware(),
+    }
+    parts = [
+        f"# Leaderboard: {asked.title}",
+        "Written by `make leaderboard`; do not edit by hand.",
+        _table(["", ""], ([name, value] for name, value in facts.items() if value)),
+        ABOUT,
+        "## Standings",
+        _standings(board.standings),
+        "## By seat",
+        _table(
+            ["agent", *(f"utility in seat {seat}" for seat in SEATS)],
+            ([agent, *(_short(by[seat]["utility"]) for seat in SEATS)] for agent, by in board.by_seat.items()),
+        ),
+        "## Against each other",
+        "Mean normalised utility of the row's agent against the column's.",
+        _cells(board.by_opponent, list(asked.agents)),
+        "## By scenario",
+        "Mean normalised utility of each agent on each scenario.",
+        _turned(board.by_agent_and_scenario, list(asked.scenarios)),
+    ]
+    if board.failed:
+        failures = (
+            [played.game.scenario_id, played.game.a, played.game.b, str(played.game.seed), played.reason]
+            for played in board.failed
+        )
+        parts += ["## Failed", _table(["scenario", "a", "b", "seed", "reason"], failures)]
+    if votes:
+        parts += ["## Blind votes", "Whom people preferred, in whatever they watched.", _votes(votes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def commit() -> str:
+    """The commit of this checkout, and whether files differ from it; "unknown" outside of one."""
+    try:
+        name = _git("rev-parse", "--short=12", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"`{name}`" + (" with changes" if changed else "")
+
+
+def hardware() -> str:
+    """This machine in a line: processor, cores that this process may use, memory, GPUs."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        memory = f", {os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.0f} GB of memory"
+    except (OSError, StopIteration, ValueError):
+        processor, memory = platform.processor() or platform.machine(), ""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{processor}, {cores} cores{memory}, {_gpus()}, Python {platform.python_version()}"
+
+
+def _gpus() -> str:
+    try:
+        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        found = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=20).stdout.split("\n")
+    except (OSError, subprocess.SubprocessError):
+        return "no NVIDIA GPU"
+    return ", ".join(filter(None, found)) or "no NVIDIA GPU"
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _standings(rows: Iterable[Standing]) -> str:
+    head = ["rank", "agent", "rating", "games", "won, drawn, lost", *NAMES.values(), "tokens"]
+    return _table(
+        head,
+        (
+            [
+                *_placed(Place(row.rank, row.tied, row.rating), row.agent),
+                str(row.games),
+                f"{row.wins}, {row.draws}, {row.losses}",
+                *(_short(row.measures[name]) for name in MEASURES),
+                f"{row.tokens:,}" + ("" if row.cost is None else f" (${row.cost:.4f})"),
+            ]
+            for row in rows
+        ),
+    )
+
+
+def _votes(rows: Sequence[Preference]) -> str:
+    head = ["rank", "agent", "rating", "won, drawn, lost"]
+    tallies = (f"{row.tally.wins}, {row.tally.draws}, {row.tally.losses}" for row in rows)
+    return _table(head, ([*_placed(row.place, row.agent), tally] for row, tally in zip(rows, tallies, strict=True)))
+
+
+def _placed(place: Place, agent: str) -> list[str]:
+    rating = place.rating
+    return [
+        f"{place.rank}{'=' if place.tied else ''}",
+        agent,
+        f"{rating.mean:.0f} [{rating.low:.0f}, {rating.high:.0f}]",
+    ]
+
+
+def _cells(table: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> str:
+    rows = ([name, *(_mean(cells.get(column)) for column in columns)] for name, cells in table.items())
+    return _table(["", *columns], rows)
+
+
+def _turned(table: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> str:
+    """Columns as rows: there are more scenarios than fit side by side."""
+    rows = ([column, *(_mean(cells.get(column)) for cells in table.values())] for column in columns)
+    return _table(["", *table], rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(each) for each in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _mean(cell: Cell | None) -> str:
+    return "" if cell is None else f"{cell.utility.mean:.2f}"
+
+
+def _short(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,239 @@
+"""What a tournament is: its file (configs/tournaments/*.yaml), and the games that follow from it.
+
+Knows nothing of how games are run or kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from manager.config.strict_yaml import read_yaml, validate
+from manager.errors import ConfigError
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.runs.record import scenario_to_json
+from negotiation.scenario.model import Scenario, Seat, parse_scenario
+
+_listed = BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Names = Annotated[Literal["all"] | tuple[Name, ...], _listed]
+Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], _listed]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ModelEntry(_Strict):
+    """A model with options of its own (agents/options.py)."""
+
+    agent: Name
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Limits(_Strict):
+    """How much is run at a time, how often what failed is tried again, and when to stop."""
+
+    at_once: Annotated[int, Field(ge=1, le=256)] = 16
+    retries: Annotated[int, Field(ge=0, le=20)] = 2
+    retry_seconds: Annotated[float, Field(ge=0)] = 5.0
+    minutes: Annotated[float, Field(gt=0)] | None = None
+
+
+class Adaptive(_Strict):
+    """Spend negotiations where they tell most: at first `first_pairs` seeds each, then where ranks are not settled."""
+
+    first_pairs: Annotated[int, Field(ge=1)] = 1
+    close_enough: Annotated[float, Field(ge=0)] = 30.0
+    negotiations: Annotated[int, Field(ge=1)] | None = None
+
+
+class TournamentFile(_Strict):
+    """The keys of a tournament's file; they are explained in configs/tournaments/example.yaml."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    models: Annotated[Literal["all"] | tuple[Name | ModelEntry, ...], _listed] = ()
+    constrained: bool = True
+    baselines: Names = ()
+    scenarios: Names = "all"
+    mirrored: bool = True
+    pairs: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    seeds: Seeds | None = None
+    limits: Limits = Limits()
+    adaptive: Adaptive | None = None
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> TournamentFile:
+        if (self.pairs is None) == (self.seeds is None):
+            raise ValueError("give either pairs (how many seeds, from 1 on) or seeds (a list)")
+        for key in ("models", "baselines", "scenarios", "seeds"):
+            given = getattr(self, key)
+            twice = next((each for each in given if given.count(each) > 1), None) if isinstance(given, tuple) else None
+            if twice is not None:
+                raise ValueError(f"key '{key}': '{twice}' stands there twice")
+        if self.scenarios == () or self.seeds == ():
+            raise ValueError(f"key '{'seeds' if self.seeds == () else 'scenarios'}': the list is empty")
+        return self
+
+
+@dataclass(frozen=True, order=True)
+class Game:
+    """One negotiation of a tournament: who plays which seat of which scenario, with which seed."""
+
+    scenario_id: str
+    a: str
+    b: str
+    seed: int
+
+    @property
+    def meeting(self) -> Meeting:
+        """The games that this one is compared with: the same two agents, scenario and seed."""
+        return Meeting(self.scenario_id, min(self.a, self.b), max(self.a, self.b), self.seed)
+
+    def seat(self, agent: str) -> Seat:
+        """Which seat an agent plays."""
+        return "a" if self.a == agent else "b"
+
+
+@dataclass(frozen=True, order=True)
+class Meeting:
+    """Two agents (in the order of their names), a scenario and a seed: one game, or two when seats are mirrored."""
+
+    scenario_id: str
+    first: str
+    second: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Tournament:
+    """A tournament whose agents and scenarios are known. `digest` says which tournaments may be resumed as this one."""
+
+    title: str
+    agents: Mapping[str, AgentConfig]
+    scenarios: Mapping[str, Scenario]
+    seeds: tuple[int, ...]
+    mirrored: bool = True
+    limits: Limits = field(default_factory=Limits)
+    adaptive: Adaptive | None = None
+    digest: str = ""
+
+    def games(self) -> Iterator[Game]:
+        """Every game: scenario by scenario, pairing by pairing, seed by seed, both seats."""
+        for scenario_id, pair in itertools.product(self.scenarios, itertools.combinations(sorted(self.agents), 2)):
+            for seed in self.seeds:
+                yield from self.games_of(Meeting(scenario_id, *pair, seed))
+
+    def games_of(self, meeting: Meeting) -> list[Game]:
+        """The games of a meeting. Unless seats are mirrored, the agent that is named first in the file has seat a."""
+        x, y = sorted((meeting.first, meeting.second), key=list(self.agents).index)
+        there = Game(meeting.scenario_id, x, y, meeting.seed)
+        return [there, Game(meeting.scenario_id, y, x, meeting.seed)] if self.mirrored else [there]
+
+    @cached_property
+    def size(self) -> int:
+        """How many games there are."""
+        pairings = len(self.agents) * (len(self.agents) - 1) // 2
+        return len(self.scenarios) * pairings * len(self.seeds) * (2 if self.mirrored else 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "title": self.title,
+            "agents": {name: config.to_json() for name, config in self.agents.items()},
+            "scenarios": {key: scenario_to_json(scenario) for key, scenario in self.scenarios.items()},
+            "seeds": list(self.seeds),
+            "mirrored": self.mirrored,
+            "limits": self.limits.model_dump(mode="json"),
+            "adaptive": self.adaptive.model_dump(mode="json") if self.adaptive else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], digest: str) -> Tournament:
+        """From what `to_json` gave."""
+        return cls(
+            data["title"],
+            {name: AgentConfig.from_json(config) for name, config in data["agents"].items()},
+            {key: parse_scenario(key, about, "a stored tournament") for key, about in data["scenarios"].items()},
+            tuple(data["seeds"]),
+            data["mirrored"],
+            Limits(**data["limits"]),
+            Adaptive(**data["adaptive"]) if data["adaptive"] else None,
+            digest,
+        )
+
+
+def load_tournament(path: Path, catalog: Catalog, scenarios: Mapping[str, Scenario]) -> Tournament:
+    """The tournament in a file; raises ConfigError naming the file and the key."""
+    return resolve(read_tournament(path), catalog, scenarios, str(path))
+
+
+def read_tournament(path: Path) -> TournamentFile:
+    """A tournament's file; raises ConfigError naming the file and the key."""
+    return validate(TournamentFile, read_yaml(path), str(path))
+
+
+def resolve(
+    given: TournamentFile, catalog: Catalog, scenarios: Mapping[str, Scenario], where: str = "tournament"
+) -> Tournament:
+    """A tournament of agents and scenarios that there are; raises ConfigError naming `where` and the key."""
+    models = _models(given, catalog, f"{where}: key 'models'")
+    baselines = _picked(given.baselines, list(STRATEGIES), f"{where}: key 'baselines'")
+    chosen = _picked(given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
+    agents = {config.label: config for config in (*models, *map(AgentConfig, baselines))}
+    if len(agents) < len(models) + len(baselines):
+        raise ConfigError(f"{where}: an agent stands there twice with the same options; keep one")
+    if len(agents) < 2:
+        raise ConfigError(f"{where}: a tournament needs at least two agents; name them under models and baselines")
+    tournament = Tournament(
+        title=given.title,
+        agents=agents,
+        scenarios={name: scenarios[name] for name in chosen},
+        seeds=given.seeds or tuple(range(1, (given.pairs or 0) + 1)),
+        mirrored=given.mirrored,
+        limits=given.limits,
+        adaptive=given.adaptive,
+    )
+    return replace(tournament, digest=digest_of(tournament, catalog))
+
+
+def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
+    """The models with all their options; raises ConfigError."""
+    entries = [ModelEntry(agent=entry) if isinstance(entry, str) else entry for entry in given.models]
+    if given.models == "all":
+        entries = [ModelEntry(agent=name) for name in catalog.manager.list_models()]
+    guard = {} if given.constrained else {"guard": "free"}
+    _picked(tuple(entry.agent for entry in entries), list(catalog.manager.list_models()), where)
+    return [catalog.complete(AgentConfig(entry.agent, {**guard, **entry.options})) for entry in entries]
+
+
+def _picked(names: tuple[str, ...] | str, known: list[str], where: str) -> list[str]:
+    if isinstance(names, str):
+        return known
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{where}: there is no '{name}' (there are: {', '.join(known)})")
+    return list(names)
+
+
+def digest_of(tournament: Tournament, catalog: Catalog) -> str:
+    """What decides how a game goes. Seeds and limits may change: what was played stays as it is.
+
+    Raises UnknownModel if a model is no longer registered.
+    """
+    data = tournament.to_json()
+    models = [config.agent for config in tournament.agents.values() if config.agent not in STRATEGIES]
+    about = {"label", "license", "size", "pinned", "idle_seconds", "price"}
+    data["specs"] = {name: catalog.manager.spec(name).model_dump(mode="json", exclude=about) for name in models}
+    for key in ("seeds", "limits", "adaptive"):
+        del data[key]
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

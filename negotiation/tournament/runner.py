@@ -1,0 +1,314 @@
+"""Runs a tournament: which games are missing, in which order, what becomes of those that fail.
+
+Knows neither where negotiations are run (an Executor does) nor how games are kept (tournament_store.py). The page and
+the command line both follow `run`, a generator of `Progress`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Hashable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from manager.cancel import CancelToken
+from manager.errors import ConfigError, ParleyError, UnknownModel
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.batch.executor import Executor
+from negotiation.live.live_runs import new_run_id
+from negotiation.runs.record import Run
+from negotiation.runs.store import HEARTBEAT_SECONDS
+from negotiation.scenario.model import Seat
+from negotiation.tournament.adaptive import next_meetings
+from negotiation.tournament.job_order import Desk, Group, Order
+from negotiation.tournament.leaderboard import rate
+from negotiation.tournament.plan import Game, Meeting, Tournament, digest_of
+from negotiation.tournament.store import TournamentRow, TournamentStore, played_game
+
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A game ended: it is `done`, `failed` for good, or will be tried again (`retrying`).
+
+    `seconds_left` is an estimate, None before there is anything to go by. In an adaptive tournament `total` is how
+    many games there may be at most.
+    """
+
+    tournament_id: str
+    game: Game
+    run: Run
+    status: Literal["done", "failed", "retrying"]
+    done: int
+    failed: int
+    total: int
+    seconds_left: float | None
+
+
+def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner: str | None = None) -> str:
+    """The id of a new tournament, or with `resume` of the newest one that is the same but for its seeds and limits.
+
+    Where there is none to resume, a new one begins; raises ConfigError if there is one of that title that differs, and
+    StoreError if another process still runs it.
+    """
+    if resume:
+        if found := store.latest(digest=tournament.digest):
+            store.resume(found.tournament_id, tournament)
+            return found.tournament_id
+        if store.latest(title=tournament.title):
+            raise ConfigError(
+                f"tournament '{tournament.title}' cannot be resumed: its agents, their settings, its scenarios or its "
+                "seats were changed since; change them back, or begin anew without resuming"
+            )
+    return store.begin(tournament, owner)
+
+
+def unchanged(row: TournamentRow, catalog: Catalog) -> Tournament:
+    """A stored tournament, to be gone on with; raises ConfigError if a model is gone or is not what it was."""
+    title = row.tournament.title
+    try:
+        digest = digest_of(row.tournament, catalog)
+    except UnknownModel as error:
+        raise ConfigError(f"tournament '{title}' cannot be resumed: {error}") from None
+    if digest != row.tournament.digest:
+        raise ConfigError(
+            f"tournament '{title}' cannot be resumed: its models were changed in models.yaml since; change them back, "
+            "or begin anew"
+        )
+    return row.tournament
+
+
+def run(
+    tournament: Tournament,
+    tournament_id: str,
+    store: TournamentStore,
+    catalog: Catalog,
+    executor: Executor,
+    *,
+    places: int,
+    cancel: CancelToken | None = None,
+    cancelled: Callable[[], str] = lambda: "stopped by its owner",
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Progress, None, None]:
+    """Play what is missing of a tournament, yielding whenever a game ends, and record how the tournament ended.
+
+    `places` is how many weights a worker keeps loaded. Closing the iterator, or `cancel`, stops what runs at its next
+    token, for the reason that `cancelled` gives; what was stopped is missing and is played when it is resumed.
+    """
+    status: Literal["done", "stopped", "failed"] = "stopped"
+    reason = ""
+    began = beaten = clock()
+    minutes = tournament.limits.minutes
+    try:
+        play = _Play(tournament, tournament_id, store, catalog, executor, places, clock)
+        while not (cancel and cancel.cancelled):
+            if minutes is not None and clock() - began >= 60 * minutes:
+                reason = f"the {minutes:g} minutes that it may take are over"
+                break
+            play.fill()
+            if play.finished:
+                status, reason = "done", f"{play.failed} games failed" if play.failed else ""
+                break
+            if (ended := executor.take(POLL_SECONDS)) is not None:
+                yield play.end(ended)
+            if clock() - beaten >= HEARTBEAT_SECONDS:
+                beaten = clock()
+                store.beat(tournament_id)
+    except Exception as error:
+        status, reason = "failed", str(error) if isinstance(error, ParleyError) else f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        executor.close()
+        store.end(tournament_id, status, reason if reason or status == "done" else cancelled())
+
+
+@dataclass
+class _Try:
+    """An attempt at a game."""
+
+    game: Game
+    number: int  # from 1
+    worker: str = ""
+    group: Group = frozenset()
+
+
+@dataclass
+class _Estimate:
+    """How long the rest will take: games with as many models as those seen, at the pace so far."""
+
+    clock: Callable[[], float]
+    began: float = field(init=False)
+    seconds: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    count: Counter[int] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
+    def add(self, models: int, seconds: float) -> None:
+        """A game with so many models took so long."""
+        self.seconds[models] += seconds
+        self.count[models] += 1
+
+    def left(self, remaining: Counter[int]) -> float | None:
+        """Seconds that the remaining games, counted by their models, will take."""
+        if not self.count:
+            return None
+        worked = sum(self.seconds.values())
+        mean = worked / self.count.total()
+        each = {models: self.seconds[models] / self.count[models] for models in self.count}
+        rest = sum(count * each.get(models, mean) for models, count in remaining.items())
+        return rest * (self.clock() - self.began) / worked if worked else 0.0
+
+
+class _Play:
+    """What waits, what runs, what failed."""
+
+    def __init__(
+        self,
+        tournament: Tournament,
+        tournament_id: str,
+        store: TournamentStore,
+        catalog: Catalog,
+        executor: Executor,
+        places: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self.tournament, self.tournament_id = tournament, tournament_id
+        self.store, self.executor, self.places, self.clock = store, executor, places, clock
+        self.failed = 0
+        self._weights = {name: weights_of(catalog, config) for name, config in tournament.agents.items()}
+        agents = tournament.agents.items()
+        self._models = {weights: config.agent for name, config in agents for weights in self._weights[name]}
+        self._order: Order[_Try] = Order()
+        self._desks: dict[str, Desk] = {}
+        self._busy: Counter[str] = Counter()
+        self._running: dict[str, _Try] = {}
+        self._later: list[tuple[float, _Try]] = []  # when to try again
+        self._estimate = _Estimate(clock)
+        self._games = {played.game: played for played in store.games(tournament_id)}
+        self._unasked = True  # whether a game ended since it was asked what to play next
+        wanted = set(tournament.games())
+        self._done = {game for game, played in self._games.items() if played.status == "done"} & wanted
+        self._remaining: Counter[int] = Counter()
+        adaptive = tournament.adaptive
+        first = tournament.seeds if adaptive is None else tournament.seeds[: adaptive.first_pairs]
+        began = {game.meeting for game in self._done}  # a meeting that was begun is finished
+        for game in tournament.games():
+            if game not in self._done and (game.seed in first or game.meeting in began):
+                self._add(game)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not (self._running or self._later or len(self._order))
+
+    def fill(self) -> None:
+        """Give the workers what they have room for."""
+        now = self.clock()
+        for entry in [entry for entry in self._later if entry[0] <= now]:
+            self._later.remove(entry)
+            self._order.add(entry[1], self._needs(entry[1].game))
+        workers = self.executor.workers()
+        if not workers:
+            raise ParleyError("no worker is left that could play; start some, then resume the tournament")
+        if self._unasked and not len(self._order):
+            self._unasked = False
+            for meeting in self._next_meetings(sum(workers.values()) - len(self._running)):
+                for game in self.tournament.games_of(meeting):
+                    self._add(game)
+        for lost in set(self._desks) - set(workers):
+            self._order.leave(self._desks.pop(lost))
+        for worker, slots in workers.items():
+            if worker not in self._desks:
+                self._desks[worker] = self._order.desk(self.places)
+            desk = self._desks[worker]
+            while self._busy[worker] < slots:
+                before = set(desk.weights)
+                if (picked := self._order.next(desk)) is None:
+                    break
+                if desk.weights != before:
+                    kept = desk.weights if len(desk.weights) <= self.places else set()  # else they must take turns
+                    self.executor.expect(worker, [self._models[weights] for weights in kept])
+                attempt, group = picked
+                self._submit(replace(attempt, worker=worker, group=group))
+
+    def end(self, ended: Run) -> Progress:
+        """A run ended: record it, or have its game tried again."""
+        attempt = self._running.pop(ended.run_id)
+        game = attempt.game
+        self._busy[attempt.worker] -= 1
+        if attempt.worker in self._desks:
+            self._desks[attempt.worker].end(attempt.group)
+        limits = self.tournament.limits
+        status: Literal["done", "failed", "retrying"] = "done"
+        if ended.status != "done":
+            status = "failed" if attempt.number > limits.retries else "retrying"
+        if status == "retrying":
+            due = self.clock() + limits.retry_seconds * 2 ** (attempt.number - 1)
+            self._later.append((due, _Try(game, attempt.number + 1)))
+        else:
+            self.store.record(self.tournament_id, game, ended, attempt.number)
+            self._games[game] = played_game(game, ended, attempt.number)
+            self._remaining[len(self._needs(game))] -= 1
+            self._unasked = True
+        if status == "done":
+            self._done.add(game)
+            self._estimate.add(len(self._needs(game)), sum(turn.seconds for turn in ended.turns))
+        elif status == "failed":
+            self.failed += 1
+        return Progress(
+            self.tournament_id,
+            game,
+            ended,
+            status,
+            len(self._done),
+            self.failed,
+            self._total(),
+            self._estimate.left(self._remaining),
+        )
+
+    def _add(self, game: Game) -> None:
+        self._order.add(_Try(game, 1), self._needs(game))
+        self._remaining[len(self._needs(game))] += 1
+
+    def _submit(self, attempt: _Try) -> None:
+        tournament, game = self.tournament, attempt.game
+        run_id = new_run_id()
+        self._running[run_id] = attempt
+        self._busy[attempt.worker] += 1
+        agents: dict[Seat, AgentConfig] = {"a": tournament.agents[game.a], "b": tournament.agents[game.b]}
+        started = Run(run_id, tournament.scenarios[game.scenario_id], agents, game.seed)
+        self.executor.submit(started, attempt.worker)
+
+    def _needs(self, game: Game) -> Group:
+        return self._weights[game.a] | self._weights[game.b]
+
+    def _total(self) -> int:
+        budget = self.tournament.adaptive.negotiations if self.tournament.adaptive else None
+        return self.tournament.size if budget is None else min(self.tournament.size, budget)
+
+    def _next_meetings(self, slots: int) -> list[Meeting]:
+        """What an adaptive tournament plays next, with so many slots that are free; nothing in another one."""
+        adaptive = self.tournament.adaptive
+        if adaptive is None:
+            return []
+        seats = 2 if self.tournament.mirrored else 1
+        waiting = [*self._running.values(), *(attempt for _, attempt in self._later)]
+        room = (self._total() - len(self._done) - self.failed - len(waiting)) // seats
+        count = min(room, -(-slots // seats))
+        if count <= 0:
+            return []
+        games, begun = list(self._games.values()), {attempt.game.meeting for attempt in waiting}
+        ratings = rate(self.tournament, games)
+        return next_meetings(self.tournament, games, ratings, adaptive.close_enough, count, begun)
+
+
+def weights_of(catalog: Catalog, config: AgentConfig) -> frozenset[Hashable]:
+    """The weights that an agent needs loaded: none for strategies and for models that are served elsewhere."""
+    if config.agent in STRATEGIES:
+        return frozenset()
+    spec = catalog.manager.spec(config.agent)
+    return frozenset() if spec.base_url else frozenset([spec.weights])

@@ -1,0 +1,297 @@
+"""GGUF files: converted once, into a copy that is whole or not there."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import gguf as gguf_package
+import numpy as np
+import pytest
+import torch
+from safetensors import SafetensorError
+
+from manager.backends import gguf, loading, sizing
+from manager.backends.gguf import ConvertedCopy, GgufFile
+from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.config.registry import parse_spec
+from manager.errors import MissingPackage, Refused
+from tests.unit.manager.conftest import byte_tokenizer, tiny_model
+
+pytestmark = pytest.mark.timeout(120)
+
+PARTS = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+OUTSIDE = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}
+
+
+def write_gguf(path: Path) -> Any:
+    """Write the tiny model as a GGUF file, its query and key rows in llama.cpp's order; returns the model."""
+    model = tiny_model(tied=True)
+    config = model.config
+    symbols = sorted(byte_tokenizer().get_vocab().items(), key=lambda pair: pair[1])
+    tokens = [*[symbol for symbol, _ in symbols[:-1]], "ab"]
+    file = gguf_package.GGUFWriter(path, "llama")
+    file.add_context_length(config.max_position_embeddings)
+    file.add_embedding_length(config.hidden_size)
+    file.add_block_count(config.num_hidden_layers)
+    file.add_feed_forward_length(config.intermediate_size)
+    file.add_head_count(config.num_attention_heads)
+    file.add_head_count_kv(config.num_key_value_heads)
+    file.add_layer_norm_rms_eps(config.rms_norm_eps)
+    file.add_vocab_size(config.vocab_size)
+    file.add_tokenizer_model("gpt2")
+    file.add_token_list(tokens)
+    file.add_token_merges(["a b"])
+    file.add_token_types([3 if token.startswith("<|") else 1 for token in tokens])
+    file.add_eos_token_id(0)
+    for name, tensor in model.state_dict().items():
+        values = tensor.numpy()
+        within = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name)
+        if within:
+            part = PARTS[within[2]]
+            heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(part)
+            if heads is not None:
+                values = values.reshape(heads, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
+            file.add_tensor(f"blk.{within[1]}.{part}.weight", np.ascontiguousarray(values))
+        elif name in OUTSIDE:
+            file.add_tensor(OUTSIDE[name], values)
+    file.write_header_to_file()
+    file.write_kv_data_to_file()
+    file.write_tensors_to_file()
+    file.close()
+    return model
+
+
+def wrapper(folder: Path, cache: Path, **settings: Any) -> HuggingFaceModelWrapper:
+    entry = {"model_name": str(folder), "gguf_file": "tiny.gguf", "device": "cpu", "dtype": "float32", **settings}
+    return HuggingFaceModelWrapper(parse_spec("tiny", entry), cache)
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def load(model: HuggingFaceModelWrapper) -> dict[str, torch.Tensor]:
+    """Prepare, load and unload; what was loaded."""
+    model.prepare(silent)
+    model.load(silent)
+    assert model._engine is not None
+    state = {name: tensor.clone() for name, tensor in model._engine.model.state_dict().items()}
+    model.unload()
+    return state
+
+
+# -- from GGUF to the copy -------------------------------------------------------------------------------------
+
+
+def test_the_first_load_converts_and_the_next_takes_the_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = write_gguf(tmp_path / "tiny.gguf").state_dict()
+    seen: list[tuple[int, int]] = []
+    model = wrapper(tmp_path, tmp_path / "cache")
+    footprint = model.prepare(silent)
+    assert footprint.load_seconds is not None, "reading GGUF takes longer than bytes would suggest"
+    loaded = model.load(lambda _, done, total: seen.append((done, total)))
+    assert loaded == pytest.approx(footprint.bytes, rel=0.01)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (footprint.bytes, footprint.bytes)
+    model.unload()
+
+    def never(*_: object) -> Any:
+        raise AssertionError("the GGUF file is not read again")
+
+    monkeypatch.setattr(loading, "convert_gguf", never)
+    monkeypatch.setattr(GgufFile, "outline", never)
+    again = wrapper(tmp_path, tmp_path / "cache")
+    assert again.prepare(silent).bytes == loaded, "exactly, from the copy"
+    state = load(again)
+    assert set(state) == set(original)
+    assert all(torch.equal(state[name], original[name]) for name in original)
+
+
+@pytest.mark.parametrize("reason", ["in the way", "disk full"])
+def test_without_a_cache_it_works_every_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    original = write_gguf(tmp_path / "tiny.gguf").state_dict()
+    cache = tmp_path / "cache"
+    if reason == "in the way":
+        cache.write_text("a file where the folder should be")
+    else:
+
+        def full(*_: object) -> None:
+            raise SafetensorError(reason)
+
+        monkeypatch.setattr(ConvertedCopy, "write", full)
+    with caplog.at_level(logging.WARNING, "manager"):
+        state = load(wrapper(tmp_path, cache))
+    assert torch.equal(state["model.norm.weight"], original["model.norm.weight"])
+    assert "no converted copy of tiny.gguf was kept" in caplog.text
+
+
+@pytest.mark.parametrize("damaged", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_damaged_copy_is_made_again(tmp_path: Path, damaged: str) -> None:
+    original = write_gguf(tmp_path / "tiny.gguf").state_dict()
+    cache = tmp_path / "cache"
+    load(wrapper(tmp_path, cache))
+    path = GgufFile(tmp_path / "tiny.gguf").copy_in(cache, "float32").folder / damaged
+    path.write_bytes(b"\xff" * path.stat().st_size)  # of the right size, so that only reading shows it
+    state = load(wrapper(tmp_path, cache))
+    assert torch.equal(state["model.norm.weight"], original["model.norm.weight"])
+    assert b"\xff\xff" not in path.read_bytes()[:100]
+
+
+def test_a_file_that_changed_has_another_copy(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(b"one")
+    first = GgufFile(path).copy_in(tmp_path, "float32")
+    assert GgufFile(path).copy_in(tmp_path, "float32") == first
+    path.write_bytes(b"three")
+    os.utime(path, (1, 1))
+    assert GgufFile(path).copy_in(tmp_path, "float32") != first
+
+
+@pytest.mark.parametrize("package", ["gguf", "accelerate"])
+def test_reading_gguf_needs_its_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
+    message = rf"tiny\.gguf: reading GGUF needs the package {package}; run: pip install {package}"
+    with pytest.raises(MissingPackage, match=message):
+        GgufFile(tmp_path / "tiny.gguf").outline()
+
+
+def test_the_header_says_how_large_the_model_and_its_conversations_are(tmp_path: Path) -> None:
+    model = write_gguf(tmp_path / "tiny.gguf")
+    outline = GgufFile(tmp_path / "tiny.gguf").outline()
+    assert outline.parameters == sum(p.numel() for p in model.parameters())
+    assert outline.shape == sizing.Shape.of(model.config)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
+def test_a_gguf_file_that_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "tiny.gguf"
+    write_gguf(path)
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[:2000], "empty": b"", "noise": b"\xff" * 1000}[damage])
+    with pytest.raises(Refused, match=r"tiny\.gguf: not a whole GGUF file .*; fetch it again"):
+        wrapper(tmp_path, tmp_path / "cache").prepare(silent)
+
+
+def test_each_dtype_has_its_own_copy(tmp_path: Path) -> None:
+    original = write_gguf(tmp_path / "tiny.gguf").state_dict()
+    cache = tmp_path / "cache"
+    first = load(wrapper(tmp_path, cache, dtype="bfloat16"))
+    second = load(wrapper(tmp_path, cache, dtype="float32"))
+    assert first["model.norm.weight"].dtype is torch.bfloat16
+    assert all(torch.equal(second[name], original[name]) for name in original), "nothing was rounded on the way"
+    assert {t.dtype for t in load(wrapper(tmp_path, cache, dtype="bfloat16")).values()} == {torch.bfloat16}
+    assert len(list((cache / "converted").iterdir())) == 2
+
+
+def test_a_process_killed_while_it_converted_leaves_nothing_that_counts_or_stays(tmp_path: Path) -> None:
+    original = write_gguf(tmp_path / "tiny.gguf").state_dict()
+    folder = GgufFile(tmp_path / "tiny.gguf").copy_in(tmp_path / "cache", "float32").folder
+    killed = folder.parent / f".{folder.name}-killed"
+    at_work = folder.parent / ".other-at-work"
+    for unfinished in (killed, at_work):
+        unfinished.mkdir(parents=True)
+        (unfinished / "model.safetensors").write_bytes(b"half of")
+    for path in (killed / "model.safetensors", killed):
+        os.utime(path, (1, 1))
+    state = load(wrapper(tmp_path, tmp_path / "cache"))
+    assert torch.equal(state["model.norm.weight"], original["model.norm.weight"])
+    assert sorted(path.name for path in folder.parent.iterdir()) == [at_work.name, folder.name]
+
+
+# -- the copy --------------------------------------------------------------------------------------------------
+
+
+class Saves:
+    """A model or tokenizer that saves a file, or breaks while it does."""
+
+    def __init__(self, name: str, error: Exception | None = None) -> None:
+        self.name = name
+        self.error = error
+
+    def save_pretrained(self, folder: Path) -> None:
+        (folder / self.name).write_text(self.name)
+        if self.error is not None:
+            raise self.error
+
+
+def test_a_copy_is_complete_when_all_of_it_was_written(tmp_path: Path) -> None:
+    copy = ConvertedCopy(tmp_path / "deep" / "copy")
+    assert not ConvertedCopy(copy.folder).complete
+    copy.write(Saves("weights"), Saves("words"))
+    assert copy.complete
+    assert sorted(path.name for path in copy.folder.iterdir()) == ["complete.json", "weights", "words"]
+    copy.write(Saves("weights"), Saves("words"))
+    assert copy.complete
+    assert [path.name for path in copy.folder.parent.iterdir()] == ["copy"], "nothing is left beside it"
+    copy.discard()
+    assert not copy.folder.exists()
+    copy.discard()
+
+
+@pytest.mark.parametrize("what", ["missing", "shorter", "unlisted", "no json", "other json"])
+def test_a_copy_that_is_not_whole_is_not_complete(tmp_path: Path, what: str) -> None:
+    copy = ConvertedCopy(tmp_path / "copy")
+    copy.write(Saves("weights"), Saves("words"))
+    listing = copy.folder / "complete.json"
+    match what:
+        case "missing":
+            (copy.folder / "weights").unlink()
+        case "shorter":
+            (copy.folder / "weights").write_text("w")
+        case "unlisted":
+            listing.unlink()
+        case "no json":
+            listing.write_text("{")
+        case _:
+            listing.write_text(json.dumps(["weights"]))
+    assert not copy.complete
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), SafetensorError("disk full")])
+def test_a_copy_that_could_not_be_written_leaves_nothing_and_keeps_the_old_one(
+    tmp_path: Path, error: Exception
+) -> None:
+    copy = ConvertedCopy(tmp_path / "copies" / "copy")
+    with pytest.raises(type(error), match="disk full"):
+        copy.write(Saves("weights"), Saves("words", error))
+    assert list(copy.folder.parent.iterdir()) == []
+    copy.write(Saves("weights"), Saves("words"))
+    with pytest.raises(type(error)):
+        copy.write(Saves("other", error), Saves("words"))
+    assert copy.complete
+    assert [path.name for path in copy.folder.parent.iterdir()] == ["copy"]
+
+
+# -- inside a package ------------------------------------------------------------------------------------------
+
+
+def test_a_file_inside_an_installed_package_is_found_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "weights_inside"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise AssertionError('it is not imported')")
+    (package / "x.gguf").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert gguf.in_package("package:weights_inside/x.gguf") == GgufFile(package / "x.gguf")
+    assert gguf.in_package("package:weights_inside/y.gguf") is None
+    assert gguf.in_package("package:no_such_package/x.gguf") is None

@@ -1,0 +1,133 @@
+"""Models served elsewhere as agents: what holds them to the rules, what that costs, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.elsewhere import Call, FaultyServer, answers, refuses
+
+from manager.backends.remote import pacing
+from manager.manager import LLMManager
+from negotiation.agents.model import ModelAgent
+from negotiation.agents.options import ModelOptions
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.cli.runs import _of_server
+from negotiation.game.agent import Decision, View
+from negotiation.game.events import Halted, Turn, TurnTaken, turn_from_json, turn_to_json
+from negotiation.game.protocol import Action
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.scenario.model import Scenario
+
+OFFER = {"price": 150, "lock": "with"}
+GOOD = json.dumps({"thought": "Hm.", "action": "offer", "offer": OFFER, "message": "How about it?"})
+POOR = json.dumps({"thought": "", "action": "offer", "offer": {"price": 100, "lock": "with"}, "message": "Take it."})
+MakeAgent = Callable[..., ModelAgent]
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
+    monkeypatch.setattr(pacing, "FIRST_PAUSE", 0.002)
+    made = FaultyServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def served(server: FaultyServer, managers: Callable[..., LLMManager]) -> MakeAgent:
+    def make(price: dict[str, float] | None = None, **options: Any) -> ModelAgent:
+        entry = {"type": "openai", "model_name": "org/m", "base_url": server.base_url, "price": price}
+        manager = managers({"far": entry})
+        return ModelAgent(manager, manager.spec("far"), ModelOptions(**options))
+
+    return make
+
+
+def decide(agent: ModelAgent, view: View) -> Decision:
+    acting = agent.act(view)
+    while True:
+        try:
+            next(acting)
+        except StopIteration as stopped:
+            decision: Decision = stopped.value
+            return decision
+
+
+def test_legal_sends_the_schema_of_what_is_legal_and_tells_the_form_in_full(
+    server: FaultyServer, served: MakeAgent, make_view: Callable[..., View], bike: Scenario
+) -> None:
+    server.behaviours = [answers(GOOD)]
+    decision = decide(served(), make_view(bike))
+    assert (decision.action, decision.offer, decision.held) == (Action.OFFER, OFFER, "schema")
+    schema = server.calls[0].body["response_format"]["json_schema"]["schema"]
+    cases = schema["anyOf"]
+    assert [case["properties"]["action"] for case in cases] == [{"const": "offer"}, {"enum": ["walk_away"]}]
+    assert "exactly the keys price, lock" in server.calls[0].body["messages"][0]["content"]
+
+
+def test_rational_is_checked_when_the_reply_is_read_and_asked_again(
+    server: FaultyServer, served: MakeAgent, make_view: Callable[..., View], bike: Scenario
+) -> None:
+    server.behaviours = [answers(POOR), answers(GOOD)]
+    decision = decide(served(guard="rational"), make_view(bike))
+    assert decision.offer == OFFER
+    assert [(entry.kind, entry.outcome) for entry in decision.invalid] == [("off_menu", "repaired")]
+    assert decision.held == "schema", "no server takes the grammar, and that is not claimed"
+    assert "worth less to you than no deal" in server.calls[1].body["messages"][-1]["content"]
+    assert server.calls[0].body["response_format"]["type"] == "json_schema"
+
+
+def test_a_server_without_structured_output_is_read_strictly(
+    server: FaultyServer, served: MakeAgent, make_view: Callable[..., View], bike: Scenario
+) -> None:
+    def plain(call: Call) -> None:
+        if "response_format" in call.body:
+            call.refuse(400, "response_format is not supported")
+        else:
+            answers(f"```json\n{GOOD}\n```" if len(server.calls) < 5 else GOOD)(call)
+
+    server.behaviours = [plain]
+    decision = decide(served(), make_view(bike))
+    assert (decision.offer, decision.held) == (OFFER, "")
+    assert [entry.kind for entry in decision.invalid] == ["not_json"]
+
+
+def test_all_tokens_of_a_turn_are_paid_for(
+    server: FaultyServer, served: MakeAgent, make_view: Callable[..., View], bike: Scenario
+) -> None:
+    server.behaviours = [answers("oops", (1000, 100)), answers(GOOD, (1200, 150))]
+    decision = decide(served({"input": 0.5, "output": 2.0}), make_view(bike))
+    assert (decision.prompt_tokens, decision.tokens) == (2200, 250)
+    assert decision.cost == pytest.approx(0.0016)
+    assert not decision.estimated
+    server.behaviours = [answers(GOOD, None)]
+    assert decide(served({"output": 1.0}), make_view(bike)).estimated
+    assert decide(served(), make_view(bike)).cost is None
+
+
+def test_a_run_keeps_what_it_cost_and_how_it_was_held_but_no_key(
+    server: FaultyServer, managers: Callable[..., LLMManager], bike: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "sk-Very-Secret")
+    server.behaviours = [answers(GOOD), refuses(500, "Bearer sk-Very-Secret")]
+    entry = {"type": "openai", "model_name": "org/m", "base_url": server.base_url, "api_key": "THE_KEY"}
+    manager = managers({"far": {**entry, "price": {"input": 1}, "retries": 0}})
+    far = ModelAgent(manager, manager.spec("far"))
+    agents: Any = {"a": far, "b": STRATEGIES["hardliner"]}
+    events = list(negotiate(Negotiation("run", bike, agents)))
+    turn = next(event.turn for event in events if isinstance(event, TurnTaken))
+    assert (turn.held, turn.cost, turn.estimated) == ("schema", 7e-06, False)
+    assert turn_from_json(json.loads(json.dumps(turn_to_json(turn)))) == turn
+    assert _of_server(turn) == {"prompt_tokens": 7, "cost": 7e-06, "held": "schema"}
+    assert isinstance(events[-1], Halted)
+    assert events[-1].reason == "the server of 'org/m' failed (HTTP 500): Bearer [key]"
+    assert "Very-Secret" not in repr(events) + repr(manager.snapshot()) + repr(manager.list_models())
+
+
+def test_turns_stored_before_are_read_as_ever() -> None:
+    old = turn_to_json(Turn(0, 1, "a", "m", Action.WALK_AWAY, None))
+    for key in ("cost", "estimated", "held"):
+        del old[key]
+    assert turn_from_json(old).held is None

@@ -1,0 +1,71 @@
+"""Negotiations on threads that nobody watches: as many at once as there are slots, and none left in the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from manager.errors import Busy
+from manager.manager import LLMManager
+from negotiation.admission.lanes import Stage
+from negotiation.agents.catalog import Catalog
+from negotiation.batch.executor import Share, Threads
+from negotiation.live.threads import Crew
+from negotiation.runs.record import Run
+
+PATIENCE = 20.0
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 5])
+def test_by_itself_it_has_a_lane_for_every_slot(
+    managers: Callable[..., LLMManager], make_run: Callable[..., Run], slots: int
+) -> None:
+    share = Share.all(slots)
+    pool = Threads(Catalog(managers({"slow": {"tokens_per_second": 0.1}})), slots, share)
+    for number in range(slots + 2):
+        pool.submit(make_run(f"run-{number}", a="slow", b="slow"))
+    running, waiting = (share.lanes.count(stage, background=True) for stage in (Stage.RUNNING, Stage.WAITING))
+    pool.close()
+    assert (running, waiting) == (slots, 2)
+    assert share.lanes.visitors() == 0
+
+
+def test_what_cannot_be_played_is_told_as_failed(
+    managers: Callable[..., LLMManager], make_run: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    def note(run_id: str, event: object) -> None:
+        told.append(type(event).__name__)
+        if len(told) == 1:
+            raise SystemError("a panic")
+
+    share = Share(Share.all(1).lanes, Share.all(1).caller, note)
+    pool = Threads(Catalog(managers({})), 1, share)
+    pool.submit(make_run("broken"))
+    ended = pool.take(PATIENCE)
+    pool.close()
+    assert ended is not None
+    assert (ended.status, ended.reason) == ("failed", "an internal error (SystemError); the log has the details")
+    assert told == ["Started", "Halted"]
+    assert "SystemError: a panic" in caplog.text
+
+
+def test_a_crew_is_waited_for_with_all_that_it_begins_meanwhile() -> None:
+    crew, done, gate = Crew(), [], threading.Event()
+
+    def first() -> None:
+        assert gate.wait(PATIENCE)
+        crew.begin("second", lambda: done.append("second"))
+        done.append("first")
+
+    crew.begin("first", first)
+    gate.set()
+    crew.join()
+    assert sorted(done) == ["first", "second"]
+    crew.close()
+    with pytest.raises(Busy):
+        crew.begin("third", lambda: done.append("third"))
+    assert sorted(done) == ["first", "second"]

@@ -1,0 +1,271 @@
+"""Driving runs: whatever breaks, and whenever a run is told to stop, it ends, is recorded, and gives back its lane."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any
+
+import pytest
+from support.watching import PATIENCE, follow, until
+
+from manager.cancel import CancelToken
+from manager.manager import LLMManager
+from negotiation.admission.lanes import Lanes, Stage
+from negotiation.admission.limits import Limits
+from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.errors import StoreError
+from negotiation.game.agent import Agent, Decision, View
+from negotiation.game.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken
+from negotiation.live.driver import NO_THREAD, SHUT_DOWN, Driver, LiveRun
+from negotiation.live.live_runs import LiveRuns
+from negotiation.runs.record import Run
+from negotiation.runs.store import Store
+from negotiation.scenario.model import Seat
+
+OFFER = {"price": 150, "lock": "with"}
+INTERRUPTED = Halted("interrupted", SHUT_DOWN)
+BROKEN = Halted("failed", "an internal error; the log has the details")
+Runs = Callable[..., Run]
+
+
+class Panic(BaseException):
+    """As the extensions written in Rust raise: no Exception."""
+
+
+class Acting:
+    """An agent that does what its test says."""
+
+    def __init__(self, name: str, act: Callable[[View], Decision]) -> None:
+        self.name = name
+        self._act = act
+
+    def act(self, view: View) -> Generator[Any, None, Decision]:
+        yield from ()
+        return self._act(view)
+
+
+class House(Catalog):
+    """The catalog with agents of our own, and generators that do not let themselves be closed."""
+
+    def __init__(self, manager: LLMManager) -> None:
+        super().__init__(manager)
+        self.own: dict[str, Agent] = {}
+        self.stubborn = False
+
+    def create(self, config: AgentConfig) -> Agent:
+        return self.own.get(config.agent) or super().create(config)
+
+    def drive(self, run: Run, agents: Mapping[Seat, Agent], cancel: CancelToken) -> Generator[Event, Any, None]:
+        driving = super().drive(run, agents, cancel)
+        return self._held(driving) if self.stubborn else driving
+
+    def _held(self, driving: Generator[Event, Any, None]) -> Generator[Event, Any, None]:
+        try:
+            yield from driving
+        finally:
+            raise RuntimeError("it does not let go")
+
+
+class Clock:
+    """Time, and what happens when the keeper looks at it."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.looked: Callable[[], object] | None = None
+
+    def __call__(self) -> float:
+        if self.looked is not None and threading.current_thread().name.endswith("_look_after"):
+            looked, self.looked = self.looked, None
+            looked()
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def house(managers: Callable[..., LLMManager]) -> House:
+    return House(managers({"slow": {"tokens_per_second": 5}}))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lanes() -> Lanes:
+    return Lanes(Limits(lanes=1))
+
+
+@pytest.fixture
+def live(house: House, store: Store, lanes: Lanes, clock: Clock) -> Iterator[LiveRuns]:
+    runs = LiveRuns(house, store, grace=1000.0, clock=clock, lanes=lanes)
+    yield runs
+    runs.close()
+
+
+def over(live: LiveRuns, lanes: Lanes, store: Store, run_id: str) -> tuple[str, str]:
+    """How a run is stored; nothing is left of it here."""
+    live._driver.join()
+    assert live.watch(run_id) is None
+    assert sum(lanes.count(stage, background=False) for stage in Stage) == 0
+    run = store.run(run_id)
+    return run.status, run.reason
+
+
+def refuse(*_: object) -> None:
+    raise StoreError("could not record a turn: disk full")
+
+
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+# -- what breaks -----------------------------------------------------------------------------------------------
+
+
+def test_a_panic_ends_the_run_like_any_fault(
+    live: LiveRuns, house: House, lanes: Lanes, store: Store, make_run: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    looked = threading.Event()
+
+    def panic(_: View) -> Decision:
+        assert looked.wait(PATIENCE)
+        raise Panic("at src/lib.rs:1")
+
+    house.own["panic"] = Acting("panic", panic)
+    run_id = live.start(make_run(a="panic"))
+    with follow(live, run_id) as watch:
+        looked.set()
+        assert until(watch, Halted)[-1] == BROKEN
+    assert over(live, lanes, store, run_id) == ("failed", BROKEN.reason)
+    assert "at src/lib.rs:1" in caplog.text
+
+
+def test_what_cannot_be_closed_gives_its_lane_back_all_the_same(
+    live: LiveRuns, house: House, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.stubborn = True
+    monkeypatch.setattr(store, "add_turn", refuse)
+    run_id = live.start(make_run())
+    assert over(live, lanes, store, run_id) == ("failed", "could not record a turn: disk full")
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_without_a_thread_a_run_fails_and_the_next_has_its_lane(
+    live: LiveRuns, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch, waiting: bool
+) -> None:
+    first = live.start(make_run(a="human")) if waiting else None
+    if first is not None:
+        until(follow(live, first), Asked)
+    with monkeypatch.context() as broken:
+        no_threads(broken)
+        if first is None:
+            first = live.start(make_run())
+        else:
+            live.answer(first, "offer", OFFER)
+    assert over(live, lanes, store, first) == ("failed", NO_THREAD)
+    second = live.start(make_run())
+    assert over(live, lanes, store, second)[0] == "done"
+
+
+def test_without_a_thread_it_is_recorded_that_a_run_was_stopped(
+    live: LiveRuns, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = live.start(make_run(a="human"))
+    until(follow(live, run_id), Asked)
+    with monkeypatch.context() as broken:
+        no_threads(broken)
+        live.stop(run_id)
+    assert over(live, lanes, store, run_id) == ("stopped", "stopped by its owner")
+
+
+# -- stopping in between ---------------------------------------------------------------------------------------
+
+
+def between(lanes: Lanes, happens: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have something happen once, when a run is about to wait for its lane."""
+    wait, times = lanes.wait, iter([happens])
+
+    def waiting(*given: Any, **how: Any) -> None:
+        next(times, lambda: None)()
+        wait(*given, **how)
+
+    monkeypatch.setattr(lanes, "wait", waiting)
+
+
+@pytest.mark.parametrize("how", ["stop", "drain"])
+def test_who_answers_as_the_run_is_told_to_stop_is_told_how_it_ended(
+    live: LiveRuns, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It has a lane to wait for then, which is given to nobody any more."""
+    run_id = live.start(make_run(a="human"))
+    with follow(live, run_id) as watch:
+        until(watch, Asked)
+        slow = live.start(make_run(a="slow", b="slow"))
+        between(lanes, live.drain if how == "drain" else lambda: live.stop(run_id), monkeypatch)
+        live.answer(run_id, "offer", OFFER)
+        halted = until(watch, Halted)[-1]
+    assert halted == (INTERRUPTED if how == "drain" else Halted("stopped", "stopped by its owner"))
+    live.stop(slow)
+    assert over(live, lanes, store, run_id) == (halted.status, halted.reason)  # type: ignore[union-attr]
+
+
+def test_a_run_that_begins_as_the_program_ends_is_interrupted(
+    live: LiveRuns, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between(lanes, live.drain, monkeypatch)
+    run_id = live.start(make_run())
+    assert over(live, lanes, store, run_id) == ("interrupted", SHUT_DOWN)
+
+
+def test_draining_ends_what_waits_in_the_background_too(live: LiveRuns, store: Store, make_run: Runs) -> None:
+    live.start(make_run(a="slow", b="slow"))
+    waiting = live.start(make_run(), background=True)
+    with follow(live, waiting) as watch:
+        live.drain()
+        assert until(watch, Halted)[-1] == INTERRUPTED
+    assert store.run(waiting).status == "interrupted"
+
+
+def test_who_answers_at_the_last_moment_is_not_told_that_nobody_did(
+    live: LiveRuns, clock: Clock, make_run: Runs
+) -> None:
+    run_id = live.start(make_run(a="human", b="conceder"))
+    with follow(live, run_id) as watch:
+        (asked,) = [event for event in until(watch, Asked) if isinstance(event, Asked)]
+        clock.looked = lambda: live.answer(run_id, "offer", OFFER)
+        clock.ahead = asked.seconds
+        seen = until(watch, Asked)
+    assert not any(isinstance(event, Halted) for event in seen)
+    assert sum(isinstance(event, TurnTaken) for event in seen) == 2
+
+
+def test_what_has_begun_is_not_told_that_it_waits(
+    live: LiveRuns, lanes: Lanes, make_run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if its lane comes between looking where it waits and telling."""
+    begins, begin, places, times = threading.Event(), Driver._begin, lanes.places, iter([True])
+
+    def beginning(self: Driver, live: LiveRun, *given: Any) -> None:
+        if live.run.run_id == "second":
+            begins.set()
+        begin(self, live, *given)
+
+    def looking() -> Any:
+        found = places()
+        if found and next(times, False):
+            threading.Thread(target=lanes.leave, args=(first,)).start()
+            assert begins.wait(PATIENCE)
+        return found
+
+    monkeypatch.setattr(Driver, "_begin", beginning)
+    first = live._find(live.start(make_run(a="slow", b="slow"))).ticket  # type: ignore[union-attr]
+    monkeypatch.setattr(lanes, "places", looking)
+    live.start(make_run("second"))
+    with follow(live, "second") as watch:
+        seen = until(watch, Ended)
+    assert not any(isinstance(event, Queued) for event in seen[[*map(type, seen)].index(Started) :])

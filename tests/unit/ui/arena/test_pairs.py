@@ -1,0 +1,59 @@
+"""What lanes differ in is what is compared, and a comparison is told in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from negotiation.agents.catalog import AgentConfig
+from negotiation.comparison.comparison import Tally, difference
+from negotiation.comparison.service import Standing
+from negotiation.figures.statistics import Interval
+from negotiation.scenario.model import load_scenario
+from ui.arena.pairs import compared, standing_html
+
+SCENARIO = load_scenario(Path(__file__).parents[4] / "configs" / "scenarios" / "company_car.yaml")
+A, B, C = AgentConfig("a"), AgentConfig("b"), AgentConfig("a", {"narrates": "boulware"})
+
+
+@pytest.mark.parametrize(
+    ("lanes", "expected"),
+    [
+        (((A, B), (C, B)), (A, C, B)),
+        (((B, A), (B, C)), (A, C, B)),
+        (((A, B), (A, B)), None),
+        (((A, B), (B, A)), None),
+    ],
+)
+def test_lanes_are_compared_where_they_differ_in_one_agent(lanes: object, expected: object) -> None:
+    assert difference(lanes) == expected  # type: ignore[arg-type]
+
+
+def test_a_comparison_is_on_seeds_after_the_one_that_was_watched() -> None:
+    asked = compared(SCENARIO, 7, ((A, B), (C, B)), 4, "me")
+    assert asked is not None
+    assert (asked.seed, asked.pairs, asked.opponent, asked.owner) == (8, 4, B, "me")
+
+
+def standing(found: Interval | None, running: bool = False) -> str:
+    asked = compared(SCENARIO, 1, ((A, B), (C, B)), 4, "me")
+    assert asked is not None
+    result = Tally(asked).result()
+    object.__setattr__(result, "difference", found)
+    object.__setattr__(result, "pairs", 4)
+    return standing_html(Standing(asked, 6, 16, result, running), {"a": "Agent <A>"})
+
+
+def test_who_is_ahead_and_how_surely_is_said() -> None:
+    assert "Agent &lt;A&gt; gets 0.20 more per negotiation (95 % interval 0.10 to 0.30" in standing(
+        Interval(0.2, 0.1, 0.3)
+    )
+    behind = standing(Interval(-0.1, -0.4, 0.2))
+    assert "Agent &lt;A&gt; (speaks for boulware) gets 0.10 more so far, but that may be chance" in behind
+    assert "interval -0.20 to 0.40" in behind
+
+
+def test_progress_is_told_while_it_runs() -> None:
+    assert "6 of 16 negotiations" in standing(None, running=True)
+    assert "No pair is complete yet" in standing(None)

@@ -1,0 +1,113 @@
+"""The list of runs and their replay, from plain values."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.game.events import Ended, TurnTaken
+from negotiation.game.session import Negotiation, negotiate
+from negotiation.runs.record import Run
+from negotiation.runs.store import RunSummary
+from negotiation.scenario.model import load_scenario
+from ui.drawing.run_list import runs_html
+from ui.history.replay import forked_agents, head_html, view_at
+from ui.kit import text
+from ui.kit.downloads import file_html
+
+SCENARIOS = Path(__file__).parents[4] / "configs" / "scenarios"
+NAMES = {"conceder": "conceder (scripted)"}
+
+
+def summary(run_id: str, **about: object) -> RunSummary:
+    known = {
+        "run_id": run_id, "created": 1_700_000_000.0, "owner": "me", "published": False, "status": "done", "reason": "",
+        "scenario_id": "company_car", "title": "The company car", "seed": 7, "agent_a": "conceder",
+        "agent_b": "boulware",
+        "comparison": None, "lane": None, "forked_from": None, "forked_turns": None, "ending": "agreement",
+        "outcome": "Price: €18,000", "utility_a": 0.4, "utility_b": 0.6,
+        "role_a": "Fleet manager", "role_b": "Engineer",
+    }  # fmt: skip
+    return RunSummary(**{**known, **about})  # type: ignore[arg-type]
+
+
+def test_a_row_names_roles_agents_seed_outcome_and_worth() -> None:
+    shown = runs_html([summary("r1")], NAMES, ())
+    for words in ("Fleet manager", "Engineer", "conceder (scripted)", "Seed 7", "Price: €18,000", "0.40", "0.60"):
+        assert words in shown
+    assert 'datetime="2023-11-14T22:13:20+00:00"' in shown
+    assert 'href="?run=r1"' in shown
+
+
+def test_what_failed_says_why_and_hostile_text_stays_text() -> None:
+    shown = runs_html([summary("r1", status="failed", reason="<script>hurt()</script>", outcome="")], NAMES, ())
+    assert text.HALTED["failed"] in shown
+    assert "&lt;script&gt;hurt()" in shown
+    assert "<script>" not in shown
+
+
+def test_lanes_of_one_comparison_stand_together_in_their_order() -> None:
+    runs = [summary("r2", comparison="c", lane=2), summary("r1", comparison="c", lane=1), summary("other")]
+    shown = runs_html(runs, NAMES, ())
+    assert shown.count("<tbody") == 2
+    assert shown.index('data-value="r1"') < shown.index('data-value="r2"') < shown.index('data-value="other"')
+
+
+def test_who_played_is_hidden_before_the_vote() -> None:
+    shown = runs_html([summary("r1", comparison="c", lane=1)], NAMES, {"c"})
+    assert "conceder" not in shown
+    assert text.HIDDEN_AGENT in shown
+
+
+@pytest.fixture
+def played() -> Run:
+    scenario = load_scenario(SCENARIOS / "company_car.yaml")
+    agents = {"a": STRATEGIES["conceder"], "b": STRATEGIES["boulware"]}
+    events = list(negotiate(Negotiation("run", scenario, agents, 1)))
+    turns = tuple(event.turn for event in events if isinstance(event, TurnTaken))
+    end = events[-1]
+    assert isinstance(end, Ended)
+    configs = {"a": AgentConfig("conceder"), "b": AgentConfig("boulware")}
+    return Run(
+        "run", scenario, configs, 1, status="done", turns=turns, measures=end.measures, ending=end.ending,
+        ended_by=end.by, agreement=end.agreement,
+    )  # fmt: skip
+
+
+def test_a_replay_shows_the_turns_so_far_and_the_end_only_at_the_end(played: Run) -> None:
+    assert view_at(played, 3).turns == played.turns[:3]
+    assert view_at(played, 3).end is None
+    assert view_at(played, 0).turns == ()
+    assert view_at(played, len(played.turns)).end is not None
+    assert view_at(played, 99).turns == played.turns
+
+
+def test_a_replays_head_has_its_permanent_link_and_hides_names_where_asked(played: Run) -> None:
+    assert 'href="?replay=run"' in head_html(played, {})
+    hidden = head_html(replace(played, lane=1), {"conceder": text.HIDDEN_AGENT, "boulware": text.HIDDEN_AGENT})
+    assert "conceder" not in hidden
+    assert text.LANE.format(number=1) in hidden
+
+
+def test_who_plays_on_keeps_their_settings_unless_somebody_else_is_picked(played: Run) -> None:
+    model = AgentConfig("m", {"temperature": 0.1})
+    run = replace(played, agents={"a": model, "b": AgentConfig("boulware")})
+    assert forked_agents(run, {"a": "m", "b": None}) == run.agents
+    assert forked_agents(run, {"a": "linear", "b": "boulware"})["a"] == AgentConfig("linear")
+
+
+def test_files_are_saved_whole(played: Run) -> None:
+    for kind, first in (("jsonl", '{"run_id": "run"'), ("csv", "\ufeffrun_id,")):
+        shown = file_html([played], kind)  # type: ignore[arg-type]
+        found = re.search('data-bytes="([^"]*)"', shown)
+        assert found is not None
+        written = base64.b64decode(found[1]).decode()
+        assert written.startswith(first)
+        assert len(written.strip().splitlines()) == (1 if kind == "jsonl" else 1 + len(played.turns))
+    assert file_html([played], "csv") != file_html([played], "csv")

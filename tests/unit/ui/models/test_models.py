@@ -1,0 +1,168 @@
+"""The registry, the timeline and the operator's rights, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from manager.manager import LLMManager
+from manager.scheduling.messages import State
+from manager.status.snapshot import Entry, LoadProgress
+from negotiation.agents.catalog import AgentConfig
+from negotiation.app.machine_profile import Machine
+from negotiation.app.parley import Parley
+from negotiation.app.settings import read_settings
+from negotiation.errors import DoesNotFit
+from ui.drawing.timeline import LONGEST_SECONDS, timeline_html
+from ui.kit import text
+from ui.models.operator_actions import Desk
+from ui.models.tab import models_html, needs
+from ui.server.operator import operators_of
+from ui.server.visitor import COOKIE
+from ui.widgets.agent_picker import choices
+
+NOW = 1_700_000_000.0
+LOAD = Entry(1, "load", "w", ("m",), None, NOW - 30, NOW - 20, 900_000_000, "asked for", "loaded")
+
+
+def test_the_table_says_state_size_memory_licence_and_needs() -> None:
+    configs = {
+        "m": {"type": "fake", "label": "<b>Mine</b>", "size_bytes": 900_000_000, "license": "MIT", "size": "1B"},
+        "hub": {"model_name": "a/b", "size": "1.7B"},
+        "served": {"type": "fake", "model_name": "x"},
+    }
+    with LLMManager(configs) as manager:
+        manager.load_model("m")
+        manager.pin("m")
+        specs = [manager.spec(model_id) for model_id in configs]
+        shown = models_html(specs, manager.snapshot(), {"m": "", "hub": "<i>much</i>", "served": ""})
+        assert "&lt;b&gt;Mine&lt;/b&gt;" in shown
+        for words in ("900 MB on cpu", "MIT", text.PINNED, "&lt;i&gt;much", text.STATE["resident"]):
+            assert words in shown
+        snapshot = manager.snapshot()
+    progress = LoadProgress("fetching", 5, 10, 1.0)
+    row = snapshot.weights[0]._replace(state=State.LOADING, progress=progress, waiting=2, leases=0)
+    loading = models_html(specs[:1], replace(snapshot, weights=(row,)), {"m": ""})
+    assert text.FETCHING in loading
+    assert 'value="50"' in loading
+    assert text.WAITING_COUNT.format(count=2) in loading
+
+
+def test_no_models_is_a_state_of_its_own() -> None:
+    with LLMManager({}) as manager:
+        assert text.STATUS_NONE in models_html([], manager.snapshot(), {})
+
+
+def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
+    wait = Entry(2, "wait", "w", ("m",), "run", NOW - 30, NOW - 20, 0, "", "granted")
+    going = Entry(3, "load", "v", (), None, NOW - 5, None, 0, "asked for")
+    failed = Entry(4, "failure", "v", (), None, NOW - 2, NOW - 2, 0, "<i>no</i>")
+    shown = timeline_html([LOAD, wait, going, failed], NOW, {"m": "Mine"})
+    assert shown.count('class="row"') == 2
+    assert "took 10.0 s" in shown
+    assert "for 5.0 s so far" in shown
+    assert "span load open" in shown
+    assert "Mine" in shown
+    assert "&lt;i&gt;no&lt;/i&gt;" in shown
+    assert "<i>no" not in shown
+
+
+def test_the_timeline_forgets_what_is_long_ago() -> None:
+    assert text.TIMELINE_EMPTY in timeline_html([], NOW, {})
+    assert text.TIMELINE_EMPTY in timeline_html([LOAD], NOW + LONGEST_SECONDS, {})
+
+
+@pytest.fixture
+def parley(tmp_path: Path) -> Iterator[Parley]:
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "models.yaml").write_text("m: {type: fake}\n")
+    environment = {"PARLEY_HOME": str(tmp_path), "PARLEY_CONFIG": str(configs), "PARLEY_OPERATOR_PASSWORD": "sesame"}
+    parley = Parley.open(read_settings(environment))
+    yield parley
+    parley.close()
+
+
+def test_what_a_model_needs_and_what_does_not_fit(tmp_path: Path) -> None:
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "models.yaml").write_text(
+        "packaged: {model_name: a/b, gguf_file: 'package:ui/kit/text.py', size: 1B}\n"
+        "elsewhere: {model_name: a/b, gguf_file: 'package:no_such_package/x', size: 1B}\n"
+        "folder: {model_name: /models/b, size: 1B}\nunknown: {model_name: c/d}\nhuge: {model_name: e/f, size: 70B}\n"
+        "served: {type: openai, model_name: x, base_url: 'http://127.0.0.1:1/v1'}\nfake: {type: fake}\n"
+    )
+    machine = Machine(9 * 10**9, bfloat16=True)
+    environment = {"PARLEY_HOME": str(tmp_path), "PARLEY_CONFIG": str(configs)}
+    parley = Parley.open(read_settings(environment, machine))
+    try:
+        told = {spec.model_id: needs(parley, spec) for spec in map(parley.manager.spec, parley.manager.list_models())}
+        assert told == {
+            "packaged": text.EMBEDDED,
+            "elsewhere": "2.0 GB download, needs about 2.4 GB",
+            "folder": "downloaded already, needs about 2.4 GB",
+            "unknown": text.NEEDS_DOWNLOAD,
+            "huge": "not offered: needs about 168.0 GB, and this machine has 6.4 GB for models",
+            "served": text.NEEDS_SERVER,
+            "fake": text.NEEDS_NOTHING,
+        }
+        picks = [agent for _, agent in choices(parley)]
+        assert "packaged" in picks
+        assert "huge" not in picks
+        with pytest.raises(DoesNotFit, match=r"'huge' does not fit: it needs about 168.0 GB, .*; pick a smaller model"):
+            parley.catalog.create(AgentConfig("huge"))
+    finally:
+        parley.close()
+
+
+def request(visitor: str) -> Any:
+    return SimpleNamespace(cookies={COOKIE: visitor}, session_hash="page")
+
+
+def load(desk: Desk, asking: Any) -> None:
+    """On a thread of its own: `asyncio.run` would take away the main thread's event loop, which Gradio wants."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(desk.load(asking, "m"))).result()
+
+
+def test_every_action_asks_for_the_operator_in_its_handler(parley: Parley) -> None:
+    desk, stranger = Desk(parley), request("a-stranger-with-a-cookie")
+    before = parley.manager.list_models()
+    with pytest.raises(gr.Error, match="operator"):
+        load(desk, stranger)
+    for act in (desk.unload, desk.pin, desk.unpin):
+        with pytest.raises(gr.Error, match="operator"):
+            act(stranger, "m")
+    with pytest.raises(gr.Error, match="operator"):
+        desk.add(stranger, "owner/name", "", "")
+    assert parley.manager.list_models() == before
+
+
+def test_the_operator_loads_pins_and_adds(parley: Parley) -> None:
+    desk, operator = Desk(parley), request("the-operator-with-a-cookie")
+    assert operators_of(parley).sign_in("the-operator-with-a-cookie", "here", "sesame") is None
+    load(desk, operator)
+    manager = parley.manager
+    assert manager.list_models()["m"]["is_loaded"]
+    desk.pin(operator, "m")
+    assert manager.list_models()["m"]["pinned"]
+    desk.unpin(operator, "m")
+    assert not manager.list_models()["m"]["pinned"]
+    assert desk.add(operator, " owner/name ", "Mine", "") == "owner/name"
+    assert manager.list_models()["owner/name"]["label"] == "Mine"
+    for wrong in ("no hub id", "owner/name/more", ""):
+        with pytest.raises(gr.Error, match="owner/name"):
+            desk.add(operator, wrong, "", "")
+    with pytest.raises(gr.Error, match="Pick a model"):
+        desk.unload(operator, None)
+    operators_of(parley).sign_out("the-operator-with-a-cookie")
+    with pytest.raises(gr.Error, match="operator"):
+        desk.unload(operator, "m")

@@ -1,0 +1,140 @@
+"""What a person sees of a negotiation, from plain values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from negotiation.agents.catalog import AgentConfig
+from negotiation.game.events import (
+    Asked,
+    Ended,
+    Measures,
+    Queued,
+    Started,
+    Turn,
+    TurnStarted,
+    TurnTaken,
+    Waiting,
+    Writing,
+)
+from negotiation.game.protocol import Action, Ending
+from negotiation.runs.record import Run
+from negotiation.scenario.model import Scenario, load_scenario
+from ui.drawing.lane_view import LaneView
+from ui.drawing.turns import now_html, turns_html
+from ui.kit import text
+from ui.play.offer_form import best_offer, builder_html, own_html, preferences_html, worth_html
+from ui.play.reveal import reveal_html
+
+SCENARIOS = Path(__file__).parents[4] / "configs" / "scenarios"
+
+
+@pytest.fixture
+def venture() -> Scenario:
+    return load_scenario(SCENARIOS / "joint_venture.yaml")
+
+
+@pytest.fixture
+def car() -> Scenario:
+    return load_scenario(SCENARIOS / "company_car.yaml")
+
+
+def test_only_the_own_side_is_told(venture: Scenario) -> None:
+    shown = own_html(venture, "a")
+    assert venture.roles["a"].briefing.split(".")[0] in shown
+    assert venture.roles["b"].briefing.split(".")[0] not in shown
+    assert shown.count('scope="col"') == 2
+    assert preferences_html(venture, ("a", "b")).count('scope="col"') == 3
+
+
+def test_the_form_starts_with_what_one_wants_most_and_offers_every_option(venture: Scenario) -> None:
+    start = best_offer(venture, "b")
+    assert venture.utility("b", start) == 1
+    form = builder_html(venture, "b", "run", start, taken=0, turn=True, table=False)
+    assert form.count("<option") == sum(len(issue.choices) for issue in venture.issues.values())
+    assert form.count("selected") == len(venture.issues)
+    assert 'data-do="accept" disabled' in form
+    assert 'data-do="offer" disabled' not in form
+    waiting = builder_html(venture, "b", "run", start, taken=0, turn=False, table=True)
+    assert waiting.count("disabled") == 3
+
+
+def test_a_range_is_a_slider_with_an_exact_number(car: Scenario) -> None:
+    form = builder_html(car, "a", "run", {"price": 20000}, taken=0, turn=True, table=False)
+    assert 'type="range" value="20000"' in form
+    assert 'type="number" value="20000"' in form
+
+
+def test_what_an_offer_is_worth_is_told_to_its_maker_only(venture: Scenario, car: Scenario) -> None:
+    shown = worth_html(venture, "a", best_offer(venture, "a"), 1)
+    assert "1.00" in shown
+    assert venture.roles["b"].name not in shown
+    assert text.OFFER_INCOMPLETE in worth_html(car, "a", None, 1)
+
+
+def turn(seat: str, action: Action, price: int | None, **more: object) -> TurnTaken:
+    offer = None if price is None else {"price": price}
+    return TurnTaken(Turn(0, 1, seat, f"agent-{seat}", action, offer, utility_a=0.61, utility_b=0.37, **more))
+
+
+def test_the_other_sides_thoughts_prompts_and_worth_stay_hidden(car: Scenario) -> None:
+    moved = turn(
+        "b", Action.OFFER, 18000, thought="SECRET", prompt=({"role": "user", "content": "SECRET"},), raw="SECRET"
+    )
+    view = LaneView(car).fold([Started("run", "company_car", {"a": "human", "b": "m"}, 1), moved])
+    assert "SECRET" in turns_html(view)
+    seen = turns_html(view, eyes="a")
+    assert "SECRET" not in seen
+    assert "0.61" in seen
+    assert "0.37" not in seen
+    view = view.fold([TurnStarted(1, 1, "b", "m"), Waiting("b", "loading", done=1, total=2)])
+    view = view.fold([Writing("b", 0, '{"thought":"SECRET","action":"offer","message":"Hello')])
+    assert "SECRET" not in now_html(view, eyes="a")
+    assert "Hello" in now_html(view, eyes="a")
+
+
+def test_a_person_is_told_that_it_is_their_turn(car: Scenario) -> None:
+    view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0)])
+    assert text.YOUR_TURN in now_html(view, eyes="a")
+    assert text.PERSON_THINKS in now_html(view)
+
+
+def test_who_has_answered_is_not_asked_again_while_the_answer_waits_for_a_lane(car: Scenario) -> None:
+    view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0), Queued(1, 1)])
+    assert text.YOUR_TURN not in now_html(view, eyes="a")
+    assert view.moving is not None
+    assert view.moving.answer_seconds is None
+
+
+def ended(scenario: Scenario, foe: str) -> Run:
+    measures = Measures(0.6, 0.3, 0.9, 0.1, 0.1, True, True)
+    taken = (turn("a", Action.OFFER, 20000).turn, turn("b", Action.ACCEPT, None).turn)
+    agents = {"a": AgentConfig("human"), "b": AgentConfig(foe)}
+    done = Ended(Ending.AGREEMENT, "b", {"price": 20000}, measures)
+    return Run(
+        "run",
+        scenario,
+        agents,
+        1,
+        status="done",
+        ending=done.ending,
+        agreement=done.agreement,
+        measures=measures,
+        turns=taken,
+    )
+
+
+def test_the_reveal_says_whether_baselines_were_played_or_points_of_theory_are_shown(car: Scenario) -> None:
+    against_script = reveal_html(ended(car, "boulware"), "a")
+    assert text.BASELINES_ABOUT.format(opponent="boulware", seed=1) in against_script
+    assert car.roles["b"].briefing.split(".")[0] in against_script
+    against_model = reveal_html(ended(car, "some-model"), "a")
+    assert text.REFERENCES_ABOUT in against_model
+    assert text.REFERENCES["egalitarian"] in against_model
+
+
+def test_nothing_is_revealed_of_what_did_not_end(car: Scenario) -> None:
+    run = Run("run", car, {"a": AgentConfig("human"), "b": AgentConfig("boulware")}, 1, status="stopped")
+    assert reveal_html(run, "a") == ""

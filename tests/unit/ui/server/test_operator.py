@@ -1,0 +1,72 @@
+"""Who may do what only the operator may."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from ui.kit import text
+from ui.server.operator import ATTEMPTS, EVERYBODYS, SIGNED_IN_SECONDS, WINDOW_SECONDS, Operators
+from ui.server.visitor import COOKIE
+
+VISITOR = "visitor-with-a-long-name"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def request(visitor: str | None) -> Any:
+    return SimpleNamespace(cookies={COOKIE: visitor} if visitor else {}, session_hash="page")
+
+
+def test_without_a_password_nobody_is_operator() -> None:
+    nobody = Operators(None)
+    assert not nobody.possible
+    for given in ("", "None", "x"):
+        assert nobody.sign_in(VISITOR, "here", given) == text.OPERATOR_NONE
+    with pytest.raises(gr.Error):
+        nobody.require(request(VISITOR))
+
+
+def test_the_password_makes_one_visitor_operator_for_a_while() -> None:
+    clock = Clock()
+    operators = Operators("open sesame", clock)
+    assert operators.sign_in(VISITOR, "here", "open sesam") == text.OPERATOR_WRONG
+    assert operators.sign_in(VISITOR, "here", "open sesame") is None
+    operators.require(request(VISITOR))
+    assert not operators.is_operator(request("another-visitor-altogether"))
+    assert not operators.is_operator(request(None))
+    clock.now = SIGNED_IN_SECONDS
+    assert not operators.is_operator(request(VISITOR))
+
+
+def test_who_signs_out_is_operator_no_longer() -> None:
+    operators = Operators("open sesame")
+    operators.sign_in(VISITOR, "here", "open sesame")
+    operators.sign_out(VISITOR)
+    assert not operators.is_operator(request(VISITOR))
+
+
+def test_without_cookies_there_is_nobody_to_let_in() -> None:
+    assert Operators("open sesame").sign_in(None, "here", "open sesame") == text.OPERATOR_COOKIE
+
+
+def test_attempts_are_limited_for_an_address_and_for_all() -> None:
+    clock = Clock()
+    operators = Operators("open sesame", clock)
+    for _ in range(ATTEMPTS):
+        assert operators.sign_in(VISITOR, "here", "guess") == text.OPERATOR_WRONG
+    assert operators.sign_in(VISITOR, "here", "open sesame") == text.OPERATOR_SLOWLY
+    assert operators.sign_in(VISITOR, "elsewhere", "open sesame") is None
+    for number in range(EVERYBODYS - ATTEMPTS):
+        assert operators.sign_in(VISITOR, f"address {number}", "guess") == text.OPERATOR_WRONG
+    assert operators.sign_in(VISITOR, "one more", "open sesame") == text.OPERATOR_SLOWLY
+    clock.now = WINDOW_SECONDS
+    assert operators.sign_in(VISITOR, "here", "open sesame") is None

@@ -1,0 +1,123 @@
+"""The tournament tab: what a form asks for, what a file fills in, and cells that lead to runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from manager.errors import ConfigError
+from negotiation.app.parley import Parley
+from negotiation.app.settings import read_settings
+from negotiation.tournament.plan import ModelEntry, Tournament, TournamentFile, load_tournament, read_tournament
+from ui.server.operator import operators_of
+from ui.server.visitor import COOKIE, visitor_of
+from ui.tournament.form import model_choices, tournament_files, tournament_of, values_of
+from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html
+from ui.tournament.tab import may_run
+
+MODELS = "small: {type: fake, label: 'Small <one>'}\nlarge: {type: fake}\n"
+
+
+def opened(folder: Path, **environment: str) -> Parley:
+    configs = folder / "configs"
+    configs.mkdir(exist_ok=True)
+    (configs / "models.yaml").write_text(MODELS)
+    return Parley.open(read_settings({"PARLEY_HOME": str(folder), "PARLEY_CONFIG": str(configs), **environment}))
+
+
+@pytest.fixture
+def parley(tmp_path: Path) -> Iterator[Parley]:
+    parley = opened(tmp_path)
+    yield parley
+    parley.close()
+
+
+Asked = Callable[..., Tournament]
+
+
+@pytest.fixture
+def asked(parley: Parley) -> Asked:
+    """What a form asks for that is as it is at first, but for some fields."""
+    at_first = values_of(parley, TournamentFile(title="Cup", pairs=1))
+
+    def make(**changed: Any) -> Tournament:
+        return tournament_of(parley, {**at_first, **changed})
+
+    return make
+
+
+def test_a_form_says_a_tournament(asked: Asked) -> None:
+    made = asked(baselines=["boulware", "micro"], scenarios=["company_car"], seeds="7, 11")
+    assert list(made.agents) == ["boulware", "micro"]
+    assert list(made.scenarios) == ["company_car"]
+    assert made.seeds == (7, 11)
+    assert made.size == 4
+    assert len(asked(baselines=["boulware", "micro"], pairs=3).scenarios) > 10
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({}, "at least two agents"),
+        ({"title": " "}, "title"),
+        ({"seeds": "1; 2"}, "whole numbers"),
+        ({"at_once": 999}, "at_once"),
+        ({"baselines": ["random", "micro"], "pairs": 10_000}, "at most 20,000"),
+    ],
+)
+def test_what_is_wrong_with_a_form_is_said(asked: Asked, changed: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(problem)):
+        asked(**changed)
+
+
+def test_a_file_fills_the_form_with_all_that_it_says(parley: Parley, tmp_path: Path) -> None:
+    folder = tmp_path / "configs" / "tournaments"
+    folder.mkdir()
+    (folder / "cup.yaml").write_text(
+        "title: Cup\nmodels: [large, {agent: small, options: {guard: rational}}]\nbaselines: [micro]\nmirrored: false\n"
+        "scenarios: [night_train]\nseeds: [3, 5]\nlimits: {minutes: 2.5, retries: 0}\nadaptive: {negotiations: 9}\n"
+    )
+    values = values_of(parley, read_tournament(folder / "cup.yaml"))
+    assert tournament_of(parley, values) == load_tournament(folder / "cup.yaml", parley.catalog, parley.scenarios)
+    listed = {value for _, value in model_choices(parley, [ModelEntry(agent="small", options={"guard": "rational"})])}
+    assert set(values["models"]) <= listed
+    assert [path.name for path in tournament_files(parley)] == ["cup.yaml"]
+
+
+def test_where_there_is_an_operator_others_may_only_look(parley: Parley, tmp_path: Path) -> None:
+    visitor: Any = SimpleNamespace(cookies={COOKIE: "somebody-who-visits"})
+    assert may_run(parley, visitor)
+    guarded = opened(tmp_path, PARLEY_OPERATOR_PASSWORD="secret")
+    try:
+        assert not may_run(guarded, visitor)
+        assert operators_of(guarded).sign_in(visitor_of(visitor), "here", "secret") is None
+        assert may_run(guarded, visitor)
+    finally:
+        guarded.close()
+
+
+def test_every_cell_leads_to_its_runs(parley: Parley, asked: Asked) -> None:
+    made = asked(baselines=["boulware", "conceder"], scenarios=["night_train"])
+    key = parley.tournaments.start(made, None)
+    thread = parley.tournaments._thread
+    assert thread is None or not thread.join(60)
+    board = parley.tournaments.boards.of(key)
+    assert "1207" not in board_html(board, "", {})
+    heat = heat_html(board.by_opponent, dict.fromkeys(made.agents, "<b>"), "opponent", {})
+    assert heat.count("<button") == 2
+    assert 'data-value="opponent:0:1"' in heat
+    assert "<b>" not in heat
+    cell = board.by_opponent["boulware"]["conceder"]
+    shown = runs_html(board, "boulware", "conceder", cell, {})
+    assert set(re.findall(r"\?run=([0-9a-f]+)", shown)) == set(cell.run_ids)
+    assert len(cell.run_ids) == 2
+
+
+def test_agents_are_called_as_elsewhere() -> None:
+    assert agent_name("small (guard=free)", {"small": "Small"}) == "Small (guard=free)"
+    assert agent_name("micro", {"micro": "micro (scripted)"}) == "micro"

@@ -1,0 +1,1 @@
+"""The Arena tab: two negotiations side by side."""

@@ -1,0 +1,56 @@
+"""What the page needs to know about a scenario's outcome space, worked out once for each scenario."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from negotiation.scenario.analysis import Analyser
+from negotiation.scenario.model import Scenario
+
+MOST_DOTS = 400
+Pair = tuple[float, float]
+
+
+class Space:
+    """The analysis of a scenario, and the points that plots draw: utilities to a and to b."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.analyser = Analyser(scenario)
+
+    def sample(self, most: int = MOST_DOTS) -> list[Pair]:
+        """All outcomes, or where there are many, so many of them evenly."""
+        count = len(self.analyser.space)
+        return self._points(np.unique(np.linspace(0, count - 1, min(most, count)).astype(int)))
+
+    @cached_property
+    def outcomes(self) -> list[Pair]:
+        """A sample for a large plot."""
+        return self.sample()
+
+    @cached_property
+    def frontier(self) -> list[Pair]:
+        """The best deals, by falling utility to a, each point once."""
+        return list(dict.fromkeys(self._points(self.analyser.frontier)))
+
+    @cached_property
+    def nash(self) -> Pair | None:
+        """The Nash point, if there is one."""
+        index = self.analyser.nash
+        return None if index is None else self._points(np.array([index]))[0]
+
+    def _points(self, indices: np.ndarray) -> list[Pair]:
+        a, b = self.analyser.space.utilities("a"), self.analyser.space.utilities("b")
+        return list(zip(a[indices].tolist(), b[indices].tolist(), strict=True))
+
+
+def space_of(scenario: Scenario) -> Space:
+    """The space of a scenario; the first call may take a second for millions of outcomes (not on the event loop)."""
+    return _space(scenario.scenario_id, scenario.model_dump_json(exclude={"scenario_id"}))
+
+
+@lru_cache(maxsize=24)
+def _space(scenario_id: str, data: str) -> Space:
+    return Space(Scenario.model_validate_json(f'{{"scenario_id": "{scenario_id}", {data[1:]}'))

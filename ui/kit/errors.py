@@ -1,0 +1,30 @@
+"""What goes wrong, in plain words on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gradio as gr
+
+from manager.errors import ParleyError
+from negotiation.admission.limits import LimitReached
+from negotiation.errors import UnknownRun
+from ui.kit import text
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Show an error that Parley raises on purpose as a message; others are bugs and go to the log."""
+    try:
+        yield
+    except ParleyError as error:
+        raise told(error) from None
+
+
+def told(error: ParleyError) -> gr.Error:
+    """The message for an error that Parley raises on purpose."""
+    words = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
+    if isinstance(error, LimitReached):  # a whole sentence, whereas others begin with a file or a name
+        words = words[:1].upper() + words[1:]
+    return gr.Error(words, print_exception=False)

@@ -1,0 +1,1 @@
+"""The Models tab: what is loaded, and the operator's actions."""

@@ -1,0 +1,78 @@
+"""What only the operator may do with models. Every action asks by itself whether it is the operator who wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import gradio as gr
+
+from manager.config.registry import HUB_ID
+from negotiation.app.parley import Parley
+from ui.kit import text
+from ui.kit.errors import plainly
+from ui.server.operator import operators_of
+
+LOADS = 4
+"""So many of the operator's loads are waited for at once."""
+
+
+class Desk:
+    """The operator's actions, as handlers of events."""
+
+    def __init__(self, parley: Parley) -> None:
+        self._manager = parley.manager
+        self._operators = operators_of(parley)
+        self._lends = parley.catalog.lends  # nothing can be loaded, unloaded or added then
+        self._threads = ThreadPoolExecutor(LOADS, thread_name_prefix="operator")
+
+    def _require(self, request: gr.Request) -> None:
+        self._operators.require(request)
+        if self._lends:
+            raise gr.Error(text.ZERO_GPU, print_exception=False)
+
+    async def load(self, request: gr.Request, model_id: str | None) -> None:
+        """Load a model, telling when it is there or why it is not. Waits on a thread of its own."""
+        self._require(request)
+        with plainly():
+            chosen = _chosen(model_id)
+            gr.Info(text.LOADING_ASKED.format(name=chosen))
+            session = self._manager.session("operator")
+            await asyncio.wrap_future(self._threads.submit(session.load_model, chosen))
+        gr.Info(text.DONE.format(name=chosen))
+
+    def unload(self, request: gr.Request, model_id: str | None) -> None:
+        """Unload a model, once nobody uses it."""
+        self._require(request)
+        with plainly():
+            self._manager.unload_model(_chosen(model_id))
+
+    def pin(self, request: gr.Request, model_id: str | None) -> None:
+        """Keep a model loaded."""
+        self._require(request)
+        with plainly():
+            self._manager.pin(_chosen(model_id))
+
+    def unpin(self, request: gr.Request, model_id: str | None) -> None:
+        """Keep a model loaded no longer."""
+        self._require(request)
+        with plainly():
+            self._manager.pin(_chosen(model_id), pinned=False)
+
+    def add(self, request: gr.Request, name: str, label: str, file: str) -> str:
+        """Register a model of the Hub; its id, which is its name there."""
+        self._require(request)
+        name, label, file = name.strip(), label.strip(), file.strip()
+        if not HUB_ID.fullmatch(name):
+            raise gr.Error(text.HUB_ID_WRONG, print_exception=False)
+        config = {"model_name": name, **({"label": label} if label else {}), **({"gguf_file": file} if file else {})}
+        with plainly():
+            self._manager.register_model(name, config)
+        gr.Info(text.ADDED.format(name=name))
+        return name
+
+
+def _chosen(model_id: str | None) -> str:
+    if not model_id:
+        raise gr.Error(text.PICK_A_MODEL, print_exception=False)
+    return model_id

@@ -1,0 +1,1 @@
+"""The Play tab: a person negotiates against an agent."""

@@ -1,0 +1,1 @@
+"""Requests: who is visiting, who is the operator, and which addresses are open."""

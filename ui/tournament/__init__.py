@@ -1,0 +1,1 @@
+"""The Tournament tab: set one up, watch it, and read its leaderboard."""

@@ -1,0 +1,206 @@
+"""Setting up a tournament: from a file in configs/tournaments, or by hand. The keys are those of the file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from manager.config.strict_yaml import validate
+from manager.errors import ConfigError
+from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.app.parley import Parley
+from negotiation.tournament.plan import (
+    Adaptive,
+    Limits,
+    ModelEntry,
+    Tournament,
+    TournamentFile,
+    read_tournament,
+    resolve,
+)
+from ui.kit.errors import told
+from ui.kit.html import QUIET, esc, tag
+from ui.tournament import text
+from ui.widgets.agent_picker import labels
+
+WHERE = "this form"
+
+
+class Form:
+    """Builds the components where it is created."""
+
+    def __init__(self, parley: Parley) -> None:
+        self._parley = parley
+        self.parts: dict[str, Any] = {}
+        parts, files = self.parts, tournament_files(parley)
+        with gr.Row():
+            listed = [(text.FILE_OWN, ""), *((path.stem, path.name) for path in files)]
+            self.file = gr.Dropdown(listed, value="", label=text.FILE, elem_id="cup-file")
+            parts["title"] = gr.Textbox(text.TAB, label=text.TITLE, max_length=200, elem_id="cup-title")
+        with gr.Row():
+            parts["models"] = gr.Dropdown(
+                model_choices(parley), multiselect=True, value=[], label=text.MODELS, elem_id="cup-models"
+            )
+            parts["baselines"] = gr.Dropdown(
+                list(STRATEGIES), multiselect=True, value=[], label=text.BASELINES, elem_id="cup-baselines"
+            )
+            parts["scenarios"] = gr.Dropdown(
+                [(scenario.title, key) for key, scenario in parley.scenarios.items()],
+                multiselect=True,
+                value=[],
+                label=text.SCENARIOS,
+                info=text.SCENARIOS_INFO,
+                elem_id="cup-scenarios",
+            )
+        limits, adaptive = Limits(), Adaptive()
+        with gr.Row():
+            parts["pairs"] = gr.Number(1, precision=0, minimum=1, label=text.PAIRS, elem_id="cup-pairs", min_width=140)
+            parts["seeds"] = gr.Textbox("", label=text.SEEDS, info=text.SEEDS_INFO, max_length=2000, min_width=140)
+            with gr.Column(min_width=200):
+                parts["mirrored"] = gr.Checkbox(True, label=text.MIRRORED)
+                parts["constrained"] = gr.Checkbox(True, label=text.CONSTRAINED)
+        with gr.Accordion(text.LIMITS, open=False):
+            with gr.Row():
+                parts["at_once"] = gr.Number(limits.at_once, precision=0, minimum=1, maximum=256, label=text.AT_ONCE)
+                parts["retries"] = gr.Number(limits.retries, precision=0, minimum=0, maximum=20, label=text.RETRIES)
+                parts["retry_seconds"] = gr.Number(limits.retry_seconds, minimum=0, label=text.RETRY_SECONDS)
+                parts["minutes"] = gr.Number(None, label=text.MINUTES, info=text.MINUTES_INFO)
+            parts["adaptive"] = gr.Checkbox(False, label=text.ADAPTIVE)
+            with gr.Row():
+                parts["first_pairs"] = gr.Number(adaptive.first_pairs, precision=0, minimum=1, label=text.FIRST_PAIRS)
+                parts["close_enough"] = gr.Number(adaptive.close_enough, minimum=0, label=text.CLOSE_ENOUGH)
+                parts["negotiations"] = gr.Number(None, precision=0, label=text.MOST, info=text.MOST_INFO)
+        self.size = gr.HTML(elem_id="cup-size", js_on_load=None)
+
+    @property
+    def fields(self) -> list[Any]:
+        """What `asked` reads, in this order."""
+        return list(self.parts.values())
+
+    def connect(self) -> None:
+        """A file fills the form, and what is set says how much it is."""
+        filled = self.file.input(self._fill, [self.file], self.fields, **QUIET)
+        filled.success(self._measure, self.fields, [self.size], **QUIET)
+        gr.on([field.input for field in self.fields], self._measure, self.fields, [self.size], **QUIET)
+
+    def asked(self, values: Sequence[Any]) -> Tournament:
+        """The tournament that the fields say; raises ConfigError naming the key."""
+        return tournament_of(self._parley, dict(zip(self.parts, values, strict=True)))
+
+    def _measure(self, *values: Any) -> str:
+        try:
+            asked = self.asked(values)
+        except ConfigError as error:
+            return tag("p", esc(error), "notice")
+        size = text.SIZE.format(agents=len(asked.agents), scenarios=len(asked.scenarios), size=asked.size)
+        if asked.adaptive is not None and asked.adaptive.negotiations is not None:
+            size += text.SIZE_MOST.format(most=asked.adaptive.negotiations)
+        return tag("p", esc(size))
+
+    def _fill(self, name: str) -> dict[Any, Any]:
+        path = next((path for path in tournament_files(self._parley) if path.name == name), None)
+        if path is None:
+            return {self.parts["title"]: gr.skip()}
+        try:
+            given = read_tournament(path)
+        except ConfigError as error:
+            raise told(error) from None
+        values = values_of(self._parley, given)
+        models = [entry for entry in given.models if isinstance(entry, ModelEntry)]
+        new = {self.parts[key]: value for key, value in values.items()}
+        return new | {
+            self.parts["models"]: gr.update(choices=model_choices(self._parley, models), value=values["models"])
+        }
+
+
+def tournament_of(parley: Parley, values: Mapping[str, Any]) -> Tournament:
+    """The tournament that a form's values say; raises ConfigError naming the key."""
+    limits = {
+        "at_once": values["at_once"],
+        "retries": values["retries"],
+        "retry_seconds": _float(values["retry_seconds"]),
+        "minutes": _float(values["minutes"]),
+    }
+    data: dict[str, Any] = {
+        "title": (values["title"] or "").strip(),
+        "models": [json.loads(entry) for entry in values["models"] or []],
+        "baselines": list(values["baselines"] or []),
+        "scenarios": list(values["scenarios"] or []) or "all",
+        "mirrored": bool(values["mirrored"]),
+        "constrained": bool(values["constrained"]),
+        "limits": _given(limits),
+    }
+    if (values["seeds"] or "").strip():
+        data["seeds"] = _seeds(values["seeds"])
+    else:
+        data |= _given({"pairs": values["pairs"]})
+    if values["adaptive"]:
+        close_enough = _float(values["close_enough"])
+        adaptive = {"first_pairs": values["first_pairs"], "negotiations": values["negotiations"]}
+        data["adaptive"] = _given({**adaptive, "close_enough": close_enough})
+    asked = resolve(validate(TournamentFile, data, WHERE), parley.catalog, parley.scenarios, WHERE)
+    most = parley.lanes.limits.games
+    if asked.size > most:
+        raise ConfigError(text.TOO_MANY.format(size=asked.size, most=most))
+    return asked
+
+
+def values_of(parley: Parley, given: TournamentFile) -> dict[str, Any]:
+    """The values of a form that say what a file says."""
+    listed = parley.manager.list_models() if given.models == "all" else given.models
+    entries = [entry if isinstance(entry, ModelEntry) else ModelEntry(agent=entry) for entry in listed]
+    adaptive = given.adaptive or Adaptive()
+    return {
+        "title": given.title,
+        "models": [_value(entry) for entry in entries],
+        "baselines": list(STRATEGIES if given.baselines == "all" else given.baselines),
+        "scenarios": [] if given.scenarios == "all" else list(given.scenarios),
+        "pairs": given.pairs or 1,
+        "seeds": ", ".join(map(str, given.seeds or ())),
+        "mirrored": given.mirrored,
+        "constrained": given.constrained,
+        **given.limits.model_dump(),
+        "adaptive": given.adaptive is not None,
+        **adaptive.model_dump(),
+    }
+
+
+def model_choices(parley: Parley, more: Sequence[ModelEntry] = ()) -> list[tuple[str, str]]:
+    """The pick list: all models, and entries with options of their own."""
+    names = labels(parley)
+    listed = {}
+    for entry in [*(ModelEntry(agent=name) for name in parley.manager.list_models()), *more]:
+        label = AgentConfig(entry.agent, entry.options).label
+        listed[_value(entry)] = names.get(entry.agent, entry.agent) + label[len(entry.agent) :]
+    return [(label, value) for value, label in listed.items()]
+
+
+def tournament_files(parley: Parley) -> list[Path]:
+    """The files in configs/tournaments."""
+    return sorted(parley.settings.config_file("tournaments").glob("*.yaml"))
+
+
+def _value(entry: ModelEntry) -> str:
+    return json.dumps(entry.model_dump(mode="json"), sort_keys=True)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not left empty."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _seeds(written: str) -> list[int]:
+    parts = [part.strip() for part in written.split(",") if part.strip()]
+    if not all(re.fullmatch("[0-9]{1,19}", part) for part in parts):
+        raise ConfigError(text.SEEDS_WRONG)
+    return [int(part) for part in parts]

@@ -1,0 +1,1 @@
+"""Components that several tabs share: pickers, lanes, and following a run."""

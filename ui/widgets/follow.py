@@ -1,0 +1,68 @@
+"""Following a run, live or from the store: its views again and again, and the updates that keep a lane up to date."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from negotiation.app.parley import Parley
+from negotiation.errors import UnknownRun
+from negotiation.game.events import Halted
+from negotiation.live.feed import stored_events
+from negotiation.live.live_runs import DELETED
+from negotiation.runs.record import Run
+from ui.drawing.lane_view import LaneView
+from ui.drawing.outcome_space import space_of
+from ui.widgets.agent_picker import labels
+from ui.widgets.lane import Lane, Painter
+
+UPDATE_SECONDS = 0.1
+OTHER_PROCESS_SECONDS = 2.0
+SIGN_SECONDS = 2.0
+"""That who watched has left is noticed only when something is sent; so something is, though nothing happens."""
+
+
+def stored_view(run: Run) -> LaneView:
+    """A run as it is stored."""
+    return LaneView(run.scenario).fold(stored_events(run))
+
+
+async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
+    """The views of a run until it ends; raises UnknownRun. Holds no thread, and counts as a watcher."""
+    run = await asyncio.to_thread(parley.store.run, run_id)
+    watch = parley.live.watch(run_id)
+    if watch is None:
+        while True:
+            yield stored_view(run)
+            if run.status != "running":
+                return
+            await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
+            await asyncio.to_thread(parley.store.mark_interrupted)
+            try:
+                run = await asyncio.to_thread(parley.store.run, run_id)
+            except UnknownRun:
+                yield stored_view(run).fold([Halted("stopped", DELETED)])
+                return
+    view = LaneView(run.scenario)
+    with watch:
+        yield view
+        silent = 0.0
+        while view.end is None:
+            events = watch.poll(0)
+            if events or silent >= SIGN_SECONDS:
+                view, silent = view.fold(events), 0.0
+                yield view
+            await asyncio.sleep(UPDATE_SECONDS)
+            silent += UPDATE_SECONDS
+
+
+async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
+    """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
+    painter: Painter | None = None
+    async for view in views(parley, run_id):
+        if painter is None:
+            painter = Painter(lane, await asyncio.to_thread(space_of, view.scenario), labels(parley))
+            yield await asyncio.to_thread(painter.paint, view)
+        else:
+            yield painter.paint(view)

@@ -1,0 +1,110 @@
+"""One lane: its components, and what a LaneView looks like in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from negotiation.app.parley import Parley
+from negotiation.comparison.comparison import Players
+from negotiation.game.events import Ended
+from negotiation.scenario.model import SEATS, Scenario
+from ui.drawing.charts import utility_rounds, utility_space
+from ui.drawing.lane_view import LaneView
+from ui.drawing.outcome_space import Space, space_of
+from ui.drawing.table_and_verdict import table_html, verdict_html
+from ui.drawing.turns import Labels, now_html, turns_html
+from ui.kit import text
+from ui.kit.html import esc, script, tag
+from ui.widgets.agent_picker import AgentPicker, build_picker, build_settings
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The components of one lane."""
+
+    number: int
+    pickers: tuple[AgentPicker, AgentPicker]
+    table: gr.HTML
+    verdict: gr.HTML
+    resume: gr.Button
+    turns: gr.HTML
+    now: gr.HTML
+    plot: gr.HTML
+    rounds: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a Painter updates."""
+        return [self.table, self.verdict, self.turns, self.now, self.plot, self.rounds]
+
+
+class Painter:
+    """Keeps a lane up to date with a view.
+
+    Every update carries all parts: the browser may merge two updates and drop what only the first one had. Parts
+    that did not change are not made again, and Gradio sends only differences.
+    """
+
+    def __init__(self, lane: Lane, space: Space, labels: Labels) -> None:
+        self._lane = lane
+        self._space = space
+        self._labels = labels
+        self._painted: LaneView | None = None
+        self._parts: dict[Any, Any] = {}
+
+    def paint(self, view: LaneView) -> dict[Any, Any]:
+        """The updates that show `view`."""
+        before, lane, space = self._painted, self._lane, self._space
+        if before is None or (view.turns, view.end, view.begun) != (before.turns, before.end, before.begun):
+            self._parts[lane.table] = table_html(view)
+            self._parts[lane.verdict] = verdict_html(view, space)
+            self._parts[lane.turns] = turns_html(view, self._labels)
+            self._parts[lane.plot] = utility_space(space, view.turns, _agreed(view))
+            self._parts[lane.rounds] = utility_rounds(space, view.turns)
+        self._parts[lane.now] = now_html(view, self._labels)
+        self._painted = view
+        return dict(self._parts)
+
+
+def build_lane(parley: Parley, number: int, scenario: Scenario, players: Players) -> Lane:
+    """Create the components of a lane where it is called: nothing said yet, and these players."""
+    empty, space = LaneView(scenario), space_of(scenario)
+    with gr.Column(elem_classes="lane", elem_id=f"lane-{number}", min_width=320):
+        gr.HTML(tag("h2", esc(text.LANE.format(number=number))), elem_classes="lane-title", js_on_load=None)
+        with gr.Row(elem_classes="pickers"):
+            pickers = (
+                build_picker(parley, number, "a", scenario, players[0]),
+                build_picker(parley, number, "b", scenario, players[1]),
+            )
+        with gr.Accordion(text.SETTINGS, open=False, elem_classes="lane-settings"), gr.Row(equal_height=False):
+            for picker, config in zip(pickers, players, strict=True):
+                build_settings(picker, scenario, config)
+        with gr.Column(elem_classes="board"):
+            table = gr.HTML(table_html(empty), elem_id=f"lane-{number}-table", js_on_load=None)
+            verdict = gr.HTML(verdict_html(empty, space), elem_id=f"lane-{number}-verdict", js_on_load=None)
+            resume = gr.Button(text.CONTINUE, size="sm", visible=False, elem_id=f"lane-{number}-continue")
+        with gr.Row(elem_classes="body", equal_height=False):
+            with gr.Column(elem_id=f"lane-{number}-transcript", elem_classes="transcript"):
+                turns = gr.HTML(turns_html(empty), js_on_load=script("folds") + script("follow"))
+                now = gr.HTML(js_on_load=script("follow"))
+            with gr.Column(elem_classes="figures"):
+                gr.HTML(tag("p", esc(text.PLOT_HIDDEN), "suspended"), js_on_load=None)
+                figure = utility_space(space, (), agreed=False)
+                plot = gr.HTML(figure, elem_id=f"lane-{number}-plot", js_on_load=None)
+                rounds = gr.HTML(utility_rounds(space, ()), elem_id=f"lane-{number}-rounds", js_on_load=None)
+        return Lane(number, pickers, table, verdict, resume, turns, now, plot, rounds)
+
+
+def relabel(lane: Lane, scenario: Scenario) -> dict[Any, Any]:
+    """The updates that name a scenario's roles over the pick lists."""
+    return {
+        picker.agent: gr.update(label=text.AGENT.format(name=scenario.roles[seat].name))
+        for seat, picker in zip(SEATS, lane.pickers, strict=True)
+    }
+
+
+def _agreed(view: LaneView) -> bool:
+    return isinstance(view.end, Ended) and view.end.agreement is not None
