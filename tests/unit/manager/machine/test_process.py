@@ -31,7 +31,7 @@ def test_a_pool_that_hangs_does_not_hold_the_end() -> None:
 
 CHURN = """
 import time
-from manager import process
+from manager.machine import process
 
 process.TRIM_SECONDS = 0.05
 process.keep_memory_low()
