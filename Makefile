@@ -29,6 +29,7 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	@git ls-files -z | xargs -0 -P 4 -n 100 $(BIN)/detect-secrets-hook --exclude-secrets '$(NO_SECRETS)'
 	@echo "no secrets in it; for known vulnerabilities of the packages there is make audit, which needs the network"
 

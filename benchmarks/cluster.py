@@ -39,8 +39,7 @@ from manager.config.registry import Registry
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.batch.executor import play
-from negotiation.live.live_runs import new_run_id
-from negotiation.runs.record import Run
+from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import load_scenarios
 from negotiation.tournament.job_order import Desk, Order

@@ -17,7 +17,8 @@ from typing import Any
 
 from manager.config.registry import Registry
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.app.settings import SHIPPED, read_settings
 from negotiation.diagnostics.habits import Habits, habits
 from negotiation.game.agent import Agent

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from benchmarks.manager import LOAD_SECONDS, PAIRS, PLACES
 from benchmarks.support.simulation import Baseline, Figures, Ours, Turns, medians, turns_of
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
+from manager.state import State
 from manager.status.snapshot import StatusEvent
 
 SCALE = 0.1

@@ -36,12 +36,11 @@ from manager.config.registry import ModelSpec, Registry
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
+from manager.state import State
 from manager.status.snapshot import StatusEvent
 from negotiation.agents.catalog import Catalog
 from negotiation.batch.executor import Threads, play
-from negotiation.live.live_runs import new_run_id
-from negotiation.runs.record import Run
+from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import load_scenarios
 from negotiation.tournament import runner as tournament

@@ -20,9 +20,10 @@ from manager.loading.loader import Counts, Loader
 from manager.scheduling import messages as h
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import Limits
+from manager.state import LoadProgress
 from manager.status.events import Board
 from manager.status.reader import StatusView
-from manager.status.snapshot import LoadProgress, Subscription
+from manager.status.snapshot import Subscription
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from manager.backends.base import BaseLLMModel
@@ -20,21 +19,8 @@ from manager.config.strict_yaml import validate
 from manager.errors import Failure, ManagerClosed
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
-from manager.scheduling.messages import State
-from manager.status.snapshot import LoadProgress
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class WaitStatus:
-    """Why a request waits: its place in the queue, and what its weights are doing."""
-
-    state: State
-    position: int
-    ahead: int  # leases on the weights that must end first, where that is what it waits for
-    progress: LoadProgress | None
-    expected_seconds: float | None
 
 
 class LeaseRequest:

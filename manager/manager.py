@@ -17,10 +17,11 @@ from manager.cancel import CancelToken
 from manager.config.registry import Changes, ModelSpec, Registry, parse_spec
 from manager.core import Core
 from manager.errors import Cancelled, ConfigError
-from manager.lease import Lease, LeaseRequest, WaitStatus
+from manager.lease import Lease, LeaseRequest
 from manager.scheduling import messages as h
 from manager.scheduling.tables import Limits
 from manager.session import Session
+from manager.state import WaitStatus
 from manager.status.events import listing
 from manager.status.snapshot import Snapshot, Subscription
 

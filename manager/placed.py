@@ -17,7 +17,8 @@ from manager.config.registry import ModelSpec, WeightsKey
 from manager.errors import LoadFailed, ParleyError
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
-from manager.lease import Lease, LeaseRequest, WaitStatus
+from manager.lease import Lease, LeaseRequest
+from manager.state import WaitStatus
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from manager.config.registry import ModelSpec, WeightsKey
 from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, ParleyError, Refused
 from manager.loading.downloads import Downloads, Preparation
 from manager.scheduling import messages as h
-from manager.status.snapshot import LoadProgress
+from manager.state import LoadProgress
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from manager.scheduling.messages import Job, StartDrop, StartLoad, StartPark, StartTrim, StartUnload, StartWake, State
+from manager.scheduling.messages import Job, StartDrop, StartLoad, StartPark, StartTrim, StartUnload, StartWake
 from manager.scheduling.tables import Tables, Weights
+from manager.state import State
 
 
 def arrive(tables: Tables, row: Weights) -> Job:

@@ -6,27 +6,10 @@ Knows no behaviour: `scheduler.py` decides, `manager.py` carries out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from manager.config.registry import WeightsKey
 from manager.errors import Failure
-
-
-class State(StrEnum):
-    """Where weights are.
-
-    `draining` grants no new lease and leaves its device at zero leases. `parked` is a copy in host memory, from which
-    weights come back (`waking`) without being read again.
-    """
-
-    COLD = "cold"
-    LOADING = "loading"
-    RESIDENT = "resident"
-    DRAINING = "draining"
-    PARKED = "parked"
-    WAKING = "waking"
-    FAILED = "failed"
-
+from manager.state import State
 
 # -- happenings ------------------------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ from manager.config.registry import WeightsKey
 from manager.errors import Failure
 from manager.scheduling import messages as h
 from manager.scheduling import policy
-from manager.scheduling.messages import State
 from manager.scheduling.tables import ON_DEVICE, Limits, Tables, Ticket, Weights
+from manager.state import State
 
 COOL_DOWN_SECONDS = (5.0, 300.0)
 """First and longest wait after failed loads; it doubles with each failure in a row."""

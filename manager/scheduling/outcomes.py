@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from manager.errors import Cancelled, OutOfMemory
 from manager.scheduling import messages as h
-from manager.scheduling.messages import State
 from manager.scheduling.moves import Moves
 from manager.scheduling.tables import Weights
+from manager.state import State
 
 ANSWERS = "answers"
 """The reason of a server elsewhere with which all is well."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from manager.config.registry import WeightsKey
 from manager.scheduling import jobs, policy
-from manager.scheduling.messages import Job, State
+from manager.scheduling.messages import Job
 from manager.scheduling.tables import Room, Tables, Ticket, Weights
+from manager.state import State
 
 
 @dataclass

@@ -26,10 +26,10 @@ from manager.errors import (
 )
 from manager.scheduling import messages as h
 from manager.scheduling import policy
-from manager.scheduling.messages import State
 from manager.scheduling.outcomes import Outcomes
 from manager.scheduling.planner import plan
 from manager.scheduling.tables import Limits, Ticket, Weights
+from manager.state import State
 
 ANNOUNCED_SECONDS = 2.0
 """How long, after its last lease ended, what an owner used and announced as next counts as wanted."""

@@ -12,7 +12,8 @@ from functools import cached_property
 
 from manager.config.registry import WeightsKey
 from manager.scheduling.ledger import Account, Ledger
-from manager.scheduling.messages import Job, State
+from manager.scheduling.messages import Job
+from manager.state import State
 
 ON_DEVICE = (State.LOADING, State.WAKING, State.RESIDENT, State.DRAINING)
 WAKE_BYTES_PER_SECOND = 10e9

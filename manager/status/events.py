@@ -9,10 +9,10 @@ import time
 import weakref
 
 from manager.config.registry import Registry, WeightsKey
-from manager.scheduling.messages import State
 from manager.scheduling.tables import Tables
+from manager.state import LoadProgress, State
 from manager.status.reader import StatusView
-from manager.status.snapshot import Heartbeat, LoadProgress, Snapshot, StatusEvent, Subscription
+from manager.status.snapshot import Heartbeat, Snapshot, StatusEvent, Subscription
 
 
 class Board:

@@ -17,9 +17,8 @@ from collections.abc import Mapping
 
 from manager.config.registry import WeightsKey
 from manager.scheduling import policy
-from manager.scheduling.messages import State
 from manager.scheduling.tables import Room, Tables, Ticket, Weights
-from manager.status.snapshot import LoadProgress
+from manager.state import LoadProgress, State
 
 
 def expected_waits(tables: Tables, now: float, progress: Mapping[WeightsKey, LoadProgress]) -> dict[int, float | None]:

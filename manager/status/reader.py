@@ -5,21 +5,29 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
+from typing import Protocol
 
-from manager.config.registry import Registry, WeightsKey
-from manager.lease import LeaseRequest, WaitStatus
-from manager.scheduling.messages import State
+from manager.config.registry import ModelSpec, Registry, WeightsKey
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import Weights
+from manager.state import LoadProgress, State, WaitStatus
 from manager.status.forecast import expected_waits
-from manager.status.snapshot import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
+from manager.status.snapshot import DeviceStatus, QueueStatus, Snapshot, WeightsStatus
 from manager.status.timeline import Timeline
+
+
+class Asked(Protocol):
+    """A request for a lease, as far as the status shows it."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model that is asked for."""
 
 
 class StatusView:
     """Reads the tables under the manager's lock; `progress`, `version` and the timeline are kept up to date by it."""
 
-    def __init__(self, scheduler: Scheduler, registry: Registry, requests: Mapping[int, LeaseRequest]) -> None:
+    def __init__(self, scheduler: Scheduler, registry: Registry, requests: Mapping[int, Asked]) -> None:
         self._scheduler = scheduler
         self._registry = registry
         self._requests = requests

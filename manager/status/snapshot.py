@@ -8,22 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from manager.scheduling.messages import State
-
-
-@dataclass(frozen=True)
-class LoadProgress:
-    """How far work on weights is. `stage` is "fetching" (download), "loading" or "waking"."""
-
-    stage: str
-    done: int
-    total: int
-    seconds: float
-
-    @property
-    def fraction(self) -> float:
-        """Between 0 and 1; 0 while the total is unknown."""
-        return min(1.0, self.done / self.total) if self.total else 0.0
+from manager.state import LoadProgress, State
 
 
 class WeightsStatus(NamedTuple):  # a snapshot makes one for each model: tuples are made quickly

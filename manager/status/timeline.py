@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
-from manager.scheduling.messages import State
+from manager.state import State
 from manager.status.snapshot import Entry, StatusEvent
 
 CAPACITY = 200

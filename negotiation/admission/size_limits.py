@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from negotiation.admission.limits import LimitReached, Limits
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.model import REPLY_TOKENS
 from negotiation.scenario.model import Scenario
 

@@ -17,8 +17,8 @@ from manager.config.registry import ModelSpec
 from manager.errors import Cancelled, ContextTooLong, TooSlow
 from manager.generation.request import Completion, GenerationRequest, Held, Message
 from manager.generation.stream import TokenStream
-from manager.lease import Lease, LeaseRequest, WaitStatus
-from manager.scheduling.messages import State
+from manager.lease import Lease, LeaseRequest
+from manager.state import State, WaitStatus
 from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES

@@ -26,8 +26,7 @@ from negotiation.app.machine_profile import Profile
 from negotiation.game.agent import Agent
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.session import Negotiation, negotiate
-from negotiation.runs.record import Run
-from negotiation.scenario.model import Seat
+from negotiation.scenario.model import Scenario, Seat
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +44,19 @@ Work = Callable[["Task"], Generator[Event, None, None]]
 
 @dataclass(frozen=True)
 class Task:
-    """What a call is to drive: a run with its turns so far. Plain values, which are sent to another process."""
+    """The rest of a negotiation, for one call to drive. Plain values, because they are sent to another process."""
 
-    run: Run
+    run_id: str
+    scenario: Scenario
+    seed: int
+    turns: tuple[Turn, ...]
+    names: Mapping[Seat, str]  # of the agents
     models: Mapping[Seat, tuple[ModelSpec, ModelOptions]]
 
     @property
     def seconds(self) -> int:
         """For how long a GPU is asked for, by what the settings allow to be written."""
-        turns = {seat: self.run.scenario.rounds - len(self.run.turns) // 2 for seat in self.models}
+        turns = {seat: self.scenario.rounds - len(self.turns) // 2 for seat in self.models}
         thinking = {seat: options.thinking / 4 for seat, (_, options) in self.models.items()}  # characters a token
         tokens = sum(turns[seat] * (TURN_TOKENS + thinking[seat]) for seat in self.models)
         return min(MOST_SECONDS, PREPARING_SECONDS + round(tokens / TOKENS_PER_SECOND))
@@ -62,11 +65,10 @@ class Task:
 def drive_here(placed: Placed, task: Task) -> Generator[Event, None, None]:
     """What the forked process does: negotiate until the end, or until somebody has to move who is not here."""
     agents: dict[Seat, Agent] = {
-        seat: ModelAgent(placed, *task.models[seat]) if seat in task.models else STRATEGIES.get(config.agent, _ABSENT)
-        for seat, config in task.run.agents.items()
+        seat: ModelAgent(placed, *task.models[seat]) if seat in task.models else STRATEGIES.get(name, _ABSENT)
+        for seat, name in task.names.items()
     }
-    run = task.run
-    with closing(negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns))) as driving:
+    with closing(negotiate(Negotiation(task.run_id, task.scenario, agents, task.seed, task.turns))) as driving:
         for event in driving:
             if isinstance(event, TurnStarted) and agents[event.seat] is _ABSENT:
                 return
@@ -105,33 +107,29 @@ class LentCatalog(Catalog):
 
         self._call = gpu(duration=lambda task: task.seconds)(work)
 
-    def drive(self, run: Run, agents: Mapping[Seat, Agent], cancel: CancelToken) -> Generator[Event, Any, None]:
+    def drive(self, negotiation: Negotiation) -> Generator[Event, Any, None]:
         models = {
             seat: (agent.spec, agent.options)
-            for seat, agent in agents.items()
+            for seat, agent in negotiation.agents.items()
             if isinstance(agent, ModelAgent) and agent.spec in self._placed
         }
-        return self._lent(run, agents, models, cancel) if models else super().drive(run, agents, cancel)
+        return self._lent(negotiation, models) if models else super().drive(negotiation)
 
     def _lent(
-        self,
-        run: Run,
-        agents: Mapping[Seat, Agent],
-        models: Mapping[Seat, tuple[ModelSpec, ModelOptions]],
-        cancel: CancelToken,
+        self, negotiation: Negotiation, models: Mapping[Seat, tuple[ModelSpec, ModelOptions]]
     ) -> Generator[Event, Any, None]:
         """The events of a whole negotiation, wherever it is driven at the moment."""
-        turns, first = list(run.turns), True
+        names = {seat: agent.name for seat, agent in negotiation.agents.items()}
+        turns, first = list(negotiation.turns), True
         while True:
-            so_far = replace(run, turns=tuple(turns))
-            with closing(super().drive(so_far, agents, cancel)) as here:
+            with closing(super().drive(replace(negotiation, turns=tuple(turns)))) as here:
                 seat = yield from _until_a_model_moves(here, models, turns, first)
             if seat is None:
                 return
             first = False
             yield Waiting(seat, "lending")
-            task = Task(replace(run, turns=tuple(turns), owner=None), models)
-            if (yield from self._borrow(task, turns, cancel)):
+            task = Task(negotiation.run_id, negotiation.scenario, negotiation.seed, tuple(turns), names, models)
+            if (yield from self._borrow(task, turns, negotiation.cancel)):
                 return
 
     def _borrow(self, task: Task, turns: list[Turn], cancel: CancelToken) -> Generator[Event, None, bool]:
@@ -140,7 +138,7 @@ class LentCatalog(Catalog):
         try:
             with ExitStack() as stack:
                 for seat, (spec, _) in task.models.items():  # so that the status says who is at work
-                    owner = f"{task.run.run_id} {seat}"
+                    owner = f"{task.run_id} {seat}"
                     stack.enter_context(self.manager.lease(spec, owner=owner, cancel=cancel))
                 for event in stack.enter_context(closing(self._call(task))):
                     if cancel.cancelled:
@@ -157,7 +155,7 @@ class LentCatalog(Catalog):
         except Exception as error:  # noqa: BLE001 (a GPU that is not lent, or taken back, shows in many ways)
             stopped = cancel.cancelled
             told = str(getattr(error, "message", error)) or type(error).__name__
-            logger.warning("run %s: no GPU was lent, or not for long enough: %s", task.run.run_id, type(error).__name__)
+            logger.warning("run %s: no GPU was lent, or not for long enough: %s", task.run_id, type(error).__name__)
             yield (
                 Halted("stopped", "stopped")
                 if stopped

@@ -22,6 +22,7 @@ from negotiation.admission.lanes import Lanes, Ticket
 from negotiation.admission.limits import Caller, Limits
 from negotiation.agents.catalog import Catalog
 from negotiation.game.events import Ended, Halted, Note, TurnTaken
+from negotiation.game.session import Negotiation
 from negotiation.live.threads import Crew
 from negotiation.runs.record import Run
 
@@ -51,7 +52,7 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
     done = replace(run, created=time.time(), status="failed", reason="", turns=())
     try:
-        for event in catalog.drive(replace(run, turns=()), agents, cancel):
+        for event in catalog.drive(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
             note(run.run_id, event)
             match event:
                 case TurnTaken(turn=turn):

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from manager.errors import ConfigError
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.cli.base import Add, Output, one_line, opened, say, scenario_named
 from negotiation.diagnostics import attacks as injection

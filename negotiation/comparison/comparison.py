@@ -15,14 +15,14 @@ from typing import Literal
 
 from manager.cancel import CancelToken
 from manager.errors import ConfigError
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.batch.executor import Share, Threads
 from negotiation.diagnostics.prompt_anchors import Anchors, anchors, total
 from negotiation.figures.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test
 from negotiation.game.measures import fingerprint
-from negotiation.live.live_runs import new_run_id
-from negotiation.runs.record import Run
+from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import SEATS, Scenario, Seat, other
 

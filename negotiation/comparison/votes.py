@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.comparison.comparison import Players, difference
 from negotiation.figures.bradley_terry import Contest, Place, Tally, bradley_terry, places, tallies
 from negotiation.runs import database as db

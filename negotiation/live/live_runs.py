@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +18,16 @@ from manager.errors import ParleyError
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller
 from negotiation.admission.size_limits import check_message, check_sizes
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.errors import NotAsked
 from negotiation.game.agent import Agent
 from negotiation.game.events import Halted, Note
+from negotiation.game.session import Negotiation
 from negotiation.live.driver import NOT_ASKED, Driver, LiveRun
 from negotiation.live.feed import Watch
 from negotiation.live.fork import fork
-from negotiation.runs.record import Run
+from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import HEARTBEAT_SECONDS, Store
 from negotiation.scenario.model import Offer, Seat
 
@@ -36,11 +37,6 @@ KEEPER_SECONDS = 0.25
 DELETED = "it was deleted"
 DELETE_SECONDS = 30.0
 """How long deleting a run waits until it has stopped."""
-
-
-def new_run_id() -> str:
-    """A run id that nobody can guess (128 bits), and that is never taken for an option of a command."""
-    return secrets.token_hex(16)
 
 
 class LiveRuns:
@@ -136,7 +132,9 @@ class LiveRuns:
             self._lanes.leave(ticket)
             raise
         live = LiveRun(run, ticket, self._clock)
-        live.driving = self._catalog.drive(run, agents, live.cancel)
+        live.driving = self._catalog.drive(
+            Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
+        )
         with self._lock:
             self._runs[run.run_id] = live
         self._driver.go_on(live)

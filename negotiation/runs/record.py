@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy.engine import Connection
 
 from manager.config.strict_yaml import shown
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.errors import StoreError
 from negotiation.game.events import Measures, Turn, measures_from_json, turn_from_json, turn_to_json
 from negotiation.game.protocol import Ending
@@ -43,6 +44,11 @@ class Run:
     agreement: Offer | None = None
     measures: Measures | None = None
     turns: tuple[Turn, ...] = ()
+
+
+def new_run_id() -> str:
+    """A run id that nobody can guess (128 bits), and that is never taken for an option of a command."""
+    return secrets.token_hex(16)
 
 
 def scenario_to_json(scenario: Scenario) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from manager.config.strict_yaml import read_yaml, validate
 from manager.errors import ConfigError
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.runs.record import scenario_to_json
 from negotiation.scenario.model import Scenario, Seat, parse_scenario

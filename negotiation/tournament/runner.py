@@ -14,11 +14,11 @@ from typing import Literal
 
 from manager.cancel import CancelToken
 from manager.errors import ConfigError, ParleyError, UnknownModel
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.batch.executor import Executor
-from negotiation.live.live_runs import new_run_id
-from negotiation.runs.record import Run
+from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import HEARTBEAT_SECONDS
 from negotiation.scenario.model import Seat
 from negotiation.tournament.adaptive import next_meetings

@@ -15,10 +15,9 @@ import sqlalchemy as sa
 from negotiation.errors import StoreError, UnknownTournament
 from negotiation.game.events import Measures, measures_from_json
 from negotiation.game.measures import fingerprint
-from negotiation.live.live_runs import new_run_id
 from negotiation.runs import database as db
 from negotiation.runs.liveness import alive, this_process
-from negotiation.runs.record import Run, insert_run
+from negotiation.runs.record import Run, insert_run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer
 from negotiation.tournament.plan import Game, Tournament

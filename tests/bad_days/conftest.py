@@ -21,8 +21,9 @@ from manager.config.registry import ModelSpec
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
-from negotiation.agents.catalog import AgentConfig, Catalog
+from manager.state import State
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.game.events import Ended, Event, Halted, TurnTaken
 from negotiation.live.feed import Watch
 from negotiation.live.live_runs import LiveRuns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manager.scheduling.messages import State
+from manager.state import State
 from negotiation.game.events import Ended, Halted, TurnTaken
 from tests.bad_days.conftest import Faults, House
 

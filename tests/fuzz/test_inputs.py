@@ -24,7 +24,8 @@ from manager.config.registry import Registry
 from manager.errors import ConfigError, ParleyError
 from manager.manager import LLMManager
 from negotiation.admission.limits import Limits
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import read_answer
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED

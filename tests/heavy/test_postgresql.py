@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.batch.executor import Threads
 from negotiation.errors import StoreError
 from negotiation.live.live_runs import LiveRuns

@@ -10,7 +10,8 @@ import pytest
 
 from manager.config.registry import Registry
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED
 from negotiation.game.agent import Agent

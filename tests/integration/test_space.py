@@ -15,8 +15,8 @@ from support.twin import preload_twin
 from manager.backends import base, gguf
 from manager.machine import model_files as files
 from manager.placed import DEVICE
-from manager.scheduling.messages import State
-from negotiation.agents.catalog import AgentConfig
+from manager.state import State
+from negotiation.agents.config import AgentConfig
 from negotiation.app.machine_profile import GB, Machine
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings

@@ -16,7 +16,7 @@ from support.page import NAME, PASSWORD, Served, served
 
 from negotiation.admission.limits import Limits
 from negotiation.admission.sliding_window import Window
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.logs import FORMATTERS, _print_exc

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from negotiation.admission.limits import Limits
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.figures.statistics import Interval
 from negotiation.game.events import Ended, Halted, Started, TurnTaken, Writing

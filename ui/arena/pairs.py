@@ -10,7 +10,7 @@ import gradio as gr
 
 from manager.errors import ParleyError
 from negotiation.admission.limits import Caller
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Comparison, Players, difference
 from negotiation.comparison.service import Standing

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from manager.config.registry import ModelSpec
 from manager.machine.model_files import whereabouts
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from ui.kit import text

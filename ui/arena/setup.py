@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from manager.errors import ParleyError
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.scenario.model import Scenario

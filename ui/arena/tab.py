@@ -10,13 +10,12 @@ from typing import Any
 import gradio as gr
 
 from manager.errors import ParleyError
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.errors import UnknownRun
-from negotiation.live.live_runs import new_run_id
-from negotiation.runs.record import Run
+from negotiation.runs.record import Run, new_run_id
 from negotiation.scenario.model import Scenario, Seat
 from ui.arena.pairs import Pairs
 from ui.arena.setup import Setup, seed_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from manager.placed import DEVICE
-from manager.scheduling.messages import State
+from manager.state import State
 from manager.status.snapshot import DeviceStatus, Snapshot, WeightsStatus
 from ui.kit import text
 from ui.kit.html import esc, meter, size, tag

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from negotiation.runs.record import Run

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from manager.errors import ParleyError
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from negotiation.errors import UnknownRun

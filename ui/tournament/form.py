@@ -12,7 +12,7 @@ import gradio as gr
 
 from manager.config.strict_yaml import validate
 from manager.errors import ConfigError
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.tournament.plan import (

@@ -11,9 +11,9 @@ import gradio as gr
 from manager.config.registry import ModelSpec
 from manager.machine.model_files import whereabouts
 from manager.placed import DEVICE
-from manager.scheduling.messages import State
+from manager.state import State
 from manager.status.snapshot import WeightsStatus
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES

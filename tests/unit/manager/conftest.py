@@ -16,7 +16,7 @@ from manager.config.registry import ModelSpec
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
+from manager.state import State
 from manager.status.snapshot import Heartbeat, StatusEvent, Subscription
 
 SECONDS = 20.0

@@ -36,7 +36,7 @@ from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.lease import Lease, LeaseRequest
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
+from manager.state import State
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)

@@ -9,7 +9,7 @@ import pytest
 from manager.config.registry import Changes
 from manager.errors import ConfigError, UnknownModel, UnsupportedType
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
+from manager.state import State
 from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)

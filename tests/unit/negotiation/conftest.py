@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import Event, Turn, TurnTaken

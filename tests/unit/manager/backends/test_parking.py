@@ -19,7 +19,7 @@ from manager.config.registry import GenerationConfig, parse_spec
 from manager.errors import Cancelled, LoadFailed, OutOfMemory
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
-from manager.scheduling.messages import State
+from manager.state import State
 from tests.unit.manager.arena import Arena
 from tests.unit.manager.conftest import MakeManager, Watch, byte_tokenizer, tiny_model
 

@@ -17,7 +17,7 @@ from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, OutOf
 from manager.loading.downloads import DOWNLOADS
 from manager.loading.loader import NO_THREAD, Counts, Loader
 from manager.scheduling import messages as h
-from manager.status.snapshot import LoadProgress
+from manager.state import LoadProgress
 from tests.unit.manager.conftest import SECONDS, BenchModel, Workshop
 
 pytestmark = pytest.mark.timeout(60)

@@ -15,7 +15,7 @@ from manager.errors import GenerationFailed, LoadFailed, UnknownModel
 from manager.generation.request import GenerationRequest, Grammar, as_messages
 from manager.lease import Lease, LeaseRequest
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
+from manager.state import State
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench, byte_tokenizer, tiny_model
 
 pytestmark = pytest.mark.timeout(60)

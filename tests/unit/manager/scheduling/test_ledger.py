@@ -7,7 +7,7 @@ import pytest
 from manager.config.registry import WeightsKey
 from manager.errors import CannotFit, Failure, LoadFailed, OutOfMemory
 from manager.scheduling import messages as h
-from manager.scheduling.messages import State
+from manager.state import State
 from tests.unit.manager.scheduling.test_scheduler import GPU, A, B, C, D, Stage
 
 HOST = 10

@@ -24,10 +24,10 @@ from manager.errors import (
 )
 from manager.scheduling import messages as h
 from manager.scheduling import policy
-from manager.scheduling.messages import State
 from manager.scheduling.moves import COOL_DOWN_SECONDS
 from manager.scheduling.scheduler import ANNOUNCED_SECONDS, Scheduler
 from manager.scheduling.tables import Limits
+from manager.state import State
 
 A, B, C, D = (WeightsKey("fake", name) for name in "ABCD")
 GPU = "cuda:0"

@@ -13,9 +13,9 @@ from manager.config.registry import WeightsKey
 from manager.errors import Cancelled, Failure, LoadFailed, OutOfMemory, Refused
 from manager.scheduling import messages as h
 from manager.scheduling import policy
-from manager.scheduling.messages import State
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import Limits
+from manager.state import State
 
 KEYS = [WeightsKey("fake", name) for name in "ABCDEF"]
 DEVICES = {KEYS[4]: "cpu", KEYS[5]: "cpu"}

@@ -11,11 +11,10 @@ import pytest
 
 from manager.config.registry import WeightsKey
 from manager.scheduling import messages as h
-from manager.scheduling.messages import State
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import Limits
+from manager.state import LoadProgress, State
 from manager.status.forecast import expected_waits
-from manager.status.snapshot import LoadProgress
 
 A, B, C, D = (WeightsKey("fake", name) for name in "ABCD")
 TURN, LOAD = 5.0, 10.0

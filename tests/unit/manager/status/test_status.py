@@ -16,8 +16,8 @@ import pytest
 
 from manager.errors import LoadFailed, ModelUnavailable, Refused
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
-from manager.status.snapshot import Heartbeat, LoadProgress, Resync, Snapshot, StatusEvent, Subscription
+from manager.state import LoadProgress, State
+from manager.status.snapshot import Heartbeat, Resync, Snapshot, StatusEvent, Subscription
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
 pytestmark = pytest.mark.timeout(60)

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from manager.scheduling.messages import State
-from manager.status.snapshot import Entry, LoadProgress, StatusEvent
+from manager.state import LoadProgress, State
+from manager.status.snapshot import Entry, StatusEvent
 from manager.status.timeline import Timeline
 
 

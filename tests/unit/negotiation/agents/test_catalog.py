@@ -9,7 +9,8 @@ import pytest
 
 from manager.errors import ConfigError
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HumanAgent
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import ModelOptions

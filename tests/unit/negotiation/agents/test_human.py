@@ -10,7 +10,8 @@ import pytest
 from support.watching import PATIENCE, until
 
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import MAX_WORDS, HumanAgent, read_answer
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, NotAsked

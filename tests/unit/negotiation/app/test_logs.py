@@ -16,7 +16,8 @@ import uvicorn
 
 from manager.errors import ConfigError, GenerationFailed
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.app.logs import FORMATTERS, log_event, one_log, set_up_logging
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import Halted, Started

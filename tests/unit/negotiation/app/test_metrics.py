@@ -11,7 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, Limits
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.app.metrics import Metrics
 from negotiation.game.events import Halted, InvalidReply, Turn, TurnStarted, TurnTaken, Writing
 from negotiation.game.protocol import Action

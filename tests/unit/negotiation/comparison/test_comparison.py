@@ -16,7 +16,8 @@ import pytest
 from manager.cancel import CancelToken
 from manager.errors import ConfigError
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.comparison import comparison
 from negotiation.comparison.comparison import Comparison, Job, Progress, Tally, jobs
 from negotiation.errors import UnknownAgent

@@ -10,7 +10,8 @@ import pytest
 
 from manager.errors import Busy
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.comparison.comparison import Comparison
 from negotiation.comparison.service import Comparisons, Standing
 from negotiation.errors import UnknownAgent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.diagnostics.hindsight import baselines, references
 from negotiation.game.events import Ended, TurnTaken

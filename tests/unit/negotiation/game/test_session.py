@@ -13,7 +13,8 @@ import pytest
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, LoadFailed
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn
 from negotiation.game.agent import Decision, PublicTurn, View

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 from support.watching import PATIENCE, follow, until
 
-from manager.cancel import CancelToken
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes, Stage
 from negotiation.admission.limits import Limits
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.errors import StoreError
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import Asked, Ended, Event, Halted, Queued, Started, TurnTaken
+from negotiation.game.session import Negotiation
 from negotiation.live.driver import NO_THREAD, SHUT_DOWN, Driver, LiveRun
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
-from negotiation.scenario.model import Seat
 
 OFFER = {"price": 150, "lock": "with"}
 INTERRUPTED = Halted("interrupted", SHUT_DOWN)
@@ -57,8 +57,8 @@ class House(Catalog):
     def create(self, config: AgentConfig) -> Agent:
         return self.own.get(config.agent) or super().create(config)
 
-    def drive(self, run: Run, agents: Mapping[Seat, Agent], cancel: CancelToken) -> Generator[Event, Any, None]:
-        driving = super().drive(run, agents, cancel)
+    def drive(self, negotiation: Negotiation) -> Generator[Event, Any, None]:
+        driving = super().drive(negotiation)
         return self._held(driving) if self.stubborn else driving
 
     def _held(self, driving: Generator[Event, Any, None]) -> Generator[Event, Any, None]:

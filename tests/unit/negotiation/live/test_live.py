@@ -14,7 +14,8 @@ from support.watching import PATIENCE, follow, until
 from manager.errors import LoadFailed
 from manager.manager import LLMManager
 from negotiation.admission.limits import LimitReached
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.errors import StoreError, UnknownAgent, UnknownRun
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import (
@@ -32,8 +33,8 @@ from negotiation.game.events import (
 from negotiation.game.protocol import Action, Ending
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.live.feed import Feed, Watch, stored_events
-from negotiation.live.live_runs import LiveRuns, new_run_id
-from negotiation.runs.record import Run
+from negotiation.live.live_runs import LiveRuns
+from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
 

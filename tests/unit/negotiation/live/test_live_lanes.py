@@ -12,7 +12,8 @@ from support.watching import PATIENCE, follow, until
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, LimitReached, Limits
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.comparison.comparison import Comparison
 from negotiation.comparison.service import Comparisons
 from negotiation.errors import StoreError, UnknownRun

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.prompts import conversation
 from negotiation.errors import IllegalTurn
 from negotiation.game.events import Ended, TurnTaken

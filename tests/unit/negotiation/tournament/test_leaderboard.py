@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.figures.bradley_terry import Contest, bradley_terry
 from negotiation.game.events import Measures, SeatMeasures
 from negotiation.scenario.analysis import Analyser

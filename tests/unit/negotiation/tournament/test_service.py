@@ -11,7 +11,8 @@ import pytest
 from manager.config.strict_yaml import validate
 from manager.errors import Busy, ConfigError
 from manager.manager import LLMManager
-from negotiation.agents.catalog import AgentConfig, Catalog
+from negotiation.agents.catalog import Catalog
+from negotiation.agents.config import AgentConfig
 from negotiation.comparison.votes import preferences, to_json, vote_contests
 from negotiation.errors import StoreError, UnknownTournament
 from negotiation.runs.record import Run

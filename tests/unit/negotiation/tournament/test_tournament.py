@@ -22,7 +22,7 @@ from manager.cancel import CancelToken
 from manager.config.strict_yaml import validate
 from manager.errors import ConfigError, ParleyError
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
+from manager.state import State
 from manager.status.snapshot import StatusEvent
 from negotiation.agents.catalog import Catalog
 from negotiation.batch.executor import Threads

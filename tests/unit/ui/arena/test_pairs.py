@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.comparison.comparison import Tally, difference
 from negotiation.comparison.service import Standing
 from negotiation.figures.statistics import Interval

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from manager.scheduling.messages import State
-from manager.status.snapshot import DeviceStatus, LoadProgress, QueueStatus, Snapshot, WeightsStatus
+from manager.state import LoadProgress, State
+from manager.status.snapshot import DeviceStatus, QueueStatus, Snapshot, WeightsStatus
 from ui.drawing.model_strip import strip_html
 from ui.kit import text
 

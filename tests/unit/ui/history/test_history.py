@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.session import Negotiation, negotiate

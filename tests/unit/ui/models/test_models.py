@@ -14,9 +14,9 @@ import gradio as gr
 import pytest
 
 from manager.manager import LLMManager
-from manager.scheduling.messages import State
-from manager.status.snapshot import Entry, LoadProgress
-from negotiation.agents.catalog import AgentConfig
+from manager.state import LoadProgress, State
+from manager.status.snapshot import Entry
+from negotiation.agents.config import AgentConfig
 from negotiation.app.machine_profile import Machine
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings

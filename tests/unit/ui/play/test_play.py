@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from negotiation.agents.catalog import AgentConfig
+from negotiation.agents.config import AgentConfig
 from negotiation.game.events import (
     Asked,
     Ended,
