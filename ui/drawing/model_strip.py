@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 from manager.placed import DEVICE
 from manager.state import State
 from manager.status.snapshot import DeviceStatus, Snapshot, WeightsStatus
 from ui.kit import text
-from ui.kit.html import esc, meter, size, tag
+from ui.kit.html import size
+from ui.kit.templates import render
 
 _ORDER = {
     State.LOADING: 0,
@@ -24,69 +26,81 @@ _ORDER = {
 def strip_html(
     snapshot: Snapshot, labels: dict[str, str], details: bool = False, lends: bool = False, closing: bool = False
 ) -> str:
-    """The strip for a snapshot; `labels` are the models' names for people, `details` offers the Models tab.
+    """Draw the strip for a snapshot.
 
-    Models that nobody asked for are only counted, and left out where none can be loaded (`lends`). `closing` says that
-    the server is about to end.
+    Models that nobody has asked for are only counted.
+
+    Args:
+        snapshot: The manager's status.
+        labels: The models' names for people, by model id.
+        details: Whether to offer a way to the Models tab.
+        lends: Whether models are placed once and none can be loaded, as on ZeroGPU.
+        closing: Whether the server is shutting down.
     """
     rows = sorted(snapshot.weights, key=lambda row: (not row.leases, row.progress is None, _ORDER[row.state]))
     if not rows:
-        return tag("p", esc(text.STATUS_NONE), "empty")
+        return render("empty", words=text.STATUS_NONE)
     shown = [row for row in rows if row.state is not State.COLD or row.progress or row.waiting or row.reason]
-    chips = "".join(_chip(row, labels) for row in shown)
-    if lends:
-        chips = tag("span", esc(text.ZERO_GPU), "lends") + chips
-    elif unasked := sum(len(row.model_ids) or 1 for row in rows if row not in shown):
-        form = text.MORE_COLD if shown else text.ALL_COLD
-        chips += _pill("cold", tag("span", esc(form.format(count=unasked))))
-    if closing:
-        chips = tag("span", esc(text.CLOSING), "closing") + chips
-    extras = ""
-    if snapshot.queue:
-        waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
-        names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
-        extras += tag("span", esc(text.QUEUE.format(names=names)), "queue")
-    extras += "".join(tag("span", esc(device_line(device)), "device") for device in snapshot.devices)
+    unasked = 0 if lends else sum(len(row.model_ids) or 1 for row in rows if row not in shown)
+    waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
+    names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
+    devices = [device_line(device) for device in snapshot.devices]
     if snapshot.parked:
-        used, budget = size(snapshot.parked), size(snapshot.parking or 0)
-        extras += tag("span", esc(text.PARKED.format(used=used, budget=budget)), "device")
-    parts = tag("div", chips + tag("span", extras, "devices"), "chips", tabindex=0)
-    if details:
-        parts += tag("button", esc(text.STATUS_DETAILS), "plain", type="button", data_tab="models")
-    return tag("div", parts, "strip", role="region", aria_label=text.STATUS_LABEL)
+        devices.append(text.PARKED.format(used=size(snapshot.parked), budget=size(snapshot.parking or 0)))
+    return render(
+        "model_strip",
+        chips=[_chip(row, labels) for row in shown],
+        unasked=(text.MORE_COLD if shown else text.ALL_COLD).format(count=unasked) if unasked else "",
+        waiting=text.QUEUE.format(names=names) if names else "",
+        devices=devices,
+        details=details,
+        lends=lends,
+        closing=closing,
+    )
 
 
-def _chip(row: WeightsStatus, labels: dict[str, str]) -> str:
-    names = _joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights
+@dataclass(frozen=True)
+class Chip:
+    """What one chip of the strip shows."""
+
+    names: str
+    state: str
+    look: str
+    reason: str
+    shows_reason: bool
+    stage: str = ""
+    fraction: float | None = None
+
+
+def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
+    state, stage, fraction = text.STATE[str(row.state)], "", None
     placed = row.device == DEVICE
-    state = text.STATE[str(row.state)]
     if row.elsewhere and row.state is State.RESIDENT:
         state = text.PLACED if placed else text.ANSWERS
     if row.retry_in:
         state = text.AGAIN_IN.format(state=state, seconds=row.retry_in)
     if row.leases:
         state = (text.LENT if placed else text.BUSY).format(count=row.leases)
-    bar = ""
     if row.progress is not None:
-        words = {"fetching": text.FETCHING, "waking": text.WAKING}.get(row.progress.stage, text.LOADING)
-        state = f"{words}: {size(row.progress.done)}"
+        stage = {"fetching": text.FETCHING, "waking": text.WAKING}.get(row.progress.stage, text.LOADING)
+        state = f"{stage}: {size(row.progress.done)}"
         if row.progress.total:
             state = text.BYTES.format(done=state, total=size(row.progress.total))
-            bar = meter(row.progress.fraction, words)
+            fraction = row.progress.fraction
     elif row.state in (State.RESIDENT, State.DRAINING) and row.bytes:
         state += f", {size(row.bytes)}"
     elif row.state is State.PARKED:
         state += f", {size(row.host)}"
-    look = "busy" if row.leases else ("loading" if row.progress is not None else str(row.state))
-    content = tag("b", esc(names)) + tag("span", esc(state)) + bar
     wrong = row.state in (State.FAILED, State.COLD) or (row.elsewhere and row.reason != text.ANSWERS)
-    if row.reason and wrong:  # a failure is still told after the cool-down
-        content += tag("em", esc(row.reason))
-    return _pill(look, content, row.reason or None)
-
-
-def _pill(look: str, content: str, hint: str | None = None) -> str:
-    return tag("span", tag("i", "", "dot", aria_hidden="true") + content, f"chip {look}", data_state=look, title=hint)
+    return Chip(
+        names=_joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights,
+        state=state,
+        look="busy" if row.leases else ("loading" if row.progress is not None else str(row.state)),
+        reason=row.reason,
+        shows_reason=bool(row.reason) and wrong,  # a failure stays visible after the cool-down
+        stage=stage,
+        fraction=fraction,
+    )
 
 
 def _joined(names: list[str]) -> str:

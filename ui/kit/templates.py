@@ -1,0 +1,46 @@
+"""HTML from the Jinja2 templates in `ui/templates`. Escaping is the default: only `Markup` passes as HTML."""
+
+from __future__ import annotations
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ui.kit import text
+from ui.kit.html import dollars, number, seconds, size
+
+_DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
+"""Characters that reverse the direction of the text after them, even outside their element (Unicode TR 9 and 36)."""
+
+
+def without_directions(value: object) -> object:
+    """Replace direction characters in text that is about to be escaped; HTML passes unchanged."""
+    return value if isinstance(value, Markup) else str(value).translate(_DIRECTIONS)
+
+
+_environment = Environment(
+    loader=PackageLoader("ui"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=without_directions,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(number=number, size=size, seconds=seconds, dollars=dollars)
+_environment.globals.update(text=text)
+
+
+def render(template: str, /, **values: object) -> Markup:
+    """Render a template of `ui/templates`, named without its suffix.
+
+    Args:
+        template: For example `"model_strip"` for `ui/templates/model_strip.html`.
+        values: The template's variables. Text is escaped where it is shown; `Markup` is taken as HTML. The texts of
+            the page are there as `text`, and `number`, `size`, `seconds` and `dollars` as filters.
+
+    Returns:
+        HTML that another template can include as a value.
+
+    Raises:
+        jinja2.UndefinedError: If the template uses a variable that was not given.
+    """
+    return Markup(_environment.get_template(f"{template}.html").render(**values))
