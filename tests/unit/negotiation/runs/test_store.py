@@ -336,7 +336,7 @@ def test_an_opening_that_was_cut_short_leaves_nothing_half_made(
 def test_parley_may_live_in_any_folder(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = tmp_path / "50% off"
     odd.mkdir()
-    (odd / "migrations").symlink_to(ROOT / "negotiation" / "migrations")
+    (odd / "migrations").symlink_to(ROOT / "negotiation" / "runs" / "migrations")
     monkeypatch.setattr(database_module, "__file__", str(odd / "database.py"))
     assert stores().summaries() == []
 
@@ -756,7 +756,7 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path, ma
     old = Database(url)
     with old.write("go back") as connection:
         config = Config()
-        config.set_main_option("script_location", str(ROOT / "negotiation" / "migrations"))
+        config.set_main_option("script_location", str(ROOT / "negotiation" / "runs" / "migrations"))
         config.attributes["connection"] = connection
         command.downgrade(config, "0001")
     old.close()
