@@ -16,6 +16,7 @@ from manager.generation.kv import Memo, Shelf
 from manager.generation.row import Row
 from manager.generation.sampling import pick_tokens
 from manager.generation.stream import cancelled
+from manager.generation.team import Team
 
 MAX_ROWS = 64
 CHUNK = 128
@@ -49,8 +50,9 @@ class Batch:
     (unless a single row needs more): what is kept goes first, then the youngest row waits until there is room again.
     """
 
-    def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int) -> None:
+    def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int, team: Team | None = None) -> None:
         self._runner = runner
+        self._team = team
         self._shelf = shelf
         self._writing_bytes = writing_bytes
         self.waiting: list[Row] = []
@@ -142,7 +144,7 @@ class Batch:
     def _computed(self, parts: list[Part]) -> list[tuple[Row, torch.Tensor]]:
         """Logits [vocabulary] for each part's row. Where a pass breaks, only the rows that break it end."""
         try:
-            logits = self._runner.run([(_memo(row), tokens) for row, tokens in parts])
+            logits = self._run([(_memo(row), tokens) for row, tokens in parts])
             return [(row, row_logits) for (row, _), row_logits in zip(parts, logits, strict=True)]
         except BaseException as error:  # noqa: BLE001 (streams must end, and the others must go on)
             failure = failure_of(error)
@@ -152,6 +154,15 @@ class Batch:
             return [found for part in parts for found in self._computed([part])]
         self._end(parts[0][0], failure.error())
         return []
+
+    def _run(self, parts: list[tuple[Memo, list[int]]]) -> torch.Tensor:
+        if self._team is None:
+            return self._runner.run(parts)
+        self._team.begin(len(parts), sum(len(tokens) for _, tokens in parts))
+        try:
+            return self._runner.run(parts)
+        finally:
+            self._team.end()
 
     def _choose(self, ready: list[tuple[Row, torch.Tensor]]) -> None:
         """Draw the next token of each row and have it go on."""

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from manager.errors import GenerationFailed
+from manager.generation import processor
 from manager.generation.batch import Batch, failure_of
 from manager.generation.flat import flat_runner
 from manager.generation.grammar import GrammarCompiler
 from manager.generation.kv import Shelf
-from manager.generation.processor import on_processor
 from manager.generation.request import GenerationRequest
 from manager.generation.row import Arrival, Row
 from manager.generation.solo import SoloRunner
@@ -40,9 +40,10 @@ class Engine:
         self.context = int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 20)
         self.end_tokens = _end_tokens(model, tokenizer)
         self.shelf = Shelf(KEPT_BYTES)
-        runner = flat_runner(model) or SoloRunner(model)
-        self.batch = Batch(runner, self.shelf, writing_bytes)
         self._on_cpu = model.device.type == "cpu"
+        team = processor.team() if self._on_cpu else None
+        runner = flat_runner(model, look=team.look if team else None) or SoloRunner(model)
+        self.batch = Batch(runner, self.shelf, writing_bytes, team)
         self._vocabulary = int(model.config.get_text_config().vocab_size)
         self._grammars: GrammarCompiler | None = None
         self._changed = threading.Condition()
@@ -114,7 +115,7 @@ class Engine:
             for arrival in arrived:
                 self._arrive(arrival)
             if self._on_cpu:
-                on_processor(self.batch.step)
+                processor.on_processor(self.batch.step)
             else:
                 self.batch.step()
 

@@ -9,7 +9,7 @@ and `fits` compares the outcome with what the model computes by itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -85,13 +85,22 @@ class Part:
     mask: torch.Tensor | None  # [new, past + new], to be added; for several tokens after others
 
 
+@dataclass
+class Pass:
+    """The rows of one pass. `look` is called at every layer."""
+
+    parts: list[Part]
+    look: Callable[[], None] | None
+
+
 class FlatRunner:
     """Runs a model for many rows at once."""
 
     together = True
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, look: Callable[[], None] | None = None) -> None:
         self.model = model
+        self._look = look
         self._shape = Shape.of(model)
 
     def new(self) -> FlatMemo:
@@ -125,7 +134,7 @@ class FlatRunner:
                 position_ids=torch.tensor([places], dtype=torch.long, device=device),
                 use_cache=False,
                 logits_to_keep=torch.tensor([part.end - 1 for part in step], dtype=torch.long, device=device),
-                flat_step=step,
+                flat_step=Pass(step, self._look),
             )
         for memo, tokens in parts:
             memo.tokens += tokens
@@ -152,7 +161,7 @@ def attend(
     scaling: float | None = None,
     dropout: float = 0.0,
     sliding_window: int | None = None,
-    flat_step: Sequence[Part] | None = None,
+    flat_step: Pass | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention [1, heads, tokens, size] for the rows of a pass, each over its own keys and values."""
@@ -161,10 +170,12 @@ def attend(
     for name, wanted in others.items():
         if wanted is not None and wanted is not False and name not in HARMLESS:
             raise NotFlat(f"its attention wants {name}")
+    if flat_step.look is not None:
+        flat_step.look()
     at = 2 * module.layer_idx
     grouped = query.shape[1] != key.shape[1]
     outputs = []
-    for part in flat_step:
+    for part in flat_step.parts:
         keys, values = part.seen[at], part.seen[at + 1]
         part.written[at].copy_(key[:, :, part.begin : part.end])
         part.written[at + 1].copy_(value[:, :, part.begin : part.end])
@@ -203,8 +214,8 @@ def _attending(config: Any) -> Iterator[None]:
         config._attn_implementation = before
 
 
-def flat_runner(model: Any) -> FlatRunner | None:
-    """A runner for `model`; None if rows of this model cannot be laid end to end."""
+def flat_runner(model: Any, look: Callable[[], None] | None = None) -> FlatRunner | None:
+    """Return a runner for `model`, or None if rows of this model cannot be laid end to end."""
     if not getattr(model, "_supports_attention_backend", False):
         return None
     try:
@@ -212,7 +223,7 @@ def flat_runner(model: Any) -> FlatRunner | None:
     except Exception as error:  # noqa: BLE001 (models break in many ways on what they were not written for)
         reason = f"{type(error).__name__}: {error}"
     if reason is None:
-        return FlatRunner(model)
+        return FlatRunner(model, look)
     logger.info("rows of this model are run one by one: %s", reason)
     return None
 

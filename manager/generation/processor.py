@@ -15,14 +15,18 @@ from typing import TypeVar
 
 import torch
 
+from manager.generation.team import Team
+
 Result = TypeVar("Result")
 
 _thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
+_team: Team | None = None
 
 
 def _after_fork() -> None:
     """A fork takes no threads along."""
-    global _thread
+    global _thread, _team
+    _team = None
     _thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
 
 
@@ -33,6 +37,14 @@ if hasattr(os, "register_at_fork"):
 def on_processor(compute: Callable[[], Result]) -> Result:
     """What `compute` returns or raises, computed without gradients when those who asked before are done."""
     return _thread.submit(_computed, compute).result()
+
+
+def team() -> Team:
+    """Return the threads that compute on the processor, as one team for all engines."""
+    global _team
+    if _team is None:
+        _team = Team(torch.get_num_threads(), torch.set_num_threads)
+    return _team
 
 
 def apart(compute: Callable[[], Result]) -> Result:

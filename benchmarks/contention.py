@@ -1,0 +1,211 @@
+"""How fast text is written while other processes compute, with SmolLM2 135M on the CPU.
+
+`python -m benchmarks.contention` prints a JSON line for each case: the median ratio over the rounds and its spread
+(least and greatest), the bar, and the tokens per second behind them. `--rounds N` sets how many (default 3), `--seconds
+S` how long each measurement lasts (default 10).
+
+- `idle_1`, `idle_8`: tokens per second of 1 and 8 streams on a quiet machine, against the same with a fixed number of
+  threads, which is what the engine did before it adapted. Both take turns.
+- `neighbour_1`, ..., `two_neighbours_8`: beside one or two processes that compute without a pause, against the quiet
+  machine. `fixed` is the same ratio with a fixed number of threads.
+- `two_programs_1`, `two_programs_8`: two programs that write at the same time; the slower one against one alone.
+
+Measurements begin as soon as the neighbours do, so the time that the engine needs to notice them counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from manager.config.registry import GenerationConfig, Registry
+from manager.generation import processor
+from manager.generation.request import GenerationRequest, as_messages
+from manager.generation.team import Team
+from manager.manager import LLMManager
+
+ROOT = Path(__file__).parents[1]
+MODEL = "smollm2-steady"
+PROMPT = "Tell a long story about a train that is late. " * 8
+WARM_TOKENS = 8
+"""Tokens that every stream writes before a measurement begins."""
+BARS = {"idle": 0.97, "neighbour": 0.45, "two_neighbours": 0.3, "two_programs": 0.4}
+STREAMS = (1, 8)
+
+
+class Program:
+    """A process with the model loaded, which writes when it is asked to."""
+
+    def __init__(self, cache: Path, *, fixed: bool = False) -> None:
+        how = ["--fixed"] if fixed else []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.contention", "--worker", str(cache), *how],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def begin(self, streams: int) -> None:
+        """Start writing, and return when all streams are under way."""
+        self._ask(f"begin {streams}")
+
+    def measured(self, seconds: float) -> float:
+        """Return the tokens per second over the next `seconds`."""
+        return float(self._ask(f"measure {seconds}"))
+
+    def end(self) -> None:
+        """Stop writing."""
+        self._ask("end")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+
+    def _ask(self, what: str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(what, file=self._process.stdin, flush=True)
+        return self._process.stdout.readline()
+
+
+def work(cache: Path, fixed: bool) -> None:
+    """Be the process behind `Program`: read commands, write answers."""
+    if fixed:
+        processor._team = Team(1, lambda _: None)  # leaves the number of threads alone
+    with LLMManager(Registry.from_yaml(ROOT / "configs" / "models.yaml"), 1, cache_dir=cache) as manager:
+        manager.load_model(MODEL)
+        writers: list[threading.Thread] = []
+        stop, counts = threading.Event(), [0]
+        for line in sys.stdin:
+            command, _, value = line.partition(" ")
+            answer: float | str = "ready"
+            if command == "begin":
+                stop, counts = threading.Event(), [0] * int(value)
+                writers = [
+                    threading.Thread(target=_write, args=(manager, number, counts, stop), daemon=True)
+                    for number in range(int(value))
+                ]
+                for writer in writers:
+                    writer.start()
+                while min(counts) < WARM_TOKENS:
+                    time.sleep(0.02)
+            elif command == "measure":
+                before, begun = sum(counts), time.perf_counter()
+                time.sleep(float(value))
+                answer = (sum(counts) - before) / (time.perf_counter() - begun)
+            else:
+                stop.set()
+                for writer in writers:
+                    writer.join()
+            print(answer, flush=True)
+
+
+def _write(manager: LLMManager, number: int, counts: list[int], stop: threading.Event) -> None:
+    config = GenerationConfig(max_new_tokens=400, temperature=0.7)
+    seed = number
+    with manager.lease(MODEL) as lease:
+        while not stop.is_set():
+            stream = lease.generate(GenerationRequest(as_messages(PROMPT), config, seed, None))
+            while not stop.is_set() and stream.read() is not None:
+                counts[number] += 1
+            stream.close()
+            seed += 100
+
+
+@contextmanager
+def neighbours(count: int) -> Iterator[None]:
+    """Run `count` processes that compute without a pause."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        yield
+
+
+def rate(program: Program, streams: int, seconds: float, busy: int = 0) -> float:
+    """Return the tokens per second of a program beside `busy` neighbours, from the moment they start."""
+    program.begin(streams)
+    with neighbours(busy):
+        found = program.measured(seconds)
+    program.end()
+    return found
+
+
+def both(programs: list[Program], streams: int, seconds: float) -> float:
+    """Return the tokens per second of the slower of two programs that write at the same time."""
+    found: list[float] = []
+    for program in programs:
+        program.begin(streams)
+    threads = [threading.Thread(target=lambda p=program: found.append(p.measured(seconds))) for program in programs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for program in programs:
+        program.end()
+    return min(found)
+
+
+def measure(cache: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """Yield the figures of each case."""
+    with ExitStack() as stack:
+        first, second, fixed = Program(cache), Program(cache), Program(cache, fixed=True)
+        for program in (first, second, fixed):
+            stack.callback(program.close)
+            program.begin(1)
+            program.end()
+        for streams in STREAMS:
+            rows = []
+            for _ in range(rounds):
+                row = {"idle": rate(first, streams, seconds), "fixed_idle": rate(fixed, streams, seconds)}
+                for busy, name in ((1, "neighbour"), (2, "two_neighbours")):
+                    row[name] = rate(first, streams, seconds, busy)
+                    row[f"fixed_{name}"] = rate(fixed, streams, seconds, busy)
+                row["two_programs"] = both([first, second], streams, seconds)
+                rows.append(row)
+            for case, bar in BARS.items():
+                base = "fixed_idle" if case == "idle" else "idle"
+                ratios = [row[case] / row[base] for row in rows]
+                line: dict[str, Any] = {
+                    "case": f"{case}_{streams}",
+                    "ratio": round(statistics.median(ratios), 3),
+                    "spread": [round(min(ratios), 3), round(max(ratios), 3)],
+                    "bar": bar,
+                    "tokens_per_second": round(statistics.median(row[case] for row in rows), 1),
+                }
+                if f"fixed_{case}" in rows[0] and case != "idle":
+                    fixed_ratios = [row[f"fixed_{case}"] / row["fixed_idle"] for row in rows]
+                    line["fixed"] = round(statistics.median(fixed_ratios), 3)
+                yield line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--fixed", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker is not None:
+        work(options.worker, options.fixed)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for line in measure(Path(folder), options.rounds, options.seconds):
+            print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
