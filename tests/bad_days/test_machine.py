@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import torch
 from huggingface_hub import constants
-from support.hubserver import Hub
 
 from manager.backends import loading
 from negotiation.game.events import Ended, Halted, TurnTaken, Writing
 from tests.bad_days.conftest import Faults, House
+from tests.support.hubserver import Hub
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
 pytestmark = pytest.mark.timeout(60)

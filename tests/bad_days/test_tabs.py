@@ -13,10 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.server import ROOT, Server
-from support.tab import Refused, Tab, browser
 
 from tests.soak.figures import Figures
+from tests.support.server import ROOT, Server
+from tests.support.tab import Refused, Tab, browser
 
 pytestmark = [
     pytest.mark.heavy,

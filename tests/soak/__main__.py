@@ -19,15 +19,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.elsewhere import FaultyServer
-from support.server import Server
-from support.tab import Tab, browser
-
 from tests.soak.faults import Faults, models
 from tests.soak.figures import Figures, p95
 from tests.soak.ledger import Account, Ledger, account, settled
 from tests.soak.programs import Program
 from tests.soak.visitors import Visitor
+from tests.support.elsewhere import FaultyServer
+from tests.support.server import Server
+from tests.support.tab import Tab, browser
 
 VISITORS, PROGRAMS = 16, 4
 STUCK_SECONDS = 90.0

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
 
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote import answer, pacing, sse
@@ -37,6 +36,7 @@ from manager.generation.request import Completion, GenerationRequest, Grammar, a
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
 from manager.status.snapshot import Snapshot
+from tests.support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.watching import PATIENCE, until
 
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
@@ -23,6 +22,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
+from tests.support.watching import PATIENCE, until
 
 OFFER = {"price": 150, "lock": "with"}
 Runs = Callable[..., Run]

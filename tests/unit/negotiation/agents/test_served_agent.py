@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.elsewhere import Call, FaultyServer, answers, refuses
 
 from manager.backends.remote import pacing
 from manager.manager import LLMManager
@@ -20,6 +19,7 @@ from negotiation.game.events import Halted, Turn, TurnTaken, turn_from_json, tur
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import Scenario
+from tests.support.elsewhere import Call, FaultyServer, answers, refuses
 
 OFFER = {"price": 150, "lock": "with"}
 GOOD = json.dumps({"thought": "Hm.", "action": "offer", "offer": OFFER, "message": "How about it?"})

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.lending import ForkingGPU
 
 from manager.backends import base
 from manager.backends.base import Footprint
@@ -34,6 +33,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
+from tests.support.lending import ForkingGPU
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from support.watching import PATIENCE, follow, until
 
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes, Stage
@@ -23,6 +22,7 @@ from negotiation.live.driver import NO_THREAD, SHUT_DOWN, Driver, LiveRun
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
+from tests.support.watching import PATIENCE, follow, until
 
 OFFER = {"price": 150, "lock": "with"}
 INTERRUPTED = Halted("interrupted", SHUT_DOWN)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.watching import PATIENCE, follow, until
 
 from manager.errors import LoadFailed
 from manager.manager import LLMManager
@@ -37,6 +36,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
+from tests.support.watching import PATIENCE, follow, until
 
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]

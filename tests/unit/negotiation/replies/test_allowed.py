@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.grammar import compact, permits, written_under
-from support.hostile import ACCEPTED, GOOD, OFFERED
 
 from negotiation.game.protocol import Action, State
 from negotiation.replies.allowed import MAX_THOUGHT, Allowed, Decided, legal, rational
 from negotiation.replies.narration import MAX_MESSAGE, MAX_TOKENS, Speech
 from negotiation.replies.reader import Reply, read_reply, split_thinking
 from negotiation.scenario.model import Scenario, parse_scenario
+from tests.support.grammar import compact, permits, written_under
+from tests.support.hostile import ACCEPTED, GOOD, OFFERED
 
 SCENARIOS = sorted(path.stem for path in (Path(__file__).resolve().parents[4] / "configs" / "scenarios").glob("*.yaml"))
 

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
-from support.hub import DatasetHub, Repository
-from support.serving import serving
 
 from manager.cancel import CancelToken
 from manager.manager import LLMManager
@@ -27,6 +25,8 @@ from negotiation.runs.hub_dataset import DatasetCarrier
 from negotiation.runs.journal import Journal, read_journal
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote
+from tests.support.hub import DatasetHub, Repository
+from tests.support.serving import serving
 
 Runs = Callable[..., Run]
 Open = Callable[[Carrier], ArchivedStore]
