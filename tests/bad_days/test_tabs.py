@@ -48,8 +48,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "early").mkdir()
     (tmp_path / "early" / "sitecustomize.py").write_text(EARLY)
     path = f"{tmp_path / 'early'}:{ROOT}"
-    environment = {"TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": path, "GRADIO_ANALYTICS_ENABLED": "0"}
-    server = Server(tmp_path / "home", tmp_path / "configs", **environment).start()
+    server = Server(
+        tmp_path / "home",
+        tmp_path / "configs",
+        TMPDIR=str(tmp_path / "tmp"),
+        PYTHONPATH=path,
+        GRADIO_ANALYTICS_ENABLED="0",
+    ).start()
     yield server
     server.stop()
 

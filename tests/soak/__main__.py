@@ -100,7 +100,8 @@ async def live(
     own = [random.Random(chance.random()) for _ in range(VISITORS + PROGRAMS)]
     clients = [Visitor(url, f"visitor {n}", own[n], ledger) for n in range(VISITORS)]
     programs = [Program(url, f"program {n}", own[VISITORS + n], ledger) for n in range(PROGRAMS)]
-    tasks = [asyncio.ensure_future(one.run()) for one in (*clients, *programs, faults)]
+    works = [*(one.run() for one in clients), *(one.run() for one in programs), faults.run()]
+    tasks = [asyncio.create_task(work) for work in works]
     ends = time.monotonic() + seconds
     while (left := ends - time.monotonic()) > 0:
         done, _ = await asyncio.wait(tasks, timeout=min(left, 60), return_when=asyncio.FIRST_EXCEPTION)
