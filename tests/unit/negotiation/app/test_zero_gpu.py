@@ -201,7 +201,7 @@ def test_what_is_sent_to_a_gpu_names_no_visitor_and_what_comes_back_is_not_logge
         sent.append(task)
         raise RuntimeError("what somebody wrote")
 
-    house._call = call  # type: ignore[attr-defined]
+    house._call = call  # type: ignore[assignment]
     *_, end = driven(house, make_run("r", "first", "boulware", owner="anne"))
     assert "what somebody wrote" in end.reason  # type: ignore[union-attr]
     assert "what somebody wrote" not in caplog.text

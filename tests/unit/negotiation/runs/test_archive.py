@@ -169,7 +169,7 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
     (file,) = folder.iterdir()
     whole = json.loads(file.read_text())
     turn = whole["turns"][0]
-    odd = [
+    odd: list[dict[str, Any]] = [
         {"run_id": 7},
         {"run_id": "a\nline"},
         {"run_id": "x" * 5000},
