@@ -68,7 +68,7 @@ stress: .venv/dev
 # Visitors, programs and random faults for SOAK_MINUTES; its last line is JSON, and it fails where anything was lost, is
 # stuck, or went wrong in silence.
 soak: .venv/dev
-	SOAK_MINUTES=$${SOAK_MINUTES:-30} PYTHONPATH=.:tests $(BIN)/python -m tests.soak
+	SOAK_MINUTES=$${SOAK_MINUTES:-30} $(BIN)/python -m tests.soak
 
 clean:
 	rm -rf .venv

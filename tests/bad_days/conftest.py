@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.hubserver import Hub, serving_hub
-from support.server import ROOT
 
 from manager.backends.base import Footprint, Progress, register_backend
 from manager.backends.fake import FakeModel
@@ -30,6 +28,8 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import HEARTBEAT_SECONDS, Store
 from negotiation.scenario.model import Scenario, Seat, load_scenarios
+from tests.support.hubserver import Hub, serving_hub
+from tests.support.server import ROOT
 from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import verdict_html
 from ui.widgets.follow import stored_view

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from huggingface_hub import constants
-from support.hubserver import Hub
 
 from negotiation.errors import StoreError
 from negotiation.game.events import Ended, Halted, TurnTaken
 from negotiation.runs.store import Store
 from tests.bad_days.conftest import House
+from tests.support.hubserver import Hub
 
 pytestmark = pytest.mark.timeout(60)
 

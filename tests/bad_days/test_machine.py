@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import constants
-from support.hubserver import Hub
 
 from manager.backends import loading
 from negotiation.game.events import Ended, Halted, TurnTaken, Writing
 from tests.bad_days.conftest import Faults, House
+from tests.support.hubserver import Hub
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
 pytestmark = pytest.mark.timeout(60)
@@ -114,11 +114,10 @@ def test_a_real_model_breaks_while_it_writes(tiny: House, how: str, reason: str,
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The Hub's client waits between its attempts; that takes no time here."""
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
-    return
 
 
 @pytest.mark.parametrize("drops", [1, 50])

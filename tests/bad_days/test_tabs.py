@@ -13,10 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.server import ROOT, Server
-from support.tab import Refused, Tab, browser
 
 from tests.soak.figures import Figures
+from tests.support.server import ROOT, Server
+from tests.support.tab import Refused, Tab, browser
 
 pytestmark = [
     pytest.mark.heavy,
@@ -48,8 +48,13 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "early").mkdir()
     (tmp_path / "early" / "sitecustomize.py").write_text(EARLY)
     path = f"{tmp_path / 'early'}:{ROOT}"
-    environment = {"TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": path, "GRADIO_ANALYTICS_ENABLED": "0"}
-    server = Server(tmp_path / "home", tmp_path / "configs", **environment).start()
+    server = Server(
+        tmp_path / "home",
+        tmp_path / "configs",
+        TMPDIR=str(tmp_path / "tmp"),
+        PYTHONPATH=path,
+        GRADIO_ANALYTICS_ENABLED="0",
+    ).start()
     yield server
     server.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ def test_whoever_left_while_nothing_happened_is_noticed(house: House, monkeypatc
 
     async def watch_and_leave() -> None:
         watching = follow.views(parley, run)
+        assert isinstance(watching, AsyncGenerator)
         seen = [await anext(watching) for _ in range(4)]
         assert seen[-1] == seen[-2], "nothing happened, and yet something is sent"
         await watching.aclose()

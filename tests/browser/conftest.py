@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from support.server import Server
+
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from support.browser import pick
-from support.server import Server
+
+from tests.support.browser import pick
+from tests.support.server import Server
 
 LOAD_MS = 200_000
 

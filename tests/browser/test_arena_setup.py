@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from support.browser import pick
-from support.server import Server
+
+from tests.support.browser import pick
+from tests.support.server import Server
 
 ENDED = re.compile("Deal|No deal")
 

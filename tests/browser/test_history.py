@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
-from support.browser import pick
-from support.server import Server
+
+from tests.support.browser import pick
+from tests.support.server import Server
 
 
 def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open_page: Callable[[str], Page]) -> None:

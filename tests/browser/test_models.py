@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
-from support.server import Server
+
+from tests.support.server import Server
 
 MODELS = """
 quick: {type: fake, label: Quick, size_bytes: 900000000, license: MIT, size: 1B}

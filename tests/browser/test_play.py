@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
-from support.server import Server
+
+from tests.support.server import Server
 
 
 def test_a_person_plays_against_a_script_and_sees_the_other_side_afterwards(

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
-from support.server import Server
+
+from tests.support.server import Server
 
 CUP = "title: Small cup\nbaselines: [boulware, conceder, micro]\nscenarios: [company_car, night_train]\npairs: 2\n"
 

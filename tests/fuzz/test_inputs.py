@@ -17,7 +17,6 @@ import pytest
 from gradio_client.utils import is_file_obj_with_meta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.page import Served, served
 
 from manager.backends.fake import FakeModel  # noqa: F401 (the type `fake` is looked up while entries are read)
 from manager.config.registry import Registry
@@ -39,6 +38,7 @@ from negotiation.runs.record import Run, run_row
 from negotiation.scenario.genius_import import import_genius
 from negotiation.scenario.model import load_scenario, load_scenarios, scenario_from_text
 from negotiation.tournament.plan import load_tournament
+from tests.support.page import Served, served
 from ui.server.request_guard import names_file
 from ui.widgets.scenario_picker import findings_html
 
@@ -216,14 +216,14 @@ def catalog() -> Iterator[Catalog]:
 @fuzzed
 @given(texts=st.tuples(*(st.just(text) | spoilt([text]) | spoilt(XML) for text in XML)))
 def test_genius(tmp_path: Path, texts: tuple[str, ...]) -> None:
-    paths = [tmp_path / name for name in ("domain.xml", "a.xml", "b.xml")]
-    for path, text in zip(paths, texts, strict=True):
+    domain, a, b = (tmp_path / name for name in ("domain.xml", "a.xml", "b.xml"))
+    for path, text in zip((domain, a, b), texts, strict=True):
         path.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
-        import_genius(*paths)
+        import_genius(domain, a, b)
     except ScenarioError as error:
         told(error)
-    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    assert set(tmp_path.iterdir()) == {domain, a, b}
 
 
 REPLIES = [

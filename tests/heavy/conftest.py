@@ -30,7 +30,7 @@ def postgresql() -> Iterator[str]:
 
 
 def _server(folder: Path) -> Iterator[str]:
-    data, as_user = folder / "data", list[str]()
+    data, as_user = folder / "data", list[str | Path]()
     if os.geteuid() == 0:  # the server refuses to run as root
         shutil.chown(folder, "postgres")
         as_user = ["runuser", "-u", "postgres", "--"]

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from gradio_client import Client
-from support.server import ROOT, Server
-from support.twin import preload_twin
+
+from tests.support.server import ROOT, Server
+from tests.support.twin import preload_twin
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800), pytest.mark.filterwarnings("default")]
 

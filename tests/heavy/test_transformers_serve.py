@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.server import ROOT, free_port
 
 from manager.cancel import CancelToken
 from manager.config.registry import GenerationConfig, Registry
@@ -27,6 +26,7 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import load_scenarios
+from tests.support.server import ROOT, free_port
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]
 

@@ -10,10 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from gradio_client import Client
-from support.server import ROOT, Server
-from support.serving import serving
 
 from negotiation.app.zero_gpu import MOST_SECONDS, PREPARING_SECONDS
+from tests.support.server import ROOT, Server
+from tests.support.serving import serving
 from tests.unit.manager.conftest import tiny_model
 from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from support.server import Server
+
+from tests.support.server import Server
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 MODELS = "slow: {type: fake, label: Slow, tokens_per_second: 100}\n"

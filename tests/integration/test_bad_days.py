@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.server import ROOT
+
+from tests.support.server import ROOT
 
 CONFIGS = ROOT / "configs"
 

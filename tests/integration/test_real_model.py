@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.server import ROOT
 
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.config.registry import GenerationConfig, Registry, parse_spec
@@ -19,6 +18,7 @@ from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
 from negotiation.app.settings import SHIPPED
+from tests.support.server import ROOT
 from tests.unit.manager.arena import Arena
 
 

@@ -13,10 +13,10 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from prometheus_client.parser import text_string_to_metric_families
-from support.server import Server
 
 from negotiation.live.driver import SHUT_DOWN
 from negotiation.runs.store import Store
+from tests.support.server import Server
 
 MODELS = "slow: {type: fake, tokens_per_second: 4}\nquick: {type: fake, tokens_per_second: 120}\n"
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
-from support.lending import ForkingGPU
-from support.twin import preload_twin
 
 from manager.backends import base, gguf
 from manager.machine import model_files as files
@@ -22,6 +20,8 @@ from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.game.events import Ended, Event, Halted
 from negotiation.runs.record import Run
+from tests.support.lending import ForkingGPU
+from tests.support.twin import preload_twin
 from tests.unit.manager.conftest import tiny_model
 from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
 from ui.arena.presets import presets

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from fastapi.routing import iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
-from support.page import NAME, PASSWORD, Served, served
 
 from negotiation.admission.limits import Limits
 from negotiation.admission.sliding_window import Window
@@ -23,6 +22,7 @@ from negotiation.app.logs import FORMATTERS, _print_exc
 from negotiation.app.settings import SHIPPED
 from negotiation.errors import StoreError, UnknownRun
 from negotiation.runs.record import Run
+from tests.support.page import NAME, PASSWORD, Served, served
 from ui.kit import text
 from ui.server.operator import EVERYBODYS, WINDOW_SECONDS, operators_of
 from ui.server.request_guard import CLOSED, MOST_BYTES, NO_FILES

@@ -88,7 +88,7 @@ def check(shown: str) -> None:
     assert "hurt" in shown, "the text is there"
 
 
-@pytest.fixture(params=ATTACKS.values(), ids=ATTACKS)
+@pytest.fixture(params=list(ATTACKS.values()), ids=list(ATTACKS))
 def text(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -132,7 +132,7 @@ def run(scenario: Scenario, text: str) -> Run:
     assert isinstance(end, Ended)
     configs = {seat: AgentConfig("m", {"persona": f"{text} hurt"}) for seat in SEATS}
     return Run("run", scenario, configs, 1, status="done", turns=turns, measures=end.measures, ending=end.ending,
-               ended_by=end.by, agreement=end.agreement)  # type: ignore[arg-type] # fmt: skip
+               ended_by=end.by, agreement=end.agreement)  # fmt: skip
 
 
 def test_scenarios(scenario: Scenario, text: str) -> None:
@@ -187,7 +187,7 @@ def test_lists(text: str) -> None:
 
 def test_files(run: Run, text: str) -> None:
     for kind in ("csv", "jsonl"):
-        shown = file_html([run], kind)  # type: ignore[arg-type]
+        shown = file_html([run], kind)
         Checker().feed(shown)
         found = re.search('data-bytes="([^"]*)"', shown)
         assert found is not None

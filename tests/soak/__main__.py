@@ -19,15 +19,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.elsewhere import FaultyServer
-from support.server import Server
-from support.tab import Tab, browser
-
 from tests.soak.faults import Faults, models
 from tests.soak.figures import Figures, p95
 from tests.soak.ledger import Account, Ledger, account, settled
 from tests.soak.programs import Program
 from tests.soak.visitors import Visitor
+from tests.support.elsewhere import FaultyServer
+from tests.support.server import Server
+from tests.support.tab import Tab, browser
 
 VISITORS, PROGRAMS = 16, 4
 STUCK_SECONDS = 90.0
@@ -101,7 +100,8 @@ async def live(
     own = [random.Random(chance.random()) for _ in range(VISITORS + PROGRAMS)]
     clients = [Visitor(url, f"visitor {n}", own[n], ledger) for n in range(VISITORS)]
     programs = [Program(url, f"program {n}", own[VISITORS + n], ledger) for n in range(PROGRAMS)]
-    tasks = [asyncio.ensure_future(one.run()) for one in (*clients, *programs, faults)]
+    works = [*(one.run() for one in clients), *(one.run() for one in programs), faults.run()]
+    tasks = [asyncio.create_task(work) for work in works]
     ends = time.monotonic() + seconds
     while (left := ends - time.monotonic()) > 0:
         done, _ = await asyncio.wait(tasks, timeout=min(left, 60), return_when=asyncio.FIRST_EXCEPTION)

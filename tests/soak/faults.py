@@ -11,9 +11,9 @@ from contextlib import closing
 from pathlib import Path
 
 import yaml
-from support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
 
 from tests.soak.ledger import Ledger
+from tests.support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
 
 REPLY = '{"thought": "I stay with it.", "action": "offer", "offer": {"price": 13500}, "message": "Take it."}'
 GUEST = {"type": "fake", "tokens_per_second": 150, "label": "Guest"}

@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
-from support.tab import API, browser
 
 from tests.soak.ledger import Ledger
 from tests.soak.visitors import AGENTS, STRATEGIES
+from tests.support.tab import API, browser
 
 
 class Program:

@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
-from support.tab import Refused, Tab, browser
 
 from tests.soak.ledger import Ledger
+from tests.support.tab import Refused, Tab, browser
 
 AGENTS = {"quick": 6, "steady": 4, "slow": 2, "babbling": 1, "broken": 2, "served": 3, "real": 1}
 STRATEGIES = ("boulware", "conceder", "linear", "tit_for_tat")

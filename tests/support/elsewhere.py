@@ -37,7 +37,7 @@ class Call:
     def event(self, data: Any) -> Call:
         return self.raw(f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode())
 
-    def say(self, text: str, **more: Any) -> Call:
+    def say(self, text: object, **more: Any) -> Call:
         return self.event({"choices": [{"index": 0, "delta": {"content": text, **more}}]})
 
     def end(self, reason: str = "stop", usage: tuple[int, int] | None = (7, 3)) -> Call:

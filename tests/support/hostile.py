@@ -11,9 +11,10 @@ import json
 from typing import Any
 
 from negotiation.replies.reader import MAX_REPLY
+from negotiation.scenario.model import Offer
 
-GOOD = {"price": 150, "lock": "with"}
-ACCEPTED = {"thought": "Fine.", "action": "accept", "offer": None, "message": "Deal!"}
+GOOD: Offer = {"price": 150, "lock": "with"}
+ACCEPTED: dict[str, Any] = {"thought": "Fine.", "action": "accept", "offer": None, "message": "Deal!"}
 OFFERED = {**ACCEPTED, "action": "offer", "offer": GOOD}
 
 

@@ -75,11 +75,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             about = {"id": name, "sha": repository.sha, "private": repository.private, "siblings": files}
             self._send(200, about, body=body)
         elif rest[0] == "tree":
-            files = [
+            tree = [
                 {"type": "file", "path": file, "size": len(content), "oid": _digest(content)}
                 for file, content in repository.files.items()
             ]
-            self._send(200, files, body=body)
+            self._send(200, tree, body=body)
         elif (file := "/".join(rest[2:])) in repository.files:
             content = repository.files[file]
             self._send(200, content, {"X-Repo-Commit": repository.sha, "ETag": f'"{_digest(content)}"'}, body)

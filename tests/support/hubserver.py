@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from huggingface_hub import constants
 
-from support.serving import serving
+from tests.support.serving import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ERRORS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import httpx
+import httpx2
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
@@ -51,7 +51,7 @@ class Served:
         event: Any = None,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Call an endpoint of the page directly, as a visitor or, with None, as nobody."""
         found = self.of(endpoint) if isinstance(endpoint, str) else endpoint
         body = json.dumps({"data": data, "fn_index": found["id"], "session_hash": session, "event_data": event})

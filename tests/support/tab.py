@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import httpx
 from gradio_client.utils import apply_diff
 
 API = "/gradio_api"
+Result = TypeVar("Result")
 
 
 class Refused(Exception):
@@ -75,9 +76,9 @@ class Tab:
     def _ticks(listener: Mapping[str, Any]) -> bool:
         return any(event == "tick" for _, event in listener["targets"])
 
-    def spawn(self, work: Any) -> asyncio.Task[Any]:
+    def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Do something beside, as long as the page is open."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ class Script:
         self.views: list[View] = []
         self._moves = moves
 
-    def act(self, view: View) -> Iterator[Any]:
+    def act(self, view: View) -> Generator[Any, None, Decision]:
         yield from ()
         self.views.append(view)
         move = self._moves[len(view.own)]

@@ -12,6 +12,7 @@ import torch
 from manager.backends import devices
 from manager.backends.devices import CudaMemory, DeviceMemory, memory_of, pick_device
 from manager.errors import Cancelled, Refused
+from manager.machine.host import free_host_memory
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_only_memory_apart_from_the_hosts_can_be_parked() -> None:
 
 
 def test_a_device_that_shares_the_hosts_memory_gives_most_of_what_is_free() -> None:
-    assert 0 < DeviceMemory("cpu").capacity() < devices.free_host_memory()
+    assert 0 < DeviceMemory("cpu").capacity() < free_host_memory()
 
 
 # -- CUDA's way of copying, with a stream that notes what is asked of it ----------------------------------------

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
-from support.hubserver import COMMIT, Hub, point_to, serving_hub
 
 from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.config.registry import parse_spec
 from manager.errors import AccessDenied, Cancelled, ParleyError, Refused, Unreachable, WeightsNotFound
+from tests.support.hubserver import COMMIT, Hub, point_to, serving_hub
 from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
 pytestmark = pytest.mark.timeout(120)

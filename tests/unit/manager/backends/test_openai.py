@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
 
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote import answer, pacing, sse
@@ -37,6 +36,7 @@ from manager.generation.request import Completion, GenerationRequest, Grammar, a
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
 from manager.status.snapshot import Snapshot
+from tests.support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -306,8 +306,8 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
     "a long pause": (refuses(429, "tomorrow", Retry_After="86400"), RateLimited, "tomorrow", 1),
     "an endless error": (lambda c: c.start(500).raw(b"e" * 1_000_000), ServerFailed, "eee…", 3),
     "no answer at all": (lambda c: c.hang(), TooSlow, "nothing within 0.2 s", 1),
-    "only comments": (lambda c: c.start().raw(b": hm\n\n" * 9).hang(), TooSlow, "nothing within 0.2 s", 1),  # type: ignore[func-returns-value]
-    "silence in the middle": (lambda c: c.start().say("Once").hang(), TooSlow, "nothing more for 0.1 s", 1),  # type: ignore[func-returns-value]
+    "only comments": (lambda c: c.start().raw(b": hm\n\n" * 9).hang(), TooSlow, "nothing within 0.2 s", 1),
+    "silence in the middle": (lambda c: c.start().say("Once").hang(), TooSlow, "nothing more for 0.1 s", 1),
     "a cut": (cut_off, ServerFailed, "broke its answer off", 1),
     "an empty answer": (lambda c: c.start(), ServerFailed, "broke its answer off", 3),
     "a hang-up": (lambda c: c.raw(b"HTTP/1.1 2"), ServerFailed, "the connection to .* broke", 3),
@@ -316,7 +316,7 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
     "no choices": (lambda c: c.start().event({"id": 1}), ServerFailed, "'choices' is missing", 1),
     "odd choices": (lambda c: c.start().event({"choices": [7]}), ServerFailed, "a choice is no object", 1),
     "an odd delta": (lambda c: c.start().event({"choices": [{"delta": [1]}]}), ServerFailed, "'delta' is no object", 1),
-    "an odd text": (lambda c: c.start().say({"a": 1}), ServerFailed, "a piece of text is none", 1),  # type: ignore[arg-type]
+    "an odd text": (lambda c: c.start().say({"a": 1}), ServerFailed, "a piece of text is none", 1),
     "an error inside": (
         lambda c: c.start().event({"error": {"message": f"gone {KEY}"}}),
         ServerFailed,

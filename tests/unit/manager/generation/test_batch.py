@@ -17,7 +17,7 @@ from manager.config.registry import GenerationConfig
 from manager.errors import Cancelled, GenerationFailed, OutOfMemory
 from manager.generation import batch as batch_module
 from manager.generation.batch import Batch
-from manager.generation.flat import FlatRunner, flat_runner
+from manager.generation.flat import flat_runner
 from manager.generation.grammar import GrammarCompiler
 from manager.generation.kv import Memo, Shelf
 from manager.generation.request import GenerationRequest, Grammar, as_messages
@@ -49,6 +49,7 @@ OFFER = {
     "required": ["price", "note"],
     "additionalProperties": False,
 }
+MANNERS: list[dict[str, Any]] = [{}, {"schema": OFFER}, {"repetition_penalty": 1.3}]
 
 
 class Counted(TokenStream):
@@ -98,6 +99,19 @@ def step(batch: Batch) -> None:
         batch.step()
 
 
+def passes(rows: Batch) -> list[list[int]]:
+    """How many tokens each row gives to each pass from here on."""
+    shapes: list[list[int]] = []
+    original = rows._runner.run
+
+    def recorded(parts: Any) -> Any:
+        shapes.append([len(tokens) for _, tokens in parts])
+        return original(parts)
+
+    rows._runner.run = recorded  # type: ignore[method-assign]
+    return shapes
+
+
 def alone(tokens: Sequence[int], **how: Any) -> list[int]:
     """What a row writes in a batch of its own, one by one, with nothing kept."""
     one, by_itself = batch("solo", kept=0), row(tokens, **how)
@@ -132,8 +146,8 @@ def test_rows_write_what_they_write_alone_whoever_comes_and_goes(
             prompt = transcripts[name] + [chance.randrange(3, 259) for _ in range(chance.choice([1, 8, 30]))]
             if chance.random() < 0.2:  # something earlier was different after all
                 prompt[chance.randrange(len(prompt))] = 7
-            how = {"max_new_tokens": chance.randrange(1, 25)}
-            how |= chance.choice([{}, {"schema": OFFER}, {"repetition_penalty": 1.3}])
+            how: dict[str, Any] = {"max_new_tokens": chance.randrange(1, 25)}
+            how |= chance.choice(MANNERS)
             new = row(prompt, conversation=str(name), **how)
             writing[name] = new
             asked.append((new, list(prompt), how))
@@ -165,15 +179,11 @@ def test_the_seed_of_a_row_is_its_own() -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_reproducible_row_has_passes_of_its_own_and_takes_nothing_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reproducible_row_has_passes_of_its_own_and_takes_nothing_over() -> None:
     rows = batch()
     rows.add(row(range(5, 60), conversation="c"))
     run(rows)
-    shapes: list[list[int]] = []
-    original = FlatRunner.run
-    monkeypatch.setattr(
-        FlatRunner, "run", lambda self, parts: (shapes.append([len(t) for _, t in parts]), original(self, parts))[1]
-    )
+    shapes = passes(rows)
     for number in range(2):
         rows.add(row(range(5, 60), conversation="c", reproducible=True, max_new_tokens=4, seed=number))
     run(rows)
@@ -181,27 +191,25 @@ def test_a_reproducible_row_has_passes_of_its_own_and_takes_nothing_over(monkeyp
 
 
 def test_a_beginning_that_rows_share_is_computed_once() -> None:
-    rows, counted = batch(), []
-    original = rows._runner.run
-    rows._runner.run = lambda parts: (counted.append(sum(len(t) for _, t in parts)), original(parts))[1]  # type: ignore[method-assign]
+    rows = batch()
+    shapes = passes(rows)
     system = list(range(3, 250))
     for number in range(8):
         rows.add(row([*system, 3 + number, 4], max_new_tokens=1))
     run(rows)
-    assert sum(counted) == len(system) + 8 * 2
+    assert sum(map(sum, shapes)) == len(system) + 8 * 2
 
 
 def test_a_conversation_that_goes_on_computes_only_what_is_new() -> None:
-    rows, counted = batch(), []
-    original = rows._runner.run
-    rows._runner.run = lambda parts: (counted.append(sum(len(t) for _, t in parts)), original(parts))[1]  # type: ignore[method-assign]
+    rows = batch()
+    shapes = passes(rows)
     first = row(range(3, 200), conversation="c", max_new_tokens=5)
     rows.add(first)
     run(rows)
-    counted.clear()
+    shapes.clear()
     rows.add(row([*first.tokens, 9, 9, 9], conversation="c", max_new_tokens=1))
     run(rows)
-    assert counted == [4], "the last token written, and three new ones"
+    assert shapes == [[4]], "the last token written, and three new ones"
 
 
 # -- grammars --------------------------------------------------------------------------------------------------
@@ -292,7 +300,7 @@ def test_what_breaks_for_one_row_ends_that_row_alone(kind: str) -> None:
 
 def test_when_everything_breaks_every_stream_ends_once() -> None:
     rows = batch()
-    rows._runner.run = lambda parts: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    rows._runner.run = lambda parts: 1 / 0  # type: ignore[method-assign]
     asked = [row(range(3 + n, 30)) for n in range(5)]
     for one in asked:
         rows.add(one)
@@ -372,7 +380,7 @@ def test_the_least_recently_used_goes_first() -> None:
             super().__init__()
             self.tokens, self.conversation = tokens, conversation
 
-        bytes = 10  # type: ignore[assignment]
+        bytes = 10
 
         def crop(self, length: int) -> bool:
             return True

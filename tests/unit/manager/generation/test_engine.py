@@ -383,11 +383,11 @@ def test_what_breaks_between_passes_ends_all_rows_with_the_reason_and_the_next_a
 ) -> None:
     made = engine()
     expected = text(ask(made))
-    best, broken = made.shelf.best, []
+    best, broken = made.shelf.best, list[BaseException]()
 
     def breaks_once(*given: Any) -> Any:
         if not broken:
-            broken.append(1)
+            broken.append(error)
             raise error
         return best(*given)
 

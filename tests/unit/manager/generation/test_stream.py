@@ -124,8 +124,12 @@ def test_a_producer_that_leaves_without_an_end_ends_the_stream() -> None:
 @pytest.mark.parametrize("error", [ValueError("oh"), SystemExit("oh"), Cancelled("oh")])
 def test_what_a_producer_raises_is_what_the_consumer_gets(error: BaseException) -> None:
     stream = TokenStream()
-    with stream.producing():
-        raise error
+
+    def produce() -> None:
+        with stream.producing():
+            raise error
+
+    produce()
     with pytest.raises(Cancelled if isinstance(error, Cancelled) else GenerationFailed, match="oh"):
         stream.read()
 

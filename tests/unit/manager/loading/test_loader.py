@@ -436,7 +436,7 @@ def test_a_load_whose_cache_cannot_be_limited_is_rolled_back(desk: Desk, parkabl
 
 
 def test_a_backend_that_cannot_even_say_what_leaked_does_not_end_the_loader(desk: Desk, parkable: Parkable) -> None:
-    parkable.breaks |= {"leaked": Panic("native code gave up"), "close": RuntimeError("stuck")}
+    parkable.breaks.update({"leaked": Panic("native code gave up"), "close": RuntimeError("stuck")})
     desk.loader.start(h.StartUnload(P))
     assert desk.answer() == h.Unloaded(P)
     desk.loader.forget(P)

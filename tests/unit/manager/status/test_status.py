@@ -145,7 +145,7 @@ def test_closing_wakes_whoever_waits_and_ends_the_iteration() -> None:
     source = Source()
     subscription = source.subscribe(10)
     subscription.offer(source.event())
-    got: list[StatusEvent | Resync] = []
+    got: list[StatusEvent | Resync | Heartbeat] = []
     first = threading.Event()
 
     def listen() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.watching import PATIENCE, until
 
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
@@ -22,9 +21,10 @@ from negotiation.live.feed import Watch
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import Offer, Scenario
+from tests.support.watching import PATIENCE, until
 
-OFFER = {"price": 150, "lock": "with"}
+OFFER: Offer = {"price": 150, "lock": "with"}
 Runs = Callable[..., Run]
 
 
@@ -149,7 +149,8 @@ def test_a_person_plays_to_the_end(play: Callable[..., Watch], live: LiveRuns, s
 def test_a_wrong_answer_loses_nothing(play: Callable[..., Watch], live: LiveRuns) -> None:
     with play("run") as watch:
         until(watch, Asked)
-        for action, offer in (("accept", None), ("offer", {"price": 155, "lock": "with"}), ("shrug", None)):
+        wrong: list[tuple[str, Offer | None]] = [("accept", None), ("offer", {**OFFER, "price": 155}), ("shrug", None)]
+        for action, offer in wrong:
             with pytest.raises(IllegalTurn):
                 live.answer("run", action, offer)
         live.answer("run", "offer", OFFER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from manager.manager import LLMManager
 from negotiation.agents import model as llm
 from negotiation.agents import prompts
 from negotiation.agents.model import ModelAgent
-from negotiation.agents.options import ModelOptions
+from negotiation.agents.options import Guard, ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import Ended, Event, InvalidReply, Rejected, Turn, TurnTaken, Waiting, Writing
@@ -28,7 +28,7 @@ from negotiation.scenario.model import Offer, Scenario, parse_scenario
 
 Managers = Callable[..., LLMManager]
 Views = Callable[..., View]
-OFFER = {"price": 150, "lock": "with"}
+OFFER: Offer = {"price": 150, "lock": "with"}
 
 
 def reply(**changes: Any) -> str:
@@ -57,7 +57,7 @@ def leases(manager: LLMManager) -> int:
     return sum(row.leases for row in manager.snapshot().weights)
 
 
-def advance(acting: Generator[Any, None, Decision], kind: type) -> Any:
+def advance(acting: Iterator[Any], kind: type) -> Any:
     """The next report of a kind."""
     while not isinstance(event := next(acting), kind):
         pass
@@ -248,7 +248,8 @@ def test_free_means_that_nothing_is_held(
 
 
 def test_the_form_is_told_in_full_where_nothing_holds_it(bike: Scenario, make_view: Views) -> None:
-    free, held = (prompts.opening(make_view(bike), ModelOptions(guard=guard)) for guard in ("free", "legal"))  # type: ignore[arg-type]
+    guards: tuple[Guard, Guard] = ("free", "legal")
+    free, held = (prompts.opening(make_view(bike), ModelOptions(guard=guard)) for guard in guards)
     assert "exactly one JSON object and nothing around it" in free
     assert "exactly the keys price, lock" in free
     assert "exactly one JSON object" not in held

@@ -18,10 +18,10 @@ from negotiation.agents.options import ModelOptions
 from negotiation.game.agent import Decision, View
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
-from negotiation.scenario.model import SEATS, Scenario, Seat, other, parse_scenario
+from negotiation.scenario.model import SEATS, Offer, Scenario, Seat, other, parse_scenario
 
 Views = Callable[..., View]
-OFFER = {"price": 150, "lock": "with"}
+OFFER: Offer = {"price": 150, "lock": "with"}
 
 
 def offered(message: str = "", **options: Any) -> Any:

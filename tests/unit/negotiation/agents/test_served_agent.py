@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.elsewhere import Call, FaultyServer, answers, refuses
 
 from manager.backends.remote import pacing
 from manager.manager import LLMManager
@@ -19,9 +18,10 @@ from negotiation.game.agent import Decision, View
 from negotiation.game.events import Halted, Turn, TurnTaken, turn_from_json, turn_to_json
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import Offer, Scenario
+from tests.support.elsewhere import Call, FaultyServer, answers, refuses
 
-OFFER = {"price": 150, "lock": "with"}
+OFFER: Offer = {"price": 150, "lock": "with"}
 GOOD = json.dumps({"thought": "Hm.", "action": "offer", "offer": OFFER, "message": "How about it?"})
 POOR = json.dumps({"thought": "", "action": "offer", "offer": {"price": 100, "lock": "with"}, "message": "Take it."})
 MakeAgent = Callable[..., ModelAgent]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.lending import ForkingGPU
 
 from manager.backends import base
 from manager.backends.base import Footprint
@@ -34,6 +33,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
+from tests.support.lending import ForkingGPU
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -201,7 +201,7 @@ def test_what_is_sent_to_a_gpu_names_no_visitor_and_what_comes_back_is_not_logge
         sent.append(task)
         raise RuntimeError("what somebody wrote")
 
-    house._call = call  # type: ignore[attr-defined]
+    house._call = call  # type: ignore[assignment]
     *_, end = driven(house, make_run("r", "first", "boulware", owner="anne"))
     assert "what somebody wrote" in end.reason  # type: ignore[union-attr]
     assert "what somebody wrote" not in caplog.text

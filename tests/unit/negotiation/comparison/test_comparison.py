@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -20,13 +20,15 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.comparison import comparison
 from negotiation.comparison.comparison import Comparison, Job, Progress, Tally, jobs
+from negotiation.diagnostics.prompt_anchors import Anchors
 from negotiation.errors import UnknownAgent
+from negotiation.figures.statistics import Interval
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import InvalidReply, Measures, Turn
 from negotiation.game.protocol import Action, Ending
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunFilter, Store
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import SEATS, Scenario
 
 Managers = Callable[..., LLMManager]
 BAD = json.dumps({"thought": "", "action": "offer", "offer": {"price": 999, "lock": "with"}, "message": ""})
@@ -92,16 +94,16 @@ def test_the_two_of_a_seed_and_seat_open_side_by_side(asked: Ask, catalog: Catal
 
 def test_the_figures_are_those_of_the_runs(asked: Ask, catalog: Catalog, store: Store) -> None:
     *_, last = comparison.run(asked(pairs=5), catalog, store)
-    differences, utilities = [], Counter[str]()
+    differences, utilities = [], dict[str, float]()
     for seed in range(1, 6):
         of_seed = [run for summary in store.summaries() if (run := store.run(summary.run_id)).seed == seed]
-        got = Counter[str]()
+        got = {"left": 0.0, "right": 0.0, "boulware": 0.0}
         for run in of_seed:
             assert run.measures is not None
-            for seat, utility in (("a", run.measures.utility_a), ("b", run.measures.utility_b)):
-                got[run.agents[seat].agent] += utility  # type: ignore[index]
+            for seat, utility in zip(SEATS, (run.measures.utility_a, run.measures.utility_b), strict=True):
+                got[run.agents[seat].agent] += utility
         differences.append((got["left"] - got["right"]) / 2)
-        utilities += got
+        utilities = {name: utilities.get(name, 0.0) + value for name, value in got.items()}
     result = last.result
     assert (result.pairs, result.negotiations) == (5, 20)
     assert result.difference is not None
@@ -119,7 +121,7 @@ def test_the_same_comparison_gives_the_same_figures(asked: Ask, catalog: Catalog
 def test_an_agent_compared_with_itself_makes_the_same_moves(asked: Ask, catalog: Catalog, store: Store) -> None:
     *_, last = comparison.run(asked("left", "left"), catalog, store)
     assert last.result.identical == "agents"
-    assert last.result.difference == comparison.Interval(0, 0, 0)
+    assert last.result.difference == Interval(0, 0, 0)
     assert last.result.p_value == 1
     assert last.result.more_pairs_needed is None
 
@@ -194,7 +196,7 @@ def test_at_most_so_many_run_at_once(
     class Meeting:
         name = "left"
 
-        def act(self, view: View) -> Iterator[Any]:
+        def act(self, view: View) -> Generator[Any, None, Decision]:
             yield from ()
             inside["now"] += 1
             barrier.wait(timeout=30)
@@ -209,34 +211,35 @@ def test_at_most_so_many_run_at_once(
     assert most == [3] * 12
 
 
-def played(seed: int, utility: float, offer: int) -> Run:
+def played(scenario: Scenario, seed: int, utility: float, offer: int) -> Run:
     """A run that ended with a utility, after a move of its own."""
     measures = Measures(utility, utility, 1, 0, 0, rational_a=True, rational_b=True)
     turn = Turn(0, 1, "a", "any", Action.OFFER, {"price": offer}, invalid=(InvalidReply("empty", "", ""),))
     return Run(
         "run",
-        None,
+        scenario,
         {},
         seed,
         status="done",
         ending=Ending.AGREEMENT,
         agreement={},
         measures=measures,
-        turns=(turn,),  # type: ignore[arg-type]
+        turns=(turn,),
     )
 
 
 def test_a_worked_example(asked: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three seeds, one seat: differences 0.1, 0.2 and 0.3."""
-    monkeypatch.setattr(comparison, "anchors", lambda run, seat: comparison.Anchors())
+    monkeypatch.setattr(comparison, "anchors", lambda run, seat: Anchors())
     tally = Tally(asked(mirrored=False))
+    scenario = asked().scenario
     for seed in (1, 2, 3):
-        tally.add(Job(0, "a", seed), played(seed, 0.5 + seed / 10, seed))
+        tally.add(Job(0, "a", seed), played(scenario, seed, 0.5 + seed / 10, seed))
         assert tally.result().pairs == seed - 1
-        tally.add(Job(1, "a", seed), played(seed, 0.5, -seed))
+        tally.add(Job(1, "a", seed), played(scenario, seed, 0.5, -seed))
     result = tally.result()
     assert result.difference is not None
-    assert (result.difference.mean, result.difference.low) == (pytest.approx(0.2), pytest.approx(-0.0484, abs=1e-3))
+    assert (result.difference.mean, result.difference.low) == pytest.approx((0.2, -0.0484), abs=1e-3)
     assert result.p_value == pytest.approx(0.25)
     assert result.more_pairs_needed == 1
     assert result.agents[0].utility == pytest.approx(0.7)

@@ -15,7 +15,7 @@ from negotiation.cli.main import main
 from negotiation.diagnostics.attacks import ATTACKS, HARMLESS, Gullible, harmless_like, leaks, play, probe, worst_for
 from negotiation.game.events import Turn
 from negotiation.game.protocol import Action
-from negotiation.scenario.model import Scenario, Seat, load_scenarios
+from negotiation.scenario.model import SEATS, Scenario, Seat, load_scenarios
 
 CAR = load_scenarios(SHIPPED / "scenarios")["company_car"]
 BRIEFING = CAR.roles["b"].briefing.split()
@@ -85,8 +85,8 @@ def test_the_controls_come_out_as_they_must(attack: object) -> None:
 
 @pytest.mark.parametrize("scenario", load_scenarios(SHIPPED / "scenarios").values(), ids=lambda one: one.scenario_id)
 def test_what_an_attacker_offers_is_below_the_limit(scenario: Scenario) -> None:
-    for seat in ("a", "b"):
-        assert scenario.utility(seat, worst_for(scenario, seat)) < scenario.roles[seat].reservation  # type: ignore[arg-type]
+    for seat in SEATS:
+        assert scenario.utility(seat, worst_for(scenario, seat)) < scenario.roles[seat].reservation
 
 
 def test_there_are_as_many_harmless_messages_as_attacks() -> None:

@@ -7,19 +7,20 @@ import pytest
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.diagnostics.hindsight import baselines, references
+from negotiation.game.agent import Agent
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.runs.record import Run
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import Scenario, Seat
 
 
 @pytest.fixture
 def played(bike: Scenario) -> Run:
-    agents = {"a": STRATEGIES["conceder"], "b": STRATEGIES["linear"]}
+    agents: dict[Seat, Agent] = {"a": STRATEGIES["conceder"], "b": STRATEGIES["linear"]}
     events = list(negotiate(Negotiation("run", bike, agents, 1)))
     turns = tuple(event.turn for event in events if isinstance(event, TurnTaken))
-    configs = {"a": AgentConfig("conceder"), "b": AgentConfig("linear")}
+    configs: dict[Seat, AgentConfig] = {"a": AgentConfig("conceder"), "b": AgentConfig("linear")}
     end = events[-1]
     assert isinstance(end, Ended)
     return Run("run", bike, configs, 1, status="done", turns=turns, measures=end.measures)

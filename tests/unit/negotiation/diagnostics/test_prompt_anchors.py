@@ -44,7 +44,9 @@ def test_which_whole_numbers_stand_in_a_text(text: str, numbers: set[int]) -> No
 def test_numbers_that_stand_in_the_prompt_are_counted(make_run: Runs) -> None:
     """Told 100, 150, 1250 and 2019: of eleven prices two; the 190 was told later, by the other side."""
     run = replace(make_run(), turns=offers(100, 120, 150, 190), agreement={"price": 150, "lock": "with"})
-    assert anchors(run, "a") == Anchors(4, 2, pytest.approx(4 * 2 / 11), 1, 1)
+    found = anchors(run, "a")
+    assert found.even == pytest.approx(4 * 2 / 11)
+    assert replace(found, even=0.0) == Anchors(4, 2, 0.0, 1, 1)
 
 
 def test_who_is_told_nothing_is_not_audited(make_run: Runs) -> None:

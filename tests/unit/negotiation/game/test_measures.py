@@ -14,7 +14,7 @@ from negotiation.game.events import InvalidReply, Measures, Turn
 from negotiation.game.measures import final_utility, fingerprint, measure, measure_seat
 from negotiation.game.protocol import Action, State
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import SEATS, Scenario
 
 Points = Callable[..., Scenario]
 POINTS = (1.0, 0.0), (0.6, 0.7), (0.0, 1.0), (0.3, 0.3)
@@ -116,7 +116,7 @@ def taken(scenario: Scenario, *moves: tuple[Action, int | None]) -> list[Turn]:
     for index, (action, deal) in enumerate(moves):
         offer = None if deal is None else {"deal": f"o{deal}"}
         settled = turns[-1].offer if action is Action.ACCEPT else offer
-        a, b = (None if settled is None else scenario.utility(seat, settled) for seat in ("a", "b"))  # type: ignore[arg-type]
+        a, b = (None if settled is None else scenario.utility(seat, settled) for seat in SEATS)
         turns.append(Turn(index, index // 2 + 1, "ab"[index % 2], "any", action, offer, "", "", a, b))  # type: ignore[arg-type]
     return turns
 
@@ -128,7 +128,7 @@ def test_concession_and_regret_of_every_turn(of_points: Points) -> None:
     """b keeps 0.1: the best that a can hope for is o1 (0.6). a keeps 0.2: for b it is o1, too (0.7)."""
     scenario = of_points(*POINTS, reservation=(0.2, 0.1))
     turns = taken(scenario, (OFFER, 0), (OFFER, 2), (OFFER, 1), (OFFER, 3), (OFFER, 0), (LEAVE, None))
-    a, b = (measure_seat(seat, Analyser(scenario), turns) for seat in ("a", "b"))  # type: ignore[arg-type]
+    a, b = (measure_seat(seat, Analyser(scenario), turns) for seat in SEATS)
     assert a.concession == (None, 0.4, -0.4)
     assert a.regret == (-0.4, 0.0, -0.4)  # o0 is worth more than can be hoped for
     assert b.concession == (None, 0.7, None)
@@ -138,7 +138,8 @@ def test_concession_and_regret_of_every_turn(of_points: Points) -> None:
 def test_accepting_is_no_concession_and_regrets_what_it_gives_up(of_points: Points) -> None:
     scenario = of_points(*POINTS)
     b = measure_seat("b", Analyser(scenario), taken(scenario, (OFFER, 3), (OFFER, 2), (OFFER, 1), (ACCEPT, None)))
-    assert (b.concession, b.regret) == ((None, None), (0.0, pytest.approx(0.3)))
+    assert b.concession == (None, None)
+    assert b.regret == pytest.approx((0.0, 0.3))
 
 
 def test_invalid_replies_tokens_and_seconds_are_added_up(of_points: Points) -> None:

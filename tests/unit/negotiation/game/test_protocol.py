@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from negotiation.errors import IllegalTurn
 from negotiation.game.protocol import Action, Ending, State
-from negotiation.scenario.model import Scenario, Seat, other
+from negotiation.scenario.model import Offer, Scenario, Seat, other
 
 OFFER, ACCEPT, WALK_AWAY = Action.OFFER, Action.ACCEPT, Action.WALK_AWAY
-GOOD = {"price": 150, "lock": "with"}
-BETTER = {"price": 160, "lock": "without"}
+GOOD: Offer = {"price": 150, "lock": "with"}
+BETTER: Offer = {"price": 160, "lock": "without"}
 
 
-def after(scenario: Scenario, *offers: dict[str, Any], starts: Seat = "a") -> State:
+def after(scenario: Scenario, *offers: Offer, starts: Seat = "a") -> State:
     """The state after some offers."""
     state = State(scenario, starts=starts)
     for offer in offers:
@@ -143,7 +143,7 @@ def test_a_refused_turn_says_why_and_changes_nothing(bike: Scenario, action: Act
 
 # -- any sequence ----------------------------------------------------------------------------------------------
 
-JUNK = st.one_of(
+JUNK: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.just({}),
     st.text(max_size=3),
@@ -159,7 +159,7 @@ def test_no_sequence_of_actions_reaches_an_illegal_state(
     """Plays anything at all against the rules, spelled out a second time."""
     scenario = data.draw(scenarios)
     possible = st.fixed_dictionaries({name: st.sampled_from(i.choices) for name, i in scenario.issues.items()})
-    state, made, ended = State(scenario, starts=starts), [], False
+    state, made, ended = State(scenario, starts=starts), list[Offer](), False
     for _ in range(data.draw(st.integers(1, 16))):
         action = data.draw(st.sampled_from([OFFER, OFFER, OFFER, ACCEPT, WALK_AWAY]))
         offer = data.draw(possible if action is OFFER and data.draw(st.integers(0, 3)) else st.none() | JUNK)
@@ -176,7 +176,7 @@ def test_no_sequence_of_actions_reaches_an_illegal_state(
             assert state == before
             continue
         assert allowed
-        if action is OFFER:
+        if action is OFFER and offer is not None:
             made.append(offer)
         ended = action is not OFFER or len(made) == 2 * scenario.rounds
         assert state.turn == len(made)

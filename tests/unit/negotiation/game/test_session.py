@@ -23,12 +23,13 @@ from negotiation.game.measures import measure
 from negotiation.game.protocol import Action, Ending
 from negotiation.game.session import Negotiation, negotiate, replay
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import Offer, Scenario
 
 Run = Callable[[Negotiation], list[Event]]
 TurnsOf = Callable[[Sequence[Event]], tuple[Turn, ...]]
 Script = Callable[..., Any]
-OFFER, OTHER = {"price": 150, "lock": "with"}, {"price": 120, "lock": "without"}
+OFFER: Offer = {"price": 150, "lock": "with"}
+OTHER: Offer = {"price": 120, "lock": "without"}
 MAKES = Decision(Action.OFFER, OFFER, "Well?", "I hope so.", raw="raw", tokens=3, prompt_tokens=5)
 COUNTERS = Decision(Action.OFFER, OTHER)
 ACCEPTS = Decision(Action.ACCEPT, message="Yes.")

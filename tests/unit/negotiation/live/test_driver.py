@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from support.watching import PATIENCE, follow, until
 
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes, Stage
@@ -23,8 +22,10 @@ from negotiation.live.driver import NO_THREAD, SHUT_DOWN, Driver, LiveRun
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
+from negotiation.scenario.model import Offer
+from tests.support.watching import PATIENCE, follow, until
 
-OFFER = {"price": 150, "lock": "with"}
+OFFER: Offer = {"price": 150, "lock": "with"}
 INTERRUPTED = Halted("interrupted", SHUT_DOWN)
 BROKEN = Halted("failed", "an internal error; the log has the details")
 Runs = Callable[..., Run]
@@ -211,7 +212,7 @@ def test_who_answers_as_the_run_is_told_to_stop_is_told_how_it_ended(
         halted = until(watch, Halted)[-1]
     assert halted == (INTERRUPTED if how == "drain" else Halted("stopped", "stopped by its owner"))
     live.stop(slow)
-    assert over(live, lanes, store, run_id) == (halted.status, halted.reason)  # type: ignore[union-attr]
+    assert over(live, lanes, store, run_id) == (halted.status, halted.reason)
 
 
 def test_a_run_that_begins_as_the_program_ends_is_interrupted(
@@ -248,7 +249,8 @@ def test_what_has_begun_is_not_told_that_it_waits(
     live: LiveRuns, lanes: Lanes, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if its lane comes between looking where it waits and telling."""
-    begins, begin, places, times = threading.Event(), Driver._begin, lanes.places, iter([True])
+    begins, begin, places = threading.Event(), Driver._begin, lanes.places
+    looked = threading.Event()
 
     def beginning(self: Driver, live: LiveRun, *given: Any) -> None:
         if live.run.run_id == "second":
@@ -257,7 +259,8 @@ def test_what_has_begun_is_not_told_that_it_waits(
 
     def looking() -> Any:
         found = places()
-        if found and next(times, False):
+        if found and not looked.is_set():
+            looked.set()
             threading.Thread(target=lanes.leave, args=(first,)).start()
             assert begins.wait(PATIENCE)
         return found

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.watching import PATIENCE, follow, until
 
 from manager.errors import LoadFailed
 from manager.manager import LLMManager
@@ -36,11 +35,12 @@ from negotiation.live.feed import Feed, Watch, stored_events
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import Offer, Scenario
+from tests.support.watching import PATIENCE, follow, until
 
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]
-OFFER = {"price": 150, "lock": "with"}
+OFFER: Offer = {"price": 150, "lock": "with"}
 
 
 class Clock:
@@ -577,7 +577,7 @@ def test_a_background_run_needs_no_watcher(
 
 
 @pytest.fixture
-def beating(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[set[str]]]:
+def beating(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """The runs of each heartbeat."""
     told: list[set[str]] = []
     beat = store.beat

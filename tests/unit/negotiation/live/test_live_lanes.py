@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from support.watching import PATIENCE, follow, until
 
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes
@@ -24,6 +23,7 @@ from negotiation.live.driver import SHUT_DOWN
 from negotiation.live.live_runs import DELETED, LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store, Vote
+from tests.support.watching import PATIENCE, follow, until
 
 
 class Patient:

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.grammar import compact, permits, written_under
-from support.hostile import ACCEPTED, GOOD, OFFERED
 
 from negotiation.game.protocol import Action, State
 from negotiation.replies.allowed import MAX_THOUGHT, Allowed, Decided, legal, rational
 from negotiation.replies.narration import MAX_MESSAGE, MAX_TOKENS, Speech
 from negotiation.replies.reader import Reply, read_reply, split_thinking
 from negotiation.scenario.model import Scenario, parse_scenario
+from tests.support.grammar import compact, permits, written_under
+from tests.support.hostile import ACCEPTED, GOOD, OFFERED
 
 SCENARIOS = sorted(path.stem for path in (Path(__file__).resolve().parents[4] / "configs" / "scenarios").glob("*.yaml"))
 
@@ -81,7 +81,7 @@ def test_every_legal_reply_is_in_the_grammar(
     for state in states(scenario, random.Random(seed)):
         texts = {"thought": "x" * MAX_THOUGHT, "message": "y" * MAX_MESSAGE}
         for action in Action:
-            reply = {"thought": texts["thought"], "action": str(action)}
+            reply: dict[str, Any] = {"thought": texts["thought"], "action": str(action)}
             reply |= {"offer": picked if action is Action.OFFER else None, "message": texts["message"]}
             assert permits(legal(state).grammar(), compact(reply)) == (action in state.legal)
 
@@ -364,9 +364,10 @@ def test_whatever_is_written_for_a_decided_offer_is_read_as_it(shipped: dict[str
 
 @pytest.mark.parametrize("kind", ["legal", "rational", "decided"])
 def test_thinking_comes_first_and_has_an_end(answering: State, kind: str) -> None:
-    allowed: Allowed | Decided = {
+    kinds: dict[str, Allowed | Decided] = {
         "legal": legal(answering), "rational": rational(answering), "decided": decided(answering, Action.OFFER, GOOD)
-    }[kind]  # fmt: skip
+    }  # fmt: skip
+    allowed = kinds[kind]
     grammar, rng = allowed.grammar(thinking=40), random.Random(kind)
     reply = allowed.grammar().sample(rng)  # type: ignore[misc]
     text = compact(json.loads(reply))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from support.hostile import ACCEPTED, GOOD, HOSTILE, OFFERED, YES
 
 from negotiation.cli import main as cli
+from tests.support.hostile import ACCEPTED, GOOD, HOSTILE, OFFERED, YES
 
 Read = Callable[..., tuple[int, str, str]]
 

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.hostile import (
+
+from negotiation.game.protocol import Action, State
+from negotiation.replies.reader import MAX_REPLY, Reply, glimpse, read_reply
+from negotiation.scenario.model import Scenario
+from tests.support.hostile import (
     ACCEPTED,
     EMPTY,
     GOOD,
@@ -22,10 +26,6 @@ from support.hostile import (
     accept,
     offer,
 )
-
-from negotiation.game.protocol import Action, State
-from negotiation.replies.reader import MAX_REPLY, Reply, glimpse, read_reply
-from negotiation.scenario.model import Scenario
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
-from support.hub import DatasetHub, Repository
-from support.serving import serving
 
 from manager.cancel import CancelToken
 from manager.manager import LLMManager
@@ -27,6 +25,8 @@ from negotiation.runs.hub_dataset import DatasetCarrier
 from negotiation.runs.journal import Journal, read_journal
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote
+from tests.support.hub import DatasetHub, Repository
+from tests.support.serving import serving
 
 Runs = Callable[..., Run]
 Open = Callable[[Carrier], ArchivedStore]
@@ -169,7 +169,7 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
     (file,) = folder.iterdir()
     whole = json.loads(file.read_text())
     turn = whole["turns"][0]
-    odd = [
+    odd: list[dict[str, Any]] = [
         {"run_id": 7},
         {"run_id": "a\nline"},
         {"run_id": "x" * 5000},

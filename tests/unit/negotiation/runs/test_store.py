@@ -43,12 +43,12 @@ from negotiation.runs.database import Database
 from negotiation.runs.liveness import STALE_SECONDS, this_process
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunFilter, Store, Vote
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import Offer, Scenario
 
 ROOT = Path(__file__).resolve().parents[4]
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]
-OFFER = {"price": 150, "lock": "with"}
+OFFER: Offer = {"price": 150, "lock": "with"}
 MEASURES = Measures(0.375, 0.9, 0.98, 0.01, 0.125, rational_a=True, rational_b=False)
 
 
@@ -319,13 +319,13 @@ def test_an_opening_that_was_cut_short_leaves_nothing_half_made(
     stores: Stores, database: str, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The migration is one transaction: without its end, the database is as empty as before."""
-    upgrade = database_module.command.upgrade
+    upgrade = command.upgrade
 
     def cut_short(*given: Any) -> None:
         upgrade(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(database_module.command, "upgrade", cut_short)
+    monkeypatch.setattr(command, "upgrade", cut_short)
     with pytest.raises(KeyboardInterrupt):
         stores()
     assert rows(database, "select name from sqlite_master") == []
@@ -505,7 +505,8 @@ def test_only_who_drives_a_run_may_change_it(
 
 
 def test_only_running_runs_can_be_left_behind(store: Store, make_run: Runs, clock: Clock) -> None:
-    ends = [Halted("stopped", "a"), Halted("failed", "b"), Ended(Ending.DEADLINE, None, None, MEASURES)]
+    late = Ended(Ending.DEADLINE, None, None, MEASURES)
+    ends: list[Halted | Ended] = [Halted("stopped", "a"), Halted("failed", "b"), late]
     for number, ended in enumerate(ends):
         store.begin(make_run(f"run-{number}"))
         store.end(f"run-{number}", ended)
@@ -763,15 +764,15 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path, ma
     scenario = json.dumps(make_run().scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True))
     agents = json.dumps({seat: {"agent": "any"} for seat in "ab"})
     measures = json.dumps({**vars(MEASURES)})
-    connection = sqlite3.connect(tmp_path / "old.db")
-    connection.execute(
+    by_hand = sqlite3.connect(tmp_path / "old.db")
+    by_hand.execute(
         "insert into runs (run_id, created, status, reason, process, heartbeat, scenario_id, scenario, seed, agent_a,"
         " agent_b, agents, ending, agreement, measures)"
         " values ('old', 1, 'done', '', 'p', 1, 'bike', ?, 7, 'any', 'any', ?, 'agreement', ?, ?)",
         (scenario, agents, json.dumps(OFFER), measures),
     )
-    connection.commit()
-    connection.close()
+    by_hand.commit()
+    by_hand.close()
     store = Store(url)
     (found,) = store.summaries()
     assert (found.run_id, found.title, found.published) == ("old", "A used bicycle", False)

@@ -15,7 +15,7 @@ from negotiation.scenario import xml_reader as safexml
 from negotiation.scenario.analysis import Analyser, OutcomeSpace
 from negotiation.scenario.genius_export import export_genius
 from negotiation.scenario.genius_import import import_genius
-from negotiation.scenario.model import Scenario, parse_scenario, scenario_from_text
+from negotiation.scenario.model import Offer, Scenario, parse_scenario, scenario_from_text
 from negotiation.scenario.source import scenario_text
 from negotiation.scenario.xml_reader import read_xml
 
@@ -48,7 +48,7 @@ def test_a_domain_is_read(tmp_path: Path) -> None:
 def test_its_utilities_are_those_of_genius() -> None:
     """Baker: 0.5 x evaluation / largest + 0.3 x (0.2 + 0.04 x (sacks - 5)) + 0.2 x evaluation."""
     scenario = import_genius(DOMAIN, A, B)
-    offer = {"flour": "rye", "sacks_a_week": 15, "delivery": "by cart"}
+    offer: Offer = {"flour": "rye", "sacks_a_week": 15, "delivery": "by cart"}
     assert scenario.utility("a", offer) == pytest.approx(0.5 * 5 / 10 + 0.3 * 0.6 + 0.2 * 0.4)
     assert scenario.utility("b", offer) == pytest.approx(0.2 * 1 + 0.6 * (1 - 0.08 * 10) + 0.2 * 0.5)
 
@@ -119,7 +119,7 @@ def test_a_refusal_names_file_line_and_fault(tmp_path: Path, which: str, old: st
     paths = {"domain": DOMAIN, "a": A, "b": B}
     paths[which] = changed(paths[which], tmp_path, old, new)
     with pytest.raises(ScenarioError) as caught:
-        import_genius(**paths)
+        import_genius(paths["domain"], paths["a"], paths["b"])
     assert str(caught.value).startswith(str(paths[which]))
     assert says in str(caught.value)
 

@@ -16,6 +16,7 @@ from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import (
     MAX_OUTCOMES,
     Issue,
+    Offer,
     Scenario,
     load_scenario,
     load_scenarios,
@@ -200,7 +201,7 @@ def test_ranges_interpolate_between_the_nearest_given_points(
 
 
 def test_utilities_are_weighted_sums(bike: Scenario) -> None:
-    offer = {"price": 160, "lock": "with"}
+    offer: Offer = {"price": 160, "lock": "with"}
     assert bike.utility("a", offer) == 0.45  # 0.75 x 0.6 + 0.25 x 0
     assert bike.utility("b", offer) == 0.82  # 0.5 x 0.64 + 0.5 x 1
 
@@ -240,17 +241,17 @@ def test_the_other_seat() -> None:
 
 # -- offers ----------------------------------------------------------------------------------------------------
 
-GOOD = {"price": 150, "lock": "with"}
+GOOD: Offer = {"price": 150, "lock": "with"}
 
 
-POOR = [
+POOR: list[tuple[object, str]] = [
     (None, "an offer names one option for each issue"),
     ("price", "an offer names one option for each issue"),
     ([150, "with"], "an offer names one option for each issue"),
     ({}, "'price' is missing"),
     ({"price": 150}, "'lock' is missing"),
     ({**GOOD, "colour": "red"}, "'colour' is not an issue (issues: price, lock)"),
-    ({**GOOD, 1: 2}, "'1' is not an issue"),
+    (dict[object, object](GOOD) | {1: 2}, "'1' is not an issue"),
     ({**GOOD, "price": 155}, "'price' cannot be '155' (allowed: whole numbers from 100 to 200 in steps of 10)"),
     ({**GOOD, "price": 90}, "'price' cannot be '90'"),
     ({**GOOD, "price": 210}, "'price' cannot be '210'"),
@@ -275,7 +276,7 @@ def test_what_is_wrong_with_an_offer(bike: Scenario, offer: object, says: str) -
 
 def test_an_offer_with_one_option_for_each_issue_is_fine(bike: Scenario) -> None:
     assert bike.problem(GOOD) is None
-    assert bike.problem(dict(reversed(GOOD.items()))) is None
+    assert bike.problem(dict(reversed(list(GOOD.items())))) is None
 
 
 def test_true_is_not_the_number_1() -> None:

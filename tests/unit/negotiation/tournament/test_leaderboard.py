@@ -155,7 +155,8 @@ def test_tables_link_to_their_runs(cup: Cup) -> None:
     games = [*both("x", "y", 1, 1, None), played("x", "z", 1, 0, scenario="points_2")]
     board = Leaderboard(asked, games)
     cell = board.by_opponent["x"]["y"]
-    assert (cell.games, cell.run_ids, cell.utility.mean) == (2, ("x y 1", "y x 1"), pytest.approx(0.5))
+    assert (cell.games, cell.run_ids) == (2, ("x y 1", "y x 1"))
+    assert cell.utility.mean == pytest.approx(0.5)
     assert board.by_opponent["z"]["x"].utility.mean == pytest.approx(-1 / 6)
     assert "z" not in board.by_opponent["y"]
     assert board.by_agent_and_scenario["x"]["points_2"].run_ids == ("x z 1",)

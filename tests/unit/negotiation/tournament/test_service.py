@@ -47,7 +47,8 @@ def cup(catalog: Catalog, bike: Scenario) -> Callable[..., Tournament]:
 
 
 def wait(tournaments: Tournaments) -> None:
-    assert tournaments._thread is None or not tournaments._thread.join(60)
+    if (thread := tournaments._thread) is not None:
+        thread.join(60)
     assert tournaments.running() is None
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from manager.generation.request import Message
 from negotiation.game.events import (
     Ended,
     Halted,
@@ -23,7 +25,7 @@ from negotiation.game.events import (
 )
 from negotiation.game.protocol import Action, Ending
 from negotiation.live.live_runs import DELETED
-from negotiation.scenario.model import Scenario, load_scenario
+from negotiation.scenario.model import SEATS, Scenario, Seat, load_scenario
 from ui.drawing.charts import utility_rounds, utility_space
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
@@ -39,8 +41,8 @@ def scenario() -> Scenario:
     return load_scenario(CONFIGS / "scenarios" / "company_car.yaml")
 
 
-def offer(index: int, price: int, **more: object) -> TurnTaken:
-    seat = "a" if index % 2 == 0 else "b"
+def offer(index: int, price: int, **more: Any) -> TurnTaken:
+    seat: Seat = "a" if index % 2 == 0 else "b"
     return TurnTaken(
         Turn(
             index,
@@ -124,7 +126,7 @@ def test_an_offer_marks_what_changed_since_the_last_own_one() -> None:
     second = {**first, "lead": "start-up"}
 
     def turn(index: int, offered: dict[str, str]) -> TurnTaken:
-        seat = "a" if index % 2 == 0 else "b"
+        seat: Seat = "a" if index % 2 == 0 else "b"
         return TurnTaken(Turn(index, index // 2 + 1, seat, "x", Action.OFFER, offered, utility_a=0.5, utility_b=0.5))
 
     shown = turns_html(LaneView(scenario).fold([STARTED, turn(0, first), turn(1, first), turn(2, second)]))
@@ -134,7 +136,7 @@ def test_an_offer_marks_what_changed_since_the_last_own_one() -> None:
 
 def test_hostile_text_is_shown_as_text_everywhere(scenario: Scenario) -> None:
     invalid = (InvalidReply("not_json", HOSTILE, HOSTILE, "repaired"),)
-    prompt = ({"role": "user", "content": HOSTILE},)
+    prompt: tuple[Message, ...] = ({"role": "user", "content": HOSTILE},)
     turn = Turn(
         0,
         1,
@@ -148,7 +150,7 @@ def test_hostile_text_is_shown_as_text_everywhere(scenario: Scenario) -> None:
         0.4,
         invalid,
         prompt,
-        HOSTILE,  # type: ignore[arg-type]
+        HOSTILE,
     )
     view = LaneView(scenario).fold([STARTED, TurnTaken(turn), TurnStarted(1, 1, "b", HOSTILE)])
     view = view.fold(
@@ -236,8 +238,8 @@ def test_the_table_shows_the_last_offer_until_the_end(scenario: Scenario) -> Non
 
 def test_the_costliest_turn_is_the_one_by_which_regret_grew_most(scenario: Scenario) -> None:
     def turn(index: int, price: int) -> TurnTaken:
-        a, b = (scenario.utility(seat, {"price": price}) for seat in ("a", "b"))
-        seat = "a" if index % 2 == 0 else "b"
+        a, b = (scenario.utility(seat, {"price": price}) for seat in SEATS)
+        seat: Seat = "a" if index % 2 == 0 else "b"
         return TurnTaken(
             Turn(index, index // 2 + 1, seat, "x", Action.OFFER, {"price": price}, utility_a=a, utility_b=b)
         )

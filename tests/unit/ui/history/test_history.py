@@ -11,11 +11,12 @@ import pytest
 
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.game.agent import Agent
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunSummary
-from negotiation.scenario.model import load_scenario
+from negotiation.scenario.model import Seat, load_scenario
 from ui.drawing.run_list import runs_html
 from ui.history.replay import forked_agents, head_html, view_at
 from ui.kit import text
@@ -68,12 +69,12 @@ def test_who_played_is_hidden_before_the_vote() -> None:
 @pytest.fixture
 def played() -> Run:
     scenario = load_scenario(SCENARIOS / "company_car.yaml")
-    agents = {"a": STRATEGIES["conceder"], "b": STRATEGIES["boulware"]}
+    agents: dict[Seat, Agent] = {"a": STRATEGIES["conceder"], "b": STRATEGIES["boulware"]}
     events = list(negotiate(Negotiation("run", scenario, agents, 1)))
     turns = tuple(event.turn for event in events if isinstance(event, TurnTaken))
     end = events[-1]
     assert isinstance(end, Ended)
-    configs = {"a": AgentConfig("conceder"), "b": AgentConfig("boulware")}
+    configs: dict[Seat, AgentConfig] = {"a": AgentConfig("conceder"), "b": AgentConfig("boulware")}
     return Run(
         "run", scenario, configs, 1, status="done", turns=turns, measures=end.measures, ending=end.ending,
         ended_by=end.by, agreement=end.agreement,

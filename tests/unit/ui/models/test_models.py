@@ -34,7 +34,7 @@ LOAD = Entry(1, "load", "w", ("m",), None, NOW - 30, NOW - 20, 900_000_000, "ask
 
 
 def test_the_table_says_state_size_memory_licence_and_needs() -> None:
-    configs = {
+    configs: dict[str, dict[str, Any]] = {
         "m": {"type": "fake", "label": "<b>Mine</b>", "size_bytes": 900_000_000, "license": "MIT", "size": "1B"},
         "hub": {"model_name": "a/b", "size": "1.7B"},
         "served": {"type": "fake", "model_name": "x"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from negotiation.game.events import (
 )
 from negotiation.game.protocol import Action, Ending
 from negotiation.runs.record import Run
-from negotiation.scenario.model import Scenario, load_scenario
+from negotiation.scenario.model import Scenario, Seat, load_scenario
 from ui.drawing.lane_view import LaneView
 from ui.drawing.turns import now_html, turns_html
 from ui.kit import text
@@ -74,7 +75,7 @@ def test_what_an_offer_is_worth_is_told_to_its_maker_only(venture: Scenario, car
     assert text.OFFER_INCOMPLETE in worth_html(car, "a", None, 1)
 
 
-def turn(seat: str, action: Action, price: int | None, **more: object) -> TurnTaken:
+def turn(seat: Seat, action: Action, price: int | None, **more: Any) -> TurnTaken:
     offer = None if price is None else {"price": price}
     return TurnTaken(Turn(0, 1, seat, f"agent-{seat}", action, offer, utility_a=0.61, utility_b=0.37, **more))
 
@@ -111,7 +112,7 @@ def test_who_has_answered_is_not_asked_again_while_the_answer_waits_for_a_lane(c
 def ended(scenario: Scenario, foe: str) -> Run:
     measures = Measures(0.6, 0.3, 0.9, 0.1, 0.1, True, True)
     taken = (turn("a", Action.OFFER, 20000).turn, turn("b", Action.ACCEPT, None).turn)
-    agents = {"a": AgentConfig("human"), "b": AgentConfig(foe)}
+    agents: dict[Seat, AgentConfig] = {"a": AgentConfig("human"), "b": AgentConfig(foe)}
     done = Ended(Ending.AGREEMENT, "b", {"price": 20000}, measures)
     return Run(
         "run",

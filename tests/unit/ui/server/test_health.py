@@ -103,9 +103,9 @@ def test_a_token_may_be_any_text(opened: Callable[..., Parley], token: str) -> N
     client = asked(opened(METRICS_TOKEN=token))
     sent = os.fsencode(token.strip())
     for scheme in (b"Bearer ", b"bearer  "):
-        assert client.get("/metrics", headers={"Authorization": scheme + sent}).status_code == 200
+        assert client.get("/metrics", headers={b"Authorization": scheme + sent}).status_code == 200
     for wrong in (sent, b"Basic " + sent, b"Bearer " + sent + b"x", b"Bearer", b"Bearer \xff", b""):
-        assert client.get("/metrics", headers={"Authorization": wrong}).status_code == 403
+        assert client.get("/metrics", headers={b"Authorization": wrong}).status_code == 403
 
 
 def test_a_database_that_hangs_is_asked_by_one(opened: Callable[..., Parley], monkeypatch: pytest.MonkeyPatch) -> None:

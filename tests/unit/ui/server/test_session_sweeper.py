@@ -20,7 +20,7 @@ class Page:
 
     def seen(self, session: str, seconds_ago: float) -> None:
         """Somebody's page asked for something so long ago."""
-        self.state_holder.session_data[session] = object()  # type: ignore[assignment]
+        self.state_holder.session_data[session] = object()
         self.state_holder.time_last_used[session] = datetime.now() - timedelta(seconds=seconds_ago)  # noqa: DTZ005
 
 
@@ -38,7 +38,7 @@ def test_pages_that_are_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
         middleware.sweep()
         kept.append(sorted(page.state_holder.session_data))
 
-    middleware = Sessions(app, page)  # type: ignore[arg-type]
+    middleware = Sessions(app, page)
     for session, ago in (("open", 5000), ("away", 60), ("gone", 121)):
         page.seen(session, ago)
     ask(middleware, "/gradio_api/heartbeat/open")
