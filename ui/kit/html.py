@@ -6,6 +6,10 @@ import html
 from pathlib import Path
 from typing import Any
 
+from ui.kit.units import dollars as dollars
+from ui.kit.units import seconds as seconds
+from ui.kit.units import size as size
+
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 """How the page's own events are listened to: no spinner over the output, no place in the public API, no queue."""
 
@@ -41,24 +45,6 @@ def meter(fraction: float, words: str) -> str:
 def number(value: float) -> str:
     """A utility, short."""
     return f"{value:.2f}"
-
-
-def size(count: float) -> str:
-    """Bytes for people."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if count >= factor:
-            return f"{count / factor:,.1f} {unit}" if unit == "GB" else f"{count / factor:,.0f} {unit}"
-    return f"{count / 1e3:,.0f} kB"
-
-
-def seconds(value: float) -> str:
-    """A span of time for people."""
-    return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
-
-
-def dollars(value: float) -> str:
-    """A price, to a millionth."""
-    return "$" + (f"{value:.6f}".rstrip("0").rstrip(".") if value < 1 else f"{value:,.2f}")
 
 
 def script(name: str) -> str:

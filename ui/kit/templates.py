@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ui.kit import text
-from ui.kit.html import dollars, number, seconds, size
+from ui.kit.units import dollars, points, seconds, size
 
 _DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 """Characters that reverse the direction of the text after them, even outside their element (Unicode TR 9 and 36)."""
@@ -25,7 +25,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(number=number, size=size, seconds=seconds, dollars=dollars)
+_environment.filters.update(points=points, size=size, seconds=seconds, dollars=dollars)
 _environment.globals.update(text=text)
 
 
@@ -35,7 +35,7 @@ def render(template: str, /, **values: object) -> Markup:
     Args:
         template: For example `"model_strip"` for `ui/templates/model_strip.html`.
         values: The template's variables. Text is escaped where it is shown; `Markup` is taken as HTML. The texts of
-            the page are there as `text`, and `number`, `size`, `seconds` and `dollars` as filters.
+            the page are there as `text`, and `points`, `size`, `seconds` and `dollars` as filters.
 
     Returns:
         HTML that another template can include as a value.

@@ -1,0 +1,26 @@
+"""Numbers read the same everywhere on the page."""
+
+from __future__ import annotations
+
+import pytest
+
+from ui.kit.units import dollars, points, seconds, size
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (points(0.64), "64"),
+        (points(1.0), "100"),
+        (points(-0.084), "-8"),
+        (points(-0.001), "0"),
+        (size(269_000_000), "269 MB"),
+        (size(8e9), "8.0 GB"),
+        (seconds(40), "40 s"),
+        (seconds(240), "4 min"),
+        (dollars(0.0024), "$0.0024"),
+        (dollars(12.5), "$12.50"),
+    ],
+)
+def test_numbers_are_short(shown: str, expected: str) -> None:
+    assert shown == expected

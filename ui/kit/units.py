@@ -1,0 +1,26 @@
+"""Numbers for people: points, bytes, time and money."""
+
+from __future__ import annotations
+
+
+def points(utility: float) -> str:
+    """Return a utility, or a difference of two, in whole points: 0.64 → "64". 100 is everything a side wants."""
+    return f"{round(100 * utility)}"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in a decimal unit: "269 MB"."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:,.1f} {unit}" if unit == "GB" else f"{count / factor:,.0f} {unit}"
+    return f"{count / 1e3:,.0f} kB"
+
+
+def seconds(value: float) -> str:
+    """Return a span of time: "40 s" up to 90 s, then "4 min"."""
+    return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min"
+
+
+def dollars(value: float) -> str:
+    """Return a price, to a millionth below one dollar and to the cent above."""
+    return "$" + (f"{value:.6f}".rstrip("0").rstrip(".") if value < 1 else f"{value:,.2f}")
