@@ -1,1 +1,84 @@
-"""Models: which there are, which are loaded, who uses them. Knows nothing of negotiation or of Gradio."""
+"""Load language models, share them among sessions, and watch their status.
+
+>>> from manager import LLMManager
+>>> models = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}}, max_loaded_models=1)
+>>> models.get_response("Say hello", "echo")
+'Hello!'
+>>> models.list_models()["echo"]["state"]
+'resident'
+>>> models.cleanup()
+
+Importing this package imports neither torch nor transformers; a backend is imported when its first model is requested.
+`manager.backends.base` describes how to write a backend, which `register_backend` adds.
+
+The exceptions (`manager.errors` has all subclasses):
+
+    ParleyError
+    ├── ConfigError (ValueError)          a file or setting is wrong
+    ├── UnknownModel (ValueError)         a model id that is not registered
+    ├── NoActiveModel (RuntimeError)      no model was named and none is active
+    ├── ModelUnavailable (RuntimeError)   the weights cannot be used
+    │   ├── Refused                       ... which was detected before anything was evicted for them
+    │   ├── LoadFailed                    ... as loading failed
+    │   └── OutOfMemory                   ... as the device ran out of memory
+    ├── Busy (RuntimeError)               waiting was refused or took too long
+    ├── Cancelled                         the caller cancelled
+    ├── GenerationFailed (RuntimeError)   the model failed while writing
+    └── ManagerClosed (RuntimeError)      the manager was cleaned up
+"""
+
+from manager.backends.base import register_backend
+from manager.cancel import CancelToken
+from manager.config.registry import ModelSpec, Registry
+from manager.errors import (
+    Busy,
+    Cancelled,
+    ConfigError,
+    GenerationFailed,
+    LoadFailed,
+    ManagerClosed,
+    ModelUnavailable,
+    NoActiveModel,
+    OutOfMemory,
+    ParleyError,
+    Refused,
+    UnknownModel,
+)
+from manager.generation.request import Completion, GenerationRequest, Message
+from manager.lease import Lease
+from manager.manager import LLMManager
+from manager.session import LoadedModel, Session
+from manager.state import State
+from manager.status.snapshot import Heartbeat, Resync, Snapshot, StatusEvent, Subscription
+
+__all__ = [
+    "Busy",
+    "CancelToken",
+    "Cancelled",
+    "Completion",
+    "ConfigError",
+    "GenerationFailed",
+    "GenerationRequest",
+    "Heartbeat",
+    "LLMManager",
+    "Lease",
+    "LoadFailed",
+    "LoadedModel",
+    "ManagerClosed",
+    "Message",
+    "ModelSpec",
+    "ModelUnavailable",
+    "NoActiveModel",
+    "OutOfMemory",
+    "ParleyError",
+    "Refused",
+    "Registry",
+    "Resync",
+    "Session",
+    "Snapshot",
+    "State",
+    "StatusEvent",
+    "Subscription",
+    "UnknownModel",
+    "register_backend",
+]

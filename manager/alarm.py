@@ -1,7 +1,4 @@
-"""The thread that wakes the scheduler when time alone changes something: deadlines, idle times, cool-downs.
-
-Now and then it beats, too: a sign of life, for those who watch.
-"""
+"""The clock thread. It wakes the scheduler for deadlines, idle times and cool-downs, and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -11,12 +8,13 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """Calls `tick` when `next_tick` says so, and `beat` every so many seconds, with `changed`'s lock held."""
+    """Calls `tick` when `next_tick` says so, and `beat` every `beat_seconds`, with the lock of `changed` held."""
 
     def __init__(
         self,
         changed: threading.Condition,
         clock: Callable[[], float],
+        *,
         next_tick: Callable[[], float | None],
         tick: Callable[[], None],
         beat: Callable[[], None],
@@ -33,8 +31,8 @@ class Alarm:
         self._thread = threading.Thread(target=self._run, name="manager clock", daemon=True)
         self._thread.start()
 
-    def look(self) -> None:
-        """What is to be waited for may have changed. Called with the lock held."""
+    def reschedule(self) -> None:
+        """Check whether the next tick is due earlier than planned. Called with the lock held."""
         if self._next() < self._rings_at:
             self._changed.notify_all()
 

@@ -1,4 +1,4 @@
-"""A way to give up that can be handed down: whoever works listens, whoever started it may cancel."""
+"""Cancellation tokens: the caller cancels, and the callee checks or listens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from manager.errors import Cancelled
 
 
 class CancelToken:
-    """Cancelled once and for good. Callbacks run at once, in the cancelling thread.
+    """A flag that can be set once. Its callbacks run at once, in the cancelling thread.
 
+    >>> from manager import CancelToken
     >>> token = CancelToken()
-    >>> forget = token.on_cancel(lambda: None)
+    >>> remove = token.on_cancel(lambda: None)
     >>> token.cancelled
     False
     >>> token.cancel()
@@ -32,7 +33,7 @@ class CancelToken:
         return self._event.is_set()
 
     def cancel(self) -> None:
-        """Cancel; does nothing the second time."""
+        """Set the flag and run the callbacks. Does nothing the second time."""
         with self._lock:
             self._event.set()
             callbacks, self._callbacks = list(self._callbacks.values()), {}
@@ -40,24 +41,24 @@ class CancelToken:
             callback()
 
     def on_cancel(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` when cancelled, at once if it already is; returns a function that takes this back."""
+        """Call `callback` on cancellation, or at once if it has happened. Return a function that removes it."""
         with self._lock:
             if not self._event.is_set():
                 number = self._next = self._next + 1
                 self._callbacks[number] = callback
-                return lambda: self._forget(number)
+                return lambda: self._remove(number)
         callback()
         return lambda: None
 
     def wait(self, seconds: float) -> bool:
-        """Sleep up to `seconds`, waking early when cancelled; whether it was."""
+        """Sleep up to `seconds`, waking early on cancellation. Return whether it was cancelled."""
         return self._event.wait(seconds)
 
     def check(self) -> None:
-        """Raise Cancelled if it was."""
+        """Raise Cancelled if `cancel` was called."""
         if self.cancelled:
             raise Cancelled("cancelled")
 
-    def _forget(self, number: int) -> None:
+    def _remove(self, number: int) -> None:
         with self._lock:
             self._callbacks.pop(number, None)

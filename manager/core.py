@@ -1,11 +1,12 @@
-"""The lock, and what lies between the scheduler and the threads: whatever happens is told through one door, `_tell`.
+"""The manager's core: one lock around the scheduler, and the threads that carry out its decisions.
 
-It tells the scheduler what happens and carries out what it answers. Nothing slow is done under the lock: weights
-come and go in `loader.py`, text is written in `generation/`. The public methods are in `manager.py`.
+Everything that happens reaches the scheduler through `Core.send`, which also carries out the effects. Nothing slow runs
+under the lock: `loading/` moves weights, and `generation/` writes text. The public methods are in `manager.py`.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import weakref
@@ -17,147 +18,208 @@ from manager.alarm import Alarm
 from manager.config.registry import ModelSpec, Registry, WeightsKey
 from manager.lease import Lease, LeaseRequest, LostLeases
 from manager.loading.loader import Counts, Loader
-from manager.scheduling import messages as h
+from manager.scheduling import messages as msg
 from manager.scheduling.scheduler import Scheduler
-from manager.scheduling.tables import Limits
+from manager.scheduling.tables import SchedulerLimits
 from manager.state import LoadProgress
-from manager.status.events import Board
-from manager.status.reader import StatusView
+from manager.status.events import EventBoard
+from manager.status.reader import StatusReader
 from manager.status.snapshot import Subscription
 
 logger = logging.getLogger(__name__)
 
-REST_SECONDS = 10.0
-"""How long the end waits for a piece of work on weights, or for a text to stop, that may hang."""
+CLOSE_SECONDS = 10.0
+"""How long closing waits without any progress for jobs and text that may hang."""
 
 
 class Core:
-    """The scheduler with its lock, its loader and its clock. Only `manager.py` builds on it."""
+    """A scheduler with its lock, its loader and its clock.
 
-    def __init__(self, limits: Limits, cache_dir: Path, clock: Callable[[], float], heartbeat_seconds: float) -> None:
-        self._clock = clock
-        self._registry = Registry()
-        self._scheduler = Scheduler(limits)
-        self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
+    `lock` guards `registry`, `scheduler`, `board` and `status`. It is re-entrant.
+    """
+
+    def __init__(
+        self, limits: SchedulerLimits, cache_dir: Path, clock: Callable[[], float], heartbeat_seconds: float
+    ) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.registry = Registry()
+        self.scheduler = Scheduler(limits)
+        self._changed = threading.Condition(self.lock)
+        self._numbers = itertools.count(1)
         self._requests: dict[int, LeaseRequest] = {}
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._specs: dict[WeightsKey, ModelSpec] = {}
-        self._view = StatusView(self._scheduler, self._registry, self._requests)
-        self._board = Board(self._scheduler, self._registry, self._view)
-        self._loader = Loader(cache_dir, self._loader_done, self._loader_progressed)
-        self._lost = LostLeases(self._take_back)
-        tick, beat = (lambda: self._tell(h.Tick())), self._board.beat
-        self._alarm = Alarm(self._changed, clock, self._scheduler.next_tick, tick, beat, heartbeat_seconds)
+        self.status = StatusReader(self.scheduler.tables, self.registry, self._requests)
+        self.board = EventBoard(self.scheduler.tables, self.registry, self.status)
+        self._loader = Loader(cache_dir, self._loader_answered, self._loader_progressed)
+        self._lost = LostLeases(self._recover_lease)
+        self._alarm = Alarm(
+            self._changed,
+            clock,
+            next_tick=self.scheduler.next_tick,
+            tick=lambda: self.send(msg.Tick()),
+            beat=self.board.beat,
+            beat_seconds=heartbeat_seconds,
+        )
 
-    def _tell(self, happening: h.Happening) -> None:
-        """Tell the scheduler what happened and carry out its answer. Called with the lock held."""
-        for effect in self._scheduler.handle(happening, self._clock()):
+    # -- called with the lock held -----------------------------------------------------------------------------
+
+    def send(self, happening: msg.Happening) -> None:
+        """Report to the scheduler what happened, and carry out the effects."""
+        for effect in self.scheduler.handle(happening, self.clock()):
             match effect:
-                case h.Grant(ticket=number, weights=key):
+                case msg.Grant(ticket=number, weights=key):
                     self._grant(number, key)
-                case h.Refuse(ticket=number, failure=failure):
+                case msg.Refuse(ticket=number, failure=failure):
                     request = self._requests.pop(number)
                     about = request.spec.weights, failure.message
-                    self._board.publish("refused", *about, owner=request.owner, ticket=number)
+                    self.board.publish("refused", *about, owner=request.owner, ticket=number)
                     request.refuse(failure)
-                case h.Prepare(weights=key):
+                case msg.Prepare(weights=key):
                     self._loader.prepare(key, self._specs[key])
-                case h.Abort(weights=key):
+                case msg.Abort(weights=key):
                     self._loader.abort(key)
-                    self._board.given_up(key)
-                case h.Retired(weights=key):
+                    self.board.work_aborted(key)
+                case msg.Retired(weights=key):
                     self._loader.forget(key)
                     self._specs.pop(key, None)
-                    self._board.publish("removed", key)
-                case h.Changed(weights=key, state=state, reason=reason):
-                    row = self._scheduler.weights.get(key)
-                    elsewhere = row is not None and row.elsewhere  # a server's words may quote what it was sent
-                    logger.info("%s: %s%s", key, state, "" if elsewhere else f" ({reason})")
-                    self._board.publish("state", key, reason, state=state)
+                    self.board.publish("removed", key)
+                case msg.Changed(weights=key, state=state, reason=reason):
+                    row = self.scheduler.weights.get(key)
+                    remote = row is not None and row.remote  # a server's error message may quote the prompt
+                    logger.info("%s: %s%s", key, state, "" if remote else f" ({reason})")
+                    self.board.publish("state", key, reason, state=state)
                 case job:
                     self._loader.start(job)
-        if self._scheduler.has_timers:
-            self._alarm.look()
+        if self.scheduler.has_timers:
+            self._alarm.reschedule()
 
-    def _treat(self, key: WeightsKey, spec: ModelSpec | None = None) -> None:
-        """Tell the scheduler how weights are to be treated; `spec` is theirs if no model is registered for them."""
-        self._tell(h.Register(key, *self._registry.treatment(key)))
-        ids = self._registry.aliases(key)
-        if found := self._registry[ids[0]] if ids else spec:
+    def register(self, key: WeightsKey, spec: ModelSpec | None = None) -> None:
+        """Pass the settings of weights to the scheduler; `spec` is their entry if no model is registered for them."""
+        self.send(msg.Register(key, *self.registry.treatment(key)))
+        ids = self.registry.aliases(key)
+        if found := self.registry[ids[0]] if ids else spec:
             self._specs[key] = found
-            if self._scheduler.weights[key].elsewhere:  # nothing is loaded: its settings may change at once
+            if self.scheduler.weights[key].remote:  # nothing is loaded, so its settings may change at once
                 self._loader.model(key).spec = found
 
-    def _retire(self, key: WeightsKey) -> None:
-        self._tell(h.Retire(key))
-        if key in self._scheduler.weights:
-            self._board.publish("removed", key, "no longer registered")
+    def retire(self, key: WeightsKey) -> None:
+        """Let weights go that no model uses."""
+        self.send(msg.Retire(key))
+        if key in self.scheduler.weights:
+            self.board.publish("removed", key, "no longer registered")
+
+    def request(
+        self, spec: ModelSpec, owner: str | None, next_spec: ModelSpec | None, timeout: float | None
+    ) -> LeaseRequest:
+        """Queue a request for the weights of `spec`; for the arguments see `LLMManager.request_lease`."""
+        wanted = {spec.weights: spec}
+        if next_spec is not None:
+            wanted.setdefault(next_spec.weights, next_spec)
+        for key, entry in wanted.items():
+            if key not in self.scheduler.weights:
+                self.register(key, entry)
+        request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
+        self._requests[request.number] = request
+        deadline = self.clock() + timeout if timeout is not None else None
+        next_key = next_spec.weights if next_spec is not None else None
+        self.send(msg.Request(request.number, spec.weights, owner, next_key, deadline))
+        if request.number in self._requests:
+            self.board.publish("waiting", spec.weights, owner=owner, ticket=request.number)
+        for key in wanted:
+            if not self.registry.aliases(key):  # removed from the registry: it leaves once served
+                self.send(msg.Retire(key))
+        return request
 
     def _grant(self, number: int, key: WeightsKey) -> None:
         request = self._requests.pop(number)
         lease = Lease(request.spec, self._loader.model(key), partial(self._release, number))
-        self._leases[number] = weakref.ref(lease, lambda _: self._lost.note(number))
-        self._board.publish("granted", key, owner=request.owner, ticket=number)
+        self._leases[number] = weakref.ref(lease, lambda _: self._lost.report(number))
+        self.board.publish("granted", key, owner=request.owner, ticket=number)
         request.grant(lease)
 
-    def _release(self, number: int) -> None:
-        with self._lock:
-            del self._leases[number]
-            ticket = self._scheduler.leases[number]
-            row = self._scheduler.weights[ticket.weights]
-            if row.elsewhere and (health := self._loader.model(row.key).health) is not None:
-                self._tell(h.Felt(row.key, health.failure, health.cool))
-            self._tell(h.Release(number))
-            self._board.publish("released", ticket.weights, owner=ticket.owner, ticket=number)
-            if self._scheduler.closed:
-                self._changed.notify_all()
+    # -- called without the lock, from any thread --------------------------------------------------------------
 
-    def _take_back(self, number: int) -> None:
-        with self._lock:
-            ticket = self._scheduler.leases[number]
-        lost = "a lease of %s (owner: %s) was dropped without release, and is taken back"
-        logger.warning(lost, ticket.weights, ticket.owner or "nobody")
-        self._release(number)
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Send no more events to a subscriber."""
+        with self.lock:
+            self.board.remove(subscription)
+
+    def close(self) -> None:
+        """Refuse new requests, stop what is being written, unload everything and end the threads."""
+        with self.lock:
+            if self.scheduler.closed:
+                return
+            self.send(msg.Close())
+            for key in list(self.scheduler.weights):
+                self.send(msg.Unload(key))
+            held = list(self._leases.values())
+        for end in (Lease.cancel, Lease.release):
+            for reference in held:
+                if (lease := reference()) is not None:
+                    end(lease)
+                    del lease  # or it would stay alive while we wait for the others
+        hangs = not self._came_to_rest()
+        self._loader.close(patience=0.0 if hangs else None)
+        self._lost.close()
+        self._alarm.close()
+        self.board.close()
 
     def _came_to_rest(self) -> bool:
-        """Wait until nothing is leased, loaded or unloaded any more; False once nothing changed for REST_SECONDS."""
+        """Wait until nothing is leased, loaded or unloaded. Return False after CLOSE_SECONDS without progress."""
 
-        def going_on() -> tuple[h.Job | None, int]:
-            return self._scheduler.task, len(self._leases)
+        def unfinished() -> tuple[msg.Job | None, int]:
+            return self.scheduler.task, len(self._leases)
 
         with self._changed:
-            while (before := going_on()) != (None, 0):
-                if not self._changed.wait_for(lambda: going_on() != before, REST_SECONDS):
-                    logger.warning("closed while this goes on: %s; %d leases", *before)
+            while (before := unfinished()) != (None, 0):
+                if not self._changed.wait_for(lambda: unfinished() != before, CLOSE_SECONDS):
+                    logger.warning("closed with unfinished work: job %s, %d leases", *before)
                     return False
         return True
 
+    def _release(self, number: int) -> None:
+        with self.lock:
+            del self._leases[number]
+            ticket = self.scheduler.leases[number]
+            row = self.scheduler.weights[ticket.weights]
+            if row.remote and (health := self._loader.model(row.key).health) is not None:
+                self.send(msg.HealthReported(row.key, health.failure, health.cool))
+            self.send(msg.Release(number))
+            self.board.publish("released", ticket.weights, owner=ticket.owner, ticket=number)
+            if self.scheduler.closed:
+                self._changed.notify_all()
+
+    def _recover_lease(self, number: int) -> None:
+        with self.lock:
+            ticket = self.scheduler.leases[number]
+        logger.warning(
+            "a lease of %s (owner: %s) was garbage-collected without being released; it is released now",
+            ticket.weights,
+            ticket.owner or "none",
+        )
+        self._release(number)
+
     def _cancel(self, number: int) -> None:
-        with self._lock:
+        with self.lock:
             if number in self._requests:
-                self._tell(h.Cancel(number))
+                self.send(msg.Cancel(number))
 
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        with self._lock:
-            self._board.remove(subscription)
-
-    # -- called from other threads -----------------------------------------------------------------------------
-
-    def _loader_done(self, happening: h.LoaderAnswer, counts: Counts) -> None:
+    def _loader_answered(self, answer: msg.LoaderAnswer, counts: Counts) -> None:
         with self._changed:
             if not counts():
                 return
-            self._board.ended(happening.weights)
-            before = self._view.version
-            self._tell(happening)
-            if isinstance(happening, h.Recovered):
-                reason = f"{happening.amount / 1e6:.0f} MB that leaked came back"
-                self._board.publish("recovered", happening.weights, reason)
-            elif self._view.version == before:  # sizes, bytes or progress changed, but no state
-                self._board.publish("measured", happening.weights)
+            self.board.work_ended(answer.weights)
+            before = self.status.version
+            self.send(answer)
+            if isinstance(answer, msg.Recovered):
+                reason = f"{answer.amount / 1e6:.0f} MB of leaked memory were freed"
+                self.board.publish("recovered", answer.weights, reason)
+            elif self.status.version == before:  # sizes, bytes or progress changed, but no state
+                self.board.publish("measured", answer.weights)
             self._changed.notify_all()
 
     def _loader_progressed(self, key: WeightsKey, progress: LoadProgress) -> None:
-        with self._lock:
-            self._board.progressed(key, progress)
+        with self.lock:
+            self.board.progressed(key, progress)

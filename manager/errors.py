@@ -1,34 +1,34 @@
-"""Every error Parley raises on purpose, as one tree.
+"""All errors that Parley raises on purpose, as one tree.
 
     ParleyError
-    ├── ConfigError (ValueError)          a file or setting is wrong: names file, key and remedy
-    │   └── UnsupportedType               a `type` that no backend is registered for
-    ├── UnknownModel (ValueError)         a model id that the registry does not hold
+    ├── ConfigError (ValueError)          a file or setting is wrong; names the file, the key and the remedy
+    │   └── UnsupportedType               a `type` without a registered backend
+    ├── UnknownModel (ValueError)         a model id that is not registered
     ├── NoActiveModel (RuntimeError)      no model was named and none is active
-    ├── ModelUnavailable (RuntimeError)   these weights cannot be had
-    │   ├── Refused                       found out before anything was evicted for them
+    ├── ModelUnavailable (RuntimeError)   the weights cannot be used
+    │   ├── Refused                       detected before anything was evicted for them
     │   │   ├── MissingPackage            an optional package is not installed
     │   │   ├── WeightsNotFound           no such repository, revision or file
-    │   │   ├── AccessDenied              gated or private, and no token grants it
-    │   │   ├── Unreachable               the network or the server does not answer
+    │   │   ├── AccessDenied              gated or private, and no token grants access
+    │   │   ├── Unreachable               the network or the server does not respond
     │   │   ├── CannotFit                 larger than the device's whole budget
-    │   │   └── CoolingDown               failed a moment ago; says when it may be tried again
-    │   ├── LoadFailed                    loading began and failed
+    │   │   └── CoolingDown               failed recently; says when to try again
+    │   ├── LoadFailed                    loading started and failed
     │   └── OutOfMemory                   loading or generating ran out of device memory
     ├── Busy (RuntimeError)               waiting was refused or took too long
-    │   ├── QueueFull
-    │   ├── WaitTimeout
-    │   ├── RateLimited                   a server takes no more requests for now
-    │   └── NestedLease                   a session would wait for a second lease while it holds one
-    ├── Cancelled                         the caller, or everybody who waited, gave up
-    ├── GenerationFailed (RuntimeError)   the model broke while it wrote
-    │   ├── ServerFailed                  a server elsewhere failed, or answered with what cannot be used
-    │   ├── TooSlow                       a server elsewhere was silent for longer than its entry allows
+    │   ├── QueueFull                     too many requests are waiting
+    │   ├── WaitTimeout                   the request waited longer than allowed
+    │   ├── RateLimited                   a remote server accepts no more requests for now
+    │   └── NestedLease                   a session that holds a lease would have to wait for another one
+    ├── Cancelled                         the caller cancelled, or no request needed the work
+    ├── GenerationFailed (RuntimeError)   the model failed while writing
+    │   ├── ServerFailed                  a remote server failed, or its answer is unusable
+    │   ├── TooSlow                       the model stayed silent for longer than allowed
     │   └── ContextTooLong                the prompt leaves no room for a reply
     ├── ManagerClosed (RuntimeError)      the manager was cleaned up
     └── (negotiation.errors continues the tree: ScenarioError, IllegalTurn, StoreError, ...)
 
-Most carry nothing but their message, which says what was wrong, where, and what to do.
+Most carry only their message, which says what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dataclasses import dataclass
 
 
 class ParleyError(Exception):
-    """Base of all errors that Parley raises on purpose; its text is fit to be shown to a user."""
+    """Base of all errors that Parley raises on purpose. The message can be shown to a user."""
 
 
 class ConfigError(ParleyError, ValueError):
@@ -45,11 +45,11 @@ class ConfigError(ParleyError, ValueError):
 
 
 class UnsupportedType(ConfigError):
-    """A model names a `type` that no backend is registered for."""
+    """No backend is registered for a model's `type`."""
 
 
 class UnknownModel(ParleyError, ValueError):
-    """A model id that is not in the registry."""
+    """No model with this id is registered."""
 
 
 class NoActiveModel(ParleyError, RuntimeError):
@@ -57,15 +57,15 @@ class NoActiveModel(ParleyError, RuntimeError):
 
 
 class ModelUnavailable(ParleyError, RuntimeError):
-    """The weights of a model cannot be had."""
+    """The weights of a model cannot be used."""
 
 
 class Refused(ModelUnavailable):
-    """Found out before anything else was evicted for these weights."""
+    """The weights cannot be loaded, which was detected before anything was evicted for them."""
 
 
 class MissingPackage(Refused):
-    """An optional package that these weights need is not installed."""
+    """The weights need an optional package that is not installed."""
 
 
 class WeightsNotFound(Refused):
@@ -73,23 +73,23 @@ class WeightsNotFound(Refused):
 
 
 class AccessDenied(Refused):
-    """A gated or private repository, and no token that opens it."""
+    """The repository is gated or private, and no token grants access."""
 
 
 class Unreachable(Refused):
-    """The network or the server does not answer."""
+    """The network or the server does not respond."""
 
 
 class CannotFit(Refused):
-    """Larger than the whole budget of the device, or the device is full of pinned weights."""
+    """The weights exceed the whole budget of the device, or what pinned weights leave of it."""
 
 
 class CoolingDown(Refused):
-    """These weights failed a moment ago; the message says why and when they may be tried again."""
+    """The weights failed recently. The message says why, and when to try again."""
 
 
 class LoadFailed(ModelUnavailable):
-    """Loading began and failed."""
+    """Loading started and failed."""
 
 
 class OutOfMemory(ModelUnavailable):
@@ -101,35 +101,35 @@ class Busy(ParleyError, RuntimeError):
 
 
 class QueueFull(Busy):
-    """Too many requests are waiting already."""
+    """Too many requests are waiting."""
 
 
 class WaitTimeout(Busy):
-    """A request waited longer than it may."""
+    """The request waited longer than allowed."""
 
 
 class RateLimited(Busy):
-    """A server elsewhere takes no more requests for now."""
+    """A remote server accepts no more requests for now."""
 
 
 class NestedLease(Busy):
-    """A session would wait for a second lease while it holds one, which can deadlock."""
+    """A session that holds a lease would have to wait for another one, which can deadlock."""
 
 
 class Cancelled(ParleyError):
-    """The caller gave up, or everybody who waited did."""
+    """The caller cancelled, or no request needed the work."""
 
 
 class GenerationFailed(ParleyError, RuntimeError):
-    """The model broke while it wrote."""
+    """The model failed while writing."""
 
 
 class ServerFailed(GenerationFailed):
-    """A server elsewhere failed, broke its answer off, or answered with what cannot be used."""
+    """A remote server failed, broke off its answer, or sent an unusable one."""
 
 
 class TooSlow(GenerationFailed):
-    """A model was silent for too long: a server elsewhere by its entry, one here by far more than any takes."""
+    """The model was silent for too long: longer than the entry of a remote one allows, or than a local one ever is."""
 
 
 class ContextTooLong(GenerationFailed):
@@ -142,18 +142,18 @@ class ManagerClosed(ParleyError, RuntimeError):
 
 @dataclass(frozen=True)
 class Failure:
-    """An error as a value: what to raise, without a traceback that would keep a model's tensors alive."""
+    """An error as a value, without a traceback that would keep a model's tensors alive."""
 
     kind: type[ParleyError]
     message: str
 
     @classmethod
     def of(cls, error: BaseException, otherwise: type[ParleyError]) -> Failure:
-        """The failure that `error` stands for; foreign errors become `otherwise` and name their class."""
+        """Make a failure of `error`. Errors from outside Parley become `otherwise`, and name their class."""
         if isinstance(error, ParleyError):
             return cls(type(error), str(error))
         return cls(otherwise, f"{type(error).__name__}: {error}")
 
     def error(self) -> ParleyError:
-        """A fresh exception, one for each waiter."""
+        """Return a new exception, to be raised."""
         return self.kind(self.message)

@@ -1,6 +1,6 @@
-"""A request for weights while it waits, and the lease it becomes: the right to generate with them.
+"""Requests for weights, and the leases they become: the right to generate with them.
 
-A lease belongs to no thread: it may be taken in one and given back in another.
+A lease belongs to no thread: one thread may acquire it and another release it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class LeaseRequest:
-    """A request that was made and may still be waiting. It ends exactly once: granted, refused or cancelled."""
+    """A pending request for a lease. It ends exactly once: granted, refused or cancelled."""
 
     def __init__(self, number: int, spec: ModelSpec, owner: str | None, cancel: Callable[[int], None]) -> None:
         self.number = number
@@ -36,17 +36,17 @@ class LeaseRequest:
         self._failure: Failure | None = None
 
     def grant(self, lease: Lease) -> None:
-        """Called by the manager, once."""
+        """End the request with a lease. Called by the manager."""
         self._lease = lease
         self._ended.set()
 
     def refuse(self, failure: Failure) -> None:
-        """Called by the manager, once."""
+        """End the request with a failure. Called by the manager."""
         self._failure = failure
         self._ended.set()
 
     def wait(self, timeout: float | None = None) -> Lease | None:
-        """The lease, or None when it is not there after `timeout` seconds; raises if the request was refused."""
+        """Return the lease, or None after `timeout` seconds. Raises the reason if the request was refused."""
         if not self._ended.wait(timeout):
             return None
         if self._failure is not None:
@@ -54,31 +54,36 @@ class LeaseRequest:
         return self._lease
 
     def cancel(self) -> None:
-        """Give up: leave the queue, or give back the lease if it was granted meanwhile."""
+        """Leave the queue, or release the lease if it was granted in the meantime."""
         self._cancel(self.number)
         if self._lease is not None:
             self._lease.release()
 
 
 class Lease:
-    """The right to use resident weights. Give it back with `release`, or use it as a `with` block."""
+    """The right to use resident weights. End it with `release`, or use it as a `with` block."""
 
     def __init__(self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None]) -> None:
         self.spec = spec
         self._model = model
         self._release = release
         self._lock = threading.Lock()
-        self._streams: list[weakref.ref[TokenStream]] = []  # who writes holds them, and they hold us
+        self._streams: list[weakref.ref[TokenStream]] = []  # weak, as streams keep their lease alive
         self._ending = self._released = False
 
     def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
-        """Begin to write an answer; the stream is closed, at the latest, when the lease is given back."""
+        """Begin to write an answer, and return its stream. Releasing the lease closes the stream.
+
+        Raises:
+            ManagerClosed: The lease was released.
+            GenerationFailed: The request is not usable. Later failures are raised by the stream.
+        """
         with self._lock:
             if self._ending:
-                raise ManagerClosed("this lease was given back; take a new one")
+                raise ManagerClosed("this lease was released; request a new one")
             stream = TokenStream(cancel, keeps=self)
-            going_on = [other for other in self._streams if (held := other()) is not None and not held.ended]
-            self._streams = [*going_on, weakref.ref(stream)]
+            unfinished = [other for other in self._streams if (held := other()) is not None and not held.ended]
+            self._streams = [*unfinished, weakref.ref(stream)]
         try:
             self._model.generate(request, stream)
         except BaseException as error:
@@ -87,16 +92,16 @@ class Lease:
         return stream
 
     def release(self) -> None:
-        """Give the lease back, cancelling what is still being written; does nothing the second time.
+        """Release the lease, cancelling unfinished streams. Does nothing the second time.
 
-        If it is interrupted (Ctrl-C) while it waits for the writing to end, it can be called again. Where the writing
-        hangs, the lease is given back once that ends: until then the weights are in use.
+        If it is interrupted (Ctrl-C) while waiting for a stream to end, it can be called again. If a stream hangs, the
+        lease is released when the stream ends, since the weights are in use until then.
         """
         writing = self._stop()
         for stream in writing:
             stream.close()
         if not all(stream.ended for stream in writing):
-            logger.warning("%s does not stop writing; its lease comes back when it does", self.spec.model_id)
+            logger.warning("%s does not stop writing; its lease is released when it does", self.spec.model_id)
             return
         with self._lock:
             if self._released:
@@ -105,7 +110,7 @@ class Lease:
         self._release()
 
     def cancel(self) -> None:
-        """Cancel what is being written, without waiting for its end; nothing more can be begun."""
+        """Cancel unfinished streams without waiting for their end, and refuse new ones."""
         self._stop()
 
     def _stop(self) -> list[TokenStream]:
@@ -125,10 +130,10 @@ class Lease:
 
 
 class LostLeases:
-    """Takes back leases that vanished without having been given back.
+    """Releases leases that were garbage-collected without being released.
 
-    The garbage collector, which finds them, may run in the midst of anything, holding any lock: it only names them
-    (`note`), and a thread here has them released.
+    The garbage collector may run at any point and under any lock, so it only reports the lease's number (`report`). A
+    thread releases the lease.
     """
 
     def __init__(self, release: Callable[[int], None]) -> None:
@@ -137,12 +142,12 @@ class LostLeases:
         self._thread = threading.Thread(target=self._run, name="lost leases", daemon=True)
         self._thread.start()
 
-    def note(self, number: int) -> None:
-        """A lease vanished. Takes no lock and never waits."""
+    def report(self, number: int) -> None:
+        """Queue a lost lease for release. Takes no lock and never waits."""
         self._numbers.put(number)
 
     def close(self) -> None:
-        """Take back what was noted so far, and end the thread."""
+        """Release the leases reported so far, and end the thread."""
         self._numbers.put(None)
         self._thread.join()
 
@@ -152,7 +157,7 @@ class LostLeases:
 
 
 def merged_config(spec: ModelSpec, overrides: dict[str, Any]) -> GenerationConfig:
-    """A model's generation defaults with a request's own settings; raises ConfigError for what is unknown or bad."""
+    """Return a model's generation defaults with a request's overrides. Raises ConfigError for a wrong setting."""
     if not overrides:
         return spec.generation_config
     data = {**spec.generation_config.model_dump(), **overrides}

@@ -1,40 +1,49 @@
-"""LLMManager: the public methods, over the lock and the loader in `core.py`.
-
-Every example in the docstrings is run as a test.
-"""
+"""LLMManager: the public methods, over the scheduler, the lock and the loader in `core.py`."""
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from manager.backends.base import check_type, device_of
 from manager.cancel import CancelToken
-from manager.config.registry import Changes, ModelSpec, Registry, parse_spec
+from manager.config.registry import Changes, ModelSpec, Registry, WeightsKey, parse_spec
 from manager.core import Core
 from manager.errors import Cancelled, ConfigError
 from manager.lease import Lease, LeaseRequest
-from manager.scheduling import messages as h
-from manager.scheduling.tables import Limits
-from manager.session import Session
+from manager.scheduling import messages as msg
+from manager.scheduling.tables import SchedulerLimits
+from manager.session import LoadedModel, Prompt, Session
 from manager.state import WaitStatus
-from manager.status.events import listing
+from manager.status.reader import describe
 from manager.status.snapshot import Snapshot, Subscription
 
 
-class LLMManager(Core, Session):
-    """Keeps at most `max_loaded_models` weights per device loaded and shares them among sessions.
+class LLMManager:
+    """Keeps at most `max_loaded_models` weights loaded per device and shares them among sessions.
 
-    `model_configs` maps a model id to its settings (see configs/models.yaml); nothing is loaded before it is asked
-    for. The manager itself is the default session; `session(owner)` makes others.
+    Nothing is loaded before it is requested. The manager itself acts as the default session; `session(owner)` makes
+    others. Its methods may be called from any thread.
 
-    `budgets` are bytes per device, `parking` bytes of host memory for weights evicted from a GPU: by default, most of
-    what is free there when the first model is wanted. `max_loaded_on` names devices that hold more or fewer weights.
+    Args:
+        model_configs: Settings by model id, with the keys of configs/models.yaml; or a Registry.
+        max_loaded_models: How many weights a device may hold, loads in flight included.
+        budgets: Memory limits in bytes by device. Default: most of what is free when its first model is requested.
+        parking: Bytes of host memory for weights evicted from a GPU. Default: part of what is free then.
+        max_loaded_on: Devices that may hold more or fewer weights than `max_loaded_models`.
+        max_queue: How many requests may wait; further ones raise QueueFull.
+        max_wait: Seconds that a request may wait, besides the loading of its own weights, before WaitTimeout.
+        cache_dir: Folder for converted GGUF files. Default: a folder in the system's temporary folder.
+        clock: Source of the time in seconds.
+        heartbeat_seconds: Interval between the Heartbeats sent to subscribers.
 
+    Raises:
+        ConfigError: An entry of `model_configs` is wrong; names the model and the key.
+
+    >>> from manager import LLMManager
     >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
     >>> manager.get_response("Say hello", "echo")
     'Hello!'
@@ -60,22 +69,30 @@ class LLMManager(Core, Session):
         configured = model_configs if isinstance(model_configs, Registry) else Registry.from_configs(model_configs)
         for spec in configured:
             check_type(spec)
+        limits = SchedulerLimits(
+            max_loaded=max_loaded_models,
+            budgets=budgets or {},
+            max_queue=max_queue,
+            max_wait=max_wait,
+            parking=parking,
+            max_loaded_on=max_loaded_on or {},
+        )
         folder = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
-        limits = Limits(max_loaded_models, budgets or {}, max_queue, max_wait, parking, max_loaded_on or {})
-        Core.__init__(self, limits, folder, clock, heartbeat_seconds)
-        Session.__init__(self, self, None)
-        self._numbers = itertools.count(1)
+        self._core = Core(limits, folder, clock, heartbeat_seconds)
+        self._default = Session(self, None)
         self._configured = {spec.model_id for spec in configured}  # the others were registered by a call
-        with self._lock:
+        with self._core.lock:
             for spec in configured:
-                self._treat(self._registry.add(self._registry.united(spec, device_of)).weights)
+                self._core.register(self._add(spec))
 
     @classmethod
     def from_yaml(cls, path: str | Path, max_loaded_models: int = 2, **options: Any) -> LLMManager:
-        """A manager of the models in a models.yaml; `options` as for the constructor.
+        """Make a manager of the models in a models.yaml; `options` are those of the constructor.
 
-        Raises ConfigError, naming file, model and key.
+        Raises:
+            ConfigError: The file is wrong; names file, model and key.
 
+        >>> from manager import LLMManager
         >>> manager = LLMManager.from_yaml("configs/models.yaml", max_loaded_models=1)
         >>> manager.list_models()["smollm2-steady"]["state"]
         'cold'
@@ -86,11 +103,18 @@ class LLMManager(Core, Session):
     # -- models ------------------------------------------------------------------------------------------------
 
     def register_model(self, model_id: str, config: Mapping[str, Any], *, trusted: bool = True) -> None:
-        """Add a model; raises ConfigError when its settings are wrong or its id is taken by other settings.
+        """Add a model. One from the Hub is downloaded when it is first requested.
 
-        With the name of a Hub repository it is fetched when it is first asked for. Not `trusted` is what a stranger
-        typed in: a server that it names must be on the public internet, and is sent no key.
+        Args:
+            model_id: Its id.
+            config: Its settings, with the keys of configs/models.yaml.
+            trusted: False for settings from strangers: a server that they name must be on the public internet, and is
+                sent no key.
 
+        Raises:
+            ConfigError: A setting is wrong, or the id is taken by other settings.
+
+        >>> from manager import LLMManager
         >>> manager = LLMManager({})
         >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-0.6B"})
         >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-4B"})
@@ -101,20 +125,23 @@ class LLMManager(Core, Session):
         self.register(parse_spec(model_id, config if trusted else {**config, "public_only": True}))
 
     def register(self, spec: ModelSpec) -> None:
-        """Add a model whose entry was read already."""
+        """Add a model from a parsed entry. Raises ConfigError if its id is taken by other settings."""
         check_type(spec)
-        with self._lock:
-            key = self._registry.add(self._registry.united(spec, device_of)).weights
-            self._treat(key)
-            self._board.publish("registered", key)
+        with self._core.lock:
+            key = self._add(spec)
+            self._core.register(key)
+            self._core.board.publish("registered", key)
 
     def reload(self, path: str | Path) -> Changes:
-        """Take over a models.yaml that was edited, without a restart; what changed, as model ids.
+        """Apply an edited models.yaml without a restart, and return the ids of the models that changed.
 
-        What is wrong with the file is a ConfigError, and changes nothing. Models that it no longer names can no
-        longer be asked for by their id, nor can old settings of changed ones; negotiations that play with them finish
-        first, then their weights leave. Models added by `register_model` stay.
+        Removed models, and the old settings of changed ones, can no longer be requested. Negotiations that use them
+        finish first; then their weights are unloaded. Models added by `register_model` stay.
 
+        Raises:
+            ConfigError: The file is wrong; nothing was changed.
+
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"old": {"type": "fake"}})
         >>> manager.reload("configs/models.yaml").removed
         ('old',)
@@ -124,56 +151,63 @@ class LLMManager(Core, Session):
         """
         read = Registry.from_yaml(path)
         if not len(read):
-            raise ConfigError(f"{path}: names no models, so nothing was changed; add some, or end the program")
+            raise ConfigError(f"{path}: lists no models, so nothing was changed; add at least one")
         for spec in read:
             check_type(spec)
-        with self._lock:
-            before = {spec.weights for spec in self._registry}
+        core = self._core
+        with core.lock:
+            before = {spec.weights for spec in core.registry}
             named = {spec.model_id for spec in read}
-            added = [s for s in self._registry if s.model_id not in self._configured | named]
+            added = [spec for spec in core.registry if spec.model_id not in self._configured | named]
             fresh = Registry()
             for spec in [*read, *added]:
                 fresh.add(fresh.united(spec, device_of))
-            changes, self._configured = self._registry.replace(fresh), named
-            after = {spec.weights: None for spec in self._registry}
+            changes, self._configured = core.registry.replace(fresh), named
+            after = {spec.weights: None for spec in core.registry}
             for key in after:
-                self._treat(key)
-                self._board.publish("registered", key)
+                core.register(key)
+                core.board.publish("registered", key)
             for key in before - set(after):
-                self._retire(key)
+                core.retire(key)
         return changes
 
     def pin(self, model_id: str, pinned: bool = True) -> None:
-        """Keep a model's weights loaded once they are, or (`pinned=False`) no longer, whatever its entry says.
+        """Pin or unpin a model, overriding its entry. Pinned weights stay once they are loaded.
 
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake"}})
         >>> manager.pin("echo")
         >>> manager.list_models()["echo"]["pinned"]
         True
         >>> manager.cleanup()
         """
-        with self._lock:
-            key = self._registry.pin(model_id, pinned).weights
-            self._treat(key)
-            self._board.publish("pinned", key)
+        with self._core.lock:
+            key = self._core.registry.pin(model_id, pinned).weights
+            self._core.register(key)
+            self._core.board.publish("pinned", key)
 
     def spec(self, model_id: str) -> ModelSpec:
-        """The registry entry of a model; raises UnknownModel (a ValueError)."""
-        with self._lock:
-            return self._registry[model_id]
+        """Return the registry entry of a model. Raises UnknownModel (a ValueError)."""
+        with self._core.lock:
+            return self._core.registry[model_id]
 
-    def describe(self) -> dict[str, dict[str, Any]]:
-        """What `list_models` answers."""
-        return listing(self.snapshot(), self._registry)
+    def list_models(self) -> dict[str, dict[str, Any]]:
+        """Describe the registered models; see `Session.list_models`."""
+        return describe(self.snapshot(), self._core.registry)
 
     def unload(self, spec: ModelSpec) -> None:
-        """Unload the weights of `spec` as soon as nobody leases them."""
-        with self._lock:
-            self._tell(h.Unload(spec.weights))
+        """Unload the weights of `spec` as soon as no lease holds them."""
+        with self._core.lock:
+            self._core.send(msg.Unload(spec.weights))
+
+    # -- sessions ----------------------------------------------------------------------------------------------
 
     def session(self, owner: str) -> Session:
-        """The same methods with an active model of its own; `owner` names it in the queue and the status.
+        """Make a session: the same methods with an active model of its own.
 
+        `owner` names it in the queue and in the status.
+
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}, "other": {"type": "fake"}})
         >>> mine, yours = manager.session("mine"), manager.session("yours")
         >>> yours.switch_model("other").model_id
@@ -183,6 +217,35 @@ class LLMManager(Core, Session):
         >>> manager.cleanup()
         """
         return Session(self, owner)
+
+    @property
+    def active_model(self) -> str | None:
+        """The default session's active model."""
+        return self._default.active_model
+
+    def load_model(self, model_id: str) -> LoadedModel:
+        """Load a model; see `Session.load_model`."""
+        return self._default.load_model(model_id)
+
+    def switch_model(self, model_id: str) -> LoadedModel:
+        """Load a model and make it the active one; see `Session.switch_model`."""
+        return self._default.switch_model(model_id)
+
+    def get_response(self, prompt: Prompt, model_id: str | None = None, **generation: Any) -> str:
+        """Return the whole answer to a prompt; see `Session.get_response`."""
+        return self._default.get_response(prompt, model_id, **generation)
+
+    def generate_response(self, model_id: str, prompt: Prompt, **generation: Any) -> str:
+        """Call `get_response` under its other name."""
+        return self._default.generate_response(model_id, prompt, **generation)
+
+    def stream_response(self, prompt: Prompt, model_id: str | None = None, **generation: Any) -> Iterator[str]:
+        """Yield the answer to a prompt piece by piece; see `Session.stream_response`."""
+        return self._default.stream_response(prompt, model_id, **generation)
+
+    def unload_model(self, model_id: str) -> None:
+        """Unload a model's weights; see `Session.unload_model`."""
+        self._default.unload_model(model_id)
 
     # -- leases ------------------------------------------------------------------------------------------------
 
@@ -194,11 +257,16 @@ class LLMManager(Core, Session):
         next_model: str | ModelSpec | None = None,
         timeout: float | None = None,
     ) -> LeaseRequest:
-        """Ask for the weights of `model` without waiting for them.
+        """Request the weights of a model without waiting for them.
 
-        A ModelSpec is served even if its id was removed from the registry meanwhile, so that what runs can finish.
-        `next_model` is what the same owner will want next; `timeout` is how long the request may wait, in seconds.
+        Args:
+            model: A model id, or a ModelSpec, which is served even if its id is no longer registered, so that running
+                negotiations can finish.
+            owner: The session that asks.
+            next_model: The model that the same owner will want next.
+            timeout: Seconds that the request may wait.
 
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"a": {"type": "fake"}, "b": {"type": "fake"}}, max_loaded_models=1)
         >>> with manager.lease("a"):
         ...     request = manager.request_lease("b")
@@ -209,26 +277,9 @@ class LLMManager(Core, Session):
         'b'
         >>> manager.cleanup()
         """
-        with self._lock:
-            spec = self._registry[model] if isinstance(model, str) else model
-            following = self._registry[next_model] if isinstance(next_model, str) else next_model
-            key, next_key = spec.weights, following.weights if following is not None else None
-            wanted = {key: spec}
-            if following is not None and next_key is not None:
-                wanted.setdefault(next_key, following)
-            for one, entry in wanted.items():
-                if one not in self._scheduler.weights:
-                    self._treat(one, entry)
-            request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
-            self._requests[request.number] = request
-            deadline = self._clock() + timeout if timeout is not None else None
-            self._tell(h.Request(request.number, key, owner, next_key, deadline))
-            if request.number in self._requests:
-                self._board.publish("waiting", key, owner=owner, ticket=request.number)
-            for one in wanted:
-                if not self._registry.aliases(one):  # it was removed meanwhile: once served, it leaves
-                    self._tell(h.Retire(one))
-            return request
+        with self._core.lock:
+            following = self._resolved(next_model) if next_model is not None else None
+            return self._core.request(self._resolved(model), owner, following, timeout)
 
     def lease(
         self,
@@ -239,15 +290,20 @@ class LLMManager(Core, Session):
         timeout: float | None = None,
         cancel: CancelToken | None = None,
     ) -> Lease:
-        """The right to use a model's weights, waiting for them to be loaded and for room as long as need be.
+        """Wait for a lease: the right to use a model's weights. Release it, or use it as a `with` block.
 
-        Raises what the request ended with: ModelUnavailable, Busy (QueueFull, WaitTimeout, NestedLease), Cancelled.
-        Give it back, or use it as a `with` block.
+        The arguments are those of `request_lease`; `cancel` ends the wait.
 
-        >>> from manager.generation.request import GenerationRequest, as_messages
+        Raises:
+            ModelUnavailable: The weights cannot be loaded.
+            Busy: The queue is full (QueueFull), the wait took too long (WaitTimeout), or the owner already holds a
+                lease and would have to wait for another one (NestedLease).
+            Cancelled: `cancel` was cancelled.
+
+        >>> from manager import GenerationRequest, LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> with manager.lease("echo", owner="example") as lease:
-        ...     "".join(lease.generate(GenerationRequest(as_messages("Say hello"))))
+        ...     "".join(lease.generate(GenerationRequest(({"role": "user", "content": "Say hello"},))))
         'Hello!'
         >>> manager.cleanup()
         """
@@ -267,31 +323,32 @@ class LLMManager(Core, Session):
         return lease
 
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
-        """Why a request is still waiting; None when it no longer is."""
-        with self._lock:
-            return self._view.waiting(request.number, self._clock())
+        """Return why a request is waiting, or None if it is not."""
+        with self._core.lock:
+            return self._core.status.waiting(request.number, self._core.clock())
 
     def announce(self, owner: str, model: str) -> None:
-        """An owner will want a model, which is kept loaded rather than one that nobody wants, until `forget`.
+        """Announce that an owner will want a model, which is then evicted later than unwanted ones, until `forget`.
 
-        Nothing is loaded for it yet. For whoever knows what many others will ask for, like a tournament.
+        This loads nothing. It is meant for callers that know what many sessions will request, such as a tournament.
         """
-        with self._lock:
-            spec = self._registry[model]
-            if spec.weights not in self._scheduler.weights:
-                self._treat(spec.weights, spec)
-            self._tell(h.Announce(owner, spec.weights))
+        with self._core.lock:
+            spec = self._core.registry[model]
+            if spec.weights not in self._core.scheduler.weights:
+                self._core.register(spec.weights, spec)
+            self._core.send(msg.Announce(owner, spec.weights))
 
     def forget(self, owner: str) -> None:
-        """An owner is done: what it announced as next is no longer wanted."""
-        with self._lock:
-            self._tell(h.Forget(owner))
+        """Drop what an owner announced."""
+        with self._core.lock:
+            self._core.send(msg.Forget(owner))
 
     # -- status ------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Everything as it is now, and what happened of late.
+        """Return the current state of all weights, devices and requests, and a timeline of recent work.
 
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "size_bytes": 7}})
         >>> with manager.lease("echo"):
         ...     status = manager.snapshot().of("echo")
@@ -301,12 +358,13 @@ class LLMManager(Core, Session):
         ['load']
         >>> manager.cleanup()
         """
-        with self._lock:
-            return self._view.snapshot(self._clock())
+        with self._core.lock:
+            return self._core.status.snapshot(self._core.clock())
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
-        """All events from now on; a subscriber that falls `capacity` behind gets one Resync instead.
+        """Subscribe to all events from now on. A subscriber that falls `capacity` events behind gets one Resync.
 
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake"}})
         >>> subscription = manager.subscribe()
         >>> handle = manager.load_model("echo")
@@ -314,44 +372,36 @@ class LLMManager(Core, Session):
         >>> [str(event.state) for event in subscription if event.kind == "state"]
         ['loading', 'resident', 'draining', 'cold']
         """
-        with self._lock:
-            subscription = Subscription(self.snapshot, capacity, self._unsubscribe)
-            self._board.add(subscription)
+        with self._core.lock:
+            subscription = Subscription(self.snapshot, capacity, self._core.unsubscribe)
+            self._core.board.add(subscription)
             return subscription
 
     # -- the end -----------------------------------------------------------------------------------------------
 
     def cleanup(self) -> None:
-        """Refuse new requests, end what is being written, unload everything and stop the threads. What hangs is left.
+        """Refuse new requests, stop what is being written, unload everything and end the threads.
 
-        Leaving a `with` block around the manager does it, too.
+        Work that hangs is left behind. Leaving a `with` block around the manager does the same.
 
+        >>> from manager import LLMManager
         >>> with LLMManager({"echo": {"type": "fake"}}) as manager:
         ...     handle = manager.load_model("echo")
         >>> handle.get_response("Hello?")
         Traceback (most recent call last):
         manager.errors.ManagerClosed: the model manager was closed
         """
-        with self._lock:
-            if self._scheduler.closed:
-                return
-            self._tell(h.Close())
-            for key in list(self._scheduler.weights):
-                self._tell(h.Unload(key))
-            held = list(self._leases.values())
-        for leave in (Lease.cancel, Lease.release):
-            for reference in held:
-                if (lease := reference()) is not None:
-                    leave(lease)
-                    del lease  # or it would be held while the others are waited for
-        hangs = not self._came_to_rest()
-        self._loader.close(patience=0.0 if hangs else None)
-        self._lost.close()
-        self._alarm.close()
-        self._board.close()
+        self._core.close()
 
     def __enter__(self) -> LLMManager:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.cleanup()
+
+    def _add(self, spec: ModelSpec) -> WeightsKey:
+        """Add an entry to the registry, and return the key of its weights."""
+        return self._core.registry.add(self._core.registry.united(spec, device_of)).weights
+
+    def _resolved(self, model: str | ModelSpec) -> ModelSpec:
+        return self._core.registry[model] if isinstance(model, str) else model

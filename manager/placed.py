@@ -107,7 +107,7 @@ class _StandIn(BaseLLMModel):
     def prepare(self, progress: Progress) -> Footprint:
         if self._size is None:
             raise LoadFailed(f"'{self.spec.model_id}' {NOT_PLACED}")
-        return Footprint(DEVICE, self._size, elsewhere=True)
+        return Footprint(DEVICE, self._size, remote=True)
 
     def load(self, progress: Progress) -> int:
         return self._size or 0

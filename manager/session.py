@@ -1,52 +1,73 @@
-"""The familiar calls - load, switch, ask, stream, unload - with an active model of one's own."""
+"""Sessions: load, switch, ask, stream and unload, each with its own active model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from manager.cancel import CancelToken
 from manager.config.registry import ModelSpec
 from manager.errors import NoActiveModel
 from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
-from manager.lease import merged_config
-
-if TYPE_CHECKING:
-    from manager.manager import LLMManager
+from manager.lease import Lease, merged_config
 
 Prompt = str | Sequence[Message]
 
 
-class Session:
-    """One caller's view of the manager. Sessions share weights, never an active model."""
+class Models(Protocol):
+    """The part of LLMManager that a session uses."""
 
-    def __init__(self, manager: LLMManager, owner: str | None) -> None:
-        self._manager = manager
+    def spec(self, model_id: str) -> ModelSpec:
+        """Return the registry entry of a model; raises UnknownModel."""
+
+    def lease(self, model: ModelSpec, *, owner: str | None, cancel: CancelToken | None = None) -> Lease:
+        """Wait for a lease on a model's weights."""
+
+    def unload(self, spec: ModelSpec) -> None:
+        """Unload a model's weights as soon as no lease holds them."""
+
+    def list_models(self) -> dict[str, dict[str, Any]]:
+        """Describe all registered models."""
+
+
+class Session:
+    """One caller's view of the models. Sessions share weights, but never an active model.
+
+    Make one with `LLMManager.session(owner)`. The manager itself acts as the default session.
+    """
+
+    def __init__(self, models: Models, owner: str | None) -> None:
+        self._models = models
         self._owner = owner
         self._active: str | None = None
 
     @property
     def active_model(self) -> str | None:
-        """The model that is asked when none is named."""
+        """The model that answers when a call names none."""
         return self._active
 
     def load_model(self, model_id: str) -> LoadedModel:
-        """Load a model's weights now, waiting for room if need be, and return a handle to it.
+        """Load a model's weights now, waiting for room if necessary, and return a handle to it.
 
-        >>> from manager.manager import LLMManager
+        Raises:
+            UnknownModel: No model with this id is registered.
+            ModelUnavailable: The weights cannot be loaded.
+            Busy: The queue is full, or the wait took too long.
+
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> manager.load_model("echo").get_response("Say hello")
         'Hello!'
         >>> manager.cleanup()
         """
-        spec = self._manager.spec(model_id)
-        self._manager.lease(spec, owner=self._owner).release()
+        spec = self._models.spec(model_id)
+        self._models.lease(spec, owner=self._owner).release()
         return LoadedModel(self, spec)
 
     def switch_model(self, model_id: str) -> LoadedModel:
-        """Load a model and make it the active one.
+        """Load a model and make it the active one. Raises like `load_model`.
 
-        >>> from manager.manager import LLMManager
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> handle = manager.switch_model("echo")
         >>> manager.get_response("Say hello")
@@ -58,12 +79,23 @@ class Session:
         return loaded
 
     def get_response(self, prompt: Prompt, model_id: str | None = None, **generation: Any) -> str:
-        """The whole answer to a prompt or conversation. A `model_id` becomes the active model.
+        """Return the whole answer to a prompt or conversation.
 
-        `generation` overrides the model's generation_config (temperature, top_p, max_new_tokens, stop, ...); `seed`,
-        `schema` (a JSON schema for the answer) and `cancel` (a CancelToken) may be given, too.
+        Args:
+            prompt: The user's message, or a sequence of `{"role": ..., "content": ...}` messages.
+            model_id: The model to ask, which becomes the active one. Default: the active model.
+            generation: Overrides of the model's generation_config (temperature, top_p, max_new_tokens, stop, ...), and
+                optionally `seed`, `schema` (a JSON schema for the answer) and `cancel` (a CancelToken).
 
-        >>> from manager.manager import LLMManager
+        Raises:
+            NoActiveModel: No model was named and none is active.
+            ConfigError: A generation setting is unknown or out of range.
+            Cancelled: `cancel` was cancelled.
+            GenerationFailed: The model failed while writing.
+
+        It also raises like `load_model`.
+
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> manager.get_response("Say hello", "echo"), manager.get_response("Say it again")
         ('Hello!', 'Hello!')
@@ -81,9 +113,11 @@ class Session:
         cancel: CancelToken | None = None,
         **generation: Any,
     ) -> Iterator[str]:
-        """The answer piece by piece, as `get_response` takes it; closing the iterator stops the writing.
+        """Yield the answer piece by piece; arguments and errors as in `get_response`.
 
-        >>> from manager.manager import LLMManager
+        Closing the iterator stops the writing.
+
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> "".join(manager.stream_response("Say hello", "echo", max_new_tokens=3))
         'Hello!'
@@ -102,15 +136,15 @@ class Session:
         cancel: CancelToken | None = None,
         **generation: Any,
     ) -> Iterator[str]:
-        """`stream_response` that leaves the active model as it is."""
+        """Like `stream_response`, but leave the active model unchanged."""
         grammar = Grammar(schema=schema) if schema is not None else None
         request = GenerationRequest(as_messages(prompt), merged_config(spec, generation), seed, grammar)
         return self._stream(spec, request, cancel)
 
     def generate_response(self, model_id: str, prompt: Prompt, **generation: Any) -> str:
-        """`get_response` by its other name.
+        """Call `get_response` under its other name.
 
-        >>> from manager.manager import LLMManager
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> manager.generate_response("echo", "Say hello")
         'Hello!'
@@ -119,9 +153,9 @@ class Session:
         return self.get_response(prompt, model_id, **generation)
 
     def unload_model(self, model_id: str) -> None:
-        """Unload a model's weights: at once if nobody leases them, else when the last lease ends.
+        """Unload a model's weights: at once if no lease holds them, else when the last lease ends.
 
-        >>> from manager.manager import LLMManager
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> with manager.lease("echo"):
         ...     manager.unload_model("echo")
@@ -129,31 +163,31 @@ class Session:
         'draining'
         >>> manager.cleanup()
         """
-        self._manager.unload(self._manager.spec(model_id))
+        self._models.unload(self._models.spec(model_id))
 
     def list_models(self) -> dict[str, dict[str, Any]]:
-        """What is registered: {model id: model_name, is_loaded, state, device, ...}.
+        """Describe the registered models: {model id: {model_name, is_loaded, state, device, ...}}.
 
-        >>> from manager.manager import LLMManager
+        >>> from manager import LLMManager
         >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
         >>> about = manager.list_models()["echo"]
         >>> about["type"], about["is_loaded"], about["state"], about["pinned"]
         ('fake', False, 'cold', False)
         >>> manager.cleanup()
         """
-        return self._manager.describe()
+        return self._models.list_models()
 
     def _choose(self, model_id: str | None) -> ModelSpec:
         if model_id is not None:
-            spec = self._manager.spec(model_id)
+            spec = self._models.spec(model_id)
             self._active = model_id
             return spec
         if self._active is None:
             raise NoActiveModel("no model was named and none is active; pass model_id or call switch_model first")
-        return self._manager.spec(self._active)
+        return self._models.spec(self._active)
 
     def _stream(self, spec: ModelSpec, request: GenerationRequest, cancel: CancelToken | None) -> Iterator[str]:
-        lease = self._manager.lease(spec, owner=self._owner, cancel=cancel)
+        lease = self._models.lease(spec, owner=self._owner, cancel=cancel)
         try:
             yield from lease.generate(request, cancel)
         finally:
@@ -161,9 +195,9 @@ class Session:
 
 
 class LoadedModel:
-    """A handle to a model. It leases the weights for each call, so it never keeps them and never outlives them.
+    """A handle to a model. It leases the weights for each call, so it neither keeps nor outlives them.
 
-    Using it leaves its session's active model as it is.
+    Using it leaves the active model of its session unchanged.
     """
 
     def __init__(self, session: Session, spec: ModelSpec) -> None:
@@ -172,9 +206,9 @@ class LoadedModel:
         self._session = session
 
     def get_response(self, prompt: Prompt, **generation: Any) -> str:
-        """The whole answer."""
+        """Return the whole answer; see `Session.get_response`."""
         return "".join(self.stream_response(prompt, **generation))
 
     def stream_response(self, prompt: Prompt, **generation: Any) -> Iterator[str]:
-        """The answer piece by piece."""
+        """Yield the answer piece by piece; see `Session.stream_response`."""
         return self._session.ask(self._spec, prompt, **generation)

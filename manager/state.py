@@ -1,16 +1,21 @@
-"""Where weights are, how far work on them is, and why a request waits for them. Plain values."""
+"""States of weights, progress of work on them, and why a request waits for them. Plain values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+ANSWERS = "answers"
+"""Status text of a healthy remote server."""
+MAKING_ROOM = "making room for"
+"""Beginning of the status text of weights that are being evicted."""
+
 
 class State(StrEnum):
     """Where weights are.
 
-    `draining` grants no new lease and leaves its device at zero leases. `parked` is a copy in host memory, from which
-    weights come back (`waking`) without being read again.
+    `draining` weights grant no new lease and leave their device at zero leases. `parked` weights have a copy in host
+    memory, from which they return (`waking`) without reading their files again.
     """
 
     COLD = "cold"
@@ -24,7 +29,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class LoadProgress:
-    """How far work on weights is. `stage` is "fetching" (download), "loading" or "waking"."""
+    """Progress of work on weights, in bytes. `stage` is "fetching" (download), "loading" or "waking"."""
 
     stage: str
     done: int
@@ -33,16 +38,16 @@ class LoadProgress:
 
     @property
     def fraction(self) -> float:
-        """Between 0 and 1; 0 while the total is unknown."""
+        """The share that is done, from 0 to 1; 0 while the total is unknown."""
         return min(1.0, self.done / self.total) if self.total else 0.0
 
 
 @dataclass(frozen=True)
 class WaitStatus:
-    """Why a request waits: its place in the queue, and what its weights are doing."""
+    """Why a request waits: its place in the queue, and the state of its weights."""
 
     state: State
-    position: int
-    ahead: int  # leases on the weights that must end first, where that is what it waits for
+    position: int  # from 1
+    ahead: int  # leases on its weights
     progress: LoadProgress | None
-    expected_seconds: float | None
+    expected_seconds: float | None  # None if unknown

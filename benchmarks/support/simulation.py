@@ -19,7 +19,7 @@ from functools import partial
 from manager.config.registry import WeightsKey
 from manager.scheduling import messages as h
 from manager.scheduling.scheduler import Scheduler
-from manager.scheduling.tables import Limits
+from manager.scheduling.tables import SchedulerLimits
 
 TURNS = 20
 
@@ -140,7 +140,7 @@ class Ours:
         self.clock = Clock()
         self.figures = Figures()
         self._load_seconds = load_seconds
-        self._scheduler = Scheduler(Limits(max_loaded=places, max_wait=1e9))
+        self._scheduler = Scheduler(SchedulerLimits(max_loaded=places, max_wait=1e9))
         self._numbers = itertools.count(1)
         self._granted: dict[int, Callable[[], None]] = {}
         self._wakes_at = float("inf")

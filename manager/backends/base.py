@@ -1,6 +1,6 @@
-"""What every backend promises, and the table of backends by the `type` a registry entry names.
+"""The interface of a backend, and the table of backends by the `type` that registry entries name.
 
-Knows no library that runs models; a backend's module is imported when its type is first wanted.
+Imports no library that runs models. A backend's module is imported when its type is first used.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 
 Progress = Callable[[str, int, int], None]
-"""Told how far work on weights is: stage ("fetching" or "loading"), bytes done, bytes in all. Raises Cancelled when
-nobody wants the weights any more."""
+"""Report the progress of work on weights: stage ("fetching", "loading" or "waking"), bytes done, and bytes in all.
+Raises Cancelled if the work is no longer needed."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where weights go and how many bytes they take there.
+    """The device of weights, and the bytes that they need there.
 
-    While loaded they are charged `bytes` (then what was measured) and `working`: what writing needs besides.
+    Loaded weights are charged `bytes` (replaced by the measured number) plus `working`.
     """
 
     device: str
     bytes: int
-    elsewhere: bool = False  # another program holds them, and they take no slot here
-    load_seconds: float | None = None  # a guess, where the backend knows better than bytes over bandwidth
-    working: int = 0  # bytes for writing: activations, and the conversations being written
-    allowance: int = 0  # bytes of conversations that the weights would like to keep between turns
-    capacity: int | None = None  # bytes on the device that may be used, where the settings give no budget
-    parking: int | None = None  # the same of host memory for parked weights; None if these cannot be parked
+    remote: bool = False  # held by another program, so that they take no slot here
+    load_seconds: float | None = None  # an estimate, if the backend has a better one than bytes over bandwidth
+    working: int = 0  # bytes needed for writing: activations, and the conversations being written
+    allowance: int = 0  # bytes of conversations worth caching between turns
+    capacity: int | None = None  # bytes available on the device: its budget unless one is configured
+    parking: int | None = None  # bytes of host memory available for parking; None if these weights cannot be parked
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a server elsewhere is, by the last request to it. `failure` is what was wrong, None if it answered.
+    """The outcome of the last request to a remote server; `failure` is None if it succeeded.
 
-    `cool` is for how many seconds it should at least be left alone; None if only that one request went wrong.
+    `cool` is the shortest cool-down in seconds if the whole server failed, and None if only that request did.
     """
 
     failure: Failure | None = None
@@ -50,10 +50,10 @@ class Health:
 
 
 class BaseLLMModel(ABC):
-    """One set of weights, from being looked for to being gone.
+    """One set of weights, over its whole life. Subclass this to write a backend.
 
-    The manager calls `prepare` on a helper thread, `generate` from any thread while the weights are on their device,
-    and everything else on its one loader thread.
+    The manager calls `prepare` on a helper thread, `generate` on any thread while the weights are on their device, and
+    everything else on its one loader thread.
     """
 
     def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
@@ -62,79 +62,79 @@ class BaseLLMModel(ABC):
 
     @classmethod
     def device_of(cls, spec: ModelSpec) -> str:
-        """The device that the entry's `device` means on this machine, so that entries which mean the same share it."""
+        """Return the device that an entry means on this machine, so that equivalent entries share weights."""
         return spec.device
 
     def is_here(self) -> bool:
-        """Whether `prepare` will find all files on this machine; looks without asking the network."""
+        """Return whether `prepare` will find all files on this machine. Does not use the network."""
         return True
 
     @abstractmethod
     def prepare(self, progress: Progress) -> Footprint:
-        """Find out whether `load` can work, and fetch what it needs; raises Refused (or a subclass) if it cannot."""
+        """Check that `load` can work, and fetch the files that it needs. Raises Refused or a subclass if it cannot."""
 
     @abstractmethod
     def load(self, progress: Progress) -> int:
-        """Bring the weights onto the device; returns the bytes they take there. Raises on failure, leaving nothing."""
+        """Bring the weights onto the device, and return the bytes that they take there. Leaves nothing if it raises."""
 
     def place(self, progress: Progress) -> None:
-        """`load` on the calling thread and for good, for processes that are forked afterwards and write there."""
+        """Load on the calling thread, for good, for processes that are forked later and write with these weights."""
         self.load(progress)
 
     @abstractmethod
     def unload(self) -> int:
-        """Remove the weights, and their copy in host memory; returns the bytes that did not come back."""
+        """Remove the weights and their copy in host memory, and return the bytes that were not freed."""
 
     @abstractmethod
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
-        """Start writing into `stream` and return; the stream always ends, also when it is cancelled."""
+        """Start writing into `stream` and return. The stream must always end, even if it is cancelled."""
 
-    def close(self) -> None:  # noqa: B027 (most have nothing)
-        """Let go of what is held besides weights, like connections; nothing will be asked of it any more."""
+    def close(self) -> None:  # noqa: B027 (optional)
+        """Release resources other than weights, such as connections. Nothing is called after this."""
 
     @property
     def health(self) -> Health | None:
-        """How the server is that holds these weights; None for weights that are here, or were never asked."""
+        """The health of the remote server; None for local weights, and before the first request."""
         return None
 
-    # -- parking: for those whose footprint says that they can -------------------------------------------------
+    # -- parking, for backends whose footprint allows it -------------------------------------------------------
 
     def park(self) -> int:
-        """Move the weights to host memory; returns the bytes they take there. If it raises, they are unloaded."""
+        """Move the weights to host memory, and return the bytes they take there. If it raises, they are unloaded."""
         raise NotImplementedError
 
     def wake(self, progress: Progress) -> int:
-        """Bring parked weights back; returns the bytes they take. The copy stays, so that parking again is quick.
+        """Bring parked weights back, and return the bytes that they take.
 
-        Raises on failure; `host_bytes` then says whether it may be tried again.
+        The copy stays, so that parking again is quick. If it raises, `host_bytes` is what can still be woken.
         """
         raise NotImplementedError
 
-    def drop(self) -> None:  # noqa: B027 (most keep none)
-        """Forget the copy in host memory."""
+    def drop(self) -> None:  # noqa: B027 (optional)
+        """Drop the copy in host memory."""
 
     @property
     def host_bytes(self) -> int:
         """Bytes of the copy in host memory."""
         return 0
 
-    # -- honesty about memory ----------------------------------------------------------------------------------
+    # -- memory ------------------------------------------------------------------------------------------------
 
     @property
     def leaked_bytes(self) -> int:
-        """Bytes that were given up but that somebody still holds, now; asked for again until they are gone."""
+        """Bytes of unloaded weights that are still referenced. Measured repeatedly until it is 0."""
         return 0
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes kept on the device of conversations that are not being written."""
+        """Bytes on the device of cached conversations that are not being written."""
         return 0
 
-    def trim_cache(self, to_bytes: int) -> None:  # noqa: B027 (some keep nothing)
-        """Keep at most `to_bytes` of conversations from now on, until told otherwise; least recently used go first.
+    def trim_cache(self, to_bytes: int) -> None:  # noqa: B027 (optional)
+        """Limit cached conversations to `to_bytes` from now on, dropping the least recently used.
 
-        Called after each load with what there is room for (at most the footprint's allowance), and again when that
-        changes, also while the weights write.
+        Called after each load with the bytes available (at most the footprint's allowance), and again when they change,
+        even while the weights write.
         """
 
 
@@ -148,7 +148,7 @@ _FACTORIES: dict[str, Factory | str] = {
 
 
 def register_backend(type_name: str, factory: Factory) -> None:
-    """Make `type: type_name` in a registry entry create its model with `factory(spec, cache_dir)`."""
+    """Register a backend: entries with `type: type_name` create their model with `factory(spec, cache_dir)`."""
     _FACTORIES[type_name] = factory
 
 
@@ -160,7 +160,7 @@ def check_type(spec: ModelSpec) -> None:
 
 
 def create_model(spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
-    """The backend object for an entry; imports its module. Raises MissingPackage if that cannot be imported."""
+    """Make the backend object of an entry, importing its module. Raises MissingPackage if that cannot be imported."""
     try:
         return _factory(spec)(spec, cache_dir)
     except ImportError as error:
@@ -168,7 +168,7 @@ def create_model(spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
 
 
 def device_of(spec: ModelSpec) -> str:
-    """The device that an entry means on this machine; its own word for it where the backend does not say."""
+    """Return the device that an entry means on this machine, by its own name if the backend does not resolve it."""
     try:
         pick: Callable[[ModelSpec], str] | None = getattr(_factory(spec), "device_of", None)
     except ImportError:
@@ -177,7 +177,7 @@ def device_of(spec: ModelSpec) -> str:
 
 
 def missing(error: ImportError) -> str:
-    """What an import that failed lacks, and how to get it.
+    """Describe which package a failed import needs, and how to install it.
 
     >>> missing(ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"))
     "the package 'torch' is not installed; run: pip install torch"

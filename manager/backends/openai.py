@@ -64,7 +64,7 @@ class OpenAIModel(BaseLLMModel):
 
     @classmethod
     def device_of(cls, spec: ModelSpec) -> str:
-        return "elsewhere"
+        return "remote"
 
     @property
     def health(self) -> Health | None:
@@ -72,7 +72,7 @@ class OpenAIModel(BaseLLMModel):
 
     def prepare(self, progress: Progress) -> Footprint:
         loop.submit(self._look()).result()
-        return Footprint("elsewhere", 0, elsewhere=True)
+        return Footprint("remote", 0, remote=True)
 
     def load(self, progress: Progress) -> int:
         return 0

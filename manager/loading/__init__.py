@@ -1,1 +1,1 @@
-"""The one thread that loads and unloads weights, and downloads."""
+"""Load and unload weights on one thread, and download models."""

@@ -1,4 +1,4 @@
-"""Which models are fetched at the same time. Knows no files and no network: who may begin, and who was given up."""
+"""How many models are downloaded at a time, and which downloads were aborted."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from dataclasses import dataclass
 from manager.errors import Cancelled
 
 DOWNLOADS = 4
-"""So many models are fetched at the same time; what is on this machine already is prepared beside them."""
+"""How many models are downloaded at a time. Models whose files are on this machine do not count."""
 
 
 @dataclass(eq=False)
 class Preparation:
-    """One model that is looked for, sized, and fetched if need be."""
+    """One model that is being located, sized, and fetched if necessary."""
 
-    unwanted: bool = False
+    aborted: bool = False
 
 
 class Downloads:
-    """The downloads in flight: at most DOWNLOADS; one that is given up makes room although its thread may hang on."""
+    """The downloads in flight. An aborted one gives up its place even if its thread hangs."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running: set[Preparation] = set()
 
     def begin(self, work: Preparation) -> None:
-        """Wait for a place; raises Cancelled when the work is given up first."""
+        """Wait for a place. Raises Cancelled if the work is aborted first."""
         with self._changed:
-            self._changed.wait_for(lambda: work.unwanted or len(self._running) < DOWNLOADS)
-            if work.unwanted:
-                raise Cancelled("nobody waits for it any more")
+            self._changed.wait_for(lambda: work.aborted or len(self._running) < DOWNLOADS)
+            if work.aborted:
+                raise Cancelled("no request is waiting for it")
             self._running.add(work)
 
     def end(self, work: Preparation) -> None:
-        """It ended, however."""
+        """Give up the place of work that ended, in whatever way."""
         with self._changed:
             self._running.discard(work)
             self._changed.notify_all()
 
-    def give_up(self, work: Preparation) -> None:
-        """Nobody wants it any more."""
-        work.unwanted = True
+    def abort(self, work: Preparation) -> None:
+        """Mark work as aborted and give up its place."""
+        work.aborted = True
         self.end(work)

@@ -1,1 +1,1 @@
-"""Who may use which weights, and when: a pure state machine without threads, clocks or torch."""
+"""Decide which request gets which weights, and when: a pure state machine without threads, clocks or torch."""

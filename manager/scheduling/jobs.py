@@ -1,6 +1,6 @@
-"""How weights come and go: the loader's next job on the way in or out, and what must be done before it.
+"""The loader's next job towards loading or evicting given weights, including what must happen first.
 
-Pure functions over the tables. Who comes and who leaves is decided by the planner.
+Pure functions over the tables. The planner decides which weights are loaded and evicted.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from manager.state import State
 
 
 def arrive(tables: Tables, row: Weights) -> Job:
-    """Bring `row` to its device, where there is room if what is kept of conversations counts as free: trim that first.
+    """Return the next job towards bringing `row` to its device, where it fits once cached conversations are trimmed.
 
-    Weights that have a copy in host memory are woken, others loaded.
+    Weights with a copy in host memory are woken; others are loaded.
     """
     need = row.need or 0
     free = tables.ledger.free(row.device)
@@ -26,10 +26,10 @@ def arrive(tables: Tables, row: Weights) -> Job:
 
 
 def leave(tables: Tables, row: Weights) -> Job:
-    """Remove `row` from its device: into host memory where it can be parked and there is room, else for good.
+    """Return the next job towards removing `row` from its device: parked if it can be and there is room, else unloaded.
 
-    Copies used less recently make room. Copies of weights that are on their device go first: losing one costs only
-    the time to copy it once more. Parked weights that somebody waits for stay.
+    Less recently used copies make room. Copies of weights that are on their device go first, since losing one costs
+    only the time to copy it again. Parked weights with waiting requests stay.
     """
     if row.drain == "asked" or not row.parks:
         return StartUnload(row.key)
@@ -52,26 +52,26 @@ def _spare_copies(tables: Tables, row: Weights) -> Iterator[Weights]:
             yield other
 
 
-def _keepers(tables: Tables, device: str) -> list[Weights]:
+def _with_caches(tables: Tables, device: str) -> list[Weights]:
     return [row for row in tables.on_device(device) if row.account.cache > row.account.stuck]
 
 
 def _trim(tables: Tables, device: str, short: int) -> StartTrim:
-    """Take up to `short` bytes from the least recently used weights that keep conversations; there must be one."""
-    row = min(_keepers(tables, device), key=lambda keeper: keeper.last_used)
+    """Free up to `short` bytes of the least recently used weights with cached conversations; there must be some."""
+    row = min(_with_caches(tables, device), key=lambda row: row.last_used)
     return StartTrim(row.key, max(row.account.stuck, row.account.cache - short))
 
 
 def relief(tables: Tables) -> Job | None:
-    """Where a device holds more than it may, take back what is kept of conversations before anything else is done."""
+    """Return a job that trims cached conversations on a device that exceeds its budget, if there is one."""
     for device in tables.ledger.overdrawn():
-        if _keepers(tables, device):
+        if _with_caches(tables, device):
             return _trim(tables, device, int(-tables.ledger.free(device)))
     return None
 
 
 def housekeeping(tables: Tables) -> Job | None:
-    """What is worth doing when nothing else is: forget copies nobody will wake, let caches grow into free memory."""
+    """Return a job for idle times, if there is one: drop unwanted copies, let caches grow into free memory."""
     for key in tables.discard:
         return StartDrop(key)
     for row in tables.present.values():

@@ -1,6 +1,6 @@
-"""What the scheduler is told (happenings) and what it answers (effects), as plain frozen values.
+"""The scheduler's messages: happenings go in and effects come out, all as plain frozen values.
 
-Knows no behaviour: `scheduler.py` decides, `manager.py` carries out.
+They have no behaviour: `scheduler.py` decides, and `manager/core.py` carries out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from manager.state import State
 
 @dataclass(frozen=True)
 class Register:
-    """These weights may be asked for. Told again, it updates how they are to be treated."""
+    """These weights may be requested. Registering them again updates their settings."""
 
     weights: WeightsKey
     pinned: bool = False
@@ -26,7 +26,7 @@ class Register:
 
 @dataclass(frozen=True)
 class Request:
-    """Somebody wants a lease. `next_weights` is what the same owner will want after it."""
+    """An owner wants a lease, and will want `next_weights` after it."""
 
     ticket: int
     weights: WeightsKey
@@ -44,14 +44,14 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Release:
-    """A granted lease was given back."""
+    """A lease was released."""
 
     ticket: int
 
 
 @dataclass(frozen=True)
 class Announce:
-    """An owner will want these weights, sooner or later, until it asks for something or is forgotten."""
+    """An owner will want these weights at some time. Its next request, or Forget, ends the announcement."""
 
     owner: str
     weights: WeightsKey
@@ -59,28 +59,28 @@ class Announce:
 
 @dataclass(frozen=True)
 class Forget:
-    """An owner is done: what it announced is no longer wanted."""
+    """An owner is done: drop its announcement."""
 
     owner: str
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files are here and it is known where they go and how many bytes they need there."""
+    """The files are on this machine, and their device and the bytes they need there are known."""
 
     weights: WeightsKey
     need: int
     device: str
-    elsewhere: bool = False  # served by another program: takes no slot and no memory here
-    load_seconds: float | None = None  # a guess
-    allowance: int = 0  # bytes of conversations that would better be kept, where there is room
-    capacity: int | None = None  # bytes that the device has for us, its budget unless one was set
-    parking: int | None = None  # the same of host memory; None if these weights cannot be parked
+    remote: bool = False  # held by another program: takes no slot and no memory here
+    load_seconds: float | None = None  # an estimate
+    allowance: int = 0  # bytes of conversations worth caching, if there is room
+    capacity: int | None = None  # bytes available on the device: its budget unless one is configured
+    parking: int | None = None  # bytes of host memory available for parking; None if these weights cannot be parked
 
 
 @dataclass(frozen=True)
 class PrepareFailed:
-    """These weights cannot be loaded, and nothing was touched to find out."""
+    """These weights cannot be loaded. Nothing was evicted to find out."""
 
     weights: WeightsKey
     failure: Failure
@@ -88,17 +88,17 @@ class PrepareFailed:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A load or waking ended well; `used` bytes were measured."""
+    """A load or wake succeeded and takes `used` bytes, as measured."""
 
     weights: WeightsKey
     used: int
 
 
 @dataclass(frozen=True)
-class LoadFailed:
-    """A load or waking ended badly and was rolled back.
+class LoadRolledBack:
+    """A load or wake failed and was rolled back.
 
-    It may have left `leaked` bytes on the device; `host` bytes of a copy in host memory can still be woken.
+    It may have left `leaked` bytes on the device. `host` bytes of a copy in host memory can still be woken.
     """
 
     weights: WeightsKey
@@ -109,7 +109,7 @@ class LoadFailed:
 
 @dataclass(frozen=True)
 class Unloaded:
-    """Weights left their device and host memory, also where parking was tried; `leaked` bytes did not come back."""
+    """Weights left their device and host memory, perhaps because parking failed; `leaked` bytes were not freed."""
 
     weights: WeightsKey
     leaked: int = 0
@@ -117,7 +117,7 @@ class Unloaded:
 
 @dataclass(frozen=True)
 class Parked:
-    """Weights left their device for `host` bytes of host memory; `leaked` bytes did not come back."""
+    """Weights left their device and take `host` bytes of host memory; `leaked` bytes were not freed."""
 
     weights: WeightsKey
     host: int
@@ -126,7 +126,7 @@ class Parked:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The copy of weights in host memory is gone; with a `failure`, it is not, and cannot be woken either."""
+    """The host-memory copy of weights was dropped; with a `failure`, it still takes memory but cannot be woken."""
 
     weights: WeightsKey
     failure: Failure | None = None
@@ -134,7 +134,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Trimmed:
-    """Weights keep `kept` bytes of conversations at most."""
+    """Weights cache at most `kept` bytes of conversations from now on."""
 
     weights: WeightsKey
     kept: int
@@ -142,7 +142,7 @@ class Trimmed:
 
 @dataclass(frozen=True)
 class Recovered:
-    """`amount` bytes that had leaked came back."""
+    """`amount` leaked bytes were freed after all."""
 
     weights: WeightsKey
     device: str
@@ -150,10 +150,10 @@ class Recovered:
 
 
 @dataclass(frozen=True)
-class Felt:
-    """How a server elsewhere was when it was last asked: `failure` is what was wrong, None if nothing was.
+class HealthReported:
+    """The outcome of the last request to a remote server; `failure` is None if it succeeded.
 
-    With `cool`, it is left alone for at least so many seconds; without, only one request went wrong.
+    `cool` is the shortest cool-down in seconds if the whole server failed, and None if only that request did.
     """
 
     weights: WeightsKey
@@ -163,14 +163,14 @@ class Felt:
 
 @dataclass(frozen=True)
 class Unload:
-    """Somebody asks for these weights to leave, now or when their last lease ends."""
+    """Unload these weights, now or when their last lease ends."""
 
     weights: WeightsKey
 
 
 @dataclass(frozen=True)
 class Retire:
-    """No model uses these weights any more: they leave once nobody holds or awaits them."""
+    """No model uses these weights: unload and forget them once no owner holds them or waits for them."""
 
     weights: WeightsKey
 
@@ -185,10 +185,21 @@ class Close:
     """Refuse everything from now on."""
 
 
-LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadFailed | Unloaded | Parked | Dropped | Trimmed | Recovered
+LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadRolledBack | Unloaded | Parked | Dropped | Trimmed | Recovered
 
 Happening = (
-    Register | Request | Cancel | Release | Announce | Forget | LoaderAnswer | Felt | Unload | Retire | Tick | Close
+    Register
+    | Request
+    | Cancel
+    | Release
+    | Announce
+    | Forget
+    | LoaderAnswer
+    | HealthReported
+    | Unload
+    | Retire
+    | Tick
+    | Close
 )
 
 # -- effects ---------------------------------------------------------------------------------------------------
@@ -196,7 +207,7 @@ Happening = (
 
 @dataclass(frozen=True)
 class Grant:
-    """The ticket has its lease."""
+    """The ticket gets its lease."""
 
     ticket: int
     weights: WeightsKey
@@ -204,7 +215,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Refuse:
-    """The ticket ended without a lease."""
+    """The ticket ends without a lease."""
 
     ticket: int
     failure: Failure
@@ -212,14 +223,14 @@ class Refuse:
 
 @dataclass(frozen=True)
 class Prepare:
-    """Look whether these weights can be had, fetch their files and size them, away from the loader."""
+    """Check that these weights are available, fetch their files and size them, off the loader thread."""
 
     weights: WeightsKey
 
 
 @dataclass(frozen=True)
 class StartLoad:
-    """The loader shall load these weights; their room is reserved, and `cache` bytes for conversations."""
+    """Load these weights. Their bytes are reserved, and `cache` bytes for cached conversations."""
 
     weights: WeightsKey
     cache: int = 0
@@ -227,7 +238,7 @@ class StartLoad:
 
 @dataclass(frozen=True)
 class StartWake:
-    """The loader shall copy these weights back from host memory; otherwise as StartLoad."""
+    """Copy these weights back from host memory; otherwise like StartLoad."""
 
     weights: WeightsKey
     cache: int = 0
@@ -235,28 +246,28 @@ class StartWake:
 
 @dataclass(frozen=True)
 class StartUnload:
-    """The loader shall remove these weights, and their copy in host memory."""
+    """Remove these weights, and their copy in host memory."""
 
     weights: WeightsKey
 
 
 @dataclass(frozen=True)
 class StartPark:
-    """The loader shall move these weights to host memory; there is room for the copy, or it is there already."""
+    """Move these weights to host memory. The copy exists already, or its bytes are reserved."""
 
     weights: WeightsKey
 
 
 @dataclass(frozen=True)
 class StartDrop:
-    """The loader shall forget the copy of these weights in host memory."""
+    """Drop the copy of these weights in host memory."""
 
     weights: WeightsKey
 
 
 @dataclass(frozen=True)
 class StartTrim:
-    """The loader shall have these weights keep at most `to_bytes` of conversations from now on."""
+    """Limit the conversations cached for these weights to `to_bytes`."""
 
     weights: WeightsKey
     to_bytes: int
@@ -264,9 +275,9 @@ class StartTrim:
 
 @dataclass(frozen=True)
 class Abort:
-    """Work in flight is of no use to anybody any more.
+    """Work in flight is no longer needed.
 
-    Preparing is over with this, answer or not, and may be begun anew; a load is still answered.
+    A preparation ends with this, whether or not it answers, and may be started again; a load still gets an answer.
     """
 
     weights: WeightsKey
@@ -274,7 +285,7 @@ class Abort:
 
 @dataclass(frozen=True)
 class Changed:
-    """The state of weights changed, with a reason fit for people."""
+    """The state of weights changed, for a reason to be shown to people."""
 
     weights: WeightsKey
     state: State
@@ -282,12 +293,12 @@ class Changed:
 
 
 Job = StartLoad | StartWake | StartUnload | StartPark | StartDrop | StartTrim
-"""What the loader does, one at a time."""
+"""The loader's jobs; it does one at a time."""
 
 
 @dataclass(frozen=True)
 class Retired:
-    """Nothing is left of these weights; they must be registered anew before they are asked for."""
+    """These weights are forgotten, and must be registered again before they are requested."""
 
     weights: WeightsKey
 

@@ -1,7 +1,7 @@
-"""From the tables to a plan: who gets room, who leaves for it, and the loader's next job.
+"""The planner: which waiting weights get room, which are evicted for them, and the loader's next job.
 
-A pure function; the scheduler carries its answer out. Claims are worked out afresh each time, so nothing is
-claimed twice and nothing stays claimed for somebody who left.
+A pure function over the tables, whose result the scheduler carries out. Claims are recomputed each time, so nothing is
+claimed twice and no claim outlives its request.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from manager.state import State
 
 @dataclass
 class Plan:
-    """What shall be done now."""
+    """The evictions and the loader job to begin now."""
 
     secured: set[WeightsKey] = field(default_factory=set)  # cold weights whose room is free or will be
-    leaving: dict[WeightsKey, WeightsKey] = field(default_factory=dict)  # who drains -> for whom
-    staying: list[Weights] = field(default_factory=list)  # drained for somebody who no longer needs it
+    leaving: dict[WeightsKey, WeightsKey] = field(default_factory=dict)  # weights to drain -> for which others
+    staying: list[Weights] = field(default_factory=list)  # draining for weights that no longer need it
     job: Job | None = None
 
 
 def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
-    """Claim room for waiting requests in the policy's order; `restore` comes back where there is room anyway."""
+    """Claim room for waiting requests in the policy's order, then for the weights to `restore`."""
     made = Plan()
     todo: list[Job] = []
     rooms: dict[str, Room] = {}  # with all claims so far
-    closed: set[str] = set()  # devices on which a due request could not be secured: nobody younger gets ahead
+    closed: set[str] = set()  # devices with a due request that found no room: no younger one gets ahead
     draining = [row for row in tables.present.values() if row.state is State.DRAINING]
 
     for ticket in policy.order(tables):
@@ -67,14 +67,14 @@ def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
 
 
 def _awaited(tables: Tables, row: Weights) -> bool:
-    """Whether somebody holds these weights, or has them promised."""
+    """Return whether an owner holds these weights or an admitted ticket waits for them."""
     return bool(row.holders) or any(ticket.admitted for ticket in tables.waiters(row.key))
 
 
 def _make_room(tables: Tables, ticket: Ticket, room: Room, candidates: list[Weights]) -> list[Weights] | None:
-    """Whose leaving gives the ticket's weights their place, claimed in `room`; None if it cannot be had now.
+    """Return which candidates must leave for the ticket's weights to fit, and claim that place in `room`.
 
-    Those of the `candidates` that are named first are taken first.
+    Earlier candidates are taken first. None if there is no room to be had now.
     """
     row = tables.weights[ticket.weights]
     planned = Room(room.slots, room.bytes)
@@ -86,7 +86,9 @@ def _make_room(tables: Tables, ticket: Ticket, room: Room, candidates: list[Weig
             planned.bytes += victim.used
     if not planned.fits(row.need or 0):
         return None
-    for victim in reversed([] if row.greedy else leaving.copy()):  # larger ones may have made smaller ones needless
+    for victim in reversed(
+        [] if row.greedy else leaving.copy()
+    ):  # larger victims may have made smaller ones unnecessary
         without = Room(planned.slots - 1, planned.bytes - victim.used)
         if without.fits(row.need or 0):
             leaving.remove(victim)

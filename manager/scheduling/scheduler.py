@@ -1,11 +1,11 @@
-"""Who may use which weights, and when: every scheduling decision, as a deterministic state machine.
+"""Which request gets which weights, and when: every scheduling decision, as a deterministic state machine.
 
-`handle(happening, now)` changes the tables and returns effects. It knows no torch, no threads, no clock and no
-I/O: `manager.py` tells it what happened and carries out what it answers; tests and benchmarks drive it by hand.
+`handle(happening, now)` changes the tables and returns effects. The scheduler uses no torch, threads, clock or I/O:
+`core.py` reports what happened and carries out the effects; tests and benchmarks drive it by hand.
 
-Waiting requests are tickets. A ticket whose weights are resident is granted at once, even before older tickets
-that wait for room; each time, those older tickets count one bypass. A ticket that is *due* (policy.py) gets room
-claimed from weights that drain for it; until it has that claim, nothing younger is granted on its device.
+Waiting requests are tickets. A ticket whose weights are resident is granted at once, even before older tickets that
+wait for room; each time, those older tickets count one bypass. Room for a ticket that is *due* (`policy.py`) is claimed
+from weights that drain for it. Until it has that claim, no younger ticket is granted on its device.
 """
 
 from __future__ import annotations
@@ -24,151 +24,191 @@ from manager.errors import (
     QueueFull,
     WaitTimeout,
 )
-from manager.scheduling import messages as h
+from manager.scheduling import messages as msg
 from manager.scheduling import policy
+from manager.scheduling.moves import Moves
 from manager.scheduling.outcomes import Outcomes
 from manager.scheduling.planner import plan
-from manager.scheduling.tables import Limits, Ticket, Weights
-from manager.state import State
+from manager.scheduling.tables import SchedulerLimits, Tables, Ticket, Weights
+from manager.state import MAKING_ROOM, State
 
 ANNOUNCED_SECONDS = 2.0
-"""How long, after its last lease ended, what an owner used and announced as next counts as wanted."""
+"""How long after its last lease the weights that an owner used and announced count as wanted."""
 RESTORABLE = (State.COLD, State.PARKED)
+CLOSED = Failure(ManagerClosed, "the model manager was closed")
 
 
-class Scheduler(Outcomes):
-    """The tables and the one door through which they change, `handle`."""
+class Scheduler:
+    """The tables, and the one method through which they change: `handle`.
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        super().__init__(limits or Limits())
+    `tables` holds the state, `Moves` changes it, `Outcomes` applies the loader's answers, and `plan` decides what is
+    loaded and evicted next.
+    """
+
+    def __init__(self, limits: SchedulerLimits | None = None) -> None:
+        self.tables = tables = Tables(limits or SchedulerLimits())
+        self._moves = Moves(tables)
+        self._outcomes = Outcomes(self._moves)
         self._retiring: set[WeightsKey] = set()
         self._idles_out = False
+        # For readers: the tables under the scheduler's own name.
+        self.weights, self.waiting, self.leases = tables.weights, tables.waiting, tables.leases
+        self.ledger, self.on_device = tables.ledger, tables.on_device
+        self.room, self.ends_at = tables.room, tables.ends_at
 
-    def handle(self, happening: h.Happening, now: float) -> list[h.Effect]:
-        """Take note of `happening` at time `now` (seconds, never decreasing) and answer what is to be done."""
-        self.now = max(self.now, now)
-        self._effects = []
-        self._note(happening)
+    def handle(self, happening: msg.Happening, now: float) -> list[msg.Effect]:
+        """Update the tables for what happened, and return what is to be done about it.
+
+        Args:
+            happening: The message; see `messages.py`.
+            now: The time in seconds. Earlier times than before count as the latest one.
+        """
+        self.tables.now = max(self.tables.now, now)
+        self._moves.effects = []
+        self._dispatch(happening)
         self._retire()
         self._check_fits()
         self._settle()
-        while self._check_fits():  # pinned weights that only now began to load may be in somebody's way for good
+        while self._check_fits():  # pinned weights that just began to load may block a request for good
             self._settle()
-        return self._effects
+        return self._moves.effects
+
+    @property
+    def task(self) -> msg.Job | None:
+        """The loader's current job."""
+        return self.tables.task
+
+    @property
+    def closed(self) -> bool:
+        """Whether every request is refused."""
+        return self.tables.closed
 
     @property
     def has_timers(self) -> bool:
-        """Whether `next_tick` may be worth asking."""
+        """Whether `next_tick` may return a time."""
         return bool(self.waiting or self._retiring) or self._idles_out
 
     def next_tick(self) -> float | None:
-        """When a Tick is needed next, if nothing else happens before; in the past if one is overdue."""
+        """Return when the next Tick is due if nothing else happens first (in the past if it is overdue), or None."""
         wanted = {ticket.weights for ticket in self.waiting.values()}
         times = [self.ends_at(ticket) for ticket in self.waiting.values()]
         times += [row.idle_out_at for row in self.weights.values() if row.key not in wanted]
         times += [row.retry_at for row in self.weights.values() if row.state is State.FAILED]
-        if self.waiting or self._retiring:  # these need no Tick of their own once past: they count whatever happens
-            turns = [policy.patience_ends(self, t) for t in self.waiting.values() if self.waits_for_room(t)]
-            turns += [until for _, until in self.announced.values()]
-            times += [time for time in turns if time > self.now]
+        if self.waiting or self._retiring:  # once past, these count at any message and need no Tick
+            turns = [
+                policy.patience_ends(self.tables, t) for t in self.waiting.values() if self.tables.waits_for_room(t)
+            ]
+            turns += [until for _, until in self.tables.announced.values()]
+            times += [time for time in turns if time > self.tables.now]
         return min((time for time in times if time < math.inf), default=None)
 
-    # -- taking note -------------------------------------------------------------------------------------------
+    # -- messages ----------------------------------------------------------------------------------------------
 
-    def _note(self, happening: h.Happening) -> None:
+    def _dispatch(self, happening: msg.Happening) -> None:
         match happening:
-            case h.Register():
+            case msg.Register():
                 self._register(happening)
-            case h.Request():
+            case msg.Request():
                 self._request(happening)
-            case h.Cancel(ticket=number):
+            case msg.Cancel(ticket=number):
                 if number in self.waiting:
-                    self._refuse(self.waiting[number], Failure(Cancelled, "cancelled while waiting"))
-            case h.Release(ticket=number):
+                    self._moves.refuse(self.waiting[number], Failure(Cancelled, "cancelled while waiting"))
+            case msg.Release(ticket=number):
                 self._release(number)
-            case h.Announce(owner=owner, weights=key):
-                self.announced[owner] = ({key}, math.inf)
-            case h.Forget(owner=owner):
-                self.announced.pop(owner, None)
-            case h.Unload(weights=key):
+            case msg.Announce(owner=owner, weights=key):
+                self.tables.announced[owner] = ({key}, math.inf)
+            case msg.Forget(owner=owner):
+                self.tables.announced.pop(owner, None)
+            case msg.Unload(weights=key):
                 if key in self.weights:
-                    self._unload(self.weights[key], "unloading was asked for")
-            case h.Retire(weights=key):
+                    self._unload(self.weights[key], "unload requested")
+            case msg.Retire(weights=key):
                 if key in self.weights:
                     self._retiring.add(key)
-            case h.Felt():
-                self._felt(happening)
-            case h.Tick():
+            case msg.HealthReported():
+                self._outcomes.report_health(happening)
+            case msg.Tick():
                 self._tick()
-            case h.Close():
-                self.closed = True
-                self._restore.clear()
+            case msg.Close():
+                self.tables.closed = True
+                self._moves.to_restore.clear()
                 for ticket in list(self.waiting.values()):
-                    self._refuse(ticket, Failure(ManagerClosed, "the model manager was closed"))
+                    self._moves.refuse(ticket, CLOSED)
             case _:
-                self._answered(happening)
+                self._outcomes.apply(happening)
 
-    def _register(self, told: h.Register) -> None:
-        row = self.weights.get(told.weights) or Weights(told.weights, self.ledger.open(told.weights))
+    def _register(self, settings: msg.Register) -> None:
+        row = self.weights.get(settings.weights) or Weights(settings.weights, self.ledger.open(settings.weights))
         self.weights[row.key] = row
-        row.pinned, row.idle_seconds, row.concurrency = told.pinned, told.idle_seconds, told.concurrency
+        row.pinned, row.idle_seconds, row.concurrency = settings.pinned, settings.idle_seconds, settings.concurrency
         self._retiring.discard(row.key)
         self._idles_out = any(other.idle_seconds is not None for other in self.weights.values())
         if row.pinned and row.drain in ("idle", "room"):
-            self._call_back(row)
+            self._moves.cancel_drain(row)
 
-    def _request(self, request: h.Request) -> None:
+    def _request(self, request: msg.Request) -> None:
         row = self.weights[request.weights]
-        self.announced.pop(request.owner or "", None)
+        self.tables.announced.pop(request.owner or "", None)
         deadline = math.inf if request.deadline is None else request.deadline
-        patience = self.now + self.limits.max_wait
-        ticket = Ticket(request.ticket, row.key, request.owner, request.next_weights, deadline, self.now, patience)
+        ticket = Ticket(
+            number=request.ticket,
+            weights=row.key,
+            owner=request.owner,
+            next_weights=request.next_weights,
+            deadline=deadline,
+            since=self.tables.now,
+            patience_until=self.tables.now + self.tables.limits.max_wait,
+        )
         self.waiting[ticket.number] = ticket
         if row.drain == "idle":
-            self._call_back(row)
+            self._moves.cancel_drain(row)
         if self.closed:
-            self._refuse(ticket, Failure(ManagerClosed, "the model manager was closed"))
-        elif row.state is State.FAILED and self.now < row.retry_at:
-            wait = math.ceil(row.retry_at - self.now)
-            self._refuse(ticket, Failure(CoolingDown, f"{row.reason} (may be tried again in {wait} s)"))
+            self._moves.refuse(ticket, CLOSED)
+        elif row.state is State.FAILED and self.tables.now < row.retry_at:
+            wait = math.ceil(row.retry_at - self.tables.now)
+            self._moves.refuse(ticket, Failure(CoolingDown, f"{row.reason} (try again in {wait} s)"))
         elif (objection := self._objection(ticket)) is not None:
-            self._refuse(ticket, objection)
+            self._moves.refuse(ticket, objection)
         elif row.need is None and not row.preparing:
-            self._prepare(row)
+            self._moves.prepare(row)
 
     def _objection(self, ticket: Ticket) -> Failure | None:
-        """What speaks against letting a fresh request wait, found out before anything is moved for it."""
+        """Return why a new request may not wait, if so; checked before anything is evicted for it."""
         nested = ticket.owner is not None and any(lease.owner == ticket.owner for lease in self.leases.values())
-        full = len(self.waiting) > self.limits.max_queue
+        full = len(self.waiting) > self.tables.limits.max_queue
         if not (nested or full) or ticket in self._grantable():
             return None
         if nested:
-            text = f"session '{ticket.owner}' would wait for a second lease while it holds one; release the first"
+            text = f"session '{ticket.owner}' holds a lease and cannot wait for another one; release it first"
             return Failure(NestedLease, text)
-        return Failure(QueueFull, f"{self.limits.max_queue} requests wait already; try again later")
+        return Failure(
+            QueueFull, f"the queue is full ({self.tables.limits.max_queue} requests are waiting); try again later"
+        )
 
     def _check_fits(self) -> bool:
-        """Refuse all who wait for what cannot be; answers whether there were any."""
+        """Refuse every request for weights that can never fit. Return whether there was one."""
         waiting = len(self.waiting)
         for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
             self._check_fit(row)
         return len(self.waiting) < waiting
 
     def _check_fit(self, row: Weights) -> None:
-        """Refuse those who wait for weights that no evicting could ever make room for."""
+        """Refuse the requests for `row` if no eviction could ever make room for it."""
         if not row.cold:
             return
         pinned = [other for other in self.on_device(row.device) if other.pinned]
         if self.room(row.device, pinned).fits(row.need or 0):
             return
         budget = self.ledger.budget(row.device)
-        limit = f"{self.limits.slots(row.device)} models" + (f" and {budget / 1e9:.2f} GB" if budget < math.inf else "")
+        limit = f"{self.tables.limits.slots(row.device)} models" + (
+            f" and {budget / 1e9:.2f} GB" if budget < math.inf else ""
+        )
         held = f", of which {len(pinned)} pinned models hold part" if pinned else ""
         leaked = self.ledger.leaked.get(row.device, 0)
         lost = f" ({leaked / 1e9:.2f} GB leaked)" if leaked else ""
         text = f"{row.key} needs {(row.need or 0) / 1e9:.2f} GB, but device '{row.device}' takes {limit}{held}{lost}"
-        for ticket in self.waiters(row.key):
-            self._refuse(ticket, Failure(CannotFit, text))
+        for ticket in self.tables.waiters(row.key):
+            self._moves.refuse(ticket, Failure(CannotFit, text))
 
     def _release(self, number: int) -> None:
         ticket = self.leases.pop(number, None)
@@ -176,35 +216,39 @@ class Scheduler(Outcomes):
             return
         row = self.weights[ticket.weights]
         row.holders.discard(number)
-        row.last_used, row.last_owner = self.now, ticket.owner
+        row.last_used, row.last_owner = self.tables.now, ticket.owner
         row.turns += 1
-        row.turn_seconds += max(0.3, 1 / row.turns) * (self.now - ticket.granted - row.turn_seconds)
-        if ticket.owner in self.announced:
-            self.announced[ticket.owner] = (self.announced[ticket.owner][0], self.now + ANNOUNCED_SECONDS)
+        row.turn_seconds += max(0.3, 1 / row.turns) * (self.tables.now - ticket.granted - row.turn_seconds)
+        if ticket.owner in self.tables.announced:
+            self.tables.announced[ticket.owner] = (
+                self.tables.announced[ticket.owner][0],
+                self.tables.now + ANNOUNCED_SECONDS,
+            )
 
     def _tick(self) -> None:
-        for ticket in [t for t in self.waiting.values() if self.ends_at(t) <= self.now]:
-            text = f"waited {self.now - ticket.since:.0f} s for {ticket.weights}, still not free; try again later"
-            self._refuse(ticket, Failure(WaitTimeout, text))
+        for ticket in [t for t in self.waiting.values() if self.ends_at(t) <= self.tables.now]:
+            seconds = self.tables.now - ticket.since
+            text = f"waited {seconds:.0f} s for {ticket.weights} without getting it; try again later"
+            self._moves.refuse(ticket, Failure(WaitTimeout, text))
         wanted = {ticket.weights for ticket in self.waiting.values()}
         for row in self.weights.values():
-            if row.state is State.FAILED and row.retry_at <= self.now:
-                self._set(row, row.away, row.reason)
-            if self.now >= row.idle_out_at and row.key not in wanted:
-                self._drain(row, "idle", f"not used for {row.idle_seconds:g} s")
+            if row.state is State.FAILED and row.retry_at <= self.tables.now:
+                self._moves.set_state(row, row.away, row.reason)
+            if self.tables.now >= row.idle_out_at and row.key not in wanted:
+                self._moves.drain(row, "idle", f"idle for {row.idle_seconds:g} s")
 
     def _retire(self) -> None:
-        """Let weights go that no model uses any more, once nobody holds or awaits them, or will come back for them.
+        """Unload and forget unused weights once no owner holds them, waits for them or will return to them.
 
-        Who used them last comes back as long as it holds or awaits others, or has announced what it wants next.
+        Their last owner may return as long as it holds or waits for other weights, or has announced what it wants next.
         """
         if not self._retiring:
             return
-        coming = {owner: keys for owner, (keys, until) in self.announced.items() if until > self.now}
-        about = {ticket.owner for ticket in [*self.waiting.values(), *self.leases.values()] if ticket.owner}
-        wanted = {ticket.weights for ticket in self.waiting.values()}.union(*coming.values())
+        returning = {owner: keys for owner, (keys, until) in self.tables.announced.items() if until > self.tables.now}
+        active = {ticket.owner for ticket in [*self.waiting.values(), *self.leases.values()] if ticket.owner}
+        wanted = {ticket.weights for ticket in self.waiting.values()}.union(*returning.values())
         for row in [self.weights[key] for key in self._retiring]:
-            if row.holders or row.preparing or row.key in wanted or row.last_owner in about.union(coming):
+            if row.holders or row.preparing or row.key in wanted or row.last_owner in active.union(returning):
                 continue
             if row.on_device or row.account.host:
                 self._unload(row, "no longer registered")
@@ -212,20 +256,20 @@ class Scheduler(Outcomes):
                 self._retiring.discard(row.key)
                 self.ledger.close(row.key)
                 del self.weights[row.key]
-                self._effects.append(h.Retired(row.key))
+                self._moves.effects.append(msg.Retired(row.key))
 
     def _unload(self, row: Weights, reason: str) -> None:
-        """Let `row` leave its device, when its last lease ends, and host memory."""
+        """Remove `row` from host memory, and from its device when its last lease ends."""
         if row.on_device:
-            self._drain(row, "asked", reason)
+            self._moves.drain(row, "asked", reason)
         elif row.account.host:
-            self.discard[row.key] = None
+            self.tables.discard[row.key] = None
 
     def _shed(self) -> bool:
-        """Where a device holds more than it may, have weights leave: the idle first, then the least recently used.
+        """Drain weights on devices that exceed their budget: idle ones first, then the least recently used.
 
-        What is kept of conversations is counted only where it could not be taken back: the planner does that by
-        itself. Says whether any weights were asked to leave.
+        Cached conversations count only where they could not be freed, since the planner trims the others by itself.
+        Return whether anything began to drain.
         """
         shed = False
         for device in self.ledger.overdrawn():
@@ -233,39 +277,41 @@ class Scheduler(Outcomes):
             staying = [row for row in rows if row.state is not State.DRAINING]
             over = sum(row.account.stuck for row in staying) - self.room(device, staying).bytes
             able = [row for row in rows if row.state is State.RESIDENT and not row.pinned]
-            for row in sorted(able, key=lambda row: (bool(row.holders or self.waiters(row.key)), row.last_used)):
+            for row in sorted(able, key=lambda row: (bool(row.holders or self.tables.waiters(row.key)), row.last_used)):
                 if over > 0:
                     over -= row.used + row.account.stuck
-                    self._drain(row, "over", "more memory was taken than is free")
+                    self._moves.drain(row, "over", "memory budget exceeded")
                     shed = True
         return shed
 
-    # -- deciding ----------------------------------------------------------------------------------------------
+    # -- decisions ---------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Plan and grant until nothing more can be done now."""
+        """Plan and grant until nothing more can be done."""
         while True:
             self._carry_out_plan()
-            if self._shed():  # also weights that the plan let stay after all
+            if self._shed():  # may include weights whose eviction the plan cancelled
                 continue
             ticket = next(self._grantable(), None)
             if ticket is None:
                 return
-            self._grant(ticket)
+            self._moves.grant(ticket)
 
     def _carry_out_plan(self) -> None:
-        self._restore = [k for k in self._restore if k in self.weights and self.weights[k].state in RESTORABLE]
-        made = plan(self, self._restore)
-        self.secured = made.secured
+        self._moves.to_restore = [
+            k for k in self._moves.to_restore if k in self.weights and self.weights[k].state in RESTORABLE
+        ]
+        made = plan(self.tables, self._moves.to_restore)
+        self.tables.secured = made.secured
         for victim, target in made.leaving.items():
             row = self.weights[victim]
             if not row.drain:
                 row.evicted_for = target
-                self._drain(row, "room", f"makes room for {target}")
+                self._moves.drain(row, "room", f"{MAKING_ROOM} {target}")
         for row in made.staying:
-            self._stay(row)
+            self._moves.stay(row)
         if made.job is not None:
-            self._begin(made.job)
+            self._moves.begin(made.job)
 
     def _grantable(self) -> Iterator[Ticket]:
         held_back: set[str] = set()
@@ -273,8 +319,8 @@ class Scheduler(Outcomes):
             row = self.weights[ticket.weights]
             free = row.concurrency is None or len(row.holders) < row.concurrency
             promised = ticket.admitted and row.state in (State.RESIDENT, State.DRAINING)
-            open_to_all = row.state is State.RESIDENT and (row.elsewhere or row.device not in held_back)
+            open_to_all = row.state is State.RESIDENT and (row.remote or row.device not in held_back)
             if free and (promised or open_to_all):
                 yield ticket
-            elif self.waits_for_room(ticket) and policy.due(self, ticket):
+            elif self.tables.waits_for_room(ticket) and policy.due(self.tables, ticket):
                 held_back.add(row.device)

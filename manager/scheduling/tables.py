@@ -1,6 +1,6 @@
-"""The scheduler's tables: weights, tickets, and what is free on each device.
+"""The scheduler's tables: weights, tickets and the free room on each device.
 
-Only rows and questions about them; what happens to them is decided in `scheduler.py` and `planner.py`.
+Rows and queries only. `moves.py` changes them; `scheduler.py` and `planner.py` decide how.
 """
 
 from __future__ import annotations
@@ -17,105 +17,107 @@ from manager.state import State
 
 ON_DEVICE = (State.LOADING, State.WAKING, State.RESIDENT, State.DRAINING)
 WAKE_BYTES_PER_SECOND = 10e9
-"""A guess at how fast host memory is copied to a device."""
+"""Estimated speed of copying host memory to a device."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What may be used: weights and bytes per device, host memory, and how much waiting there may be.
+class SchedulerLimits:
+    """Limits on weights and bytes per device, on host memory for parked weights, and on waiting.
 
-    A device that `budgets` does not name gets what its backend found free there; so does `parking`.
+    The budget of a device missing from `budgets` is what its backend found free there. The same holds for `parking`.
     """
 
     max_loaded: int = 2
     budgets: Mapping[str, int] = field(default_factory=dict)  # device -> bytes
-    max_queue: int = 256
-    max_wait: float = 600.0
+    max_queue: int = 256  # waiting requests
+    max_wait: float = 600.0  # seconds
     parking: int | None = None  # bytes of host memory for parked weights
-    max_loaded_on: Mapping[str, int] = field(default_factory=dict)  # device -> weights, where it is not `max_loaded`
+    max_loaded_on: Mapping[str, int] = field(
+        default_factory=dict
+    )  # device -> number of weights, where it differs from `max_loaded`
 
     def slots(self, device: str) -> int:
-        """How many weights a device may hold."""
+        """Return how many weights a device may hold."""
         return self.max_loaded_on.get(device, self.max_loaded)
 
 
 @dataclass(eq=False)
 class Weights:
-    """The row of one weights key."""
+    """The row of one set of weights."""
 
     key: WeightsKey
     account: Account = field(default_factory=Account)
     pinned: bool = False
     idle_seconds: float | None = None
     concurrency: int | None = None
-    elsewhere: bool = False
+    remote: bool = False  # held by another program
     state: State = State.COLD
     reason: str = ""
     need: int | None = None  # bytes to reserve; None until prepared
-    allowance: int = 0  # bytes of conversations that it would like to keep
-    parks: bool = False  # whether it can be kept in host memory when it leaves
+    allowance: int = 0  # bytes of cached conversations that it would like to keep
+    parks: bool = False  # whether it can be parked in host memory
     holders: set[int] = field(default_factory=set)
     last_used: float = 0.0
-    last_owner: str | None = None  # who gave back the last lease
-    cold_seconds: float = 2.0  # how long a load from files takes: last measured, or a guess
+    last_owner: str | None = None  # owner of the last lease that ended
+    cold_seconds: float = 2.0  # load time from files: last measured, or an estimate
     measured: bool = False
-    wake_seconds: float | None = None  # how long copying back takes, once measured
-    turn_seconds: float = 5.0  # how long leases are held, on average of late; a guess before the first
-    turns: int = 0  # how many leases ended
-    started: float = 0.0  # when the current preparing, load or waking began
+    wake_seconds: float | None = None  # measured time to copy it back
+    turn_seconds: float = 5.0  # moving average of lease durations; a guess before the first
+    turns: int = 0  # leases that ended
+    started: float = 0.0  # when the current preparation, load or wake began
     preparing: bool = False
     aborting: bool = False
     restoring: bool = False
-    drain: str = ""  # why it shall leave: "asked", "idle", "room" or "over" (the budget)
+    drain: str = ""  # why it is to leave: "asked", "idle", "room" or "over" (budget)
     evicted_for: WeightsKey | None = None
-    greedy: bool = False  # ran out of memory once: next time everything idle makes room
+    greedy: bool = False  # after running out of memory, everything idle makes room for its retry
     failures: int = 0
     retry_at: float = 0.0
 
     @cached_property
     def name(self) -> str:
-        """What people know it by."""
+        """The readable form of its key."""
         return str(self.key)
 
     @property
     def device(self) -> str:
-        """Where it goes; "" until prepared."""
+        """Its device; "" until prepared."""
         return self.account.device
 
     @property
     def used(self) -> int:
-        """Bytes charged on the device that come back only when it leaves."""
+        """Bytes on the device that only unloading frees."""
         return self.account.hard
 
     @property
     def working(self) -> bool:
-        """Whether files are being fetched or sized, or the weights are coming: waiting for that is not idle."""
+        """Whether it is being prepared, loaded or woken."""
         return self.preparing or self.state in (State.LOADING, State.WAKING)
 
     @property
     def on_device(self) -> bool:
-        """Whether it takes a slot and bytes (weights served elsewhere never do)."""
-        return self.state in ON_DEVICE and not self.elsewhere
+        """Whether it takes a slot and bytes (remote weights never do)."""
+        return self.state in ON_DEVICE and not self.remote
 
     @property
     def cold(self) -> bool:
-        """Whether it could be loaded, or woken, now, its size being known."""
+        """Whether it is away from its device, and its size is known so that it can be loaded or woken."""
         away = self.state in (State.COLD, State.PARKED, State.FAILED)
-        return away and self.need is not None and not self.elsewhere
+        return away and self.need is not None and not self.remote
 
     @property
     def away(self) -> State:
-        """Its state while it is not on the device and nothing is wrong."""
+        """Its state while away from its device, if nothing is wrong."""
         return State.PARKED if self.account.host else State.COLD
 
     @property
     def load_seconds(self) -> float:
-        """How long it takes to come: from its copy in host memory if there is one, else from its files."""
+        """Seconds to bring it to its device: from its host-memory copy if it has one, else from its files."""
         return self._wake(self.account.host) if self.account.host else self.cold_seconds
 
     @property
     def return_seconds(self) -> float:
-        """How long it will take to come back if it leaves now, being on its device."""
+        """Seconds to bring it back if it left its device now."""
         return self._wake(self.used) if self.parks else self.cold_seconds
 
     def _wake(self, size: int) -> float:
@@ -123,8 +125,8 @@ class Weights:
 
     @property
     def idle_out_at(self) -> float:
-        """When it leaves if nobody uses it (infinity: it may stay)."""
-        idle = self.state is State.RESIDENT and not self.holders and not self.pinned and not self.elsewhere
+        """When it is unloaded for being idle (infinity: never)."""
+        idle = self.state is State.RESIDENT and not self.holders and not self.pinned and not self.remote
         return self.last_used + self.idle_seconds if idle and self.idle_seconds is not None else math.inf
 
 
@@ -136,88 +138,89 @@ class Ticket:
     weights: WeightsKey
     owner: str | None
     next_weights: WeightsKey | None
-    deadline: float  # the caller's own
+    deadline: float  # set by the caller
     since: float
-    patience_until: float  # the manager's limit on waiting for room; put off by work on the ticket's own weights
+    patience_until: float  # end of `max_wait`, extended by the time spent on the ticket's own weights
     granted: float = 0.0
     bypassed: int = 0
-    admitted: bool = False  # a load was begun for it: those weights stay until it has had them
+    admitted: bool = False  # a load began for it: its weights stay at least until it is granted
 
 
 @dataclass
 class Room:
-    """What is free on a device."""
+    """Free slots and bytes on a device."""
 
     slots: int
     bytes: float
 
     def fits(self, need: int) -> bool:
-        """Whether weights of `need` bytes have their place."""
+        """Return whether weights of `need` bytes fit."""
         return self.slots >= 1 and self.bytes >= need
 
 
 class Tables:
-    """All rows, and questions about them."""
+    """All rows, and queries over them."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: SchedulerLimits) -> None:
         self.limits = limits
         self.ledger = Ledger(limits.budgets, limits.parking)
         self.now = 0.0
         self.weights: dict[WeightsKey, Weights] = {}
-        self.present: dict[WeightsKey, Weights] = {}  # those on a device, and those served elsewhere that answer
-        self.discard: dict[WeightsKey, None] = {}  # those whose copy in host memory shall go
+        self.present: dict[WeightsKey, Weights] = {}  # on a device, or remote and answering
+        self.discard: dict[WeightsKey, None] = {}  # host-memory copies to drop
         self.waiting: dict[int, Ticket] = {}  # in order of arrival
         self.leases: dict[int, Ticket] = {}
-        self.announced: dict[str, tuple[set[WeightsKey], float]] = {}  # owner -> in use and wanted next, until when
+        self.announced: dict[str, tuple[set[WeightsKey], float]] = {}  # owner -> (in use and wanted next, until when)
         self.secured: set[WeightsKey] = set()  # cold weights whose room is claimed
-        self.task: Job | None = None  # what the loader is busy with
+        self.task: Job | None = None  # the loader's current job
+        self.closed = False
 
     @property
     def job(self) -> WeightsKey | None:
-        """The weights that the loader is busy with."""
+        """The weights that the loader is working on."""
         return self.task.weights if self.task is not None else None
 
     def waiters(self, key: WeightsKey) -> list[Ticket]:
-        """The tickets that wait for these weights, oldest first."""
+        """Return the tickets that wait for these weights, oldest first."""
         return [ticket for ticket in self.waiting.values() if ticket.weights == key]
 
     def waits_for_room(self, ticket: Ticket) -> bool:
-        """Whether the ticket's weights still need a place: known to be loadable, not loading, none claimed."""
+        """Return whether the ticket's weights could be loaded but have no room claimed yet."""
         return self.weights[ticket.weights].cold and ticket.weights not in self.secured
 
     def on_device(self, device: str) -> list[Weights]:
-        """The rows that take up a device."""
-        return [row for row in self.present.values() if row.device == device and not row.elsewhere]
+        """Return the rows that occupy a device."""
+        return [row for row in self.present.values() if row.device == device and not row.remote]
 
     def idle(self, device: str) -> list[Weights]:
-        """Rows that could leave a device now."""
+        """Return the rows that could leave a device now."""
         return [r for r in self.on_device(device) if r.state is State.RESIDENT and not r.holders and not r.pinned]
 
     def room(self, device: str, rows: Iterable[Weights] | None = None) -> Room:
-        """What is free on a device now, or if it held only `rows`; what is kept of conversations counts as free."""
+        """Return the room on a device, now or if it held only `rows`. Cached conversations count as free."""
         taken = self.on_device(device) if rows is None else list(rows)
         used = sum(row.used for row in taken) + self.ledger.leaked.get(device, 0)
         return Room(self.limits.slots(device) - len(taken), self.ledger.budget(device) - used)
 
     def has_place(self, key: WeightsKey, secured: set[WeightsKey]) -> bool:
-        """Whether weights can be used now, or soon: they are on their device or have their room `secured`."""
+        """Return whether weights are on their device, or will be soon because their room is `secured`."""
         row = self.weights[key]
-        return row.on_device or row.elsewhere or key in secured
+        return row.on_device or row.remote or key in secured
 
     def may_drain(self, row: Weights, ticket: Ticket) -> bool:
-        """Whether `row` could be asked to leave for `ticket`: nobody older, and nobody it was loaded for, waits."""
-        if row.state is not State.RESIDENT or row.pinned or row.elsewhere:
+        """Return whether `row` may be evicted for `ticket`: no older or admitted ticket waits for it."""
+        if row.state is not State.RESIDENT or row.pinned or row.remote:
             return False
         return not any(other.admitted or other.number < ticket.number for other in self.waiters(row.key))
 
     def ends_at(self, ticket: Ticket) -> float:
-        """When a waiting ticket times out: at its own deadline, or when it waited too long for room or its turn.
+        """Return when a waiting ticket times out: at its deadline, or after `max_wait` seconds in the queue.
 
-        The time in which its own weights are fetched or loaded does not count against the latter.
+        The time spent on fetching or loading its own weights does not count towards the latter.
         """
         own = self.weights[ticket.weights]
         return ticket.deadline if own.working else min(ticket.deadline, ticket.patience_until)
 
     def position(self, number: int) -> int:
-        """The place of a waiting ticket among all that wait, from 1."""
+        """Return the place of a waiting ticket in the queue, from 1."""
         return list(self.waiting).index(number) + 1

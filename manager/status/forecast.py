@@ -1,13 +1,13 @@
-"""How long those who wait still have to: a guess from measured load times and turn lengths. Reads the tables only.
+"""Expected waits of queued requests, estimated from measured load times and turn lengths. Only reads the tables.
 
-Loads happen one at a time, in the policy's order. Each takes as long as it last took (or is guessed to), and needs a
-place: one that is free, that idle weights leave at once, or that busy weights leave when the last lease on them ends,
-which is a turn's usual length after it was granted. Weights that come earlier keep their place for one turn. With
+Loads happen one at a time, in the policy's order. Each takes as long as last time (or as estimated) and needs a slot
+that is free, that idle weights vacate at once, or that busy weights vacate when their last lease ends, a usual turn
+length after it was granted. Weights that are loaded earlier occupy their slot for one turn. With
 
-    begin(w) = max(loader free, places free for w)        loader free = end(w) = begin(w) + load seconds(w)
+    begin(w) = max(loader free, slot free for w)        loader free = end(w) = begin(w) + load seconds(w)
 
-for each w in turn (list scheduling, R. L. Graham 1966), a request for cold weights waits until end(w), one for weights
-that are coming for what is left of that, and one for weights whose leases are limited until one of them ends.
+for each w in order (list scheduling, R. L. Graham 1966), a request for cold weights waits until end(w), one for weights
+being loaded for the rest of their load, and one for weights with a limit on leases until a lease ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from manager.state import LoadProgress, State
 
 
 def expected_waits(tables: Tables, now: float, progress: Mapping[WeightsKey, LoadProgress]) -> dict[int, float | None]:
-    """Ticket -> seconds from `now` until it is granted, for all that wait; None where nobody can say."""
+    """Return the expected seconds from `now` until each waiting ticket is granted, by number; None where unknown."""
     plan = _Plan(tables, now, progress)
     ready = {ticket.weights: plan.ready(ticket) for ticket in policy.order(tables)}
     waits: dict[int, float | None] = {}
@@ -40,25 +40,25 @@ def expected_waits(tables: Tables, now: float, progress: Mapping[WeightsKey, Loa
 
 
 class _Plan:
-    """Who comes when, if nothing else happens. Times are seconds from now."""
+    """When each set of weights will be ready if nothing else happens. Times are in seconds from now."""
 
     def __init__(self, tables: Tables, now: float, progress: Mapping[WeightsKey, LoadProgress]) -> None:
         self._tables, self._now, self._progress = tables, now, progress
         job = tables.weights.get(tables.job) if tables.job is not None else None
         self._loader_free = (self._left(job) or 0.0) if job is not None else 0.0
         self._rooms: dict[str, Room] = {}
-        self._leaving: dict[str, list[tuple[float, int]]] = {}  # device -> when how many bytes come free
+        self._leaving: dict[str, list[tuple[float, int]]] = {}  # device -> (when, bytes) that become free
 
     def ready(self, ticket: Ticket) -> float | None:
-        """When the weights of a ticket can be leased; to be asked in the order in which they are loaded."""
+        """Return when a ticket's weights can be leased. To be called in the order in which they are loaded."""
         row = self._tables.weights[ticket.weights]
         if row.working:
             return self._left(row)
         if row.cold or (row.state is State.DRAINING and not ticket.admitted):
             return self._load(row)
-        if row.need is None or row.elsewhere or row.concurrency is not None or ticket.admitted:
+        if row.need is None or row.remote or row.concurrency is not None or ticket.admitted:
             return 0.0 if row.need is not None else None
-        places = self._places(row.device)  # it is held back until somebody who is due has one
+        places = self._places(row.device)  # it is held back until a due ticket has its room
         return places[0][0] if places else 0.0
 
     def _load(self, row: Weights) -> float | None:
@@ -76,7 +76,7 @@ class _Plan:
         return self._loader_free
 
     def _places(self, device: str) -> list[tuple[float, int]]:
-        """What comes free on a device, soonest first."""
+        """Return the slots that become free on a device, soonest first."""
         if device not in self._leaving:
             rows = [row for row in self._tables.on_device(device) if not row.pinned]
             self._leaving[device] = sorted((self._free_at(row), row.used) for row in rows)
@@ -89,7 +89,7 @@ class _Plan:
         return max((_lease_left(self._tables.leases[n], row, self._now) for n in row.holders), default=0.0)
 
     def _left(self, row: Weights) -> float | None:
-        """What is left of work in flight on weights; None for a download of unknown length."""
+        """Return the remaining seconds of work on weights; None for a download of unknown length."""
         progress = self._progress.get(row.key)
         done = progress.fraction if progress is not None else 0.0
         if row.preparing:
@@ -101,5 +101,5 @@ class _Plan:
 
 
 def _lease_left(lease: Ticket, row: Weights, now: float) -> float:
-    """How long a lease will still be held, if it is held as long as usual."""
+    """Return the remaining seconds of a lease, if it lasts as long as usual."""
     return max(row.turn_seconds - (now - lease.granted), 0.0)

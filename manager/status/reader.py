@@ -1,4 +1,4 @@
-"""From the scheduler's tables to what people see: snapshots, and why a request waits. Reads only."""
+"""Snapshots of the scheduler's tables, and why a request waits. Reads only."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from manager.config.registry import ModelSpec, Registry, WeightsKey
-from manager.scheduling.scheduler import Scheduler
-from manager.scheduling.tables import Weights
+from manager.scheduling.tables import Tables, Weights
 from manager.state import LoadProgress, State, WaitStatus
 from manager.status.forecast import expected_waits
 from manager.status.snapshot import DeviceStatus, QueueStatus, Snapshot, WeightsStatus
 from manager.status.timeline import Timeline
 
 
-class Asked(Protocol):
-    """A request for a lease, as far as the status shows it."""
+class Requested(Protocol):
+    """The part of a lease request that the status shows."""
 
     @property
     def spec(self) -> ModelSpec:
-        """The model that is asked for."""
+        """The requested model."""
 
 
-class StatusView:
-    """Reads the tables under the manager's lock; `progress`, `version` and the timeline are kept up to date by it."""
+class StatusReader:
+    """Reads the tables under the manager's lock. `EventBoard` updates `progress`, `version` and the timeline."""
 
-    def __init__(self, scheduler: Scheduler, registry: Registry, requests: Mapping[int, Asked]) -> None:
-        self._scheduler = scheduler
+    def __init__(self, tables: Tables, registry: Registry, requests: Mapping[int, Requested]) -> None:
+        self._tables = tables
         self._registry = registry
         self._requests = requests
         self.timeline = Timeline()
@@ -36,8 +35,8 @@ class StatusView:
         self.version = 0
 
     def snapshot(self, now: float) -> Snapshot:
-        """Everything as it is at `now`, by the scheduler's clock."""
-        tables = self._scheduler
+        """Return the state of everything at `now`, in seconds of the scheduler's clock."""
+        tables = self._tables
         waiting = Counter(ticket.weights for ticket in tables.waiting.values())
         rows = tuple([self._weights(row, waiting[row.key] if waiting else 0, now) for row in tables.weights.values()])
         expected = expected_waits(tables, now, self.progress) if tables.waiting else {}
@@ -45,21 +44,21 @@ class StatusView:
             QueueStatus(self._requests[number].spec.model_id, ticket.owner, place, now - ticket.since, expected[number])
             for place, (number, ticket) in enumerate(tables.waiting.items(), 1)
         )
-        devices = sorted({row.device for row in tables.weights.values() if row.device and not row.elsewhere})
+        devices = sorted({row.device for row in tables.weights.values() if row.device and not row.remote})
         return Snapshot(
-            self.version,
-            time.time(),
-            rows,
-            tuple(self._device(name) for name in devices),
-            queue,
-            tables.ledger.parked(),
-            tables.ledger.parking,
-            self.timeline.entries,
+            version=self.version,
+            at=time.time(),
+            weights=rows,
+            devices=tuple(self._device(name) for name in devices),
+            queue=queue,
+            parked=tables.ledger.parked(),
+            parking=tables.ledger.parking,
+            timeline=self.timeline.entries,
         )
 
     def waiting(self, number: int, now: float) -> WaitStatus | None:
-        """Why a ticket waits, at `now`; None when it does not."""
-        tables = self._scheduler
+        """Return why a ticket waits at `now`, or None if it does not."""
+        tables = self._tables
         ticket = tables.waiting.get(number)
         if ticket is None:
             return None
@@ -80,7 +79,7 @@ class StatusView:
             leases=len(row.holders),
             waiting=waiting,
             pinned=row.pinned,
-            elsewhere=row.elsewhere,
+            remote=row.remote,
             progress=self.progress.get(key) if self.progress else None,
             retry_in=max(0.0, row.retry_at - now) if row.state is State.FAILED else None,
             load_seconds=row.load_seconds,
@@ -89,13 +88,33 @@ class StatusView:
         )
 
     def _device(self, device: str) -> DeviceStatus:
-        tables = self._scheduler
-        ledger = tables.ledger
+        ledger = self._tables.ledger
         return DeviceStatus(
-            device,
-            len(tables.on_device(device)),
-            tables.limits.slots(device),
-            ledger.used(device),
-            ledger.budgets.get(device),
-            ledger.leaked.get(device, 0),
+            device=device,
+            loaded=len(self._tables.on_device(device)),
+            max_loaded=self._tables.limits.slots(device),
+            bytes=ledger.used(device),
+            budget=ledger.budgets.get(device),
+            leaked=ledger.leaked.get(device, 0),
         )
+
+
+def describe(snapshot: Snapshot, registry: Registry) -> dict[str, dict[str, object]]:
+    """Return the descriptions of all registered models by id, for `list_models`."""
+    listed: dict[str, dict[str, object]] = {}
+    for spec in list(registry):
+        row = snapshot.of(spec.model_id)
+        listed[spec.model_id] = {
+            "model_name": spec.model_name,
+            "type": spec.type,
+            "is_loaded": row is not None and row.state in (State.RESIDENT, State.DRAINING),
+            "state": str(row.state if row else State.COLD),
+            "device": row.device if row else spec.device,
+            "leases": row.leases if row else 0,
+            "bytes": row.bytes if row else 0,
+            "label": spec.label,
+            "license": spec.license,
+            "size": spec.size,
+            "pinned": registry.pinned(spec.model_id),
+        }
+    return listed

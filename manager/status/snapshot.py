@@ -1,4 +1,4 @@
-"""What the manager shows: immutable snapshots, numbered events, and subscribers that delay nobody."""
+"""Status snapshots, numbered events, and subscriptions. Snapshots and events are immutable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from manager.state import LoadProgress, State
 
 
-class WeightsStatus(NamedTuple):  # a snapshot makes one for each model: tuples are made quickly
+class WeightsStatus(NamedTuple):  # a tuple, since every snapshot makes one for each model
     """One set of weights and the models that share it."""
 
     weights: str
@@ -20,54 +20,52 @@ class WeightsStatus(NamedTuple):  # a snapshot makes one for each model: tuples 
     reason: str
     device: str
     bytes: int  # charged on the device now
-    need: int | None  # bytes it takes there, None while unknown
+    need: int | None  # bytes that it takes there when loaded; None while unknown
     leases: int
     waiting: int
     pinned: bool
-    elsewhere: bool
+    remote: bool  # held by another program
     progress: LoadProgress | None
     retry_in: float | None  # seconds until failed weights may be tried again
-    load_seconds: float  # measured, or a guess; from host memory if there is a copy
-    cache: int = 0  # bytes that may be kept of conversations, on top of `bytes`
+    load_seconds: float  # measured or estimated; from host memory if there is a copy
+    cache: int = 0  # bytes reserved for cached conversations, on top of `bytes`
     host: int = 0  # bytes of its copy in host memory
 
 
 @dataclass(frozen=True)
 class DeviceStatus:
-    """What a device holds."""
+    """The weights and bytes on one device."""
 
     device: str
     loaded: int
     max_loaded: int
-    bytes: int  # all that is charged: weights, what is kept of conversations, what leaked
-    budget: int | None
+    bytes: int  # all charges: weights, cached conversations and leaks
+    budget: int | None  # bytes; None without a limit
     leaked: int
 
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """One request that waits."""
+    """One waiting request."""
 
     model_id: str
     owner: str | None
     position: int
     waited: float  # seconds
-    expected: float | None = (
-        None  # seconds that it still has to wait, by manager/status/forecast.py; None while nobody can say
-    )
+    expected: float | None = None  # remaining seconds, as forecast.py estimates them; None if unknown
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One span of the timeline: a `fetch`, `load`, `wake`, `unload`, `wait` or `failure` (which has no length)."""
+    """One span of the timeline: a `fetch`, `load`, `wake`, `unload`, `wait` or `failure` (of zero length)."""
 
-    number: int  # of the event that began it
+    number: int  # of its first event
     kind: str
     weights: str
     model_ids: tuple[str, ...]
     owner: str | None
     begun: float  # seconds since the epoch
-    ended: float | None  # None: it goes on
+    ended: float | None  # seconds since the epoch; None while it lasts
     bytes: int
     reason: str  # why it began
     outcome: str = ""  # how it ended
@@ -75,32 +73,32 @@ class Entry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything at one moment. `version` is the number of the last event that it includes."""
+    """The state of everything at one moment. `version` is the number of the last event that it includes."""
 
     version: int
     at: float  # seconds since the epoch
     weights: tuple[WeightsStatus, ...]
     devices: tuple[DeviceStatus, ...]
     queue: tuple[QueueStatus, ...]
-    parked: int = 0  # bytes of host memory that hold copies of weights
-    parking: int | None = None  # how many may; None where nothing can be parked
-    timeline: tuple[Entry, ...] = ()  # what happened of late, in the order in which it began
+    parked: int = 0  # bytes of host memory taken by copies of weights
+    parking: int | None = None  # the limit on that; None where nothing can be parked
+    timeline: tuple[Entry, ...] = ()  # recent spans, by the time when they began
 
     def of(self, model_id: str) -> WeightsStatus | None:
-        """The weights of a model."""
+        """Return the status of a model's weights, or None for an unknown model."""
         return next((row for row in self.weights if model_id in row.model_ids), None)
 
 
 @dataclass(frozen=True)
 class StatusEvent:
-    """Something changed. Numbers have no gaps.
+    """One change. Numbers have no gaps.
 
-    `kind` is: state; waiting, granted, refused, released (of a request); progress, measured (of work on weights);
-    recovered (of leaked bytes); registered, pinned, removed (of models).
+    `kind` is one of: state; waiting, granted, refused, released (requests); progress, measured (work on weights);
+    recovered (leaked bytes); registered, pinned, removed (models).
     """
 
     number: int
-    at: float
+    at: float  # seconds since the epoch
     kind: str
     weights: str
     model_ids: tuple[str, ...]
@@ -109,12 +107,12 @@ class StatusEvent:
     owner: str | None = None
     bytes: int = 0
     progress: LoadProgress | None = None
-    ticket: int | None = None  # which request
+    ticket: int | None = None  # number of the request
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The manager lives, and nothing is newer than the event numbered `version`."""
+    """The manager is alive, and the event numbered `version` is the newest."""
 
     version: int
     at: float
@@ -122,13 +120,13 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Resync:
-    """The subscriber was too slow and events were dropped: start again from this snapshot."""
+    """Events were dropped because the subscriber was too slow: continue from this snapshot."""
 
     snapshot: Snapshot
 
 
 class Subscription:
-    """The events from one moment on, for one listener. Memory is bounded by `capacity`."""
+    """A stream of events for one listener. It stores at most `capacity` of them."""
 
     def __init__(self, snapshot: Callable[[], Snapshot], capacity: int, forget: Callable[[Subscription], None]) -> None:
         self._snapshot = snapshot
@@ -141,7 +139,7 @@ class Subscription:
         self._closed = False
 
     def offer(self, event: StatusEvent) -> None:
-        """Called by the manager for each event; never waits."""
+        """Add an event. Called by the manager; never waits."""
         with self._changed:
             if self._overrun:
                 return
@@ -153,15 +151,17 @@ class Subscription:
             self._changed.notify_all()
 
     def beat(self, heartbeat: Heartbeat) -> None:
-        """Called by the manager now and then; never waits. Only the latest is kept, behind all events."""
+        """Store the latest heartbeat, behind all events. Called by the manager; never waits."""
         with self._changed:
             self._beat = heartbeat
             self._changed.notify_all()
 
     def get(self, timeout: float | None = None) -> StatusEvent | Resync | Heartbeat | None:
-        """The next event; a Resync after an overrun; None when `timeout` seconds passed or it was closed.
+        """Wait for the next event and return it.
 
-        A Heartbeat comes where there was nothing else for a while.
+        Returns:
+            An event; a Resync after an overrun; a Heartbeat if nothing else happened for a while; None after `timeout`
+            seconds or once the subscription is closed.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._events or self._overrun or self._beat or self._closed, timeout)
@@ -170,8 +170,8 @@ class Subscription:
                 return self._events.popleft()
             if not self._overrun:
                 return beat
-        # The snapshot takes the manager's lock, which is held while events are offered: never ask under ours.
-        # Events numbered up to its version may be offered in between and are dropped by number.
+        # The snapshot takes the manager's lock, which is held while events are offered: never take it under ours.
+        # Events offered in between are dropped if the snapshot includes them.
         with self._changed:
             self._overrun = False
         snapshot = self._snapshot()
@@ -185,7 +185,7 @@ class Subscription:
             yield event
 
     def close(self) -> None:
-        """No more events; wakes whoever waits for one."""
+        """End the subscription, waking a pending `get`."""
         self._forget(self)
         with self._changed:
             self._closed = True

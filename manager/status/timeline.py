@@ -1,7 +1,6 @@
-"""What happened of late, as spans of time that a page can draw: downloads, loads, waits, departures, failures.
+"""The timeline: recent downloads, loads, waits, unloads and failures as spans of time that a page can draw.
 
-Folds a manager's events, one by one; knows neither scheduler nor threads. Memory is bounded: the oldest spans that
-ended are forgotten first.
+It is folded from the manager's events, one at a time. Memory is bounded: the oldest finished spans are dropped first.
 """
 
 from __future__ import annotations
@@ -14,44 +13,44 @@ from manager.state import State
 from manager.status.snapshot import Entry, StatusEvent
 
 CAPACITY = 200
-"""So many spans that ended are kept."""
+"""How many finished spans are stored."""
 
 BEGINS = {State.LOADING: "load", State.WAKING: "wake", State.DRAINING: "unload"}
-"""The states of weights that last, and what a span of one is called."""
+"""The transitional states of weights, with the kinds of their spans."""
 
 
 @dataclass(frozen=True)
 class _Span:
-    """Names a span that goes on: work on weights, or the wait of a ticket."""
+    """Identifies an open span: work on weights, or the wait of a ticket."""
 
     kind: str
     of: Hashable
 
 
 class Timeline:
-    """The spans that ended of late, and those that go on; `ended` is told of each when it has."""
+    """The recent spans and the open ones. Calls `ended` with each span that ends."""
 
     def __init__(self, capacity: int = CAPACITY, ended: Callable[[Entry], None] = lambda _: None) -> None:
-        self._tell = ended
+        self._on_end = ended
         self._ended: deque[Entry] = deque(maxlen=capacity)
         self._open: dict[_Span, Entry] = {}
         self._entries: tuple[Entry, ...] | None = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """All spans, in the order in which they began; those that go on have no end yet."""
+        """All spans by the time when they began. Open ones have no end yet."""
         if self._entries is None:
             self._entries = tuple(sorted([*self._ended, *self._open.values()], key=lambda entry: entry.number))
         return self._entries
 
     def wants(self, kind: str, ticket: int | None) -> bool:
-        """Whether an event of this kind may change anything here: most leases are granted without a wait."""
+        """Return whether an event of this kind may change the timeline (most leases are granted without a wait)."""
         if kind == "granted":
             return _Span("wait", ticket) in self._open
         return kind in ("state", "waiting", "refused", "progress", "measured")
 
-    def note(self, event: StatusEvent) -> None:
-        """Take note of what happened."""
+    def record(self, event: StatusEvent) -> None:
+        """Update the spans after an event."""
         match event.kind:
             case "waiting":
                 self._begin(_Span("wait", event.ticket), event)
@@ -74,7 +73,7 @@ class Timeline:
         if event.state in BEGINS:
             self._begin(_Span(BEGINS[event.state], event.weights), event)
         elif event.state is State.FAILED:
-            self._keep(replace(_entry("failure", event), ended=event.at))
+            self._store(replace(_entry("failure", event), ended=event.at))
 
     def _begin(self, span: _Span, event: StatusEvent) -> None:
         self._open[span] = _entry(span.kind, event)
@@ -84,14 +83,24 @@ class Timeline:
         entry = self._open.pop(span, None)
         if entry is not None:
             size = event.progress.total if event.progress and span.kind == "fetch" else event.bytes
-            self._keep(replace(entry, ended=event.at, bytes=max(entry.bytes, size), outcome=outcome))
+            self._store(replace(entry, ended=event.at, bytes=max(entry.bytes, size), outcome=outcome))
 
-    def _keep(self, entry: Entry) -> None:
+    def _store(self, entry: Entry) -> None:
         self._ended.append(entry)
-        self._tell(entry)
+        self._on_end(entry)
         self._entries = None
 
 
 def _entry(kind: str, event: StatusEvent) -> Entry:
     size = event.progress.total if event.progress is not None else event.bytes
-    return Entry(event.number, kind, event.weights, event.model_ids, event.owner, event.at, None, size, event.reason)
+    return Entry(
+        number=event.number,
+        kind=kind,
+        weights=event.weights,
+        model_ids=event.model_ids,
+        owner=event.owner,
+        begun=event.at,
+        ended=None,
+        bytes=size,
+        reason=event.reason,
+    )

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from manager.manager import LLMManager
+from manager.state import MAKING_ROOM
 from manager.status.snapshot import Entry, Resync, StatusEvent, Subscription
 from manager.status.timeline import Timeline
 from negotiation.admission.lanes import Lanes, Stage
@@ -125,7 +126,7 @@ class Metrics:
     def _count(self, events: Subscription) -> None:
         for event in events:
             if isinstance(event, StatusEvent):
-                self._timeline.note(event)
+                self._timeline.record(event)
             elif isinstance(event, Resync):
                 self.lost.inc()
                 self._timeline = Timeline(ended=self._span)
@@ -141,7 +142,7 @@ class Metrics:
                 self.failures.labels(entry.weights).inc()
             case "unload":
                 self.unloads.labels(entry.weights).inc()
-                if entry.reason.startswith("makes room"):
+                if entry.reason.startswith(MAKING_ROOM):
                     self.evictions.labels(entry.weights).inc()
             case "wait":
                 outcome = "granted" if entry.outcome == "granted" else "refused"

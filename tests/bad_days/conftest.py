@@ -202,7 +202,7 @@ class House:
         for model_id in self.manager.list_models():
             self.manager.unload_model(model_id)
         away = (State.COLD, State.FAILED)
-        while not all(row.state in away or row.elsewhere for row in self.manager.snapshot().weights):
+        while not all(row.state in away or row.remote for row in self.manager.snapshot().weights):
             assert events.get(PATIENCE) is not None, self.manager.snapshot()
         events.close()
 
@@ -255,7 +255,7 @@ class House:
         assert [thread.name for thread in begun if thread.is_alive()] == []
 
 
-HELPERS = "served elsewhere|processor_|asyncio_|tqdm_monitor|process_request_thread"
+HELPERS = "remote servers|processor_|asyncio_|tqdm_monitor|process_request_thread"
 """Threads that all managers together, libraries, or the stand-in for the Hub keep for the next time."""
 
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("generation.stream.LET_GO_SECONDS", "core.REST_SECONDS"):
+    for name in ("generation.stream.LET_GO_SECONDS", "core.CLOSE_SECONDS"):
         monkeypatch.setattr(f"manager.{name}", 0.1)
 
 

@@ -49,6 +49,6 @@ def test_hit_on_the_way_out(house: House, faults: Faults, stage: str) -> None:
         assert events.get(PATIENCE) is not None
     row = house.manager.snapshot().of("victim")
     assert row is not None
-    assert ("cannot be given up: Panic: native code gave up" in row.reason) == (stage == "drop")
+    assert ("could not be freed: Panic: native code gave up" in row.reason) == (stage == "drop")
     faults.at.clear()
     house.aftermath({}, beside, run, after, leaked=20 * (stage == "unload"), parked=20 * (stage == "drop"))

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from manager.placed import DEVICE
-from manager.state import State
+from manager.state import ANSWERS, State
 from manager.status.snapshot import DeviceStatus, Snapshot, WeightsStatus
 from ui.kit import text
 from ui.kit.html import size
@@ -75,7 +75,7 @@ class Chip:
 def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
     state, stage, fraction = text.STATE[str(row.state)], "", None
     placed = row.device == DEVICE
-    if row.elsewhere and row.state is State.RESIDENT:
+    if row.remote and row.state is State.RESIDENT:
         state = text.PLACED if placed else text.ANSWERS
     if row.retry_in:
         state = text.AGAIN_IN.format(state=state, seconds=row.retry_in)
@@ -91,7 +91,7 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
         state += f", {size(row.bytes)}"
     elif row.state is State.PARKED:
         state += f", {size(row.host)}"
-    wrong = row.state in (State.FAILED, State.COLD) or (row.elsewhere and row.reason != text.ANSWERS)
+    wrong = row.state in (State.FAILED, State.COLD) or (row.remote and row.reason != ANSWERS)
     return Chip(
         names=_joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights,
         state=state,

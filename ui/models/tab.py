@@ -197,7 +197,7 @@ def _memory(row: WeightsStatus | None) -> str:
         return text.UNKNOWN
     if row.device == DEVICE:
         return text.ON_DEVICE.format(size=size(row.need or 0), device=DEVICE)
-    if row.elsewhere:
+    if row.remote:
         return text.ELSEWHERE
     if row.bytes:
         return text.ON_DEVICE.format(size=size(row.bytes), device=row.device)

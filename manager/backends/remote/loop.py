@@ -1,4 +1,4 @@
-"""One thread with an event loop, on which all requests to servers elsewhere wait.
+"""One thread with an event loop for all requests to remote servers.
 
 So thousands can be under way without a thread each, and each can be cancelled at any moment.
 """
@@ -26,5 +26,5 @@ def _running() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="served elsewhere", daemon=True).start()
+            threading.Thread(target=_loop.run_forever, name="remote servers", daemon=True).start()
         return _loop

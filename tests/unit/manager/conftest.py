@@ -123,7 +123,7 @@ class BenchModel(BaseLLMModel):
         self.shop.begin(f"prepare {self.name}", self)
         progress("fetching", 0, 1)
         self.shop.pause(f"prepare {self.name}", lambda: progress("fetching", 0, 1))
-        return Footprint("bench", self.spec.size_bytes, elsewhere=self.spec.base_url is not None)
+        return Footprint("bench", self.spec.size_bytes, remote=self.spec.base_url is not None)
 
     def load(self, progress: Progress) -> int:
         what = f"load {self.name}"

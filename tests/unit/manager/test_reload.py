@@ -65,7 +65,7 @@ def test_the_same_file_again_changes_nothing(tmp_path: Path) -> None:
         ("b: {type: fake, replise: []}", ConfigError, "models.yaml: model 'b': key 'replise': unknown key"),
         ("b: {type: fake}\nb: {type: fake}", ConfigError, "'b' stands here twice"),
         ("b: {type: teapot, model_name: x}", UnsupportedType, "'teapot' is not supported"),
-        ("", ConfigError, "names no models, so nothing was changed"),
+        ("", ConfigError, "lists no models, so nothing was changed"),
         (None, ConfigError, "models.yaml: no such file"),
     ],
 )
@@ -143,7 +143,7 @@ def test_old_and_new_settings_of_shared_weights_live_side_by_side(make: MakeMana
     path = models(tmp_path, f"a: {shared}, generation_config: {{max_new_tokens: 1}}}}\nb: {shared}}}\n")
     assert manager.reload(path) == Changes(("b",), ("a",), ())
     assert manager.get_response("Hi", "a") == "one"
-    assert "".join(manager.ask(old, "Hi")) == "one two three"
+    assert "".join(manager.session("old").ask(old, "Hi")) == "one two three"
     assert weights(manager) == {"shared": "resident"}
 
 

@@ -37,7 +37,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 def test_its_size_and_place_are_as_its_entry_says() -> None:
     footprint = fake(size_bytes=7, device="cuda:1").prepare(silent)
-    assert (footprint.bytes, footprint.device, footprint.elsewhere) == (7, "cuda:1", False)
+    assert (footprint.bytes, footprint.device, footprint.remote) == (7, "cuda:1", False)
     assert fake().prepare(silent).device == "cpu"
     assert fake(size_bytes=7).load(silent) == 7
     assert fake().unload() == 0

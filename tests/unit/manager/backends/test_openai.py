@@ -564,7 +564,7 @@ def status(manager: LLMManager) -> tuple[str, str]:
     snapshot: Snapshot = manager.snapshot()
     row = snapshot.of("far")
     assert row is not None
-    assert row.elsewhere or row.state != "resident"
+    assert row.remote or row.state != "resident"
     return str(row.state), row.reason
 
 

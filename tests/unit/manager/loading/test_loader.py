@@ -124,9 +124,9 @@ def test_failures_become_values_without_tracebacks(desk: Desk, workshop: Worksho
     )
     desk.prepared(SPEC_A)
     desk.loader.start(h.StartLoad(A))
-    assert desk.answer() == h.LoadFailed(A, Failure(LoadFailed, "bad"))
+    assert desk.answer() == h.LoadRolledBack(A, Failure(LoadFailed, "bad"))
     desk.loader.start(h.StartLoad(A))
-    assert desk.answer() == h.LoadFailed(A, Failure(LoadFailed, "ValueError: x"))
+    assert desk.answer() == h.LoadRolledBack(A, Failure(LoadFailed, "ValueError: x"))
 
 
 def test_an_unload_that_breaks_is_answered_with_all_its_bytes_leaked(desk: Desk, workshop: Workshop) -> None:
@@ -144,7 +144,7 @@ def test_aborting_ends_a_load_in_flight(desk: Desk, workshop: Workshop) -> None:
     desk.loader.start(h.StartLoad(A))
     desk.loader.abort(A)
     answer = desk.answer()
-    assert isinstance(answer, h.LoadFailed)
+    assert isinstance(answer, h.LoadRolledBack)
     assert answer.failure.kind is Cancelled
 
 
@@ -226,7 +226,7 @@ def test_a_panic_ends_neither_the_loader_nor_the_wait(desk: Desk, workshop: Work
     if stage == "unload":
         assert answer == h.Unloaded(A, leaked=5)
     else:
-        assert isinstance(answer, h.PrepareFailed | h.LoadFailed)
+        assert isinstance(answer, h.PrepareFailed | h.LoadRolledBack)
         assert answer.failure.message == "Panic: index out of bounds"
     desk.prepared(SPEC_B)
 
@@ -373,7 +373,7 @@ def test_a_wake_that_fails_says_whether_there_is_still_a_copy(desk: Desk, parkab
     desk.answer()
     parkable.breaks["wake"] = OutOfMemory("full")
     desk.loader.start(h.StartWake(P))
-    assert desk.answer() == h.LoadFailed(P, Failure(OutOfMemory, "full"), host=110)
+    assert desk.answer() == h.LoadRolledBack(P, Failure(OutOfMemory, "full"), host=110)
 
 
 @pytest.mark.parametrize(("kept", "answered"), [(0, 10), (10, 10), (25, 25)])
@@ -391,7 +391,7 @@ def test_a_failed_load_says_what_leaked_and_later_that_it_came_back(
     parkable.breaks["load"] = LoadFailed("broke")
     parkable.leak = 40
     desk.loader.start(h.StartLoad(P))
-    assert desk.answer() == h.LoadFailed(P, Failure(LoadFailed, "broke"), leaked=40)
+    assert desk.answer() == h.LoadRolledBack(P, Failure(LoadFailed, "broke"), leaked=40)
     parkable.leak = 25
     assert desk.answer() == h.Recovered(P, "toy", 15)
     desk.loader.start(h.StartUnload(P))
@@ -431,7 +431,7 @@ def test_a_load_whose_cache_cannot_be_limited_is_rolled_back(desk: Desk, parkabl
     desk.answer()
     parkable.breaks["trim"] = RuntimeError("stuck")
     desk.loader.start(h.StartLoad(P, cache=5))
-    assert desk.answer() == h.LoadFailed(P, Failure(LoadFailed, "RuntimeError: stuck"))
+    assert desk.answer() == h.LoadRolledBack(P, Failure(LoadFailed, "RuntimeError: stuck"))
     assert parkable.said[-3:] == ["load", "trim 5", "unload"]
 
 

@@ -36,8 +36,8 @@ def granted(request: LeaseRequest) -> Lease:
 def tick(manager: LLMManager) -> None:
     """Have the manager look at its clock."""
     manager.forget("nobody")
-    with manager._changed:
-        manager._changed.notify_all()
+    with manager._core._changed:
+        manager._core._changed.notify_all()
 
 
 def test_a_model_is_not_evicted_between_its_load_and_its_first_use(make: MakeManager, workshop: Workshop) -> None:

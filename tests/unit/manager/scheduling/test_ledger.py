@@ -82,7 +82,7 @@ def test_a_copy_that_cannot_be_given_up_stays_charged_until_its_weights_were_her
     assert stage.work() == [h.StartDrop(B), h.StartPark(C), h.StartLoad(D)]
     row = stage.scheduler.weights[A]
     assert stage.state(A) is State.COLD
-    assert row.reason == "its copy in host memory cannot be given up: RuntimeError: stuck"
+    assert row.reason == "its copy in host memory could not be freed: RuntimeError: stuck"
     assert stage.scheduler.ledger.parked() == 10
     stage.release(*stage.scheduler.leases)
     stage.resident(A, B)
@@ -187,7 +187,7 @@ def test_waking_that_runs_out_of_memory_is_tried_again_from_the_copy() -> None:
     number = stage.request(A)
     stage.tell(h.Parked(B, 3))
     assert stage.scheduler.task == h.StartWake(A)
-    stage.tell(h.LoadFailed(A, Failure(OutOfMemory, "full"), host=3))
+    stage.tell(h.LoadRolledBack(A, Failure(OutOfMemory, "full"), host=3))
     assert stage.state(A) is State.PARKED
     assert stage.work() == [h.StartPark(C), h.StartWake(A)], "everything idle made room"
     assert stage.holds(number)
@@ -199,7 +199,7 @@ def test_waking_that_breaks_fails_and_the_next_load_reads_the_files_again() -> N
     stage.resident(A, B)
     number = stage.request(A)
     stage.tell(h.Parked(B, 3))
-    stage.tell(h.LoadFailed(A, Failure(LoadFailed, "broken"), host=0))
+    stage.tell(h.LoadRolledBack(A, Failure(LoadFailed, "broken"), host=0))
     assert stage.failure(number).kind is LoadFailed
     stage.later(1000)
     stage.request(A)
@@ -214,7 +214,7 @@ def test_waking_that_nobody_waits_for_any_more_is_stopped_and_stays_parked() -> 
     number = stage.request(A)
     stage.tell(h.Parked(B, 3))
     assert stage.tell(h.Cancel(number)) == [h.Refuse(number, stage.failure(number)), h.Abort(A)]
-    stage.tell(h.LoadFailed(A, stage.failure(number), host=3))
+    stage.tell(h.LoadRolledBack(A, stage.failure(number), host=3))
     assert stage.state(A) is State.PARKED
 
 
@@ -375,7 +375,7 @@ def test_leaked_bytes_are_charged_until_they_come_back(outcome: str) -> None:
     stage.known(A, B, need=6, parking=HOST)
     if outcome == "failed":
         stage.request(A)
-        stage.tell(h.LoadFailed(A, Failure(LoadFailed, "broke"), leaked=5))
+        stage.tell(h.LoadRolledBack(A, Failure(LoadFailed, "broke"), leaked=5))
     else:
         stage.resident(A)
         number = stage.request(B)
@@ -411,7 +411,7 @@ def test_a_set_budget_goes_before_what_was_found() -> None:
 
 def test_devices_may_hold_different_numbers_of_weights() -> None:
     stage = Stage(max_loaded=2)
-    stage.scheduler.limits.max_loaded_on["cuda:1"] = 1  # type: ignore[index]
+    stage.scheduler.tables.limits.max_loaded_on["cuda:1"] = 1  # type: ignore[index]
     stage.known(A, B)
     stage.known(C, D, device="cuda:1")
     stage.resident(A, B, C, D)

@@ -11,7 +11,7 @@ from benchmarks.support.simulation import Baseline, Figures, Ours, Turns, key, t
 from manager.scheduling import messages as h
 from manager.scheduling.policy import BYPASS_BOUND, PATIENCE_LOADS, worth_a_load
 from manager.scheduling.scheduler import Scheduler
-from manager.scheduling.tables import Limits, Weights
+from manager.scheduling.tables import SchedulerLimits, Weights
 
 SIX_PAIRS = list(itertools.combinations(range(4), 2))
 EVENINGS = {
@@ -62,7 +62,7 @@ def test_negotiations_of_the_same_two_models_load_each_once() -> None:
 
 def test_a_request_waits_no_longer_for_a_stream_of_others_than_its_patience() -> None:
     """One holder after the other keeps the only place busy, slowly enough that the bypass bound is far."""
-    scheduler = Scheduler(Limits(max_loaded=1))
+    scheduler = Scheduler(SchedulerLimits(max_loaded=1))
     busy, wanted = key(0), key(1)
     for weights in (busy, wanted):
         scheduler.handle(h.Register(weights), 0)
@@ -71,14 +71,14 @@ def test_a_request_waits_no_longer_for_a_stream_of_others_than_its_patience() ->
     scheduler.handle(h.Loaded(busy, 1), 2)
     scheduler.handle(h.Request(2, wanted), 2)
     number, now = 1, 2.0
-    while scheduler.job is None:
+    while scheduler.tables.job is None:
         now += 3
         following = number + 2
         scheduler.handle(h.Request(following, busy, "y", busy), now)
         scheduler.handle(h.Release(number), now)
         number = following
         assert now <= 2 + PATIENCE_LOADS * 2 + 3
-    assert scheduler.job == busy, "it leaves"
+    assert scheduler.tables.job == busy, "it leaves"
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from manager.scheduling import messages as h
 from manager.scheduling import policy
 from manager.scheduling.moves import COOL_DOWN_SECONDS
 from manager.scheduling.scheduler import ANNOUNCED_SECONDS, Scheduler
-from manager.scheduling.tables import Limits
+from manager.scheduling.tables import SchedulerLimits
 from manager.state import State
 
 A, B, C, D = (WeightsKey("fake", name) for name in "ABCD")
@@ -38,7 +38,7 @@ class Stage:
 
     def __init__(self, max_loaded: int = 2, budget: int | None = None, max_queue: int = 100, max_wait: float = 1000.0):
         budgets = {} if budget is None else {GPU: budget}
-        self.scheduler = Scheduler(Limits(max_loaded, budgets, max_queue, max_wait))
+        self.scheduler = Scheduler(SchedulerLimits(max_loaded, budgets, max_queue, max_wait))
         self.now = 0.0
         self.effects: list[h.Effect] = []
         self._numbers = itertools.count(1)
@@ -112,7 +112,7 @@ class Stage:
             self.release(number)
 
     def fail(self, key: WeightsKey, kind: type[ParleyError] = LoadFailed, leaked: int = 0) -> list[h.Effect]:
-        return self.tell(h.LoadFailed(key, Failure(kind, "it broke"), leaked))
+        return self.tell(h.LoadRolledBack(key, Failure(kind, "it broke"), leaked))
 
     def state(self, key: WeightsKey) -> State:
         return self.scheduler.weights[key].state
@@ -190,7 +190,7 @@ def test_weights_served_elsewhere_take_no_slot_and_are_never_evicted() -> None:
     stage = Stage(max_loaded=1)
     stage.tell(h.Register(D))
     first = stage.request(D)
-    stage.tell(h.Prepared(D, 0, "elsewhere", elsewhere=True))
+    stage.tell(h.Prepared(D, 0, "remote", remote=True))
     assert stage.holds(first)
     stage.known(A)
     second = stage.request(A)
@@ -204,28 +204,28 @@ def test_a_server_elsewhere_that_fails_as_a_whole_cools_down_for_longer_each_tim
     stage = Stage()
     stage.tell(h.Register(D))
     first, second = stage.request(D), stage.request(D)
-    stage.tell(h.Prepared(D, 0, "elsewhere", elsewhere=True))
+    stage.tell(h.Prepared(D, 0, "remote", remote=True))
     assert stage.holds(first)
     assert stage.holds(second)
-    stage.tell(h.Felt(D, Failure(GenerationFailed, "odd")))
+    stage.tell(h.HealthReported(D, Failure(GenerationFailed, "odd")))
     assert (stage.state(D), stage.scheduler.weights[D].reason) == (State.RESIDENT, "last error: odd")
     waits = []
     for cool in (0.0, 0.0, 90.0):
-        stage.tell(h.Felt(D, Failure(GenerationFailed, "down"), cool))
+        stage.tell(h.HealthReported(D, Failure(GenerationFailed, "down"), cool))
         assert stage.state(D) is State.FAILED
         row = stage.scheduler.weights[D]
-        waits.append(row.retry_at - stage.scheduler.now)
-        stage.tell(h.Felt(D))
+        waits.append(row.retry_at - stage.scheduler.tables.now)
+        stage.tell(h.HealthReported(D))
         assert stage.state(D) is State.FAILED, "what was begun before says nothing about now"
         stage.now = row.retry_at
         stage.tell(h.Tick())
         assert stage.state(D) is State.COLD
         stage.request(D)
-        stage.tell(h.Prepared(D, 0, "elsewhere", elsewhere=True))
+        stage.tell(h.Prepared(D, 0, "remote", remote=True))
     assert waits == [5.0, 10.0, 90.0]
-    stage.tell(h.Felt(D))
-    stage.tell(h.Felt(D, Failure(GenerationFailed, "down"), 0.0))
-    assert stage.scheduler.weights[D].retry_at - stage.scheduler.now == 5.0
+    stage.tell(h.HealthReported(D))
+    stage.tell(h.HealthReported(D, Failure(GenerationFailed, "down"), 0.0))
+    assert stage.scheduler.weights[D].retry_at - stage.scheduler.tables.now == 5.0
 
 
 def test_what_is_felt_of_weights_that_are_here_is_not_heeded() -> None:
@@ -233,7 +233,7 @@ def test_what_is_felt_of_weights_that_are_here_is_not_heeded() -> None:
     stage.known(A)
     stage.request(A)
     stage.work()
-    stage.tell(h.Felt(A, Failure(GenerationFailed, "odd"), 0.0))
+    stage.tell(h.HealthReported(A, Failure(GenerationFailed, "odd"), 0.0))
     assert stage.state(A) is State.RESIDENT
 
 
@@ -272,7 +272,7 @@ def test_nothing_leased_leaves() -> None:
     waiting = stage.request(B)
     stage.tell(h.Unload(A))
     stage.later(500)
-    assert stage.scheduler.job is None
+    assert stage.scheduler.tables.job is None
     assert stage.on_device() == {A}
     stage.release(held)
     assert stage.work() == [h.StartUnload(A), h.StartLoad(B)]
@@ -362,7 +362,7 @@ def test_idle_weights_leave_after_their_time_and_only_then() -> None:
     assert stage.later(1) == [h.StartUnload(A)]
     stage.work()
     assert stage.on_device() == {B}
-    assert stage.scheduler.weights[A].reason == "not used for a while"
+    assert stage.scheduler.weights[A].reason == "unloaded after being idle"
 
 
 def test_held_weights_have_no_idle_time() -> None:
@@ -489,7 +489,7 @@ def test_what_was_announced_is_forgotten_after_a_while() -> None:
     speaking = stage.request(A, owner="x", then=A)
     stage.request(B)
     stage.release(speaking)
-    assert stage.scheduler.job is None
+    assert stage.scheduler.tables.job is None
     wake = stage.scheduler.next_tick()
     assert wake == stage.now + ANNOUNCED_SECONDS
     stage.now = wake
@@ -604,7 +604,7 @@ def test_nothing_younger_is_granted_beside_a_due_request_that_has_no_claim_yet()
     due = stage.request(B)
     stage.later(policy.PATIENCE_LOADS * 10)
     stage.tell(h.Register(D))
-    stage.tell(h.Prepared(D, 0, GPU, elsewhere=True))
+    stage.tell(h.Prepared(D, 0, GPU, remote=True))
     assert stage.holds(stage.request(D)), "what is served elsewhere is in nobody's way"
     younger = stage.request(C)
     assert stage.waits(younger), "an older request keeps A, so the due one could claim nothing"
@@ -627,7 +627,7 @@ def test_nothing_younger_is_loaded_beside_a_due_request_that_has_no_claim_yet() 
     due = stage.request(B)
     stage.later(policy.PATIENCE_LOADS * 10)
     younger = stage.request(C)
-    assert stage.scheduler.job is None, "C would fit, and would stand in the way of B"
+    assert stage.scheduler.tables.job is None, "C would fit, and would stand in the way of B"
     stage.release(first, second)
     assert stage.work()[:2] == [h.StartUnload(A), h.StartLoad(B)]
     assert stage.holds(due)
@@ -660,7 +660,7 @@ def test_a_failed_load_reaches_every_waiter_and_cools_down() -> None:
     assert stage.state(A) is State.FAILED
     refused = stage.request(A)
     assert stage.failure(refused).kind is CoolingDown
-    assert stage.failure(refused).message == f"it broke (may be tried again in {COOL_DOWN_SECONDS[0]:.0f} s)"
+    assert stage.failure(refused).message == f"it broke (try again in {COOL_DOWN_SECONDS[0]:.0f} s)"
 
 
 def test_cooling_down_takes_longer_each_time_up_to_a_limit_and_ends_with_success() -> None:
@@ -704,7 +704,7 @@ def test_those_who_left_for_a_failed_load_come_back() -> None:
     stage.resident(A, B)
     number = stage.request(C)
     while stage.state(C) is not State.LOADING:
-        stage.tell(h.Unloaded(stage.scheduler.job or A))
+        stage.tell(h.Unloaded(stage.scheduler.tables.job or A))
     stage.fail(C)
     assert stage.failure(number).kind is LoadFailed
     assert sorted(job.weights.source for job in stage.work()) == ["A", "B"]
@@ -719,7 +719,7 @@ def test_an_out_of_memory_load_is_tried_once_more_with_everything_idle_gone() ->
     stage.work()
     number = stage.request(C)
     while stage.state(C) is not State.LOADING:
-        stage.tell(h.Unloaded(stage.scheduler.job or A))
+        stage.tell(h.Unloaded(stage.scheduler.tables.job or A))
     assert stage.on_device() == {B, C, D}
     stage.fail(C, OutOfMemory)
     assert stage.waits(number), "not refused yet"
@@ -844,7 +844,7 @@ def test_a_load_is_stopped_when_the_last_waiter_leaves() -> None:
     first, second = stage.request(A), stage.request(A)
     assert stage.tell(h.Cancel(first)) == [h.Refuse(first, stage.failure(first))]
     assert stage.tell(h.Cancel(second)) == [h.Refuse(second, stage.failure(second)), h.Abort(A)]
-    stage.tell(h.LoadFailed(A, Failure(Cancelled, "stopped")))
+    stage.tell(h.LoadRolledBack(A, Failure(Cancelled, "stopped")))
     assert stage.state(A) is State.COLD, "no failure, no cool-down"
     third = stage.request(A)
     stage.work()
@@ -856,7 +856,7 @@ def test_a_request_that_comes_while_a_load_is_being_stopped_gets_its_own() -> No
     stage.known(A)
     stage.tell(h.Cancel(stage.request(A)))
     number = stage.request(A)
-    assert stage.tell(h.LoadFailed(A, Failure(Cancelled, "stopped"))) == [h.StartLoad(A)]
+    assert stage.tell(h.LoadRolledBack(A, Failure(Cancelled, "stopped"))) == [h.StartLoad(A)]
     stage.work()
     assert stage.holds(number)
 
@@ -1027,7 +1027,7 @@ def test_a_request_that_may_not_wait_moves_nothing() -> None:
     assert stage.waits(stage.request(B))
     assert stage.failure(stage.request(D)).kind is QueueFull
     assert stage.on_device() == {A, B}
-    assert stage.scheduler.job is None
+    assert stage.scheduler.tables.job is None
     assert not any(isinstance(effect, h.Prepare) for effect in stage.effects)
 
 
@@ -1140,11 +1140,11 @@ def test_every_change_of_state_is_told_with_a_reason() -> None:
     stage.work()
     told = [(e.weights.source, str(e.state), e.reason) for e in stage.effects if isinstance(e, h.Changed)]
     assert told == [
-        ("A", "loading", "asked for"),
+        ("A", "loading", "requested"),
         ("A", "resident", "loaded"),
-        ("A", "draining", "makes room for B"),
-        ("A", "cold", "made room"),
-        ("B", "loading", "asked for"),
+        ("A", "draining", "making room for B"),
+        ("A", "cold", "evicted to make room"),
+        ("B", "loading", "requested"),
         ("B", "resident", "loaded"),
     ]
 
@@ -1164,6 +1164,6 @@ def test_positions_count_from_one_in_order_of_arrival() -> None:
     stage.request(A)
     stage.work()
     numbers = [stage.request(B), stage.request(C), stage.request(B)]
-    assert [stage.scheduler.position(number) for number in numbers] == [1, 2, 3]
+    assert [stage.scheduler.tables.position(number) for number in numbers] == [1, 2, 3]
     stage.tell(h.Cancel(numbers[0]))
-    assert stage.scheduler.position(numbers[2]) == 2
+    assert stage.scheduler.tables.position(numbers[2]) == 2

@@ -14,7 +14,7 @@ from manager.errors import Cancelled, Failure, LoadFailed, OutOfMemory, Refused
 from manager.scheduling import messages as h
 from manager.scheduling import policy
 from manager.scheduling.scheduler import Scheduler
-from manager.scheduling.tables import Limits
+from manager.scheduling.tables import SchedulerLimits
 from manager.state import State
 
 KEYS = [WeightsKey("fake", name) for name in "ABCDEF"]
@@ -31,7 +31,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        limits = Limits(max_loaded=2, budgets={"gpu": BUDGET}, max_queue=12, max_wait=60, parking=PARKING)
+        limits = SchedulerLimits(max_loaded=2, budgets={"gpu": BUDGET}, max_queue=12, max_wait=60, parking=PARKING)
         self.scheduler = Scheduler(limits)
         self.numbers = 0
         self.waiting: dict[int, str | None] = {}
@@ -148,13 +148,13 @@ class SchedulerMachine(RuleBasedStateMachine):
             case h.StartTrim(to_bytes=kept):
                 self.tell(h.Trimmed(key, kept + (outcome == "broken" and kept < self.scheduler.weights[key].allowance)))
             case _ if self.scheduler.weights[key].aborting:
-                self.tell(h.LoadFailed(key, Failure(Cancelled, "aborted"), host=self.copies.get(key, 0)))
+                self.tell(h.LoadRolledBack(key, Failure(Cancelled, "aborted"), host=self.copies.get(key, 0)))
             case _ if outcome == "oom":
-                self.tell(h.LoadFailed(key, Failure(OutOfMemory, outcome), host=self.copies.get(key, 0)))
+                self.tell(h.LoadRolledBack(key, Failure(OutOfMemory, outcome), host=self.copies.get(key, 0)))
             case _ if outcome == "broken":
                 self.copies.pop(key, None)
                 self.leaks[device] += 1
-                self.tell(h.LoadFailed(key, Failure(LoadFailed, outcome), leaked=1))
+                self.tell(h.LoadRolledBack(key, Failure(LoadFailed, outcome), leaked=1))
             case _:
                 self.tell(h.Loaded(key, size + (outcome == "large")))
 

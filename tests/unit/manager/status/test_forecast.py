@@ -12,7 +12,7 @@ import pytest
 from manager.config.registry import WeightsKey
 from manager.scheduling import messages as h
 from manager.scheduling.scheduler import Scheduler
-from manager.scheduling.tables import Limits
+from manager.scheduling.tables import SchedulerLimits
 from manager.state import LoadProgress, State
 from manager.status.forecast import expected_waits
 
@@ -24,7 +24,7 @@ class World:
     """A scheduler whose loads take LOAD seconds and whose leases are held for TURN seconds, on a simulated clock."""
 
     def __init__(self, max_loaded: int = 1) -> None:
-        self.scheduler = Scheduler(Limits(max_loaded=max_loaded, budgets={"gpu": 1000}))
+        self.scheduler = Scheduler(SchedulerLimits(max_loaded=max_loaded, budgets={"gpu": 1000}))
         self.now = 0.0
         self.granted: dict[int, float] = {}
         self._numbers = itertools.count(1)
@@ -61,7 +61,7 @@ class World:
         self.now = max(self.now, min(until, 1e8))
 
     def expected(self, progress: dict[WeightsKey, LoadProgress] | None = None) -> dict[int, float | None]:
-        return expected_waits(self.scheduler, self.now, progress or {})
+        return expected_waits(self.scheduler.tables, self.now, progress or {})
 
     def _after(self, seconds: float, happening: h.Happening) -> None:
         heapq.heappush(self._coming, (self.now + seconds, next(self._order), lambda: self.tell(happening)))

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from manager.core import Core
 from manager.errors import LoadFailed, ModelUnavailable, Refused
 from manager.manager import LLMManager
 from manager.state import LoadProgress, State
@@ -198,13 +199,13 @@ def test_a_cancelled_load_that_is_wanted_again_is_told_as_cold_and_then_loading(
     gate = workshop.hold("load A")
     first = manager.request_lease("a")
     watch.until("state", "a", State.LOADING)
-    with manager._lock:  # the loader cannot report that it stopped before somebody asks again
+    with manager._core.lock:  # the loader cannot report that it stopped before somebody asks again
         first.cancel()
         second = manager.request_lease("a")
     told = [watch.until("state", "a") for _ in range(2)]
     assert [(str(event.state), event.reason) for event in told] == [
-        ("cold", "nobody waited for it any more"),
-        ("loading", "asked for"),
+        ("cold", "load cancelled: no request was waiting for it"),
+        ("loading", "requested"),
     ]
     gate.set()
     lease = second.wait(SECONDS)
@@ -232,8 +233,8 @@ def test_a_heartbeat_comes_where_nothing_happens_and_names_the_last_event(make: 
     subscription = manager.subscribe()
     assert subscription.get(0) is None
     clock.now += 10
-    with manager._changed:
-        manager._changed.notify_all()
+    with manager._core._changed:
+        manager._core._changed.notify_all()
     beat = subscription.get(SECONDS)
     assert isinstance(beat, Heartbeat)
     assert beat.version == manager.snapshot().version
@@ -274,17 +275,11 @@ def visible(manager: LLMManager) -> Snapshot:
     return replace(shown, at=0, version=0, queue=queue, weights=tuple(r._replace(retry_in=None) for r in shown.weights))
 
 
-CHANGING = (
-    "request_lease",
-    "register",
-    "reload",
-    "pin",
-    "unload",
-    "_release",
-    "_cancel",
-    "_loader_done",
-    "_loader_progressed",
-)
+CHANGING: dict[type, tuple[str, ...]] = {
+    LLMManager: ("request_lease", "register", "reload", "pin", "unload"),
+    Core: ("_release", "_cancel", "_loader_answered", "_loader_progressed"),
+}
+"""The methods that may change what a snapshot shows."""
 
 
 def test_every_change_that_can_be_seen_is_told(
@@ -293,18 +288,19 @@ def test_every_change_that_can_be_seen_is_told(
     untold: list[str] = []
 
     def checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(manager: LLMManager, *args: Any, **kwargs: Any) -> Any:
-            with manager._lock:
+        def call(owner: object, *args: Any, **kwargs: Any) -> Any:
+            with manager._core.lock:
                 before, version = visible(manager), manager.snapshot().version
-                result = method(manager, *args, **kwargs)
+                result = method(owner, *args, **kwargs)
                 if visible(manager) != before and manager.snapshot().version == version:
                     untold.append(f"{name}{args}")
                 return result
 
         return call
 
-    for name in CHANGING:
-        monkeypatch.setattr(LLMManager, name, checked(name, getattr(LLMManager, name)))
+    for owner, names in CHANGING.items():
+        for name in names:
+            monkeypatch.setattr(owner, name, checked(name, getattr(owner, name)))
     manager = make({"a": bench("A", size_bytes=5), "b": bench("B", size_bytes=7)}, 1, budgets={"bench": 9})
     workshop.hold("prepare A")
     watch = Watch(manager.subscribe())
@@ -428,7 +424,7 @@ def test_a_subscriber_that_went_away_is_dropped(make: MakeManager) -> None:
     gc.collect()
     assert dead() is None
     manager.load_model("a")
-    assert len(manager._board._subscribers) == 0
+    assert len(manager._core.board._subscribers) == 0
 
 
 def test_cleanup_ends_every_subscription(make: MakeManager) -> None:
@@ -445,9 +441,9 @@ def test_a_subscriber_never_leaves_in_the_midst_of_an_event(make: MakeManager, m
 
     class Subscribers(weakref.WeakSet[Subscription]):
         def discard(self, item: Subscription) -> None:
-            locked.append(manager._lock._is_owned())  # type: ignore[attr-defined]
+            locked.append(manager._core.lock._is_owned())  # type: ignore[attr-defined]
             super().discard(item)
 
-    monkeypatch.setattr(manager._board, "_subscribers", Subscribers())
+    monkeypatch.setattr(manager._core.board, "_subscribers", Subscribers())
     manager.subscribe().close()
     assert locked == [True], "events are told under the lock, and a set must not change while it is iterated"

@@ -32,7 +32,7 @@ class Story:
         self.number += 1
         at = float(self.number)
         about = (kind, weights, (weights.lower(),), state, reason, owner, size, progress, ticket)
-        self.timeline.note(StatusEvent(self.number, at, *about))
+        self.timeline.record(StatusEvent(self.number, at, *about))
 
     def spans(self) -> list[tuple[str, float, float | None, str]]:
         return [(entry.kind, entry.begun, entry.ended, entry.outcome) for entry in self.timeline.entries]
@@ -40,22 +40,22 @@ class Story:
 
 def test_a_load_lasts_from_its_state_to_the_next() -> None:
     story = Story()
-    story.tell("state", state=State.LOADING, reason="asked for", size=5)
+    story.tell("state", state=State.LOADING, reason="requested", size=5)
     assert story.spans() == [("load", 1, None, "")]
     story.tell("progress", state=State.LOADING, progress=LoadProgress("loading", 1, 7, 0.1))
     story.tell("state", state=State.RESIDENT, reason="loaded", size=7)
     (entry,) = story.timeline.entries
-    assert entry == Entry(1, "load", "A", ("a",), None, 1, 3, 7, "asked for", "loaded")
+    assert entry == Entry(1, "load", "A", ("a",), None, 1, 3, 7, "requested", "loaded")
 
 
 def test_a_departure_names_for_whom_and_ends_when_the_weights_are_gone_or_stay() -> None:
     story = Story()
-    story.tell("state", state=State.DRAINING, reason="makes room for B", size=5)
-    story.tell("state", state=State.RESIDENT, reason="may stay after all", size=5)
-    story.tell("state", state=State.DRAINING, reason="unloading was asked for", size=5)
+    story.tell("state", state=State.DRAINING, reason="making room for B", size=5)
+    story.tell("state", state=State.RESIDENT, reason="eviction cancelled", size=5)
+    story.tell("state", state=State.DRAINING, reason="unload requested", size=5)
     story.tell("state", state=State.COLD, reason="unloaded")
-    assert story.spans() == [("unload", 1, 2, "may stay after all"), ("unload", 3, 4, "unloaded")]
-    assert [entry.reason for entry in story.timeline.entries] == ["makes room for B", "unloading was asked for"]
+    assert story.spans() == [("unload", 1, 2, "eviction cancelled"), ("unload", 3, 4, "unloaded")]
+    assert [entry.reason for entry in story.timeline.entries] == ["making room for B", "unload requested"]
     assert [entry.bytes for entry in story.timeline.entries] == [5, 5]
 
 

@@ -18,7 +18,7 @@ ROW = WeightsStatus(
     leases=0,
     waiting=0,
     pinned=False,
-    elsewhere=False,
+    remote=False,
     progress=None,
     retry_in=None,
     load_seconds=2.0,
@@ -43,7 +43,7 @@ def test_every_state_is_said_in_words() -> None:
 
 
 def test_models_served_elsewhere_show_how_their_server_is() -> None:
-    far = ROW._replace(elsewhere=True, device="elsewhere", state=State.RESIDENT, reason="answers")
+    far = ROW._replace(remote=True, device="remote", state=State.RESIDENT, reason="answers")
     assert "<span>answers</span>" in strip(far)
     assert "<em>" not in strip(far)
     assert "last error: it &lt;broke&gt;" in strip(far._replace(reason="last error: it <broke>"))

@@ -30,7 +30,7 @@ from ui.server.visitor import COOKIE
 from ui.widgets.agent_picker import choices
 
 NOW = 1_700_000_000.0
-LOAD = Entry(1, "load", "w", ("m",), None, NOW - 30, NOW - 20, 900_000_000, "asked for", "loaded")
+LOAD = Entry(1, "load", "w", ("m",), None, NOW - 30, NOW - 20, 900_000_000, "requested", "loaded")
 
 
 def test_the_table_says_state_size_memory_licence_and_needs() -> None:
@@ -63,7 +63,7 @@ def test_no_models_is_a_state_of_its_own() -> None:
 
 def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
     wait = Entry(2, "wait", "w", ("m",), "run", NOW - 30, NOW - 20, 0, "", "granted")
-    going = Entry(3, "load", "v", (), None, NOW - 5, None, 0, "asked for")
+    going = Entry(3, "load", "v", (), None, NOW - 5, None, 0, "requested")
     failed = Entry(4, "failure", "v", (), None, NOW - 2, NOW - 2, 0, "<i>no</i>")
     shown = timeline_html([LOAD, wait, going, failed], NOW, {"m": "Mine"})
     assert shown.count('class="row"') == 2
