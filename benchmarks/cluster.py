@@ -135,7 +135,7 @@ def lengths(folder: Path) -> tuple[list[Job], float]:
         asked = resolve(plan(), catalog, scenarios)
         for game in asked.games():
             agents = {"a": asked.agents[game.a], "b": asked.agents[game.b]}
-            run = Run(new_run_id(), scenarios[game.scenario_id], agents, game.seed)  # type: ignore[arg-type]
+            run = Run(run_id=new_run_id(), scenario=scenarios[game.scenario_id], agents=agents, seed=game.seed)  # type: ignore[arg-type]
             done.append(play(catalog, run, CancelToken()))
             jobs.append((game.a, game.b, sum(max(1, len(turn.raw) // 4) for turn in done[-1].turns)))
     store = Store(f"sqlite:///{folder}/commits.db")

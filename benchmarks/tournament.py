@@ -153,7 +153,7 @@ def _naive(asked: Tournament, catalog: Catalog, store: Store) -> int:
     played = 0
     for game in asked.games():
         agents = {"a": asked.agents[game.a], "b": asked.agents[game.b]}
-        run = Run(new_run_id(), asked.scenarios[game.scenario_id], agents, game.seed)  # type: ignore[arg-type]
+        run = Run(run_id=new_run_id(), scenario=asked.scenarios[game.scenario_id], agents=agents, seed=game.seed)  # type: ignore[arg-type]
         done = play(catalog, run, CancelToken())
         assert done.status == "done", done.reason
         store.record(done)

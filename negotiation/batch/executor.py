@@ -57,12 +57,8 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_
             match event:
                 case TurnTaken(turn=turn):
                     done = replace(done, turns=(*done.turns, turn))
-                case Ended(ending=ending, by=by, agreement=agreement, measures=measures):
-                    done = replace(
-                        done, status="done", ending=ending, ended_by=by, agreement=agreement, measures=measures
-                    )
-                case Halted(status=status, reason=reason):
-                    done = replace(done, status=status, reason=reason)
+                case Ended() | Halted():
+                    done = done.end(event)
     finally:
         catalog.manager.forget(run.run_id)
     return done

@@ -245,11 +245,11 @@ def _run(comparison: Comparison, job: Job, group: str) -> Run:
     agents = {job.seat: comparison.agents[job.agent], other(job.seat): comparison.opponent}
     together = f"{group}-{job.seat}{job.seed}"
     return Run(
-        new_run_id(),
-        comparison.scenario,
-        {"a": agents["a"], "b": agents["b"]},
-        job.seed,
-        comparison.owner,
+        run_id=new_run_id(),
+        scenario=comparison.scenario,
+        agents={"a": agents["a"], "b": agents["b"]},
+        seed=job.seed,
+        owner=comparison.owner,
         comparison=together,
         lane=job.agent + 1,
     )

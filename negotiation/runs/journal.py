@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from negotiation.errors import StoreError
-from negotiation.game.events import turn_to_json
-from negotiation.runs.journal_reader import UNREADABLE, read_line, run_from_line
-from negotiation.runs.record import Run, run_row
+from negotiation.runs.codec import UNREADABLE, turns_to_json
+from negotiation.runs.journal_reader import read_line, run_from_line
+from negotiation.runs.record import Run
+from negotiation.runs.rows import run_row
 from negotiation.runs.store import Choice, Vote
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ Line = Mapping[str, Any]
 
 def run_line(run: Run) -> Line:
     """A run that ended, with its turns."""
-    return {"kind": "run", "at": time.time(), **run_row(run), "turns": [turn_to_json(turn) for turn in run.turns]}
+    return {"kind": "run", "at": time.time(), **run_row(run), "turns": turns_to_json(run.turns)}
 
 
 def published_line(run_id: str, published: bool) -> Line:

@@ -21,7 +21,7 @@ from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.runs.record import scenario_to_json
+from negotiation.runs.codec import scenario_to_json
 from negotiation.scenario.model import Scenario, Seat, parse_scenario
 
 _listed = BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)

@@ -280,7 +280,7 @@ class _Play:
         self._running[run_id] = attempt
         self._busy[attempt.worker] += 1
         agents: dict[Seat, AgentConfig] = {"a": tournament.agents[game.a], "b": tournament.agents[game.b]}
-        started = Run(run_id, tournament.scenarios[game.scenario_id], agents, game.seed)
+        started = Run(run_id=run_id, scenario=tournament.scenarios[game.scenario_id], agents=agents, seed=game.seed)
         self.executor.submit(started, attempt.worker)
 
     def _needs(self, game: Game) -> Group:

@@ -13,11 +13,13 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from negotiation.errors import StoreError, UnknownTournament
-from negotiation.game.events import Measures, measures_from_json
+from negotiation.game.events import Measures
 from negotiation.game.measures import fingerprint
 from negotiation.runs import database as db
+from negotiation.runs.codec import measures_from_json
 from negotiation.runs.liveness import alive, this_process
-from negotiation.runs.record import Run, insert_run, new_run_id
+from negotiation.runs.record import Run, new_run_id
+from negotiation.runs.rows import insert_run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer
 from negotiation.tournament.plan import Game, Tournament
@@ -243,5 +245,5 @@ def _played(row: Any) -> PlayedGame:
         run_id=row.run_id,
         reason=row.reason,
         agreement=row.agreement,
-        measures=measures_from_json(row.measures) if row.measures else None,
+        measures=measures_from_json(row.run_id, row.measures),
     )

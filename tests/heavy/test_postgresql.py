@@ -50,7 +50,9 @@ def test_a_live_run_is_kept(postgresql: str) -> None:
     with LLMManager({"left": {"type": "fake"}}) as manager:
         live = LiveRuns(Catalog(manager), store)
         agents = {"a": AgentConfig("left"), "b": AgentConfig("conceder")}
-        run_id = live.start(Run("", SCENARIOS["joint_venture"], agents, 2**62, owner="me"), background=True)  # type: ignore[arg-type]
+        run_id = live.start(
+            Run(run_id="", scenario=SCENARIOS["joint_venture"], agents=agents, seed=2**62, owner="me"), background=True
+        )  # type: ignore[arg-type]
         watch = live.watch(run_id)
         if watch:
             list(watch)

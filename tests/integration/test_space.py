@@ -57,7 +57,7 @@ def open_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open
 
 
 def played(parley: Parley, *agents: AgentConfig) -> tuple[str, list[Event]]:
-    run = Run("", parley.scenarios["company_car"], {"a": agents[0], "b": agents[1]}, 1)
+    run = Run(run_id="", scenario=parley.scenarios["company_car"], agents={"a": agents[0], "b": agents[1]}, seed=1)
     run_id = parley.live.start(run)
     watch = parley.live.watch(run_id)
     assert watch is not None

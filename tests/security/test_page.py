@@ -50,7 +50,9 @@ def run_of(page: Served, a: str = "linear") -> str:
     """A private run of the victim's; with a person in seat a it waits for them."""
     scenario = page.parley.scenarios["company_car"]
     agents = {"a": AgentConfig(a), "b": AgentConfig("linear")}
-    run_id = page.parley.live.start(Run("", scenario, agents, 1, owner=VICTIM), background=True)  # type: ignore[arg-type]
+    run_id = page.parley.live.start(
+        Run(run_id="", scenario=scenario, agents=agents, seed=1, owner=VICTIM), background=True
+    )  # type: ignore[arg-type]
     watch = page.parley.live.watch(run_id)
     if watch is not None and a != HUMAN:
         with watch:
@@ -134,7 +136,7 @@ def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
 ) -> None:
     monkeypatch.setattr(page.parley.lanes, "limits", Limits(lanes_per_visitor=1, queue_per_visitor=1))
     agents = {"a": AgentConfig(HUMAN), "b": AgentConfig("linear")}
-    run = Run("", page.parley.scenarios["company_car"], agents, 1, owner=VICTIM)  # type: ignore[arg-type]
+    run = Run(run_id="", scenario=page.parley.scenarios["company_car"], agents=agents, seed=1, owner=VICTIM)  # type: ignore[arg-type]
     waiting = page.parley.live.start(run)
     before = page.parley.store.summaries()
     start = page.of("_start")

@@ -82,7 +82,7 @@ def test_no_text_of_anybody_is_logged(
     assert MARK not in json.dumps(about)
     hint = {"hint": MARK, "persona": MARK, "guard": "free"}
     agents = {"a": AgentConfig("linear"), "b": AgentConfig("chatty", hint)}
-    run_id = live.start(Run("", scenario, agents, 1, owner=f"{MARK}-visitor-name"))  # type: ignore[arg-type]
+    run_id = live.start(Run(run_id="", scenario=scenario, agents=agents, seed=1, owner=f"{MARK}-visitor-name"))  # type: ignore[arg-type]
     watch = live.watch(run_id)
     if watch is not None:
         with watch:

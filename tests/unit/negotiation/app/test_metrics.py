@@ -47,7 +47,7 @@ def test_what_happens_is_counted(
     }
     other = lanes.enter(Caller("somebody else"))
     lanes.wait(other, lambda: None)
-    run_id = live.start(Run(f"{MARK}-id", scenario, agents, 1, owner=f"{MARK}-visitor"))  # type: ignore[arg-type]
+    run_id = live.start(Run(run_id=f"{MARK}-id", scenario=scenario, agents=agents, seed=1, owner=f"{MARK}-visitor"))  # type: ignore[arg-type]
     with live.watch(run_id) as watch:  # type: ignore[union-attr]
         assert read(metrics)["parley_watchers"] == 1
         assert read(metrics)["parley_visitors"] == 2

@@ -214,10 +214,10 @@ def played(seed: int, utility: float, offer: int) -> Run:
     measures = Measures(utility, utility, 1, 0, 0, rational_a=True, rational_b=True)
     turn = Turn(0, 1, "a", "any", Action.OFFER, {"price": offer}, invalid=(InvalidReply("empty", "", ""),))
     return Run(
-        "run",
-        None,
-        {},
-        seed,
+        run_id="run",
+        scenario=None,
+        agents={},
+        seed=seed,
         status="done",
         ending=Ending.AGREEMENT,
         agreement={},

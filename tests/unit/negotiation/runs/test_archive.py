@@ -180,6 +180,7 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
         {"owner": ["a", "b"]},
         {"agents": {"a": whole["agents"]["a"]}},
         {"agents": []},
+        {"lane": 10**30},
         {"agreement": {"price": "<b>"}},
         {"agreement": 1},
         {"ending": "gone"},
