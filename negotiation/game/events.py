@@ -179,5 +179,5 @@ Event = Queued | Started | TurnStarted | Waiting | Asked | Writing | Rejected | 
 AgentEvent = Waiting | Asked | Writing | Rejected
 """What an agent reports while it makes up its mind."""
 
-Note = Callable[[str, Event], None]
+EventListener = Callable[[str, Event], None]
 """Is told a run's id and each of its events, for figures and logs."""

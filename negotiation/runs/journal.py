@@ -53,7 +53,7 @@ def vote_line(vote: Vote) -> Line:
     return {"kind": "vote", "at": time.time(), **asdict(vote)}
 
 
-class Place(NamedTuple):
+class LineLocation(NamedTuple):
     """Where the newest line about something is."""
 
     at: float
@@ -66,7 +66,7 @@ class Contents:
     """What a journal says, all its files together; runs are read one by one, as they may be many."""
 
     files: list[Path] = field(default_factory=list)
-    runs: dict[str, Place] = field(default_factory=dict)
+    runs: dict[str, LineLocation] = field(default_factory=dict)
     published: dict[str, tuple[float, bool]] = field(default_factory=dict)
     deleted: dict[str, float] = field(default_factory=dict)
     votes: dict[tuple[str, str], tuple[float, Vote]] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Contents:
         yield from (deleted_line(run_id) for run_id in self.deleted if run_id not in self.runs)
         yield from (vote_line(vote) for _, vote in self.votes.values())
 
-    def note(self, line: Line, place: Place) -> None:
+    def note(self, line: Line, place: LineLocation) -> None:
         """Take in a line; raises one of `UNREADABLE` for one that makes no sense."""
         kind, run_id, at = line["kind"], str(line.get("run_id")), place.at
         if kind == "run" and at >= self.runs.get(run_id, place).at:
@@ -178,7 +178,7 @@ def read_journal(folder: Path) -> Contents:
             for raw in file:
                 try:
                     line = read_line(raw)
-                    found.note(line, Place(float(line["at"]), path, offset))
+                    found.note(line, LineLocation(float(line["at"]), path, offset))
                 except UNREADABLE:
                     broken += not raw.isspace()  # an empty line ends what may have come half
                 offset += len(raw)

@@ -24,7 +24,7 @@ from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer
 from negotiation.tournament.plan import Game, Tournament
 
-Status = Literal["running", "done", "stopped", "failed", "interrupted"]
+TournamentStatus = Literal["running", "done", "stopped", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TournamentRow:
     tournament: Tournament
     created: float
     owner: str | None
-    status: Status
+    status: TournamentStatus
     reason: str
 
 
@@ -47,7 +47,7 @@ class TournamentSummary:
     title: str
     created: float
     owner: str | None
-    status: Status
+    status: TournamentStatus
     reason: str
 
 
@@ -158,7 +158,7 @@ class TournamentStore:
         """Record that a tournament is alive."""
         self._update(tournament_id, heartbeat=time.time())
 
-    def end(self, tournament_id: str, status: Status, reason: str = "") -> None:
+    def end(self, tournament_id: str, status: TournamentStatus, reason: str = "") -> None:
         """Record how a tournament ended, for now."""
         self._update(tournament_id, status=status, reason=reason)
 
@@ -229,7 +229,7 @@ def _from_row(row: Any) -> TournamentRow:
     return TournamentRow(row.tournament_id, tournament, row.created, row.owner, *_state(row))
 
 
-def _state(row: Any) -> tuple[Status, str]:
+def _state(row: Any) -> tuple[TournamentStatus, str]:
     """How a tournament stands, and why."""
     if row.status == "running" and not alive(row.process, row.heartbeat):
         return "interrupted", "the program that ran it ended"

@@ -19,7 +19,7 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.comparison import comparison
-from negotiation.comparison.comparison import Comparison, Job, Progress, Tally, jobs
+from negotiation.comparison.comparison import Comparison, Job, PairTally, Progress, jobs
 from negotiation.errors import UnknownAgent
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import InvalidReply, Measures, Turn
@@ -229,7 +229,7 @@ def played(seed: int, utility: float, offer: int) -> Run:
 def test_a_worked_example(asked: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three seeds, one seat: differences 0.1, 0.2 and 0.3."""
     monkeypatch.setattr(comparison, "anchors", lambda run, seat: comparison.Anchors())
-    tally = Tally(asked(mirrored=False))
+    tally = PairTally(asked(mirrored=False))
     for seed in (1, 2, 3):
         tally.add(Job(0, "a", seed), played(seed, 0.5 + seed / 10, seed))
         assert tally.result().pairs == seed - 1

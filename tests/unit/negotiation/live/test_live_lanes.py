@@ -89,13 +89,13 @@ def test_one_negotiation_is_not_starved_by_somebodys_twenty(
     begun: list[str] = []
     over = threading.Semaphore(0)
 
-    def note(run_id: str, event: Event) -> None:
+    def on_event(run_id: str, event: Event) -> None:
         if isinstance(event, Started):
             begun.append(run_id)
         elif isinstance(event, Ended):
             over.release()
 
-    live = LiveRuns(catalog, store, grace=1000.0, lanes=Lanes(Limits(lanes=2)), note=note)
+    live = LiveRuns(catalog, store, grace=1000.0, lanes=Lanes(Limits(lanes=2)), on_event=on_event)
     try:
         for _ in range(2):  # hold both lanes
             live.start(make_run(a="patient", b="conceder", owner="anne"))
