@@ -42,7 +42,7 @@ from negotiation.batch.executor import play
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import load_scenarios
-from negotiation.tournament.job_order import Desk, Order
+from negotiation.tournament.job_order import JobOrder, WorkerState
 from negotiation.tournament.plan import resolve
 
 PLACES = 2
@@ -53,7 +53,7 @@ Job = tuple[str, str, int]  # two models, and how many tokens it takes
 class Worker:
     """One GPU: what it plays, in tokens still to be written. All games advance at one pace."""
 
-    desk: Desk
+    desk: WorkerState
     ready: float = 0.0  # when its last load ends
     games: list[tuple[float, frozenset[object]]] = field(default_factory=list)  # (written when it ends, its weights)
     written: float = 0.0  # tokens per game so far
@@ -82,12 +82,12 @@ class Worker:
 
 def simulate(jobs: Iterable[Job], workers: int, at_once: int) -> dict[str, float]:
     """Play games on so many workers; seconds, games a minute, loads, and how busy the workers were."""
-    order: Order[int] = Order()
+    order: JobOrder[int] = JobOrder()
     games = 0
     for x, y, tokens in jobs:
         order.add(tokens, {x, y})
         games += 1
-    crew = [Worker(order.desk(PLACES)) for _ in range(workers)]
+    crew = [Worker(order.add_worker(PLACES)) for _ in range(workers)]
     events: list[tuple[float, int, int]] = []
     now, loads = 0.0, 0
 
@@ -135,7 +135,7 @@ def lengths(folder: Path) -> tuple[list[Job], float]:
         asked = resolve(plan(), catalog, scenarios)
         for game in asked.games():
             agents = {"a": asked.agents[game.a], "b": asked.agents[game.b]}
-            run = Run(new_run_id(), scenarios[game.scenario_id], agents, game.seed)  # type: ignore[arg-type]
+            run = Run(run_id=new_run_id(), scenario=scenarios[game.scenario_id], agents=agents, seed=game.seed)  # type: ignore[arg-type]
             done.append(play(catalog, run, CancelToken()))
             jobs.append((game.a, game.b, sum(max(1, len(turn.raw) // 4) for turn in done[-1].turns)))
     store = Store(f"sqlite:///{folder}/commits.db")

@@ -49,7 +49,7 @@ COLUMNS = (
 
 
 @dataclass
-class Tally:
+class PairTally:
     """What came of a setting."""
 
     games: int = 0
@@ -60,8 +60,8 @@ class Tally:
     invalid: int = 0
     habits: Habits = field(default_factory=Habits)
 
-    def __add__(self, more: Tally) -> Tally:
-        return Tally(*(getattr(self, part.name) + getattr(more, part.name) for part in fields(self)))
+    def __add__(self, more: PairTally) -> PairTally:
+        return PairTally(*(getattr(self, part.name) + getattr(more, part.name) for part in fields(self)))
 
     def row(self) -> list[str]:
         """The cells after the setting's name."""
@@ -89,11 +89,11 @@ class Game:
     scenario: Scenario
     seed: int
 
-    def play(self) -> Tally:
+    def play(self) -> PairTally:
         """Run it, and see what the agent did."""
         agents: dict[Seat, Agent] = {self.seat: self.agent, other(self.seat): self.opponent}
         run_id = f"{self.name} {self.scenario.scenario_id} {self.seat} {self.opponent.name} {self.seed}"
-        tally, turns = Tally(), []
+        tally, turns = PairTally(), []
         for event in negotiate(Negotiation(run_id, self.scenario, agents, self.seed)):
             if isinstance(event, TurnTaken):
                 turns.append(event.turn)
@@ -134,7 +134,7 @@ def main() -> None:
                     for seat in SEATS
                     for seed in range(1, options.seeds + 1)
                 ]
-                tally = sum(pool.map(Game.play, games), Tally())
+                tally = sum(pool.map(Game.play, games), PairTally())
                 title = f"{name}, against {group[0]}" if options.apart else name
                 print(f"| {' | '.join([title, *tally.row()])} |", flush=True)
 

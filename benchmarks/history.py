@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from negotiation.runs import database as db
-from negotiation.runs.record import scenario_to_json
+from negotiation.runs.codec import scenario_to_json
 from negotiation.runs.store import RunFilter, Store
 from negotiation.scenario.model import load_scenarios
 from ui.drawing.run_list import runs_html

@@ -44,7 +44,7 @@ from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import load_scenarios
 from negotiation.tournament import runner as tournament
-from negotiation.tournament.plan import Limits, Tournament, TournamentFile, resolve
+from negotiation.tournament.plan import Tournament, TournamentFile, TournamentLimits, resolve
 from negotiation.tournament.store import TournamentStore
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -115,7 +115,7 @@ def fakes(count: int) -> list[ModelSpec]:
 
 def plan() -> TournamentFile:
     """The tournament of the fakes."""
-    limits = Limits(at_once=AT_ONCE)
+    limits = TournamentLimits(at_once=AT_ONCE)
     return TournamentFile(title="Fakes", models="all", scenarios=SCENARIOS, pairs=PAIRS, limits=limits)
 
 
@@ -153,7 +153,7 @@ def _naive(asked: Tournament, catalog: Catalog, store: Store) -> int:
     played = 0
     for game in asked.games():
         agents = {"a": asked.agents[game.a], "b": asked.agents[game.b]}
-        run = Run(new_run_id(), asked.scenarios[game.scenario_id], agents, game.seed)  # type: ignore[arg-type]
+        run = Run(run_id=new_run_id(), scenario=asked.scenarios[game.scenario_id], agents=agents, seed=game.seed)  # type: ignore[arg-type]
         done = play(catalog, run, CancelToken())
         assert done.status == "done", done.reason
         store.record(done)
@@ -165,7 +165,7 @@ def _ours(asked: Tournament, catalog: Catalog, store: Store) -> int:
     kept = TournamentStore(store)
     executor = Threads(catalog, asked.limits.at_once)
     key = tournament.begin(asked, kept, resume=False)
-    told = list(tournament.run(asked, key, kept, catalog, executor, places=2))
+    told = list(tournament.run(asked, key, kept, catalog, executor, max_loaded=2))
     assert all(progress.status == "done" for progress in told)
     return len(told)
 

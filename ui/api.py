@@ -18,7 +18,7 @@ from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from negotiation.game.events import Event
 from negotiation.live.feed import stored_events
-from negotiation.runs.export import run_to_json
+from negotiation.runs.export import export_run
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS, Scenario
 from ui.kit import text
@@ -89,7 +89,7 @@ def build_api(parley: Parley) -> None:
                 raise gr.Error(text.API_NO_PEOPLE, print_exception=False)
             number = _whole(seed)
             chosen = await asyncio.to_thread(_scenario, parley, scenario)  # reading a whole one takes its time
-            run = Run("", chosen, {"a": a, "b": b}, number)
+            run = Run(run_id="", scenario=chosen, agents={"a": a, "b": b}, seed=number)
             run_id = await asyncio.to_thread(parley.live.start, run, caller=caller_of(parley, request))
             watch = parley.live.watch(run_id)
             if watch is None:  # it has ended already
@@ -115,7 +115,7 @@ def build_api(parley: Parley) -> None:
             The run as one object, the same as a line of the JSONL export.
         """
         with plainly():
-            return run_to_json(parley.store.run(str(run_id)))
+            return export_run(parley.store.run(str(run_id)))
 
     gr.api(models, api_name="models", **OPEN)
     gr.api(scenarios, api_name="scenarios", **OPEN)

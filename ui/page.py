@@ -40,7 +40,7 @@ def build_page(parley: Parley) -> gr.Blocks:
     """The page over a running Parley."""
     names = labels(parley)
     details = any(tab_id == "models" for tab_id, _, _ in TABS)
-    lends = parley.catalog.lends
+    lends = parley.catalog.zero_gpu
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
         shown = gr.State(None)
         gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))

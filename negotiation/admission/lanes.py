@@ -27,7 +27,7 @@ CLOSED = "the server is being restarted and begins nothing new; try again in a m
 
 
 @dataclass(frozen=True)
-class Place:
+class QueuePosition:
     """Where a negotiation waits: how many other visitors and how many negotiations come first, and how long (guessed).
 
     `own` says that it waits for one of its own visitor's to end.
@@ -160,10 +160,10 @@ class Lanes:
 
     # -- looking -----------------------------------------------------------------------------------------------
 
-    def places(self) -> dict[Ticket, Place]:
+    def positions(self) -> dict[Ticket, QueuePosition]:
         """Where everything waits that is watched."""
         with self._lock:
-            return dict(self._places())
+            return dict(self._positions())
 
     @property
     def closed(self) -> bool:
@@ -315,7 +315,7 @@ class Lanes:
     def _ring(self, ticket: Ticket) -> Ring:
         return self._background if ticket.background else self._watched
 
-    def _places(self) -> Iterator[tuple[Ticket, Place]]:
+    def _positions(self) -> Iterator[tuple[Ticket, QueuePosition]]:
         """Everything that waits, in the order in which it begins if nothing else comes."""
         seen: Counter[str] = Counter()
         limits, ahead = self.limits, 0
@@ -328,7 +328,7 @@ class Lanes:
                 expected = self._seconds(ahead + 1, limits.lanes)
                 if own and expected is not None:
                     expected = max(expected, self._seconds(turn + 1, limits.lanes_per_visitor) or 0.0)
-                yield row[turn], Place(len(seen) - (visitor in seen), ahead, expected, own)
+                yield row[turn], QueuePosition(len(seen) - (visitor in seen), ahead, expected, own)
                 seen[visitor] += 1
                 ahead += 1
 

@@ -40,7 +40,7 @@ class Catalog:
     `misfit` says why a model cannot be offered on this machine, or nothing if it can.
     """
 
-    lends = False
+    zero_gpu = False
     """Whether its models were placed once and for all, and play where a GPU is lent (`lent.py`)."""
 
     def __init__(self, manager: LLMManager, misfit: Callable[[ModelSpec], str] = lambda spec: "") -> None:

@@ -87,7 +87,7 @@ class Metrics:
         self._manager, self._events = manager, manager.subscribe(CAPACITY)
         self._registry.register(_Now(manager, lanes, live))
         ProcessCollector(registry=self._registry)
-        self._thread = threading.Thread(target=self._count, args=(self._events,), name="metrics", daemon=True)
+        self._thread = threading.Thread(target=self._follow, args=(self._events,), name="metrics", daemon=True)
         self._thread.start()
 
     def text(self) -> bytes:
@@ -100,7 +100,7 @@ class Metrics:
             self._events.close()
             self._thread.join()
 
-    def note(self, run_id: str, event: Event) -> None:
+    def count(self, run_id: str, event: Event) -> None:
         """Count what happened in a negotiation."""
         match event:
             case Writing():
@@ -123,7 +123,7 @@ class Metrics:
                 if status == "failed":
                     self.errors.labels(kind or "unknown").inc()
 
-    def _count(self, events: Subscription) -> None:
+    def _follow(self, events: Subscription) -> None:
         for event in events:
             if isinstance(event, StatusEvent):
                 self._timeline.record(event)

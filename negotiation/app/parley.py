@@ -17,12 +17,12 @@ from negotiation.agents.catalog import Catalog
 from negotiation.app.logs import log_event
 from negotiation.app.metrics import Metrics
 from negotiation.app.settings import Settings
-from negotiation.app.zero_gpu import LentCatalog, placeable
+from negotiation.app.zero_gpu import ZeroGpuCatalog, placeable
 from negotiation.comparison.service import Comparisons
 from negotiation.game.events import Event
 from negotiation.live.driver import SHUT_DOWN
 from negotiation.live.live_runs import LiveRuns
-from negotiation.runs.archive import ArchivedStore, FolderCarrier
+from negotiation.runs.archive import ArchivedStore, FolderStorage
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario, load_scenarios
 from negotiation.tournament.service import Tournaments
@@ -71,14 +71,14 @@ class Parley:
             metrics = Metrics()
             lanes = Lanes(app.limits, waited=metrics.lane_wait_seconds.observe)
 
-            def note(run_id: str, event: Event) -> None:
-                metrics.note(run_id, event)
+            def on_event(run_id: str, event: Event) -> None:
+                metrics.count(run_id, event)
                 log_event(run_id, event)
 
-            live = LiveRuns(catalog, store, app.orphan_grace_seconds, lanes=lanes, note=note)
+            live = LiveRuns(catalog, store, app.orphan_grace_seconds, lanes=lanes, on_event=on_event)
             undo.pop_all()
-        comparisons = Comparisons(catalog, store, lanes, note)
-        tournaments = Tournaments(catalog, store, app.max_loaded_models, lanes, note)
+        comparisons = Comparisons(catalog, store, lanes, on_event)
+        tournaments = Tournaments(catalog, store, app.max_loaded_models, lanes, on_event)
         metrics.watch(manager, lanes, live)
         return cls(settings, manager, catalog, scenarios, store, lanes, live, comparisons, tournaments, metrics)
 
@@ -122,7 +122,7 @@ def _lent(settings: Settings, manager: LLMManager, registry: Registry, gpu: Call
         if spec in placed:
             manager.load_model(spec.model_id)
             manager.pin(spec.model_id)
-    return LentCatalog(manager, placed, gpu, settings.misfit)
+    return ZeroGpuCatalog(manager, placed, gpu, settings.misfit)
 
 
 def _store(settings: Settings) -> Store:
@@ -130,7 +130,7 @@ def _store(settings: Settings) -> Store:
     if archive is None:
         return Store(settings.database_url)
     if archive.dataset is None:
-        return ArchivedStore(settings.database_url, FolderCarrier(archive.folder))
-    from negotiation.runs.hub_dataset import DatasetCarrier  # the Hub's client is imported by those who need it
+        return ArchivedStore(settings.database_url, FolderStorage(archive.folder))
+    from negotiation.runs.hub_dataset import DatasetStorage  # the Hub's client is imported by those who need it
 
-    return ArchivedStore(settings.database_url, DatasetCarrier(archive.dataset, archive.token, archive.folder))
+    return ArchivedStore(settings.database_url, DatasetStorage(archive.dataset, archive.token, archive.folder))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from manager.config.registry import ModelSpec
-from manager.config.strict_yaml import read_yaml, shown, validate
+from manager.config.strict_yaml import read_yaml, validate
 from manager.errors import ConfigError
 from negotiation.admission.limits import NAMED, Limits
+from negotiation.app.environment import SHIPPED as SHIPPED
+from negotiation.app.environment import Environment, read_environment
 from negotiation.app.machine_profile import Machine, Profile, profile
-
-SHIPPED = Path(__file__).resolve().parents[2] / "configs"
-
 
 Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:[0-9]+)?)$")]
 
@@ -84,43 +82,40 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, machine: Machine | None = None) -> Settings:
-    """The settings on a machine (default: this one); raises ConfigError naming the variable or file that is wrong."""
-    home = _folder(environment, "PARLEY_HOME", "~/.parley")
-    configs = _folder(environment, "PARLEY_CONFIG", str(SHIPPED))
-    if not configs.is_dir():
-        raise ConfigError(f"PARLEY_CONFIG: '{configs}' is not a folder")
-    text = environment.get("PORT") or "7860"
-    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        raise ConfigError(f"PORT: {shown(text, 40)} is not a port number (1 to 65535)")
-    url = environment.get("DATABASE_URL") or _database_in(_writable(home / "data").parent)
-    app = _own_or_shipped(configs, "app.yaml")
-    given = read_yaml(app)
-    config = validate(AppConfig, _limited({} if given is None else given, environment), str(app))
+    """Return the settings for a machine (by default this one).
+
+    Raises:
+        ConfigError: An environment variable or app.yaml is wrong; the message names the variable, or the file and key.
+    """
+    given = read_environment(environment)
+    path = _own_or_shipped(given.parley_config, "app.yaml")
+    config = validate(AppConfig, _with_limits(read_yaml(path), given), str(path))
     machine = machine or Machine.look()
     found = profile(environment, machine)
     open_keys: dict[str, Any] = {k: v for k, v in found.defaults.items() if k not in config.model_fields_set}
-    config = config.model_copy(update=open_keys)
-    password = environment.get("PARLEY_OPERATOR_PASSWORD") or None
-    token = environment.get("METRICS_TOKEN", "").strip() or None
-    archive = _archive(environment, home, machine.volume)
-    return Settings(home, configs, url, _host(environment), int(text), config, found, password, token, archive)
+    home = given.parley_home
+    return Settings(
+        home=home,
+        configs=given.parley_config,
+        database_url=given.database_url or _database_in(_writable(home / "data").parent),
+        host=given.host or given.gradio_server_name or ("0.0.0.0" if given.space_id else "127.0.0.1"),
+        port=given.port,
+        app=config.model_copy(update=open_keys),
+        profile=found,
+        operator_password=given.parley_operator_password,
+        metrics_token=given.metrics_token or None,
+        archive=_archive(given, machine.volume),
+    )
 
 
-def _archive(environment: Mapping[str, str], home: Path, volume: Path | None) -> ArchiveSettings | None:
-    """Where runs are archived: as told; else in a Space's volume, if nobody said where runs are to be kept."""
-    dataset, folder = environment.get("PARLEY_DATASET"), environment.get("PARLEY_ARCHIVE")
-    if dataset:
-        if folder:
-            raise ConfigError("PARLEY_DATASET and PARLEY_ARCHIVE are both set; keep one of them")
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", dataset):
-            raise ConfigError(f"PARLEY_DATASET: {shown(dataset, 80)} is not of the form owner/name")
-        if not environment.get("HF_TOKEN"):
-            raise ConfigError("PARLEY_DATASET: set HF_TOKEN to a token that may write to that dataset")
-        return ArchiveSettings(home / "archive", dataset, environment["HF_TOKEN"])
-    if folder:
-        return ArchiveSettings(_folder(environment, "PARLEY_ARCHIVE", folder))
-    told = environment.get("DATABASE_URL") or environment.get("PARLEY_HOME")
-    return ArchiveSettings(volume / "parley") if volume and environment.get("SPACE_ID") and not told else None
+def _archive(given: Environment, volume: Path | None) -> ArchiveSettings | None:
+    """Return where to archive runs: where the operator says, else in a Space's volume if they chose no place at all."""
+    if given.parley_dataset:
+        return ArchiveSettings(given.parley_home / "archive", given.parley_dataset, given.hf_token or "")
+    if given.parley_archive:
+        return ArchiveSettings(given.parley_archive)
+    chosen = given.database_url or "parley_home" in given.model_fields_set
+    return ArchiveSettings(volume / "parley") if volume and given.space_id and not chosen else None
 
 
 def _own_or_shipped(configs: Path, name: str) -> Path:
@@ -128,27 +123,13 @@ def _own_or_shipped(configs: Path, name: str) -> Path:
     return own if own.exists() else SHIPPED / name
 
 
-def _limited(given: Any, environment: Mapping[str, str]) -> Any:
-    """The keys of app.yaml, its limits completed by the set that PARLEY_LIMITS names (on Spaces: public)."""
-    name = environment.get("PARLEY_LIMITS") or ("public" if environment.get("SPACE_ID") else "private")
-    if name not in NAMED:
-        raise ConfigError(f"PARLEY_LIMITS: {shown(name, 40)} is no set of limits; use one of {', '.join(NAMED)}")
-    if not isinstance(given, dict) or not isinstance(given.get("limits", {}), dict):
-        return given
-    return {**given, "limits": {**asdict(NAMED[name]), **given.get("limits", {})}}
-
-
-def _host(environment: Mapping[str, str]) -> str:
-    """Where to listen: as told, by Gradio's own variable too; everywhere on Spaces, else on this machine only."""
-    told = environment.get("HOST") or environment.get("GRADIO_SERVER_NAME")
-    return told or ("0.0.0.0" if environment.get("SPACE_ID") else "127.0.0.1")
-
-
-def _folder(environment: Mapping[str, str], variable: str, default: str) -> Path:
-    try:
-        return Path(environment.get(variable) or default).expanduser().absolute()
-    except RuntimeError as error:  # ~ or ~name, and nobody knows where that is
-        raise ConfigError(f"{variable}: {error}; set it to a folder") from None
+def _with_limits(app: Any, given: Environment) -> Any:
+    """Return the keys of app.yaml with limits completed from the set in PARLEY_LIMITS (on Spaces, public)."""
+    named = NAMED[given.parley_limits or ("public" if given.space_id else "private")]
+    app = {} if app is None else app  # an empty file
+    if not isinstance(app, dict) or not isinstance(app.get("limits", {}), dict):
+        return app
+    return {**app, "limits": {**asdict(named), **app.get("limits", {})}}
 
 
 def _database(path: Path) -> str:

@@ -87,10 +87,10 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-class LentCatalog(Catalog):
+class ZeroGpuCatalog(Catalog):
     """A catalog whose placed models play on a lent GPU."""
 
-    lends = True
+    zero_gpu = True
 
     def __init__(
         self,

@@ -21,30 +21,30 @@ from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes, Ticket
 from negotiation.admission.limits import Caller, Limits
 from negotiation.agents.catalog import Catalog
-from negotiation.game.events import Ended, Halted, Note, TurnTaken
+from negotiation.game.events import Ended, EventListener, Halted, TurnTaken
 from negotiation.game.session import Negotiation
-from negotiation.live.threads import Crew
+from negotiation.live.threads import ThreadGroup
 from negotiation.runs.record import Run
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Share:
+class LaneAccess:
     """The part of the server that work in the background has: its lanes, and who asked for it."""
 
     lanes: Lanes
     caller: Caller
-    note: Note = lambda *_: None
+    on_event: EventListener = lambda *_: None
 
     @classmethod
-    def all(cls, slots: int) -> Share:
+    def all(cls, slots: int) -> LaneAccess:
         """So many lanes that nobody else uses."""
         # A visitor's work in the background has half of their lanes, and never the last quarter of all.
         return cls(Lanes(Limits(lanes=4 * slots, lanes_per_visitor=2 * slots)), Caller("all"))
 
 
-def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_: None) -> Run:
+def play(catalog: Catalog, run: Run, cancel: CancelToken, on_event: EventListener = lambda *_: None) -> Run:
     """Run a negotiation from its beginning; returns it with its turns and how it ended.
 
     Raises UnknownAgent or ConfigError.
@@ -53,16 +53,12 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken, note: Note = lambda *_
     done = replace(run, created=time.time(), status="failed", reason="", turns=())
     try:
         for event in catalog.drive(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
-            note(run.run_id, event)
+            on_event(run.run_id, event)
             match event:
                 case TurnTaken(turn=turn):
                     done = replace(done, turns=(*done.turns, turn))
-                case Ended(ending=ending, by=by, agreement=agreement, measures=measures):
-                    done = replace(
-                        done, status="done", ending=ending, ended_by=by, agreement=agreement, measures=measures
-                    )
-                case Halted(status=status, reason=reason):
-                    done = replace(done, status=status, reason=reason)
+                case Ended() | Halted():
+                    done = done.end(event)
     finally:
         catalog.manager.forget(run.run_id)
     return done
@@ -107,47 +103,47 @@ class Expected:
 class Threads:
     """Runs negotiations on threads of this process, which share its manager. An Executor with one worker.
 
-    Each begins when it has one of the lanes of its `share`, by default one for every slot.
+    Each begins when it has one of the lanes of its `access`, by default one for every slot.
     """
 
-    def __init__(self, catalog: Catalog, slots: int, share: Share | None = None) -> None:
+    def __init__(self, catalog: Catalog, slots: int, access: LaneAccess | None = None) -> None:
         self._slots = slots
         self._catalog = catalog
-        self._share = share or Share.all(slots)
+        self._access = access or LaneAccess.all(slots)
         self._tickets: set[Ticket] = set()
         self._cancel = CancelToken()
         self._expected = Expected(catalog.manager)
         self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
-        self._crew = Crew()
+        self._threads = ThreadGroup()
 
     def workers(self) -> Mapping[str, int]:
         return {"here": self._slots}
 
     def submit(self, run: Run, worker: str = "here") -> None:
-        ticket = self._share.lanes.enter(self._share.caller, background=True)
+        ticket = self._access.lanes.enter(self._access.caller, background=True)
         self._tickets.add(ticket)
-        self._share.lanes.wait(ticket, partial(self._begin, run, ticket))
+        self._access.lanes.wait(ticket, partial(self._begin, run, ticket))
 
     def _begin(self, run: Run, ticket: Ticket) -> None:
         try:
-            self._crew.begin(f"negotiation {run.run_id}", partial(self._play, run, ticket))
+            self._threads.begin(f"negotiation {run.run_id}", partial(self._play, run, ticket))
         except Busy as busy:  # there is no thread left, or it was closed meanwhile
             self._end(_failed(run, str(busy)), ticket)
 
     def _play(self, run: Run, ticket: Ticket) -> None:
         try:
-            ended = play(self._catalog, run, self._cancel, self._share.note)
+            ended = play(self._catalog, run, self._cancel, self._access.on_event)
         except BaseException as error:  # panics of Rust extensions are no Exceptions
             logger.exception("run %s broke", run.run_id)
             kind = type(error).__name__
             ended = _failed(run, f"an internal error ({kind}); the log has the details")
-            self._share.note(run.run_id, Halted("failed", ended.reason, kind))
+            self._access.on_event(run.run_id, Halted("failed", ended.reason, kind))
         self._end(ended, ticket)
 
     def _end(self, ended: Run, ticket: Ticket) -> None:
-        self._share.lanes.spend(self._share.caller, sum(turn.tokens for turn in ended.turns))
+        self._access.lanes.spend(self._access.caller, sum(turn.tokens for turn in ended.turns))
         self._tickets.discard(ticket)
-        self._share.lanes.leave(ticket)
+        self._access.lanes.leave(ticket)
         self._ended.put(ended)
 
     def expect(self, worker: str, models: Collection[str]) -> None:
@@ -162,9 +158,9 @@ class Threads:
     def close(self) -> None:
         self._cancel.cancel()
         for ticket in list(self._tickets):
-            if self._share.lanes.withdraw(ticket):
-                self._share.lanes.leave(ticket)
-        self._crew.close()
+            if self._access.lanes.withdraw(ticket):
+                self._access.lanes.leave(ticket)
+        self._threads.close()
         self._expected.replace(())
 
 

@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     scenario = scenario_named(options.scenario)
     agents = {seat: agent_named(options, seat) for seat in SEATS}
     with opened() as parley, Output(options.json) as out:
-        run_id = parley.live.start(Run("", scenario, agents, options.seed), background=True)
+        run_id = parley.live.start(Run(run_id="", scenario=scenario, agents=agents, seed=options.seed), background=True)
         watch = parley.live.watch(run_id)
         try:
             for event in watch or stored_events(parley.store.run(run_id)):

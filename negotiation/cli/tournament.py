@@ -50,10 +50,10 @@ def run(options: argparse.Namespace) -> int:
         store = TournamentStore(parley.store)
         asked = load_tournament(options.file, parley.catalog, parley.scenarios)
         tournament_id = tournament.begin(asked, store, resume=options.resume)
-        places = parley.settings.app.max_loaded_models
+        max_loaded = parley.settings.app.max_loaded_models
         say(f"tournament {tournament_id}: {asked.size} negotiations at most")
         with _executor(options.executor, parley, asked) as executor, _shown() as show:
-            playing = tournament.run(asked, tournament_id, store, parley.catalog, executor, places=places)
+            playing = tournament.run(asked, tournament_id, store, parley.catalog, executor, max_loaded=max_loaded)
             with closing(playing):
                 for progress in playing:
                     show(progress)

@@ -18,7 +18,7 @@ from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
-from negotiation.batch.executor import Share, Threads
+from negotiation.batch.executor import LaneAccess, Threads
 from negotiation.diagnostics.prompt_anchors import Anchors, anchors, total
 from negotiation.figures.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test
 from negotiation.game.measures import fingerprint
@@ -132,7 +132,7 @@ class Progress:
     result: Result
 
 
-class Tally:
+class PairTally:
     """The negotiations of a comparison that ended so far."""
 
     def __init__(self, comparison: Comparison) -> None:
@@ -208,7 +208,7 @@ def run(
     store: Store,
     cancel: CancelToken | None = None,
     at_once: int = AT_ONCE,
-    share: Share | None = None,
+    access: LaneAccess | None = None,
 ) -> Generator[Progress, None, None]:
     """Run a comparison in the background, many negotiations at once, storing each when it ends.
 
@@ -219,9 +219,9 @@ def run(
         raise ConfigError("a comparison runs by itself, without people; name a model or a strategy")
     first, second, opponent = map(catalog.complete, (*comparison.agents, comparison.opponent))
     comparison = replace(comparison, agents=(first, second), opponent=opponent)
-    tally, waiting, running = Tally(comparison), deque(jobs(comparison)), dict[str, Job]()
+    tally, waiting, running = PairTally(comparison), deque(jobs(comparison)), dict[str, Job]()
     group, done = new_run_id(), 0
-    executor = Threads(catalog, at_once, share)
+    executor = Threads(catalog, at_once, access)
     try:
         while (waiting or running) and not (cancel and cancel.cancelled):
             while waiting and len(running) < at_once:
@@ -245,11 +245,11 @@ def _run(comparison: Comparison, job: Job, group: str) -> Run:
     agents = {job.seat: comparison.agents[job.agent], other(job.seat): comparison.opponent}
     together = f"{group}-{job.seat}{job.seed}"
     return Run(
-        new_run_id(),
-        comparison.scenario,
-        {"a": agents["a"], "b": agents["b"]},
-        job.seed,
-        comparison.owner,
+        run_id=new_run_id(),
+        scenario=comparison.scenario,
+        agents={"a": agents["a"], "b": agents["b"]},
+        seed=job.seed,
+        owner=comparison.owner,
         comparison=together,
         lane=job.agent + 1,
     )

@@ -16,10 +16,10 @@ from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, LimitReached
 from negotiation.admission.size_limits import check_sizes
 from negotiation.agents.catalog import Catalog
-from negotiation.batch.executor import Share
+from negotiation.batch.executor import LaneAccess
 from negotiation.comparison import comparison
-from negotiation.comparison.comparison import Comparison, Job, Result, Tally
-from negotiation.game.events import Note
+from negotiation.comparison.comparison import Comparison, Job, PairTally, Result
+from negotiation.game.events import EventListener
 from negotiation.live.threads import begin_thread
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
@@ -33,7 +33,7 @@ KEPT = 200
 
 
 @dataclass(frozen=True)
-class Standing:
+class ComparisonStatus:
     """How far a comparison is: `done` of `goal` negotiations have ended."""
 
     comparison: Comparison
@@ -54,31 +54,31 @@ class _Growing:
         self.error = ""
         self.cancel = CancelToken()
         self.thread: threading.Thread | None = None
-        self.tally = Tally(asked)
+        self.tally = PairTally(asked)
         self.caller = Caller(asked.owner or "")
 
     def grow(self, asked: Comparison, more: int) -> None:
         """Count on, with so many more negotiations."""
-        self.asked, self.tally = asked, Tally(asked)
+        self.asked, self.tally = asked, PairTally(asked)
         self.goal = len(self.played) + more
         for job, run in self.played:
             self.tally.add(job, run)
 
-    def standing(self) -> Standing:
+    def status(self) -> ComparisonStatus:
         running = self.thread is not None
-        return Standing(self.asked, len(self.played), self.goal, self.tally.result(), running, self.error)
+        return ComparisonStatus(self.asked, len(self.played), self.goal, self.tally.result(), running, self.error)
 
 
 class Comparisons:
     """The comparisons of this process."""
 
     def __init__(
-        self, catalog: Catalog, store: Store, lanes: Lanes | None = None, note: Note = lambda *_: None
+        self, catalog: Catalog, store: Store, lanes: Lanes | None = None, on_event: EventListener = lambda *_: None
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._lanes = lanes or Lanes()
-        self._note = note
+        self._on_event = on_event
         self._lock = threading.Lock()
         self._growing: dict[str, _Growing] = {}
 
@@ -141,11 +141,11 @@ class Comparisons:
         for owner in ended[: max(0, len(self._growing) - KEPT)]:
             del self._growing[owner]
 
-    def standing(self, owner: str | None) -> Standing | None:
+    def status(self, owner: str | None) -> ComparisonStatus | None:
         """How far an owner's comparison is, if there is one."""
         with self._lock:
             growing = self._growing.get(owner or "")
-            return None if growing is None else growing.standing()
+            return None if growing is None else growing.status()
 
     def stop(self, owner: str | None, *, wait: bool = False) -> None:
         """Stop what runs of an owner's comparison at the next token; what was played counts."""
@@ -171,9 +171,9 @@ class Comparisons:
             self.stop(owner, wait=wait)
 
     def _run(self, growing: _Growing, begun: Comparison) -> None:
-        error, share = "", Share(self._lanes, growing.caller, self._note)
+        error, access = "", LaneAccess(self._lanes, growing.caller, self._on_event)
         try:
-            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE, share):
+            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE, access):
                 with self._lock:
                     growing.played.append((progress.job, progress.run))
                     growing.tally.add(progress.job, progress.run)

@@ -7,8 +7,8 @@ about. All can be written as JSON and read back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from manager.generation.request import Held, Message
 from negotiation.game.protocol import Action, Ending
@@ -179,32 +179,5 @@ Event = Queued | Started | TurnStarted | Waiting | Asked | Writing | Rejected | 
 AgentEvent = Waiting | Asked | Writing | Rejected
 """What an agent reports while it makes up its mind."""
 
-Note = Callable[[str, Event], None]
+EventListener = Callable[[str, Event], None]
 """Is told a run's id and each of its events, for figures and logs."""
-
-
-def measures_from_json(data: dict[str, Any]) -> Measures:
-    """Measures from what `asdict` gave, also from before seats were measured."""
-    seats = {seat: SeatMeasures(**_with_tuples(about)) for seat, about in data.get("seats", {}).items()}
-    return Measures(**{**data, "seats": seats})
-
-
-def _with_tuples(data: dict[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
-
-
-def turn_to_json(turn: Turn) -> dict[str, Any]:
-    """A turn as plain data."""
-    return asdict(turn)
-
-
-def turn_from_json(data: dict[str, Any]) -> Turn:
-    """A turn from what `turn_to_json` gave."""
-    return Turn(
-        **{
-            **data,
-            "action": Action(data["action"]),
-            "invalid": tuple(InvalidReply(**entry) for entry in data["invalid"]),
-            "prompt": tuple(data["prompt"]),
-        }
-    )

@@ -21,10 +21,10 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.human import read_answer
 from negotiation.errors import NotAsked, NotDriven
 from negotiation.game.agent import Decision
-from negotiation.game.events import Asked, Ended, Event, Halted, Note, Queued, Started, TurnTaken
+from negotiation.game.events import Asked, Ended, Event, EventListener, Halted, Queued, Started, TurnTaken
 from negotiation.game.session import replay
 from negotiation.live.feed import Feed
-from negotiation.live.threads import Crew
+from negotiation.live.threads import ThreadGroup
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer
@@ -54,7 +54,7 @@ class Driver:
     """Drives the runs of this process; `left` is called with each that is over, in whatever way. Safe between threads.
 
     Its lock guards what a run is told (`halt`, `asked`). It is never held while the store is asked, and of the lanes
-    only their places are.
+    only their positions are.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class Driver:
         store: Store,
         lanes: Lanes,
         clock: Callable[[], float],
-        note: Note,
+        on_event: EventListener,
         left: Callable[[LiveRun], None],
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._lanes = lanes
         self._clock = clock
-        self._note = note
+        self._on_event = on_event
         self._left = left
         self._lock = threading.Lock()
-        self._crew = Crew()
+        self._threads = ThreadGroup()
         self._draining = False
         self._unrecorded: dict[str, Halted] = {}  # ends that the store could not take yet
 
@@ -118,13 +118,13 @@ class Driver:
         """Stop a run because the program ends."""
         self.halt(live, Halted("interrupted", SHUT_DOWN))
 
-    def tell_places(self, runs: Iterable[LiveRun]) -> None:
+    def publish_positions(self, runs: Iterable[LiveRun]) -> None:
         """Tell those who watch a run that waits for a lane how long it will."""
         with self._lock:  # none of them begins meanwhile
-            places = self._lanes.places()
+            positions = self._lanes.positions()
             for live in runs:
-                if (place := places.get(live.ticket)) is not None:
-                    queued = Queued(place.visitors, place.ahead, place.expected_seconds, place.own)
+                if (position := positions.get(live.ticket)) is not None:
+                    queued = Queued(position.visitors, position.ahead, position.expected_seconds, position.own)
                     if not live.ended and live.latest != queued:
                         live.publish(queued)
 
@@ -138,7 +138,7 @@ class Driver:
 
     def join(self) -> None:
         """Wait until no run is driven any more."""
-        self._crew.join()
+        self._threads.join()
 
     def record_ends(self) -> None:
         """Tell the store how runs ended that it could not be told of before; raises StoreError."""
@@ -162,7 +162,7 @@ class Driver:
         drive = partial(context.run, self._drive, live, answer)
         try:
             with self._lock:
-                self._crew.begin(f"run {live.run.run_id}", drive)
+                self._threads.begin(f"run {live.run.run_id}", drive)
         except Busy:
             if live.halt is not None:  # no thread is needed to record that it was stopped
                 self._drive(live, None)
@@ -196,7 +196,7 @@ class Driver:
                 self._store.add_turn(run_id, event.turn)
             elif isinstance(event, Ended | Halted):
                 self._store.end(run_id, event)
-            self._note(run_id, event)
+            self._on_event(run_id, event)
             if isinstance(event, Asked):
                 if self._put_aside(live, event):
                     return True
@@ -229,7 +229,7 @@ class Driver:
             with self._lock:
                 self._unrecorded[live.run.run_id] = halted
         finally:
-            self._note(live.run.run_id, halted)
+            self._on_event(live.run.run_id, halted)
             live.publish(halted)
 
     def _leave(self, live: LiveRun) -> None:

@@ -33,10 +33,10 @@ def fork(run: Run, turns: int, agents: Mapping[Seat, AgentConfig], message: str 
     if message is not None:
         turns_told[-1] = replace(_untold(kept[-1]), message=message)
     return Run(
-        "",
-        run.scenario,
-        dict(agents),
-        run.seed,
+        run_id="",
+        scenario=run.scenario,
+        agents=dict(agents),
+        seed=run.seed,
         turns=tuple(turns_told),
         forked_from=run.run_id,
         forked_turns=turns,

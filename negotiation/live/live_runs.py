@@ -22,7 +22,7 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.errors import NotAsked
 from negotiation.game.agent import Agent
-from negotiation.game.events import Halted, Note
+from negotiation.game.events import EventListener, Halted
 from negotiation.game.session import Negotiation
 from negotiation.live.driver import NOT_ASKED, Driver, LiveRun
 from negotiation.live.feed import Watch
@@ -49,14 +49,14 @@ class LiveRuns:
         grace: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
         lanes: Lanes | None = None,
-        note: Note = lambda *_: None,
+        on_event: EventListener = lambda *_: None,
     ) -> None:
         self._catalog = catalog
         self._store = store
         self._grace = grace
         self._clock = clock
         self._lanes = lanes or Lanes()
-        self._driver = Driver(catalog, store, self._lanes, clock, note, self._over)
+        self._driver = Driver(catalog, store, self._lanes, clock, on_event, self._over)
         self._lock = threading.Lock()
         self._left = threading.Condition(self._lock)  # a run is over
         self._runs: dict[str, LiveRun] = {}
@@ -138,7 +138,7 @@ class LiveRuns:
         with self._lock:
             self._runs[run.run_id] = live
         self._driver.go_on(live)
-        self._driver.tell_places(self._all())
+        self._driver.publish_positions(self._all())
         return run.run_id
 
     # -- what may be done with a run ---------------------------------------------------------------------------
@@ -246,7 +246,7 @@ class LiveRuns:
     def _look_after(self) -> None:
         """What changes as time passes."""
         self._stop_orphans()
-        self._driver.tell_places(self._all())
+        self._driver.publish_positions(self._all())
 
     def _stop_orphans(self) -> None:
         """Stop runs that nobody watches any more, and those that wait too long for a person."""

@@ -23,7 +23,7 @@ def begin_thread(name: str, work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-class Crew:
+class ThreadGroup:
     """Threads that are at work. Safe between threads."""
 
     def __init__(self) -> None:

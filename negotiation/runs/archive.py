@@ -38,7 +38,7 @@ RETRY_SECONDS = 30.0
 CLOSE_SECONDS = 60.0
 
 
-class Carrier(Protocol):
+class JournalStorage(Protocol):
     """Where a journal is kept."""
 
     private: bool
@@ -52,7 +52,7 @@ class Carrier(Protocol):
         """See to it that everything arrives, and stop."""
 
 
-class FolderCarrier:
+class FolderStorage:
     """A folder that outlives the machine: a mounted bucket or volume."""
 
     private = True
@@ -75,9 +75,9 @@ class FolderCarrier:
 class ArchivedStore(Store):
     """A store whose ended runs, and what becomes of them, are archived, too."""
 
-    def __init__(self, url: str, carrier: Carrier) -> None:
+    def __init__(self, url: str, storage: JournalStorage) -> None:
         super().__init__(url)
-        self.archive = Archive(self, carrier)
+        self.archive = Archive(self, storage)
 
     def record(self, run: Run) -> None:
         super().record(run)
@@ -128,10 +128,10 @@ class _Note:
 class Archive:
     """The thread that keeps the journal of a store: first it reads back what was kept, then it writes what happens."""
 
-    def __init__(self, store: ArchivedStore, carrier: Carrier) -> None:
+    def __init__(self, store: ArchivedStore, storage: JournalStorage) -> None:
         self.restored = threading.Event()
         self._store = store
-        self._carrier = carrier
+        self._storage = storage
         self._notes: queue.SimpleQueue[_Note | None] = queue.SimpleQueue()
         self._undone: list[_Note] = []
         self._kept: set[str] = set()  # runs that the journal tells of
@@ -172,7 +172,7 @@ class Archive:
             going = self._gather()
         try:
             self._write()
-            self._carrier.close()
+            self._storage.close()
             self._told = "" if not self._undone else self._told
         except Exception as error:  # noqa: BLE001 (see above)
             self._told = _in_a_line(error)
@@ -192,7 +192,7 @@ class Archive:
         return False
 
     def _restore(self) -> None:
-        contents = self._carrier.open()
+        contents = self._storage.open()
         self._kept.update(contents.runs)
         for run_id in contents.runs:
             try:
@@ -208,7 +208,7 @@ class Archive:
         if not self._undone or not self.restored.is_set():
             return
         kept = set(self._kept)
-        self._carrier.journal.add([line for note in self._undone for line in self._lines(note, kept)])
+        self._storage.journal.add([line for note in self._undone for line in self._lines(note, kept)])
         self._kept = kept  # not before the lines are there: else another try would leave some out
         self._undone.clear()
 
@@ -217,7 +217,7 @@ class Archive:
 
         What others may read holds published runs only, and nobody's cookies.
         """
-        private = self._carrier.private
+        private = self._storage.private
         if note.vote is not None:
             if private:
                 yield vote_line(note.vote)

@@ -6,43 +6,30 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
-from negotiation.game.events import Turn, turn_to_json
+from negotiation.game.events import Turn
+from negotiation.runs.codec import run_to_json, turns_to_json
 from negotiation.runs.record import Run
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection")."""
 
 
-def run_to_json(run: Run) -> dict[str, Any]:
-    """A run with its turns as plain data; without its owner."""
-    return {
-        "run_id": run.run_id,
-        "created": run.created,
-        "status": run.status,
-        "reason": run.reason,
-        "scenario": run.scenario.scenario_id,
-        "scenario_definition": run.scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True),
-        "seed": run.seed,
-        "agents": {seat: config.to_json() for seat, config in run.agents.items()},
-        "comparison": run.comparison,
-        "lane": run.lane,
-        "forked_from": None if run.published else run.forked_from,  # a private run is found by its link alone
-        "forked_turns": run.forked_turns,
-        "ending": None if run.ending is None else str(run.ending),
-        "ended_by": run.ended_by,
-        "agreement": run.agreement,
-        "measures": None if run.measures is None else asdict(run.measures),
-        "turns": [turn_to_json(turn) for turn in run.turns],
-    }
+def export_run(run: Run) -> dict[str, Any]:
+    """Return a run with its turns as plain data, without its owner."""
+    data = run_to_json(run)
+    del data["owner"], data["published"]
+    data["scenario"], data["scenario_definition"] = data.pop("scenario_id"), data["scenario"]
+    if run.published:
+        data["forked_from"] = None  # the link to a private run is a secret
+    return {**data, "turns": turns_to_json(run.turns)}
 
 
 def to_jsonl(runs: Iterable[Run]) -> Iterator[str]:
     """A line a run."""
     for run in runs:
-        yield json.dumps(run_to_json(run), ensure_ascii=False) + "\n"
+        yield json.dumps(export_run(run), ensure_ascii=False) + "\n"
 
 
 def to_csv(runs: Iterable[Run]) -> str:

@@ -26,7 +26,7 @@ MINUTES = 5.0
 PUSH_SECONDS = 45.0
 
 
-class DatasetCarrier:
+class DatasetStorage:
     """A dataset repository, `owner/name`, and a folder on this machine from where it is pushed."""
 
     def __init__(self, repository: str, token: str, folder: Path, minutes: float = MINUTES) -> None:

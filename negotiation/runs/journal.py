@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from negotiation.errors import StoreError
-from negotiation.game.events import turn_to_json
-from negotiation.runs.journal_reader import UNREADABLE, read_line, run_from_line
-from negotiation.runs.record import Run, run_row
+from negotiation.runs.codec import UNREADABLE, turns_to_json
+from negotiation.runs.journal_reader import read_line, run_from_line
+from negotiation.runs.record import Run
+from negotiation.runs.rows import run_row
 from negotiation.runs.store import Choice, Vote
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ Line = Mapping[str, Any]
 
 def run_line(run: Run) -> Line:
     """A run that ended, with its turns."""
-    return {"kind": "run", "at": time.time(), **run_row(run), "turns": [turn_to_json(turn) for turn in run.turns]}
+    return {"kind": "run", "at": time.time(), **run_row(run), "turns": turns_to_json(run.turns)}
 
 
 def published_line(run_id: str, published: bool) -> Line:
@@ -52,7 +53,7 @@ def vote_line(vote: Vote) -> Line:
     return {"kind": "vote", "at": time.time(), **asdict(vote)}
 
 
-class Place(NamedTuple):
+class LineLocation(NamedTuple):
     """Where the newest line about something is."""
 
     at: float
@@ -65,7 +66,7 @@ class Contents:
     """What a journal says, all its files together; runs are read one by one, as they may be many."""
 
     files: list[Path] = field(default_factory=list)
-    runs: dict[str, Place] = field(default_factory=dict)
+    runs: dict[str, LineLocation] = field(default_factory=dict)
     published: dict[str, tuple[float, bool]] = field(default_factory=dict)
     deleted: dict[str, float] = field(default_factory=dict)
     votes: dict[tuple[str, str], tuple[float, Vote]] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Contents:
         yield from (deleted_line(run_id) for run_id in self.deleted if run_id not in self.runs)
         yield from (vote_line(vote) for _, vote in self.votes.values())
 
-    def note(self, line: Line, place: Place) -> None:
+    def note(self, line: Line, place: LineLocation) -> None:
         """Take in a line; raises one of `UNREADABLE` for one that makes no sense."""
         kind, run_id, at = line["kind"], str(line.get("run_id")), place.at
         if kind == "run" and at >= self.runs.get(run_id, place).at:
@@ -177,7 +178,7 @@ def read_journal(folder: Path) -> Contents:
             for raw in file:
                 try:
                     line = read_line(raw)
-                    found.note(line, Place(float(line["at"]), path, offset))
+                    found.note(line, LineLocation(float(line["at"]), path, offset))
                 except UNREADABLE:
                     broken += not raw.isspace()  # an empty line ends what may have come half
                 offset += len(raw)

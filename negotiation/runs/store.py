@@ -18,9 +18,11 @@ from manager.config.strict_yaml import shown
 from negotiation.errors import NotDriven, StoreError, UnknownRun
 from negotiation.game.events import Ended, Halted, Turn
 from negotiation.runs import database as db
+from negotiation.runs.codec import turns_from_json
 from negotiation.runs.database import Database
 from negotiation.runs.liveness import alive, this_process
-from negotiation.runs.record import Run, Status, ending_row, insert_run, run_from_row, turn_row, turns_from_rows
+from negotiation.runs.record import Run, Status
+from negotiation.runs.rows import ending_row, insert_run, insert_turns, run_from_row
 from negotiation.scenario.model import SEATS
 
 HEARTBEAT_SECONDS = 2.0
@@ -119,17 +121,15 @@ class Store:
         """Commit a turn of a run that this process drives."""
         with self._db.write("record a turn") as connection:
             self._still_ours(connection, run_id, heartbeat=time.time())
-            connection.execute(db.turns.insert().values(turn_row(run_id, turn)))
+            insert_turns(connection, run_id, (turn,))
 
     def end(self, run_id: str, ended: Ended | Halted) -> None:
         """Record how a run ended that this process drives."""
         with self._db.write("record how a run ended") as connection:
             if isinstance(ended, Halted):
                 self._still_ours(connection, run_id, status=ended.status, reason=ended.reason)
-                return
-            scenario = self._found(connection, run_id).scenario
-            how = ending_row(scenario, ended.ending, ended.by, ended.agreement, ended.measures)
-            self._still_ours(connection, run_id, status="done", **how)
+            else:
+                self._still_ours(connection, run_id, **ending_row(self._found(connection, run_id).end(ended)))
 
     def beat(self, run_ids: Iterable[str]) -> None:
         """Record that these runs are alive."""
@@ -246,7 +246,7 @@ class Store:
         """A run with its turns."""
         run = self._found(connection, run_id)
         query = db.turns.select().where(db.turns.c.run_id == run_id).order_by(db.turns.c.index)
-        return replace(run, turns=turns_from_rows(run_id, connection.execute(query)))
+        return replace(run, turns=turns_from_json(run_id, (row.turn for row in connection.execute(query))))
 
     def _found(self, connection: Connection, run_id: str) -> Run:
         query = db.runs.select().where(db.runs.c.run_id == run_id)

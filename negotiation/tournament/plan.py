@@ -21,7 +21,7 @@ from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.runs.record import scenario_to_json
+from negotiation.runs.codec import scenario_to_json
 from negotiation.scenario.model import Scenario, Seat, parse_scenario
 
 _listed = BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
@@ -41,7 +41,7 @@ class ModelEntry(_Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Limits(_Strict):
+class TournamentLimits(_Strict):
     """How much is run at a time, how often what failed is tried again, and when to stop."""
 
     at_once: Annotated[int, Field(ge=1, le=256)] = 16
@@ -69,7 +69,7 @@ class TournamentFile(_Strict):
     mirrored: bool = True
     pairs: Annotated[int, Field(ge=1, le=100_000)] | None = None
     seeds: Seeds | None = None
-    limits: Limits = Limits()
+    limits: TournamentLimits = TournamentLimits()
     adaptive: Adaptive | None = None
 
     @model_validator(mode="after")
@@ -124,7 +124,7 @@ class Tournament:
     scenarios: Mapping[str, Scenario]
     seeds: tuple[int, ...]
     mirrored: bool = True
-    limits: Limits = field(default_factory=Limits)
+    limits: TournamentLimits = field(default_factory=TournamentLimits)
     adaptive: Adaptive | None = None
     digest: str = ""
 
@@ -167,7 +167,7 @@ class Tournament:
             {key: parse_scenario(key, about, "a stored tournament") for key, about in data["scenarios"].items()},
             tuple(data["seeds"]),
             data["mirrored"],
-            Limits(**data["limits"]),
+            TournamentLimits(**data["limits"]),
             Adaptive(**data["adaptive"]) if data["adaptive"] else None,
             digest,
         )

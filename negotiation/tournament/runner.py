@@ -22,7 +22,7 @@ from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import HEARTBEAT_SECONDS
 from negotiation.scenario.model import Seat
 from negotiation.tournament.adaptive import next_meetings
-from negotiation.tournament.job_order import Desk, Group, Order
+from negotiation.tournament.job_order import Group, JobOrder, WorkerState
 from negotiation.tournament.leaderboard import rate
 from negotiation.tournament.plan import Game, Meeting, Tournament, digest_of
 from negotiation.tournament.store import TournamentRow, TournamentStore, played_game
@@ -88,22 +88,26 @@ def run(
     catalog: Catalog,
     executor: Executor,
     *,
-    places: int,
+    max_loaded: int,
     cancel: CancelToken | None = None,
     cancelled: Callable[[], str] = lambda: "stopped by its owner",
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Progress, None, None]:
     """Play what is missing of a tournament, yielding whenever a game ends, and record how the tournament ended.
 
-    `places` is how many weights a worker keeps loaded. Closing the iterator, or `cancel`, stops what runs at its next
-    token, for the reason that `cancelled` gives; what was stopped is missing and is played when it is resumed.
+    Closing the iterator, or `cancel`, stops running games at their next token; they count as missing and are played
+    when the tournament is resumed.
+
+    Args:
+        max_loaded: How many weights a worker keeps loaded.
+        cancelled: Gives the reason to record after `cancel`.
     """
     status: Literal["done", "stopped", "failed"] = "stopped"
     reason = ""
     began = beaten = clock()
     minutes = tournament.limits.minutes
     try:
-        play = _Play(tournament, tournament_id, store, catalog, executor, places, clock)
+        play = _Play(tournament, tournament_id, store, catalog, executor, max_loaded, clock)
         while not (cancel and cancel.cancelled):
             if minutes is not None and clock() - began >= 60 * minutes:
                 reason = f"the {minutes:g} minutes that it may take are over"
@@ -173,17 +177,17 @@ class _Play:
         store: TournamentStore,
         catalog: Catalog,
         executor: Executor,
-        places: int,
+        max_loaded: int,
         clock: Callable[[], float],
     ) -> None:
         self.tournament, self.tournament_id = tournament, tournament_id
-        self.store, self.executor, self.places, self.clock = store, executor, places, clock
+        self.store, self.executor, self.max_loaded, self.clock = store, executor, max_loaded, clock
         self.failed = 0
         self._weights = {name: weights_of(catalog, config) for name, config in tournament.agents.items()}
         agents = tournament.agents.items()
         self._models = {weights: config.agent for name, config in agents for weights in self._weights[name]}
-        self._order: Order[_Try] = Order()
-        self._desks: dict[str, Desk] = {}
+        self._order: JobOrder[_Try] = JobOrder()
+        self._workers: dict[str, WorkerState] = {}
         self._busy: Counter[str] = Counter()
         self._running: dict[str, _Try] = {}
         self._later: list[tuple[float, _Try]] = []  # when to try again
@@ -219,18 +223,20 @@ class _Play:
             for meeting in self._next_meetings(sum(workers.values()) - len(self._running)):
                 for game in self.tournament.games_of(meeting):
                     self._add(game)
-        for lost in set(self._desks) - set(workers):
-            self._order.leave(self._desks.pop(lost))
+        for lost in set(self._workers) - set(workers):
+            self._order.remove_worker(self._workers.pop(lost))
         for worker, slots in workers.items():
-            if worker not in self._desks:
-                self._desks[worker] = self._order.desk(self.places)
-            desk = self._desks[worker]
+            if worker not in self._workers:
+                self._workers[worker] = self._order.add_worker(self.max_loaded)
+            state = self._workers[worker]
             while self._busy[worker] < slots:
-                before = set(desk.weights)
-                if (picked := self._order.next(desk)) is None:
+                before = set(state.weights)
+                if (picked := self._order.next(state)) is None:
                     break
-                if desk.weights != before:
-                    kept = desk.weights if len(desk.weights) <= self.places else set()  # else they must take turns
+                if state.weights != before:
+                    kept = (
+                        state.weights if len(state.weights) <= self.max_loaded else set()
+                    )  # else they must take turns
                     self.executor.expect(worker, [self._models[weights] for weights in kept])
                 attempt, group = picked
                 self._submit(replace(attempt, worker=worker, group=group))
@@ -240,8 +246,8 @@ class _Play:
         attempt = self._running.pop(ended.run_id)
         game = attempt.game
         self._busy[attempt.worker] -= 1
-        if attempt.worker in self._desks:
-            self._desks[attempt.worker].end(attempt.group)
+        if attempt.worker in self._workers:
+            self._workers[attempt.worker].end(attempt.group)
         limits = self.tournament.limits
         status: Literal["done", "failed", "retrying"] = "done"
         if ended.status != "done":
@@ -280,7 +286,7 @@ class _Play:
         self._running[run_id] = attempt
         self._busy[attempt.worker] += 1
         agents: dict[Seat, AgentConfig] = {"a": tournament.agents[game.a], "b": tournament.agents[game.b]}
-        started = Run(run_id, tournament.scenarios[game.scenario_id], agents, game.seed)
+        started = Run(run_id=run_id, scenario=tournament.scenarios[game.scenario_id], agents=agents, seed=game.seed)
         self.executor.submit(started, attempt.worker)
 
     def _needs(self, game: Game) -> Group:

@@ -18,8 +18,8 @@ from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, LimitReached
 from negotiation.admission.size_limits import check_sizes
 from negotiation.agents.catalog import Catalog
-from negotiation.batch.executor import Share, Threads
-from negotiation.game.events import Note
+from negotiation.batch.executor import LaneAccess, Threads
+from negotiation.game.events import EventListener
 from negotiation.live.threads import begin_thread
 from negotiation.runs.store import Store
 from negotiation.tournament import runner as tournament
@@ -49,16 +49,16 @@ class Tournaments:
         self,
         catalog: Catalog,
         store: Store,
-        places: int,
+        max_loaded: int,
         lanes: Lanes | None = None,
-        note: Note = lambda *_: None,
+        on_event: EventListener = lambda *_: None,
     ) -> None:
         self.store = TournamentStore(store)
         self.boards = Boards(self.store)
         self._catalog = catalog
-        self._places = places
+        self._max_loaded = max_loaded
         self._lanes = lanes or Lanes()
-        self._note = note
+        self._on_event = on_event
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._cancel = CancelToken()
@@ -125,20 +125,20 @@ class Tournaments:
     def _begin(self, asked: Tournament, tournament_id: str, owner: str | None, caller: Caller | None = None) -> None:
         """Play a tournament that is recorded as running, on a thread; with the lock held."""
         self._cancel = CancelToken()
-        share = Share(self._lanes, caller or Caller(owner or tournament_id), self._note)
+        access = LaneAccess(self._lanes, caller or Caller(owner or tournament_id), self._on_event)
         try:
-            self._thread = begin_thread("tournament", partial(self._play, asked, tournament_id, self._cancel, share))
+            self._thread = begin_thread("tournament", partial(self._play, asked, tournament_id, self._cancel, access))
         except Busy as busy:
             self.store.end(tournament_id, "stopped", str(busy))
             raise
         self._running = Running(tournament_id, owner)
 
-    def _play(self, asked: Tournament, tournament_id: str, cancel: CancelToken, share: Share) -> None:
+    def _play(self, asked: Tournament, tournament_id: str, cancel: CancelToken, access: LaneAccess) -> None:
         try:
-            executor = Threads(self._catalog, asked.limits.at_once, share)
+            executor = Threads(self._catalog, asked.limits.at_once, access)
             given = asked, tournament_id, self.store, self._catalog, executor
             with closing(
-                tournament.run(*given, places=self._places, cancel=cancel, cancelled=lambda: self._reason)
+                tournament.run(*given, max_loaded=self._max_loaded, cancel=cancel, cancelled=lambda: self._reason)
             ) as playing:
                 for progress in playing:
                     self._tell(progress)

@@ -13,16 +13,18 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from negotiation.errors import StoreError, UnknownTournament
-from negotiation.game.events import Measures, measures_from_json
+from negotiation.game.events import Measures
 from negotiation.game.measures import fingerprint
 from negotiation.runs import database as db
+from negotiation.runs.codec import measures_from_json
 from negotiation.runs.liveness import alive, this_process
-from negotiation.runs.record import Run, insert_run, new_run_id
+from negotiation.runs.record import Run, new_run_id
+from negotiation.runs.rows import insert_run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer
 from negotiation.tournament.plan import Game, Tournament
 
-Status = Literal["running", "done", "stopped", "failed", "interrupted"]
+TournamentStatus = Literal["running", "done", "stopped", "failed", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class TournamentRow:
     tournament: Tournament
     created: float
     owner: str | None
-    status: Status
+    status: TournamentStatus
     reason: str
 
 
@@ -45,7 +47,7 @@ class TournamentSummary:
     title: str
     created: float
     owner: str | None
-    status: Status
+    status: TournamentStatus
     reason: str
 
 
@@ -156,7 +158,7 @@ class TournamentStore:
         """Record that a tournament is alive."""
         self._update(tournament_id, heartbeat=time.time())
 
-    def end(self, tournament_id: str, status: Status, reason: str = "") -> None:
+    def end(self, tournament_id: str, status: TournamentStatus, reason: str = "") -> None:
         """Record how a tournament ended, for now."""
         self._update(tournament_id, status=status, reason=reason)
 
@@ -227,7 +229,7 @@ def _from_row(row: Any) -> TournamentRow:
     return TournamentRow(row.tournament_id, tournament, row.created, row.owner, *_state(row))
 
 
-def _state(row: Any) -> tuple[Status, str]:
+def _state(row: Any) -> tuple[TournamentStatus, str]:
     """How a tournament stands, and why."""
     if row.status == "running" and not alive(row.process, row.heartbeat):
         return "interrupted", "the program that ran it ended"
@@ -243,5 +245,5 @@ def _played(row: Any) -> PlayedGame:
         run_id=row.run_id,
         reason=row.reason,
         agreement=row.agreement,
-        measures=measures_from_json(row.measures) if row.measures else None,
+        measures=measures_from_json(row.run_id, row.measures),
     )

@@ -163,7 +163,7 @@ class House:
     def run(self, a: str, b: str = "boulware", seed: int = 1, **options: Any) -> Run:
         """A negotiation that is to be."""
         agents: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b, options)}
-        return Run("", self.scenario, agents, seed)
+        return Run(run_id="", scenario=self.scenario, agents=agents, seed=seed)
 
     def until(self, run_id: str, wanted: Callable[[Event], bool] | type) -> Event:
         """What a watcher has been waiting for."""

@@ -34,7 +34,8 @@ from negotiation.game.protocol import Action, State
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.replies.reader import glimpse, read_reply
 from negotiation.runs.journal import read_journal, run_line
-from negotiation.runs.record import Run, run_row
+from negotiation.runs.record import Run
+from negotiation.runs.rows import run_row
 from negotiation.scenario.genius_import import import_genius
 from negotiation.scenario.model import load_scenario, load_scenarios, scenario_from_text
 from negotiation.tournament.plan import load_tournament
@@ -277,9 +278,9 @@ def journal_line() -> str:
     turns = tuple(event.turn for event in events if isinstance(event, TurnTaken))
     end = events[-1]
     assert isinstance(end, Ended)
-    how = {"ending": end.ending, "ended_by": end.by, "agreement": end.agreement, "measures": end.measures}
     configs = {seat: AgentConfig(agent.name) for seat, agent in agents.items()}
-    return json.dumps(run_line(Run("run", CAR, configs, 1, "somebody", status="done", turns=turns, **how)))  # type: ignore[arg-type]
+    run = Run(run_id="run", scenario=CAR, agents=configs, seed=1, owner="somebody", turns=turns)  # type: ignore[arg-type]
+    return json.dumps(run_line(run.end(end)))
 
 
 JOURNAL = [journal_line()]

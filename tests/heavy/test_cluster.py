@@ -75,7 +75,7 @@ def catalog() -> Iterator[Catalog]:
 def play(asked: Tournament, store: Store, catalog: Catalog, executor: Executor, kill: Any = None) -> dict[Any, Any]:
     kept = TournamentStore(store)
     key = tournament.begin(asked, kept, resume=False)
-    for progress in tournament.run(asked, key, kept, catalog, executor, places=2):
+    for progress in tournament.run(asked, key, kept, catalog, executor, max_loaded=2):
         if kill:
             kill(progress)
     assert {played.game for played in kept.games(key)} == set(asked.games())

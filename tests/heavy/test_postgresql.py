@@ -16,7 +16,7 @@ from negotiation.errors import StoreError
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunFilter, Store
-from negotiation.scenario.model import load_scenarios
+from negotiation.scenario.model import Seat, load_scenarios
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.leaderboard_export import to_json
@@ -49,8 +49,10 @@ def test_a_live_run_is_kept(postgresql: str) -> None:
     store = Store(postgresql)
     with LLMManager({"left": {"type": "fake"}}) as manager:
         live = LiveRuns(Catalog(manager), store)
-        agents = {"a": AgentConfig("left"), "b": AgentConfig("conceder")}
-        run_id = live.start(Run("", SCENARIOS["joint_venture"], agents, 2**62, owner="me"), background=True)  # type: ignore[arg-type]
+        agents: dict[Seat, AgentConfig] = {"a": AgentConfig("left"), "b": AgentConfig("conceder")}
+        run_id = live.start(
+            Run(run_id="", scenario=SCENARIOS["joint_venture"], agents=agents, seed=2**62, owner="me"), background=True
+        )
         watch = live.watch(run_id)
         if watch:
             list(watch)
@@ -74,12 +76,12 @@ def test_a_tournament_is_the_same_as_in_sqlite(postgresql: str, tmp_path: Path) 
             store = Store(url)
             kept = TournamentStore(store)
             key = tournament.begin(asked, kept, resume=False)
-            running = tournament.run(asked, key, kept, catalog, Threads(catalog, 8), places=2)
+            running = tournament.run(asked, key, kept, catalog, Threads(catalog, 8), max_loaded=2)
             for _ in range(10):
                 next(running)
             running.close()
             assert tournament.begin(asked, kept, resume=True) == key
-            list(tournament.run(asked, key, kept, catalog, Threads(catalog, 8), places=2))
+            list(tournament.run(asked, key, kept, catalog, Threads(catalog, 8), max_loaded=2))
             games = kept.games(key)
             assert {played.game for played in games} == set(asked.games())
             assert not kept.record(key, games[0].game, replace(store.run(games[0].run_id), run_id="again"), 1)

@@ -57,7 +57,7 @@ def open_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open
 
 
 def played(parley: Parley, *agents: AgentConfig) -> tuple[str, list[Event]]:
-    run = Run("", parley.scenarios["company_car"], {"a": agents[0], "b": agents[1]}, 1)
+    run = Run(run_id="", scenario=parley.scenarios["company_car"], agents={"a": agents[0], "b": agents[1]}, seed=1)
     run_id = parley.live.start(run)
     watch = parley.live.watch(run_id)
     assert watch is not None
@@ -89,7 +89,7 @@ def test_a_lent_gpu_writes_in_a_forked_process(open_space: Open, tmp_path: Path)
     parley = open_space(zero_gpu(tmp_path), gpu)
     snapshot = parley.manager.snapshot()
     assert [(row.state, row.device) for row in snapshot.weights] == [(State.RESIDENT, DEVICE), (State.COLD, "auto")]
-    shown = strip_html(snapshot, {}, lends=parley.catalog.lends)
+    shown = strip_html(snapshot, {}, lends=parley.catalog.zero_gpu)
     assert text.ZERO_GPU in shown
     for untrue in (text.LOADING, text.STATE["cold"], text.STATE["resident"]):
         assert untrue not in shown

@@ -22,6 +22,7 @@ from negotiation.app.logs import FORMATTERS, _print_exc
 from negotiation.app.settings import SHIPPED
 from negotiation.errors import StoreError, UnknownRun
 from negotiation.runs.record import Run
+from negotiation.scenario.model import Seat
 from tests.support.page import NAME, PASSWORD, Served, served
 from ui.kit import text
 from ui.server.operator import EVERYBODYS, WINDOW_SECONDS, operators_of
@@ -49,8 +50,10 @@ def _no_operator_yet(page: Served) -> None:
 def run_of(page: Served, a: str = "linear") -> str:
     """A private run of the victim's; with a person in seat a it waits for them."""
     scenario = page.parley.scenarios["company_car"]
-    agents = {"a": AgentConfig(a), "b": AgentConfig("linear")}
-    run_id = page.parley.live.start(Run("", scenario, agents, 1, owner=VICTIM), background=True)  # type: ignore[arg-type]
+    agents: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig("linear")}
+    run_id = page.parley.live.start(
+        Run(run_id="", scenario=scenario, agents=agents, seed=1, owner=VICTIM), background=True
+    )
     watch = page.parley.live.watch(run_id)
     if watch is not None and a != HUMAN:
         with watch:
@@ -133,8 +136,8 @@ def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
     page: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page.parley.lanes, "limits", Limits(lanes_per_visitor=1, queue_per_visitor=1))
-    agents = {"a": AgentConfig(HUMAN), "b": AgentConfig("linear")}
-    run = Run("", page.parley.scenarios["company_car"], agents, 1, owner=VICTIM)  # type: ignore[arg-type]
+    agents: dict[Seat, AgentConfig] = {"a": AgentConfig(HUMAN), "b": AgentConfig("linear")}
+    run = Run(run_id="", scenario=page.parley.scenarios["company_car"], agents=agents, seed=1, owner=VICTIM)
     waiting = page.parley.live.start(run)
     before = page.parley.store.summaries()
     start = page.of("_start")

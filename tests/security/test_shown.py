@@ -131,8 +131,7 @@ def run(scenario: Scenario, text: str) -> Run:
     end = events[-1]
     assert isinstance(end, Ended)
     configs = {seat: AgentConfig("m", {"persona": f"{text} hurt"}) for seat in SEATS}
-    return Run("run", scenario, configs, 1, status="done", turns=turns, measures=end.measures, ending=end.ending,
-               ended_by=end.by, agreement=end.agreement)  # fmt: skip
+    return Run(run_id="run", scenario=scenario, agents=configs, seed=1, turns=turns).end(end)
 
 
 def test_scenarios(scenario: Scenario, text: str) -> None:

@@ -12,6 +12,7 @@ from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import PUBLIC, Limits
 from negotiation.agents.catalog import Catalog
+from negotiation.app.environment import Environment
 from negotiation.app.metrics import Metrics
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.store import Store
@@ -21,12 +22,13 @@ DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 
 
 def test_every_variable_is_in_the_readme() -> None:
-    read = re.compile(r"""(?:environ(?:ment)?(?:\.get\(|\.setdefault\(|\[)|_folder\(environment, )"([A-Z_]+)\"""")
+    read = re.compile(r"""environ(?:ment)?(?:\.get\(|\.setdefault\(|\[)"([A-Z_]+)\"""")
     sources = [
         ROOT / "app.py",
         *(path for room in ("manager", "negotiation", "ui") for path in (ROOT / room).rglob("*.py")),
     ]
     used = {name for path in sources for name in read.findall(path.read_text())} - {"GRADIO_ANALYTICS_ENABLED"}
+    used |= {str(field.validation_alias) for field in Environment.model_fields.values()}
     assert {"PARLEY_HOME", "METRICS_TOKEN", "FORWARDED_ALLOW_IPS", "LOG_FORMAT"} <= used
     text = (ROOT / "README.md").read_text()
     assert not [name for name in sorted(used) if f"`{name}`" not in text]

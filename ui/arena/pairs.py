@@ -13,7 +13,7 @@ from negotiation.admission.limits import Caller
 from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Comparison, Players, difference
-from negotiation.comparison.service import Standing
+from negotiation.comparison.service import ComparisonStatus
 from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import Scenario
 from ui.drawing.charts import interval_plot
@@ -86,7 +86,7 @@ class Pairs:
     async def follow(self, owner: str | None, labels: Labels) -> AsyncIterator[dict[Any, Any]]:
         """Updates until the owner's comparison has ended."""
         while True:
-            standing = await asyncio.to_thread(self._parley.comparisons.standing, owner)
+            standing = await asyncio.to_thread(self._parley.comparisons.status, owner)
             running = standing is not None and standing.running
             yield {
                 self.shown: "" if standing is None else standing_html(standing, labels),
@@ -98,7 +98,7 @@ class Pairs:
             await asyncio.sleep(UPDATE_SECONDS)
 
 
-def standing_html(standing: Standing, labels: Labels) -> str:
+def standing_html(standing: ComparisonStatus, labels: Labels) -> str:
     """How far a comparison is, and what it says by now."""
     asked, result = standing.comparison, standing.result
     names = [_name(config, labels) for config in asked.agents]
@@ -136,7 +136,7 @@ def _said(found: Interval, names: list[str], pairs: int) -> str:
     return form.format(name=names[0] if ahead is found else names[1], pairs=text.pairs(pairs), **shown)
 
 
-def _more(standing: Standing) -> str:
+def _more(standing: ComparisonStatus) -> str:
     result = standing.result
     if result.identical == "agents":
         return text.PAIRS_SAME

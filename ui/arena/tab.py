@@ -190,7 +190,17 @@ class Arena:
         comparison, owner, runs = new_run_id(), owner_of(request), []
         for lane, players in zip(self.lanes, lanes, strict=False):
             pair: dict[Seat, AgentConfig] = {"a": players[0], "b": players[1]}
-            runs.append(Run("", scenario, pair, seed, owner=owner, comparison=comparison, lane=lane.number))
+            runs.append(
+                Run(
+                    run_id="",
+                    scenario=scenario,
+                    agents=pair,
+                    seed=seed,
+                    owner=owner,
+                    comparison=comparison,
+                    lane=lane.number,
+                )
+            )
         started: list[str] = []
         caller = caller_of(self._parley, request)
         try:

@@ -23,7 +23,7 @@ class Desk:
     def __init__(self, parley: Parley) -> None:
         self._manager = parley.manager
         self._operators = operators_of(parley)
-        self._lends = parley.catalog.lends  # nothing can be loaded, unloaded or added then
+        self._lends = parley.catalog.zero_gpu  # nothing can be loaded, unloaded or added then
         self._threads = ThreadPoolExecutor(LOADS, thread_name_prefix="operator")
 
     def _require(self, request: gr.Request) -> None:

@@ -214,6 +214,6 @@ def needs(parley: Parley, spec: ModelSpec) -> str:
         return text.NEEDS_NOTHING
     if reason := parley.catalog.misfit(spec):
         return text.MISFIT.format(reason=reason)
-    if parley.catalog.lends and spec.type == "huggingface":
+    if parley.catalog.zero_gpu and spec.type == "huggingface":
         return text.NEEDS_LENT
     return needed(parley, spec) or text.NEEDS_DOWNLOAD

@@ -195,7 +195,9 @@ class Play:
         if not foe:
             raise gr.Error(text.PLAY_PICK, print_exception=False)
         agents: dict[Seat, AgentConfig] = {seat: AgentConfig(HUMAN), other(seat): AgentConfig(foe)}
-        run = Run("", scenario, agents, random.randrange(1, 10_000), owner=owner_of(request))
+        run = Run(
+            run_id="", scenario=scenario, agents=agents, seed=random.randrange(1, 10_000), owner=owner_of(request)
+        )
         caller = caller_of(self._parley, request)
         try:
             self._parley.live.check([run], caller)

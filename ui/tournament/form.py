@@ -17,10 +17,10 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.tournament.plan import (
     Adaptive,
-    Limits,
     ModelEntry,
     Tournament,
     TournamentFile,
+    TournamentLimits,
     read_tournament,
     resolve,
 )
@@ -58,7 +58,7 @@ class Form:
                 info=text.SCENARIOS_INFO,
                 elem_id="cup-scenarios",
             )
-        limits, adaptive = Limits(), Adaptive()
+        limits, adaptive = TournamentLimits(), Adaptive()
         with gr.Row():
             parts["pairs"] = gr.Number(1, precision=0, minimum=1, label=text.PAIRS, elem_id="cup-pairs", min_width=140)
             parts["seeds"] = gr.Textbox("", label=text.SEEDS, info=text.SEEDS_INFO, max_length=2000, min_width=140)

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from negotiation.admission.lanes import BYPASS_BOUND, Lanes, Place, Stage, Ticket
+from negotiation.admission.lanes import BYPASS_BOUND, Lanes, QueuePosition, Stage, Ticket
 from negotiation.admission.limits import Caller, LimitReached, Limits
 
 A, B = Caller("anne"), Caller("ben")
@@ -72,7 +72,7 @@ def test_one_lane_is_not_starved_by_fifty(house: Callable[..., House], lanes: in
     assert single in there.begun  # the second of the next two at the latest
     there.play(51 - 2)
     assert len(there.begun) == 51
-    assert not there.lanes.places()
+    assert not there.lanes.positions()
 
 
 def test_the_own_share_is_bounded_so_that_others_begin_at_once(house: Callable[..., House]) -> None:
@@ -194,12 +194,12 @@ def test_it_is_told_who_comes_first_and_how_long_it_takes(house: Callable[..., H
     running = [there.come(A), there.come(A)]
     others = [there.come(Caller("carl")), there.come(Caller("dora"))]
     mine, again = there.come(B), there.come(B)
-    places = there.lanes.places()
-    assert places[mine] == Place(visitors=2, ahead=2, expected_seconds=60.0)
-    assert places[again] == Place(visitors=2, ahead=3, expected_seconds=80.0)
+    places = there.lanes.positions()
+    assert places[mine] == QueuePosition(visitors=2, ahead=2, expected_seconds=60.0)
+    assert places[again] == QueuePosition(visitors=2, ahead=3, expected_seconds=80.0)
     there.end(running[0], 40.0)
     assert others[0].stage is Stage.RUNNING
-    assert there.lanes.places()[mine] == Place(visitors=1, ahead=1, expected_seconds=40.0)
+    assert there.lanes.positions()[mine] == QueuePosition(visitors=1, ahead=1, expected_seconds=40.0)
 
 
 def test_how_long_watched_ones_waited_is_told_when_they_begin() -> None:
@@ -219,16 +219,16 @@ def test_those_that_run_for_long_are_believed_to_run_on(house: Callable[..., Hou
     there.end(there.come(A), 10.0)
     there.come(A)
     mine = there.come(B)
-    assert there.lanes.places()[mine].expected_seconds == 10.0
+    assert there.lanes.positions()[mine].expected_seconds == 10.0
     there.clock.now += 60.0
-    assert there.lanes.places()[mine].expected_seconds == 60.0
+    assert there.lanes.positions()[mine].expected_seconds == 60.0
 
 
 def test_without_experience_no_time_is_told(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     there.come(A)
     mine = there.come(B)
-    assert there.lanes.places() == {mine: Place(0, 0, None)}
+    assert there.lanes.positions() == {mine: QueuePosition(0, 0, None)}
 
 
 def test_it_is_told_when_one_waits_for_ones_own(house: Callable[..., House]) -> None:
@@ -236,7 +236,7 @@ def test_it_is_told_when_one_waits_for_ones_own(house: Callable[..., House]) -> 
     there.end(there.come(A), 30.0)
     there.come(A)
     mine = there.come(A)
-    assert there.lanes.places() == {mine: Place(0, 0, 30.0, own=True)}
+    assert there.lanes.positions() == {mine: QueuePosition(0, 0, 30.0, own=True)}
 
 
 # -- limits ----------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def test_a_variable_chooses_the_public_set_and_app_yaml_still_counts(environment
 
 
 def test_a_set_that_does_not_exist_is_told(environment: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=r"PARLEY_LIMITS: 'none' is no set of limits; use one of private, public"):
+    with pytest.raises(ConfigError, match=r"PARLEY_LIMITS: 'none' is not a set of limits; use one of private, public"):
         read_settings({**environment, "PARLEY_LIMITS": "none"})
 
 

@@ -58,7 +58,7 @@ def play(live: LiveRuns, bike: Scenario) -> Callable[..., Watch]:
 
     def start(run_id: str, other: str = "hardliner", seconds: float = 60.0, **about: Any) -> Watch:
         person = AgentConfig("human", {"answer_seconds": seconds})
-        live.start(Run(run_id, bike, {"a": person, "b": AgentConfig(other)}, 1, **about))
+        live.start(Run(run_id=run_id, scenario=bike, agents={"a": person, "b": AgentConfig(other)}, seed=1, **about))
         return live.watch(run_id)  # type: ignore[return-value]
 
     return start

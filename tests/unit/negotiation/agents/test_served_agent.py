@@ -15,9 +15,10 @@ from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.cli.runs import _of_server
 from negotiation.game.agent import Decision, View
-from negotiation.game.events import Halted, Turn, TurnTaken, turn_from_json, turn_to_json
+from negotiation.game.events import Halted, Turn, TurnTaken
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
+from negotiation.runs.codec import turns_from_json, turns_to_json
 from negotiation.scenario.model import Offer, Scenario
 from tests.support.elsewhere import Call, FaultyServer, answers, refuses
 
@@ -119,7 +120,7 @@ def test_a_run_keeps_what_it_cost_and_how_it_was_held_but_no_key(
     events = list(negotiate(Negotiation("run", bike, agents)))
     turn = next(event.turn for event in events if isinstance(event, TurnTaken))
     assert (turn.held, turn.cost, turn.estimated) == ("schema", 7e-06, False)
-    assert turn_from_json(json.loads(json.dumps(turn_to_json(turn)))) == turn
+    assert turns_from_json("run", json.loads(json.dumps(turns_to_json([turn])))) == (turn,)
     assert _of_server(turn) == {"prompt_tokens": 7, "cost": 7e-06, "held": "schema"}
     assert isinstance(events[-1], Halted)
     assert events[-1].reason == "the server of 'org/m' failed (HTTP 500): Bearer [key]"
@@ -127,7 +128,7 @@ def test_a_run_keeps_what_it_cost_and_how_it_was_held_but_no_key(
 
 
 def test_turns_stored_before_are_read_as_ever() -> None:
-    old = turn_to_json(Turn(0, 1, "a", "m", Action.WALK_AWAY, None))
+    (old,) = turns_to_json([Turn(0, 1, "a", "m", Action.WALK_AWAY, None)])
     for key in ("cost", "estimated", "held"):
         del old[key]
-    assert turn_from_json(old).held is None
+    assert turns_from_json("run", [old])[0].held is None

@@ -76,13 +76,13 @@ def test_no_text_of_anybody_is_logged(
     manager = managers({"chatty": {"replies": [reply], "api_key": "SECRET_KEY"}})
     house = House(manager)
     house.error = error
-    live = LiveRuns(house, store, note=log_event)
+    live = LiveRuns(house, store, on_event=log_event)
     about = make_run().scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True)
     scenario = make_run().scenario.model_copy(update={"title": MARK, "story": MARK})
     assert MARK not in json.dumps(about)
     hint = {"hint": MARK, "persona": MARK, "guard": "free"}
     agents = {"a": AgentConfig("linear"), "b": AgentConfig("chatty", hint)}
-    run_id = live.start(Run("", scenario, agents, 1, owner=f"{MARK}-visitor-name"))  # type: ignore[arg-type]
+    run_id = live.start(Run(run_id="", scenario=scenario, agents=agents, seed=1, owner=f"{MARK}-visitor-name"))  # type: ignore[arg-type]
     watch = live.watch(run_id)
     if watch is not None:
         with watch:

@@ -38,7 +38,7 @@ def test_what_happens_is_counted(
 ) -> None:
     manager = managers({"one": {"size_bytes": 1000}, "two": {"size_bytes": 2000}}, max_loaded_models=1)
     lanes, metrics = Lanes(Limits(lanes=1)), Metrics()
-    live = LiveRuns(Catalog(manager), store, lanes=lanes, note=metrics.note)
+    live = LiveRuns(Catalog(manager), store, lanes=lanes, on_event=metrics.count)
     metrics.watch(manager, lanes, live)
     scenario = make_run().scenario.model_copy(update={"title": MARK, "story": MARK})
     agents = {
@@ -47,7 +47,7 @@ def test_what_happens_is_counted(
     }
     other = lanes.enter(Caller("somebody else"))
     lanes.wait(other, lambda: None)
-    run_id = live.start(Run(f"{MARK}-id", scenario, agents, 1, owner=f"{MARK}-visitor"))  # type: ignore[arg-type]
+    run_id = live.start(Run(run_id=f"{MARK}-id", scenario=scenario, agents=agents, seed=1, owner=f"{MARK}-visitor"))  # type: ignore[arg-type]
     with live.watch(run_id) as watch:  # type: ignore[union-attr]
         assert read(metrics)["parley_watchers"] == 1
         assert read(metrics)["parley_visitors"] == 2
@@ -82,12 +82,12 @@ def test_what_happens_is_counted(
 
 def test_errors_are_counted_by_type_and_replies_by_kind() -> None:
     metrics = Metrics()
-    metrics.note("run", TurnStarted(0, 1, "a", "small"))
-    metrics.note("run", Writing("a", 0, MARK))
+    metrics.count("run", TurnStarted(0, 1, "a", "small"))
+    metrics.count("run", Writing("a", 0, MARK))
     invalid = InvalidReply("off_menu", MARK, MARK)
-    metrics.note("run", TurnTaken(Turn(0, 1, "a", "small", Action.WALK_AWAY, None, MARK, invalid=(invalid, invalid))))
-    metrics.note("run", Halted("failed", MARK, "OutOfMemory"))
-    metrics.note("other", Halted("stopped", MARK))
+    metrics.count("run", TurnTaken(Turn(0, 1, "a", "small", Action.WALK_AWAY, None, MARK, invalid=(invalid, invalid))))
+    metrics.count("run", Halted("failed", MARK, "OutOfMemory"))
+    metrics.count("other", Halted("stopped", MARK))
     found = read(metrics)
     assert found["parley_errors_total{type=OutOfMemory}"] == 1
     assert found["parley_invalid_replies_total{kind=off_menu}"] == 2

@@ -10,6 +10,7 @@ import yaml
 
 from manager.config.registry import parse_spec
 from manager.errors import ConfigError
+from negotiation.app.environment import shipped_configs
 from negotiation.app.machine_profile import GB, Machine
 from negotiation.app.settings import SHIPPED, AppConfig, ArchiveSettings, read_settings
 from negotiation.runs.store import Store
@@ -36,6 +37,23 @@ def test_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.database_url == f"sqlite:///{tmp_path}/.parley/data/parley.db"
     assert (settings.host, settings.port) == ("127.0.0.1", 7860)
     assert settings.configs == SHIPPED
+
+
+def test_an_installed_package_brings_its_own_configs(tmp_path: Path) -> None:
+    package = tmp_path / "negotiation" / "app"
+    package.mkdir(parents=True)
+    assert shipped_configs(package) == tmp_path / "configs", "a checkout"
+    (package / "configs").mkdir()
+    assert shipped_configs(package) == package / "configs"
+
+
+def test_every_wrong_variable_is_named(environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings({**environment, "PORT": "http", "PARLEY_DATASET": "runs"})
+    assert str(caught.value).splitlines() == [
+        "PARLEY_DATASET: 'runs' is not of the form owner/name",
+        "PORT: 'http' is not a port number (1 to 65535)",
+    ]
 
 
 def test_the_shipped_file_says_what_the_defaults_are() -> None:

@@ -24,7 +24,7 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.options import ModelOptions
 from negotiation.app.machine_profile import GB, Machine, profile
-from negotiation.app.zero_gpu import MOST_SECONDS, PREPARING_SECONDS, LentCatalog, Task, placeable
+from negotiation.app.zero_gpu import MOST_SECONDS, PREPARING_SECONDS, Task, ZeroGpuCatalog, placeable
 from negotiation.errors import DoesNotFit
 from negotiation.game.events import Asked, Ended, Event, Halted, Started, TurnStarted, TurnTaken, Waiting, Writing
 from negotiation.game.session import Negotiation
@@ -38,7 +38,7 @@ from tests.support.lending import ForkingGPU
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 Runs = Callable[..., Run]
-Lend = Callable[..., LentCatalog]
+Lend = Callable[..., ZeroGpuCatalog]
 
 
 class PlacedFake(FakeModel):
@@ -60,7 +60,7 @@ def lend(gpu: ForkingGPU, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     """Makes catalogs of placed models, {id: settings}."""
     with ExitStack() as stack:
 
-        def make(**models: dict[str, Any]) -> LentCatalog:
+        def make(**models: dict[str, Any]) -> ZeroGpuCatalog:
             specs = [parse_spec(name, {"model_name": name, **about}) for name, about in models.items()]
             placed = Placed(tmp_path, PlacedFake)
             placed.place([spec for spec in specs if spec.type == "huggingface" and spec.license != "not placed"])
@@ -71,7 +71,7 @@ def lend(gpu: ForkingGPU, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
             for spec in specs:
                 if spec in placed:
                     manager.load_model(spec.model_id)
-            return LentCatalog(manager, placed, gpu)
+            return ZeroGpuCatalog(manager, placed, gpu)
 
         yield make
 

@@ -11,8 +11,8 @@ from manager.errors import Busy
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Stage
 from negotiation.agents.catalog import Catalog
-from negotiation.batch.executor import Share, Threads
-from negotiation.live.threads import Crew
+from negotiation.batch.executor import LaneAccess, Threads
+from negotiation.live.threads import ThreadGroup
 from negotiation.runs.record import Run
 
 PATIENCE = 20.0
@@ -22,14 +22,14 @@ PATIENCE = 20.0
 def test_by_itself_it_has_a_lane_for_every_slot(
     managers: Callable[..., LLMManager], make_run: Callable[..., Run], slots: int
 ) -> None:
-    share = Share.all(slots)
-    pool = Threads(Catalog(managers({"slow": {"tokens_per_second": 0.1}})), slots, share)
+    access = LaneAccess.all(slots)
+    pool = Threads(Catalog(managers({"slow": {"tokens_per_second": 0.1}})), slots, access)
     for number in range(slots + 2):
         pool.submit(make_run(f"run-{number}", a="slow", b="slow"))
-    running, waiting = (share.lanes.count(stage, background=True) for stage in (Stage.RUNNING, Stage.WAITING))
+    running, waiting = (access.lanes.count(stage, background=True) for stage in (Stage.RUNNING, Stage.WAITING))
     pool.close()
     assert (running, waiting) == (slots, 2)
-    assert share.lanes.visitors() == 0
+    assert access.lanes.visitors() == 0
 
 
 def test_what_cannot_be_played_is_told_as_failed(
@@ -42,8 +42,8 @@ def test_what_cannot_be_played_is_told_as_failed(
         if len(told) == 1:
             raise SystemError("a panic")
 
-    share = Share(Share.all(1).lanes, Share.all(1).caller, note)
-    pool = Threads(Catalog(managers({})), 1, share)
+    access = LaneAccess(LaneAccess.all(1).lanes, LaneAccess.all(1).caller, note)
+    pool = Threads(Catalog(managers({})), 1, access)
     pool.submit(make_run("broken"))
     ended = pool.take(PATIENCE)
     pool.close()
@@ -54,7 +54,7 @@ def test_what_cannot_be_played_is_told_as_failed(
 
 
 def test_a_crew_is_waited_for_with_all_that_it_begins_meanwhile() -> None:
-    crew, done, gate = Crew(), [], threading.Event()
+    crew, done, gate = ThreadGroup(), [], threading.Event()
 
     def first() -> None:
         assert gate.wait(PATIENCE)

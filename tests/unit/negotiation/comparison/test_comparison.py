@@ -19,7 +19,7 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.comparison import comparison
-from negotiation.comparison.comparison import Comparison, Job, Progress, Tally, jobs
+from negotiation.comparison.comparison import Comparison, Job, PairTally, Progress, jobs
 from negotiation.diagnostics.prompt_anchors import Anchors
 from negotiation.errors import UnknownAgent
 from negotiation.figures.statistics import Interval
@@ -216,10 +216,10 @@ def played(scenario: Scenario, seed: int, utility: float, offer: int) -> Run:
     measures = Measures(utility, utility, 1, 0, 0, rational_a=True, rational_b=True)
     turn = Turn(0, 1, "a", "any", Action.OFFER, {"price": offer}, invalid=(InvalidReply("empty", "", ""),))
     return Run(
-        "run",
-        scenario,
-        {},
-        seed,
+        run_id="run",
+        scenario=scenario,
+        agents={},
+        seed=seed,
         status="done",
         ending=Ending.AGREEMENT,
         agreement={},
@@ -231,7 +231,7 @@ def played(scenario: Scenario, seed: int, utility: float, offer: int) -> Run:
 def test_a_worked_example(asked: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three seeds, one seat: differences 0.1, 0.2 and 0.3."""
     monkeypatch.setattr(comparison, "anchors", lambda run, seat: Anchors())
-    tally = Tally(asked(mirrored=False))
+    tally = PairTally(asked(mirrored=False))
     scenario = asked().scenario
     for seed in (1, 2, 3):
         tally.add(Job(0, "a", seed), played(scenario, seed, 0.5 + seed / 10, seed))

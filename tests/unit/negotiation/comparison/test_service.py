@@ -13,7 +13,7 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.comparison.comparison import Comparison
-from negotiation.comparison.service import Comparisons, Standing
+from negotiation.comparison.service import Comparisons, ComparisonStatus
 from negotiation.errors import UnknownAgent
 from negotiation.runs.store import RunFilter, Store
 from negotiation.scenario.model import load_scenario
@@ -38,11 +38,11 @@ def asked(pairs: int = 2, **more: object) -> Comparison:
     return Comparison(SCENARIO, (FIRST, SECOND), OPPONENT, pairs, owner="me", **more)  # type: ignore[arg-type]
 
 
-def ended(comparisons: Comparisons, owner: str = "me") -> Standing:
+def ended(comparisons: Comparisons, owner: str = "me") -> ComparisonStatus:
     for thread in threading.enumerate():
         if thread.name == "comparison":
             thread.join(60)
-    standing = comparisons.standing(owner)
+    standing = comparisons.status(owner)
     assert standing is not None
     return standing
 
@@ -64,14 +64,14 @@ def test_another_comparison_takes_its_place_and_others_see_nothing_of_it(compari
     comparisons.start(asked(1, seed=5))
     other = ended(comparisons)
     assert (other.done, other.comparison.seed, other.result.pairs) == (4, 5, 1)
-    assert comparisons.standing("somebody else") is None
-    assert comparisons.standing(None) is None
+    assert comparisons.status("somebody else") is None
+    assert comparisons.status(None) is None
 
 
 def test_stopping_keeps_what_was_played(comparisons: Comparisons) -> None:
     slow = Comparison(SCENARIO, (AgentConfig("slow"), SECOND), OPPONENT, 3, owner="me")
     comparisons.start(slow)
-    standing = comparisons.standing("me")
+    standing = comparisons.status("me")
     assert standing is not None
     assert standing.running
     comparisons.stop("me", wait=True)
@@ -83,7 +83,7 @@ def test_stopping_keeps_what_was_played(comparisons: Comparisons) -> None:
 def test_an_unknown_agent_is_refused_at_once(comparisons: Comparisons) -> None:
     with pytest.raises(UnknownAgent):
         comparisons.start(Comparison(SCENARIO, (AgentConfig("nobody"), SECOND), OPPONENT, 1, owner="me"))
-    assert comparisons.standing("me") is None
+    assert comparisons.status("me") is None
 
 
 class Refusing:

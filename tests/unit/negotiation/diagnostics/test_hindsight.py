@@ -23,7 +23,7 @@ def played(bike: Scenario) -> Run:
     configs: dict[Seat, AgentConfig] = {"a": AgentConfig("conceder"), "b": AgentConfig("linear")}
     end = events[-1]
     assert isinstance(end, Ended)
-    return Run("run", bike, configs, 1, status="done", turns=turns, measures=end.measures)
+    return Run(run_id="run", scenario=bike, agents=configs, seed=1, status="done", turns=turns, measures=end.measures)
 
 
 def test_every_strategy_is_played_against_the_same_opponent(played: Run) -> None:
@@ -36,7 +36,12 @@ def test_every_strategy_is_played_against_the_same_opponent(played: Run) -> None
 
 
 def test_an_opponent_that_is_no_script_is_not_played_again(played: Run) -> None:
-    with_model = Run("run", played.scenario, {"a": AgentConfig("human"), "b": AgentConfig("some-model")}, 1)
+    with_model = Run(
+        run_id="run",
+        scenario=played.scenario,
+        agents={"a": AgentConfig("human"), "b": AgentConfig("some-model")},
+        seed=1,
+    )
     assert baselines(with_model, "a") == []
 
 

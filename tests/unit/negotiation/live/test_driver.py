@@ -249,7 +249,7 @@ def test_what_has_begun_is_not_told_that_it_waits(
     live: LiveRuns, lanes: Lanes, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if its lane comes between looking where it waits and telling."""
-    begins, begin, places = threading.Event(), Driver._begin, lanes.places
+    begins, begin, places = threading.Event(), Driver._begin, lanes.positions
     looked = threading.Event()
 
     def beginning(self: Driver, live: LiveRun, *given: Any) -> None:
@@ -267,7 +267,7 @@ def test_what_has_begun_is_not_told_that_it_waits(
 
     monkeypatch.setattr(Driver, "_begin", beginning)
     first = live._find(live.start(make_run(a="slow", b="slow"))).ticket  # type: ignore[union-attr]
-    monkeypatch.setattr(lanes, "places", looking)
+    monkeypatch.setattr(lanes, "positions", looking)
     live.start(make_run("second"))
     with follow(live, "second") as watch:
         seen = until(watch, Ended)

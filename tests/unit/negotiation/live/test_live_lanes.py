@@ -89,13 +89,13 @@ def test_one_negotiation_is_not_starved_by_somebodys_twenty(
     begun: list[str] = []
     over = threading.Semaphore(0)
 
-    def note(run_id: str, event: Event) -> None:
+    def on_event(run_id: str, event: Event) -> None:
         if isinstance(event, Started):
             begun.append(run_id)
         elif isinstance(event, Ended):
             over.release()
 
-    live = LiveRuns(catalog, store, grace=1000.0, lanes=Lanes(Limits(lanes=2)), note=note)
+    live = LiveRuns(catalog, store, grace=1000.0, lanes=Lanes(Limits(lanes=2)), on_event=on_event)
     try:
         for _ in range(2):  # hold both lanes
             live.start(make_run(a="patient", b="conceder", owner="anne"))
@@ -138,10 +138,17 @@ def test_what_is_refused_leaves_nothing_behind(
         ({"thinking": 1}, "option 'thinking' is 1; 0 is the limit"),
     ):
         with pytest.raises(LimitReached, match=told):
-            live.start(Run("", run.scenario, {"a": AgentConfig("slow", options), "b": AgentConfig("linear")}, 1))
+            live.start(
+                Run(
+                    run_id="",
+                    scenario=run.scenario,
+                    agents={"a": AgentConfig("slow", options), "b": AgentConfig("linear")},
+                    seed=1,
+                )
+            )
     long = run.scenario.model_copy(update={"rounds": 5})
     with pytest.raises(LimitReached, match="5 rounds; 4 is the limit here"):
-        live.start(Run("", long, run.agents, 1))
+        live.start(Run(run_id="", scenario=long, agents=run.agents, seed=1))
     assert len(store.summaries()) == kept
 
 

@@ -20,8 +20,8 @@ from negotiation.agents.catalog import Catalog
 from negotiation.batch.executor import play
 from negotiation.errors import UnknownRun
 from negotiation.runs import archive, journal
-from negotiation.runs.archive import ArchivedStore, Carrier, FolderCarrier
-from negotiation.runs.hub_dataset import DatasetCarrier
+from negotiation.runs.archive import ArchivedStore, FolderStorage, JournalStorage
+from negotiation.runs.hub_dataset import DatasetStorage
 from negotiation.runs.journal import Journal, read_journal
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote
@@ -29,7 +29,7 @@ from tests.support.hub import DatasetHub, Repository
 from tests.support.serving import serving
 
 Runs = Callable[..., Run]
-Open = Callable[[Carrier], ArchivedStore]
+Open = Callable[[JournalStorage], ArchivedStore]
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def open_store(tmp_path: Path) -> Iterator[Open]:
     with ExitStack() as stack:
         numbers = iter(range(100))
 
-        def start(carrier: Carrier) -> ArchivedStore:
-            store = ArchivedStore(f"sqlite:///{tmp_path}/{next(numbers)}.db", carrier)
+        def start(storage: JournalStorage) -> ArchivedStore:
+            store = ArchivedStore(f"sqlite:///{tmp_path}/{next(numbers)}.db", storage)
             stack.callback(store.close)
             assert store.archive.restored.wait(30)
             return store
@@ -75,7 +75,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetHub]:
 def test_runs_and_what_became_of_them_are_there_after_a_restart(
     tmp_path: Path, open_store: Open, played: Callable[..., Run]
 ) -> None:
-    first = open_store(FolderCarrier(tmp_path / "data"))
+    first = open_store(FolderStorage(tmp_path / "data"))
     for run_id in ("one", "two", "three"):
         first.record(played(run_id, owner="a visitor", comparison="c", lane=1))
     first.publish("two", published=True, owner="a visitor")
@@ -85,7 +85,7 @@ def test_runs_and_what_became_of_them_are_there_after_a_restart(
     one, two = first.run("one"), first.run("two")
     first.close()
 
-    second = open_store(FolderCarrier(tmp_path / "data"))
+    second = open_store(FolderStorage(tmp_path / "data"))
     assert second.run("one") == one
     assert second.run("two") == two
     assert second.run("two").published
@@ -94,7 +94,7 @@ def test_runs_and_what_became_of_them_are_there_after_a_restart(
     assert second.votes() == [Vote("c", "a visitor", "2", blind=True)]
     second.publish("two", published=False, owner="a visitor")  # it is still theirs
     second.close()
-    assert not open_store(FolderCarrier(tmp_path / "data")).run("two").published
+    assert not open_store(FolderStorage(tmp_path / "data")).run("two").published
 
 
 def test_a_run_that_was_driven_is_kept_as_it_ended(tmp_path: Path, open_store: Open, played: Runs) -> None:
@@ -102,7 +102,7 @@ def test_a_run_that_was_driven_is_kept_as_it_ended(tmp_path: Path, open_store: O
     from negotiation.game.events import Ended, Halted
 
     whole = played("x")
-    store = open_store(FolderCarrier(tmp_path / "data"))
+    store = open_store(FolderStorage(tmp_path / "data"))
     store.begin(replace(whole, turns=()))
     store.add_turn("x", whole.turns[0])
     store.end("x", Halted("stopped", "by hand"))
@@ -114,7 +114,7 @@ def test_a_run_that_was_driven_is_kept_as_it_ended(tmp_path: Path, open_store: O
     store.end("x", Ended(whole.ending, whole.ended_by, whole.agreement, whole.measures))
     told = store.run("x")
     store.close()
-    again = open_store(FolderCarrier(tmp_path / "data")).run("x")
+    again = open_store(FolderStorage(tmp_path / "data")).run("x")
     assert again == told
     assert (again.status, again.turns) == ("done", whole.turns)
 
@@ -123,14 +123,14 @@ def test_what_was_deleted_is_in_no_file_after_the_next_start(
     tmp_path: Path, open_store: Open, played: Callable[..., Run]
 ) -> None:
     folder = tmp_path / "data"
-    first = open_store(FolderCarrier(folder))
+    first = open_store(FolderStorage(folder))
     first.record(played("kept"))
     first.record(played("gone"))
     first.close()
-    second = open_store(FolderCarrier(folder))
+    second = open_store(FolderStorage(folder))
     second.delete("gone")
     second.close()
-    open_store(FolderCarrier(folder)).close()
+    open_store(FolderStorage(folder)).close()
     (file,) = folder.iterdir()
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [(line["kind"], line["run_id"]) for line in lines] == [("run", "kept"), ("deleted", "gone")]
@@ -140,7 +140,7 @@ def test_what_a_crash_left_half_written_is_skipped(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "data"
-    first = open_store(FolderCarrier(folder))
+    first = open_store(FolderStorage(folder))
     first.record(played("whole"))
     first.close()
     (file,) = folder.iterdir()
@@ -150,7 +150,7 @@ def test_what_a_crash_left_half_written_is_skipped(
         b'\xff\xfe\n[]\n{"kind": "run"}\n{"kind": "vote", "at": 1}\n{"kind": "new", "at": 1}\n'  # the last is no fault
     )
     (folder / "4.jsonl").write_bytes(b'{"kind": "run", "run_id": "odd", "at": 1}\n')
-    second = open_store(FolderCarrier(folder))
+    second = open_store(FolderStorage(folder))
     assert [run.run_id for run in second.summaries()] == ["whole"]
     assert "2.jsonl: 1 of its lines cannot be read" in caplog.text
     assert "3.jsonl: 4 of its lines cannot be read" in caplog.text
@@ -162,7 +162,7 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
 ) -> None:
     """Whoever can write into the volume or the dataset may have written anything; the archive goes on."""
     folder = tmp_path / "data"
-    first = open_store(FolderCarrier(folder))
+    first = open_store(FolderStorage(folder))
     run = played("whole", owner="a visitor")
     first.record(run)
     first.close()
@@ -180,6 +180,7 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
         {"owner": ["a", "b"]},
         {"agents": {"a": whole["agents"]["a"]}},
         {"agents": []},
+        {"lane": 10**30},
         {"agreement": {"price": "<b>"}},
         {"agreement": 1},
         {"ending": "gone"},
@@ -204,7 +205,7 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
     ]
     data = b"\n".join([*(json.dumps(line).encode() for line in lines), *broken, b""])
     (folder / "2.jsonl").write_bytes(data)
-    second = open_store(FolderCarrier(folder))
+    second = open_store(FolderStorage(folder))
     assert second.run("whole") == replace(run, created=run.created)
     assert [one.run_id for one in second.summaries(limit=1000)] == ["whole"]
     assert f"2.jsonl: {len(broken)} of its lines cannot be read" in caplog.text
@@ -212,11 +213,11 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
     assert caplog.text.count("not read back from the archive: ") == len(odd)
     second.record(played("after"))
     second.close()
-    assert {one.run_id for one in open_store(FolderCarrier(folder)).summaries()} == {"whole", "after"}
+    assert {one.run_id for one in open_store(FolderStorage(folder)).summaries()} == {"whole", "after"}
 
 
 def test_other_users_of_the_machine_cannot_look_into_it(tmp_path: Path, open_store: Open) -> None:
-    open_store(FolderCarrier(tmp_path / "made" / "data")).close()
+    open_store(FolderStorage(tmp_path / "made" / "data")).close()
     assert (tmp_path / "made" / "data").stat().st_mode & 0o077 == 0
 
 
@@ -225,7 +226,7 @@ def test_many_small_files_become_one(tmp_path: Path, open_store: Open, played: C
     for number in range(journal.FILES + 1):
         journal.Journal(folder).add([journal.published_line("x", bool(number % 2))])
     journal.Journal(folder).add([journal.run_line(played("x"))])
-    store = open_store(FolderCarrier(folder))
+    store = open_store(FolderStorage(folder))
     assert len(list(folder.iterdir())) == 1
     assert store.run("x").run_id == "x"
 
@@ -258,9 +259,9 @@ def test_a_volume_that_fails_is_tried_again_and_delays_nobody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
-    carrier = FolderCarrier(tmp_path / "data")
-    store = open_store(carrier)
-    failed, well, add = threading.Event(), threading.Event(), carrier.journal.add
+    storage = FolderStorage(tmp_path / "data")
+    store = open_store(storage)
+    failed, well, add = threading.Event(), threading.Event(), storage.journal.add
 
     def failing(lines: Any) -> None:
         if not well.is_set():
@@ -268,7 +269,7 @@ def test_a_volume_that_fails_is_tried_again_and_delays_nobody(
             raise OSError("the bucket is away")
         add(lines)
 
-    monkeypatch.setattr(carrier.journal, "add", failing)
+    monkeypatch.setattr(storage.journal, "add", failing)
     store.record(played("x"))
     assert failed.wait(30)
     assert store.run("x").status == "done"
@@ -307,26 +308,26 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Journal], Callable[[], No
 def test_a_deletion_is_kept_although_the_volume_failed_at_first(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
 ) -> None:
-    first = open_store(FolderCarrier(tmp_path / "data"))
+    first = open_store(FolderStorage(tmp_path / "data"))
     first.record(played("x"))
     first.close()
-    carrier = FolderCarrier(tmp_path / "data")
-    second = open_store(carrier)
-    recover = away(carrier.journal)
+    storage = FolderStorage(tmp_path / "data")
+    second = open_store(storage)
+    recover = away(storage.journal)
     second.delete("x")
     recover()
     second.close()
-    assert open_store(FolderCarrier(tmp_path / "data")).summaries() == []
+    assert open_store(FolderStorage(tmp_path / "data")).summaries() == []
 
 
 def test_what_was_published_is_kept_although_the_volume_failed_at_first(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
 ) -> None:
     """Where only published runs are kept, publishing one brings the whole run there."""
-    carrier = FolderCarrier(tmp_path / "data")
-    carrier.private = False
-    store = open_store(carrier)
-    recover = away(carrier.journal)
+    storage = FolderStorage(tmp_path / "data")
+    storage.private = False
+    store = open_store(storage)
+    recover = away(storage.journal)
     store.record(played("x"))
     store.publish("x", published=True)
     recover()
@@ -337,9 +338,9 @@ def test_what_was_published_is_kept_although_the_volume_failed_at_first(
 def test_what_comes_after_half_a_line_can_be_read(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
 ) -> None:
-    carrier = FolderCarrier(tmp_path / "data")
-    store = open_store(carrier)
-    recover = away(carrier.journal)
+    storage = FolderStorage(tmp_path / "data")
+    store = open_store(storage)
+    recover = away(storage.journal)
     store.record(played("x"))
     recover()
     store.close()
@@ -351,18 +352,18 @@ def test_what_was_deleted_before_the_archive_could_be_read_does_not_come_back(
 ) -> None:
     monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
     url, failed, well = f"sqlite:///{tmp_path}/kept.db", threading.Event(), threading.Event()
-    with closing(ArchivedStore(url, FolderCarrier(tmp_path / "data"))) as first:
+    with closing(ArchivedStore(url, FolderStorage(tmp_path / "data"))) as first:
         first.record(played("x"))
-    opening = FolderCarrier.open
+    opening = FolderStorage.open
 
-    def open_at_last(self: FolderCarrier) -> Any:
+    def open_at_last(self: FolderStorage) -> Any:
         if not well.is_set():
             failed.set()
             raise OSError("the bucket is away")
         return opening(self)
 
-    monkeypatch.setattr(FolderCarrier, "open", open_at_last)
-    with closing(ArchivedStore(url, FolderCarrier(tmp_path / "data"))) as second:
+    monkeypatch.setattr(FolderStorage, "open", open_at_last)
+    with closing(ArchivedStore(url, FolderStorage(tmp_path / "data"))) as second:
         assert failed.wait(30)
         second.delete("x")
         well.set()
@@ -374,9 +375,9 @@ def test_what_was_deleted_before_the_archive_could_be_read_does_not_come_back(
 def test_what_could_not_be_kept_in_the_end_is_told(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], caplog: pytest.LogCaptureFixture
 ) -> None:
-    carrier = FolderCarrier(tmp_path / "data")
-    store = open_store(carrier)
-    carrier.journal.folder = carrier.journal.own = tmp_path / "0.db"  # a file
+    storage = FolderStorage(tmp_path / "data")
+    store = open_store(storage)
+    storage.journal.folder = storage.journal.own = tmp_path / "0.db"  # a file
     store.record(played("x"))
     store.close()
     assert "what was left for the archive of runs is lost" in caplog.text
@@ -388,7 +389,7 @@ def test_what_could_not_be_kept_in_the_end_is_told(
 def test_a_dataset_is_made_private_and_gets_all_runs(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], hub: DatasetHub
 ) -> None:
-    first = open_store(DatasetCarrier("me/runs", "hf_secret", tmp_path / "1"))
+    first = open_store(DatasetStorage("me/runs", "hf_secret", tmp_path / "1"))
     first.record(played("one", owner="a visitor"))
     first.record(played("two"))
     told = first.run("one")
@@ -398,12 +399,12 @@ def test_a_dataset_is_made_private_and_gets_all_runs(
     assert not [path for path, token in hub.asked if "me/runs" in path and token != "Bearer hf_secret"]
     assert [Path(name).parent.name for name in repository.files] == ["runs"]
 
-    second = open_store(DatasetCarrier("me/runs", "hf_secret", tmp_path / "2"))
+    second = open_store(DatasetStorage("me/runs", "hf_secret", tmp_path / "2"))
     assert second.run("one") == told
     second.record(played("three"))
     second.delete("two")
     second.close()
-    third = open_store(DatasetCarrier("me/runs", "hf_secret", tmp_path / "3"))
+    third = open_store(DatasetStorage("me/runs", "hf_secret", tmp_path / "3"))
     assert {run.run_id for run in third.summaries()} == {"one", "three"}
     lines = [json.loads(line) for file in repository.files.values() for line in file.splitlines()]
     assert {(line["kind"], line["run_id"]) for line in lines} == {("run", "one"), ("deleted", "two"), ("run", "three")}
@@ -414,7 +415,7 @@ def test_a_public_dataset_gets_published_runs_only_and_nobodys_cookie(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], hub: DatasetHub
 ) -> None:
     repository = hub.repositories["me/runs"] = Repository(private=False)
-    first = open_store(DatasetCarrier("me/runs", "t", tmp_path / "1"))
+    first = open_store(DatasetStorage("me/runs", "t", tmp_path / "1"))
     for run_id in ("private-id", "public-id", "hidden-id"):
         first.record(played(run_id, owner="secret-cookie", comparison="c", lane=1))
     for run_id in ("public-id", "hidden-id"):
@@ -427,7 +428,7 @@ def test_a_public_dataset_gets_published_runs_only_and_nobodys_cookie(
     assert b"public-id" in everything
     for secret in (b"private-id", b"secret-cookie"):
         assert secret not in everything
-    second = open_store(DatasetCarrier("me/runs", "t", tmp_path / "2"))
+    second = open_store(DatasetStorage("me/runs", "t", tmp_path / "2"))
     assert [run.run_id for run in second.summaries()] == ["public-id"]
     assert second.run("public-id").published
 
@@ -436,12 +437,12 @@ def test_a_run_may_be_published_hidden_and_published_again(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], hub: DatasetHub
 ) -> None:
     hub.repositories["me/runs"] = Repository(private=False)
-    store = open_store(DatasetCarrier("me/runs", "t", tmp_path / "1"))
+    store = open_store(DatasetStorage("me/runs", "t", tmp_path / "1"))
     store.record(played("x"))
     for published in (True, False, True):
         store.publish("x", published=published)
     store.close()
-    assert open_store(DatasetCarrier("me/runs", "t", tmp_path / "2")).run("x").published
+    assert open_store(DatasetStorage("me/runs", "t", tmp_path / "2")).run("x").published
 
 
 def test_a_dataset_that_became_public_gets_nothing_more(
@@ -451,10 +452,10 @@ def test_a_dataset_that_became_public_gets_nothing_more(
     hub: DatasetHub,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    carrier = DatasetCarrier("me/runs", "t", tmp_path / "1")
-    store = open_store(carrier)
-    assert carrier._pushing is not None
-    carrier._pushing.trigger().result()  # the first one, that began by itself, is over
+    storage = DatasetStorage("me/runs", "t", tmp_path / "1")
+    store = open_store(storage)
+    assert storage._pushing is not None
+    storage._pushing.trigger().result()  # the first one, that began by itself, is over
     hub.repositories["me/runs"].private = False
     store.record(played("x"))
     store.close()
@@ -469,20 +470,20 @@ def test_a_hub_that_is_away_at_the_start_is_asked_again(
     hub: DatasetHub,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = open_store(DatasetCarrier("me/runs", "t", tmp_path / "1"))
+    first = open_store(DatasetStorage("me/runs", "t", tmp_path / "1"))
     first.record(played("before"))
     first.close()
     monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
-    failed, opening = threading.Event(), DatasetCarrier.open
+    failed, opening = threading.Event(), DatasetStorage.open
 
-    def away(self: DatasetCarrier) -> Any:
+    def away(self: DatasetStorage) -> Any:
         if not failed.is_set():
             failed.set()
             raise ConnectionError("the Hub is away")
         return opening(self)
 
-    monkeypatch.setattr(DatasetCarrier, "open", away)
-    second = open_store(DatasetCarrier("me/runs", "t", tmp_path / "2"))
+    monkeypatch.setattr(DatasetStorage, "open", away)
+    second = open_store(DatasetStorage("me/runs", "t", tmp_path / "2"))
     assert failed.is_set()
     assert second.run("before").status == "done"
     second.record(played("after"))
@@ -493,8 +494,8 @@ def test_a_hub_that_is_away_at_the_start_is_asked_again(
 def test_it_is_pushed_while_the_program_runs(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], hub: DatasetHub
 ) -> None:
-    carrier = DatasetCarrier("me/runs", "t", tmp_path / "1", minutes=0.001)
-    store = open_store(carrier)
+    storage = DatasetStorage("me/runs", "t", tmp_path / "1", minutes=0.001)
+    store = open_store(storage)
     store.record(played("x"))
     hub.wait_for_commits("me/runs", 1)
     assert b'"x"' in b"".join(hub.repositories["me/runs"].files.values())

@@ -20,7 +20,7 @@ from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.session import Negotiation, negotiate, replay, view_of
 from negotiation.live.fork import fork
 from negotiation.live.live_runs import LiveRuns
-from negotiation.runs.export import run_to_json, to_csv, to_jsonl
+from negotiation.runs.export import export_run, to_csv, to_jsonl
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.analysis import Analyser
@@ -110,7 +110,7 @@ def test_jsonl_holds_everything_but_the_owner(run: Run) -> None:
     (line,) = to_jsonl([replace(run, owner="secret-visitor")])
     assert "secret-visitor" not in line
     data = json.loads(line)
-    assert data == json.loads(json.dumps(run_to_json(run)))
+    assert data == json.loads(json.dumps(export_run(run)))
     assert len(data["turns"]) == len(run.turns)
     assert data["scenario_definition"]["title"] == run.scenario.title
 

@@ -32,13 +32,12 @@ from negotiation.game.events import (
     Measures,
     SeatMeasures,
     Turn,
-    turn_from_json,
-    turn_to_json,
 )
 from negotiation.game.protocol import Action, Ending
 from negotiation.runs import database as database_module
 from negotiation.runs import liveness as process_module
 from negotiation.runs import store as store_module
+from negotiation.runs.codec import turns_from_json, turns_to_json
 from negotiation.runs.database import Database
 from negotiation.runs.liveness import STALE_SECONDS, this_process
 from negotiation.runs.record import Run
@@ -406,7 +405,7 @@ from negotiation.runs.store import Store
 
 store = Store(sys.argv[1])
 scenario = load_scenario(Path("configs/scenarios/company_car.yaml"))
-store.begin(Run("run-1", scenario, {"a": AgentConfig("x"), "b": AgentConfig("y")}, 1))
+store.begin(Run(run_id="run-1", scenario=scenario, agents={"a": AgentConfig("x"), "b": AgentConfig("y")}, seed=1))
 for index in range(3):
     store.add_turn("run-1", Turn(index, index // 2 + 1, "ab"[index % 2], "x", Action.OFFER, {"price": 15000}))
 sys.stdout.write("ready\\n")
@@ -589,7 +588,10 @@ FLOATS = st.none() | st.floats(0, 1)
 INVALID = st.builds(
     InvalidReply, st.sampled_from(["empty", "off_menu"]), TEXTS, TEXTS, st.sampled_from(["repaired", "gave_up"])
 )
-MESSAGES = st.fixed_dictionaries({"role": st.sampled_from(["system", "user", "assistant"]), "content": TEXTS})
+ROLES = st.sampled_from(["system", "user", "assistant"])
+MESSAGES: st.SearchStrategy[dict[str, str]] = st.builds(dict, role=ROLES, content=TEXTS)
+    dict, role=st.sampled_from(["system", "user", "assistant"]), content=TEXTS
+)
 TURNS = st.builds(
     Turn,
     index=st.integers(0, 200),
@@ -614,7 +616,7 @@ TURNS = st.builds(
 @given(made=TURNS)
 @settings(max_examples=150, deadline=None, derandomize=True)
 def test_a_turn_survives_json_exactly(made: Turn) -> None:
-    again = turn_from_json(json.loads(json.dumps(turn_to_json(made))))
+    (again,) = turns_from_json("run", json.loads(json.dumps(turns_to_json([made]))))
     assert again == made
     assert repr(again) == repr(made)  # 1 and 1.0 are equal, but not the same
 

@@ -172,7 +172,9 @@ A, B, C = AgentConfig("boulware"), AgentConfig("conceder"), AgentConfig("linear"
 
 def watched(store: Store, scenario: Scenario, name: str, *lanes: tuple[AgentConfig, AgentConfig]) -> None:
     for lane, (a, b) in enumerate(lanes, 1):
-        store.begin(Run(f"{name} {lane}", scenario, {"a": a, "b": b}, 1, comparison=name, lane=lane))
+        store.begin(
+            Run(run_id=f"{name} {lane}", scenario=scenario, agents={"a": a, "b": b}, seed=1, comparison=name, lane=lane)
+        )
 
 
 def test_blind_votes_are_contests_of_what_the_lanes_differ_in(store: Store, bike: Scenario) -> None:

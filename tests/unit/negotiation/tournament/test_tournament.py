@@ -80,7 +80,7 @@ def play(catalog: Catalog, kept: TournamentStore) -> Play:
 
     def played(asked: Tournament, tournament_id: str, **options: Any) -> list[Progress]:
         executor = options.pop("executor", None) or Threads(catalog, options.pop("at_once", 4))
-        return list(tournament.run(asked, tournament_id, kept, catalog, executor, places=2, **options))
+        return list(tournament.run(asked, tournament_id, kept, catalog, executor, max_loaded=2, **options))
 
     return played
 
@@ -227,7 +227,7 @@ def test_what_was_stopped_is_resumed_with_what_is_missing(
     asked = make(models=["left"], pairs=2)
     play(asked, whole := tournament.begin(asked, kept, resume=False))
     key = tournament.begin(asked, kept, resume=False)
-    running = tournament.run(asked, key, kept, catalog, Threads(catalog, 3), places=2)
+    running = tournament.run(asked, key, kept, catalog, Threads(catalog, 3), max_loaded=2)
     for _ in range(after):
         next(running)
     running.close()
@@ -275,7 +275,7 @@ def test_cancelling_stops_it(make: Make, catalog: Catalog, kept: TournamentStore
     cancel, asked = CancelToken(), make(pairs=5)
     key = tournament.begin(asked, kept, resume=False)
     seen = 0
-    for _ in tournament.run(asked, key, kept, catalog, Threads(catalog, 2), places=2, cancel=cancel):
+    for _ in tournament.run(asked, key, kept, catalog, Threads(catalog, 2), max_loaded=2, cancel=cancel):
         seen += 1
         if seen == 3:
             cancel.cancel()
@@ -287,7 +287,7 @@ def test_it_stops_when_its_time_is_over(make: Make, catalog: Catalog, kept: Tour
     asked = make(pairs=5, limits={"minutes": 1})
     key = tournament.begin(asked, kept, resume=False)
     now = iter(range(0, 100_000, 7))
-    told = list(tournament.run(asked, key, kept, catalog, Threads(catalog, 2), places=2, clock=lambda: next(now)))
+    told = list(tournament.run(asked, key, kept, catalog, Threads(catalog, 2), max_loaded=2, clock=lambda: next(now)))
     assert 0 < len(told) < asked.size
     assert "the 1 minutes" in kept.get(key).reason
 
@@ -361,7 +361,7 @@ def test_retries_wait_longer_each_time(make: Make, catalog: Catalog, kept: Tourn
 
     executor.submit = noted  # type: ignore[method-assign]
     retrying = 0
-    for progress in tournament.run(asked, key, kept, catalog, executor, places=2, clock=lambda: now[0]):
+    for progress in tournament.run(asked, key, kept, catalog, executor, max_loaded=2, clock=lambda: now[0]):
         retrying += progress.status == "retrying"
         if progress.status == "retrying" and retrying % 2 == 0:  # both games wait
             now[0] += 10 * 2 ** (retrying // 2 - 1)
@@ -468,7 +468,7 @@ def test_models_are_swapped_as_seldom_as_can_be(
     asked = resolve(validate(TournamentFile, given, ""), catalog, scenarios)
     key = tournament.begin(asked, kept, resume=False)
     happened = manager.subscribe(100_000)
-    list(tournament.run(asked, key, kept, catalog, Threads(catalog, 6), places=2))
+    list(tournament.run(asked, key, kept, catalog, Threads(catalog, 6), max_loaded=2))
     manager.cleanup()  # ends the subscription
     states = [event.state for event in happened if isinstance(event, StatusEvent) and event.kind == "state"]
     assert states.count(State.LOADING) == 7

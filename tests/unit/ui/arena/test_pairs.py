@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from negotiation.agents.config import AgentConfig
-from negotiation.comparison.comparison import Tally, difference
-from negotiation.comparison.service import Standing
+from negotiation.comparison.comparison import PairTally, difference
+from negotiation.comparison.service import ComparisonStatus
 from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import load_scenario
 from ui.arena.pairs import compared, standing_html
@@ -39,10 +39,10 @@ def test_a_comparison_is_on_seeds_after_the_one_that_was_watched() -> None:
 def standing(found: Interval | None, running: bool = False) -> str:
     asked = compared(SCENARIO, 1, ((A, B), (C, B)), 4, "me")
     assert asked is not None
-    result = Tally(asked).result()
+    result = PairTally(asked).result()
     object.__setattr__(result, "difference", found)
     object.__setattr__(result, "pairs", 4)
-    return standing_html(Standing(asked, 6, 16, result, running), {"a": "Agent <A>"})
+    return standing_html(ComparisonStatus(asked, 6, 16, result, running), {"a": "Agent <A>"})
 
 
 def test_who_is_ahead_and_how_surely_is_said() -> None:

@@ -75,10 +75,7 @@ def played() -> Run:
     end = events[-1]
     assert isinstance(end, Ended)
     configs: dict[Seat, AgentConfig] = {"a": AgentConfig("conceder"), "b": AgentConfig("boulware")}
-    return Run(
-        "run", scenario, configs, 1, status="done", turns=turns, measures=end.measures, ending=end.ending,
-        ended_by=end.by, agreement=end.agreement,
-    )  # fmt: skip
+    return Run(run_id="run", scenario=scenario, agents=configs, seed=1, turns=turns).end(end)
 
 
 def test_a_replay_shows_the_turns_so_far_and_the_end_only_at_the_end(played: Run) -> None:

@@ -114,17 +114,7 @@ def ended(scenario: Scenario, foe: str) -> Run:
     taken = (turn("a", Action.OFFER, 20000).turn, turn("b", Action.ACCEPT, None).turn)
     agents: dict[Seat, AgentConfig] = {"a": AgentConfig("human"), "b": AgentConfig(foe)}
     done = Ended(Ending.AGREEMENT, "b", {"price": 20000}, measures)
-    return Run(
-        "run",
-        scenario,
-        agents,
-        1,
-        status="done",
-        ending=done.ending,
-        agreement=done.agreement,
-        measures=measures,
-        turns=taken,
-    )
+    return Run(run_id="run", scenario=scenario, agents=agents, seed=1, turns=taken).end(done)
 
 
 def test_the_reveal_says_whether_baselines_were_played_or_points_of_theory_are_shown(car: Scenario) -> None:
@@ -137,5 +127,11 @@ def test_the_reveal_says_whether_baselines_were_played_or_points_of_theory_are_s
 
 
 def test_nothing_is_revealed_of_what_did_not_end(car: Scenario) -> None:
-    run = Run("run", car, {"a": AgentConfig("human"), "b": AgentConfig("boulware")}, 1, status="stopped")
+    run = Run(
+        run_id="run",
+        scenario=car,
+        agents={"a": AgentConfig("human"), "b": AgentConfig("boulware")},
+        seed=1,
+        status="stopped",
+    )
     assert reveal_html(run, "a") == ""
