@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from manager.errors import GenerationFailed
-from manager.generation.request import Grammar
+from manager.generation.request import JSON_STYLE, Grammar
 
 
 class GrammarCompiler:
@@ -33,10 +33,7 @@ class GrammarCompiler:
         if grammar.lark is not None:
             compiled = llguidance.LLMatcher.grammar_from_lark(grammar.lark)
         elif grammar.schema is not None:
-            # Flexible white space would let small models write blanks to the limit.
-            compiled = llguidance.LLMatcher.grammar_from_json_schema(
-                json.dumps(grammar.schema), defaults={"whitespace_flexible": False}
-            )
+            compiled = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(grammar.schema), defaults=JSON_STYLE)
         else:
             raise GenerationFailed("the grammar has neither a schema nor a Lark text")
         matcher = llguidance.LLMatcher(self._tokenizer, compiled)

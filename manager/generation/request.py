@@ -15,6 +15,11 @@ Held = Literal["", "json", "schema", "grammar"]
 """What a reply was held to while it was written: nothing, any JSON, a JSON schema, or a whole grammar."""
 
 
+JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""How JSON is written under a grammar, as options of llguidance: with the separators that models write, since others
+push them into texts they would not write, and without flexible white space, which small models fill up to the limit."""
+
+
 class Message(TypedDict):
     """One entry of a conversation."""
 

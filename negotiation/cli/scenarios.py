@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 from negotiation.cli.base import Add, Output, one_line, say, scenario_named, write_new
 from negotiation.errors import ScenarioError
-from negotiation.scenario import genius_export
-from negotiation.scenario import genius_import as genius
+from negotiation.scenario import genius_export, genius_import
 from negotiation.scenario.analysis import Analyser, Analysis, Point, as_json
 from negotiation.scenario.lint import files_in, lint_file
 from negotiation.scenario.model import Scenario
@@ -70,7 +69,10 @@ def _told(scenario: Scenario, point: Point | None) -> str:
 
 def import_genius(options: argparse.Namespace) -> int:
     """Print a GENIUS domain and its two utility spaces as a scenario, or write it to a new file."""
-    text = scenario_text(genius.import_genius(options.domain, options.a, options.b))
+    notes: list[str] = []
+    text = scenario_text(genius_import.import_genius(options.domain, options.a, options.b, on_note=notes.append))
+    for note in notes:
+        say(f"note: {one_line(note)}")
     if options.output is None:
         Output(None).write(None, text.rstrip("\n").split("\n"))
     else:

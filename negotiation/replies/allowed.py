@@ -14,7 +14,15 @@ from typing import Any
 
 from manager.generation.request import Grammar
 from negotiation.game.protocol import Action, State
-from negotiation.replies import grammar as lark
+from negotiation.replies.grammar import (
+    OFFERS,
+    diagram_rules,
+    json_schema,
+    json_value,
+    number_schema,
+    reply_grammar,
+    reply_object,
+)
 from negotiation.replies.narration import MAX_MESSAGE, Speech, opening
 from negotiation.replies.reader import Kind, Reply
 from negotiation.replies.threshold_diagram import Diagram, threshold, worth_at_least
@@ -44,12 +52,12 @@ class Allowed:
     def grammar(self, thinking: int = 0) -> Grammar:
         """The grammar of these replies, after up to `thinking` characters in a <think> block."""
         if self.offers is not None:
-            moves = [(lark.value(action), lark.value(None)) for action in self._others]
-            moves += [(lark.value(Action.OFFER), lark.OFFERS)] if Action.OFFER in self.actions else []
-            reply = lark.reply(lark.schema(_THOUGHT), moves, lark.schema(_MESSAGE))
-            text: str | None = lark.grammar(reply, lark.diagram_rules(self.offers), thinking)
+            moves = [(json_value(action), json_value(None)) for action in self._others]
+            moves += [(json_value(Action.OFFER), OFFERS)] if Action.OFFER in self.actions else []
+            reply = reply_object(json_schema(_THOUGHT), moves, json_schema(_MESSAGE))
+            text: str | None = reply_grammar(reply, diagram_rules(self.offers), thinking)
         else:
-            text = lark.grammar(lark.schema(self.schema), (), thinking) if thinking else None
+            text = reply_grammar(json_schema(self.schema), (), thinking) if thinking else None
         return Grammar(self.schema, text, self.sample)
 
     @cached_property
@@ -103,9 +111,9 @@ class Decided:
 
     def grammar(self, thinking: int = 0) -> Grammar:
         """The grammar of this reply in all its possible words, after up to `thinking` characters of thinking."""
-        reply = lark.reply(lark.value(""), [(lark.value(self.action), lark.value(self.offer))], "message")
+        reply = reply_object(json_value(""), [(json_value(self.action), json_value(self.offer))], "message")
         move = {"thought": {"const": ""}, "action": {"const": str(self.action)}, "offer": {"const": self.offer}}
-        text = lark.grammar(reply, self._speech.rules(self._opening), thinking)
+        text = reply_grammar(reply, self._speech.rules(self._opening), thinking)
         return Grammar(_object({**move, "message": _MESSAGE}), text, lambda _: self.reply("What do you say?"))
 
     def reply(self, message: str) -> str:
@@ -158,4 +166,4 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 def _choice(issue: Issue) -> dict[str, Any]:
     if issue.range is None:
         return {"enum": list(issue.options or ())}
-    return lark.number_schema(issue.range.min, issue.range.max, issue.range.step)
+    return number_schema(issue.range.min, issue.range.max, issue.range.step)

@@ -11,7 +11,7 @@ import json
 import re
 
 from negotiation.game.protocol import Action, State
-from negotiation.replies import grammar as lark
+from negotiation.replies.grammar import literal
 from negotiation.scenario.model import Issue, Offer, Scenario, Value
 
 MAX_MESSAGE = 200
@@ -45,9 +45,12 @@ class Speech:
         self._words = [word for word in NUMBER_WORDS.split() if word not in said]
 
     def allows(self, message: str) -> bool:
-        """Whether a message says no other number: words and phrases, with single blanks between them."""
+        """Return whether a message names no other number: words and phrases, with single spaces between them.
+
+        The token limit may cut a message after a space, so it may end in one.
+        """
         part = rf"({_WORD}|{self._phrase})" if self._phrases else _WORD
-        if len(message) > MAX_SPOKEN or not re.fullmatch(rf"{part}( {part})*", message):
+        if len(message) > MAX_SPOKEN or not re.fullmatch(rf"{part}( {part})* ?", message):
             return False
         return not re.search(rf"(?i)(?<![{_LETTERS}])({'|'.join(self._words)})(?![{_LETTERS}])", message)
 
@@ -56,7 +59,7 @@ class Speech:
         phrase = f" | /{self._phrase}/" if self._phrases else ""
         first = json.dumps(f"{opening} " if opening else "", ensure_ascii=False)[:-1]
         return [
-            f'message: {lark.literal(first)} spoken "\\""',
+            f'message: {literal(first)} spoken "\\""',
             f"spoken[max_tokens={MAX_TOKENS}]: SPOKEN",
             'SPOKEN: PART (" " PART)*',
             f"PART: (/{_WORD}/ & ~NUMBER){phrase}",

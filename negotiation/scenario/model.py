@@ -34,7 +34,7 @@ _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,12}")
 Unit = Annotated[float, Field(ge=0, le=1)]
 Utility = Annotated[Unit, AfterValidator(lambda value: round(value, PLACES))]
 Whole = Annotated[int, Field(ge=-(10**12), le=10**12)]
-Option = Annotated[str, Field(min_length=1, max_length=60)]
+Option = Annotated[str, Field(min_length=1, max_length=200)]
 Options = Annotated[
     tuple[Option, ...], BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
 ]

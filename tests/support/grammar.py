@@ -9,7 +9,7 @@ from typing import Any
 import llguidance
 import numpy as np
 
-from manager.generation.request import Grammar
+from manager.generation.request import JSON_STYLE, Grammar
 
 BYTES = llguidance.LLTokenizer("byte")
 
@@ -19,7 +19,7 @@ def matcher(grammar: Grammar) -> Any:
         compiled = llguidance.LLMatcher.grammar_from_lark(grammar.lark)
     else:
         schema = json.dumps(grammar.schema)
-        compiled = llguidance.LLMatcher.grammar_from_json_schema(schema, defaults={"whitespace_flexible": False})
+        compiled = llguidance.LLMatcher.grammar_from_json_schema(schema, defaults=JSON_STYLE)
     made = llguidance.LLMatcher(BYTES, compiled)
     assert not made.is_error(), made.get_error()
     return made
@@ -42,6 +42,6 @@ def permits(grammar: Grammar, text: str) -> bool:
     return int(following.try_consume_tokens(tokens)) == len(tokens) and bool(following.is_accepting())
 
 
-def compact(reply: dict[str, Any]) -> str:
-    """A reply as grammars have it written, without white space."""
-    return json.dumps(reply, ensure_ascii=False, separators=(",", ":"))
+def as_written(reply: dict[str, Any]) -> str:
+    """A reply as it is written under a grammar, with the separators that models write."""
+    return json.dumps(reply, ensure_ascii=False)

@@ -94,7 +94,7 @@ def test_every_text_of_a_schema_is_plain_json_of_that_schema(compiler: GrammarCo
         assert list(offer) == ["price", "action"], "in this order"
         assert 100 <= offer["price"] <= 300
         assert offer["action"] in ("offer", "accept")
-        assert text == json.dumps(offer, separators=(",", ":")), "no white space to get lost in"
+        assert text == json.dumps(offer), "no more white space than models write"
     assert len(set(texts)) > 10
 
 

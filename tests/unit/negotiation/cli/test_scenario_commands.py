@@ -160,6 +160,14 @@ def test_a_genius_domain_is_printed_as_yaml(call: Call, tmp_path: Path) -> None:
     assert list(load_scenario(tmp_path / "bakery.yaml").issues) == ["flour", "sacks_a_week", "delivery"]
 
 
+def test_what_was_read_over_in_a_genius_file_is_noted_on_standard_error(call: Call) -> None:
+    folder = SAMPLES / "field" / "04_duplicate_option"
+    status, out, err = call("import-genius", folder / "domain.xml", folder / "a.xml", folder / "b.xml")
+    assert status == 0
+    assert yaml.safe_load(out)["issues"]["roof"]["options"] == ["tin", "tiles"]
+    assert [line.split(":")[0] for line in err.splitlines()] == ["note"] * 3
+
+
 def test_or_written_to_a_new_file(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "new" / "bakery.yaml"
     assert call("import-genius", *BAKERY, "--output", path) == (0, "", "")

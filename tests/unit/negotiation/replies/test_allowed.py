@@ -18,7 +18,7 @@ from negotiation.replies.allowed import MAX_THOUGHT, Allowed, Decided, legal, ra
 from negotiation.replies.narration import MAX_MESSAGE, MAX_TOKENS, Speech
 from negotiation.replies.reader import Reply, read_reply, split_thinking
 from negotiation.scenario.model import Scenario, parse_scenario
-from tests.support.grammar import compact, permits, written_under
+from tests.support.grammar import as_written, permits, written_under
 from tests.support.hostile import ACCEPTED, GOOD, OFFERED
 
 SCENARIOS = sorted(path.stem for path in (Path(__file__).resolve().parents[4] / "configs" / "scenarios").glob("*.yaml"))
@@ -83,12 +83,23 @@ def test_every_legal_reply_is_in_the_grammar(
         for action in Action:
             reply: dict[str, Any] = {"thought": texts["thought"], "action": str(action)}
             reply |= {"offer": picked if action is Action.OFFER else None, "message": texts["message"]}
-            assert permits(legal(state).grammar(), compact(reply)) == (action in state.legal)
+            assert permits(legal(state).grammar(), as_written(reply)) == (action in state.legal)
+
+
+def test_json_is_written_with_the_separators_that_models_write(answering: State) -> None:
+    """On the path of JSON schemas (`legal`) and on the one of Lark (`rational`, `decided`, a diagram's offers)."""
+    for allowed in (legal(answering), rational(answering), decided(answering, Action.OFFER, GOOD)):
+        text = json.dumps({**OFFERED, "thought": "" if isinstance(allowed, Decided) else "Fine."})
+        assert permits(allowed.grammar(), text)
+        assert not permits(allowed.grammar(), json.dumps(json.loads(text), separators=(",", ":")))
+        assert not permits(allowed.grammar(), text.replace(": ", ":  "))
+    assert legal(answering).grammar().lark is None
+    assert rational(answering).grammar().lark is not None
 
 
 def test_what_may_not_be_written(answering: State) -> None:
     grammar = legal(answering).grammar()
-    assert permits(grammar, compact(ACCEPTED))
+    assert permits(grammar, as_written(ACCEPTED))
     for spoilt in (
         {**ACCEPTED, "thought": ""},
         {**ACCEPTED, "message": "y" * (MAX_MESSAGE + 1)},
@@ -100,7 +111,7 @@ def test_what_may_not_be_written(answering: State) -> None:
         {**OFFERED, "offer": {**GOOD, "lock": "With"}},
         {"action": "accept", "thought": "Fine.", "offer": None, "message": "Deal!"},
     ):
-        assert not permits(grammar, compact(spoilt)), spoilt
+        assert not permits(grammar, as_written(spoilt)), spoilt
 
 
 def test_options_may_be_any_text(of_points: Callable[..., Scenario], bike_data: dict[str, Any]) -> None:
@@ -110,7 +121,7 @@ def test_options_may_be_any_text(of_points: Callable[..., Scenario], bike_data: 
         role["values"]["lock"] = dict.fromkeys(odd, 0.5)
     state = State(parse_scenario("odd", bike_data, "odd.yaml"))
     for option in odd:
-        assert permits(legal(state).grammar(), compact({**OFFERED, "offer": {"price": 150, "lock": option}}))
+        assert permits(legal(state).grammar(), as_written({**OFFERED, "offer": {"price": 150, "lock": option}}))
     rng = random.Random(1)
     assert {read_reply(written_under(legal(state).grammar(), rng), state).kind for _ in range(40)} == {None}
 
@@ -130,7 +141,7 @@ def test_a_drawn_message_is_no_longer_than_the_grammar_allows(bike_data: dict[st
             role["values"][name] = {"yes": 0.0, "no": 1.0}
     state = State(parse_scenario("wordy", bike_data, "wordy.yaml"))
     for seed in range(20):
-        assert permits(legal(state).grammar(), compact(json.loads(legal(state).sample(random.Random(seed)))))
+        assert permits(legal(state).grammar(), as_written(json.loads(legal(state).sample(random.Random(seed)))))
 
 
 # -- what is rational ------------------------------------------------------------------------------------------
@@ -174,7 +185,7 @@ def test_grammar_check_and_reservation_value_agree(
         grammar = allowed.grammar()
         moves = [(Action.OFFER, offer) for offer in picked] + [(Action.ACCEPT, None), (Action.WALK_AWAY, None)]
         for action, offer in moves:
-            text = compact({"thought": "x", "action": action, "offer": offer, "message": "y"})
+            text = as_written({"thought": "x", "action": action, "offer": offer, "message": "y"})
             reply = read_reply(text, state)
             fine = reply.action is not None and worth_it(state, reply)
             assert permits(grammar, text) == fine
@@ -319,7 +330,7 @@ SAID = {
 def test_a_message_has_no_other_numbers_than_its_offer(answering: State, message: str, fine: bool) -> None:
     allowed = decided(answering, Action.OFFER, GOOD)
     assert (allowed.problem(Reply(Action.OFFER, GOOD, message)) is None) == fine
-    text = compact({"thought": "", "action": "offer", "offer": GOOD, "message": message})
+    text = as_written({"thought": "", "action": "offer", "offer": GOOD, "message": message})
     assert permits(allowed.grammar(), text) == fine
 
 
@@ -338,6 +349,13 @@ def test_with_several_numbers_each_is_said_with_its_name(shipped: dict[str, Scen
     assert speech.allows("Graphics cards for the vision group: 4")
     for wrong in ("I want 32", "gpus = 32", "cores = 4", "4 gpus", "gpus = 4 more", "gpus = 4, cores = 33"):
         assert speech.allows(wrong) == (wrong == "gpus = 4 more")
+
+
+def test_a_message_that_the_token_limit_cuts_after_a_space_stands(shipped: dict[str, Scenario]) -> None:
+    speech = Speech(shipped["compute_split"], {"gpus": 4, "cores": 32, "nights": 6})
+    assert speech.allows("I think gpus = 4 and ")
+    assert not speech.allows("I think  so")
+    assert not speech.allows(" I think so")
 
 
 def test_options_may_be_said_as_they_are_called(shipped: dict[str, Scenario]) -> None:
@@ -370,7 +388,7 @@ def test_thinking_comes_first_and_has_an_end(answering: State, kind: str) -> Non
     allowed = kinds[kind]
     grammar, rng = allowed.grammar(thinking=40), random.Random(kind)
     reply = allowed.grammar().sample(rng)  # type: ignore[misc]
-    text = compact(json.loads(reply))
+    text = as_written(json.loads(reply))
     assert permits(grammar, text)
     assert permits(grammar, f"<think>{'x' * 40}</think>{text}")
     assert permits(grammar, f"<think>Well.\n{{</think>\n\n{text}")

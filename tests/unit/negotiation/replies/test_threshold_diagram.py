@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from negotiation.replies import grammar as lark
+from negotiation.replies.grammar import diagram_rules
 from negotiation.replies.threshold_diagram import threshold, worth_at_least
 from negotiation.scenario.model import Scenario, parse_scenario
 
@@ -85,7 +85,7 @@ def test_a_hundred_thousand_outcomes_take_under_two_hundred_rules(sizes: list[in
     scenario = large(sizes, numbers=numbers)
     assert scenario.outcomes >= 100_000
     diagram = worth_at_least(scenario, "a", 0.4)
-    assert 0 < len(lark.diagram_rules(diagram)) < 200
+    assert 0 < len(diagram_rules(diagram)) < 200
     utility, rng = scenario.utility, random.Random(2)
     for _ in range(300):
         offer = {name: rng.choice(issue.choices) for name, issue in scenario.issues.items()}

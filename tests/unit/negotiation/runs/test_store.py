@@ -590,8 +590,6 @@ INVALID = st.builds(
 )
 ROLES = st.sampled_from(["system", "user", "assistant"])
 MESSAGES: st.SearchStrategy[dict[str, str]] = st.builds(dict, role=ROLES, content=TEXTS)
-    dict, role=st.sampled_from(["system", "user", "assistant"]), content=TEXTS
-)
 TURNS = st.builds(
     Turn,
     index=st.integers(0, 200),

@@ -89,7 +89,7 @@ WRONG = [
     ("issues/lock/options", ["with", "with"], "key 'issues.lock'", "an option stands here twice"),
     ("issues/lock/options", [True, False], "key 'issues.lock.options.0'", "valid string"),
     ("issues/lock/options", ["", "without"], "key 'issues.lock.options.0'", "at least 1 character"),
-    ("issues/lock/options", ["x" * 61, "without"], "key 'issues.lock.options.0'", "at most 60"),
+    ("issues/lock/options", ["x" * 201, "without"], "key 'issues.lock.options.0'", "at most 200"),
     ("issues/lock/options", {"with", "without"}, "key 'issues.lock.options'", "tuple"),
     ("issues/lock/options", "with", "key 'issues.lock.options'", "tuple"),
     ("issues/price/range/min", GONE, "key 'issues.price.range.min'", "missing"),
