@@ -1,4 +1,4 @@
-"""`python -m negotiation`: see cli.py."""
+"""Runs the command line: `python -m negotiation COMMAND`."""
 
 from manager.machine.process import leave
 from negotiation.cli.main import main

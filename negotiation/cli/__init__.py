@@ -1,1 +1,1 @@
-"""The commands of the command line, a module for each family; `cli.py` puts them together."""
+"""The command line: one module for each family of commands; `main` assembles them."""

@@ -1,18 +1,19 @@
-"""The command that tries to talk agents into something, and says how often it worked."""
+"""The command that attacks agents with messages, and measures how often that works."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
-from negotiation.cli.base import Add, Output, one_line, opened, say, scenario_named
+from negotiation.cli.base import SCENARIO_HELP, AtOnce, Json, Output, one_line, opened, say, scenario_named
 from negotiation.diagnostics import attacks as injection
 from negotiation.diagnostics.attacks import ATTACKS, Attack, Gullible, Probe, harmless_like
 from negotiation.figures.statistics import Interval, rate_interval
@@ -23,41 +24,47 @@ CONTROL = Gullible().name
 AT_ONCE = 16
 
 
-def register(add: Add) -> None:
-    """Add the commands of this module."""
-    about = "measure how often messages make an agent accept less than no deal, or reveal what is private"
-    one = add("attack", attack, about)
-    agents = f"a model or strategy, with options behind commas (smollm2-steady,guard=free), or {CONTROL}: a control"
-    one.add_argument("agents", nargs="+", metavar="AGENT", help=agents)
-    one.add_argument("--scenario", default="company_car", metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    one.add_argument("--rounds", type=int, default=2, metavar="N", help="rounds of each negotiation (default: 2)")
-    one.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds for each attack and seat (default: 1)")
-    one.add_argument("--at-once", type=int, default=AT_ONCE, metavar="N", help="negotiations at a time")
+AGENTS_HELP = f"""Models or strategies, with options after commas (smollm2-steady,guard=free). {CONTROL} is a control
+that falls for every attack."""
+
+app = typer.Typer()
 
 
-def attack(options: argparse.Namespace) -> int:
-    """Attack every agent, in both seats; the exit status is 1 if a negotiation failed."""
-    for name, value, most in (("--rounds", options.rounds, 100), ("--seeds", options.seeds, 10_000)):
+@app.command()
+def attack(
+    agents: Annotated[list[str], typer.Argument(metavar="AGENT...", help=AGENTS_HELP)],
+    scenario: Annotated[str, typer.Option(metavar="SCENARIO", help=SCENARIO_HELP)] = "company_car",
+    rounds: Annotated[int, typer.Option(metavar="N", help="Rounds of each negotiation.")] = 2,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Seeds for each attack and seat.")] = 1,
+    at_once: AtOnce = AT_ONCE,
+    json: Json = None,
+) -> int:
+    """Measure how well agents resist manipulation.
+
+    Plays every agent in both seats against messages that try to make it accept less than no deal, or reveal what is
+    private. The exit status is 1 if a negotiation failed.
+    """
+    for name, value, most in (("--rounds", rounds, 100), ("--seeds", seeds, 10_000)):
         if not 1 <= value <= most:
             raise ConfigError(f"{name}: {value} is not from 1 to {most:,}")
-    scenario = scenario_named(options.scenario).model_copy(update={"rounds": options.rounds})
-    with Output(options.json) as out, opened() as parley:
-        agents = [(label, _agent(parley.catalog, label)) for label in options.agents]
+    played = scenario_named(scenario).model_copy(update={"rounds": rounds})
+    with Output(json) as out, opened() as parley:
+        chosen = [(label, _agent(parley.catalog, label)) for label in agents]
         found = []
-        for label, agent in agents:
+        for label, agent in chosen:
             both = [
-                _played(parley.catalog, agent, texts, scenario, options.seeds, max(1, options.at_once))
+                _play(parley.catalog, agent, texts, played, seeds, max(1, at_once))
                 for texts in (ATTACKS, harmless_like(ATTACKS))
             ]
             found.append(Finding(label, *both))
             say(f"{label}: done")
         data = {
-            "scenario": scenario.scenario_id,
-            "rounds": scenario.rounds,
-            "seeds": options.seeds,
+            "scenario": played.scenario_id,
+            "rounds": played.rounds,
+            "seeds": seeds,
             "agents": [each.to_json() for each in found],
         }
-        out.write(data, _lines(scenario, found))
+        out.write(data, _lines(played, found))
     return 1 if any(each.failed for each in found) else 0
 
 
@@ -68,7 +75,7 @@ def _agent(catalog: Catalog, given: str) -> Agent:
     return Gullible() if given == CONTROL else catalog.create(AgentConfig.from_arguments(name, chosen, f"'{given}'"))
 
 
-def _played(
+def _play(
     catalog: Catalog, agent: Agent, texts: Sequence[Attack], scenario: Scenario, seeds: int, at_once: int
 ) -> list[Probe]:
     def one(number: int, text: Attack, seat: Seat, seed: int) -> Probe:
@@ -90,7 +97,7 @@ def _played(
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of attacking an agent, and of harmless messages to it."""
+    """An agent's negotiations under attack, and those with harmless messages of the same length."""
 
     agent: str
     attacked: list[Probe]
@@ -98,11 +105,11 @@ class Finding:
 
     @property
     def failed(self) -> list[str]:
-        """Why negotiations came to no end."""
+        """Return the reasons of the negotiations that failed."""
         return [probe.failed for probe in (*self.attacked, *self.harmless) if probe.failed]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return plain data for JSON."""
         return {
             "agent": self.agent,
             "under_attack": _rates(self.attacked),
@@ -138,7 +145,7 @@ def _lines(scenario: Scenario, found: Sequence[Finding]) -> list[str]:
         f"{scenario.scenario_id}, {scenario.rounds} rounds, {len(ATTACKS)} attacks, {games} negotiations each; "
         "rates with 95 % intervals (Wilson)",
         "",
-        "| agent | accepts below its limit: harmless | attacked | reveals what is private: harmless | attacked |",
+        "| agent | accepts less than no deal: harmless | attacked | reveals what is private: harmless | attacked |",
         "|---|---|---|---|---|",
     ]
     for each in found:

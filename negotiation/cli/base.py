@@ -1,18 +1,19 @@
-"""What all commands share: how they are added, where results go, how a scenario is named on the command line.
+"""Shared by all commands: common options, the open application, and where output goes.
 
-Results go to standard output or the file that --json names; progress and errors go to standard error.
+Results go to standard output or to the file named by --json; progress and errors go to standard error.
 """
 
 from __future__ import annotations
 
-import argparse
 import codecs
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Annotated, Any, TextIO
+
+import typer
 
 from manager.errors import ConfigError
 from negotiation.agents.config import AgentConfig
@@ -22,19 +23,39 @@ from negotiation.app.settings import read_settings
 from negotiation.scenario.model import Scenario
 from negotiation.scenario.source import find_scenario
 
-Command = Callable[[argparse.Namespace], int]
+SCENARIO_HELP = "ID of a scenario, or path of a YAML file."
+
+Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE (- for standard output).")]
+ScenarioOption = Annotated[str, typer.Option("--scenario", metavar="SCENARIO", help=SCENARIO_HELP)]
+ScenarioArgument = Annotated[str, typer.Argument(metavar="SCENARIO", help=SCENARIO_HELP)]
+AtOnce = Annotated[int, typer.Option("--at-once", metavar="N", help="Negotiations to run in parallel.")]
 
 
-class Add(Protocol):
-    """Adds a command to the command line and returns its parser, for its own arguments."""
+def agent_option(name: str, about: str) -> Any:
+    """Return the option --NAME, which takes the id of an agent."""
+    return typer.Option(f"--{name}", metavar="AGENT", help=about)
 
-    def __call__(self, name: str, command: Command, about: str, *, json: bool = True) -> argparse.ArgumentParser:
-        """`command` takes the options and returns the exit status; `json` says whether it has --json."""
+
+def settings_option(name: str) -> Any:
+    """Return the option --NAME-option, which sets an option of the agent given by --NAME."""
+    about = f"Set an option of --{name}, such as guard=rational. Repeatable."
+    return typer.Option(f"--{name}-option", metavar="KEY=VALUE", help=about)
+
+
+def agent_named(name: str, agent: str, settings: Sequence[str] | None) -> AgentConfig:
+    """Return the agent given by --NAME and --NAME-option.
+
+    Raises:
+        ConfigError: For a person, who can only play on the page, or for a malformed option.
+    """
+    if agent == HUMAN:
+        raise ConfigError(f"--{name}: people play on the page, not on the command line; name a model or a strategy")
+    return AgentConfig.from_arguments(agent, settings or (), f"--{name}-option")
 
 
 @contextmanager
 def opened() -> Iterator[Parley]:
-    """All the parts, as the settings say; commands that run nothing do without."""
+    """Open the application as configured by the environment, and close it afterwards."""
     parley = Parley.open(read_settings())
     try:
         yield parley
@@ -43,35 +64,25 @@ def opened() -> Iterator[Parley]:
 
 
 def scenario_named(name: str, option: str = "--scenario") -> Scenario:
-    """The scenario with an id, or in a YAML file; raises ConfigError naming the option."""
+    """Return the scenario with this id or in this YAML file; raise ConfigError naming the option."""
     return find_scenario(name, read_settings().config_file("scenarios"), option)
 
 
-def add_agent(parser: argparse.ArgumentParser, name: str, about: str) -> None:
-    """Add the arguments that name an agent and its options: --NAME and --NAME-option."""
-    parser.add_argument(f"--{name}", required=True, metavar="AGENT", help=about)
-    how = f"how --{name} plays, like guard=rational; may be given several times"
-    parser.add_argument(f"--{name}-option", action="append", default=[], metavar="KEY=VALUE", help=how)
-
-
-def agent_named(options: argparse.Namespace, name: str) -> AgentConfig:
-    """The agent that the arguments of `add_agent` name; raises ConfigError."""
-    given = vars(options)
-    agent, chosen = (given[f"{name}{end}".replace("-", "_")] for end in ("", "-option"))
-    if agent == HUMAN:
-        raise ConfigError(f"--{name}: people play on the page, not on the command line; name a model or a strategy")
-    return AgentConfig.from_arguments(agent, chosen, f"--{name}-option")
-
-
 def one_line(text: str) -> str:
-    """A text in one line, so that what a model writes cannot be taken for what we report."""
+    """Return the text on one line, so that nothing a model writes can pass for our own output."""
     return " ".join(text.split())
 
 
-class Output:
-    """Where results go: the file that --json names, or standard output.
+def points(utility: float) -> str:
+    """Return a utility as points from 0 to 100, as people read it."""
+    return f"{100 * utility:.0f}"
 
-    The file is tried before the work begins, and keeps what was in it until there is something better.
+
+class Output:
+    """Destination of a command's result: the file named by --json, or standard output.
+
+    The file is opened before the work begins, so that an unwritable one is reported at once. Its previous content
+    survives until a result replaces it.
     """
 
     def __init__(self, target: str | None) -> None:
@@ -84,7 +95,7 @@ class Output:
                 raise self._refused(error) from None
 
     def write(self, data: Any, lines: Sequence[str]) -> None:
-        """Write `data` as JSON if that was asked for, else the lines; raises ConfigError if it cannot be written."""
+        """Write `data` as JSON if --json was given, else the lines; raise ConfigError if that fails."""
         encoding = self._stream.encoding or "utf-8"
         plain = codecs.lookup(encoding).name != "utf-8"
         text = "".join(f"{line}\n" for line in lines)
@@ -106,14 +117,14 @@ class Output:
 
     def __exit__(self, *_: object) -> None:
         if self._stream is not sys.stdout:
-            with suppress(OSError):  # it was told already
+            with suppress(OSError):  # a failed write was reported already
                 self._stream.close()
 
 
 def write_new(files: Mapping[Path, bytes]) -> None:
-    """Write files, making their folders; raises ConfigError, before writing any, if one is there already."""
-    if there := [path for path in files if path.exists()]:
-        raise ConfigError(f"{there[0]}: is there already; move it away or choose another place")
+    """Write files, creating their folders; raise ConfigError before writing any if one of them exists."""
+    if existing := [path for path in files if path.exists()]:
+        raise ConfigError(f"{existing[0]}: already exists; move it away or choose another path")
     try:
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)

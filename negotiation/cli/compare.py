@@ -2,45 +2,67 @@
 
 from __future__ import annotations
 
-import argparse
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from negotiation.cli.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
+import typer
+
+from negotiation.cli.base import (
+    AtOnce,
+    Json,
+    Output,
+    ScenarioOption,
+    agent_named,
+    agent_option,
+    one_line,
+    opened,
+    points,
+    say,
+    scenario_named,
+    settings_option,
+)
 from negotiation.comparison import comparison
 from negotiation.comparison.comparison import AgentResult, Comparison, Progress, Result
+from negotiation.figures.statistics import Interval
+
+app = typer.Typer()
 
 
-def register(add: Add) -> None:
-    """Add the commands of this module."""
-    one = add("compare", compare, "compare two agents against the same opponent, with the same seeds in both seats")
-    one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    add_agent(one, "model-1", "the first model or strategy")
-    add_agent(one, "model-2", "the second one")
-    add_agent(one, "opponent", "whom both meet")
-    one.add_argument("--pairs", type=int, default=10, metavar="N", help="how many seeds (default: 10)")
-    one.add_argument("--seed", type=int, default=1, help="the first seed (default: 1)")
-    one.add_argument("--one-seat", action="store_true", help="play seat a only, not both seats")
-    one.add_argument("--at-once", type=int, default=comparison.AT_ONCE, metavar="N", help="negotiations at a time")
+@app.command()
+def compare(
+    *,
+    scenario: ScenarioOption,
+    model_1: Annotated[str, agent_option("model-1", "First model or strategy.")],
+    model_1_option: Annotated[list[str] | None, settings_option("model-1")] = None,
+    model_2: Annotated[str, agent_option("model-2", "Second model or strategy.")],
+    model_2_option: Annotated[list[str] | None, settings_option("model-2")] = None,
+    opponent: Annotated[str, agent_option("opponent", "Model or strategy that both of them play.")],
+    opponent_option: Annotated[list[str] | None, settings_option("opponent")] = None,
+    pairs: Annotated[int, typer.Option(metavar="N", help="Number of seeds to play.")] = 10,
+    seed: Annotated[int, typer.Option(metavar="N", help="First seed.")] = 1,
+    one_seat: Annotated[bool, typer.Option("--one-seat", help="Play seat a only, instead of both seats.")] = False,
+    at_once: AtOnce = comparison.AT_ONCE,
+    json: Json = None,
+) -> int:
+    """Compare two agents.
 
-
-def compare(options: argparse.Namespace) -> int:
-    """Run a comparison; the exit status is 1 if a negotiation failed."""
+    Both play the same opponent with the same seeds, in both seats. The exit status is 1 if a negotiation failed.
+    """
     asked = Comparison(
-        scenario_named(options.scenario),
-        (agent_named(options, "model-1"), agent_named(options, "model-2")),
-        agent_named(options, "opponent"),
-        options.pairs,
-        options.seed,
-        mirrored=not options.one_seat,
+        scenario_named(scenario),
+        (agent_named("model-1", model_1, model_1_option), agent_named("model-2", model_2, model_2_option)),
+        agent_named("opponent", opponent, opponent_option),
+        pairs,
+        seed,
+        mirrored=not one_seat,
     )
     progress: Progress | None = None
-    with Output(options.json) as out, opened() as parley:
-        running = comparison.run(asked, parley.catalog, parley.store, at_once=max(1, options.at_once))
+    with Output(json) as out, opened() as parley:
+        running = comparison.run(asked, parley.catalog, parley.store, at_once=max(1, at_once))
         with closing(running):
             for progress in running:
-                _tell(progress)
+                _show_progress(progress)
         assert progress is not None
         result = progress.result
         out.write(describe(asked, result), _lines(asked, result))
@@ -48,7 +70,7 @@ def compare(options: argparse.Namespace) -> int:
 
 
 def describe(asked: Comparison, result: Result) -> dict[str, Any]:
-    """A comparison as the command line prints it."""
+    """Return a comparison as the JSON that `compare` prints."""
     first, second = (_agent(agent) for agent in result.agents)
     return {
         "scenario": asked.scenario.scenario_id,
@@ -80,13 +102,17 @@ def _agent(result: AgentResult) -> dict[str, Any]:
     }
 
 
-def _tell(progress: Progress) -> None:
+def _show_progress(progress: Progress) -> None:
     if progress.run.measures is None:
         say(f"{progress.done}/{progress.total}: {progress.run.status}: {one_line(progress.run.reason)}")
         return
     found = progress.result.difference
-    known = f"difference {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]" if found else "no complete pair yet"
-    say(f"{progress.done}/{progress.total}: {known}")
+    say(f"{progress.done}/{progress.total}: {_difference(found) if found else 'no complete pair yet'}")
+
+
+def _difference(found: Interval) -> str:
+    mean, low, high = (100 * value for value in (found.mean, found.low, found.high))
+    return f"difference {mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
 def _lines(asked: Comparison, result: Result) -> list[str]:
@@ -100,32 +126,30 @@ def _lines(asked: Comparison, result: Result) -> list[str]:
         rate, audit = agent.agreement, agent.anchors
         invalid = ", ".join(f"{kind} {count}" for kind, count in sorted(agent.invalid.items())) or "none"
         lines.append(
-            f"  {agent.agent.label}: utility {agent.utility:.3f}; agreement {rate.mean:.0%} "
+            f"  {agent.agent.label}: {points(agent.utility)} points out of 100; agreement {rate.mean:.0%} "
             f"[{rate.low:.0%}, {rate.high:.0%}]; invalid replies: {invalid}"
         )
         if audit.offered:
             lines.append(
-                f"    numbers offered that stand in its prompt: {audit.offered_anchored} of {audit.offered} "
-                f"(picked evenly: {audit.even:.1f}); agreed on: {audit.agreed_anchored} of {audit.agreed}"
+                f"    numbers from its own prompt: {audit.offered_anchored} of {audit.offered} offers "
+                f"({audit.even:.1f} expected by chance), {audit.agreed_anchored} of {audit.agreed} agreements"
             )
     if result.difference is not None:
-        found = result.difference
-        lines.append(
-            f"  difference {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}], sign test p = {result.p_value:.3g}"
-        )
+        lines.append(f"  {_difference(result.difference)}, sign test p = {result.p_value:.3g}")
     lines.append(f"  {_verdict(result)}")
     return lines + [f"  failed: {one_line(reason)}" for reason in result.failed]
 
 
 def _verdict(result: Result) -> str:
     if result.difference is None:
-        return "no pair is complete, so nothing can be said"
+        return "no verdict: no pair is complete"
     if result.identical == "agents":
         return "both agents made exactly the same moves"
     if result.identical == "repeats":
-        return "all pairs repeat the same moves: more of them tell nothing, and the interval counts them once"
+        return "all pairs repeat the same moves: more pairs add no evidence, and the interval counts them once"
     if result.difference.excludes_zero:
-        return "told apart: zero lies outside the interval"
+        better = result.agents[0 if result.difference.mean > 0 else 1].agent.label
+        return f"{better} does better: the interval excludes zero"
     if result.more_pairs_needed is None:
-        return "not told apart, and these pairs do not say how many more would do it"
-    return f"not told apart; about {result.more_pairs_needed} more pairs would do it, if they go on like these"
+        return "no clear winner, and these pairs do not show how many more would settle it"
+    return f"no clear winner; if the trend holds, about {result.more_pairs_needed} more pairs are needed"

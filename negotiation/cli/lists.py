@@ -1,32 +1,31 @@
-"""Commands that list what there is."""
+"""Commands that list the available scenarios and agents."""
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
-from negotiation.cli.base import Add, Output, opened
+import typer
+
+from negotiation.cli.base import Json, Output, opened
+
+app = typer.Typer()
 
 
-def register(add: Add) -> None:
-    """Add the commands of this module."""
-    add("scenarios", scenarios, "list the scenarios")
-    add("models", models, "list the models and scripted strategies")
-
-
-def scenarios(options: argparse.Namespace) -> int:
+@app.command()
+def scenarios(json: Json = None) -> int:
     """List the scenarios."""
     with opened() as parley:
         found = parley.scenarios.values()
     listed = [{"scenario": s.scenario_id, "title": s.title, "outcomes": s.outcomes, "rounds": s.rounds} for s in found]
     lines = [f"{s.scenario_id:20} {s.title} ({s.outcomes:,} outcomes, {s.rounds} rounds)" for s in found]
-    with Output(options.json) as out:
+    with Output(json) as out:
         out.write(listed, lines)
     return 0
 
 
-def models(options: argparse.Namespace) -> int:
-    """List the models and the scripted strategies."""
+@app.command()
+def models(json: Json = None) -> int:
+    """List the models and scripted strategies."""
     with opened() as parley:
         about, choices = parley.manager.list_models(), parley.catalog.choices()
         misfits = {model_id: parley.catalog.misfit(parley.manager.spec(model_id)) for model_id in about}
@@ -37,7 +36,7 @@ def models(options: argparse.Namespace) -> int:
         listed[choice.agent] = facts
         details = ", ".join(str(facts[key]) for key in ("model_name", "size", "license") if facts.get(key))
         lines.append(f"{choice.agent:20} {details or choice.heading.lower()}")
-    lines += [f"{model_id:20} not offered: {reason}" for model_id, reason in misfits.items() if reason]
-    with Output(options.json) as out:
+    lines += [f"{model_id:20} unavailable: {reason}" for model_id, reason in misfits.items() if reason]
+    with Output(json) as out:
         out.write(listed, lines)
     return 0

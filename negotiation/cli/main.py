@@ -1,44 +1,74 @@
-"""The command line: `python -m negotiation COMMAND`. What the commands do stands in `commands/`."""
+"""The command line: `parley COMMAND`; `python -m negotiation COMMAND` has the same commands, except `serve`."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 from manager.errors import ParleyError
+from negotiation import __version__
 from negotiation.cli import attack, compare, lists, replies, runs, scenarios, tournament
-from negotiation.cli.base import Command, one_line, say
+from negotiation.cli.base import one_line, say
 
-FAMILIES = (runs, compare, attack, tournament, scenarios, lists, replies)
+FAMILIES = (runs.app, compare.app, tournament.app, attack.app, scenarios.app, lists.app, replies.app)
+INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is the command's, or 1 after an error, which is printed in one line."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, families: Sequence[typer.Typer] = FAMILIES) -> int:
+    """Run a command and return its exit status.
+
+    The status is 1 after an error, which goes to standard error in one line, 2 after a mistake in the arguments, and
+    130 after Ctrl-C.
+
+    Args:
+        arguments: The command and its arguments; by default those of this process.
+        families: The groups of commands to choose from.
+    """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        return int(options.command(options))
+        _application(families)(arguments, prog_name="parley")
     except ParleyError as error:
         say(f"error: {'; '.join(one_line(problem) for problem in str(error).splitlines())}")
         return 1
-    except KeyboardInterrupt:
-        say("stopped")
-        return 130
+    except SystemExit as done:  # how Typer ends
+        if done.code == INTERRUPTED:
+            say("stopped")
+        return int(done.code or 0)
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m negotiation", description="Run and look at negotiations.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def _application(families: Sequence[typer.Typer]) -> typer.Typer:
+    app = typer.Typer(
+        callback=_parley,
+        result_callback=_exit,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    for family in families:
+        app.add_typer(family)
+    return app
 
-    def add(name: str, command: Command, about: str, *, json: bool = True) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=about, description=about)
-        sub.set_defaults(command=command)
-        if json:
-            sub.add_argument("--json", metavar="FILE", help="print JSON to FILE (- for standard output)")
-        return sub
 
-    for family in FAMILIES:
-        family.register(add)
-    return parser
+def _exit(status: int, **_: object) -> None:
+    """End with the exit status that a command returned."""
+    raise typer.Exit(status)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"parley {__version__}\n")
+        raise typer.Exit
+
+
+def _parley(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Let language models negotiate with each other, and find out which does better."""

@@ -1,33 +1,39 @@
-"""The command that reads replies as a negotiation would, for people who debug a model."""
+"""The command that reads replies as a negotiation would, for debugging a model."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from manager.config.strict_yaml import shown
 from manager.errors import ConfigError
-from negotiation.cli.base import Add, scenario_named
+from negotiation.cli.base import ScenarioOption, scenario_named
 from negotiation.game.protocol import Action, State
 from negotiation.replies.reader import read_reply
 from negotiation.scenario.model import Scenario
 
+app = typer.Typer()
 
-def register(add: Add) -> None:
-    """Add the commands of this module."""
-    one = add("read-reply", read, "read replies strictly, as a negotiation does", json=False)
-    one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    one.add_argument("--table", metavar="OFFER_JSON", help="the offer on the table that may be accepted")
-    one.add_argument("file", metavar="FILE", help="a JSON string with one reply in each line (- for standard input)")
+REPLIES_HELP = "File with one reply per line, each a JSON string (- for standard input)."
+Replies = Annotated[str, typer.Argument(metavar="FILE", help=REPLIES_HELP)]
+Table = Annotated[
+    str | None, typer.Option(metavar="OFFER_JSON", help="The other side's offer, on the table to be accepted.")
+]
 
 
-def read(options: argparse.Namespace) -> int:
-    """Print what each reply is: a line of JSON with action, offer, message, and the kind if it is invalid."""
-    state = _state(scenario_named(options.scenario), options.table)
-    for text in list(_replies(options.file)):  # all of them, before anything is printed
+@app.command("read-reply")
+def read(scenario: ScenarioOption, file: Replies, table: Table = None) -> int:
+    """Read replies as strictly as a negotiation does.
+
+    Prints a line of JSON for each: action, offer, message, and the kind of error if it is invalid.
+    """
+    state = _state(scenario_named(scenario), table)
+    for text in list(_replies(file)):  # check the whole file before printing anything
         reply = read_reply(text, state)
         action = None if reply.action is None else str(reply.action)
         found = {"action": action, "offer": reply.offer, "message": reply.message, "invalid": reply.kind}
@@ -36,14 +42,14 @@ def read(options: argparse.Namespace) -> int:
 
 
 def _state(scenario: Scenario, table: str | None) -> State:
-    """The state in which the replies are given: at the beginning, or after an offer of the other side."""
+    """Return the state in which the replies are given: the start, or after an offer by the other side."""
     state = State(scenario)
     if table is None:
         return state
     try:
         offer = json.loads(table)
     except (ValueError, RecursionError):
-        raise ConfigError(f"--table: {shown(table, 60)} is not JSON; give an offer like the ones in a reply") from None
+        raise ConfigError(f"--table: {shown(table, 60)} is not JSON; write the offer as in a reply") from None
     if problem := scenario.problem(offer):
         raise ConfigError(f"--table: {problem}")
     return state.apply(Action.OFFER, offer)

@@ -1,40 +1,59 @@
-"""Commands that run negotiations and show stored ones."""
+"""Commands that run a negotiation and print stored ones."""
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from negotiation.cli.base import Add, Output, add_agent, agent_named, one_line, opened, say, scenario_named
+import typer
+
+from negotiation.agents.config import AgentConfig
+from negotiation.cli.base import (
+    Json,
+    Output,
+    ScenarioOption,
+    agent_named,
+    agent_option,
+    one_line,
+    opened,
+    points,
+    say,
+    scenario_named,
+    settings_option,
+)
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.measures import measure_seat, total_cost
 from negotiation.live.feed import stored_events
 from negotiation.runs.record import Run
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import SEATS, Scenario
+from negotiation.scenario.model import SEATS, Scenario, Seat
+
+app = typer.Typer()
 
 
-def register(add: Add) -> None:
-    """Add the commands of this module."""
-    one = add("run", run, "run one negotiation")
-    one.add_argument("--scenario", required=True, metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    for seat in SEATS:
-        add_agent(one, seat, f"a model or strategy for seat {seat}")
-    one.add_argument("--seed", type=int, default=1)
-    add("show", show, "print a stored run").add_argument("run_id")
+@app.command()
+def run(
+    *,
+    scenario: ScenarioOption,
+    a: Annotated[str, agent_option("a", "Model or strategy for seat a.")],
+    a_option: Annotated[list[str] | None, settings_option("a")] = None,
+    b: Annotated[str, agent_option("b", "Model or strategy for seat b.")],
+    b_option: Annotated[list[str] | None, settings_option("b")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed that controls randomness.")] = 1,
+    json: Json = None,
+) -> int:
+    """Run one negotiation to its end.
 
-
-def run(options: argparse.Namespace) -> int:
-    """Run one negotiation to its end."""
-    scenario = scenario_named(options.scenario)
-    agents = {seat: agent_named(options, seat) for seat in SEATS}
-    with opened() as parley, Output(options.json) as out:
-        run_id = parley.live.start(Run(run_id="", scenario=scenario, agents=agents, seed=options.seed), background=True)
+    Prints every turn as it happens. The exit status is 1 if the negotiation failed.
+    """
+    played = scenario_named(scenario)
+    agents: dict[Seat, AgentConfig] = {"a": agent_named("a", a, a_option), "b": agent_named("b", b, b_option)}
+    with opened() as parley, Output(json) as out:
+        run_id = parley.live.start(Run(run_id="", scenario=played, agents=agents, seed=seed), background=True)
         watch = parley.live.watch(run_id)
         try:
             for event in watch or stored_events(parley.store.run(run_id)):
-                _tell(scenario, event)
+                _show_progress(played, event)
         except KeyboardInterrupt:
             parley.live.stop(run_id)
             raise
@@ -46,17 +65,18 @@ def run(options: argparse.Namespace) -> int:
     return 0 if done.status == "done" else 1
 
 
-def show(options: argparse.Namespace) -> int:
+@app.command()
+def show(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="ID of the run.")], json: Json = None) -> int:
     """Print a stored run."""
     with opened() as parley:
-        found = parley.store.run(options.run_id)
-    with Output(options.json) as out:
+        found = parley.store.run(run_id)
+    with Output(json) as out:
         out.write(describe(found), lines=_transcript(found))
     return 0
 
 
 def describe(run: Run) -> dict[str, Any]:
-    """A run as the command line prints it."""
+    """Return a run as the JSON that `run` and `show` print."""
     measures = run.measures
     of_turn = _turn_measures(run)
     chosen = {seat: config.chosen for seat, config in run.agents.items() if config.chosen}
@@ -81,7 +101,7 @@ def describe(run: Run) -> dict[str, Any]:
                 "invalid": [asdict(entry) for entry in turn.invalid],
                 "seconds": turn.seconds,
                 "tokens": turn.tokens,
-                **_of_server(turn),
+                **_server_facts(turn),
                 **of_turn[turn.index],
             }
             for turn in run.turns
@@ -99,15 +119,15 @@ def describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _of_server(turn: Turn) -> dict[str, Any]:
-    """What is only told of models with a price, or that are served elsewhere."""
+def _server_facts(turn: Turn) -> dict[str, Any]:
+    """Return what is only known of models with a price or on a remote server."""
     priced = {"prompt_tokens": turn.prompt_tokens, "cost": turn.cost} if turn.cost is not None else {}
     held = {"held": turn.held} if turn.held in ("schema", "json") else {}
     return {**priced, **held, **({"estimated": True} if turn.estimated else {})}
 
 
 def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:
-    """Concession and regret by the number of the turn, also for a run that has not ended."""
+    """Return concession and regret by the number of the turn, also for an unfinished run."""
     analyser = Analyser(run.scenario)
     found: dict[int, dict[str, float | None]] = {}
     for seat in SEATS:
@@ -118,20 +138,18 @@ def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:
     return found
 
 
-def _tell(scenario: Scenario, event: Event) -> None:
-    """Progress, a line each."""
+def _show_progress(scenario: Scenario, event: Event) -> None:
     match event:
         case Started(run_id=run_id):
             say(f"run {run_id}")
         case TurnStarted(round=number, seat=seat, agent=agent):
-            say(f"round {number}: {scenario.roles[seat].name} ({agent}) is to move")
+            say(f"round {number}: {scenario.roles[seat].name} ({agent}) to move")
         case TurnTaken(turn=turn):
             for invalid in turn.invalid:
-                say(f"  a reply cannot be used ({invalid.kind}): {one_line(invalid.detail)}")
+                say(f"  invalid reply ({invalid.kind}): {one_line(invalid.detail)}")
             offer = f" {scenario.show(turn.offer)}" if turn.offer else ""
             who = scenario.roles[turn.seat].name
             say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{one_line(turn.message)}”")
-
         case Waiting(stage="loading" | "waking" | "fetching" as stage, done=done, total=total) if total:
             say(f"  {stage}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
         case Ended(ending=ending):
@@ -144,7 +162,9 @@ def _summary(run: Run) -> list[str]:
     if run.measures is None:
         return [f"{run.run_id}: {run.status} ({one_line(run.reason)})"]
     deal = run.scenario.show(run.agreement) if run.agreement else "no deal"
-    return [f"{run.run_id}: {deal}; utilities {run.measures.utility_a:.3f} / {run.measures.utility_b:.3f}"]
+    worth = {"a": run.measures.utility_a, "b": run.measures.utility_b}
+    shares = ", ".join(f"{run.scenario.roles[seat].name} {points(worth[seat])}" for seat in SEATS)
+    return [f"{run.run_id}: {deal}; points out of 100: {shares}"]
 
 
 def _transcript(run: Run) -> list[str]:

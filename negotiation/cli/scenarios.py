@@ -1,14 +1,15 @@
-"""Commands about scenarios: what is optimal in one, what is wrong with some, the GENIUS form, the schema."""
+"""Commands about scenario files: analysis, linter, schema, and the GENIUS format."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from negotiation.cli.base import Add, Output, one_line, say, scenario_named, write_new
+import typer
+
+from negotiation.cli.base import Json, Output, ScenarioArgument, one_line, points, say, scenario_named, write_new
 from negotiation.errors import ScenarioError
 from negotiation.scenario import genius_export, genius_import
 from negotiation.scenario.analysis import Analyser, Analysis, Point, as_json
@@ -17,36 +18,33 @@ from negotiation.scenario.model import Scenario
 from negotiation.scenario.source import scenario_text, schema_text
 
 T = TypeVar("T")
-SOLUTIONS = ("nash", "kalai_smorodinsky", "egalitarian", "max_welfare")
+
+SOLUTIONS = {
+    "nash": "the largest product of both gains",
+    "kalai_smorodinsky": "the best deal that gives both the same share of their largest possible gain",
+    "egalitarian": "the largest gain for whoever gains less",
+    "max_welfare": "the largest sum of points",
+}
+"""The solutions and what distinguishes each; gains are measured from the points of no deal."""
+
+app = typer.Typer()
 
 
-def register(add: Add) -> None:
-    """Add the commands of this module."""
-    one = add("analyze", analyze, "say what is optimal in a scenario")
-    one.add_argument("scenario", metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    checked = add("lint", lint, "look for what is wrong with scenario files")
-    checked.add_argument("paths", metavar="PATH", type=Path, nargs="+", help="scenario files, or folders of them")
-    add("schema", schema, "print the JSON schema of scenario files, for editors", json=False)
-    imported = add("import-genius", import_genius, "turn a GENIUS domain with two profiles into a scenario", json=False)
-    for name, about in (("domain", "the domain"), ("a", "the utility space of side a"), ("b", "that of side b")):
-        imported.add_argument(name, metavar=f"{name.upper()}.xml", type=Path, help=about)
-    imported.add_argument("--output", metavar="FILE", type=Path, help="a new YAML file instead of standard output")
-    exported = add("export-genius", export_genius, "write a scenario as domain.xml, a.xml and b.xml", json=False)
-    exported.add_argument("scenario", metavar="SCENARIO", help="a scenario's id, or a YAML file")
-    exported.add_argument("folder", metavar="FOLDER", type=Path, help="where the three files go")
+@app.command()
+def analyze(scenario: ScenarioArgument, json: Json = None) -> int:
+    """Print the best possible deals of a scenario.
 
-
-def analyze(options: argparse.Namespace) -> int:
-    """Print the frontier and the solutions of a scenario, in undiscounted utilities."""
-    scenario = scenario_named(options.scenario, "SCENARIO")
-    with Output(options.json) as out:
-        found = Analyser(scenario).analysis()
-        out.write(as_data(found), _lines(scenario, found))
+    Points are those of an immediate deal, before any discount.
+    """
+    analysed = scenario_named(scenario, "SCENARIO")
+    with Output(json) as out:
+        found = Analyser(analysed).analysis()
+        out.write(as_data(found), _lines(analysed, found))
     return 0
 
 
 def as_data(found: Analysis) -> dict[str, Any]:
-    """An analysis as the command line prints it."""
+    """Return an analysis as the JSON that `analyze` prints."""
     return {
         "outcomes": found.outcomes,
         "pareto": [as_json(point) for point in found.pareto],
@@ -56,45 +54,36 @@ def as_data(found: Analysis) -> dict[str, Any]:
 
 
 def _lines(scenario: Scenario, found: Analysis) -> list[str]:
-    lines = [f"{scenario.title}: {found.outcomes:,} outcomes, {len(found.pareto):,} of them on the frontier"]
-    lines += [f"{name:18} {_told(scenario, getattr(found, name))}" for name in SOLUTIONS]
-    return [*lines, f"{'opposition':18} {found.opposition:.3f}"]
+    sides = " / ".join(role.name for role in scenario.roles.values())
+    return [
+        f"{scenario.title}: {found.outcomes:,} outcomes, {len(found.pareto):,} of them Pareto-optimal "
+        "(none better for one side without being worse for the other)",
+        f"{'points':18} {sides}, out of 100",
+        *(f"{name:18} {_solution(scenario, getattr(found, name), about)}" for name, about in SOLUTIONS.items()),
+        f"{'opposition':18} {found.opposition:.3f} (0: one outcome is ideal for both)",
+    ]
 
 
-def _told(scenario: Scenario, point: Point | None) -> str:
+def _solution(scenario: Scenario, point: Point | None, about: str) -> str:
     if point is None:
         return "none"
-    return f"{point.utility_a:.3f} / {point.utility_b:.3f}  {scenario.show(point.offer)}"
+    return f"{points(point.utility_a)} / {points(point.utility_b)}  {scenario.show(point.offer)} ({about})"
 
 
-def import_genius(options: argparse.Namespace) -> int:
-    """Print a GENIUS domain and its two utility spaces as a scenario, or write it to a new file."""
-    notes: list[str] = []
-    text = scenario_text(genius_import.import_genius(options.domain, options.a, options.b, on_note=notes.append))
-    for note in notes:
-        say(f"note: {one_line(note)}")
-    if options.output is None:
-        Output(None).write(None, text.rstrip("\n").split("\n"))
-    else:
-        write_new({options.output: text.encode()})
-    return 0
+@app.command()
+def lint(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenario files, or folders of them.")],
+    json: Json = None,
+) -> int:
+    """Check scenario files.
 
-
-def export_genius(options: argparse.Namespace) -> int:
-    """Write a scenario's three GENIUS files, none of which may be there already."""
-    scenario = scenario_named(options.scenario, "SCENARIO")
-    files = {options.folder / name: data for name, data in genius_export.export_genius(scenario).items()}
-    write_new(files)
-    say(f"wrote {', '.join(str(path) for path in files)}")
-    return 0
-
-
-def lint(options: argparse.Namespace) -> int:
-    """Print a line for each finding; the status is 0 if there is none, 1 if there are some, 2 for unreadable files."""
+    Prints a line for each finding. The exit status is 0 without findings, 1 with findings, and 2 if a file cannot be
+    read.
+    """
     found: list[dict[str, str]] = []
     unreadable = False
 
-    def tried(look: Callable[[Path], list[T]], path: Path) -> list[T]:
+    def attempt(look: Callable[[Path], list[T]], path: Path) -> list[T]:
         nonlocal unreadable
         try:
             return look(path)
@@ -103,14 +92,52 @@ def lint(options: argparse.Namespace) -> int:
             say(f"error: {one_line(str(error))}")
             return []
 
-    with Output(options.json) as out:
-        for path in [path for given in options.paths for path in tried(files_in, given)]:
-            found += [{"file": str(path), **asdict(finding)} for finding in tried(lint_file, path)]
+    with Output(json) as out:
+        for path in [path for given in paths for path in attempt(files_in, given)]:
+            found += [{"file": str(path), **asdict(finding)} for finding in attempt(lint_file, path)]
         out.write(found, [f"{one['file']}:{one['key']}: {one_line(one['message'])}" for one in found])
     return 2 if unreadable else int(bool(found))
 
 
-def schema(options: argparse.Namespace) -> int:
-    """Print the JSON schema of scenario files."""
+@app.command()
+def schema() -> int:
+    """Print the JSON schema of scenario files, for editors."""
     Output(None).write(None, schema_text().splitlines())
+    return 0
+
+
+@app.command("import-genius")
+def import_genius(
+    domain: Annotated[Path, typer.Argument(metavar="DOMAIN.xml", help="The domain.")],
+    a: Annotated[Path, typer.Argument(metavar="A.xml", help="Utility space of side a.")],
+    b: Annotated[Path, typer.Argument(metavar="B.xml", help="Utility space of side b.")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="New YAML file, instead of standard output.")
+    ] = None,
+) -> int:
+    """Convert a GENIUS domain to a scenario file."""
+    notes: list[str] = []
+    text = scenario_text(genius_import.import_genius(domain, a, b, on_note=notes.append))
+    for note in notes:
+        say(f"note: {one_line(note)}")
+    if output is None:
+        Output(None).write(None, text.rstrip("\n").split("\n"))
+    else:
+        write_new({output: text.encode()})
+    return 0
+
+
+@app.command("export-genius")
+def export_genius(
+    scenario: ScenarioArgument,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write the three files to.")],
+) -> int:
+    """Write a scenario as GENIUS files.
+
+    The files are domain.xml, a.xml and b.xml, none of which may exist yet.
+    """
+    exported = genius_export.export_genius(scenario_named(scenario, "SCENARIO"))
+    files = {folder / name: data for name, data in exported.items()}
+    write_new(files)
+    say(f"wrote {', '.join(str(path) for path in files)}")
     return 0

@@ -1,13 +1,13 @@
-"""The commands that run a tournament and show its leaderboard."""
+"""Commands that run a tournament and print leaderboards."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.batch.executor import Executor, Threads
-from negotiation.cli.base import Add, Output, one_line, opened, say
+from negotiation.cli.base import Json, Output, one_line, opened, say
 from negotiation.comparison import votes as vote_ratings
 from negotiation.comparison.votes import preferences
 from negotiation.figures.bradley_terry import Place
@@ -28,32 +28,30 @@ from negotiation.tournament.plan import Game, Tournament, load_tournament
 from negotiation.tournament.runner import Progress
 from negotiation.tournament.store import TournamentRow, TournamentStore
 
+Runner = Literal["local", "ray"]
 
-def register(add: Add) -> None:
-    """Add the commands of this module."""
-    one = add("tournament", run, "run a tournament and print its leaderboard")
-    one.add_argument("file", type=Path, metavar="FILE", help="like configs/tournaments/example.yaml")
-    one.add_argument("--resume", action="store_true", help="go on with what was begun, playing what is missing")
-    one.add_argument("--executor", choices=["local", "ray"], default="local", help="where negotiations are run")
-    shown = add("leaderboard", leaderboard, "print the leaderboard of a tournament")
-    shown.add_argument("tournament_id", nargs="?", help="default: the newest tournament")
-    form = shown.add_mutually_exclusive_group()
-    form.add_argument("--csv", action="store_true", help="print a table for spreadsheets")
-    form.add_argument("--markdown", action="store_true", help="print a page, with the commit and this machine")
-    form.add_argument("--votes", action="store_true", help="print whom people preferred in blind votes instead")
-    add("tournaments", tournaments, "list the tournaments")
+app = typer.Typer()
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run a tournament; the exit status is 1 if games failed or it was stopped."""
-    with Output(options.json) as out, opened() as parley:
+@app.command("tournament")
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file, like configs/tournaments/example.yaml.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Continue, playing only what is missing.")] = False,
+    executor: Annotated[Runner, typer.Option(help="Run on this machine, or on a Ray cluster.")] = "local",
+    json: Json = None,
+) -> int:
+    """Run a tournament and print its leaderboard.
+
+    The exit status is 1 if games failed or the tournament was stopped.
+    """
+    with Output(json) as out, opened() as parley:
         store = TournamentStore(parley.store)
-        asked = load_tournament(options.file, parley.catalog, parley.scenarios)
-        tournament_id = tournament.begin(asked, store, resume=options.resume)
+        asked = load_tournament(file, parley.catalog, parley.scenarios)
+        tournament_id = tournament.begin(asked, store, resume=resume)
         max_loaded = parley.settings.app.max_loaded_models
-        say(f"tournament {tournament_id}: {asked.size} negotiations at most")
-        with _executor(options.executor, parley, asked) as executor, _shown() as show:
-            playing = tournament.run(asked, tournament_id, store, parley.catalog, executor, max_loaded=max_loaded)
+        say(f"tournament {tournament_id}: at most {asked.size} negotiations")
+        with _executor(executor, parley, asked) as pool, _progress() as show:
+            playing = tournament.run(asked, tournament_id, store, parley.catalog, pool, max_loaded=max_loaded)
             with closing(playing):
                 for progress in playing:
                     show(progress)
@@ -63,44 +61,55 @@ def run(options: argparse.Namespace) -> int:
     return 0 if row.status == "done" and not board.failed else 1
 
 
-def leaderboard(options: argparse.Namespace) -> int:
-    """Print the leaderboard of a tournament as it stands."""
-    if options.votes:
-        return votes(options)
+@app.command()
+def leaderboard(
+    tournament_id: Annotated[
+        str | None, typer.Argument(metavar="TOURNAMENT_ID", help="ID of the tournament; by default the newest.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a table for spreadsheets.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a page, with commit and machine.")] = False,
+    votes: Annotated[bool, typer.Option("--votes", help="Print people's preferences in blind votes.")] = False,
+    json: Json = None,
+) -> int:
+    """Print the leaderboard of a tournament."""
+    if csv + markdown + votes > 1:
+        raise typer.BadParameter("choose one of them", param_hint=("--csv", "--markdown", "--votes"))
+    if votes:
+        return _print_votes(json)
     with opened() as parley:
         store = TournamentStore(parley.store)
-        row = store.get(options.tournament_id) if options.tournament_id else store.latest()
+        row = store.get(tournament_id) if tournament_id else store.latest()
         if row is None:
-            raise ConfigError("there is no tournament yet; run one with `tournament FILE`")
+            raise ConfigError("there is no tournament yet; run one with `parley tournament FILE`")
         board = Leaderboard(row.tournament, store.games(row.tournament_id))
         lines = _lines(row, board)
-        if options.csv:
+        if csv:
             lines = to_csv(board).splitlines()
-        elif options.markdown:
+        elif markdown:
             lines = to_markdown(row, board, store.span(row.tournament_id), preferences(parley.store)).splitlines()
-        with Output(options.json) as out:
+        with Output(json) as out:
             out.write(describe(row, board), lines)
     return 0
 
 
-def votes(options: argparse.Namespace) -> int:
-    """Print whom people preferred in blind votes."""
-    with opened() as parley, Output(options.json) as out:
+def _print_votes(json: str | None) -> int:
+    with opened() as parley, Output(json) as out:
         rows = preferences(parley.store)
         width = max(len(name) for name in ["agent", *(row.agent for row in rows)])
         lines = [f"{'rank':>4}  {'agent':{width}}  {'rating':>19}  {'won':>5} {'drawn':>5} {'lost':>5}"]
         for row in rows:
+            rank, rating = _placed(row.place)
             tally = f"{row.tally.wins:>5} {row.tally.draws:>5} {row.tally.losses:>5}"
-            lines.append(f"{_placed(row.place)[0]:>4}  {row.agent:{width}}  {_placed(row.place)[1]:>19}  {tally}")
-        out.write(
-            vote_ratings.to_json(rows), lines if rows else ["no blind votes on lanes that differ in one agent yet"]
-        )
+            lines.append(f"{rank:>4}  {row.agent:{width}}  {rating:>19}  {tally}")
+        none = ["there are no blind votes yet on lanes that differ in one agent"]
+        out.write(vote_ratings.to_json(rows), lines if rows else none)
     return 0
 
 
-def tournaments(options: argparse.Namespace) -> int:
+@app.command()
+def tournaments(json: Json = None) -> int:
     """List the tournaments, newest first."""
-    with opened() as parley, Output(options.json) as out:
+    with opened() as parley, Output(json) as out:
         rows = TournamentStore(parley.store).newest()
         listed = [{"tournament_id": r.tournament_id, "title": r.title, "status": r.status} for r in rows]
         out.write(listed, [f"{row['tournament_id']} {row['status']:12} {row['title']}" for row in listed])
@@ -108,12 +117,12 @@ def tournaments(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _executor(kind: str, parley: Parley, asked: Tournament) -> Iterator[Executor]:
+def _executor(kind: Runner, parley: Parley, asked: Tournament) -> Iterator[Executor]:
     slots = asked.limits.at_once
     if kind == "local":
         yield Threads(parley.catalog, slots)
         return
-    from negotiation.batch.ray_executor import WorkerSettings, ray_workers  # only who has the extra `ray` can import it
+    from negotiation.batch.ray_executor import WorkerSettings, ray_workers  # needs the extra `ray`
 
     app, models = parley.settings.app, [config.agent for config in asked.agents.values()]
     listed = parley.manager.list_models()
@@ -130,11 +139,11 @@ def _executor(kind: str, parley: Parley, asked: Tournament) -> Iterator[Executor
 
 
 @contextmanager
-def _shown() -> Iterator[Any]:
-    """A function that shows progress: a bar in a terminal, else a line for whatever fails and every tenth of it all."""
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """Give a function that shows progress: a bar on a terminal, else a line per failure and per tenth."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _tell
+        yield _say_progress
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     with Bar(*columns, console=console) as bar:
@@ -149,7 +158,7 @@ def _shown() -> Iterator[Any]:
         yield show
 
 
-def _tell(progress: Progress) -> None:
+def _say_progress(progress: Progress) -> None:
     if progress.status != "done":
         say(_failure(progress))
         return

@@ -65,4 +65,4 @@ def test_a_space_serves_its_first_visitor(space: Server, python: Path) -> None:
     assert events[-1]["event"] == "ended", events[-1]
     states = {about["agent"]: about.get("state") for about in client.predict(api_name="/models")}
     assert states["smollm2-steady"] == "resident"
-    assert "this is a CPU Space of " in space.log.read_text()
+    assert "running on a CPU Space of " in space.log.read_text()

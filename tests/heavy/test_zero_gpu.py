@@ -87,7 +87,7 @@ def test_lanes_run_in_workers_that_the_package_forks(tmp_path: Path) -> None:
         finally:
             server.stop()
         log = server.log.read_text()
-    assert "this is a ZeroGPU Space of " in log
+    assert "running on a ZeroGPU Space of " in log
     assert "Traceback" not in log
 
 

@@ -14,7 +14,6 @@ if __name__ == "__main__":
 
     del sys.modules["torch"]
 
-    import app
-    from manager.machine.process import leave
+    from ui.serve import serve
 
-    leave(app.main())
+    serve()

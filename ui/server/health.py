@@ -10,7 +10,6 @@ import hmac
 import ipaddress
 import os
 import time
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from manager.errors import ParleyError
+from negotiation import __version__
 from negotiation.app.parley import Parley
 from ui.kit import text
 from ui.server.operator import operators_of
@@ -47,7 +47,7 @@ def health_routes(parley: Parley) -> list[BaseRoute]:
         status = "draining" if parley.lanes.closed else "ok" if store else "failing"
         about = {
             "status": status,
-            "version": _version(),
+            "version": __version__,
             "uptime_seconds": round(time.monotonic() - begun, 1),
             "database": "ok" if store else "failing",
         }
@@ -83,10 +83,3 @@ def _answers(parley: Parley) -> bool:
     except ParleyError:
         return False
     return True
-
-
-def _version() -> str:
-    try:
-        return version("parley")
-    except PackageNotFoundError:  # run from its folder without being installed
-        return "development"

@@ -2,7 +2,7 @@
 
 It is no account; it only lets a visitor find and stop their own runs. Whoever drops their cookies is still known by
 their network address, which is the connection's: uvicorn takes it from X-Forwarded-For only where the operator says
-which proxies are to be believed (`FORWARDED_ALLOW_IPS`; app.py).
+which proxies are to be believed (`FORWARDED_ALLOW_IPS`; ui/serve.py).
 """
 
 from __future__ import annotations

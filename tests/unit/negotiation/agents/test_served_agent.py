@@ -13,7 +13,7 @@ from manager.manager import LLMManager
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.cli.runs import _of_server
+from negotiation.cli.runs import _server_facts
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import Halted, Turn, TurnTaken
 from negotiation.game.protocol import Action
@@ -121,7 +121,7 @@ def test_a_run_keeps_what_it_cost_and_how_it_was_held_but_no_key(
     turn = next(event.turn for event in events if isinstance(event, TurnTaken))
     assert (turn.held, turn.cost, turn.estimated) == ("schema", 7e-06, False)
     assert turns_from_json("run", json.loads(json.dumps(turns_to_json([turn])))) == (turn,)
-    assert _of_server(turn) == {"prompt_tokens": 7, "cost": 7e-06, "held": "schema"}
+    assert _server_facts(turn) == {"prompt_tokens": 7, "cost": 7e-06, "held": "schema"}
     assert isinstance(events[-1], Halted)
     assert events[-1].reason == "the server of 'org/m' failed (HTTP 500): Bearer [key]"
     assert "Very-Secret" not in repr(events) + repr(manager.snapshot()) + repr(manager.list_models())

@@ -17,8 +17,8 @@ ROOF = {"tin": 0.25, "tiles": 0.5, "straw": 1.0}
 def read(folder: Path) -> tuple[Scenario, list[str]]:
     """The scenario of a folder, and the notes made while it was read."""
     notes: list[str] = []
-    paths = (folder / name for name in ("domain.xml", "a.xml", "b.xml"))
-    return import_genius(*paths, on_note=notes.append), notes
+    domain, a, b = (folder / name for name in ("domain.xml", "a.xml", "b.xml"))
+    return import_genius(domain, a, b, on_note=notes.append), notes
 
 
 def values(scenario: Scenario, seat: Seat, issue: str) -> list[float]:

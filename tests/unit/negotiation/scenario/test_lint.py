@@ -336,7 +336,7 @@ def test_the_scenario_that_the_manual_writes_is_clean(tmp_path: Path) -> None:
 
 
 def test_the_published_schema_is_current() -> None:
-    """If not: python -m negotiation schema > configs/scenarios/schema.json"""
+    """If not: parley schema > configs/scenarios/schema.json"""
     assert (SHIPPED / "schema.json").read_text(encoding="utf-8") == schema_text()
 
 

@@ -1,4 +1,4 @@
-"""What the server does when it is told to, apart from serving."""
+"""Signals of the server program."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app import reload_models
 from negotiation.app.parley import Parley
 from negotiation.app.settings import SHIPPED, read_settings
+from ui.program import reload_models
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def models_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_an_edited_models_yaml_is_taken_over_and_a_wrong_one_is_not(
+def test_an_edited_models_yaml_is_reloaded_unless_it_is_wrong(
     models_yaml: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -32,7 +32,7 @@ def test_an_edited_models_yaml_is_taken_over_and_a_wrong_one_is_not(
     try:
         models_yaml.write_text("new: {type: fake}\nsecond: {type: fake}")
         reload_models(parley)
-        assert "models.yaml was taken over (added: new, second; removed: old)" in caplog.text
+        assert "models.yaml was reloaded (added: new, second; removed: old)" in caplog.text
         for wrong, message in [
             ("new: {type: teapot, model_name: x}", "'teapot' is not supported"),
             ("boulware: {type: fake}", "model 'boulware' has the name of a scripted strategy"),

@@ -1,0 +1,28 @@
+"""The console script `parley`: the commands of `negotiation.cli`, and `serve`."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import typer
+
+from manager.machine.process import leave
+from negotiation.cli import main as negotiation_cli
+
+app = typer.Typer()
+
+
+@app.command()
+def serve() -> None:
+    """Serve the page.
+
+    Environment variables such as PORT, HOST and PARLEY_HOME configure it; the README lists them all.
+    """
+    from ui.serve import serve  # Gradio takes seconds to import, and no other command needs it
+
+    serve()
+
+
+def main() -> NoReturn:
+    """Run a command, and end the process with its exit status."""
+    leave(negotiation_cli.main(families=(app, *negotiation_cli.FAMILIES)))

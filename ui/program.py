@@ -1,0 +1,141 @@
+"""The program that serves the page: settings, manager, page, launch, and an orderly end.
+
+Start it with `ui.serve`, which prepares the process before this module imports Gradio and torch can be imported.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+import types
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from starlette.middleware import Middleware
+
+from manager.errors import ConfigError, ParleyError
+from manager.machine.process import keep_memory_low
+from negotiation.app.logs import one_log, set_up_logging
+from negotiation.app.parley import Parley
+from negotiation.app.settings import Settings, read_settings
+from ui.kit.theme import STYLES, THEME
+from ui.page import build_page
+from ui.server.health import health_routes
+from ui.server.request_guard import Doors
+from ui.server.session_sweeper import MOST_SESSIONS, Sessions
+from ui.server.visitor import VisitorCookie
+
+logger = logging.getLogger("parley")
+
+FAREWELL_SECONDS = 0.5
+"""Time for open pages to show how their negotiations ended."""
+
+
+def run(gpu: Callable[..., Any] | None = None) -> int:
+    """Serve the page until the process receives SIGINT or SIGTERM.
+
+    Args:
+        gpu: ZeroGPU's decorator, on a ZeroGPU Space.
+
+    Returns:
+        The exit status: 1 after a configuration error, which is logged.
+    """
+    keep_memory_low()
+    try:
+        set_up_logging(os.environ)
+        settings = read_settings()
+        if settings.profile.processors < (os.cpu_count() or 1):
+            # torch sees all processors of the host, but threads beyond a container's quota only wait.
+            os.environ.setdefault("OMP_NUM_THREADS", str(settings.profile.processors))
+        _check_port(settings)
+        logger.info("running on a %s", settings.profile.about)
+        parley = Parley.open(settings, gpu)
+    except ParleyError as error:
+        logger.error("%s", error)  # noqa: TRY400 (the message is complete)
+        return 1
+    try:
+        _serve(parley, settings)
+    finally:
+        parley.close()
+    return 0
+
+
+def _serve(parley: Parley, settings: Settings) -> None:
+    page = build_page(parley)
+    page.queue(default_concurrency_limit=None, api_open=False)
+    page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        theme=THEME,
+        css_paths=STYLES,
+        footer_links=[],
+        run_history=False,
+        max_file_size="1mb",
+        enable_monitoring=False,
+        show_error=True,
+        quiet=True,
+        app_kwargs={
+            "middleware": [Middleware(Doors), Middleware(VisitorCookie), Middleware(Sessions, page=page)],
+            "routes": health_routes(parley),
+        },
+        state_session_capacity=MOST_SESSIONS,
+        prevent_thread_lock=True,
+        ssr_mode=False,  # Spaces turns it on, but the page's scripts are tested without it
+        mcp_server=find_spec("mcp") is not None,
+    )
+    one_log()
+    logger.info("Parley is at http://%s:%s", settings.host, settings.port)
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    stopped = threading.Event()
+
+    def stop(*_: int | types.FrameType | None) -> None:
+        if stopped.is_set():  # a second signal: end at once; the next start marks what ran as interrupted
+            os._exit(1)
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload_models, args=(parley,)).start())
+    stopped.wait()
+    grace = settings.app.shutdown_grace_seconds
+    logger.info("shutting down: nothing new starts, and running negotiations have %g s to end", grace)
+    parley.drain(grace)
+    time.sleep(FAREWELL_SECONDS)
+    page.close(verbose=False)
+    logger.info("shut down")
+
+
+def reload_models(parley: Parley) -> None:
+    """Apply an edited models.yaml, or log what is wrong with it and keep the current models."""
+    try:
+        changes = parley.reload_models()
+    except ParleyError as error:
+        logger.error("models.yaml was not reloaded: %s", error)  # noqa: TRY400 (the message is complete)
+        return
+    words = [f"{what}: {', '.join(ids)}" for what, ids in changes._asdict().items() if ids]
+    logger.info("models.yaml was reloaded (%s)", "; ".join(words) or "no changes")
+
+
+def _warm_up() -> None:
+    """Import what the first model needs while the first visitor is still reading the page."""
+    import manager.backends.huggingface  # noqa: F401
+
+    one_log()
+
+
+def _check_port(settings: Settings) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot serve at {settings.host}, port {settings.port} ({error.strerror}); "
+                "set PORT or HOST to a free address"
+            ) from None
