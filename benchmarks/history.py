@@ -22,7 +22,7 @@ from negotiation.runs.codec import scenario_to_json
 from negotiation.runs.store import RunFilter, Store
 from negotiation.scenario.model import load_scenarios
 from ui.drawing.run_list import runs_html
-from ui.history.tab import PAGE_RUNS
+from ui.history.run_pages import PAGE_RUNS
 
 SHIPPED = Path(__file__).resolve().parent.parent / "configs" / "scenarios"
 AGENTS = ("boulware", "conceder", "linear", "micro", "smollm2-steady")

@@ -1,4 +1,4 @@
-"""For programs: what gradio_client and MCP clients may call. Everything else on the page is private.
+"""The public API, for gradio_client and MCP clients. Every other endpoint of the page is private.
 
 The functions' signatures and docstrings are the published documentation; docs/api.md shows them in use.
 """
@@ -21,23 +21,25 @@ from negotiation.live.feed import stored_events
 from negotiation.runs.export import export_run
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS, Scenario
-from ui.kit import text
 from ui.kit.errors import plainly
 from ui.server.operator import caller_of
 from ui.widgets.follow import UPDATE_SECONDS
 from ui.widgets.scenario_picker import own_scenario
 
-OPEN: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
+PUBLIC: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
+NO_PEOPLE = "The API plays models and strategies only; people play on the page. Pass the name of a model or strategy."
+NO_INTEGER = "The seed must be an integer, not '{given}'."
+NO_SCENARIO = "There is no scenario '{given}' (known: {known}). To use your own scenario, pass it as YAML text."
 
 
 def build_api(parley: Parley) -> None:
-    """Publish the functions; called inside the page."""
+    """Publish the functions. Call this inside the page."""
 
     def models() -> list[dict[str, Any]]:
-        """The agents that can negotiate: models with their state, and scripted strategies.
+        """List the agents that can negotiate: models with their state, and scripted strategies.
 
         Returns:
-            One object each with the keys agent (what to pass to negotiate), label, kind ("model" or "strategy") and,
+            One object per agent with the keys agent (pass it to negotiate), label, kind ("model" or "strategy") and,
             for models, state, license and size.
         """
         listed = parley.manager.list_models()
@@ -50,11 +52,11 @@ def build_api(parley: Parley) -> None:
         return found
 
     def scenarios() -> list[dict[str, Any]]:
-        """The scenarios that can be negotiated.
+        """List the scenarios that can be negotiated.
 
         Returns:
-            One object each with the keys scenario (what to pass to negotiate), title, story, rounds, roles (a and b)
-            and issues (name: its options, or its range).
+            One object per scenario with the keys scenario (pass it to negotiate), title, story, rounds, roles (a and
+            b) and issues (each name with its options or its range).
         """
         return [_about(scenario) for scenario in parley.scenarios.values()]
 
@@ -67,32 +69,32 @@ def build_api(parley: Parley) -> None:
         options_b: dict[str, Any] | None = None,
         request: gr.Request = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Start a negotiation and stream its events until it ends. It stops when the caller goes away.
+        """Start a negotiation and stream its events until it ends. It stops if the caller disconnects.
 
         Args:
-            scenario: The id of a scenario, or a whole scenario as YAML text.
-            agent_a: Who plays role a: a model's id or a strategy's name.
-            agent_b: Who plays role b.
-            seed: Decides every chance.
-            options_a: Settings of a model in role a, such as {"temperature": 0.2}; none for strategies.
+            scenario: The id of a scenario, or a complete scenario as YAML text.
+            agent_a: The agent in role a: the id of a model or the name of a strategy.
+            agent_b: The agent in role b.
+            seed: Controls randomness. An integer.
+            options_a: Settings of a model in role a, such as {"temperature": 0.2}. Strategies have none.
             options_b: Settings of a model in role b.
 
         Returns:
-            Events, each an object with the keys run_id and event: queued (while it waits for its turn), started,
-            turn_started, waiting, writing (pieces of text), rejected, turn_taken (a whole turn), and at the end ended
-            (with agreement and measures) or halted.
+            Events, each an object with the keys run_id and event: queued (while it waits for a lane), started,
+            turn_started, waiting, writing (a piece of text), rejected, turn_taken (a complete turn), and at the end
+            ended (with agreement and measures) or halted. Utilities lie in [0, 1].
         """
         with plainly():
             given = (("agent_a", agent_a, options_a), ("agent_b", agent_b, options_b))
             a, b = (AgentConfig.from_json({"agent": agent, "options": how}, name) for name, agent, how in given)
             if HUMAN in (a.agent, b.agent):
-                raise gr.Error(text.API_NO_PEOPLE, print_exception=False)
-            number = _whole(seed)
-            chosen = await asyncio.to_thread(_scenario, parley, scenario)  # reading a whole one takes its time
+                raise gr.Error(NO_PEOPLE, print_exception=False)
+            number = _integer(seed)
+            chosen = await asyncio.to_thread(_scenario, parley, scenario)  # parsing a complete one takes time
             run = Run(run_id="", scenario=chosen, agents={"a": a, "b": b}, seed=number)
             run_id = await asyncio.to_thread(parley.live.start, run, caller=caller_of(parley, request))
             watch = parley.live.watch(run_id)
-            if watch is None:  # it has ended already
+            if watch is None:  # it has already ended
                 for event in stored_events(await asyncio.to_thread(parley.store.run, run_id)):
                     yield event_to_json(run_id, event)
                 return
@@ -106,10 +108,10 @@ def build_api(parley: Parley) -> None:
                     await asyncio.sleep(UPDATE_SECONDS)
 
     def run(run_id: str) -> dict[str, Any]:
-        """A stored negotiation, whole: scenario, agents, every turn, how it ended and its measures.
+        """Return a stored negotiation: scenario, agents, every turn, its ending and its measures.
 
         Args:
-            run_id: The id that every event gave, or that a link names after ?run=.
+            run_id: The id in every event of the run, or after ?run= in a link.
 
         Returns:
             The run as one object, the same as a line of the JSONL export.
@@ -117,14 +119,14 @@ def build_api(parley: Parley) -> None:
         with plainly():
             return export_run(parley.store.run(str(run_id)))
 
-    gr.api(models, api_name="models", **OPEN)
-    gr.api(scenarios, api_name="scenarios", **OPEN)
-    gr.api(negotiate, api_name="negotiate", **OPEN)
-    gr.api(run, api_name="run", **OPEN)
+    gr.api(models, api_name="models", **PUBLIC)
+    gr.api(scenarios, api_name="scenarios", **PUBLIC)
+    gr.api(negotiate, api_name="negotiate", **PUBLIC)
+    gr.api(run, api_name="run", **PUBLIC)
 
 
 def event_to_json(run_id: str, event: Event) -> dict[str, Any]:
-    """An event of a run as plain data, its kind under `event`."""
+    """Return an event of a run as plain data, with its kind under `event`."""
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
     return {"event": kind, "run_id": run_id, **asdict(event)}
 
@@ -143,19 +145,19 @@ def _about(scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _whole(seed: object) -> int:
-    """A seed, of whatever type a program sends."""
+def _integer(seed: object) -> int:
+    """Return a seed, whatever type a program sent it as."""
     try:
         return int(str(seed))
     except ValueError:
-        raise gr.Error(text.API_SEED.format(given=str(seed)[:60]), print_exception=False) from None
+        raise gr.Error(NO_INTEGER.format(given=str(seed)[:60]), print_exception=False) from None
 
 
 def _scenario(parley: Parley, given: object) -> Scenario:
-    """A shipped scenario by its id, or a whole one, of whatever type a program sends."""
+    """Return a shipped scenario by its id, or parse a complete one, whatever type a program sent."""
     if isinstance(given, str) and "\n" in given:
         return own_scenario(parley.lanes.limits, given, "own", "your scenario")
     if not isinstance(given, str) or given not in parley.scenarios:
         known = ", ".join(parley.scenarios)
-        raise gr.Error(text.API_SCENARIO.format(given=str(given)[:60], known=known), print_exception=False)
+        raise gr.Error(NO_SCENARIO.format(given=str(given)[:60], known=known), print_exception=False)
     return parley.scenarios[given]

@@ -1,12 +1,12 @@
-"""The page: header, model status strip, and a list of tabs, each of which a module of its own builds."""
+"""The page: a header, the model status strip, and tabs, each built by its own subpackage."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from negotiation.app.parley import Parley
 from ui.api import build_api
@@ -14,7 +14,9 @@ from ui.arena.tab import build_arena
 from ui.drawing.model_strip import strip_html
 from ui.history.tab import build_history
 from ui.kit import text
-from ui.kit.html import QUIET, esc, script, tag
+from ui.kit.html import QUIET, script
+from ui.kit.templates import render
+from ui.kit.updates import Updates
 from ui.models.tab import build_models
 from ui.play.tab import build_play
 from ui.tournament import text as tournament_text
@@ -30,14 +32,14 @@ TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] =
     ("history", text.HISTORY, build_history),
     ("models", text.MODELS, build_models),
 )
-"""The tabs: id (the button in the page is `tab-ID-button`), name, and what builds its content inside it.
+"""The tabs: id (the button in the page is `tab-ID-button`), name, and the function that builds its content.
 
-A builder is given the page, for what is to happen when it is opened, and its own tab, for when it is chosen.
+A builder gets the page, to act when it is opened, and its own tab, to act when it is selected.
 """
 
 
 def build_page(parley: Parley) -> gr.Blocks:
-    """The page over a running Parley."""
+    """Build the page over a running Parley."""
     names = labels(parley)
     details = any(tab_id == "models" for tab_id, _, _ in TABS)
     lends = parley.catalog.zero_gpu
@@ -54,24 +56,19 @@ def build_page(parley: Parley) -> gr.Blocks:
 
         build_api(parley)
 
-        def show_status(seen: tuple[int, bool] | None) -> Any:
+        def show_status(seen: tuple[int, bool] | None) -> Updates:
             snapshot, closing = parley.manager.snapshot(), parley.lanes.closed
             if (snapshot.version, closing) == seen:
-                return gr.skip(), gr.skip()
-            return strip_html(snapshot, names, details, lends, closing), (snapshot.version, closing)
+                return {shown: gr.skip()}
+            return {
+                status: strip_html(snapshot, names, details, lends, closing),
+                shown: (snapshot.version, closing),
+            }
 
         gr.Timer(STATUS_SECONDS).tick(show_status, [shown], [status, shown], queue=False, **QUIET)
     return page
 
 
-def header_html() -> str:
-    """What the page is, the choice of colours, and the place where a silent server is told."""
-    names = json.dumps({tab_id: name for tab_id, name, _ in TABS})
-    title = tag("h1", esc(text.TITLE), data_tab_names=names) + tag("p", esc(text.TAGLINE))
-    themes = "".join(
-        tag("span", esc(name), data_theme=theme, hidden=None if theme == "auto" else "")
-        for theme, name in text.THEMES.items()
-    )
-    button = tag("button", themes, "plain", type="button", data_theme_button="")
-    offline = tag("p", esc(text.OFFLINE), "offline", role="alert", data_offline="", hidden="")
-    return tag("div", tag("div", title, "title") + button, "top") + offline
+def header_html() -> Markup:
+    """Draw the title, the theme button, and the notice that the browser shows while the server does not answer."""
+    return render("header", tab_names=json.dumps({tab_id: name for tab_id, name, _ in TABS}))

@@ -36,7 +36,7 @@ MOST_MB = 100.0
 
 EARLY = """
 import ui.server.session_sweeper
-ui.server.session_sweeper.KEPT_SECONDS, ui.server.session_sweeper.SWEEP_SECONDS = 5.0, 1.0
+ui.server.session_sweeper.AWAY_SECONDS, ui.server.session_sweeper.SWEEP_SECONDS = 5.0, 1.0
 """
 
 

@@ -30,7 +30,7 @@ def test_the_operator_loads_a_model_and_everybody_sees_the_timeline(
         password = page.locator("#operator-password input")
         password.fill("guess")
         page.locator("#operator-enter").click()
-        expect(page.get_by_text("This is not the password.")).to_be_visible()
+        expect(page.get_by_text("Wrong password.")).to_be_visible()
         password.fill("sesame")
         password.press("Enter")
         page.locator("#operator-load").click()

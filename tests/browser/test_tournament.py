@@ -28,7 +28,7 @@ def test_a_tournament_is_run_found_again_looked_into_and_exported(
     try:
         page = open_page(server.url)
         open_tab(page)
-        expect(page.locator("#cup-progress")).to_contain_text("No tournament was run yet")
+        expect(page.locator("#cup-progress")).to_contain_text("No tournament has been run yet")
         file = page.locator("#cup-file input")
         file.fill("small")
         file.press("Enter")

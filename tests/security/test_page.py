@@ -25,7 +25,8 @@ from negotiation.runs.record import Run
 from negotiation.scenario.model import Seat
 from tests.support.page import NAME, PASSWORD, Served, served
 from ui.kit import text
-from ui.server.operator import EVERYBODYS, WINDOW_SECONDS, operators_of
+from ui.server import text as server_text
+from ui.server.operator import ATTEMPTS_OF_ALL, WINDOW_SECONDS, operators_of
 from ui.server.request_guard import CLOSED, MOST_BYTES, NO_FILES
 from ui.server.visitor import COOKIE
 
@@ -129,7 +130,7 @@ def test_a_run_is_deleted_by_its_owner_alone_and_then_its_link_leads_nowhere(pag
             page.parley.store.run(run_id)
         answer = page.post(opened, values(page, opened, ""), session=run_id, query={"replay": run_id})
         assert text.UNKNOWN_RUN in answer.text
-        assert run_id not in page.post("_again_1", [None, "", "", "", "", False, False], visitor=VICTIM).text
+        assert run_id not in page.post("_again_1", [None, None, "", "", "", "", False, False], visitor=VICTIM).text
 
 
 def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
@@ -156,7 +157,7 @@ def test_an_operators_deed_asks_for_the_password(page: Served, deed: str) -> Non
     for visitor in (NAME, None):
         refused = page.post(deed, DEEDS[deed], visitor=visitor)
         assert refused.status_code == 500
-        assert text.OPERATOR_ONLY in refused.text
+        assert server_text.OPERATOR_ONLY in refused.text
     assert page.parley.manager.list_models() == before
 
 
@@ -169,7 +170,7 @@ def test_a_tournament_asks_for_the_password(page: Served) -> None:
 
 def test_the_password_is_not_guessed_by_changing_cookie_session_or_headers(page: Served) -> None:
     told = []
-    for number in range(EVERYBODYS + 2):
+    for number in range(ATTEMPTS_OF_ALL + 2):
         forged = {
             "x-forwarded-for": f"10.0.0.{number}",
             "x-real-ip": f"10.0.0.{number}",
@@ -177,17 +178,19 @@ def test_the_password_is_not_guessed_by_changing_cookie_session_or_headers(page:
         }
         other = f"{NAME}-{number}"
         told.append(page.post("_enter", ["guess"], visitor=other, session=f"s{number}", headers=forged).text)
-    assert text.OPERATOR_WRONG in told[0]
-    assert all(text.OPERATOR_SLOWLY in answer for answer in told[5:])
-    assert text.OPERATOR_SLOWLY in page.post("_enter", [PASSWORD]).text, "not even the right one is told from others"
+    assert server_text.OPERATOR_WRONG in told[0]
+    assert all(server_text.OPERATOR_SLOWLY in answer for answer in told[5:])
+    assert server_text.OPERATOR_SLOWLY in page.post("_enter", [PASSWORD]).text, (
+        "not even the right one is told from others"
+    )
 
 
 def test_the_operator_is_one_visitor(page: Served) -> None:
     assert page.post("_enter", [PASSWORD], visitor=OPERATOR).status_code == 200
     assert page.post("pin", ["m"], visitor=OPERATOR).status_code == 200
     assert page.post("unpin", ["m"], visitor=OPERATOR).status_code == 200
-    assert text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=NAME).text
-    assert text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=None, session="page").text
+    assert server_text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=NAME).text
+    assert server_text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=None, session="page").text
 
 
 # -- other sites -----------------------------------------------------------------------------------------------
@@ -197,7 +200,7 @@ def test_the_operator_is_one_visitor(page: Served) -> None:
 def test_another_sites_page_acts_in_nobodys_name(page: Served, site: str) -> None:
     page.post("_enter", [PASSWORD], visitor=OPERATOR)
     there = {"origin": "https://evil.test", "sec-fetch-site": site, "sec-fetch-mode": "cors"}
-    assert text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=OPERATOR, headers=there).text
+    assert server_text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=OPERATOR, headers=there).text
     own = {"origin": "http://parley.test", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
     assert page.post("unpin", ["m"], visitor=OPERATOR, headers=own).status_code == 200
 
@@ -325,7 +328,7 @@ def test_a_run_id_is_a_key_and_nothing_else(page: Served, run_id: str) -> None:
     assert answer.status_code in (400, 422, 500)
     if answer.status_code == 500:
         assert answer.json()["error"] == text.UNKNOWN_RUN
-    found = page.post("_again_1", [None, run_id, "", "", "", False, False], visitor=NAME)
+    found = page.post("_again_1", [None, None, run_id, "", "", "", False, False], visitor=NAME)
     assert found.status_code == 200 or "error" in found.json()
 
 

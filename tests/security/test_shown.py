@@ -30,7 +30,8 @@ from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import now_html, offer_html, turns_html
 from ui.history.replay import head_html
 from ui.kit.downloads import file_html
-from ui.play.offer_form import best_offer, builder_html, own_html, preferences_html, worth_html
+from ui.play.offer_form import best_offer, builder_html, worth_html
+from ui.play.preferences import own_html, preferences_html
 from ui.play.reveal import reveal_html
 from ui.widgets.scenario_picker import cards_html, findings_html, story_html
 

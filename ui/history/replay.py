@@ -1,12 +1,13 @@
-"""A stored run as it was after any of its turns, with what can be done with it: save, publish, delete, play on."""
+"""A stored run as it was after any of its turns, with the buttons that save, publish, delete and play on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
+from markupsafe import Markup
 
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
@@ -19,15 +20,19 @@ from ui.drawing.outcome_space import space_of
 from ui.drawing.run_list import outcome_html, time_html
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import turns_html
-from ui.kit import text
-from ui.kit.html import esc, script, tag
+from ui.history import text
+from ui.kit import text as shared
+from ui.kit.downloads import Kind
+from ui.kit.html import script
+from ui.kit.templates import render
+from ui.kit.updates import Updates
 from ui.widgets.agent_picker import choices, labels
 from ui.widgets.follow import stored_view
 
 Names = Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pane:
     """The components of one run that is shown."""
 
@@ -36,26 +41,25 @@ class Pane:
     board: gr.HTML
     turns: gr.HTML
     figures: gr.HTML
-    jsonl: gr.Button
-    csv: gr.Button
-    publish: gr.Button
-    delete: gr.Button
-    sure: gr.Button
-    keep: gr.Button
     fork: gr.Accordion
     agents: tuple[gr.Dropdown, gr.Dropdown]
     message: gr.Textbox
     go: gr.Button
+    saves: Mapping[Kind, gr.Button]
+    publish: gr.Button
+    delete: gr.Button
+    keep: gr.Button
+    sure: gr.Button
 
     @property
     def outputs(self) -> list[Any]:
-        """What `show_run` and `close` update."""
+        """The components that `show_run` and `close` update."""
         owners = [self.publish, self.delete, self.sure, self.keep]
         return [self.column, self.head, *owners, *self.agents, *self.moving]
 
     @property
     def moving(self) -> list[Any]:
-        """What `show_turn` updates."""
+        """The components that `show_turn` updates."""
         return [self.board, self.turns, self.figures, self.fork, self.message, self.go]
 
 
@@ -72,27 +76,50 @@ def build_pane(number: int) -> Pane:
             with gr.Column(elem_classes="figures"):
                 figures = gr.HTML(elem_id=f"{name}-figures", js_on_load=None)
         with gr.Accordion(text.FORK, open=False, elem_classes="lane-settings", elem_id=f"{name}-fork") as fork:
-            gr.HTML(tag("p", esc(text.FORK_ABOUT), "note"), js_on_load=None)
+            gr.HTML(render("note", words=text.FORK_ABOUT), js_on_load=None)
             with gr.Row():
                 agents = gr.Dropdown([], elem_id=f"{name}-agent-a"), gr.Dropdown([], elem_id=f"{name}-agent-b")
             message = gr.Textbox(label=text.FORK_MESSAGE, lines=2, max_length=2000, elem_id=f"{name}-message")
             go = gr.Button(text.FORK_GO, variant="primary", size="sm", elem_id=f"{name}-go")
         with gr.Row(elem_classes="run-acts"):
             small: dict[str, Any] = {"size": "sm", "min_width": 80, "scale": 0}
-            jsonl = gr.Button(text.SAVE_JSONL, elem_id=f"{name}-jsonl", **small)
-            csv = gr.Button(text.SAVE_CSV, elem_id=f"{name}-csv", **small)
+            saves = {kind: gr.Button(text.SAVE[kind], elem_id=f"{name}-{kind}", **small) for kind in get_args(Kind)}
             publish = gr.Button(text.PUBLISH, visible=False, elem_id=f"{name}-publish", **small)
             delete = gr.Button(text.DELETE, visible=False, elem_id=f"{name}-delete", **small)
-            keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)  # where a second press lands
+            keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)  # where a double click lands
             sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
-    return Pane(column, head, board, turns, figures, jsonl, csv, publish, delete, sure, keep, fork, agents, message, go)
+    return Pane(
+        column=column,
+        head=head,
+        board=board,
+        turns=turns,
+        figures=figures,
+        fork=fork,
+        agents=agents,
+        message=message,
+        go=go,
+        saves=saves,
+        publish=publish,
+        delete=delete,
+        keep=keep,
+        sure=sure,
+    )
 
 
-def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: bool, hidden: bool) -> dict[Any, Any]:
-    """The updates that show a run after some of its turns; `hidden` keeps back who played."""
+def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: bool, hidden: bool) -> Updates:
+    """Return the updates that show a run after some of its turns.
+
+    Args:
+        parley: The program.
+        pane: Where to show it.
+        run: The stored run.
+        turn: The number of turns to show.
+        may_change: Whether the visitor may publish and delete it.
+        hidden: Whether the names of the agents are withheld.
+    """
     listed = [*choices(parley), (text.PLAY_ON, HUMAN)]
     known = {agent for _, agent in listed}
-    new: dict[Any, Any] = {
+    new: Updates = {
         pane.column: gr.update(visible=True),
         pane.head: head_html(run, names_of(parley, run, hidden)),
         pane.publish: gr.update(value=text.UNPUBLISH if run.published else text.PUBLISH, visible=may_change),
@@ -103,34 +130,34 @@ def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: boo
     for seat, picker in zip(SEATS, pane.agents, strict=True):
         agent = run.agents[seat].agent
         value = agent if agent in known and not hidden else None
-        label = text.AGENT.format(name=run.scenario.roles[seat].name)
+        label = shared.AGENT.format(name=run.scenario.roles[seat].name)
         new[picker] = gr.update(choices=listed, value=value, label=label)
     return new | show_turn(parley, pane, run, turn, hidden=hidden)
 
 
-def show_turn(parley: Parley, pane: Pane, run: Run, turn: int, *, hidden: bool) -> dict[Any, Any]:
-    """The updates that show a run as it was after `turn` turns."""
+def show_turn(parley: Parley, pane: Pane, run: Run, turn: int, *, hidden: bool) -> Updates:
+    """Return the updates that show a run as it was after `turn` turns."""
     view, space = view_at(run, turn), space_of(run.scenario)
     over = len(view.turns) == len(run.turns) and run.status == "done"
     agreed = over and run.agreement is not None
-    told = view.turns[-1].message if view.turns else ""
+    message = view.turns[-1].message if view.turns else ""
     return {
         pane.board: verdict_html(view, space) if view.end is not None else table_html(view),
         pane.turns: turns_html(view, names_of(parley, run, hidden)),
         pane.figures: utility_space(space, view.turns, agreed) + utility_rounds(space, view.turns),
         pane.fork: gr.update(label=text.FORK_AFTER.format(turns=len(view.turns)) if view.turns else text.FORK),
-        pane.message: gr.update(value=told, visible=bool(view.turns)),
+        pane.message: gr.update(value=message, visible=bool(view.turns)),
         pane.go: gr.update(interactive=not over, value=text.FORK_OVER if over else text.FORK_GO),
     }
 
 
-def close(pane: Pane) -> dict[Any, Any]:
-    """The updates that hide a pane."""
+def close(pane: Pane) -> Updates:
+    """Return the updates that hide a pane."""
     return {pane.column: gr.update(visible=False)}
 
 
 def view_at(run: Run, turn: int) -> LaneView:
-    """A run as it was after `turn` turns; its end only after all of them."""
+    """Return a run as it was after `turn` turns, with its end only after all of them."""
     view = stored_view(run)
     if turn >= len(run.turns):
         return view
@@ -138,37 +165,35 @@ def view_at(run: Run, turn: int) -> LaneView:
 
 
 def names_of(parley: Parley, run: Run, hidden: bool) -> dict[str, str]:
-    """What the agents of a run are called for people."""
+    """Return the names that people read for the agents of a run."""
     if hidden:
-        return {config.agent: text.HIDDEN_AGENT for config in run.agents.values()}
+        return {config.agent: shared.HIDDEN_AGENT for config in run.agents.values()}
     return labels(parley) | {HUMAN: text.PERSON}
 
 
-def head_html(run: Run, names: Names) -> str:
-    """What a run is, and its permanent link."""
-    place = text.LANE.format(number=run.lane) + ": " if run.lane is not None else ""
-    title = tag("h3", esc(place + run.scenario.title))
-    players = text.AGAINST.join(
-        tag("b", esc(run.scenario.roles[seat].name), f"seat-{seat}")
-        + " "
-        + tag("span", esc(names.get(run.agents[seat].agent, run.agents[seat].agent)))
-        for seat in SEATS
-    )
+def head_html(run: Run, names: Names) -> Markup:
+    """Draw what a run is, how it ended, and its permanent link."""
     outcome = "" if run.agreement is None else run.scenario.show(run.agreement)
-    ended = outcome_html(run.status, None if run.ending is None else str(run.ending), outcome, run.reason)
-    facts = [time_html(run.created), tag("span", esc(text.RAN_WITH.format(seed=run.seed))), ended]
-    if run.forked_from is not None:
-        words = text.FORKED_AFTER.format(turns=run.forked_turns)
-        origin = "" if run.published else f"?replay={run.forked_from}"  # a private run is found by its link alone
-        facts.append(tag("a", esc(words), href=origin) if origin else tag("span", esc(words)))
-    link = f"?replay={run.run_id}"
-    copy = tag("button", esc(text.COPY), "plain", type="button", data_copy=link, data_done=text.COPIED)
-    facts += [tag("a", esc(text.REPLAY_HERE), href=link), copy]
-    return title + tag("p", players, "players") + tag("p", "".join(facts), "facts")
+    ending = None if run.ending is None else str(run.ending)
+    players = [
+        (seat, run.scenario.roles[seat].name, names.get(run.agents[seat].agent, run.agents[seat].agent))
+        for seat in SEATS
+    ]
+    return render(
+        "history/head",
+        text=text,
+        shared=shared,
+        run=run,
+        players=players,
+        created=Markup(time_html(run.created)),
+        outcome=Markup(outcome_html(run.status, ending, outcome, run.reason)),
+        # The link of a private run is its only protection, so a published fork does not give it away.
+        origin="" if run.published else run.forked_from,
+    )
 
 
 def forked_agents(run: Run, picked: Mapping[Seat, str | None]) -> dict[Seat, AgentConfig]:
-    """Who plays on: who played before, with their settings, unless somebody else was picked."""
+    """Return who plays on: the same agents with their settings, unless another one was picked."""
     return {
         seat: run.agents[seat] if not agent or agent == run.agents[seat].agent else AgentConfig(agent)
         for seat, agent in picked.items()

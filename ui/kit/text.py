@@ -150,146 +150,19 @@ ROUNDS_Y = "worth to itself"
 ROUNDS_LEGEND = {"asks": "{name} asks", "given": "is offered"}
 PLOT_HIDDEN = "Hidden until the end."
 
-# play
-PLAY_AS = "You are the"
-PLAY_AGAINST = "Against"
-PLAY_BEGIN = "Negotiate"
-PLAY_AGAIN = "Negotiate again"
-PLAY_PICK = "Pick whom to negotiate against."
-PLAY_OVER = "This negotiation is over, or it is not yours."
-REPLAY_LINK = "Link to its replay"
-OWN_TITLE_PLAY = "What you want (the other side does not see this)"
-OWN_SIDE = "You are the {name}; across the table sits the {other}"
-OWN_WORTH = (
-    "A deal is worth to you what its options add up to, from 0 to 1. Without a deal you are left with {reservation}."
-)
-OWN_DISCOUNT = "With each round that passes, a deal loses {share:.0%} of its worth."
-PREFERENCES_LABEL = "What every option is worth"
-PREFERENCES_OPTION = "Option"
-PREFERENCES_NO_DEAL = "no deal"
-MATTERS = "up to {share:.2f}"
-BUILDER_LABEL = "Your offer"
-MESSAGE = "What you say with it"
-MESSAGE_HINT = "Optional. The other side reads this."
-MAKE_OFFER = "Make this offer"
-ACCEPT = "Accept theirs"
-WALK_AWAY = "Walk away"
-SURE = "Press again to leave"
-OFFER_WORTH = "What this offer would be worth to you"
-OFFER_INCOMPLETE = "This is not a complete offer yet: a number is missing, or not one of the possible ones."
-WORTH_NOW = "Agreed in round {round} it would be worth {worth}."
-REVEAL_OTHER = "What the other side wanted"
-REVEAL_OTHER_ABOUT = "How much every option added to a deal's worth, for you and for them."
-REVEAL_BRIEFING = "What the {name} was told:"
-REVEAL_REGRET = "What each of your turns cost"
-REVEAL_REGRET_ABOUT = (
-    "Regret is what the best deal that the other side could still take would have been worth to you, "
-    "minus what your turn asked for or took; below zero, it asked for more than they could take."
-)
-REGRET_COLUMNS = ["Round", "You", "Worth to you", "Regret"]
-ACTS = {"offer": "offered", "accept": "accepted their offer", "walk_away": "walked away"}
-YOU_ROW = "you"
-BASELINES = "What would a baseline have got?"
-BASELINES_ABOUT = (
-    "Each scripted strategy was put into your seat and played against the same opponent ({opponent}, seed {seed}) "
-    "just now. Worth is what was reached, discounting included."
-)
-BASELINE_COLUMNS = ["In your seat", "Deal", "Worth to you", "Worth to them"]
-REFERENCES_ABOUT = (
-    "Your opponent was no script, so nobody else played against it. For comparison, the deals that theory names for "
-    "this scenario; no strategy reached them here, and discounting is left out."
-)
-REFERENCE_COLUMNS = ["Point", "Deal", "Worth to you", "Worth to them"]
-REFERENCES = {
-    "nash": "Nash point (largest product of gains)",
-    "kalai_smorodinsky": "Kalai-Smorodinsky (equal shares of what was possible)",
-    "egalitarian": "Egalitarian (largest smaller gain)",
-    "max_welfare": "Largest sum",
-}
-
-# history
-HISTORY_EMPTY = "No negotiation yet. Press Start in the Arena, or play yourself; every run is kept here."
-FORGETS = "This Space keeps runs until it restarts only. Save those that you want to keep as JSONL or CSV."
+# the list of runs
 HISTORY_NONE = "No negotiation fits these filters."
 HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "See it"]
 STATUS_RUNNING = "Running"
-STATUSES = {
-    "running": "running",
-    "done": "ended",
-    "stopped": "stopped",
-    "interrupted": "interrupted",
-    "failed": "failed",
-}
 ENDINGS = {"walked_away": "one side walked away", "deadline": "the last round passed"}
-REFRESH = "Refresh"
 OPEN = "open"
 REPLAY = "replay"
 BESIDE = "beside"
 FORKED_AFTER = "forked after turn {turns}"
 IS_PUBLISHED = "published"
-PERSON = "a person"
 HIDDEN_AGENT = "hidden until you vote"
-SEARCH = "Search"
-SEARCH_HINT = "title, agent or outcome"
-ALL = "all"
-AGENT_FILTER = "Played by"
-STATUS_FILTER = "Status"
-ONLY_OWN = "Only my own"
-BLIND = "Blind: hide who played until I voted"
-NEWER, OLDER = "Newer", "Older"
-PAGE = "page {number}"
-SAVE_JSONL, SAVE_CSV = "Save as JSONL", "Save as CSV"
-SAVE_ALL_JSONL, SAVE_ALL_CSV = "Save these as JSONL", "Save these as CSV"
-SAVE_NOTHING = "No run fits these filters; there is nothing to save."
-SAVE_CUT = "Only the newest {count} runs are in the file; narrow the filters for the others."
-TURN = "After turn"
-PLAY_STEPS, PAUSE_STEPS = "Play", "Pause"
-ALONE = "Only the first"
-REPLAY_HERE = "Link to this replay"
-AGAINST = " against "
-PUBLISH, UNPUBLISH = "Publish", "Unpublish"
-DELETE, DELETE_SURE, KEEP = "Delete", "Delete for good", "Keep"
-DELETED = "The run is deleted."
-FORK = "Play on differently from the start"
-FORK_AFTER = "Play on differently from after turn {turns}"
-FORK_ABOUT = (
-    "Starts a new run with the turns up to here. Pick who plays on, and change what was last said if you like; "
-    "this run stays as it is."
-)
-FORK_MESSAGE = "What was last said"
-FORK_GO = "Play on"
-FORK_OVER = "It has ended here; go back some turns"
-PLAY_ON = "you (opens in Play)"
-VOTE_ASK = "Which lane negotiated better?"
-VOTE_BLIND = "Who played is hidden until you have voted."
-VOTES = {"1": "Lane 1", "2": "Lane 2", "tie": "Both alike", "neither": "Neither"}
-VOTE_COUNT = "{name}: {count}"
-VOTED = "You said: {mine}. All votes: {counts}"
-VOTE_WHAT = "Show both lanes of one comparison to vote on them."
 
-# the operator
-OPERATOR_NONE = "Nobody can be operator here: the variable PARLEY_OPERATOR_PASSWORD is not set."
-OPERATOR_COOKIE = "Your browser keeps no cookies, so it cannot be told apart from others; allow them and reload."
-METRICS_REFUSED = "The figures are for the operator, or for who has the token.\n"
-OPERATOR_SLOWLY = "Too many wrong passwords; wait a minute."
-OPERATOR_WRONG = "This is not the password."
-OPERATOR_ONLY = "Only the operator may do this; give the password in the Models tab."
-
-# models
-MODEL_COLUMNS = ["Model", "State", "Size", "Memory", "Licence", "What it needs"]
-UNKNOWN = "not known yet"
-NOTHING_SAID = "–"
-PINNED = "pinned"
-WAITING_COUNT = "{count} waiting"
-ELSEWHERE = "none here: it is served elsewhere"
-ON_DEVICE = "{size} on {device}"
-IN_HOST = "{size} parked in host memory"
-WILL_NEED = "{size} when loaded"
-NEEDS_SERVER = "a server that answers"
-NEEDS_LENT = "a GPU, which is lent for each negotiation"
-NEEDS_NOTHING = "nothing: it is a fake for tests"
-NEEDS_DOWNLOAD = "a download when it is first used"
-MISFIT = "not offered: {reason}"
+# the timeline of models
 TIMELINE = "What was loaded, waited for and unloaded of late"
 TIMELINE_EMPTY = "Nothing was loaded or waited for in the last half hour."
 TIMELINE_WORDS = "In words, the latest first"
@@ -303,26 +176,6 @@ SPANS = {
     "failure": "failure",
 }
 TOOK, GOES_ON = "took {time}", "for {time} so far"
-OPERATOR = "Operator"
-OPERATOR_ABOUT = "Loads, unloads, pins and adds models, and sees all runs in History."
-PASSWORD = "The operator's password"
-SIGN_IN, SIGN_OUT = "Sign in", "Sign out"
-MODEL = "Model"
-LOAD, UNLOAD, PIN, UNPIN, ADD = "Load", "Unload", "Pin", "Unpin", "Add"
-PICK_A_MODEL = "Pick a model first."
-LOADING_ASKED = "{name} is being loaded; the table shows how far it is."
-DONE = "{name} is loaded."
-HUB_ID = "Add a model by its Hub id (until the next restart)"
-HUB_ID_WRONG = "A Hub id has the form owner/name, such as Qwen/Qwen3-0.6B."
-MODEL_LABEL = "What people see (optional)"
-GGUF_FILE = "GGUF file (optional)"
-GGUF_HINT = "name.gguf, in the repository"
-ADDED = "{name} is registered; it is downloaded when it is first used."
-
-# for programs
-API_NO_PEOPLE = "People play on the page; name a model or a strategy."
-API_SEED = "The seed must be a whole number, not '{given}'."
-API_SCENARIO = "There is no scenario '{given}' (there are: {known}); a scenario of your own is given as YAML text."
 
 UNKNOWN_RUN = "There is no negotiation under this link. It may have been deleted, or the link is incomplete."
 

@@ -1,4 +1,4 @@
-"""What only the operator may do with models. Every action asks by itself whether it is the operator who wants it."""
+"""What only the operator may do with models. Every action checks the request's rights itself."""
 
 from __future__ import annotations
 
@@ -9,58 +9,54 @@ import gradio as gr
 
 from manager.config.registry import HUB_ID
 from negotiation.app.parley import Parley
-from ui.kit import text
+from ui.kit import text as shared
 from ui.kit.errors import plainly
+from ui.models import text
 from ui.server.operator import operators_of
 
 LOADS = 4
-"""So many of the operator's loads are waited for at once."""
+"""How many of the operator's loads are waited for at once."""
 
 
-class Desk:
+class OperatorActions:
     """The operator's actions, as handlers of events."""
 
     def __init__(self, parley: Parley) -> None:
         self._manager = parley.manager
         self._operators = operators_of(parley)
-        self._lends = parley.catalog.zero_gpu  # nothing can be loaded, unloaded or added then
+        self._fixed = parley.catalog.zero_gpu  # models were placed when the Space started
         self._threads = ThreadPoolExecutor(LOADS, thread_name_prefix="operator")
 
-    def _require(self, request: gr.Request) -> None:
-        self._operators.require(request)
-        if self._lends:
-            raise gr.Error(text.ZERO_GPU, print_exception=False)
-
     async def load(self, request: gr.Request, model_id: str | None) -> None:
-        """Load a model, telling when it is there or why it is not. Waits on a thread of its own."""
+        """Load a model and report when it is loaded, or why not. Waits on a separate thread."""
         self._require(request)
         with plainly():
             chosen = _chosen(model_id)
-            gr.Info(text.LOADING_ASKED.format(name=chosen))
+            gr.Info(text.LOADING.format(name=chosen))
             session = self._manager.session("operator")
             await asyncio.wrap_future(self._threads.submit(session.load_model, chosen))
-        gr.Info(text.DONE.format(name=chosen))
+        gr.Info(text.LOADED.format(name=chosen))
 
     def unload(self, request: gr.Request, model_id: str | None) -> None:
-        """Unload a model, once nobody uses it."""
+        """Unload a model as soon as nothing uses it."""
         self._require(request)
         with plainly():
             self._manager.unload_model(_chosen(model_id))
 
     def pin(self, request: gr.Request, model_id: str | None) -> None:
-        """Keep a model loaded."""
+        """Keep a model loaded from now on."""
         self._require(request)
         with plainly():
             self._manager.pin(_chosen(model_id))
 
     def unpin(self, request: gr.Request, model_id: str | None) -> None:
-        """Keep a model loaded no longer."""
+        """Allow a model to be unloaded when others need its memory."""
         self._require(request)
         with plainly():
             self._manager.pin(_chosen(model_id), pinned=False)
 
     def add(self, request: gr.Request, name: str, label: str, file: str) -> str:
-        """Register a model of the Hub; its id, which is its name there."""
+        """Register a model of the Hub and return its id, which is its name on the Hub."""
         self._require(request)
         name, label, file = name.strip(), label.strip(), file.strip()
         if not HUB_ID.fullmatch(name):
@@ -70,6 +66,11 @@ class Desk:
             self._manager.register_model(name, config)
         gr.Info(text.ADDED.format(name=name))
         return name
+
+    def _require(self, request: gr.Request) -> None:
+        self._operators.require(request)
+        if self._fixed:
+            raise gr.Error(shared.ZERO_GPU, print_exception=False)
 
 
 def _chosen(model_id: str | None) -> str:

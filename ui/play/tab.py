@@ -1,4 +1,4 @@
-"""Play: a person negotiates against an agent, knowing their own side only, and sees everything afterwards."""
+"""Play: a person negotiates with an agent, knowing only their own side, and sees everything afterwards."""
 
 from __future__ import annotations
 
@@ -17,27 +17,25 @@ from negotiation.errors import UnknownRun
 from negotiation.game.events import Turn
 from negotiation.game.protocol import Action
 from negotiation.runs.record import Run
-from negotiation.scenario.model import SEATS, Offer, Scenario, Seat, other
+from negotiation.scenario.model import Offer, Seat, other
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import now_html, turns_html
-from ui.kit import text
-from ui.kit.errors import told
-from ui.kit.html import QUIET, esc, script, tag
-from ui.play.offer_form import best_offer, builder_html, own_html, worth_html
+from ui.kit import text as shared
+from ui.kit.errors import plainly
+from ui.kit.html import QUIET, script
+from ui.kit.templates import render
+from ui.kit.updates import Updates
+from ui.play import text
+from ui.play.offer_form import best_offer, builder_html, worth_html
+from ui.play.open_page import OpenPage, Playing
 from ui.play.reveal import reveal_html
+from ui.play.setup import Setup
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
-from ui.widgets.agent_picker import about_html, choices, labels
+from ui.widgets.agent_picker import labels
 from ui.widgets.follow import stored_view, views
-from ui.widgets.scenario_picker import first_scenario, story_html
-
-Shown = dict[str, Any]
-"""What an open page plays: `run`, `seat`, `scenario`, `round` and the run that it is `following`; whether its
-set-up is `settled` and its address was read (`opened`)."""
-
-FOE = "boulware"
 
 
 def build_play(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
@@ -50,26 +48,14 @@ class Play:
 
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
-        first = first_scenario(parley)
-        self.shown = gr.State({})
-        self.memory = gr.BrowserState(None, storage_key="parley-play", secret="parley")
-        scenarios = [(scenario.title, scenario.scenario_id) for scenario in parley.scenarios.values()]
-        with gr.Row(elem_classes="play-setup"):
-            self.scenario = gr.Dropdown(
-                scenarios, value=first.scenario_id, label=text.SCENARIO, elem_id="play-scenario", min_width=200
-            )
-            self.seat = gr.Radio(_seats(first), value="a", label=text.PLAY_AS, elem_id="play-seat", min_width=200)
-            with gr.Column(min_width=220, elem_classes="picker"):
-                self.foe = gr.Dropdown(choices(parley), value=FOE, label=text.PLAY_AGAINST, elem_id="play-opponent")
-                self.about = gr.HTML(about_html(parley, AgentConfig(FOE)), js_on_load=None)
+        self.page = gr.State(OpenPage())
+        self.setup = Setup(parley)
         with gr.Row(elem_classes="play-acts"):
-            self.begin = gr.Button(text.PLAY_BEGIN, variant="primary", elem_id="play-begin", min_width=180, scale=0)
-            self.stop = gr.Button(text.STOP, elem_id="play-stop", min_width=90, scale=0, interactive=False)
-            self.resume = gr.Button(text.CONTINUE, elem_id="play-continue", min_width=110, scale=0, visible=False)
+            self.begin = gr.Button(text.BEGIN, variant="primary", elem_id="play-begin", min_width=180, scale=0)
+            self.stop = gr.Button(shared.STOP, elem_id="play-stop", min_width=90, scale=0, interactive=False)
+            self.resume = gr.Button(shared.CONTINUE, elem_id="play-continue", min_width=110, scale=0, visible=False)
             self.link = gr.HTML(elem_classes="link", elem_id="play-link", js_on_load=script("address"))
-        self.story = gr.HTML(story_html(first), elem_classes="told", js_on_load=None)
-        with gr.Accordion(text.OWN_TITLE_PLAY, open=True, elem_classes="own-fold") as self.fold:
-            self.own = gr.HTML(own_html(first, "a"), elem_id="play-own", js_on_load=None)
+        self.setup.build_story()
         with gr.Row(elem_classes="play-body", equal_height=False, visible=False) as self.body:
             with gr.Column(elem_classes="transcript", elem_id="play-transcript", min_width=300):
                 self.turns = gr.HTML(js_on_load=script("folds") + script("follow"))
@@ -82,70 +68,87 @@ class Play:
         self.reveal = gr.HTML(elem_id="play-reveal", js_on_load=None)
 
     @property
-    def _setup(self) -> list[Any]:
-        return [self.scenario, self.seat, self.foe, self.about, self.story, self.own]
-
-    @property
     def _painted(self) -> list[Any]:
         return [self.turns, self.now, self.table, self.worth, self.builder, self.reveal]
 
     @property
     def _controls(self) -> list[Any]:
-        return [self.scenario, self.seat, self.foe, self.begin, self.stop, self.resume]
+        return [*self.setup.picked, self.begin, self.stop, self.resume]
 
     def connect(self, page: gr.Blocks, tab: gr.Tab) -> None:
-        """Connect the parts; opening the page joins what was being played."""
-        begun = [*self._controls, self.body, self.fold, self.worth, self.link, self.builder, self.reveal]
-        opened = tab.select(self._opened, [self.shown], list(dict.fromkeys([*self._setup, *begun])), **QUIET)
+        """Connect the parts; opening the page joins the negotiation that was being played."""
+        begun = [*self._controls, self.body, self.setup.fold, self.worth, self.link, self.builder, self.reveal]
+        opened = tab.select(self._opened, [self.page], list(dict.fromkeys([*self.setup.outputs, *begun])), **QUIET)
         page.load(None, js=script("visit"), **QUIET)
-        # What the browser remembers is read when the tab is first shown, and that is its first change.
-        self.memory.change(self._remembered, [self.shown, self.memory], self._setup, **QUIET)
-        started = self.begin.click(self._begin, [self.shown, self.scenario, self.seat, self.foe], begun, **QUIET)
-        resumed = self.resume.click(self._resume, [self.shown], begun, **QUIET)
+        started = self.begin.click(self._begin, [self.page, *self.setup.picked], begun, **QUIET)
+        resumed = self.resume.click(self._resume, [self.page], begun, **QUIET)
         for event in (opened, started, resumed):
-            followed = event.success(self._follow, [self.shown], self._painted, **QUIET)
-            followed.then(self._idle, [self.shown], self._controls, **QUIET)
-        self.stop.click(self._stop, [self.shown], None, **QUIET)
-        # Every change is sent with its own data; under "always_last" the last one could be lost.
-        self.builder.input(self._weigh, [self.shown], [self.worth], trigger_mode="multiple", queue=False, **QUIET)
-        self.builder.submit(self._act, [self.shown], None, **QUIET)
-        for part in (self.scenario, self.seat):
-            part.input(self._choose, [self.scenario, self.seat], [self.seat, self.story, self.own], **QUIET)
-        for part in (self.scenario, self.seat, self.foe):
-            part.input(self._remember, [self.shown, self.scenario, self.seat, self.foe], [self.memory], **QUIET)
-        self.foe.change(self._tell_about, [self.foe], [self.about], **QUIET)
+            followed = event.success(self._follow, [self.page], self._painted, **QUIET)
+            followed.then(self._idle, [self.page], self._controls, **QUIET)
+        self.stop.click(self._stop, [self.page], None, **QUIET)
+        # Each change arrives with its own data; "always_last" could lose the last one.
+        self.builder.input(self._weigh, [self.page], [self.worth], trigger_mode="multiple", queue=False, **QUIET)
+        self.builder.submit(self._act, [self.page], None, **QUIET)
+        self.setup.connect(self.page)
 
-    # -- setting up --------------------------------------------------------------------------------------------
+    # -- playing -----------------------------------------------------------------------------------------------
 
-    def _opened(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        """Join the negotiation that the address names, when the tab is first seen."""
-        if shown.get("opened"):
-            return {self.about: gr.skip()}
-        shown["opened"] = True
-        run = self._mine(request, str(request.query_params.get("play", "")))
+    def _opened(self, request: gr.Request, page: OpenPage) -> Updates:
+        """Join the negotiation that the address names, when the tab is first shown."""
+        nothing = {self.setup.about: gr.skip()}
+        if page.opened:
+            return nothing
+        page.opened = True
+        run = self._own_run(request, str(request.query_params.get("play", "")))
         if run is None:
-            return {self.about: gr.skip()}
+            return nothing
         seat: Seat = "a" if run.agents["a"].agent == HUMAN else "b"
-        foe = run.agents[other(seat)].agent
-        chosen, joined = self._chosen(run.scenario, seat, foe), self._joined(request, shown, run, seat)
-        for part in (self.scenario, self.seat, self.foe):
-            joined[part] = {**chosen[part], **joined[part]}
-        return {**chosen, **joined}
+        shown = self.setup.show(run.scenario, seat, run.agents[other(seat)].agent)
+        joined = self._join(request, page, run, seat)
+        for part in self.setup.picked:
+            joined[part] = {**shown[part], **joined[part]}
+        return {**shown, **joined}
 
-    def _remembered(self, shown: Shown, memory: Any) -> dict[Any, Any]:
-        """The set-up as it was, as far as it still exists, unless something is being played."""
-        if shown.get("settled") or not isinstance(memory, dict):
-            return {self.about: gr.skip()}
-        shown["settled"] = True
-        scenario = self._parley.scenarios.get(str(memory.get("scenario")), first_scenario(self._parley))
-        return self._chosen(scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
+    def _begin(
+        self, request: gr.Request, page: OpenPage, scenario_id: str, seat: Seat, opponent: str | None
+    ) -> Updates:
+        scenario = self.setup.scenario_of(scenario_id)
+        if not opponent:
+            raise gr.Error(text.PICK_OPPONENT, print_exception=False)
+        agents: dict[Seat, AgentConfig] = {seat: AgentConfig(HUMAN), other(seat): AgentConfig(opponent)}
+        seed = random.randrange(1, 10_000)
+        run = Run(run_id="", scenario=scenario, agents=agents, seed=seed, owner=owner_of(request))
+        caller = caller_of(self._parley, request)
+        with plainly():
+            self._parley.live.check([run], caller)
+            self._stop(request, page)
+            run_id = self._parley.live.start(run, caller=caller)
+            run = self._parley.store.run(run_id)
+        return self._join(request, page, run, seat)
 
-    def _remember(self, shown: Shown, scenario_id: str, seat: Seat, foe: str | None) -> dict[str, Any]:
-        shown["settled"] = True
-        return {"scenario": scenario_id, "seat": seat, "foe": foe}
+    def _resume(self, request: gr.Request, page: OpenPage) -> Updates:
+        run = self._own_run(request, page.run_id)
+        if run is None or page.playing is None:
+            raise gr.Error(shared.NOT_YOURS, print_exception=False)
+        with plainly():
+            self._parley.live.resume(run.run_id, caller_of(self._parley, request))
+        return self._join(request, page, run, page.playing.seat)
 
-    def _mine(self, request: gr.Request, run_id: str) -> Run | None:
-        """A visitor's own run with a person in it."""
+    def _join(self, request: gr.Request, page: OpenPage, run: Run, seat: Seat) -> Updates:
+        page.playing, page.round, page.settled = Playing(run.run_id, seat, run.scenario), 1, True
+        start = _last_own(run.turns, seat) or best_offer(run.scenario, seat)
+        return {
+            self.body: gr.update(visible=True),
+            self.setup.fold: gr.update(open=False),
+            self.worth: worth_html(run.scenario, seat, start, 1),
+            self.builder: builder_html(run.scenario, seat, run.run_id, start, taken=0, turn=False, table=False),
+            self.reveal: "",
+            self.link: render("play/link", run_id=run.run_id, words=text.REPLAY_LINK),
+            **self._locks(request, page),
+        }
+
+    def _own_run(self, request: gr.Request, run_id: str) -> Run | None:
+        """Return a run if it is the visitor's own and a person plays in it."""
         try:
             run = self._parley.store.run(run_id) if run_id else None
         except ParleyError:
@@ -154,164 +157,77 @@ class Play:
             return None
         return run if HUMAN in (config.agent for config in run.agents.values()) else None
 
-    def _chosen(self, scenario: Scenario, seat: Seat, foe: str) -> dict[Any, Any]:
-        """The updates that show a set-up; an opponent that does not exist any more is replaced."""
-        listed = choices(self._parley)
-        foe = foe if foe in (agent for _, agent in listed) else FOE
-        shipped = [(one.title, one.scenario_id) for one in self._parley.scenarios.values()]
-        if scenario.scenario_id not in self._parley.scenarios:
-            shipped.append((text.OWN_LISTED.format(title=scenario.title), scenario.scenario_id))
-        return {
-            self.scenario: gr.update(choices=shipped, value=scenario.scenario_id),
-            self.seat: gr.update(choices=_seats(scenario), value=seat),
-            self.foe: gr.update(choices=listed, value=foe),
-            self.about: about_html(self._parley, AgentConfig(foe)),
-            self.story: story_html(scenario),
-            self.own: own_html(scenario, seat),
-        }
-
-    def _choose(self, scenario_id: str, seat: Seat) -> dict[Any, Any]:
-        scenario = self._scenario(scenario_id)
-        return {
-            self.seat: gr.update(choices=_seats(scenario), value=seat),
-            self.story: story_html(scenario),
-            self.own: own_html(scenario, seat),
-        }
-
-    def _scenario(self, scenario_id: str) -> Scenario:
-        if scenario_id not in self._parley.scenarios:
-            raise gr.Error(text.SCENARIO_GONE, print_exception=False)
-        return self._parley.scenarios[scenario_id]
-
-    def _tell_about(self, foe: str | None) -> str:
-        return about_html(self._parley, AgentConfig(foe or ""))
-
-    # -- playing -----------------------------------------------------------------------------------------------
-
-    def _begin(
-        self, request: gr.Request, shown: Shown, scenario_id: str, seat: Seat, foe: str | None
-    ) -> dict[Any, Any]:
-        scenario = self._scenario(scenario_id)
-        if not foe:
-            raise gr.Error(text.PLAY_PICK, print_exception=False)
-        agents: dict[Seat, AgentConfig] = {seat: AgentConfig(HUMAN), other(seat): AgentConfig(foe)}
-        run = Run(
-            run_id="", scenario=scenario, agents=agents, seed=random.randrange(1, 10_000), owner=owner_of(request)
-        )
-        caller = caller_of(self._parley, request)
-        try:
-            self._parley.live.check([run], caller)
-            self._stop(request, shown)
-            run_id = self._parley.live.start(run, caller=caller)
-            run = self._parley.store.run(run_id)
-        except ParleyError as error:
-            raise told(error) from None
-        return self._joined(request, shown, run, seat)
-
-    def _resume(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        run = self._mine(request, shown.get("run", ""))
-        if run is None:
-            raise gr.Error(text.NOT_YOURS, print_exception=False)
-        try:
-            self._parley.live.resume(run.run_id, caller_of(self._parley, request))
-        except ParleyError as error:
-            raise told(error) from None
-        return self._joined(request, shown, run, shown["seat"])
-
-    def _joined(self, request: gr.Request, shown: Shown, run: Run, seat: Seat) -> dict[Any, Any]:
-        shown.update(run=run.run_id, seat=seat, scenario=run.scenario, round=1, settled=True)
-        start = _last_own(run.turns, seat) or best_offer(run.scenario, seat)
-        return {
-            self.body: gr.update(visible=True),
-            self.fold: gr.update(open=False),
-            self.worth: worth_html(run.scenario, seat, start, 1),
-            self.builder: builder_html(run.scenario, seat, run.run_id, start, taken=0, turn=False, table=False),
-            self.reveal: "",
-            self.link: tag("a", esc(text.REPLAY_LINK), href=f"?replay={run.run_id}", data_address=f"play={run.run_id}"),
-            **self._locks(request, shown),
-        }
-
-    def _weigh(self, shown: Shown, event: gr.EventData) -> str:
-        """What the offer that is being built is worth."""
-        if "run" not in shown:
+    def _weigh(self, page: OpenPage, event: gr.EventData) -> str:
+        """Show what the offer in the form is worth."""
+        if page.playing is None:
             return ""
-        scenario: Scenario = shown["scenario"]
-        offer = event.offer
+        scenario, offer = page.playing.scenario, event.offer
         legal = isinstance(offer, dict) and scenario.problem(offer) is None
-        return worth_html(scenario, shown["seat"], offer if legal else None, shown["round"])
+        return worth_html(scenario, page.playing.seat, offer if legal else None, page.round)
 
-    def _act(self, request: gr.Request, shown: Shown, event: gr.EventData) -> None:
-        """Make the person's turn; where it is not legal they are told, and their form stays as it is."""
-        run_id = shown.get("run", "")
-        owner = self._parley.live.owner(run_id)
+    def _act(self, request: gr.Request, page: OpenPage, event: gr.EventData) -> None:
+        """Take the person's turn; after an illegal one the form stays as it is."""
+        owner = self._parley.live.owner(page.run_id)
         if owner is None or owner != owner_of(request):
-            raise gr.Error(text.PLAY_OVER, print_exception=False)
-        try:
-            self._parley.live.answer(run_id, str(event.action), event.offer, str(event.message or ""))
-        except ParleyError as error:
-            raise told(error) from None
+            raise gr.Error(text.NOT_PLAYING, print_exception=False)
+        with plainly():
+            self._parley.live.answer(page.run_id, str(event.action), event.offer, str(event.message or ""))
 
-    def _stop(self, request: gr.Request, shown: Shown) -> None:
-        run_id = shown.get("run", "")
-        owner = self._parley.live.owner(run_id)
+    def _stop(self, request: gr.Request, page: OpenPage) -> None:
+        owner = self._parley.live.owner(page.run_id)
         if owner is not None and owner == owner_of(request):
-            self._parley.live.stop(run_id)
+            self._parley.live.stop(page.run_id)
 
-    def _idle(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        """The controls once a negotiation has ended."""
-        return self._locks(request, shown)
+    def _idle(self, request: gr.Request, page: OpenPage) -> Updates:
+        """Release the controls once a negotiation has ended."""
+        return self._locks(request, page)
 
-    def _locks(self, request: gr.Request, shown: Shown) -> dict[Any, Any]:
-        run_id = shown.get("run", "")
-        running = self._parley.live.is_running(run_id)
+    def _locks(self, request: gr.Request, page: OpenPage) -> Updates:
+        running = self._parley.live.is_running(page.run_id)
         halted = False
-        if run_id and not running:
-            run = self._mine(request, run_id)
+        if page.run_id and not running:
+            run = self._own_run(request, page.run_id)
             halted = run is not None and run.status in ("stopped", "interrupted", "failed")
-        shut = gr.update(interactive=not running)
         return {
-            self.scenario: shut,
-            self.seat: shut,
-            self.foe: shut,
-            self.begin: gr.update(interactive=not running, value=text.PLAY_AGAIN if run_id else text.PLAY_BEGIN),
+            **{part: gr.update(interactive=not running) for part in self.setup.picked},
+            self.begin: gr.update(interactive=not running, value=text.BEGIN_AGAIN if page.run_id else text.BEGIN),
             self.stop: gr.update(interactive=running),
             self.resume: gr.update(visible=halted),
         }
 
     # -- what is shown -----------------------------------------------------------------------------------------
 
-    async def _follow(self, shown: Shown) -> AsyncIterator[dict[Any, Any]]:
-        """The negotiation as the person may see it, until it ends and is revealed."""
+    async def _follow(self, page: OpenPage) -> AsyncIterator[Updates]:
+        """Show the negotiation as the person may see it, until it ends and everything is revealed."""
         yield {part: gr.skip() for part in self._painted}
-        run_id = shown.get("run")
-        if run_id is None or shown.get("following") == run_id:
+        playing = page.playing
+        if playing is None or page.following == playing.run_id:
             return
-        shown["following"] = run_id
+        page.following = playing.run_id
         try:
-            async for updates in self._seen(shown, run_id):
+            async for updates in self._seen(page, playing):
                 yield updates
         finally:
-            shown["following"] = None
+            page.following = ""
 
-    async def _seen(self, shown: Shown, run_id: str) -> AsyncIterator[dict[Any, Any]]:
-        seat: Seat = shown["seat"]
+    async def _seen(self, page: OpenPage, playing: Playing) -> AsyncIterator[Updates]:
         names = labels(self._parley)
-        async for view in views(self._parley, run_id):
-            if shown.get("run") != run_id:
-                yield {part: gr.skip() for part in self._painted}  # the last update is sent once more at the end
+        async for view in views(self._parley, playing.run_id):
+            if page.run_id != playing.run_id:
+                yield {part: gr.skip() for part in self._painted}  # Gradio sends a generator's last update again
                 return
             if view.moving is not None:
-                shown["round"] = view.moving.round
-            yield self._paint(view, seat, names)
+                page.round = view.moving.round
+            yield self._paint(view, playing.seat, names)
         try:
-            run = await asyncio.to_thread(self._parley.store.run, run_id)
-        except UnknownRun:  # it was deleted, as was shown
+            run = await asyncio.to_thread(self._parley.store.run, playing.run_id)
+        except UnknownRun:  # it was deleted, as the last view shows
             return
-        revealed = await asyncio.to_thread(reveal_html, run, seat)
-        if shown.get("run") == run_id:
-            yield {**self._paint(stored_view(run), seat, names), self.worth: "", self.reveal: revealed}
+        revealed = await asyncio.to_thread(reveal_html, run, playing.seat)
+        if page.run_id == playing.run_id:
+            yield {**self._paint(stored_view(run), playing.seat, names), self.worth: "", self.reveal: revealed}
 
-    def _paint(self, view: LaneView, seat: Seat, names: Mapping[str, str]) -> dict[Any, Any]:
+    def _paint(self, view: LaneView, seat: Seat, names: Mapping[str, str]) -> Updates:
         turn = view.moving is not None and view.moving.answer_seconds is not None
         table = any(made.action is Action.OFFER and made.seat != seat for made in view.turns)
         start = _last_own(view.turns, seat) or best_offer(view.scenario, seat)
@@ -326,10 +242,6 @@ class Play:
             self.builder: form,
             self.reveal: "",
         }
-
-
-def _seats(scenario: Scenario) -> list[tuple[str, str]]:
-    return [(scenario.roles[seat].name, seat) for seat in SEATS]
 
 
 def _last_own(turns: tuple[Turn, ...], seat: Seat) -> Offer | None:

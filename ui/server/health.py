@@ -1,6 +1,6 @@
-"""For whoever keeps the server running: whether it is well (`/healthz`) and its figures (`/metrics`).
+"""Monitoring: the health of the server (`/healthz`) and its metrics (`/metrics`).
 
-Figures are shown to the operator, to who knows `METRICS_TOKEN`, and without a token to this machine itself.
+Metrics are visible to the operator, to anyone with `METRICS_TOKEN`, and, if no token is set, to this machine.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from starlette.routing import BaseRoute, Route
 from manager.errors import ParleyError
 from negotiation import __version__
 from negotiation.app.parley import Parley
-from ui.kit import text
+from ui.server import text
 from ui.server.operator import operators_of
 from ui.server.visitor import name_in
 
 STORE_SECONDS = 5.0
-"""A database that has not answered by then is not well."""
+"""A database that takes longer than this to answer counts as failing."""
 FORWARDING = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""What a proxy adds to requests that come from elsewhere."""
+"""Headers that a proxy adds to the requests it forwards."""
 
 
 def health_routes(parley: Parley) -> list[BaseRoute]:
-    """The routes, to be served beside the page."""
-    begun = time.monotonic()
-    asking: asyncio.Future[bool] | None = None
+    """Return the routes, to be served beside the page."""
+    started = time.monotonic()
+    query: asyncio.Future[bool] | None = None
 
-    async def store_is_well() -> bool:
-        """Whether the database answers in time; however many want to know, it is asked by one."""
-        nonlocal asking
-        if asking is None or asking.done():
-            asking = asyncio.ensure_future(asyncio.to_thread(_answers, parley))
-        done, _ = await asyncio.wait([asking], timeout=STORE_SECONDS)
-        return any(asked.result() for asked in done)
+    async def database_answers() -> bool:
+        """Return whether the database answers in time. All requests at a time share one query."""
+        nonlocal query
+        if query is None or query.done():
+            query = asyncio.ensure_future(asyncio.to_thread(_answers, parley))
+        done, _ = await asyncio.wait([query], timeout=STORE_SECONDS)
+        return any(answer.result() for answer in done)
 
     async def healthz(_: Request) -> Response:
-        store = await store_is_well()
+        store = await database_answers()
         status = "draining" if parley.lanes.closed else "ok" if store else "failing"
         about = {
             "status": status,
             "version": __version__,
-            "uptime_seconds": round(time.monotonic() - begun, 1),
+            "uptime_seconds": round(time.monotonic() - started, 1),
             "database": "ok" if store else "failing",
         }
         return JSONResponse(about, 200 if status == "ok" else 503)
@@ -62,12 +62,14 @@ def health_routes(parley: Parley) -> list[BaseRoute]:
 
 
 def may_see_metrics(parley: Parley, request: Request) -> bool:
-    """Whether a request is the operator's, has the token, or, without one, comes from this machine."""
+    """Return whether a request is the operator's, has the token, or, if none is set, comes from this machine."""
     if operators_of(parley).knows(name_in(request.cookies)):
         return True
     if (token := parley.settings.metrics_token) is not None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode("latin-1"), os.fsencode(token))  # as they are sent and set
+        same = hmac.compare_digest(
+            given.strip().encode("latin-1"), os.fsencode(token)
+        )  # the bytes that were sent, and those that were set
         return same and scheme.lower() == "bearer"
     if any(name in request.headers for name in FORWARDING) or request.client is None:
         return False

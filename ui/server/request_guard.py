@@ -1,8 +1,8 @@
-"""Doors: which of the addresses that Gradio's server brings are open here, and whose word a request counts as.
+"""Middleware that closes the addresses of Gradio's server that the page does not need, and refuses unsafe requests.
 
-Knows HTTP and nothing of the page. A request that another site's page makes carries nobody's name: Gradio lets every
-site call it with cookies, and else a page somewhere could act as the visitor, or the operator, who looks at it. The
-server takes no files and fetches none, so what tells Gradio to is refused.
+Requests made by other sites' pages lose their cookies: Gradio lets any site call it with cookies, so a page elsewhere
+could otherwise act as the visitor, or the operator, who has it open. The server accepts and fetches no files, so
+requests that would make Gradio do so are refused.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 2_000_000
-"""So large may a request be."""
+"""The largest request, in bytes."""
 CLOSED = re.compile(
     r"/(gradio_api/)?(monitoring|login|logout|deep_link|dev/|vibe-|undo-vibe|profiling/|process_recording|proxy="
     r"|component_server|stream/|reset|runs|run-history|login_check|token|user|custom_component/|upload|file=|file/)"
 )
-"""Addresses that this page does not need: they would keep files, run code, fetch pages or tell how it is used."""
+"""Addresses that the page does not need: they would store files, run code, fetch pages or reveal its use."""
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
-"""What is sent with everything. Whoever has a run's address may look at it, so no other site is told of it."""
-TOO_LARGE = f"A request may have {MOST_BYTES:,} bytes; this one has more."
-NO_FILES = "No files are taken here; send texts."
+"""Headers of every response. Anyone with a run's address may look at it, so other sites must not see the address."""
+TOO_LARGE = f"A request may have at most {MOST_BYTES:,} bytes, and this one is larger."
+NO_FILES = "This server accepts no files; send text instead."
 
 
 class Doors:
-    """Middleware around the whole program."""
+    """Middleware around the whole server."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -44,27 +44,29 @@ class Doors:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
             return
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            body = await _whole(headers, receive)
+            body = await _read_body(headers, receive)
             if body is None:
                 await PlainTextResponse(TOO_LARGE, 413, {"connection": "close"})(scope, receive, send)
                 return
             if names_file(body):
                 await PlainTextResponse(NO_FILES, 400)(scope, receive, send)
                 return
-            receive = _once_more(body, receive)
-        if _foreign(scope["method"], headers):
+            receive = _replayed(body, receive)
+        if _from_another_site(scope["method"], headers):
             scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"cookie"]}
         await self._app(scope, receive, send)
 
 
 def names_file(body: bytes) -> bool:
-    """Whether JSON holds what Gradio takes for a file, which it would copy from its path or fetch from its address."""
-    if not any(sign in body for sign in (b'"meta"', b"\\u", b"\0")):  # it may be written as \\u006deta, or in UTF-16
+    """Return whether JSON holds what Gradio takes for a file, which it would copy from a path or fetch from a URL."""
+    if not any(
+        sign in body for sign in (b'"meta"', b"\\u", b"\0")
+    ):  # "meta" may be written as \\u006deta, or in UTF-16
         return False
     try:
         parts: list[Any] = [json.loads(body)]
     except (ValueError, RecursionError):
-        return False  # and nobody else reads it either
+        return False  # no other reader can parse it either
     while parts:
         part = parts.pop()
         if isinstance(part, dict):
@@ -76,17 +78,17 @@ def names_file(body: bytes) -> bool:
     return False
 
 
-def _foreign(method: str, headers: Headers) -> bool:
-    """Whether another site's page makes a request; following a link to here is none of that."""
+def _from_another_site(method: str, headers: Headers) -> bool:
+    """Return whether another site's page makes a request. Following a link to this page does not count."""
     if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
         return False
     return method not in ("GET", "HEAD") or headers.get("sec-fetch-mode") != "navigate"
 
 
-async def _whole(headers: Headers, receive: Receive) -> bytes | None:
-    """A request's body; None if it is larger than it may be, whatever it says before."""
-    told = headers.get("content-length", "")
-    if told.isdecimal() and (len(told) > 18 or int(told) > MOST_BYTES):
+async def _read_body(headers: Headers, receive: Receive) -> bytes | None:
+    """Return a request's body, or None if it is too large, whatever its header says."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > 18 or int(length) > MOST_BYTES):
         return None
     body = bytearray()
     while True:
@@ -98,7 +100,8 @@ async def _whole(headers: Headers, receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-def _once_more(body: bytes, receive: Receive) -> Receive:
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives a body that was read already, then goes on."""
     given = False
 
     async def receive_again() -> Message:

@@ -1,6 +1,6 @@
-"""What Gradio keeps for each open page, given up some time after the page was closed.
+"""Frees what Gradio stores for a page some time after the page was closed.
 
-Gradio keeps the settings of every component for each page that was ever opened (half a megabyte with ours), and for
+Gradio stores the settings of every component for each page that was ever opened (half a megabyte for this one), and for
 each call of a program, until there are ten thousand.
 """
 
@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 import gradio as gr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-KEPT_SECONDS = 120.0
-"""For so long a page may be away, because its network is or its computer sleeps, and goes on as if nothing had been."""
+AWAY_SECONDS = 120.0
+"""How long a page may be unreachable, with its network down or its computer asleep, and still go on unchanged."""
 MOST_SESSIONS = 2000
 SWEEP_SECONDS = 30.0
 _HEARTBEAT = "/gradio_api/heartbeat/"
 
 
 class Sessions:
-    """Middleware that knows which pages are open by their heartbeats, and sweeps up after the others now and then."""
+    """Middleware that knows the open pages by their heartbeats, and regularly frees what the others left."""
 
     def __init__(self, app: ASGIApp, page: gr.Blocks) -> None:
         self._app = app
@@ -47,9 +47,9 @@ class Sessions:
                 del self._open[session]
 
     def sweep(self) -> None:
-        """Forget pages that are not open and asked for nothing since KEPT_SECONDS."""
+        """Forget pages that are not open and have sent no request for AWAY_SECONDS."""
         holder = self._page.state_holder
-        limit = datetime.now() - timedelta(seconds=KEPT_SECONDS)  # noqa: DTZ005 (as Gradio notes it)
+        limit = datetime.now() - timedelta(seconds=AWAY_SECONDS)  # noqa: DTZ005 (naive, like those that Gradio records)
         with holder.lock:
             for session, used in list(holder.time_last_used.items()):
                 if used < limit and session not in self._open:

@@ -1,8 +1,8 @@
-"""Who is visiting: a random name in a cookie, which only the visitor's browser and this server know.
+"""Identifies visitors by a random name in a cookie, which only their browser and this server know.
 
-It is no account; it only lets a visitor find and stop their own runs. Whoever drops their cookies is still known by
-their network address, which is the connection's: uvicorn takes it from X-Forwarded-For only where the operator says
-which proxies are to be believed (`FORWARDED_ALLOW_IPS`; ui/serve.py).
+This is no account; it only lets visitors find and stop their own runs. Visitors without cookies are still known by
+their network address. That is the connection's address; uvicorn takes it from X-Forwarded-For only if the operator
+trusts the proxy (`FORWARDED_ALLOW_IPS`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ YEAR = 365 * 24 * 3600
 
 
 class VisitorCookie:
-    """Middleware that gives every browser its cookie with the page."""
+    """Middleware that sets the cookie when a browser without one opens the page."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -40,17 +40,17 @@ class VisitorCookie:
 
 
 def visitor_of(request: gr.Request) -> str | None:
-    """The visitor's name; None for a program or a browser that keeps no cookies."""
+    """Return the visitor's name, or None for a program or a browser without cookies."""
     return name_in(request.cookies or {})
 
 
 def owner_of(request: gr.Request) -> str | None:
-    """Who owns the runs that are started here: the visitor, or where the browser keeps no cookies, the open page."""
+    """Return the owner of runs that a request starts: the visitor, or the open page in a browser without cookies."""
     return visitor_of(request) or request.session_hash
 
 
 def address_of(request: gr.Request) -> str:
-    """The network address of a request; of IPv6 the half that is a visitor's network, "" where there is none."""
+    """Return the network address of a request, or "". IPv6 addresses are cut to /64, which is one visitor's network."""
     client = getattr(request, "client", None)
     host = client.host if client else ""
     try:
@@ -61,7 +61,7 @@ def address_of(request: gr.Request) -> str:
 
 
 def name_in(cookies: Mapping[str, str]) -> str | None:
-    """The visitor's name among cookies."""
+    """Return the visitor's name among cookies, if there is a valid one."""
     name = cookies.get(COOKIE, "")
     return name if 16 <= len(name) <= 64 and name.isascii() and name.isprintable() else None
 
@@ -71,7 +71,7 @@ def _known(scope: Scope) -> bool:
 
 
 def _cookie(scope: Scope) -> str:
-    # Spaces shows the page inside another site's frame: there a cookie must be secure, and belongs to that frame.
+    # Spaces shows the page in a frame of another site, where a cookie must be secure and partitioned.
     forwarded = next((value for name, value in scope["headers"] if name == b"x-forwarded-proto"), b"")
     secure = scope.get("scheme") == "https" or forwarded.startswith(b"https")
     site = "; SameSite=None; Secure; Partitioned" if secure else "; SameSite=Lax"

@@ -1,14 +1,16 @@
-"""Setting up a tournament: from a file in configs/tournaments, or by hand. The keys are those of the file."""
+"""The form that sets up a tournament, by hand or from a file in configs/tournaments. Its keys are those of the file."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from manager.config.strict_yaml import validate
 from manager.errors import ConfigError
@@ -24,12 +26,36 @@ from negotiation.tournament.plan import (
     read_tournament,
     resolve,
 )
-from ui.kit.errors import told
-from ui.kit.html import QUIET, esc, tag
+from ui.kit.errors import plainly
+from ui.kit.html import QUIET
+from ui.kit.templates import render
+from ui.kit.updates import Updates
 from ui.tournament import text
 from ui.widgets.agent_picker import labels
 
 WHERE = "this form"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormValues:
+    """What the form says: keys of a tournament's file, some as text. A number is None where its field is empty."""
+
+    title: str
+    models: Sequence[str] | None  # entries as JSON
+    baselines: Sequence[str] | None
+    scenarios: Sequence[str] | None  # empty: all
+    pairs: int | None
+    seeds: str | None
+    mirrored: bool
+    constrained: bool
+    at_once: int | None
+    retries: int | None
+    retry_seconds: float | None
+    minutes: float | None
+    adaptive: bool
+    first_pairs: int | None
+    close_enough: float | None
+    negotiations: int | None
 
 
 class Form:
@@ -80,70 +106,67 @@ class Form:
 
     @property
     def fields(self) -> list[Any]:
-        """What `asked` reads, in this order."""
-        return list(self.parts.values())
+        """The components with the values of `FormValues`, in their order."""
+        return [self.parts[field.name] for field in fields(FormValues)]
 
     def connect(self) -> None:
-        """A file fills the form, and what is set says how much it is."""
+        """Connect the parts: a file fills the form, and every change shows the size of the tournament."""
         filled = self.file.input(self._fill, [self.file], self.fields, **QUIET)
         filled.success(self._measure, self.fields, [self.size], **QUIET)
         gr.on([field.input for field in self.fields], self._measure, self.fields, [self.size], **QUIET)
 
-    def asked(self, values: Sequence[Any]) -> Tournament:
-        """The tournament that the fields say; raises ConfigError naming the key."""
-        return tournament_of(self._parley, dict(zip(self.parts, values, strict=True)))
+    def asked(self, *values: Any) -> Tournament:
+        """Return the tournament that the fields describe; raises ConfigError naming the key."""
+        names = (field.name for field in fields(FormValues))
+        return tournament_of(self._parley, FormValues(**dict(zip(names, values, strict=True))))
 
-    def _measure(self, *values: Any) -> str:
+    def _measure(self, *values: Any) -> Markup:
         try:
-            asked = self.asked(values)
+            asked = self.asked(*values)
         except ConfigError as error:
-            return tag("p", esc(error), "notice")
+            return render("notice", words=error)
         size = text.SIZE.format(agents=len(asked.agents), scenarios=len(asked.scenarios), size=asked.size)
         if asked.adaptive is not None and asked.adaptive.negotiations is not None:
             size += text.SIZE_MOST.format(most=asked.adaptive.negotiations)
-        return tag("p", esc(size))
+        return render("tournament/size", words=size)
 
-    def _fill(self, name: str) -> dict[Any, Any]:
+    def _fill(self, name: str) -> Updates:
         path = next((path for path in tournament_files(self._parley) if path.name == name), None)
         if path is None:
             return {self.parts["title"]: gr.skip()}
-        try:
+        with plainly():
             given = read_tournament(path)
-        except ConfigError as error:
-            raise told(error) from None
         values = values_of(self._parley, given)
         models = [entry for entry in given.models if isinstance(entry, ModelEntry)]
-        new = {self.parts[key]: value for key, value in values.items()}
-        return new | {
-            self.parts["models"]: gr.update(choices=model_choices(self._parley, models), value=values["models"])
-        }
+        new: Updates = {self.parts[field.name]: getattr(values, field.name) for field in fields(FormValues)}
+        listed = model_choices(self._parley, models)
+        return new | {self.parts["models"]: gr.update(choices=listed, value=values.models)}
 
 
-def tournament_of(parley: Parley, values: Mapping[str, Any]) -> Tournament:
-    """The tournament that a form's values say; raises ConfigError naming the key."""
+def tournament_of(parley: Parley, values: FormValues) -> Tournament:
+    """Return the tournament that a form describes; raises ConfigError naming the key."""
     limits = {
-        "at_once": values["at_once"],
-        "retries": values["retries"],
-        "retry_seconds": _float(values["retry_seconds"]),
-        "minutes": _float(values["minutes"]),
+        "at_once": values.at_once,
+        "retries": values.retries,
+        "retry_seconds": _float(values.retry_seconds),
+        "minutes": _float(values.minutes),
     }
     data: dict[str, Any] = {
-        "title": (values["title"] or "").strip(),
-        "models": [json.loads(entry) for entry in values["models"] or []],
-        "baselines": list(values["baselines"] or []),
-        "scenarios": list(values["scenarios"] or []) or "all",
-        "mirrored": bool(values["mirrored"]),
-        "constrained": bool(values["constrained"]),
+        "title": (values.title or "").strip(),
+        "models": [json.loads(entry) for entry in values.models or []],
+        "baselines": list(values.baselines or []),
+        "scenarios": list(values.scenarios or []) or "all",
+        "mirrored": bool(values.mirrored),
+        "constrained": bool(values.constrained),
         "limits": _given(limits),
     }
-    if (values["seeds"] or "").strip():
-        data["seeds"] = _seeds(values["seeds"])
+    if seeds := (values.seeds or "").strip():
+        data["seeds"] = _seeds(seeds)
     else:
-        data |= _given({"pairs": values["pairs"]})
-    if values["adaptive"]:
-        close_enough = _float(values["close_enough"])
-        adaptive = {"first_pairs": values["first_pairs"], "negotiations": values["negotiations"]}
-        data["adaptive"] = _given({**adaptive, "close_enough": close_enough})
+        data |= _given({"pairs": values.pairs})
+    if values.adaptive:
+        adaptive = {"first_pairs": values.first_pairs, "negotiations": values.negotiations}
+        data["adaptive"] = _given({**adaptive, "close_enough": _float(values.close_enough)})
     asked = resolve(validate(TournamentFile, data, WHERE), parley.catalog, parley.scenarios, WHERE)
     most = parley.lanes.limits.games
     if asked.size > most:
@@ -151,28 +174,28 @@ def tournament_of(parley: Parley, values: Mapping[str, Any]) -> Tournament:
     return asked
 
 
-def values_of(parley: Parley, given: TournamentFile) -> dict[str, Any]:
-    """The values of a form that say what a file says."""
+def values_of(parley: Parley, given: TournamentFile) -> FormValues:
+    """Return the values of a form that describe the same tournament as a file."""
     listed = parley.manager.list_models() if given.models == "all" else given.models
     entries = [entry if isinstance(entry, ModelEntry) else ModelEntry(agent=entry) for entry in listed]
     adaptive = given.adaptive or Adaptive()
-    return {
-        "title": given.title,
-        "models": [_value(entry) for entry in entries],
-        "baselines": list(STRATEGIES if given.baselines == "all" else given.baselines),
-        "scenarios": [] if given.scenarios == "all" else list(given.scenarios),
-        "pairs": given.pairs or 1,
-        "seeds": ", ".join(map(str, given.seeds or ())),
-        "mirrored": given.mirrored,
-        "constrained": given.constrained,
+    return FormValues(
+        title=given.title,
+        models=[_value(entry) for entry in entries],
+        baselines=list(STRATEGIES if given.baselines == "all" else given.baselines),
+        scenarios=[] if given.scenarios == "all" else list(given.scenarios),
+        pairs=given.pairs or 1,
+        seeds=", ".join(map(str, given.seeds or ())),
+        mirrored=given.mirrored,
+        constrained=given.constrained,
         **given.limits.model_dump(),
-        "adaptive": given.adaptive is not None,
+        adaptive=given.adaptive is not None,
         **adaptive.model_dump(),
-    }
+    )
 
 
 def model_choices(parley: Parley, more: Sequence[ModelEntry] = ()) -> list[tuple[str, str]]:
-    """The pick list: all models, and entries with options of their own."""
+    """Return the pick list: all models, and entries with their own options."""
     names = labels(parley)
     listed = {}
     for entry in [*(ModelEntry(agent=name) for name in parley.manager.list_models()), *more]:
@@ -182,7 +205,7 @@ def model_choices(parley: Parley, more: Sequence[ModelEntry] = ()) -> list[tuple
 
 
 def tournament_files(parley: Parley) -> list[Path]:
-    """The files in configs/tournaments."""
+    """Return the files in configs/tournaments."""
     return sorted(parley.settings.config_file("tournaments").glob("*.yaml"))
 
 
@@ -191,7 +214,6 @@ def _value(entry: ModelEntry) -> str:
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is not left empty."""
     return {key: value for key, value in values.items() if value is not None}
 
 

@@ -1,8 +1,11 @@
-"""What a leaderboard looks like: standings, seats, heatmaps that lead to their runs, people's preferences."""
+"""Draws a leaderboard: standings, seats, heatmaps that lead to their runs, and people's preferences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from markupsafe import Markup
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.comparison.votes import Preference
@@ -11,131 +14,174 @@ from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import SEATS
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
 from ui.drawing.turns import Labels
-from ui.kit.html import dollars, esc, number, tag
+from ui.kit.html import dollars
+from ui.kit.templates import render
+from ui.kit.units import points
 from ui.tournament import text
 
-WIDTH, HEIGHT = 150, 18
+WIDTH = 150
+"""The width of a rating's plot."""
 RUNS_SHOWN = 200
+REASONS_SHOWN = 5
 Columns = Mapping[str, str]
-"""What the columns of a heatmap are called, by key."""
+"""The titles of a heatmap's columns, by key."""
 
 
-def board_html(board: Leaderboard, where: str, labels: Labels) -> str:
-    """The standings everywhere or on one scenario, and how each did in both seats."""
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95% interval, in words."""
+
+    mean: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Rating:
+    """A rating in words, and where its mean and interval lie in a plot over all ratings."""
+
+    words: Estimate
+    x: float
+    x_low: float
+    x_high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One agent's place in the standings or among people's preferences."""
+
+    agent: str
+    rank: str
+    tied: str
+    rating: Rating
+    tally: Tally
+    measures: Sequence[Estimate | None] = ()
+    tokens: int = 0
+    cost: str = ""
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A cell of a heatmap. Its key names it by places, because names may hold anything."""
+
+    key: str
+    words: str
+    title: str
+    heat: float
+    look: str
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run that a cell comes from."""
+
+    run_id: str
+    cells: tuple[str, ...]
+
+
+def board_html(board: Leaderboard, where: str, labels: Labels) -> Markup:
+    """Draw the standings in all scenarios or in one, and how each agent did in both seats."""
     if not board.figures:
-        return tag("p", esc(text.NOTHING), "empty")
-    rows = board.by_scenario.get(where, board.standings)
-    parts = [_about(text.BOARD_ABOUT), _standings(rows, labels)]
-    if board.failed:
-        reasons = sorted({played.reason for played in board.failed})
-        listed = "".join(tag("li", esc(reason)) for reason in reasons[:5])
-        parts.append(tag("p", esc(text.FAILURES.format(count=len(board.failed))), "notice") + tag("ul", listed))
-    parts += [tag("h3", esc(text.SEATS)), _about(text.SEATS_ABOUT), _seats(board, labels)]
-    return tag("div", "".join(parts), "ladder")
+        return render("empty", words=text.NOTHING)
+    seats = [
+        (agent_name(row.agent, labels), [_points(board.by_seat[row.agent][seat]["utility"]) for seat in SEATS])
+        for row in board.standings
+    ]
+    return render(
+        "tournament/board",
+        text=text,
+        width=WIDTH,
+        rows=_standings(board.by_scenario.get(where, board.standings), labels),
+        measures=[text.MEASURES[measure] for measure in MEASURES],
+        failures=text.FAILURES.format(count=len(board.failed)) if board.failed else "",
+        reasons=sorted({played.reason for played in board.failed})[:REASONS_SHOWN],
+        seat_names=[text.SEAT.format(seat=seat) for seat in SEATS],
+        seats=seats,
+    )
 
 
-def heat_html(table: Mapping[str, Mapping[str, Cell]], columns: Columns, key: str, labels: Labels) -> str:
-    """A heatmap; pressing a cell tells `key`:row:column (by their places, since names may hold anything)."""
-    head = tag("td") + "".join(tag("th", esc(name), scope="col", title=name) for name in columns.values())
+def heat_html(table: Mapping[str, Mapping[str, Cell]], columns: Columns, key: str, labels: Labels) -> Markup:
+    """Draw a heatmap; pressing a cell sends `key`:row:column."""
     rows = []
     for place, (agent, cells) in enumerate(table.items()):
         name = agent_name(agent, labels)
-        line = tag("th", esc(name), scope="row", title=name)
-        for column, (where, title) in enumerate(columns.items()):
-            content = _cell(cells[where], name, title, f"{key}:{place}:{column}") if where in cells else ""
-            line += tag("td", content)
-        rows.append(tag("tr", line))
-    return tag("div", tag("table", tag("thead", tag("tr", head)) + tag("tbody", "".join(rows))), "ladder heat scroller")
+        line = [
+            _cell(cells[where], name, title, f"{key}:{place}:{column}") if where in cells else None
+            for column, (where, title) in enumerate(columns.items())
+        ]
+        rows.append((name, line))
+    return render("tournament/heat", columns=columns.values(), rows=rows)
 
 
-def runs_html(board: Leaderboard, agent: str, title: str, cell: Cell | None, labels: Labels) -> str:
-    """The runs that a cell comes from, each with its link."""
+def runs_html(board: Leaderboard, agent: str, title: str, cell: Cell | None, labels: Labels) -> Markup:
+    """Draw the list of runs that a cell comes from, each with its link."""
     wanted = set(cell.run_ids) if cell else set()
-    figures = [figure for figure in board.figures if figure.agent == agent and figure.run_id in wanted]
-    worth = {figure.run_id: figure for figure in figures}
-    games = [played for played in board.games if played.run_id in worth]
+    figures = {figure.run_id: figure for figure in board.figures if figure.agent == agent and figure.run_id in wanted}
+    games = [played for played in board.games if played.run_id in figures]
     name = agent_name(agent, labels)
-    head = [esc(each.format(agent=name)) for each in text.RUNS_COLUMNS]
     rows = []
     for played in games[:RUNS_SHOWN]:
-        game, figure = played.game, worth[played.run_id]
-        outcome = number(figure.utility) if figure.agreed else f"{number(figure.utility)} ({text.NO_DEAL})"
-        cells = [board.tournament.scenarios[game.scenario_id].title, agent_name(game.a, labels)]
-        cells += [agent_name(game.b, labels), str(game.seed), outcome]
-        link = tag("a", esc(text.OPEN), href=f"?run={played.run_id}", target="_blank")
-        rows.append([*map(esc, cells), link])
-    parts = tag("h3", esc(text.RUNS.format(row=name, column=title, count=len(games))))
-    parts += tag("div", _table(head, rows), "list")
-    if len(games) > RUNS_SHOWN:
-        parts += tag("p", esc(text.RUNS_MORE.format(count=len(games) - RUNS_SHOWN)))
-    return tag("div", parts, "cell-runs ladder", role="status")
+        game, figure = played.game, figures[played.run_id]
+        outcome = points(figure.utility) + ("" if figure.agreed else f" ({text.NO_DEAL})")
+        scenario = board.tournament.scenarios[game.scenario_id].title
+        players = agent_name(game.a, labels), agent_name(game.b, labels)
+        rows.append(RunRow(played.run_id, (scenario, *players, str(game.seed), outcome)))
+    return render(
+        "tournament/cell_runs",
+        text=text,
+        title=text.RUNS.format(row=name, column=title, count=len(games)),
+        columns=[each.format(agent=name) for each in text.RUNS_COLUMNS],
+        rows=rows,
+        more=text.RUNS_MORE.format(count=len(games) - RUNS_SHOWN) if len(games) > RUNS_SHOWN else "",
+    )
 
 
-def votes_html(rows: Sequence[Preference], labels: Labels) -> str:
-    """Whom people prefer; nothing without votes."""
+def votes_html(rows: Sequence[Preference], labels: Labels) -> Markup:
+    """Draw whom people prefer; nothing without votes."""
     if not rows:
-        return ""
+        return Markup()
     low, high = _range(row.place.rating for row in rows)
-    lines = []
-    for row in rows:
-        rank, rating = _placed(row.place, low, high)
-        lines.append([rank, tag("b", esc(agent_name(row.agent, labels))), rating, _tally(row.tally)])
-    head = [esc(each) for each in (text.RANK, text.AGENT, text.RATING, text.TALLY)]
-    about = tag("h3", esc(text.VOTES)) + _about(text.VOTES_ABOUT)
-    return tag("div", about + tag("div", _table(head, lines), "scroller"), "ladder")
+    listed = [_row(row.agent, row.place, row.tally, low, high, labels) for row in rows]
+    return render("tournament/votes", text=text, width=WIDTH, rows=listed)
 
 
 def agent_name(agent: str, labels: Labels) -> str:
-    """An agent's label with the model's name for people; its options stay as they are written."""
+    """Return an agent's label with the model's name for people; options stay as they are written."""
     base, opening, rest = agent.partition(" (")
     if base in STRATEGIES:
         return agent
     return labels.get(base, base) + opening + rest
 
 
-def _standings(rows: Sequence[Standing], labels: Labels) -> str:
-    low, high = _range(row.rating for row in rows)
-    head = [esc(each) for each in (text.RANK, text.AGENT, text.RATING, text.TALLY)]
-    head += [tag("span", esc(name), title=about) for name, about in (*text.MEASURES.values(), text.TOKENS)]
-    lines = []
-    for row in rows:
-        rank, rating = _placed(
-            Place(row.rank, tuple(agent_name(name, labels) for name in row.tied), row.rating), low, high
-        )
-        name = tag("b", esc(agent_name(row.agent, labels)))
-        measures = [_interval(row.measures[measure]) for measure in MEASURES]
-        tally = _tally(Tally(row.wins, row.draws, row.losses))
-        lines.append([rank, name, rating, tally, *measures, _spent(row)])
-    return tag("div", _table(head, lines), "scroller standings-table")
+def _standings(standings: Sequence[Standing], labels: Labels) -> list[Row]:
+    low, high = _range(row.rating for row in standings)
+    rows = []
+    for standing in standings:
+        place = Place(standing.rank, standing.tied, standing.rating)
+        tally = Tally(standing.wins, standing.draws, standing.losses)
+        row = _row(standing.agent, place, tally, low, high, labels)
+        measures = [(_points if measure == "utility" else _percent)(standing.measures[measure]) for measure in MEASURES]
+        cost = "" if standing.cost is None else dollars(standing.cost)
+        rows.append(replace(row, measures=measures, tokens=standing.tokens, cost=cost))
+    return rows
 
 
-def _seats(board: Leaderboard, labels: Labels) -> str:
-    head = [esc(text.AGENT), *(esc(text.SEAT.format(seat=seat)) for seat in SEATS)]
-    lines = []
-    for agent in (row.agent for row in board.standings):
-        seats = (_interval(board.by_seat[agent][seat]["utility"]) for seat in SEATS)
-        lines.append([tag("b", esc(agent_name(agent, labels))), *seats])
-    return tag("div", _table(head, lines), "scroller")
-
-
-def _placed(place: Place, low: float, high: float) -> tuple[str, str]:
-    """Rank and rating."""
-    hint = text.TIED.format(names=", ".join(place.tied)) if place.tied else None
-    rank = tag("span", f"{place.rank}{'=' if place.tied else ''}", "rank", title=hint)
-    return rank, _rating_plot(place.rating, low, high) + _words(place.rating, lambda value: f"{value:.0f}")
-
-
-def _rating_plot(rating: Interval, low: float, high: float) -> str:
-    """A rating with its interval, on the range of all ratings."""
+def _row(agent: str, place: Place, tally: Tally, low: float, high: float, labels: Labels) -> Row:
+    """Return a row; ratings from `low` to `high` fill its plot."""
 
     def x(value: float) -> float:
         return round(6 + (value - low) / max(high - low, 1.0) * (WIDTH - 12), 1)
 
-    middle = HEIGHT / 2
-    parts = tag("line", "", "line", x1=0, x2=WIDTH, y1=middle, y2=middle)
-    parts += tag("line", "", "reach", x1=x(rating.low), x2=x(rating.high), y1=middle, y2=middle)
-    parts += tag("circle", "", "mean", cx=x(rating.mean), cy=middle, r=4.5)
-    return tag("svg", parts, "rating", viewBox=f"0 0 {WIDTH} {HEIGHT}", aria_hidden="true")
+    rating = place.rating
+    words = _estimate(rating, lambda value: f"{value:.0f}")
+    names = ", ".join(agent_name(name, labels) for name in place.tied)
+    return Row(
+        agent=agent_name(agent, labels),
+        rank=f"{place.rank}{'=' if place.tied else ''}",
+        tied=text.TIED.format(names=names) if place.tied else "",
+        rating=Rating(words, x(rating.mean), x(rating.low), x(rating.high)),
+        tally=tally,
+    )
 
 
 def _range(intervals: Iterable[Interval]) -> tuple[float, float]:
@@ -143,49 +189,20 @@ def _range(intervals: Iterable[Interval]) -> tuple[float, float]:
     return min(each.low for each in listed), max(each.high for each in listed)
 
 
-def _cell(cell: Cell, row: str, column: str, key: str) -> str:
+def _cell(cell: Cell, row: str, column: str, key: str) -> HeatCell:
     found = cell.utility
-    words = {"mean": number(found.mean), "low": number(found.low), "high": number(found.high), "games": cell.games}
-    title = text.CELL.format(row=row, column=column, **words)
-    heat = f"--heat:{min(1.0, abs(found.mean)):.2f}"
-    look = "up" if found.mean >= 0 else "down"
-    return tag(
-        "button",
-        number(found.mean),
-        look,
-        type="button",
-        style=heat,
-        title=title,
-        aria_label=title,
-        data_send="cell",
-        data_value=key,
-    )
+    mean, low, high = points(found.mean), points(found.low), points(found.high)
+    title = text.CELL.format(row=row, column=column, mean=mean, low=low, high=high, games=cell.games)
+    return HeatCell(key, mean, title, min(1.0, abs(found.mean)), "up" if found.mean >= 0 else "down")
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already."""
-    top = tag("thead", tag("tr", "".join(tag("th", cell, scope="col") for cell in head)))
-    return tag(
-        "table", top + tag("tbody", "".join(tag("tr", "".join(tag("td", cell) for cell in row)) for row in rows))
-    )
+def _estimate(interval: Interval, shown: Callable[[float], str]) -> Estimate:
+    return Estimate(shown(interval.mean), shown(interval.low), shown(interval.high))
 
 
-def _interval(interval: Interval | None) -> str:
-    return "" if interval is None else number(interval.mean) + _words(interval, number)
+def _points(interval: Interval | None) -> Estimate | None:
+    return None if interval is None else _estimate(interval, points)
 
 
-def _words(interval: Interval, shown: Callable[[float], str]) -> str:
-    mean = shown(interval.mean) + " " if shown is not number else ""
-    return tag("small", esc(f"{mean}[{shown(interval.low)}, {shown(interval.high)}]"))
-
-
-def _spent(row: Standing) -> str:
-    return esc(f"{row.tokens:,}") + ("" if row.cost is None else tag("small", esc(f" {dollars(row.cost)}")))
-
-
-def _tally(tally: Tally) -> str:
-    return esc(f"{tally.wins}, {tally.draws}, {tally.losses}")
-
-
-def _about(words: str) -> str:
-    return tag("p", esc(words), "about-it")
+def _percent(share: Interval | None) -> Estimate | None:
+    return None if share is None else _estimate(share, lambda value: f"{value:.0%}")

@@ -1,13 +1,16 @@
-"""The texts of the tournament tab."""
+"""The texts of the Tournament tab."""
 
 from __future__ import annotations
 
 TAB = "Tournament"
-ABOUT = "Who negotiates best, in which seat, on which scenarios, and how sure is that? Every two agents meet."
+ABOUT = (
+    "Which agent negotiates best, in which seat, in which scenarios, and how certain is that? "
+    "Every agent meets every other one."
+)
 
-# who may
-EVERYBODY = "Everybody who visits may start, stop and resume; one tournament runs on this server at a time."
-OPERATOR_ONLY = "Only the operator of this server may start, stop and resume tournaments; everybody may look."
+# rights
+OPEN_TO_ALL = "Any visitor may start, stop and resume tournaments; one runs on this server at a time."
+OPERATOR_ONLY = "Only the operator of this server may start, stop and resume tournaments; anyone may look."
 NOT_ALLOWED = "Only the operator of this server may start, stop and resume tournaments."
 
 # setting one up
@@ -18,83 +21,90 @@ TITLE = "Title"
 MODELS = "Models"
 BASELINES = "Scripted strategies"
 SCENARIOS = "Scenarios"
-SCENARIOS_INFO = "None: all of them."
-PAIRS = "Seeds for every two agents and scenario"
+SCENARIOS_INFO = "Leave empty for all."
+PAIRS = "Seeds for each pair of agents and scenario"
 SEEDS = "Or these seeds"
-SEEDS_INFO = "Like 7, 11; instead of 1, 2, ..."
-SEEDS_WRONG = "Seeds are whole numbers with commas between them, like 7, 11."
+SEEDS_INFO = "Such as 7, 11 (instead of 1, 2, …)"
+SEEDS_WRONG = "Seeds are integers separated by commas, such as 7, 11."
 MIRRORED = "Both agents play both seats"
-CONSTRAINED = "Models may only make legal replies"
+CONSTRAINED = "Models can only make legal replies"
 LIMITS = "Limits"
 AT_ONCE = "Negotiations at a time"
-RETRIES = "Tries again after a failure"
-RETRY_SECONDS = "Seconds before the first"
-MINUTES = "Stop after minutes"
-MINUTES_INFO = "Empty: never. It can be resumed."
-ADAPTIVE = "Adaptive: play where the ranking is not settled"
-FIRST_PAIRS = "Seeds played everywhere first"
-CLOSE_ENOUGH = "Rating points that count as a tie"
-MOST = "Negotiations at most"
-MOST_INFO = "Empty: as many as there are."
+RETRIES = "Retries after a failure"
+RETRY_SECONDS = "Seconds before the first retry"
+MINUTES = "Stop after (minutes)"
+MINUTES_INFO = "Leave empty for no limit. A stopped tournament can be resumed."
+ADAPTIVE = "Adaptive: play where the ranking is not settled yet"
+FIRST_PAIRS = "Seeds to play everywhere first"
+CLOSE_ENOUGH = "Rating difference that counts as a tie"
+MOST = "Maximum number of negotiations"
+MOST_INFO = "Leave empty to play them all."
 RUN = "Run tournament"
 SIZE = "{agents} agents, {scenarios} scenarios: {size:,} negotiations"
-SIZE_MOST = ", at most {most:,} of them"
-TOO_MANY = "That are {size:,} negotiations; from this page at most {most:,} can be run. Take fewer agents or seeds."
+SIZE_MOST = ", of which at most {most:,} are played"
+TOO_MANY = (
+    "That would be {size:,} negotiations, and this page can run at most {most:,}. Choose fewer agents, scenarios "
+    "or seeds."
+)
 
-# how far it is
+# progress
 SHOWN = "Tournament"
 LISTED = "{title} · {when} · {status}"
 RESUME = "Resume"
 STOP = "Stop"
 PROGRESS = "{done:,} of {total:,} negotiations"
 LEFT = "about {time} left"
-FAILED = "{count:,} failed for good"
-RETRIED = "{count:,} tries failed and were made again"
+FAILED = "{count:,} failed even after retries"
+RETRIED = "{count:,} failed attempts were retried"
 STOPPING = "Stopping …"
 STATUS = {
     "running": "running",
     "done": "finished",
     "stopped": "stopped",
-    "failed": "broken off",
+    "failed": "failed",
     "interrupted": "interrupted",
 }
-NONE = "No tournament was run yet."
+NONE = "No tournament has been run yet."
 NOTHING = "No negotiation has ended yet."
 OTHER = "“{title}” is running on this server."
-GONE = "There is no such tournament here any more."
 
 # the leaderboard
 WHERE = "Scenario"
 EVERYWHERE = "All scenarios"
 BOARD_ABOUT = (
-    "A meeting is won by who got more over both seats. 400 points are odds of ten to one; the mean is 1000. Bars and "
-    "brackets are 95 % intervals. A rank with = is shared: the intervals overlap."
+    "Two agents meet in both seats, and whoever gets more points in total wins. The Bradley-Terry rating is fitted to "
+    "all wins: the average is 1000, and as in chess, a lead of 400 means odds of ten to one. Bars and brackets are 95% "
+    "intervals. A rank with = is shared, because the intervals overlap. Points run from 0 (no deal) to 100 (the best "
+    "deal that the other side could still accept); below 0 is worse than no deal."
 )
-RANK, AGENT, RATING, GAMES, TALLY = "Rank", "Agent", "Rating", "Games", "Won, drawn, lost"
+RANK, AGENT, RATING, TALLY = "Rank", "Agent", "Rating", "Won, drawn, lost"
 TIED = "tied with {names}"
 MEASURES = {
-    "utility": ("Utility", "0: no deal, 1: the best that the other side could accept"),
-    "agreement": ("Deals", "share of negotiations that ended with a deal"),
-    "pareto": ("Optimal", "share of deals that could not be better for one without being worse for the other"),
-    "welfare": ("Joint", "share of the largest joint utility"),
-    "rational": ("Rational", "share that ended at or above what no deal is worth"),
+    "utility": ("Points", "mean points, from 0 (no deal) to 100 (the best deal that the other side could accept)"),
+    "agreement": ("Deals", "share of negotiations that ended in a deal"),
+    "pareto": (
+        "Pareto-optimal",
+        "share of deals on the Pareto frontier: no other deal is better for one side without being worse for the other",
+    ),
+    "welfare": ("Joint worth", "joint worth of both sides, as a share of the largest possible"),
+    "rational": ("Rational", "share of negotiations that gave the agent at least what no deal is worth to it"),
     "invalid": ("Invalid", "share of replies that could not be used"),
 }
-TOKENS = ("Tokens", "tokens that its models wrote in all, and what they cost where they have a price")
+TOKENS = ("Tokens", "tokens written by its models in all, and their cost if they have a price")
 SEATS = "By seat"
-SEATS_ABOUT = "Mean utility in each seat."
+SEATS_ABOUT = "Mean points in each seat."
 SEAT = "Seat {seat}"
 AGAINST = "Against each other"
-AGAINST_ABOUT = "Mean utility of the row's agent against the column's. Press a cell for its negotiations."
+AGAINST_ABOUT = "Mean points of the row's agent against the column's. Press a cell to list its negotiations."
 PLACES = "By scenario"
-PLACES_ABOUT = "Mean utility of the row's agent on the column's scenario. Press a cell for its negotiations."
-CELL = "{row}, {column}: {mean} ({low} to {high}), {games} negotiations"
+PLACES_ABOUT = "Mean points of the row's agent in the column's scenario. Press a cell to list its negotiations."
+CELL = "{row}, {column}: {mean} points ({low} to {high}), {games} negotiations"
 RUNS = "{row} – {column}: {count} negotiations"
-RUNS_COLUMNS = ("Scenario", "Seat a", "Seat b", "Seed", "Utility of {agent}", "")
+RUNS_COLUMNS = ("Scenario", "Seat a", "Seat b", "Seed", "Points of {agent}", "")
 RUNS_MORE = "{count} more are in the export."
 OPEN = "open"
 NO_DEAL = "no deal"
-FAILURES = "{count} negotiations that failed for good"
+FAILURES = "{count} negotiations failed even after retries:"
 VOTES = "What people prefer"
-VOTES_ABOUT = "From blind votes in the arena on lanes that differed in one agent, whatever the scenario."
+VOTES_ABOUT = "Based on blind votes in History on lanes that differ in one agent, across all scenarios."
 JSON, CSV = "Export JSON", "Export CSV"

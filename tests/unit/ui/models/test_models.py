@@ -22,9 +22,10 @@ from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.errors import DoesNotFit
 from ui.drawing.timeline import LONGEST_SECONDS, timeline_html
-from ui.kit import text
-from ui.models.operator_actions import Desk
-from ui.models.tab import models_html, needs
+from ui.kit import text as shared
+from ui.models import text
+from ui.models.operator_actions import OperatorActions
+from ui.models.table import models_html, needs
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE
 from ui.widgets.agent_picker import choices
@@ -45,20 +46,20 @@ def test_the_table_says_state_size_memory_licence_and_needs() -> None:
         specs = [manager.spec(model_id) for model_id in configs]
         shown = models_html(specs, manager.snapshot(), {"m": "", "hub": "<i>much</i>", "served": ""})
         assert "&lt;b&gt;Mine&lt;/b&gt;" in shown
-        for words in ("900 MB on cpu", "MIT", text.PINNED, "&lt;i&gt;much", text.STATE["resident"]):
+        for words in ("900 MB on cpu", "MIT", text.PINNED, "&lt;i&gt;much", shared.STATE["resident"]):
             assert words in shown
         snapshot = manager.snapshot()
     progress = LoadProgress("fetching", 5, 10, 1.0)
     row = snapshot.weights[0]._replace(state=State.LOADING, progress=progress, waiting=2, leases=0)
     loading = models_html(specs[:1], replace(snapshot, weights=(row,)), {"m": ""})
-    assert text.FETCHING in loading
+    assert shared.FETCHING in loading
     assert 'value="50"' in loading
-    assert text.WAITING_COUNT.format(count=2) in loading
+    assert text.WAITING.format(count=2) in loading
 
 
 def test_no_models_is_a_state_of_its_own() -> None:
     with LLMManager({}) as manager:
-        assert text.STATUS_NONE in models_html([], manager.snapshot(), {})
+        assert shared.STATUS_NONE in models_html([], manager.snapshot(), {})
 
 
 def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
@@ -76,8 +77,8 @@ def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
 
 
 def test_the_timeline_forgets_what_is_long_ago() -> None:
-    assert text.TIMELINE_EMPTY in timeline_html([], NOW, {})
-    assert text.TIMELINE_EMPTY in timeline_html([LOAD], NOW + LONGEST_SECONDS, {})
+    assert shared.TIMELINE_EMPTY in timeline_html([], NOW, {})
+    assert shared.TIMELINE_EMPTY in timeline_html([LOAD], NOW + LONGEST_SECONDS, {})
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_what_a_model_needs_and_what_does_not_fit(tmp_path: Path) -> None:
     try:
         told = {spec.model_id: needs(parley, spec) for spec in map(parley.manager.spec, parley.manager.list_models())}
         assert told == {
-            "packaged": text.EMBEDDED,
+            "packaged": shared.EMBEDDED,
             "elsewhere": "2.0 GB download, needs about 2.4 GB",
             "folder": "downloaded already, needs about 2.4 GB",
             "unknown": text.NEEDS_DOWNLOAD,
@@ -127,42 +128,42 @@ def request(visitor: str) -> Any:
     return SimpleNamespace(cookies={COOKIE: visitor}, session_hash="page")
 
 
-def load(desk: Desk, asking: Any) -> None:
+def load(actions: OperatorActions, asking: Any) -> None:
     """On a thread of its own: `asyncio.run` would take away the main thread's event loop, which Gradio wants."""
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(desk.load(asking, "m"))).result()
+        thread.submit(lambda: asyncio.run(actions.load(asking, "m"))).result()
 
 
 def test_every_action_asks_for_the_operator_in_its_handler(parley: Parley) -> None:
-    desk, stranger = Desk(parley), request("a-stranger-with-a-cookie")
+    actions, stranger = OperatorActions(parley), request("a-stranger-with-a-cookie")
     before = parley.manager.list_models()
     with pytest.raises(gr.Error, match="operator"):
-        load(desk, stranger)
-    for act in (desk.unload, desk.pin, desk.unpin):
+        load(actions, stranger)
+    for act in (actions.unload, actions.pin, actions.unpin):
         with pytest.raises(gr.Error, match="operator"):
             act(stranger, "m")
     with pytest.raises(gr.Error, match="operator"):
-        desk.add(stranger, "owner/name", "", "")
+        actions.add(stranger, "owner/name", "", "")
     assert parley.manager.list_models() == before
 
 
 def test_the_operator_loads_pins_and_adds(parley: Parley) -> None:
-    desk, operator = Desk(parley), request("the-operator-with-a-cookie")
+    actions, operator = OperatorActions(parley), request("the-operator-with-a-cookie")
     assert operators_of(parley).sign_in("the-operator-with-a-cookie", "here", "sesame") is None
-    load(desk, operator)
+    load(actions, operator)
     manager = parley.manager
     assert manager.list_models()["m"]["is_loaded"]
-    desk.pin(operator, "m")
+    actions.pin(operator, "m")
     assert manager.list_models()["m"]["pinned"]
-    desk.unpin(operator, "m")
+    actions.unpin(operator, "m")
     assert not manager.list_models()["m"]["pinned"]
-    assert desk.add(operator, " owner/name ", "Mine", "") == "owner/name"
+    assert actions.add(operator, " owner/name ", "Mine", "") == "owner/name"
     assert manager.list_models()["owner/name"]["label"] == "Mine"
     for wrong in ("no hub id", "owner/name/more", ""):
         with pytest.raises(gr.Error, match="owner/name"):
-            desk.add(operator, wrong, "", "")
+            actions.add(operator, wrong, "", "")
     with pytest.raises(gr.Error, match="Pick a model"):
-        desk.unload(operator, None)
+        actions.unload(operator, None)
     operators_of(parley).sign_out("the-operator-with-a-cookie")
     with pytest.raises(gr.Error, match="operator"):
-        desk.unload(operator, "m")
+        actions.unload(operator, "m")

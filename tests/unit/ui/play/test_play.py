@@ -25,8 +25,10 @@ from negotiation.runs.record import Run
 from negotiation.scenario.model import Scenario, Seat, load_scenario
 from ui.drawing.lane_view import LaneView
 from ui.drawing.turns import now_html, turns_html
-from ui.kit import text
-from ui.play.offer_form import best_offer, builder_html, own_html, preferences_html, worth_html
+from ui.kit import text as shared
+from ui.play import text
+from ui.play.offer_form import best_offer, builder_html, worth_html
+from ui.play.preferences import own_html, preferences_html
 from ui.play.reveal import reveal_html
 
 SCENARIOS = Path(__file__).parents[4] / "configs" / "scenarios"
@@ -98,13 +100,13 @@ def test_the_other_sides_thoughts_prompts_and_worth_stay_hidden(car: Scenario) -
 
 def test_a_person_is_told_that_it_is_their_turn(car: Scenario) -> None:
     view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0)])
-    assert text.YOUR_TURN in now_html(view, eyes="a")
-    assert text.PERSON_THINKS in now_html(view)
+    assert shared.YOUR_TURN in now_html(view, eyes="a")
+    assert shared.PERSON_THINKS in now_html(view)
 
 
 def test_who_has_answered_is_not_asked_again_while_the_answer_waits_for_a_lane(car: Scenario) -> None:
     view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0), Queued(1, 1)])
-    assert text.YOUR_TURN not in now_html(view, eyes="a")
+    assert shared.YOUR_TURN not in now_html(view, eyes="a")
     assert view.moving is not None
     assert view.moving.answer_seconds is None
 
@@ -123,7 +125,7 @@ def test_the_reveal_says_whether_baselines_were_played_or_points_of_theory_are_s
     assert car.roles["b"].briefing.split(".")[0] in against_script
     against_model = reveal_html(ended(car, "some-model"), "a")
     assert text.REFERENCES_ABOUT in against_model
-    assert text.REFERENCES["egalitarian"] in against_model
+    assert text.REFERENCE_POINTS["egalitarian"] in against_model
 
 
 def test_nothing_is_revealed_of_what_did_not_end(car: Scenario) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from ui.kit import text
-from ui.server.operator import ATTEMPTS, EVERYBODYS, SIGNED_IN_SECONDS, WINDOW_SECONDS, Operators
+from ui.server import text
+from ui.server.operator import ATTEMPTS, ATTEMPTS_OF_ALL, SIGNED_IN_SECONDS, WINDOW_SECONDS, Operators
 from ui.server.visitor import COOKIE
 
 VISITOR = "visitor-with-a-long-name"
@@ -65,7 +65,7 @@ def test_attempts_are_limited_for_an_address_and_for_all() -> None:
         assert operators.sign_in(VISITOR, "here", "guess") == text.OPERATOR_WRONG
     assert operators.sign_in(VISITOR, "here", "open sesame") == text.OPERATOR_SLOWLY
     assert operators.sign_in(VISITOR, "elsewhere", "open sesame") is None
-    for number in range(EVERYBODYS - ATTEMPTS):
+    for number in range(ATTEMPTS_OF_ALL - ATTEMPTS):
         assert operators.sign_in(VISITOR, f"address {number}", "guess") == text.OPERATOR_WRONG
     assert operators.sign_in(VISITOR, "one more", "open sesame") == text.OPERATOR_SLOWLY
     clock.now = WINDOW_SECONDS

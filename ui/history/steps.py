@@ -1,0 +1,62 @@
+"""Going through the turns of a replay: step by step, with the slider, or by itself."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from ui.history import text
+from ui.history.access import Access
+from ui.kit.html import QUIET
+from ui.kit.updates import Updates
+
+STEP_SECONDS = 1.5
+
+
+class Steps:
+    """Builds its components where it is created."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self.playing = gr.State(False)
+        self.back = gr.Button("◀", size="sm", min_width=44, scale=0, elem_id="replay-back")
+        self.play = gr.Button(text.PLAY_STEPS, size="sm", min_width=80, scale=0, elem_id="replay-play")
+        self.on = gr.Button("▶", size="sm", min_width=44, scale=0, elem_id="replay-on")
+        self.turn = gr.Slider(0, 1, 0, step=1, label=text.TURN, elem_id="replay-turn", min_width=200)
+        self.timer = gr.Timer(STEP_SECONDS, active=False)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The components that `pause` updates."""
+        return [self.playing, self.timer, self.play]
+
+    def connect(self, runs: gr.State) -> None:
+        """Connect the parts; `runs` holds the ids of the runs that are replayed."""
+        for button, step in ((self.back, -1), (self.on, 1)):
+            button.click(partial(self._step, step), [runs, self.turn], [self.turn], **QUIET)
+        moved = [self.turn, *self.outputs]
+        self.play.click(self._play, [runs, self.turn, self.playing], moved, **QUIET)
+        self.timer.tick(self._tick, [runs, self.turn], moved, **QUIET)
+
+    def pause(self) -> Updates:
+        """Return the updates that stop going on by itself."""
+        return {self.playing: False, self.timer: gr.Timer(active=False), self.play: text.PLAY_STEPS}
+
+    def _step(self, step: int, runs: tuple[str, ...], turn: float) -> int:
+        return min(self._last(runs), max(0, int(turn) + step))
+
+    def _play(self, runs: tuple[str, ...], turn: float, playing: bool) -> Updates:
+        """Go on turn by turn, from the beginning if it is at the end, or pause."""
+        if playing:
+            return self.pause()
+        start = 0 if int(turn) >= self._last(runs) else int(turn)
+        return {self.playing: True, self.turn: start, self.timer: gr.Timer(active=True), self.play: text.PAUSE_STEPS}
+
+    def _tick(self, runs: tuple[str, ...], turn: float) -> Updates:
+        last, now = self._last(runs), int(turn) + 1
+        return {self.turn: now} if now < last else {self.turn: last, **self.pause()}
+
+    def _last(self, runs: tuple[str, ...]) -> int:
+        return max((len(run.turns) for run in self._access.runs(runs)), default=0)

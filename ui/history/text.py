@@ -1,0 +1,57 @@
+"""The texts of the History tab."""
+
+from __future__ import annotations
+
+# the list
+EMPTY = "No negotiations yet. Press Start in the Arena, or play one yourself; every run is stored here."
+FORGETS = "This Space stores runs only until it restarts. Save the ones you want to keep as JSONL or CSV."
+STATUSES = {
+    "running": "running",
+    "done": "ended",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "failed": "failed",
+}
+REFRESH = "Refresh"
+PERSON = "a person"
+SEARCH = "Search"
+SEARCH_HINT = "title, agent or outcome"
+ALL = "all"
+AGENT_FILTER = "Played by"
+STATUS_FILTER = "Status"
+ONLY_OWN = "Only my own"
+BLIND = "Blind: hide the agents until I have voted"
+NEWER, OLDER = "Newer", "Older"
+PAGE = "page {number}"
+SAVE_ALL = {"jsonl": "Save these as JSONL", "csv": "Save these as CSV"}
+SAVE_NOTHING = "No run matches these filters, so there is nothing to save."
+SAVE_CUT = "The file holds only the newest {count} runs; narrow the filters to save the others."
+
+# a replay
+TURN = "After turn"
+PLAY_STEPS, PAUSE_STEPS = "Play", "Pause"
+ALONE = "Only the first"
+LINK = "Link to this replay"
+AGAINST = " against "
+SAVE = {"jsonl": "Save as JSONL", "csv": "Save as CSV"}
+PUBLISH, UNPUBLISH = "Publish", "Unpublish"
+DELETE, DELETE_SURE, KEEP = "Delete", "Delete permanently", "Keep"
+DELETED = "The run has been deleted."
+FORK = "Play on differently from the start"
+FORK_AFTER = "Play on differently from turn {turns}"
+FORK_ABOUT = (
+    "Start a new run with the turns so far. Choose who plays on, and edit the last message if you like; "
+    "this run does not change."
+)
+FORK_MESSAGE = "The last message"
+FORK_GO = "Play on"
+FORK_OVER = "It ended here; go back some turns"
+PLAY_ON = "you (opens in Play)"
+
+# votes
+VOTE_ASK = "Which lane negotiated better?"
+VOTE_BLIND = "The agents are hidden until you have voted."
+VOTES = {"1": "Lane 1", "2": "Lane 2", "tie": "Equally good", "neither": "Neither"}
+VOTE_COUNT = "{name}: {count}"
+VOTED = "You said: {mine}. All votes: {counts}"
+VOTE_WHAT = "Open both lanes of one comparison to vote on them."

@@ -1,0 +1,122 @@
+"""Setting up a negotiation with a person: the scenario, their seat and the opponent, remembered by the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from negotiation.agents.config import AgentConfig
+from negotiation.app.parley import Parley
+from negotiation.scenario.model import SEATS, Scenario, Seat
+from ui.kit import text as shared
+from ui.kit.html import QUIET
+from ui.kit.updates import Updates
+from ui.play import text
+from ui.play.open_page import OpenPage
+from ui.play.preferences import own_html
+from ui.widgets.agent_picker import about_html, choices
+from ui.widgets.scenario_picker import first_scenario, story_html
+
+OPPONENT = "boulware"
+
+
+class Setup:
+    """Builds its components where it is created, except for those that `build_story` adds."""
+
+    def __init__(self, parley: Parley) -> None:
+        self._parley = parley
+        self._first = first_scenario(parley)
+        self.memory = gr.BrowserState(None, storage_key="parley-play", secret="parley")
+        with gr.Row(elem_classes="play-setup"):
+            self.scenario = gr.Dropdown(
+                self._scenarios(self._first),
+                value=self._first.scenario_id,
+                label=shared.SCENARIO,
+                elem_id="play-scenario",
+                min_width=200,
+            )
+            self.seat = gr.Radio(_seats(self._first), value="a", label=text.SEAT, elem_id="play-seat", min_width=200)
+            with gr.Column(min_width=220, elem_classes="picker"):
+                self.opponent = gr.Dropdown(
+                    choices(parley), value=OPPONENT, label=text.OPPONENT, elem_id="play-opponent"
+                )
+                self.about = gr.HTML(about_html(parley, AgentConfig(OPPONENT)), js_on_load=None)
+
+    def build_story(self) -> None:
+        """Create the scenario's story and the person's own side where it is called."""
+        self.story = gr.HTML(story_html(self._first), elem_classes="told", js_on_load=None)
+        with gr.Accordion(text.PREFERENCES, open=True, elem_classes="own-fold") as self.fold:
+            self.own = gr.HTML(own_html(self._first, "a"), elem_id="play-own", js_on_load=None)
+
+    @property
+    def picked(self) -> list[Any]:
+        """The components with what was chosen: the ids of a scenario, a seat and an opponent."""
+        return [self.scenario, self.seat, self.opponent]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The components that `show` updates."""
+        return [*self.picked, self.about, self.story, self.own]
+
+    def connect(self, page: gr.State) -> None:
+        """Connect the parts."""
+        # What the browser remembers is read when the tab is first shown, and that is its first change.
+        self.memory.change(self._remembered, [page, self.memory], self.outputs, **QUIET)
+        for part in (self.scenario, self.seat):
+            part.input(self._choose, [self.scenario, self.seat], [self.seat, self.story, self.own], **QUIET)
+        for part in self.picked:
+            part.input(self._remember, [page, *self.picked], [self.memory], **QUIET)
+        self.opponent.change(self._describe, [self.opponent], [self.about], **QUIET)
+
+    def show(self, scenario: Scenario, seat: Seat, opponent: str) -> Updates:
+        """Return the updates that show a set-up; an opponent that is no longer available is replaced."""
+        listed = choices(self._parley)
+        opponent = opponent if opponent in (agent for _, agent in listed) else OPPONENT
+        return {
+            self.scenario: gr.update(choices=self._scenarios(scenario), value=scenario.scenario_id),
+            self.seat: gr.update(choices=_seats(scenario), value=seat),
+            self.opponent: gr.update(choices=listed, value=opponent),
+            self.about: self._describe(opponent),
+            self.story: story_html(scenario),
+            self.own: own_html(scenario, seat),
+        }
+
+    def scenario_of(self, scenario_id: str) -> Scenario:
+        """Return a shipped scenario; raises gr.Error if there is none with this id."""
+        if scenario_id not in self._parley.scenarios:
+            raise gr.Error(shared.SCENARIO_GONE, print_exception=False)
+        return self._parley.scenarios[scenario_id]
+
+    def _scenarios(self, chosen: Scenario) -> list[tuple[str, str]]:
+        listed = [(one.title, one.scenario_id) for one in self._parley.scenarios.values()]
+        if chosen.scenario_id not in self._parley.scenarios:
+            listed.append((shared.OWN_LISTED.format(title=chosen.title), chosen.scenario_id))
+        return listed
+
+    def _remembered(self, page: OpenPage, memory: object) -> Updates:
+        """Restore the set-up that the browser remembers, unless the visitor has already chosen something."""
+        if page.settled or not isinstance(memory, dict):
+            return {self.about: gr.skip()}
+        page.settled = True
+        scenario = self._parley.scenarios.get(str(memory.get("scenario")), self._first)
+        return self.show(scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
+
+    def _remember(self, page: OpenPage, scenario_id: str, seat: Seat, opponent: str | None) -> dict[str, str | None]:
+        page.settled = True
+        return {"scenario": scenario_id, "seat": seat, "foe": opponent}
+
+    def _choose(self, scenario_id: str, seat: Seat) -> Updates:
+        scenario = self.scenario_of(scenario_id)
+        return {
+            self.seat: gr.update(choices=_seats(scenario), value=seat),
+            self.story: story_html(scenario),
+            self.own: own_html(scenario, seat),
+        }
+
+    def _describe(self, opponent: str | None) -> str:
+        return about_html(self._parley, AgentConfig(opponent or ""))
+
+
+def _seats(scenario: Scenario) -> list[tuple[str, str]]:
+    return [(scenario.roles[seat].name, seat) for seat in SEATS]

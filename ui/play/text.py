@@ -1,0 +1,69 @@
+"""The texts of the Play tab."""
+
+from __future__ import annotations
+
+# setting up and controls
+SEAT = "You are the"
+OPPONENT = "Against"
+BEGIN = "Negotiate"
+BEGIN_AGAIN = "Negotiate again"
+PICK_OPPONENT = "Choose an opponent first."
+NOT_PLAYING = "This negotiation has ended, or it belongs to someone else."
+REPLAY_LINK = "Link to the replay"
+
+# what the person wants
+PREFERENCES = "What you want (hidden from the other side)"
+SIDES = "You are the {name}, negotiating with the {other}"
+WORTH = (
+    "The points of the options you agree on add up to what a deal is worth to you: from 0 to 100. "
+    "Without a deal you get {reservation}."
+)
+DISCOUNT = "Each round that passes takes {share:.0%} off the worth of a deal."
+PREFERENCES_LABEL = "What each option is worth"
+OPTION = "Option"
+NO_DEAL_ROW = "no deal"
+UP_TO = "up to {points}"
+
+# the form
+FORM_LABEL = "Your offer"
+MESSAGE = "Your message"
+MESSAGE_HINT = "Optional. The other side reads this."
+MAKE_OFFER = "Make this offer"
+ACCEPT = "Accept their offer"
+WALK_AWAY = "Walk away"
+WALK_AWAY_SURE = "Press again to walk away"
+OFFER_WORTH = "What this offer would be worth to you"
+OFFER_INCOMPLETE = "This offer is incomplete: a number is missing or is not one of the allowed values."
+WORTH_NOW = "Agreed in round {round}, it would be worth {worth} points."
+
+# the reveal
+OTHER_SIDE = "What the other side wanted"
+OTHER_SIDE_ABOUT = "The points that each option added to a deal, for you and for them."
+BRIEFING = "The briefing of the {name}:"
+REGRET = "What each of your turns cost you"
+REGRET_ABOUT = (
+    "Regret is what a turn gave away, in points: the worth to you of the best deal that the other side could still "
+    "have accepted, minus the worth of what your turn asked for or took. Below zero, you asked for more than they "
+    "could accept."
+)
+REGRET_COLUMNS = ("Round", "Your turn", "Worth to you", "Regret")
+ACTS = {"offer": "made an offer", "accept": "accepted their offer", "walk_away": "walked away"}
+YOU = "you"
+BASELINES = "How would a scripted strategy have done?"
+BASELINES_ABOUT = (
+    "Each scripted strategy has just played your seat against the same opponent ({opponent}) with the same seed "
+    "({seed}). Worth is in points, after discounting."
+)
+BASELINE_COLUMNS = ("In your seat", "Deal", "Worth to you", "Worth to them")
+REFERENCES = "Which deals does theory single out?"
+REFERENCES_ABOUT = (
+    "Your opponent was not a script, so no strategy could be played against it for comparison. These are the deals "
+    "that bargaining theory singles out in this scenario; worth is in points, before discounting."
+)
+REFERENCE_COLUMNS = ("Point", "Deal", "Worth to you", "Worth to them")
+REFERENCE_POINTS = {
+    "nash": "Nash point: the largest product of both sides' gains over no deal",
+    "kalai_smorodinsky": "Kalai-Smorodinsky point: both sides get the same share of the most they could gain",
+    "egalitarian": "Egalitarian point: the side that gains less gains as much as possible",
+    "max_welfare": "Largest sum of what both sides get",
+}
