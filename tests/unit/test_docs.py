@@ -1,4 +1,4 @@
-"""The documentation matches the program: variables, limits, metrics, links and the tests that promises name."""
+"""The documentation matches the program: settings, options, limits, metrics, links, and the tests that pages name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from manager.config.registry import ModelSpec
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import PUBLIC, Limits
 from negotiation.agents.catalog import Catalog
+from negotiation.agents.options import ModelOptions
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.metrics import Metrics
+from negotiation.app.settings import AppConfig
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.store import Store
 
@@ -23,7 +27,15 @@ DEPLOY = (DOCS / "deploy.md").read_text()
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
-def test_every_variable_is_in_the_readme() -> None:
+def listed(page: str, heading: str) -> set[str]:
+    """The names in code spans in the first column of the tables under a heading of a page."""
+    section = re.split(rf"^#+ {re.escape(heading)}$", (DOCS / page).read_text(), flags=re.MULTILINE)[1]
+    section = re.split(r"^#+ ", section, flags=re.MULTILINE)[0]
+    cells = re.findall(r"^\| ([^|]*) \|", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+
+
+def test_every_variable_is_documented() -> None:
     read = re.compile(r"""(?:environ(?:ment)?(?:\.get\(|\.setdefault\(|\[)|_folder\(environment, )"([A-Z_]+)\"""")
     sources = [
         ROOT / "app.py",
@@ -35,17 +47,28 @@ def test_every_variable_is_in_the_readme() -> None:
     assert not [name for name in sorted(used) if f"`{name}`" not in text]
 
 
-def test_the_table_of_limits_is_what_there_is() -> None:
-    told = {}
-    for name, private, public in re.findall(
-        r"^\| `(\w+)` \| [^|]* \| ([\d,–]+) \| ([\d,–]+) \|$", DEPLOY, re.MULTILINE
-    ):
-        told[name] = tuple(None if value == "–" else int(value.replace(",", "")) for value in (private, public))
+def test_every_key_of_the_configuration_is_documented() -> None:
+    assert listed("configuration.md", "app.yaml") == set(AppConfig.model_fields)
+    assert listed("models.md", "Keys") == set(ModelSpec.model_fields) - {"model_id"}
+
+
+def test_every_option_and_strategy_is_documented() -> None:
+    assert listed("agents.md", "Options of a model") == set(ModelOptions.model_fields)
+    assert listed("agents.md", "Scripted strategies") == set(STRATEGIES)
+
+
+def test_the_table_of_limits_matches_the_code() -> None:
+    table = re.findall(r"^\| `(\w+)` \| [^|]* \| ([\d,–]+) \| ([\d,–]+) \|$", DEPLOY, re.MULTILINE)
+    documented = {name: tuple(map(_limit, values)) for name, *values in table}
     private, public = dataclasses.asdict(Limits()), dataclasses.asdict(PUBLIC)
-    assert told == {name: (private[name], public[name]) for name in private}
+    assert documented == {name: (private[name], public[name]) for name in private}
 
 
-def test_the_table_of_figures_is_what_there_is(tmp_path: Path) -> None:
+def _limit(cell: str) -> int | None:
+    return None if cell == "–" else int(cell.replace(",", ""))
+
+
+def test_the_table_of_metrics_matches_the_code(tmp_path: Path) -> None:
     manager, store, lanes, metrics = LLMManager({}), Store(f"sqlite:///{tmp_path}/runs.db"), Lanes(), Metrics()
     live = LiveRuns(Catalog(manager), store, lanes=lanes)
     metrics.watch(manager, lanes, live)
@@ -54,8 +77,8 @@ def test_the_table_of_figures_is_what_there_is(tmp_path: Path) -> None:
     metrics.close()
     manager.cleanup()
     store.close()
-    there = {family.name + ("_total" if family.type == "counter" else "") for family in families}
-    own = {name for name in there if name.startswith("parley_") and not name.endswith("_created")}
+    names = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    own = {name for name in names if name.startswith("parley_") and not name.endswith("_created")}
     assert set(re.findall(r"`(parley_\w+)`", DEPLOY)) == own
 
 
