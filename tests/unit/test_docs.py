@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 from prometheus_client.parser import text_string_to_metric_families
 
 from manager.config.registry import ModelSpec
@@ -55,6 +57,14 @@ def test_every_key_of_the_configuration_is_documented() -> None:
 def test_every_option_and_strategy_is_documented() -> None:
     assert listed("agents.md", "Options of a model") == set(ModelOptions.model_fields)
     assert listed("agents.md", "Scripted strategies") == set(STRATEGIES)
+
+
+def test_every_dependency_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    explained = set(re.findall(r"[\w-]+", (DOCS / "dependencies.md").read_text().lower()))
+    assert not [line for line in (*required, *extras) if Requirement(line).name.lower() not in explained]
 
 
 def test_the_table_of_limits_matches_the_code() -> None:
