@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
+import io
 import re
 import tomllib
 from pathlib import Path
@@ -123,3 +125,13 @@ def test_decisions_are_numbered_and_listed() -> None:
         text = record.read_text()
         assert text.startswith(f"# {number}. ")
         assert [title for title in ("Context", "Decision", "Consequences") if f"\n## {title}\n" not in text] == []
+
+
+@pytest.mark.parametrize("page", ["docs/python.md"])
+def test_the_examples_in_python_work(page: str) -> None:
+    examples = "\n".join(re.findall(r"^```pycon\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL))
+    report = io.StringIO()
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
+    runner.run(doctest.DocTestParser().get_doctest(examples, {}, page, page, 0), out=report.write)
+    assert runner.tries
+    assert not runner.failures, report.getvalue()
