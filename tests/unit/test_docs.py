@@ -127,7 +127,7 @@ def test_decisions_are_numbered_and_listed() -> None:
         assert [title for title in ("Context", "Decision", "Consequences") if f"\n## {title}\n" not in text] == []
 
 
-@pytest.mark.parametrize("page", ["docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
 def test_the_examples_in_python_work(page: str) -> None:
     examples = "\n".join(re.findall(r"^```pycon\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL))
     report = io.StringIO()
