@@ -10,7 +10,7 @@ NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|open sesame|hidden|sec
 # Known vulnerabilities that do not concern Parley, each with its reason in docs/security.md.
 NOT_CONCERNED :=
 
-.PHONY: run test test-heavy check audit bench bench-all leaderboard stress soak browser clean
+.PHONY: run test test-heavy check audit docs bench bench-all leaderboard stress soak browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -39,6 +39,11 @@ audit: .venv/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[audit]"
 	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt -s $${AUDIT_SERVICE:-pypi} --progress-spinner off \
 	  $(NOT_CONCERNED:%=--ignore-vuln %)
+
+# The documentation site, in build/site. Fails on a broken link or a page that the navigation leaves out.
+docs: .venv/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	$(BIN)/mkdocs build --strict
 
 # Measures on this machine, prints JSON lines and writes the table of docs/performance.md: leave the machine alone
 # meanwhile. What needs what is not here (a GPU) says so and ends well.
