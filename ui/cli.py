@@ -16,7 +16,7 @@ app = typer.Typer()
 def serve() -> None:
     """Serve the page.
 
-    Environment variables such as PORT, HOST and PARLEY_HOME configure it; the README lists them all.
+    Environment variables such as PORT, HOST and PARLEY_HOME configure it: see docs/configuration.md.
     """
     from ui.serve import serve  # Gradio takes seconds to import, and no other command needs it
 

@@ -6,10 +6,13 @@ import dataclasses
 import doctest
 import io
 import re
+import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from packaging.requirements import Requirement
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,8 +26,10 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.environment import Environment
 from negotiation.app.metrics import Metrics
 from negotiation.app.settings import AppConfig
+from negotiation.cli.main import FAMILIES
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.store import Store
+from ui import cli
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -32,12 +37,23 @@ DEPLOY = (DOCS / "deploy.md").read_text()
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
+def _commands() -> dict[str, Any]:
+    app = typer.Typer()
+    for family in (cli.app, *FAMILIES):
+        app.add_typer(family)
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+COMMANDS = _commands()
+
+
 def listed(page: str, heading: str) -> set[str]:
     """The names in code spans in the first column of the tables under a heading of a page."""
     section = re.split(rf"^#+ {re.escape(heading)}$", (DOCS / page).read_text(), flags=re.MULTILINE)[1]
     section = re.split(r"^#+ ", section, flags=re.MULTILINE)[0]
     cells = re.findall(r"^\| ([^|]*) \|", section, re.MULTILINE)
-    return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    return {name for cell in cells for name in re.findall(r"`([\w-]+)`", cell)}
 
 
 def test_every_variable_is_documented() -> None:
@@ -61,6 +77,19 @@ def test_every_key_of_the_configuration_is_documented() -> None:
 def test_every_option_and_strategy_is_documented() -> None:
     assert listed("agents.md", "Options of a model") == set(ModelOptions.model_fields)
     assert listed("agents.md", "Scripted strategies") == set(STRATEGIES)
+
+
+def test_every_command_is_documented() -> None:
+    assert listed("command-line.md", "Command line") == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_line_of_a_page_is_valid(page: Path) -> None:
+    """Names of commands and options are checked; nothing is run."""
+    text = page.read_text().replace("\\\n", " ")
+    for line in re.findall(r"^ *(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?parley (\w.*)$", text, re.MULTILINE):
+        name, *arguments = shlex.split(line, comments=True)
+        COMMANDS[name].make_context(name, arguments)
 
 
 def test_every_dependency_is_explained() -> None:
