@@ -29,7 +29,7 @@ ABOUT = """\
 Every two agents met on every scenario with the same seeds, in both seats where seats are mirrored. A meeting is won by
 who got more normalised utility (0: no deal, 1: the best that the other side could accept). Ratings are Bradley-Terry on
 the scale of chess, mean 1000; ranks marked `=` are shared with agents whose intervals overlap. Brackets are 95 %
-intervals. What the columns mean is defined in [architecture.md](architecture.md) and [scenarios.md](scenarios.md)."""
+intervals. [Tournaments](tournaments.md#reading-the-leaderboard) explains the columns."""
 
 
 def to_markdown(
