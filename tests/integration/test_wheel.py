@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.server import ROOT, Server
 
 from negotiation import __version__
+from tests.support.server import ROOT, Server
 
 DATA = {
     "configs": "negotiation/app/configs",
