@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from negotiation import __version__
+from negotiation.cli.main import FAMILIES
+from ui.cli import app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -34,3 +36,10 @@ def test_every_supported_python_is_tested() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
     assert jobs["test"]["strategy"]["matrix"]["python"] == supported
     assert PROJECT["requires-python"] == f">={supported[0]}"
+
+
+def test_every_command_is_documented() -> None:
+    infos = [info for family in (app, *FAMILIES) for info in family.registered_commands]
+    commands = {info.name or getattr(info.callback, "__name__", "") for info in infos}
+    table = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall("`([a-z-]+)`", " ".join(table))) == commands
