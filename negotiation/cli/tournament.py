@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.batch.executor import Executor, Threads
-from negotiation.cli.base import Json, Output, one_line, opened, say
+from negotiation.cli.base import Json, Output, one_line, opened, points, say
 from negotiation.comparison import votes as vote_ratings
 from negotiation.comparison.votes import preferences
 from negotiation.figures.bradley_terry import Place
@@ -29,6 +29,20 @@ from negotiation.tournament.runner import Progress
 from negotiation.tournament.store import TournamentRow, TournamentStore
 
 Runner = Literal["local", "ray"]
+
+COLUMNS = {
+    "utility": "points",
+    "agreement": "agreement %",
+    "pareto": "pareto %",
+    "welfare": "welfare %",
+    "rational": "rational %",
+    "invalid": "invalid %",
+}
+LEGEND = (
+    "points: 0 is no deal, 100 the best deal that the other side could accept; [ ]: 95 % interval",
+    "agreement: negotiations with a deal; pareto: deals that no other deal beats for both sides",
+    "welfare: joint points, of the most possible; rational: results no worse than no deal; invalid: invalid replies",
+)
 
 app = typer.Typer()
 
@@ -168,10 +182,10 @@ def _say_progress(progress: Progress) -> None:
 
 
 def _failure(progress: Progress) -> str:
-    return f"{progress.status}: {_who(progress.game)}: {one_line(progress.run.reason)}"
+    return f"{progress.status}: {_matchup(progress.game)}: {one_line(progress.run.reason)}"
 
 
-def _who(game: Game) -> str:
+def _matchup(game: Game) -> str:
     return f"{game.scenario_id}, {game.a} against {game.b}, seed {game.seed}"
 
 
@@ -184,20 +198,18 @@ def _left(seconds: float | None) -> str:
 
 def _lines(row: TournamentRow, board: Leaderboard) -> list[str]:
     width = max(len(name) for name in ["agent", *row.tournament.agents])
-    header = f"{'rank':>4}  {'agent':{width}}  {'rating':>19}  {'games':>5}  " + "  ".join(f"{m:>17}" for m in MEASURES)
+    header = f"{'rank':>4}  {'agent':{width}}  {'rating':>19}  {'games':>5}  " + "  ".join(
+        f"{COLUMNS[m]:>14}" for m in MEASURES
+    )
     lines = [f"{row.tournament.title} ({row.tournament_id}): {row.status} {row.reason}".rstrip(), header]
     lines += [_standing(standing, width) for standing in board.standings]
-    for played in board.failed:
-        game = played.game
-        lines.append(
-            f"failed: {game.scenario_id}, {game.a} against {game.b}, seed {game.seed}: {one_line(played.reason)}"
-        )
-    return lines
+    lines += LEGEND
+    return lines + [f"failed: {_matchup(played.game)}: {one_line(played.reason)}" for played in board.failed]
 
 
 def _standing(row: Standing, width: int) -> str:
     rank, rating = _placed(Place(row.rank, row.tied, row.rating))
-    measures = "  ".join(f"{_short(row.measures[name]):>17}" for name in MEASURES)
+    measures = "  ".join(f"{_short(row.measures[name]):>14}" for name in MEASURES)
     return f"{rank:>4}  {row.agent:{width}}  {rating:>19}  {row.games:>5}  {measures}"
 
 
@@ -207,4 +219,7 @@ def _placed(place: Place) -> tuple[str, str]:
 
 
 def _short(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    if interval is None:
+        return ""
+    mean, low, high = (points(value) for value in (interval.mean, interval.low, interval.high))
+    return f"{mean} [{low}, {high}]"

@@ -22,8 +22,10 @@ from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.cli import main as cli
 from negotiation.cli import runs
+from negotiation.cli.tournament import COLUMNS
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
+from negotiation.tournament.leaderboard import MEASURES
 
 OFFER = json.dumps(
     {"thought": "Hm.", "action": "offer", "offer": {"price": 20000}, "message": "Voilà 🚀\nround 9: deal!"}
@@ -213,7 +215,7 @@ def test_the_default_seed_is_1(call: Call) -> None:
     assert json.loads(call(*negotiation()[:-2], "--json", "-")[1])["seed"] == 1
 
 
-def test_a_run_that_fails_is_told_and_has_exit_status_1(call: Call) -> None:
+def test_a_failed_run_is_reported_and_has_exit_status_1(call: Call) -> None:
     status, out, err = call(*negotiation("broken", "left"), "--json", "-")
     result = json.loads(out)
     assert status == 1
@@ -546,7 +548,9 @@ def test_a_tournament_is_resumed(call: Call, cup: Callable[..., str]) -> None:
 def test_a_tournament_in_words(call: Call, cup: Callable[..., str]) -> None:
     _, out, _ = call("tournament", cup())
     assert re.search(r"1=\s+conceder|1=\s+boulware", out)
-    assert "rating" in out
+    header = next(line for line in out.splitlines() if "rating" in line)
+    assert "points" in header
+    assert set(COLUMNS) == set(MEASURES)
 
 
 def test_a_tournament_with_failures_says_so_and_exits_with_1(call: Call, cup: Callable[..., str]) -> None:

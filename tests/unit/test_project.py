@@ -1,0 +1,45 @@
+"""The files around the code agree with each other: Makefile, pyproject.toml, changelog, workflows and documents."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from negotiation import __version__
+from negotiation.cli.main import FAMILIES
+from ui.cli import app
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_name_targets_that_exist(path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= targets
+
+
+def test_the_changelog_has_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert __version__ in re.findall(r"^## \[(.+?)\]", changelog, re.MULTILINE)
+
+
+def test_every_supported_python_is_tested() -> None:
+    supported = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == supported
+    assert PROJECT["requires-python"] == f">={supported[0]}"
+
+
+def test_every_command_is_documented() -> None:
+    infos = [info for family in (app, *FAMILIES) for info in family.registered_commands]
+    commands = {info.name or getattr(info.callback, "__name__", "") for info in infos}
+    table = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall("`([a-z-]+)`", " ".join(table))) == commands
