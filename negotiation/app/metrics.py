@@ -18,7 +18,8 @@ from manager.manager import LLMManager
 from manager.state import MAKING_ROOM
 from manager.status.snapshot import Entry, Resync, StatusEvent, Subscription
 from manager.status.timeline import Timeline
-from negotiation.admission.lanes import Lanes, Stage
+from negotiation.admission.lanes import Lanes
+from negotiation.admission.tickets import Stage
 from negotiation.game.events import Ended, Event, Halted, TurnStarted, TurnTaken, Writing
 from negotiation.live.live_runs import LiveRuns
 
