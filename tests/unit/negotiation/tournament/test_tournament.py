@@ -289,7 +289,7 @@ def test_it_stops_when_its_time_is_over(make: Make, catalog: Catalog, kept: Tour
     now = iter(range(0, 100_000, 7))
     told = list(tournament.run(asked, key, kept, catalog, Threads(catalog, 2), max_loaded=2, clock=lambda: next(now)))
     assert 0 < len(told) < asked.size
-    assert "the 1 minutes" in kept.get(key).reason
+    assert "its time limit of 1 min" in kept.get(key).reason
 
 
 # -- failures --------------------------------------------------------------------------------------------------
