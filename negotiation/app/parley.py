@@ -71,11 +71,7 @@ class Parley:
                 cache_dir=settings.cache,
             )
             undo.callback(manager.cleanup)
-            catalog = (
-                Catalog(manager, settings.misfit)
-                if gpu is None
-                else _zero_gpu_catalog(settings, manager, registry, gpu)
-            )
+            catalog = Catalog(manager, settings.misfit) if gpu is None else _place(settings, manager, registry, gpu)
             metrics = Metrics()
             lanes = Lanes(app.limits, waited=metrics.lane_wait_seconds.observe)
 
