@@ -1,1 +1,1 @@
-"""Who may start what, and when: lanes, limits and rates."""
+"""Admission control: lanes, the queue for them, and limits on rates and sizes."""

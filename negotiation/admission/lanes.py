@@ -1,9 +1,8 @@
-"""Whose negotiation runs next: a bounded number of lanes, and a queue for them that is fair between visitors.
+"""A bounded number of lanes in which negotiations run, and a queue for them that is fair between visitors.
 
-Knows nothing of negotiations or threads: whoever wants a lane says what to call when it has one. Visitors take turns,
-so that one with fifty negotiations gets no more turns than one with a single one; each one's own begin in their
-order. What runs in the background gets a lane when no watched negotiation can use it, or when eight of those went
-before it, and never has the last quarter of the lanes.
+Does not know negotiations or threads: a ticket comes with a function to call once it has a lane. Background work gets
+a lane when no watched negotiation can use it, or after eight of those went first, and never the last quarter of the
+lanes.
 """
 
 from __future__ import annotations
@@ -11,64 +10,30 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum
 
+from negotiation.admission.fair_queue import FairQueue
 from negotiation.admission.limits import Caller, LimitReached, Limits
 from negotiation.admission.rate_limits import Rates, again
+from negotiation.admission.tickets import QueuePosition, Stage, Ticket
 
 logger = logging.getLogger(__name__)
 
 BYPASS_BOUND = 8
-"""How many watched negotiations may go before one in the background."""
-CLOSED = "the server is being restarted and begins nothing new; try again in a minute"
-
-
-@dataclass(frozen=True)
-class QueuePosition:
-    """Where a negotiation waits: how many other visitors and how many negotiations come first, and how long (guessed).
-
-    `own` says that it waits for one of its own visitor's to end.
-    """
-
-    visitors: int
-    ahead: int
-    expected_seconds: float | None
-    own: bool = False
-
-
-class Stage(Enum):
-    """What became of a ticket."""
-
-    ENTERING = "entering"  # it has a place, and is not ready to begin
-    WAITING = "waiting"
-    RUNNING = "running"
-    ASIDE = "aside"  # it waits for a person, and holds no lane
-    GONE = "gone"
-
-
-@dataclass(eq=False)
-class Ticket:
-    """One negotiation that wants a lane."""
-
-    caller: Caller
-    background: bool
-    stage: Stage = Stage.ENTERING
-    begin: Callable[[], None] = field(default=lambda: None, repr=False)
-    since: float = 0.0  # when its stage began
-
-
-Ring = dict[str, deque[Ticket]]
-"""Who waits, by visitor, in the order in which visitors take turns."""
+"""How many watched negotiations may overtake one in the background."""
+CLOSED = "the server is being restarted and starts nothing new; try again in a minute"
 
 
 class Lanes:
-    """The lanes of this process. Safe between threads.
+    """The lanes of this process. Thread-safe.
 
-    `begin` is called without any lock held, and one after the other: each is to hand its work to a thread and return.
-    `waited` is told for how many seconds a watched negotiation waited, and `refused` counts those that were not taken.
+    A ticket's `begin` is called without locks held, one at a time; it should hand its work to a thread and return.
+
+    Args:
+        limits: How many negotiations may run and wait; the private defaults if None.
+        clock: Monotonic seconds.
+        waited: Called with the seconds that each watched negotiation waited.
     """
 
     def __init__(
@@ -78,26 +43,26 @@ class Lanes:
         waited: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.limits = limits or Limits()
-        self.refused = 0
+        self.refused = 0  # negotiations beyond a limit
         self._clock = clock
         self._waited = waited
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)  # nothing runs
         self._open: set[Ticket] = set()
-        self._watched: Ring = {}
-        self._background: Ring = {}
+        self._watched: FairQueue[Ticket] = FairQueue()
+        self._background: FairQueue[Ticket] = FairQueue()
         self._running: Counter[str] = Counter()  # by visitor
-        self._running_behind: Counter[str] = Counter()  # of those, in the background
-        self._granting = False  # whether some thread begins what there are lanes for
+        self._running_background: Counter[str] = Counter()  # of those, in the background
+        self._granting = False  # whether a thread is handing out lanes
         self._bypassed = 0
-        self._held: float | None = None  # how long a watched negotiation holds a lane, on average
+        self._lane_seconds: float | None = None  # how long a watched negotiation holds a lane, on average
         self._rates = Rates(self.limits)
         self._closed = False
 
-    # -- coming and going --------------------------------------------------------------------------------------
+    # -- entering and leaving --------------------------------------------------------------------------------------
 
     def enter(self, caller: Caller, *, background: bool = False) -> Ticket:
-        """A place for a negotiation, not yet waiting; raises LimitReached, for a watched one only."""
+        """Admit a negotiation, which does not wait for a lane yet; raises LimitReached, for a watched one only."""
         with self._lock:
             now = self._clock()
             ticket = Ticket(caller, background, since=now)
@@ -108,18 +73,17 @@ class Lanes:
             return ticket
 
     def wait(self, ticket: Ticket, begin: Callable[[], None], *, first: bool = False) -> None:
-        """Have `begin` called once there is a lane: at once, if there is one now. `first`: before the visitor's own."""
+        """Call `begin` as soon as there is a lane; `first` puts the ticket before the visitor's others."""
         with self._lock:
             if ticket.stage not in (Stage.ENTERING, Stage.ASIDE):
                 return
             self._set(ticket, Stage.WAITING)
             ticket.begin = begin
-            row = self._ring(ticket).setdefault(ticket.caller.visitor, deque())
-            row.appendleft(ticket) if first else row.append(ticket)
+            self._queue(ticket).add(ticket.caller.visitor, ticket, first=first)
         self._grant()
 
     def withdraw(self, ticket: Ticket) -> bool:
-        """Wait no longer: whether it waited; its `begin` is not called then."""
+        """Stop waiting, so that `begin` is not called. Return False if the ticket was not waiting."""
         with self._lock:
             waited = ticket.stage is Stage.WAITING
             if waited:
@@ -128,13 +92,13 @@ class Lanes:
             return waited
 
     def step_aside(self, ticket: Ticket) -> None:
-        """Give the lane back and keep the place, to `wait` again."""
+        """Give the lane back but stay admitted; `wait` queues for a lane again."""
         with self._lock:
             self._release(ticket, Stage.ASIDE)
         self._grant()
 
     def leave(self, ticket: Ticket) -> None:
-        """The negotiation is over; does nothing the second time."""
+        """End a ticket; does nothing the second time."""
         with self._lock:
             if ticket.stage is Stage.WAITING:
                 self._unqueue(ticket)
@@ -143,47 +107,47 @@ class Lanes:
         self._grant()
 
     def spend(self, caller: Caller, tokens: int) -> None:
-        """Tokens were written for somebody."""
+        """Count tokens that were written for a visitor."""
         if tokens and not caller.operator:
             with self._lock:
                 self._rates.written(caller, tokens, self._clock())
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start nothing more."""
         with self._lock:
             self._closed = True
 
     def wait_until_idle(self, seconds: float) -> bool:
-        """Wait until nothing runs, at most so long; whether nothing does."""
+        """Wait up to `seconds` until nothing runs; return whether nothing does."""
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, seconds)
 
-    # -- looking -----------------------------------------------------------------------------------------------
+    # -- status ------------------------------------------------------------------------------------------------
 
     def positions(self) -> dict[Ticket, QueuePosition]:
-        """Where everything waits that is watched."""
+        """Return the queue positions of all watched negotiations that wait."""
         with self._lock:
             return dict(self._positions())
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more begins."""
+        """Whether nothing more starts."""
         return self._closed
 
     def count(self, stage: Stage, *, background: bool) -> int:
-        """How many negotiations there are in a stage."""
+        """Return how many negotiations are in a stage."""
         with self._lock:
             return sum(ticket.stage is stage and ticket.background == background for ticket in self._open)
 
     def visitors(self) -> int:
-        """How many visitors have a negotiation here."""
+        """Return how many visitors have a negotiation here."""
         with self._lock:
             return len({ticket.caller.visitor for ticket in self._open})
 
     # -- limits ------------------------------------------------------------------------------------------------
 
     def check(self, caller: Caller, count: int = 1) -> None:
-        """Raises LimitReached if a visitor may not begin so many negotiations now."""
+        """Raise LimitReached if a visitor may not start `count` negotiations now."""
         with self._lock:
             self._check(caller, count, self._clock())
 
@@ -191,14 +155,14 @@ class Lanes:
         try:
             self._check_room(caller, count)
             if not caller.operator:
-                self._check_share(caller, count)
+                self._check_quota(caller, count)
                 self._rates.check(caller, count, now)
         except LimitReached:
             self.refused += 1
             raise
 
     def _check_room(self, caller: Caller, count: int) -> None:
-        """Whether so many more may run or wait."""
+        """Raise LimitReached if the lanes and the queue have no room for `count` more."""
         if self._closed:
             raise LimitReached(CLOSED)
         limits, running = self.limits, self._running
@@ -207,33 +171,34 @@ class Lanes:
         if count > at_once and waiting + count - max(0, at_once) > limits.queue:
             about = again(self._seconds(waiting, limits.lanes))
             raise LimitReached(
-                f"{waiting} negotiations wait here already, and {limits.queue} is the limit; try again{about}"
+                f"the queue has no room: {waiting} negotiations are waiting (limit: {limits.queue}); try again{about}"
             )
 
-    def _check_share(self, caller: Caller, count: int) -> None:
-        """Whether a visitor, and their address, may have so many more."""
+    def _check_quota(self, caller: Caller, count: int) -> None:
+        """Raise LimitReached if a visitor, or their network address, may not have `count` more."""
         limits, open_ = self.limits, [ticket for ticket in self._open if not ticket.background]
         own = sum(ticket.caller.visitor == caller.visitor for ticket in open_)
         most = limits.lanes_per_visitor + limits.queue_per_visitor
         if own + count > most:
             about = again(self._seconds(1, limits.lanes_per_visitor))
             raise LimitReached(
-                f"you have {own} negotiations that run or wait, and {most} is the limit; stop one, or try again{about}"
+                f"you have {own} negotiations running or waiting (limit: {most}); stop one, or try again{about}"
             )
         most = limits.open_per_address or len(open_) + count
         there = sum(ticket.caller.address == caller.address for ticket in open_)
         if caller.address and there + count > most:
             about = again(self._seconds(1, most))
             raise LimitReached(
-                f"{there} negotiations of your network address run or wait, and {most} is the limit; try again{about}"
+                f"{there} negotiations from your network address are running or waiting (limit: {most}); "
+                f"try again{about}"
             )
 
-    # -- the queue, with the lock held -------------------------------------------------------------------------
+    # -- handing out lanes ---------------------------------------------------------------------------------------
 
     def _grant(self) -> None:
-        """Begin what there are lanes for; called without the lock.
+        """Start what there are lanes for; called without the lock.
 
-        One thread does, for all others, so that what ends as soon as it begins is followed by the next in a loop.
+        One thread works for all others, so that a negotiation that ends at once is followed in a loop, not a recursion.
         """
         with self._lock:
             if self._granting:
@@ -243,11 +208,11 @@ class Lanes:
             try:
                 ticket.begin()
             except Exception:
-                logger.exception("a negotiation could not begin")
+                logger.exception("a negotiation could not start")
                 self.leave(ticket)
 
     def _granted(self) -> Ticket | None:
-        """What has got a lane now and is to begin; None, and granting is over, if there is nothing."""
+        """Give the next ticket its lane and return it; None, and granting is over, if there is none."""
         with self._lock:
             ticket = self._next()
             if ticket is None:
@@ -257,88 +222,79 @@ class Lanes:
             if not ticket.background:
                 self._waited(self._clock() - ticket.since)
             self._set(ticket, Stage.RUNNING)
-            ring, visitor = self._ring(ticket), ticket.caller.visitor
-            if visitor in ring:  # its next turn is after everybody's
-                ring[visitor] = ring.pop(visitor)
+            visitor = ticket.caller.visitor
+            self._queue(ticket).rotate(visitor)
             self._running[visitor] += 1
-            self._running_behind[visitor] += ticket.background
+            self._running_background[visitor] += ticket.background
             return ticket
 
     def _next(self) -> Ticket | None:
-        """What is to begin now."""
         limits = self.limits
         if self._closed or self._running.total() >= limits.lanes:
             return None
-        watched = self._turn(self._watched, limits.lanes_per_visitor)
-        behind = None
-        if self._running_behind.total() < max(1, limits.lanes - max(1, limits.lanes // 4)):
-            behind = self._turn(self._background, max(1, limits.lanes_per_visitor // 2))
-        if behind is not None and (watched is None or self._bypassed >= BYPASS_BOUND):
+        watched = self._watched.next(self._may_start)
+        background = None
+        if self._running_background.total() < max(1, limits.lanes - max(1, limits.lanes // 4)):
+            background = self._background.next(self._may_start)
+        if background is not None and (watched is None or self._bypassed >= BYPASS_BOUND):
             self._bypassed = 0
-            return behind
-        self._bypassed += behind is not None
+            return background
+        self._bypassed += background is not None
         return watched
 
-    def _turn(self, ring: Ring, each: int) -> Ticket | None:
-        """The first of whose turn it is, among visitors who may have one more running of so many of this kind."""
-        most = self.limits.lanes_per_visitor
-        of_kind = self._running_behind if ring is self._background else self._running
-        for visitor, row in ring.items():
-            if row[0].caller.operator or (self._running[visitor] < most and of_kind[visitor] < each):
-                return row[0]
-        return None
+    def _may_start(self, ticket: Ticket) -> bool:
+        """Return whether a ticket's visitor may have one more lane; half of theirs are for background work."""
+        visitor, most = ticket.caller.visitor, self.limits.lanes_per_visitor
+        if ticket.caller.operator:
+            return True
+        half = ticket.background and self._running_background[visitor] >= max(1, most // 2)
+        return self._running[visitor] < most and not half
+
+    def _queue(self, ticket: Ticket) -> FairQueue[Ticket]:
+        return self._background if ticket.background else self._watched
 
     def _unqueue(self, ticket: Ticket) -> None:
-        ring, visitor = self._ring(ticket), ticket.caller.visitor
-        ring[visitor].remove(ticket)
-        if not ring[visitor]:
-            del ring[visitor]
+        self._queue(ticket).remove(ticket.caller.visitor, ticket)
 
     def _release(self, ticket: Ticket, stage: Stage) -> None:
         if ticket.stage is Stage.RUNNING:
-            self._running[ticket.caller.visitor] -= 1
-            self._running_behind[ticket.caller.visitor] -= ticket.background
-            for counter in (self._running, self._running_behind):
+            for counter, lanes in ((self._running, 1), (self._running_background, int(ticket.background))):
+                counter[ticket.caller.visitor] -= lanes
                 if not counter[ticket.caller.visitor]:
                     del counter[ticket.caller.visitor]
             if not self._running:
                 self._idle.notify_all()
             if not ticket.background:
-                held = self._clock() - ticket.since
-                self._held = held if self._held is None else self._held + 0.2 * (held - self._held)
+                seconds, average = self._clock() - ticket.since, self._lane_seconds
+                self._lane_seconds = seconds if average is None else average + 0.2 * (seconds - average)
         if ticket.stage is not Stage.GONE:
             self._set(ticket, stage)
 
     def _set(self, ticket: Ticket, stage: Stage) -> None:
         ticket.stage, ticket.since = stage, self._clock()
 
-    def _ring(self, ticket: Ticket) -> Ring:
-        return self._background if ticket.background else self._watched
+    # -- estimates -------------------------------------------------------------------------------------------------
 
     def _positions(self) -> Iterator[tuple[Ticket, QueuePosition]]:
-        """Everything that waits, in the order in which it begins if nothing else comes."""
+        """Yield all watched tickets in the order in which they start if nothing else arrives."""
         seen: Counter[str] = Counter()
-        limits, ahead = self.limits, 0
-        rows = {visitor: list(row) for visitor, row in self._watched.items()}
-        for turn in range(max(map(len, rows.values()), default=0)):
-            for visitor, row in rows.items():
-                if turn >= len(row):
-                    continue
-                own = self._running[visitor] >= limits.lanes_per_visitor and not row[turn].caller.operator
-                expected = self._seconds(ahead + 1, limits.lanes)
-                if own and expected is not None:
-                    expected = max(expected, self._seconds(turn + 1, limits.lanes_per_visitor) or 0.0)
-                yield row[turn], QueuePosition(len(seen) - (visitor in seen), ahead, expected, own)
-                seen[visitor] += 1
-                ahead += 1
+        limits = self.limits
+        for ahead, (turn, ticket) in enumerate(self._watched.in_order()):
+            visitor = ticket.caller.visitor
+            own = self._running[visitor] >= limits.lanes_per_visitor and not ticket.caller.operator
+            expected = self._seconds(ahead + 1, limits.lanes)
+            if own and expected is not None:
+                expected = max(expected, self._seconds(turn + 1, limits.lanes_per_visitor) or 0.0)
+            yield ticket, QueuePosition(len(seen) - (visitor in seen), ahead, expected, own)
+            seen[visitor] += 1
 
     def _seconds(self, turns: int, lanes: int) -> float | None:
-        """How long it takes until so many negotiations of so many lanes have ended, in whole seconds.
+        """Estimate in whole seconds when `turns` negotiations will have ended in `lanes` lanes.
 
-        Each is taken to last as long as others did of late, or as those that run now have by now.
+        Each is assumed to last as long as recent ones did, or as those that run now already have.
         """
-        if self._held is None:
+        if self._lane_seconds is None:
             return None
         began = [t.since for t in self._open if t.stage is Stage.RUNNING and not t.background]
-        by_now = self._clock() - sum(began) / len(began) if began else 0.0
-        return float(round(turns * max(self._held, by_now) / lanes))
+        so_far = self._clock() - sum(began) / len(began) if began else 0.0
+        return float(round(turns * max(self._lane_seconds, so_far) / lanes))

@@ -1,7 +1,6 @@
-"""What visitors may ask of the server: how much at a time, how much in all, and how large. Values only.
+"""Limits on what visitors may ask of the server: how much at once, how much over time, and how large. Values only.
 
-Knows nothing of pages. What waits for a lane is kept in `lanes.py`, what counts over time in `rates.py`; whoever asks
-for too much is told so as one error, `LimitReached`.
+Exceeding any of them raises LimitReached; lanes.py, rate_limits.py and size_limits.py check them.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ Count = Annotated[int, Strict(), Field(ge=1)]
 
 
 class LimitReached(ParleyError):
-    """More was asked for than is allowed here; the message says what, how much there may be, and what to do."""
+    """A limit was exceeded; the message names the limit and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """Who wants something: a visitor, their network address where it is known; the operator is not limited."""
+    """The sender of a request: a visitor and, if known, their network address. The operator has no limits."""
 
     visitor: str
     address: str = ""
@@ -32,23 +31,23 @@ class Caller:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Limits:
-    """How much there may be. The defaults suit a machine whose visitors are known; `PUBLIC` is for the open internet.
+    """The limits. The defaults suit a server whose visitors are known; `PUBLIC` is for the open internet.
 
-    At a time:
-    - `lanes`, `lanes_per_visitor`: negotiations that run; others wait for their turn (`lanes.py`).
-    - `queue`, `queue_per_visitor`: negotiations that wait; more are refused.
-    - `open_per_address`: negotiations that run, wait, or are waiting for a person, of one network address.
-    - `comparisons`: paired comparisons that run in the background.
+    At once:
+    - `lanes`, `lanes_per_visitor`: running negotiations; others wait for a lane (lanes.py).
+    - `queue`, `queue_per_visitor`: waiting negotiations; more are refused.
+    - `open_per_address`: negotiations that run, wait, or wait for a person, per network address.
+    - `comparisons`: comparisons running in the background.
 
-    Over time (`null`: without a limit, like `open_per_address`):
-    - `starts_per_minute`: negotiations begun, by a visitor or from an address.
-    - `tokens_per_hour`: tokens written for a visitor or an address.
+    Over time (`null`, as for `open_per_address`: unlimited):
+    - `starts_per_minute`: negotiations started, per visitor or network address.
+    - `tokens_per_hour`: tokens written, per visitor or network address.
 
-    In size:
+    Sizes:
     - `pairs`, `games`: pairs of a comparison, and negotiations of a tournament.
-    - `rounds`, `outcomes`: of a scenario; `scenario_characters`: of one that a visitor writes or uploads.
-    - `text_characters`: of a message, a manner or a plan in words.
-    - `reply_tokens`: of a model's reply, its thinking included.
+    - `rounds`, `outcomes`: of a scenario; `scenario_characters`: of a scenario that a visitor writes or uploads.
+    - `text_characters`: of a message, a persona or a plan in words.
+    - `reply_tokens`: of a model's reply, including its thinking.
     """
 
     lanes: Count = 256
@@ -85,7 +84,7 @@ PUBLIC = Limits(
     text_characters=1000,
     reply_tokens=2400,
 )
-"""Limits for a server that strangers may visit."""
+"""Limits for a server on the open internet."""
 
 NAMED = {"private": Limits(), "public": PUBLIC}
-"""The sets of limits by name, for `PARLEY_LIMITS`; `limits:` in app.yaml changes single ones."""
+"""Sets of limits for `PARLEY_LIMITS`; `limits:` in app.yaml overrides single ones."""

@@ -1,7 +1,4 @@
-"""How often visitors begin something and how much is written for them: by visitor and by network address.
-
-Knows no lanes and no clock. Not safe between threads by itself.
-"""
+"""Rate limits on negotiations started and tokens written, by visitor and by network address. Not thread-safe."""
 
 from __future__ import annotations
 
@@ -9,12 +6,12 @@ from negotiation.admission.limits import Caller, LimitReached, Limits
 from negotiation.admission.sliding_window import Window
 
 VISITORS_OF_AN_ADDRESS = 4
-"""An address may begin and write so many times as much as a visitor: several may share it."""
+"""Limits of a network address, as a multiple of a visitor's: several visitors may share it."""
 MINUTE, HOUR = 60.0, 3600.0
 
 
 class Rates:
-    """What counts of the last minute and hour, for everybody. Times are seconds of any clock."""
+    """Counts of the last minute and hour. Times are seconds of any one clock."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -22,21 +19,21 @@ class Rates:
         self._tokens = Window(HOUR)
 
     def begun(self, caller: Caller, now: float) -> None:
-        """A negotiation was begun for somebody."""
+        """Count a negotiation that a visitor started."""
         for key in _keys(caller):
             self._starts.add(key, now)
 
     def written(self, caller: Caller, tokens: int, now: float) -> None:
-        """Tokens were written for somebody."""
+        """Count tokens that were written for a visitor."""
         for key in _keys(caller):
             self._tokens.add(key, now, tokens)
 
     def check(self, caller: Caller, count: int, now: float) -> None:
-        """Raises LimitReached if a visitor or their address may not begin so many now, or had too much written."""
+        """Raise LimitReached if a visitor or their address started or had written too much to start `count` now."""
         limits = self._limits
         checks = (
-            (self._starts, limits.starts_per_minute, count, "negotiations in a minute"),
-            (self._tokens, limits.tokens_per_hour, 1, "tokens in an hour"),
+            (self._starts, limits.starts_per_minute, count, "negotiations per minute"),
+            (self._tokens, limits.tokens_per_hour, 1, "tokens per hour"),
         )
         for window, limit, more, what in checks:
             if limit is None:
@@ -46,16 +43,16 @@ class Rates:
                 if window.of(key, now) >= room:
                     whose = "a visitor" if times == 1 else "a network address"
                     about = again(window.wait(key, room, now))
-                    raise LimitReached(f"{limit * times:,} {what} are the limit for {whose} here; try again{about}")
+                    raise LimitReached(f"the limit for {whose} here is {limit * times:,} {what}; try again{about}")
 
 
 def _keys(caller: Caller) -> tuple[str, ...]:
-    """What is counted for a caller: the visitor, and the address where it is known."""
+    """Return the keys that count for a caller: the visitor and, if known, the address."""
     return (f"visitor {caller.visitor}", *([f"address {caller.address}"] if caller.address else []))
 
 
 def again(seconds: float | None) -> str:
-    """When to try again, in words."""
+    """Return when to try again, in words to append."""
     if seconds is None:
         return " later"
     return f" in about {max(1.0, seconds):.0f} s" if seconds < 90 else f" in about {seconds / 60:.0f} min"

@@ -1,4 +1,4 @@
-"""Counting what somebody did within the last seconds, for limits on how often. Not safe between threads by itself."""
+"""Counts over a sliding window of time, for rate limits. Not thread-safe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter, deque
 
 
 class Window:
-    """Amounts by key, each forgotten after `seconds`."""
+    """Amounts by key; each is dropped after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -14,23 +14,23 @@ class Window:
         self._sums: Counter[str] = Counter()
 
     def add(self, key: str, now: float, amount: int = 1) -> None:
-        """Count something that happened now."""
+        """Add an amount that counts from now on."""
         self._forget(now)
         self._entries.append((now, key, amount))
         self._sums[key] += amount
 
     def of(self, key: str, now: float) -> int:
-        """How much counts for a key now."""
+        """Return the sum for a key."""
         self._forget(now)
         return self._sums[key]
 
     def total(self, now: float) -> int:
-        """How much counts for all keys together."""
+        """Return the sum over all keys."""
         self._forget(now)
         return self._sums.total()
 
     def wait(self, key: str, limit: int, now: float) -> float:
-        """In how many seconds a key is below its limit."""
+        """Return in how many seconds the sum for a key will be below `limit`."""
         over = self.of(key, now) - limit
         for when, who, amount in self._entries:
             if over >= 0 and who == key:

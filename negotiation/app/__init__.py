@@ -1,1 +1,1 @@
-"""The program as a whole: settings, logs, metrics, and how the parts are put together."""
+"""The whole program: settings, logging, metrics, and how the parts fit together."""

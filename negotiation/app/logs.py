@@ -1,9 +1,9 @@
-"""What is logged, and how: lines for people, or one JSON object a line for programs (`LOG_FORMAT=json`).
+"""Logging: lines for people, or one JSON object per line for programs (`LOG_FORMAT=json`).
 
-Logs tell what happened and where, never what anybody wrote: no messages, thoughts, prompts, scenarios or names of
-visitors. An exception is told by its type and place, because its text may quote such things. What libraries would
-print or log past this (Gradio prints exceptions with their texts, uvicorn has handlers of its own) is taken over. A
-record's message is one line of characters that can be shown, so that nobody writes records that nobody made.
+Logs say what happened and where, never what people or models wrote: no messages, thoughts, prompts, scenarios or
+visitor names. Exceptions are logged by type and traceback, because their texts may quote such things. Output that
+libraries would print or log themselves (Gradio prints exceptions with their texts, uvicorn has its own handlers) is
+redirected here. A message is one line of printable characters, so that logged text cannot forge records.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from negotiation.game.events import Ended, Event, Halted, Started
 logger = logging.getLogger("parley.negotiations")
 
 FIELDS = ("event", "run", "status", "error", "agents")
-"""What a record may carry beside its message."""
-PLAIN_SPOKEN = ("manager.loading.loader",)
-"""Loggers whose exceptions are told with their text: they see no texts of visitors."""
+"""Fields that a record may have besides its message."""
+SAFE = ("manager.loading.loader",)
+"""Loggers whose exceptions are logged with their text: they never see visitors' texts."""
 QUOTING = ("asyncio",)
-"""Loggers whose messages quote exceptions from the second line on."""
+"""Loggers whose messages quote exceptions after the first line."""
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -42,7 +42,7 @@ class LineFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = told(record)
+        record.exc_text = described(record)
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (its name in logging)
@@ -51,7 +51,7 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and what of `FIELDS` and of an error there is."""
+    """One JSON object per line: time, level, logger, message, and if present `FIELDS` and the error."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, Any] = {
@@ -63,7 +63,7 @@ class JsonFormatter(logging.Formatter):
         entry |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         if record.exc_info and record.exc_info[0] is not None:
             entry["error"] = record.exc_info[0].__name__
-            entry["stack"] = told(record)
+            entry["stack"] = described(record)
         return json.dumps(entry, default=str)
 
 
@@ -71,22 +71,22 @@ FORMATTERS: Mapping[str, type[logging.Formatter]] = {"text": LineFormatter, "jso
 
 
 def set_up_logging(environment: Mapping[str, str]) -> None:
-    """Log to standard error as LOG_FORMAT says, for the whole process; raises ConfigError."""
+    """Log to standard error in LOG_FORMAT, for the whole process; raises ConfigError for an unknown format."""
     name = environment.get("LOG_FORMAT") or "text"
     if name not in FORMATTERS:
-        raise ConfigError(f"LOG_FORMAT: {shown(name, 40)} is no format; use one of {', '.join(FORMATTERS)}")
+        raise ConfigError(f"LOG_FORMAT: {shown(name, 40)} is not a format; use one of {', '.join(FORMATTERS)}")
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATTERS[name]())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.captureWarnings(True)
     traceback.print_exc = _print_exc
-    sys.excepthook = lambda *info: _broke(info)
-    threading.excepthook = lambda given: _broke((given.exc_type, given.exc_value, given.exc_traceback))
+    sys.excepthook = lambda *info: _log_uncaught(info)
+    threading.excepthook = lambda given: _log_uncaught((given.exc_type, given.exc_value, given.exc_traceback))
 
 
 def one_log() -> None:
-    """Have records of libraries that brought handlers of their own written as all others are; for once they did."""
+    """Send records of libraries that installed their own handlers through ours; call it after they have."""
     for name in list(logging.root.manager.loggerDict):
         library = logging.getLogger(name)
         if library.handlers:
@@ -95,25 +95,25 @@ def one_log() -> None:
 
 
 def _print_exc(limit: int | None = None, file: Any = None, chain: bool = True) -> None:
-    """In place of `traceback.print_exc`: log the exception, unless it is to be written somewhere."""
+    """Replace `traceback.print_exc`: log the exception, unless it goes to a file."""
     if file is None:
-        _broke(sys.exc_info())
+        _log_uncaught(sys.exc_info())
     else:
         print_exc(limit, file, chain)
 
 
-def _broke(info: Any) -> None:
-    logging.getLogger("parley").error("something broke", exc_info=info)
+def _log_uncaught(info: Any) -> None:
+    logging.getLogger("parley").error("unexpected error", exc_info=info)
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """A record's message, in one line."""
+    """Return a record's message in one line."""
     message = record.getMessage()
     return _in_one_line(message.partition("\n")[0] if record.name in QUOTING else message)
 
 
 def _in_one_line(text: str) -> str:
-    """A text whose line ends and other characters that cannot be shown are written as in Python.
+    """Return a text with line breaks and other unprintable characters escaped as in Python.
 
     >>> _in_one_line("a\\nb")
     'a\\\\nb'
@@ -121,25 +121,25 @@ def _in_one_line(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
-def told(record: logging.LogRecord) -> str:
-    """Where an exception came from and what kind it is; its text only where that quotes nobody."""
+def described(record: logging.LogRecord) -> str:
+    """Return an exception's traceback and type; its text only where that cannot quote anyone."""
     kind, error, trace = record.exc_info or (None, None, None)
     if kind is None or error is None:
         return ""
     lines = traceback.format_tb(trace)
-    if record.name.startswith(PLAIN_SPOKEN):
-        said = _in_one_line(str(error))
+    if record.name.startswith(SAFE):
+        text = _in_one_line(str(error))
     else:
-        said = (error.strerror or "") if isinstance(error, OSError) else ""
-    return "".join(lines) + (f"{kind.__name__}: {said}" if said else kind.__name__)
+        text = (error.strerror or "") if isinstance(error, OSError) else ""
+    return "".join(lines) + (f"{kind.__name__}: {text}" if text else kind.__name__)
 
 
 def log_event(run_id: str, event: Event) -> None:
-    """Log that a negotiation began or came to its end."""
+    """Log the start and the end of a negotiation."""
     match event:
         case Started(agents=agents):
             about = {"event": "started", "run": run_id, "agents": dict(agents)}
-            logger.info("negotiation %s began", run_id, extra=about)
+            logger.info("negotiation %s started", run_id, extra=about)
         case Ended(ending=ending):
             logger.info("negotiation %s ended: %s", run_id, ending, extra={"event": "ended", "run": run_id})
         case Halted(status=status, kind=kind):

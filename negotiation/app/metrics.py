@@ -1,8 +1,8 @@
-"""Figures for an operator's monitoring, in Prometheus' form.
+"""Metrics for monitoring, in Prometheus format.
 
-What is going on is read when somebody asks, from the manager's snapshot and from the lanes. What happened is counted
-from the manager's own events, folded by the same `Timeline` that the page draws, and from the events of negotiations.
-No text, no scenario and no visitor stands in it; labels are names of models, devices, states and errors.
+Gauges are read on each scrape from the manager's snapshot and the lanes. Counters follow the manager's events, folded
+by the same `Timeline` that the page draws, and the events of negotiations. Metrics contain no texts, scenarios or
+visitors; labels are names of models, devices, states and errors.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from manager.manager import LLMManager
 from manager.state import MAKING_ROOM
 from manager.status.snapshot import Entry, Resync, StatusEvent, Subscription
 from manager.status.timeline import Timeline
-from negotiation.admission.lanes import Lanes, Stage
+from negotiation.admission.lanes import Lanes
+from negotiation.admission.tickets import Stage
 from negotiation.game.events import Ended, Event, Halted, TurnStarted, TurnTaken, Writing
 from negotiation.live.live_runs import LiveRuns
 
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-"""The upper bounds of the histograms."""
+"""Upper bounds of the histogram buckets, in seconds."""
 CAPACITY = 10_000
-"""So many events of the manager may wait to be counted."""
+"""How many of the manager's events may wait to be counted."""
 
 
 DEVICE_GAUGES = {
     "bytes": ("parley_device_used_bytes", "Bytes charged on a device"),
-    "budget": ("parley_device_budget_bytes", "Bytes that may be charged"),
-    "leaked": ("parley_device_leaked_bytes", "Bytes that did not come back"),
+    "budget": ("parley_device_budget_bytes", "Budget in bytes"),
+    "leaked": ("parley_device_leaked_bytes", "Bytes that were not freed"),
     "loaded": ("parley_device_loaded", "Weights loaded"),
-    "max_loaded": ("parley_device_max_loaded", "Weights that may be loaded"),
+    "max_loaded": ("parley_device_max_loaded", "Limit of loaded weights"),
 }
-"""What is told of a device, by the name that it has in a snapshot."""
+"""The gauges of a device, by their attribute in a snapshot."""
 
 
 class Metrics:
-    """All figures of one process. Counts nothing of the manager before `watch`."""
+    """All metrics of a process; those of the manager from `watch` on."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -47,35 +48,35 @@ class Metrics:
         self._events: Subscription | None = None
         self._thread: threading.Thread | None = None
         self._timeline = Timeline(ended=self._span)
-        self._began: dict[str, float] = {}  # run -> when the turn began that has not been heard yet
-        self.loads = Counter("parley_loads", "Loads of weights that ended", ["weights", "kind"], registry=registry)
-        self.failures = Counter("parley_load_failures", "Weights became failed", ["weights"], registry=registry)
-        self.evictions = Counter("parley_evictions", "Weights made room for others", ["weights"], registry=registry)
-        self.unloads = Counter("parley_unloads", "Weights left their device", ["weights"], registry=registry)
+        self._began: dict[str, float] = {}  # run -> start of the turn without a first word yet
+        self.loads = Counter("parley_loads", "Finished loads of weights", ["weights", "kind"], registry=registry)
+        self.failures = Counter("parley_load_failures", "Weights that failed to load", ["weights"], registry=registry)
+        self.evictions = Counter("parley_evictions", "Weights evicted to make room", ["weights"], registry=registry)
+        self.unloads = Counter("parley_unloads", "Weights unloaded", ["weights"], registry=registry)
         self.load_seconds = Histogram(
-            "parley_load_seconds", "How long loads took", ["kind"], buckets=SECONDS, registry=registry
+            "parley_load_seconds", "Duration of loads", ["kind"], buckets=SECONDS, registry=registry
         )
         self.wait_seconds = Histogram(
             "parley_wait_seconds",
-            "How long requests for models waited",
+            "Waiting time of requests for models",
             ["outcome"],
             buckets=SECONDS,
             registry=registry,
         )
         self.lane_wait_seconds = Histogram(
             "parley_lane_wait_seconds",
-            "How long watched negotiations waited for a lane",
+            "Waiting time of watched negotiations for a lane",
             buckets=SECONDS,
             registry=registry,
         )
-        self.lost = Counter("parley_events_lost", "Times that events of the manager were missed", registry=registry)
+        self.lost = Counter("parley_events_lost", "Times that manager events were missed", registry=registry)
         self.turns = Counter("parley_turns", "Turns taken", ["agent"], registry=registry)
         self.tokens = Counter("parley_tokens", "Tokens written", ["agent"], registry=registry)
         self.prompt_tokens = Counter("parley_prompt_tokens", "Tokens read", ["agent"], registry=registry)
-        self.invalid = Counter("parley_invalid_replies", "Replies that could not be used", ["kind"], registry=registry)
+        self.invalid = Counter("parley_invalid_replies", "Invalid replies", ["kind"], registry=registry)
         self.first_token = Histogram(
             "parley_first_token_seconds",
-            "From the beginning of a model's turn to its first words, waiting included",
+            "Time from the start of a model's turn to its first words, including waiting",
             buckets=SECONDS,
             registry=registry,
         )
@@ -83,25 +84,25 @@ class Metrics:
         self.errors = Counter("parley_errors", "Negotiations that failed, by error", ["type"], registry=registry)
 
     def watch(self, manager: LLMManager, lanes: Lanes, live: LiveRuns) -> None:
-        """Count what a manager does from now on, and tell of it and of the lanes."""
+        """Count what a manager does from now on, and export its state and that of the lanes."""
         self._manager, self._events = manager, manager.subscribe(CAPACITY)
-        self._registry.register(_Now(manager, lanes, live))
+        self._registry.register(_Gauges(manager, lanes, live))
         ProcessCollector(registry=self._registry)
         self._thread = threading.Thread(target=self._follow, args=(self._events,), name="metrics", daemon=True)
         self._thread.start()
 
     def text(self) -> bytes:
-        """Everything, in Prometheus' text form."""
+        """Return all metrics in Prometheus text format."""
         return generate_latest(self._registry)
 
     def close(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         if self._events is not None and self._thread is not None:
             self._events.close()
             self._thread.join()
 
     def count(self, run_id: str, event: Event) -> None:
-        """Count what happened in a negotiation."""
+        """Count an event of a negotiation."""
         match event:
             case Writing():
                 if (began := self._began.pop(run_id, None)) is not None:
@@ -132,7 +133,7 @@ class Metrics:
                 self._timeline = Timeline(ended=self._span)
 
     def _span(self, entry: Entry) -> None:
-        """Something of the manager's ended."""
+        """Count a finished entry of the timeline."""
         seconds = max(0.0, (entry.ended or entry.begun) - entry.begun)
         match entry.kind:
             case "load" | "wake":
@@ -149,14 +150,14 @@ class Metrics:
                 self.wait_seconds.labels(outcome).observe(seconds)
 
 
-class _Now:
-    """What is going on, read when it is asked for."""
+class _Gauges:
+    """The current state, read on each scrape."""
 
     def __init__(self, manager: LLMManager, lanes: Lanes, live: LiveRuns) -> None:
         self._manager, self._lanes, self._live = manager, lanes, live
 
     def collect(self) -> Iterable[Metric]:
-        """The gauges, for prometheus_client."""
+        """Return the gauges, for prometheus_client."""
         shot, lanes = self._manager.snapshot(), self._lanes
         for attribute, (name, about) in DEVICE_GAUGES.items():
             gauge = GaugeMetricFamily(name, about, labels=["device"])
@@ -170,13 +171,13 @@ class _Now:
             states.add_metric([state], sum(str(row.state) == state for row in shot.weights))
         yield states
         yield GaugeMetricFamily("parley_leases", "Leases held", sum(row.leases for row in shot.weights))
-        yield GaugeMetricFamily("parley_requests_waiting", "Requests for models that wait", len(shot.queue))
+        yield GaugeMetricFamily("parley_requests_waiting", "Waiting requests for models", len(shot.queue))
         stages = GaugeMetricFamily("parley_negotiations", "Negotiations now", labels=["stage", "background"])
         for stage, name in ((Stage.RUNNING, "running"), (Stage.WAITING, "queued"), (Stage.ASIDE, "person")):
             for background in (False, True):
                 count = lanes.count(stage, background=background)
                 stages.add_metric([name, str(background).lower()], count)
         yield stages
-        yield CounterMetricFamily("parley_negotiations_refused", "Negotiations beyond a limit", lanes.refused)
+        yield CounterMetricFamily("parley_negotiations_refused", "Negotiations refused at a limit", lanes.refused)
         yield GaugeMetricFamily("parley_visitors", "Visitors with a negotiation", lanes.visitors())
         yield GaugeMetricFamily("parley_watchers", "Watchers of running negotiations", self._live.watchers)

@@ -1,5 +1,4 @@
-"""Puts the parts together: settings -> manager, scenarios, store, running negotiations. The page and the command
-line both start here."""
+"""Builds the program from its settings: manager, scenarios, store and services, for the page and the command line."""
 
 from __future__ import annotations
 
@@ -45,10 +44,15 @@ class Parley:
 
     @classmethod
     def open(cls, settings: Settings, gpu: Callable[..., Any] | None = None) -> Parley:
-        """Read the configuration and open the store; raises ConfigError or StoreError. Loads no model.
+        """Read the configuration and open the store. Loads no models, except on ZeroGPU.
 
-        With `gpu`, ZeroGPU's decorator, models are placed, which must be done on the main thread before the page is
-        launched, and play where a GPU is lent.
+        Args:
+            gpu: ZeroGPU's decorator. With it, models are placed for GPU calls, which must happen on the main thread
+                before the page is launched.
+
+        Raises:
+            ConfigError: A configuration file is wrong; the message names the file and key.
+            StoreError: The database cannot be opened.
         """
         app = settings.app
         registry = Registry.from_yaml(settings.config_file("models.yaml"))
@@ -67,7 +71,7 @@ class Parley:
                 cache_dir=settings.cache,
             )
             undo.callback(manager.cleanup)
-            catalog = Catalog(manager, settings.misfit) if gpu is None else _lent(settings, manager, registry, gpu)
+            catalog = Catalog(manager, settings.misfit) if gpu is None else _place(settings, manager, registry, gpu)
             metrics = Metrics()
             lanes = Lanes(app.limits, waited=metrics.lane_wait_seconds.observe)
 
@@ -83,26 +87,26 @@ class Parley:
         return cls(settings, manager, catalog, scenarios, store, lanes, live, comparisons, tournaments, metrics)
 
     def reload_models(self) -> Changes:
-        """Take over an edited models.yaml; raises ConfigError, having changed nothing, if it is wrong."""
+        """Apply an edited models.yaml; raises ConfigError, without any change, if it is wrong."""
         path = self.settings.config_file("models.yaml")
         self.catalog.check(spec.model_id for spec in Registry.from_yaml(path))
         return self.manager.reload(path)
 
     def drain(self, seconds: float) -> None:
-        """Begin nothing more, give what runs so long to end, then interrupt it; everything is recorded after this.
+        """Start nothing more, give running negotiations `seconds` to end, then interrupt them; all is recorded.
 
-        A negotiation that was interrupted, and a tournament, can be continued by the next program.
+        The next program can continue interrupted negotiations and tournaments.
         """
         self.live.drain()
         self.lanes.wait_until_idle(seconds)
-        self.tournaments.stop(SHUT_DOWN)  # all are told before any is waited for
+        self.tournaments.stop(SHUT_DOWN)  # stop all before waiting for any
         self.comparisons.stop_all()
         self.live.interrupt()
         self.comparisons.close()
         self.tournaments.stop(SHUT_DOWN, wait=True)
 
     def close(self) -> None:
-        """Interrupt what runs, unload everything, close the store."""
+        """Interrupt everything, unload all models and close the store."""
         self.lanes.close()
         self.tournaments.stop(SHUT_DOWN, wait=True)
         self.comparisons.close()
@@ -112,8 +116,8 @@ class Parley:
         self.store.close()
 
 
-def _lent(settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any]) -> Catalog:
-    """Place the models that have room, and have the manager show them as what they are."""
+def _place(settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any]) -> Catalog:
+    """Place the models that fit, and pin them in the manager, so that its status shows them."""
     placed = Placed(settings.cache)
     specs = placeable(registry, settings.profile, settings.app.memory_budget)
     placed.place(specs)
@@ -131,6 +135,6 @@ def _store(settings: Settings) -> Store:
         return Store(settings.database_url)
     if archive.dataset is None:
         return ArchivedStore(settings.database_url, FolderStorage(archive.folder))
-    from negotiation.runs.hub_dataset import DatasetStorage  # the Hub's client is imported by those who need it
+    from negotiation.runs.hub_dataset import DatasetStorage  # imported here, because only some need the Hub's client
 
     return ArchivedStore(settings.database_url, DatasetStorage(archive.dataset, archive.token, archive.folder))

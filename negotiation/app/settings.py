@@ -1,4 +1,4 @@
-"""Where Parley keeps things and how it is set up: environment variables and configs/app.yaml."""
+"""The settings, from environment variables and configs/app.yaml."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:[0-9]+)?)$")]
 
 
 class AppConfig(BaseModel):
-    """The keys of app.yaml; they are explained there."""
+    """The keys of app.yaml, which explains them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -40,7 +40,7 @@ class AppConfig(BaseModel):
 
 @dataclass(frozen=True)
 class ArchiveSettings:
-    """Where runs are kept beside the database: in a folder, or in a dataset repository that the token opens."""
+    """The archive of runs: a folder, or a dataset repository and the token for it."""
 
     folder: Path
     dataset: str | None = None
@@ -49,14 +49,14 @@ class ArchiveSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that depends on the machine and its owner."""
+    """Everything that depends on the machine and its operator."""
 
     home: Path
     configs: Path
     database_url: str
     host: str
     port: int
-    app: AppConfig  # what the file leaves open is filled in by the profile
+    app: AppConfig  # keys that the file leaves out come from the profile
     profile: Profile
     operator_password: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
@@ -64,20 +64,20 @@ class Settings:
 
     @property
     def forgets(self) -> bool:
-        """Whether runs are lost when the machine restarts."""
+        """Whether a restart of the machine loses all runs."""
         return self.profile.is_space and self.archive is None and self.database_url == _database_in(self.home)
 
     @property
     def cache(self) -> Path:
-        """Where converted weights are kept."""
+        """Folder of converted weights."""
         return self.home / "cache"
 
     def misfit(self, spec: ModelSpec) -> str:
-        """Why a model is not offered here; empty if it is."""
+        """Return why a model is not offered here; empty if it is."""
         return "" if self.app.offer == "all" else self.profile.misfit(spec, self.app.memory_budget)
 
     def config_file(self, name: str) -> Path:
-        """A file or folder of the own config folder, or the shipped one where it is missing there."""
+        """Return a file or folder of the operator's configuration, or the shipped one if it is missing there."""
         return _own_or_shipped(self.configs, name)
 
 
@@ -133,7 +133,7 @@ def _with_limits(app: Any, given: Environment) -> Any:
 
 
 def _database(path: Path) -> str:
-    """The URL of a database file; in a URL, % and ? mean something."""
+    """Return the URL of a database file, with % and ? escaped."""
     return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
@@ -143,7 +143,7 @@ def _database_in(home: Path) -> str:
 
 def _writable(folder: Path) -> Path:
     try:
-        folder.mkdir(0o700, parents=True, exist_ok=True)  # runs and cookies are in it: not for other users
+        folder.mkdir(0o700, parents=True, exist_ok=True)  # contains runs and cookies: not for other users
         probe = folder / f".probe-{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()

@@ -1,9 +1,9 @@
-"""Negotiations on a GPU that is lent: from the first move of a model on, a forked process drives them to the end.
+"""Negotiations with GPU time on ZeroGPU: a forked process with a GPU drives them once a local model is to move.
 
-One outer call a lane. It ends early where somebody has to move who is not there, a person or a server elsewhere, who
-is asked here; then another call goes on. Events come back through the call, so they are plain values, and whoever
-listens cannot tell the difference. `gpu` is ZeroGPU's decorator `spaces.GPU`, or something like it; what the call
-inherits through the fork is `Placed`. Knows no Gradio.
+Each lane makes one GPU call at a time. A call ends early when a person or a model on a remote server is to move; their
+turn is taken in this process, and another call continues. Events come back through the call as plain values, so
+listeners see no difference. `gpu` is ZeroGPU's decorator `spaces.GPU` or an equivalent; the call inherits `Placed`
+through the fork.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from negotiation.scenario.model import Scenario, Seat
 logger = logging.getLogger(__name__)
 
 TURN_TOKENS = 160
-"""Tokens of a usual reply, thought and message together."""
+"""Tokens of a typical reply, including thought and message."""
 TOKENS_PER_SECOND = 25.0
-"""A careful guess at what a lent GPU writes for one negotiation; it was not measured on ZeroGPU."""
+"""A conservative guess of the speed for one negotiation; not measured on ZeroGPU."""
 PREPARING_SECONDS = 15
-"""For copying what was placed to the GPU, and the first prompt."""
+"""Time to copy placed models to the GPU and to read the first prompt."""
 MOST_SECONDS = 120
-"""No call asks for more: a visitor's daily share is a few minutes, and a longer call than is left of it is refused."""
+"""The longest call: a visitor has a few minutes per day, and a call beyond the remaining time is refused."""
 
 Work = Callable[["Task"], Generator[Event, None, None]]
 
 
 @dataclass(frozen=True)
 class Task:
-    """The rest of a negotiation, for one call to drive. Plain values, because they are sent to another process."""
+    """The rest of a negotiation, for one GPU call. Plain values, because they are sent to another process."""
 
     run_id: str
     scenario: Scenario
@@ -55,15 +55,15 @@ class Task:
 
     @property
     def seconds(self) -> int:
-        """For how long a GPU is asked for, by what the settings allow to be written."""
+        """Seconds of GPU time to request, from the length of the replies that the settings allow."""
         turns = {seat: self.scenario.rounds - len(self.turns) // 2 for seat in self.models}
-        thinking = {seat: options.thinking / 4 for seat, (_, options) in self.models.items()}  # characters a token
+        thinking = {seat: options.thinking / 4 for seat, (_, options) in self.models.items()}  # characters per token
         tokens = sum(turns[seat] * (TURN_TOKENS + thinking[seat]) for seat in self.models)
         return min(MOST_SECONDS, PREPARING_SECONDS + round(tokens / TOKENS_PER_SECOND))
 
 
 def drive_here(placed: Placed, task: Task) -> Generator[Event, None, None]:
-    """What the forked process does: negotiate until the end, or until somebody has to move who is not here."""
+    """Negotiate in the forked process until the end, or until an agent outside this process is to move."""
     agents: dict[Seat, Agent] = {
         seat: ModelAgent(placed, *task.models[seat]) if seat in task.models else STRATEGIES.get(name, _ABSENT)
         for seat, name in task.names.items()
@@ -76,7 +76,7 @@ def drive_here(placed: Placed, task: Task) -> Generator[Event, None, None]:
 
 
 class _Absent:
-    """Who moves elsewhere."""
+    """Stands for an agent outside the forked process."""
 
     name = "absent"
 
@@ -88,7 +88,7 @@ _ABSENT = _Absent()
 
 
 class ZeroGpuCatalog(Catalog):
-    """A catalog whose placed models play on a lent GPU."""
+    """A catalog whose placed models play with GPU time on ZeroGPU."""
 
     zero_gpu = True
 
@@ -113,12 +113,12 @@ class ZeroGpuCatalog(Catalog):
             for seat, agent in negotiation.agents.items()
             if isinstance(agent, ModelAgent) and agent.spec in self._placed
         }
-        return self._lent(negotiation, models) if models else super().drive(negotiation)
+        return self._drive_with_gpu(negotiation, models) if models else super().drive(negotiation)
 
-    def _lent(
+    def _drive_with_gpu(
         self, negotiation: Negotiation, models: Mapping[Seat, tuple[ModelSpec, ModelOptions]]
     ) -> Generator[Event, Any, None]:
-        """The events of a whole negotiation, wherever it is driven at the moment."""
+        """Yield the events of a whole negotiation, from this process and from GPU calls."""
         names = {seat: agent.name for seat, agent in negotiation.agents.items()}
         turns, first = list(negotiation.turns), True
         while True:
@@ -129,15 +129,15 @@ class ZeroGpuCatalog(Catalog):
             first = False
             yield Waiting(seat, "lending")
             task = Task(negotiation.run_id, negotiation.scenario, negotiation.seed, tuple(turns), names, models)
-            if (yield from self._borrow(task, turns, negotiation.cancel)):
+            if (yield from self._call_gpu(task, turns, negotiation.cancel)):
                 return
 
-    def _borrow(self, task: Task, turns: list[Turn], cancel: CancelToken) -> Generator[Event, None, bool]:
-        """The events of one call, its turns added to `turns`; whether the negotiation is over."""
+    def _call_gpu(self, task: Task, turns: list[Turn], cancel: CancelToken) -> Generator[Event, None, bool]:
+        """Yield the events of one GPU call and add its turns to `turns`; return whether the negotiation is over."""
         begun = False
         try:
             with ExitStack() as stack:
-                for seat, (spec, _) in task.models.items():  # so that the status says who is at work
+                for seat, (spec, _) in task.models.items():  # so that the status shows the models as busy
                     owner = f"{task.run_id} {seat}"
                     stack.enter_context(self.manager.lease(spec, owner=owner, cancel=cancel))
                 for event in stack.enter_context(closing(self._call(task))):
@@ -145,36 +145,34 @@ class ZeroGpuCatalog(Catalog):
                         yield Halted("stopped", "stopped")
                         return True
                     if isinstance(event, Started) or (isinstance(event, TurnStarted) and not begun):
-                        begun = begun or isinstance(event, TurnStarted)  # told already
+                        begun = begun or isinstance(event, TurnStarted)  # published already
                         continue
                     if isinstance(event, TurnTaken):
                         turns.append(event.turn)
                     yield event
                     if isinstance(event, Ended | Halted):
                         return True
-        except Exception as error:  # noqa: BLE001 (a GPU that is not lent, or taken back, shows in many ways)
+        except Exception as error:  # noqa: BLE001 (a refused or aborted GPU call raises many kinds of errors)
             stopped = cancel.cancelled
-            told = str(getattr(error, "message", error)) or type(error).__name__
-            logger.warning("run %s: no GPU was lent, or not for long enough: %s", task.run_id, type(error).__name__)
+            problem = str(getattr(error, "message", error)) or type(error).__name__
+            logger.warning("run %s: the GPU call was refused or aborted: %s", task.run_id, type(error).__name__)
             yield (
                 Halted("stopped", "stopped")
                 if stopped
-                else Halted("failed", f"no GPU was lent, or not for long enough: {told}")
+                else Halted("failed", f"no GPU time, or not enough of it: {problem}")
             )
             return True
         if not begun:
-            yield Halted(
-                "failed", "the GPU was taken back before anything was written; continue, and another is asked for"
-            )
+            yield Halted("failed", "the GPU call ended before anything was written; continue to request another")
         return not begun
 
 
 def _until_a_model_moves(
     here: Generator[Event, Any, None], models: Mapping[Seat, Any], turns: list[Turn], first: bool
 ) -> Generator[Event, Any, Seat | None]:
-    """Pass on what happens here until a placed model is to move; its seat, or None if it came to an end before.
+    """Yield the events of this process until a placed model is to move; return its seat, or None at the end.
 
-    After `Asked`, the answer that is sent in is passed on.
+    Passes on the answer that is sent in after `Asked`.
     """
     answer = None
     while True:
@@ -192,7 +190,7 @@ def _until_a_model_moves(
 
 
 def placeable(specs: Iterable[ModelSpec], profile: Profile, budgets: Mapping[str, float]) -> list[ModelSpec]:
-    """The models to place, in the registry's order, as long as they have room together; aliases cost nothing."""
+    """Return the models to place, in the registry's order, as long as they fit together; aliases need no memory."""
     left, chosen, seen = profile.room("gpu", budgets), [], set()
     for spec in specs:
         if spec.type != "huggingface":

@@ -1,7 +1,7 @@
-"""Runs many negotiations at once, in the background: nobody needs to watch them. Knows not why they are run.
+"""Run many negotiations at once in the background, without watchers.
 
-Unlike a run that is watched (live.py), one of these is stored as a whole when it has ended; until then nothing of it
-is in the database, so nothing half-done is left behind by a process that dies.
+Unlike a watched run (live_runs.py), a run is stored as a whole once it has ended, so a process that dies leaves no
+partial runs behind.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Protocol
 from manager.cancel import CancelToken
 from manager.errors import Busy
 from manager.manager import LLMManager
-from negotiation.admission.lanes import Lanes, Ticket
+from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, Limits
+from negotiation.admission.tickets import Ticket
 from negotiation.agents.catalog import Catalog
 from negotiation.game.events import Ended, EventListener, Halted, TurnTaken
 from negotiation.game.session import Negotiation
@@ -31,7 +32,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LaneAccess:
-    """The part of the server that work in the background has: its lanes, and who asked for it."""
+    """Access of background work to the server's lanes, on behalf of a visitor.
+
+    Attributes:
+        on_event: Called with a run's id and each of its events.
+    """
 
     lanes: Lanes
     caller: Caller
@@ -39,15 +44,17 @@ class LaneAccess:
 
     @classmethod
     def all(cls, slots: int) -> LaneAccess:
-        """So many lanes that nobody else uses."""
-        # A visitor's work in the background has half of their lanes, and never the last quarter of all.
+        """Return exclusive access to `slots` lanes."""
+        # Background work gets half of its visitor's lanes, and never the last quarter of all.
         return cls(Lanes(Limits(lanes=4 * slots, lanes_per_visitor=2 * slots)), Caller("all"))
 
 
 def play(catalog: Catalog, run: Run, cancel: CancelToken, on_event: EventListener = lambda *_: None) -> Run:
-    """Run a negotiation from its beginning; returns it with its turns and how it ended.
+    """Run a negotiation from its beginning and return the run with its turns and ending.
 
-    Raises UnknownAgent or ConfigError.
+    Raises:
+        UnknownAgent: An agent is neither a registered model nor a strategy.
+        ConfigError: An agent's options are wrong.
     """
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
     done = replace(run, created=time.time(), status="failed", reason="", turns=())
@@ -65,26 +72,26 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken, on_event: EventListene
 
 
 class Executor(Protocol):
-    """Where negotiations are run: on threads of this process, or on other machines."""
+    """A place where negotiations run: threads of this process, or other machines."""
 
     def workers(self) -> Mapping[str, int]:
-        """Who works, and how many negotiations each may be given at a time. A lost worker's name does not come back."""
+        """Return how many negotiations each worker can take at a time. The name of a lost worker is never reused."""
 
     def submit(self, run: Run, worker: str) -> None:
-        """Begin to run a negotiation at a worker."""
+        """Start a negotiation on a worker."""
 
     def expect(self, worker: str, models: Collection[str]) -> None:
-        """Tell a worker's manager which models it will go on needing, so that it parts with others first."""
+        """Announce the models that a worker will need, so that its manager unloads others first."""
 
     def take(self, timeout: float) -> Run | None:
-        """A run that ended, failed and stopped ones included; None if there is none within `timeout` seconds."""
+        """Return a run that ended, failed or was stopped; None if there is none within `timeout` seconds."""
 
     def close(self) -> None:
-        """Stop everything at its next token and wait for it."""
+        """Stop everything at its next token and wait until it has stopped."""
 
 
-class Expected:
-    """The models that are known to go on being needed, announced to a manager."""
+class ExpectedModels:
+    """Announces to a manager the models that will be needed."""
 
     def __init__(self, manager: LLMManager) -> None:
         self._manager = manager
@@ -92,7 +99,7 @@ class Expected:
         self._models: set[str] = set()
 
     def replace(self, models: Collection[str]) -> None:
-        """From now on these are needed, and no others."""
+        """Announce these models instead of the ones before."""
         for model in self._models - set(models):
             self._manager.forget(f"{self._owner} {model}")
         for model in set(models) - self._models:
@@ -101,9 +108,9 @@ class Expected:
 
 
 class Threads:
-    """Runs negotiations on threads of this process, which share its manager. An Executor with one worker.
+    """An Executor with one worker: threads of this process, which share its manager.
 
-    Each begins when it has one of the lanes of its `access`, by default one for every slot.
+    Each negotiation starts when it gets a lane through `access`; by default there is a lane for every slot.
     """
 
     def __init__(self, catalog: Catalog, slots: int, access: LaneAccess | None = None) -> None:
@@ -112,7 +119,7 @@ class Threads:
         self._access = access or LaneAccess.all(slots)
         self._tickets: set[Ticket] = set()
         self._cancel = CancelToken()
-        self._expected = Expected(catalog.manager)
+        self._expected = ExpectedModels(catalog.manager)
         self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
         self._threads = ThreadGroup()
 
@@ -127,14 +134,14 @@ class Threads:
     def _begin(self, run: Run, ticket: Ticket) -> None:
         try:
             self._threads.begin(f"negotiation {run.run_id}", partial(self._play, run, ticket))
-        except Busy as busy:  # there is no thread left, or it was closed meanwhile
+        except Busy as busy:  # no thread is available, or the group was closed
             self._end(_failed(run, str(busy)), ticket)
 
     def _play(self, run: Run, ticket: Ticket) -> None:
         try:
             ended = play(self._catalog, run, self._cancel, self._access.on_event)
-        except BaseException as error:  # panics of Rust extensions are no Exceptions
-            logger.exception("run %s broke", run.run_id)
+        except BaseException as error:  # a panic in a Rust extension is not an Exception
+            logger.exception("run %s failed with an internal error", run.run_id)
             kind = type(error).__name__
             ended = _failed(run, f"an internal error ({kind}); the log has the details")
             self._access.on_event(run.run_id, Halted("failed", ended.reason, kind))

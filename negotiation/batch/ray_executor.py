@@ -1,8 +1,8 @@
-"""Negotiations on a Ray cluster: a worker for every GPU, or for every machine without one. An Executor (pool.py).
+"""Negotiations on a Ray cluster, with one worker per GPU, or per machine without one. An Executor (executor.py).
 
-Each worker is a Ray actor with its own LLMManager and nothing else: it is sent a run and sends it back with its turns.
-The program that drives the tournament alone writes to the database, so a worker that is lost leaves nothing
-half-done, and what it was playing is played again, once. Needs the extra `ray`.
+A worker is a Ray actor with its own LLMManager: it receives a run and returns it with its turns. Only the program that
+drives the tournament writes to the database, so a lost worker leaves no partial results; its games are played again.
+Needs the extra `ray`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from manager.config.registry import ModelSpec, Registry
 from manager.errors import ConfigError
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
-from negotiation.batch.executor import Expected, play
+from negotiation.batch.executor import ExpectedModels, play
 from negotiation.runs.record import Run
 
 try:
@@ -33,14 +33,14 @@ except ImportError as missing:
 
 logger = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
-"""How often the cluster is looked at for machines that came or went."""
+"""How often to look for machines that joined or left the cluster."""
 STOP_SECONDS = 10.0
-"""How long workers may take to stop what they play."""
+"""How long workers have to stop their negotiations."""
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker needs to know to set up its manager."""
+    """Settings of a worker's manager. `budgets` are bytes by device; `max_wait` is in seconds."""
 
     specs: tuple[ModelSpec, ...]
     max_loaded_models: int
@@ -51,7 +51,7 @@ class WorkerSettings:
 
 
 class Worker:
-    """One manager somewhere on the cluster; runs as a Ray actor with a thread for every negotiation."""
+    """A Ray actor with a manager of its own and a thread for every negotiation."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._manager = LLMManager(
@@ -63,19 +63,19 @@ class Worker:
             cache_dir=Path(settings.cache_dir).expanduser(),
         )
         self._catalog = Catalog(self._manager)
-        self._expected = Expected(self._manager)
+        self._expected = ExpectedModels(self._manager)
         self._cancel = CancelToken()
 
     def play(self, run: Run) -> Run:
-        """Run a negotiation to its end."""
+        """Run a negotiation to its end and return it."""
         return play(self._catalog, run, self._cancel)
 
     def expect(self, models: Collection[str]) -> None:
-        """Which models will go on being needed here."""
+        """Announce the models that will be needed here."""
         self._expected.replace(models)
 
     def process(self) -> int:
-        """The number of this worker's process, for who looks after it."""
+        """Return the id of this worker's process."""
         return os.getpid()
 
     def stop(self) -> None:
@@ -86,14 +86,14 @@ class Worker:
 
 @dataclass
 class _Hired:
-    """A worker as the driver knows it."""
+    """A worker and the node that it runs on."""
 
     actor: Any
     node: str
 
 
 class RayWorkers:
-    """Workers on every machine of the cluster that this process is connected to; machines may come and go."""
+    """Workers on all machines of the cluster that this process is connected to; machines may join and leave."""
 
     def __init__(self, settings: WorkerSettings, slots: int) -> None:
         self._settings = settings
@@ -128,10 +128,10 @@ class RayWorkers:
         except ray.exceptions.RayActorError as error:
             if self._hired.pop(worker, None):
                 logger.warning("worker %s was lost: %s", worker, str(error).strip().partition("\n")[0])
-                self._looked = -LOOK_SECONDS  # hire another one at once
-            return replace(run, status="failed", reason=f"worker {worker} was lost while it played this")
+                self._looked = -LOOK_SECONDS  # look for a replacement at once
+            return replace(run, status="failed", reason=f"worker {worker} was lost during this negotiation")
         except ray.exceptions.RayError as error:
-            logger.exception("run %s broke", run.run_id)
+            logger.exception("run %s failed with an internal error", run.run_id)
             reason = str(error).strip().rpartition("\n")[2]
             return replace(run, status="failed", reason=f"an internal error ({reason}); the log has the details")
         return done
@@ -146,11 +146,11 @@ class RayWorkers:
         self._playing.clear()
 
     def actor(self, worker: str) -> Any:
-        """The Ray actor of a worker."""
+        """Return the Ray actor of a worker."""
         return self._hired[worker].actor
 
     def _hire(self) -> None:
-        """See that every machine has as many workers as it has GPUs, or one."""
+        """Start workers so that every machine has one per GPU, or one if it has no GPU."""
         for node in ray.nodes():
             if not node["Alive"]:
                 continue
@@ -164,7 +164,7 @@ class RayWorkers:
                     .options(
                         num_cpus=0,
                         num_gpus=1 if gpus else 0,
-                        max_concurrency=self._slots + 2,  # and for being stopped
+                        max_concurrency=self._slots + 2,  # two more calls for `expect` and `stop`
                         scheduling_strategy=where,
                     )
                     .remote(self._settings)
@@ -174,7 +174,7 @@ class RayWorkers:
 
 @contextmanager
 def ray_workers(settings: WorkerSettings, slots: int) -> Iterator[RayWorkers]:
-    """Workers on the cluster that RAY_ADDRESS names, or on this machine alone; each plays `slots` at a time."""
+    """Yield workers on the cluster in RAY_ADDRESS, or on this machine alone; each plays `slots` games at a time."""
     ours = not ray.is_initialized()
     if ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)

@@ -1,1 +1,1 @@
-"""Paired negotiations that differ in one agent, mirrored seats, and votes."""
+"""Comparisons of two agents by paired negotiations, and by votes."""

@@ -1,8 +1,8 @@
-"""Comparisons: paired negotiations that differ in one agent only, and how sure their difference is.
+"""Comparisons: paired negotiations that differ in one agent, and the uncertainty of their difference.
 
 A pair is one seed. Mirrored (the default), it takes four negotiations: each of the two agents meets the opponent in
-both seats. The difference of a pair is what the first agent got more than the second, averaged over the seats, in
-utility; intervals are over seeds, since the seats of one seed are not independent tries.
+both seats. The difference of a pair is the first agent's utility minus the second's, averaged over the seats.
+Intervals are over seeds, because the two seats of a seed are not independent samples.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from negotiation.scenario.model import SEATS, Scenario, Seat, other
 
 AT_ONCE = 16
 BLOCK = 8
-"""So many seeds with one agent, then with the other: few swaps where not all models fit, and the first pairs soon."""
+"""Seeds to run with one agent before switching to the other: few model swaps, and early first pairs."""
 POLL_SECONDS = 0.25
 Identical = Literal["repeats", "agents"]
 Players = tuple[AgentConfig, AgentConfig]
-"""Who plays seat a and seat b."""
+"""The agents in seats a and b."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared: two agents against the same opponent, over `pairs` seeds from `seed` on."""
+    """Two agents to compare against the same opponent, over `pairs` seeds starting at `seed`."""
 
     scenario: Scenario
     agents: tuple[AgentConfig, AgentConfig]
@@ -58,12 +58,12 @@ class Comparison:
 
     @property
     def negotiations(self) -> int:
-        """How many there are to run."""
+        """The number of negotiations to run."""
         return self.pairs * 2 * len(self.seats)
 
 
 def difference(lanes: tuple[Players, ...]) -> tuple[AgentConfig, AgentConfig, AgentConfig] | None:
-    """The two agents in which two lanes differ, and the opponent that they share; None if they differ otherwise."""
+    """Return the two agents in which two lanes differ and their shared opponent; None if the lanes differ otherwise."""
     (first_a, first_b), (second_a, second_b) = lanes
     if first_b == second_b and first_a != second_a:
         return first_a, second_a, first_b
@@ -74,7 +74,7 @@ def difference(lanes: tuple[Players, ...]) -> tuple[AgentConfig, AgentConfig, Ag
 
 @dataclass(frozen=True)
 class Job:
-    """One of the negotiations: which agent (0 or 1) plays which seat, with which seed."""
+    """One negotiation of a comparison: agent 0 or 1 in a seat, with a seed."""
 
     agent: int
     seat: Seat
@@ -83,7 +83,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Played:
-    """What counts of a negotiation that ended, for the compared agent."""
+    """The result of a finished negotiation for the compared agent."""
 
     utility: float
     agreed: bool
@@ -94,7 +94,7 @@ class Played:
 
 @dataclass(frozen=True)
 class AgentResult:
-    """How one of the agents did: mean utility, agreement rate, unusable replies by kind, and the anchor audit."""
+    """One agent's mean utility, agreement rate, invalid replies by kind, and anchor audit."""
 
     agent: AgentConfig
     utility: float | None
@@ -105,10 +105,15 @@ class AgentResult:
 
 @dataclass(frozen=True)
 class Result:
-    """What the complete pairs say.
+    """The figures of all complete pairs.
 
-    `identical` says that all pairs repeat the same moves, so that their number tells nothing ("repeats"), or that the
-    two agents always made the same moves ("agents"). `failed` has the reasons of negotiations that gave no result.
+    Attributes:
+        difference: Mean difference in utility with its confidence interval; None without complete pairs.
+        p_value: Two-sided sign test over pairs.
+        identical: "repeats" if all pairs repeat the same moves, so that more of them add no evidence; "agents" if the
+            two agents always made the same moves.
+        more_pairs_needed: How many more pairs would tell the agents apart.
+        failed: Reasons of the negotiations without a result.
     """
 
     pairs: int
@@ -123,7 +128,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """A negotiation ended. The last of these has `done == total`, unless the comparison was stopped."""
+    """A negotiation of a comparison ended. The last one has `done == total`, unless the comparison was stopped."""
 
     run: Run
     job: Job
@@ -133,7 +138,7 @@ class Progress:
 
 
 class PairTally:
-    """The negotiations of a comparison that ended so far."""
+    """The negotiations of a comparison that have ended."""
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
@@ -142,7 +147,7 @@ class PairTally:
         self._result: Result | None = None
 
     def add(self, job: Job, run: Run) -> None:
-        """Count a negotiation, with its turns."""
+        """Count a negotiation, given with its turns."""
         if run.measures is None:
             self._failed.append(run.reason or run.status)
             self._result = None
@@ -159,11 +164,11 @@ class PairTally:
             self._result = None
 
     def result(self) -> Result:
-        """The figures of the pairs that are complete."""
-        self._result = self._result or self._work_out()
+        """Return the figures of the complete pairs."""
+        self._result = self._result or self._compute()
         return self._result
 
-    def _work_out(self) -> Result:
+    def _compute(self) -> Result:
         comparison = self.comparison
         seeds = range(comparison.seed, comparison.seed + comparison.pairs)
         pairs = [pair for pair in map(self._pair, seeds) if pair is not None]
@@ -187,14 +192,14 @@ class PairTally:
         )
 
     def _pair(self, seed: int) -> list[tuple[Played, Played]] | None:
-        """For each seat, how the two agents played with a seed; None if a negotiation is missing."""
+        """Return both agents' results for each seat with a seed; None if a negotiation is missing."""
         found = [tuple(self._played.get(Job(agent, seat, seed)) for agent in (0, 1)) for seat in self.comparison.seats]
         complete = [(first, second) for first, second in found if first is not None and second is not None]
         return complete if len(complete) == len(found) else None
 
 
 def jobs(comparison: Comparison) -> Iterator[Job]:
-    """All negotiations of a comparison, in the order in which they are best run."""
+    """Yield all negotiations of a comparison, ordered for few model swaps."""
     seeds = range(comparison.seed, comparison.seed + comparison.pairs)
     for number, first in enumerate(range(0, len(seeds), BLOCK)):
         for agent in (0, 1) if number % 2 == 0 else (1, 0):
@@ -210,13 +215,20 @@ def run(
     at_once: int = AT_ONCE,
     access: LaneAccess | None = None,
 ) -> Generator[Progress, None, None]:
-    """Run a comparison in the background, many negotiations at once, storing each when it ends.
+    """Run a comparison in the background and store each negotiation when it ends.
 
-    Raises UnknownAgent or ConfigError before anything starts. Closing the iterator, or `cancel`, stops what runs at
-    its next token.
+    Closing the iterator, or `cancel`, stops running negotiations at their next token.
+
+    Args:
+        at_once: How many negotiations run at the same time.
+        access: The lanes to use; by default one for each of `at_once`.
+
+    Raises:
+        UnknownAgent: An agent is neither a registered model nor a strategy. Nothing has started.
+        ConfigError: An agent is a person or has wrong options. Nothing has started.
     """
     if HUMAN in {config.agent for config in (*comparison.agents, comparison.opponent)}:
-        raise ConfigError("a comparison runs by itself, without people; name a model or a strategy")
+        raise ConfigError("a comparison runs unattended and cannot include a person; choose a model or a strategy")
     first, second, opponent = map(catalog.complete, (*comparison.agents, comparison.opponent))
     comparison = replace(comparison, agents=(first, second), opponent=opponent)
     tally, waiting, running = PairTally(comparison), deque(jobs(comparison)), dict[str, Job]()
@@ -241,7 +253,7 @@ def run(
 
 
 def _run(comparison: Comparison, job: Job, group: str) -> Run:
-    """The negotiation of a job. The two of a seed and seat are lanes of one comparison, so they open side by side."""
+    """Return the run of a job. The two runs of a seed and seat are lanes of one comparison and open side by side."""
     agents = {job.seat: comparison.agents[job.agent], other(job.seat): comparison.opponent}
     together = f"{group}-{job.seat}{job.seed}"
     return Run(

@@ -1,7 +1,4 @@
-"""Comparisons that go on in the background, one for each owner, and grow by more pairs.
-
-Knows threads; what is compared and how sure it is stands in `comparison.py`. Nobody needs to watch.
-"""
+"""Background comparisons on threads, one per owner, which can grow by more pairs (comparison.py has the figures)."""
 
 from __future__ import annotations
 
@@ -27,14 +24,14 @@ from negotiation.runs.store import Store
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 4
-"""So many negotiations of a comparison at once."""
-KEPT = 200
-"""So many comparisons are kept, those that have ended among them."""
+"""Negotiations of a comparison that run at the same time."""
+REMEMBERED = 200
+"""Comparisons to remember, including finished ones."""
 
 
 @dataclass(frozen=True)
 class ComparisonStatus:
-    """How far a comparison is: `done` of `goal` negotiations have ended."""
+    """The progress of a comparison: `done` of `goal` negotiations have ended."""
 
     comparison: Comparison
     done: int
@@ -45,7 +42,7 @@ class ComparisonStatus:
 
 
 class _Growing:
-    """One owner's comparison with all that was played for it."""
+    """One owner's comparison with all its negotiations."""
 
     def __init__(self, asked: Comparison) -> None:
         self.asked = asked
@@ -58,7 +55,7 @@ class _Growing:
         self.caller = Caller(asked.owner or "")
 
     def grow(self, asked: Comparison, more: int) -> None:
-        """Count on, with so many more negotiations."""
+        """Continue as `asked`, with `more` further negotiations."""
         self.asked, self.tally = asked, PairTally(asked)
         self.goal = len(self.played) + more
         for job, run in self.played:
@@ -83,10 +80,13 @@ class Comparisons:
         self._growing: dict[str, _Growing] = {}
 
     def start(self, asked: Comparison, caller: Caller | None = None) -> None:
-        """Begin the pairs of a comparison, which needs an owner; more of the same comparison continue it.
+        """Start the pairs of a comparison, which needs an owner.
 
-        The same one goes on with the next seeds, another one takes its place, and what still runs is stopped first.
-        Raises UnknownAgent, ConfigError, LimitReached or Busy, having started nothing then.
+        The same comparison continues with the next seeds; a different one replaces it. What still runs is stopped
+        first.
+
+        Raises:
+            UnknownAgent, ConfigError, LimitReached, Busy: The comparison cannot start; nothing has changed.
         """
         assert asked.owner is not None
         caller = caller or Caller(asked.owner)
@@ -96,13 +96,13 @@ class Comparisons:
             with self._lock:
                 growing = self._growing.get(asked.owner)
                 if growing is not None and growing.thread is not None:
-                    continue  # it was begun meanwhile, by another press of the button
+                    continue  # another request started it in the meantime
                 self._check_room(caller)
                 self._begin(growing, asked, caller)
                 return
 
     def _begin(self, growing: _Growing | None, asked: Comparison, caller: Caller) -> None:
-        """Begin a comparison in the place of its owner's last one, or go on with that; with the lock held."""
+        """Replace the owner's last comparison, or continue it; called with the lock held."""
         assert asked.owner is not None
         if growing is not None and replace(growing.asked, pairs=asked.pairs) == asked:
             begun = replace(asked, seed=asked.seed + growing.asked.pairs)
@@ -113,13 +113,13 @@ class Comparisons:
         growing.thread = begin_thread("comparison", partial(self._run, growing, begun))
         growing.grow(whole, begun.negotiations)
         self._growing.pop(asked.owner, None)
-        self._growing[asked.owner] = growing  # behind all others
+        self._growing[asked.owner] = growing  # move to the end: the first are forgotten first
 
     def _check(self, asked: Comparison, caller: Caller) -> None:
-        """Raise what stands against a comparison itself."""
+        """Raise an error if the comparison itself is not allowed."""
         limits = self._lanes.limits
         if asked.pairs > limits.pairs:
-            raise LimitReached(f"{asked.pairs:,} pairs at a time: {limits.pairs:,} is the limit here; ask for fewer")
+            raise LimitReached(f"{asked.pairs:,} pairs at a time; the limit here is {limits.pairs:,}; ask for fewer")
         for config in (*asked.agents, asked.opponent):
             self._catalog.create(config)
         check_sizes(
@@ -128,27 +128,29 @@ class Comparisons:
         self._lanes.check(caller)
 
     def _check_room(self, caller: Caller) -> None:
-        """Raise LimitReached if as many comparisons run as may, and forget the oldest that have ended."""
+        """Raise LimitReached if too many comparisons run, and forget the oldest finished ones."""
         most = self._lanes.limits.comparisons
         running = [growing for growing in self._growing.values() if growing.thread is not None]
         there = sum(bool(caller.address) and growing.caller.address == caller.address for growing in running)
         crowded = there >= max(1, most // 2) and self._lanes.limits.open_per_address
         if len(running) >= most or crowded:
-            raise LimitReached(f"{len(running)} comparisons run here already; try again when one of them has ended")
+            raise LimitReached(
+                f"{len(running)} comparisons are already running here; try again when one of them has ended"
+            )
         ended = [
             owner for owner, growing in self._growing.items() if growing.thread is None and owner != caller.visitor
         ]
-        for owner in ended[: max(0, len(self._growing) - KEPT)]:
+        for owner in ended[: max(0, len(self._growing) - REMEMBERED)]:
             del self._growing[owner]
 
     def status(self, owner: str | None) -> ComparisonStatus | None:
-        """How far an owner's comparison is, if there is one."""
+        """Return the progress of an owner's comparison, if there is one."""
         with self._lock:
             growing = self._growing.get(owner or "")
             return None if growing is None else growing.status()
 
     def stop(self, owner: str | None, *, wait: bool = False) -> None:
-        """Stop what runs of an owner's comparison at the next token; what was played counts."""
+        """Stop an owner's comparison at the next token; finished negotiations count."""
         with self._lock:
             growing = self._growing.get(owner or "")
             if growing is None or growing.thread is None:
@@ -159,12 +161,12 @@ class Comparisons:
             thread.join()
 
     def close(self) -> None:
-        """Stop all of them and wait until they have."""
+        """Stop all comparisons and wait for them."""
         self.stop_all()
         self.stop_all(wait=True)
 
     def stop_all(self, *, wait: bool = False) -> None:
-        """Stop whatever runs at the next token; what was played counts."""
+        """Stop all comparisons at the next token; finished negotiations count."""
         with self._lock:
             owners = list(self._growing)
         for owner in owners:
@@ -180,7 +182,7 @@ class Comparisons:
         except ParleyError as failure:
             error = str(failure)
         except Exception:
-            logger.exception("a comparison broke")
+            logger.exception("a comparison failed with an internal error")
             error = "an internal error; the log has the details"
         finally:
             with self._lock:

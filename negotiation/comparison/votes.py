@@ -1,8 +1,8 @@
-"""Whom people prefer: Bradley-Terry ratings from blind votes on the two lanes of comparisons.
+"""People's preferences: Bradley-Terry ratings from blind votes on the two lanes of comparisons.
 
-A vote counts if it was blind and the lanes differ in one agent only, in the same seat against the same opponent: then
-it is about these two agents. `tie` and `neither` are draws. Every voter has one vote on a comparison. Knows nothing of
-tournaments: what was voted on is whatever people watched, so these ratings are of other meetings than a tournament's.
+A vote counts if it was blind and the lanes differ in one agent only, in the same seat against the same opponent, so
+that it is about these two agents. `tie` and `neither` are draws. A voter has one vote per comparison. Votes are on
+whatever people watched, so these ratings are not comparable with those of a tournament.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SCORES = {"1": 1.0, "2": 0.0, "tie": 0.5, "neither": 0.5}
 
 @dataclass(frozen=True)
 class Preference:
-    """One agent's row, by its label."""
+    """One agent's row; `agent` is its label."""
 
     agent: str
     place: Place
@@ -33,7 +33,7 @@ class Preference:
 
 
 def preferences(store: Store) -> list[Preference]:
-    """All agents that blind votes were given on, the most preferred first."""
+    """Return all agents with blind votes, the most preferred first."""
     if not (contests := vote_contests(store)):
         return []
     agents = sorted({agent for contest in contests for agent in (contest.first, contest.second)})
@@ -43,12 +43,12 @@ def preferences(store: Store) -> list[Preference]:
 
 
 def vote_contests(store: Store) -> list[Contest]:
-    """What blind votes say, one contest each; those on other lanes than the first two, or on more, say nothing."""
+    """Return one contest per blind vote; votes on lanes other than 1 and 2, or on more lanes, do not count."""
     votes, runs = db.votes.c, db.runs.c
     voted = sa.select(votes.comparison).where(votes.blind)
     query = sa.select(runs.comparison, runs.lane, runs.agents).where(runs.comparison.in_(voted), runs.lane.in_((1, 2)))
     lanes: defaultdict[str, dict[int, Players]] = defaultdict(dict)
-    with store.database.read("read what was voted on") as connection:
+    with store.database.read("read the runs that were voted on") as connection:
         for row in connection.execute(query):
             played = AgentConfig.from_json(row.agents["a"]), AgentConfig.from_json(row.agents["b"])
             lanes[row.comparison][row.lane] = played
@@ -62,7 +62,7 @@ def vote_contests(store: Store) -> list[Contest]:
 
 
 def to_json(rows: Sequence[Preference]) -> list[dict[str, Any]]:
-    """As plain data."""
+    """Return the rows as plain data."""
     return [
         {
             "agent": row.agent,

@@ -1,1 +1,1 @@
-"""Negotiations that run now, and those who watch them."""
+"""Running negotiations and their watchers."""

@@ -1,7 +1,6 @@
-"""Drives runs: each on a thread of its own while it has a lane, and without either while a person is asked.
+"""Drives runs, each on its own thread while it has a lane; a run that waits for a person holds neither.
 
-Knows how one run begins, halts and ends, and that it is recorded before it is shown; not which runs there are
-(`live.py`), nor whose lane is next (`lanes.py`).
+A turn or an ending is stored before it is published. live_runs.py keeps track of the runs, lanes.py hands out lanes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from typing import Any
 
 from manager.cancel import CancelToken
 from manager.errors import Busy, ParleyError
-from negotiation.admission.lanes import Lanes, Stage, Ticket
+from negotiation.admission.lanes import Lanes
+from negotiation.admission.tickets import Stage, Ticket
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.human import read_answer
 from negotiation.errors import NotAsked, NotDriven
@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 SHUT_DOWN = "the program was shut down"
 NO_THREAD = "the server has no room for another negotiation now; continue this one later"
-NOT_ASKED = "it is not your turn; it may have taken too long, or the negotiation is over"
+NOT_ASKED = "it is not your turn: the time to answer may be over, or the negotiation has ended"
 
 
 class LiveRun(Feed):
-    """One run while it is driven, with what those who watch it see."""
+    """A run while it is driven, and the feed that its watchers follow."""
 
     def __init__(self, run: Run, ticket: Ticket, clock: Callable[[], float]) -> None:
         super().__init__(clock, watched=not ticket.background)
@@ -45,16 +45,20 @@ class LiveRun(Feed):
         self.ticket = ticket
         self.cancel = CancelToken()
         self.driving: Generator[Event, Any, None] | None = None
-        self.halt: Halted | None = None  # how to record it when it was told to stop
-        self.asked: Asked | None = None  # whom nobody answered yet: the run is put aside, and no thread drives it
+        self.halt: Halted | None = None  # how to record it once it has stopped
+        self.asked: Asked | None = None  # the open question to a person: the run is aside, and no thread drives it
         self.answer_by = 0.0
 
 
 class Driver:
-    """Drives the runs of this process; `left` is called with each that is over, in whatever way. Safe between threads.
+    """Drives the runs of this process. Thread-safe.
 
-    Its lock guards what a run is told (`halt`, `asked`). It is never held while the store is asked, and of the lanes
-    only their positions are.
+    The lock guards `halt` and `asked` of each run. It is not held during calls to the store, nor to the lanes, except
+    for their queue positions.
+
+    Args:
+        on_event: Called with a run's id and each of its events.
+        left: Called with each run that is over, whatever the reason.
     """
 
     def __init__(
@@ -75,22 +79,27 @@ class Driver:
         self._lock = threading.Lock()
         self._threads = ThreadGroup()
         self._draining = False
-        self._unrecorded: dict[str, Halted] = {}  # ends that the store could not take yet
+        self._unrecorded: dict[str, Halted] = {}  # endings that the store could not record yet
 
-    # -- what may be done with a run ---------------------------------------------------------------------------
+    # -- controlling a run ------------------------------------------------------------------------------------
 
     def go_on(self, live: LiveRun, answer: Decision | None = None) -> None:
-        """Drive a run once it has a lane; one that was answered comes before others of its visitor."""
-        # In the context of who began it, from where ZeroGPU's client reads whose share of time it is.
+        """Drive a run once it has a lane; one with an answer goes before its visitor's other runs."""
+        # In the context of the request that started it: ZeroGPU's client reads from it whose GPU time to use.
         begin = partial(self._begin, live, answer, copy_context())
         self._lanes.wait(live.ticket, begin, first=answer is not None)
         if self._draining:
             self.interrupt(live)
-        if live.halt is not None:  # it was told to stop meanwhile
+        if live.halt is not None:  # it was stopped in the meantime
             self._end_waiting(live)
 
     def answer(self, live: LiveRun, action: str, offer: Offer | None, message: str) -> None:
-        """Make the turn of the person who is asked; raises IllegalTurn, and nothing is lost then, or NotAsked."""
+        """Take the turn of the person who is asked.
+
+        Raises:
+            IllegalTurn: The action is not allowed now; the person can answer again.
+            NotAsked: No person is asked in this run.
+        """
         with self._lock:
             if live.asked is None:
                 raise NotAsked(NOT_ASKED)
@@ -99,9 +108,9 @@ class Driver:
         self.go_on(live, decision)
 
     def halt(self, live: LiveRun, how: Halted, unanswered: Asked | None = None) -> None:
-        """Stop a run at its next token, to be recorded like this; the first who wants it stopped says how.
+        """Stop a run at its next token and record it as `how`; later calls have no effect.
 
-        With `unanswered`, only while that was not answered.
+        With `unanswered`, stop it only if that question is still open.
         """
         with self._lock:
             if live.halt is not None or (unanswered is not None and live.asked is not unanswered):
@@ -115,12 +124,12 @@ class Driver:
             self._end_waiting(live)
 
     def interrupt(self, live: LiveRun) -> None:
-        """Stop a run because the program ends."""
+        """Stop a run because the program is shutting down."""
         self.halt(live, Halted("interrupted", SHUT_DOWN))
 
     def publish_positions(self, runs: Iterable[LiveRun]) -> None:
-        """Tell those who watch a run that waits for a lane how long it will."""
-        with self._lock:  # none of them begins meanwhile
+        """Publish to the watchers of each waiting run its position in the queue."""
+        with self._lock:  # so that none of them starts in between
             positions = self._lanes.positions()
             for live in runs:
                 if (position := positions.get(live.ticket)) is not None:
@@ -129,7 +138,7 @@ class Driver:
                         live.publish(queued)
 
     def drain(self, runs: Callable[[], Iterable[LiveRun]]) -> None:
-        """From now on no run waits for a lane or a person; `runs` gives those there are. What is driven goes on."""
+        """Interrupt all runs that wait for a lane or a person, now and later; running ones continue."""
         with self._lock:
             self._draining = True
         for live in runs():
@@ -137,11 +146,11 @@ class Driver:
                 self.interrupt(live)
 
     def join(self) -> None:
-        """Wait until no run is driven any more."""
+        """Wait until no run is driven."""
         self._threads.join()
 
     def record_ends(self) -> None:
-        """Tell the store how runs ended that it could not be told of before; raises StoreError."""
+        """Record the endings that the store could not record before; raises StoreError."""
         with self._lock:
             unrecorded = dict(self._unrecorded)
         for run_id, halted in unrecorded.items():
@@ -153,18 +162,18 @@ class Driver:
     # -- driving -----------------------------------------------------------------------------------------------
 
     def _end_waiting(self, live: LiveRun) -> None:
-        """Drive a run that waits for a lane and was told to stop to its end; that needs no lane."""
+        """Drive a stopped run that waits for a lane to its end, which needs no lane."""
         if self._lanes.withdraw(live.ticket):
             self._begin(live, None, copy_context())
 
     def _begin(self, live: LiveRun, answer: Decision | None, context: Context) -> None:
-        """Drive a run on a thread of its own, until it ends or a person is asked."""
+        """Drive a run on its own thread until it ends or a person is asked."""
         drive = partial(context.run, self._drive, live, answer)
         try:
             with self._lock:
                 self._threads.begin(f"run {live.run.run_id}", drive)
         except Busy:
-            if live.halt is not None:  # no thread is needed to record that it was stopped
+            if live.halt is not None:  # recording that it was stopped needs no thread
                 self._drive(live, None)
             else:
                 self._fail(live, NO_THREAD)
@@ -174,17 +183,17 @@ class Driver:
         aside = False
         try:
             aside = self._advance(live, answer)
-        except ParleyError as error:  # the store cannot write: show it, and say so
+        except ParleyError as error:  # the store cannot write: publish the reason
             self._fail(live, str(error))
-        except BaseException:  # panics of Rust extensions are no Exceptions
-            logger.exception("run %s broke", live.run.run_id)
+        except BaseException:  # a panic in a Rust extension is not an Exception
+            logger.exception("run %s failed with an internal error", live.run.run_id)
             self._fail(live, "an internal error; the log has the details")
         finally:
             if not aside:
                 self._leave(live)
 
     def _advance(self, live: LiveRun, answer: Decision | None) -> bool:
-        """Record and publish what happens until the end, or until a person is asked: whether one is."""
+        """Record and publish events until the end (return False) or until a person is asked (return True)."""
         run_id, driving = live.run.run_id, live.driving
         assert driving is not None
         while (event := _next(driving, answer)) is not None:
@@ -203,12 +212,12 @@ class Driver:
                 continue
             live.publish(event)
             if isinstance(event, Started):
-                for turn in live.run.turns:  # made before: those who watch see the whole run
+                for turn in live.run.turns:  # taken before: watchers see the whole run
                     live.publish(TurnTaken(turn))
         return False
 
     def _put_aside(self, live: LiveRun, asked: Asked) -> bool:
-        """Leave a run until its person answers; False if it is to be stopped anyway."""
+        """Set a run aside until the person answers; return False if it is being stopped anyway."""
         self._lanes.step_aside(live.ticket)
         with self._lock:
             if self._draining and live.halt is None:
@@ -225,7 +234,7 @@ class Driver:
         try:
             self._store.end(live.run.run_id, halted)
         except ParleyError as error:
-            logger.warning("run %s: how it ended cannot be recorded yet (%s)", live.run.run_id, error)
+            logger.warning("run %s: its ending cannot be recorded yet (%s)", live.run.run_id, error)
             with self._lock:
                 self._unrecorded[live.run.run_id] = halted
         finally:
@@ -233,20 +242,20 @@ class Driver:
             live.publish(halted)
 
     def _leave(self, live: LiveRun) -> None:
-        """A run is over: whatever goes wrong with tidying up, its lane is given back."""
+        """Clean up after a run, and give its lane back whatever fails."""
         try:
             if live.driving is not None:
                 live.driving.close()
             self._catalog.manager.forget(live.run.run_id)
         except BaseException:  # see above
-            logger.exception("tidying up after run %s", live.run.run_id)
+            logger.exception("cleaning up after run %s failed", live.run.run_id)
         finally:
             self._lanes.leave(live.ticket)
             self._left(live)
 
 
 def _next(driving: Generator[Event, Any, None], answer: Decision | None) -> Event | None:
-    """The next event, having sent an answer if there is one; None at the end."""
+    """Send the answer, if any, and return the next event; None at the end."""
     try:
         return next(driving) if answer is None else driving.send(answer)
     except StopIteration:

@@ -1,7 +1,4 @@
-"""What those who watch a run get: its events from the beginning, live while it is driven and from the store after.
-
-Knows nothing of who drives it.
-"""
+"""The events of a run for its watchers, from the beginning: live while it is driven, from the store afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from negotiation.scenario.model import Seat
 
 
 def stored_events(run: Run) -> list[Event]:
-    """The events of a stored run, as a watcher would have seen its facts."""
+    """Return the lasting events of a stored run, as a watcher would have seen them."""
     names: dict[Seat, str] = {seat: config.agent for seat, config in run.agents.items()}
     events: list[Event] = [Started(run.run_id, run.scenario.scenario_id, names, run.seed)]
     events += [TurnTaken(turn) for turn in run.turns]
@@ -39,9 +36,9 @@ def stored_events(run: Run) -> list[Event]:
 
 
 class Feed:
-    """The events of a run so far, and how many watch it. Safe between threads; nobody who watches delays another.
+    """The events of a run so far, and the number of its watchers. Thread-safe; watchers do not delay each other.
 
-    `watched` says whether somebody should watch it.
+    `watched` says whether the run needs a watcher to go on.
     """
 
     def __init__(self, clock: Callable[[], float], *, watched: bool = True) -> None:
@@ -56,7 +53,7 @@ class Feed:
         self._count = 0
 
     def publish(self, event: Event) -> None:
-        """Add an event. What only told how a turn came about is forgotten once the turn is taken."""
+        """Add an event. The passing events of a turn are dropped once it is taken."""
         with self._changed:
             if isinstance(event, TurnTaken):
                 self.turns.append(event.turn)
@@ -71,35 +68,35 @@ class Feed:
 
     @property
     def latest(self) -> Event | None:
-        """The last event that still counts."""
+        """The newest event, None before the first."""
         with self._changed:
             return self._events[-1][1] if self._events else None
 
     def after(self, number: int, timeout: float) -> tuple[int, list[Event]]:
-        """The events after a number, waiting up to `timeout` seconds for one; and the number of the last."""
+        """Wait up to `timeout` seconds for events after `number`; return the last event's number and the events."""
         with self._changed:
             self._changed.wait_for(lambda: self._count > number, timeout)
             return self._count, [event for count, event in self._events if count > number]
 
     def enter(self) -> None:
-        """Somebody watches."""
+        """Count one more watcher."""
         with self._changed:
             self.watchers += 1
 
     def leave(self) -> None:
-        """Somebody stopped watching."""
+        """Count one watcher less."""
         with self._changed:
             self.watchers -= 1
             self._unwatched_since = self._clock()
 
     def orphaned(self, grace: float) -> bool:
-        """Whether nobody has watched for the grace time, and somebody should."""
+        """Return whether the run needs a watcher and has had none for `grace` seconds."""
         with self._changed:
             return self._watched and not self.watchers and self._clock() - self._unwatched_since >= grace
 
 
 class Watch:
-    """One watcher of a run. Use it as a `with` block; the run may stop when the last one is closed."""
+    """A subscription to a run, for a `with` block; the run may stop some time after the last one is closed."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -108,7 +105,7 @@ class Watch:
         feed.enter()
 
     def poll(self, timeout: float) -> list[Event]:
-        """New events, from the beginning at first; empty if there were none for `timeout` seconds."""
+        """Return new events (at first, all so far); empty if there were none within `timeout` seconds."""
         self._number, events = self._feed.after(self._number, timeout)
         return events
 

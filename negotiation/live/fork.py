@@ -1,6 +1,6 @@
-"""A new run that begins with the first turns of an old one, played on by others or after another message.
+"""Forks: a new run that starts from the first turns of a stored one, with other agents or another last message.
 
-Pure: it answers the run to be started. What stays with the same player is kept word for word.
+Pure: returns the run to start. Turns of agents that stay the same are copied word for word.
 """
 
 from __future__ import annotations
@@ -17,32 +17,36 @@ from negotiation.scenario.model import Seat
 
 
 def fork(run: Run, turns: int, agents: Mapping[Seat, AgentConfig], message: str | None = None) -> Run:
-    """The run that goes on after the first `turns` turns of `run`; raises IllegalTurn if there is no such point.
+    """Return the run that continues after the first `turns` turns of `run`, without an id, owner or comparison.
 
-    `message` replaces what was said in the last turn that is kept. The new run has no id, owner or comparison yet.
+    Args:
+        message: Replaces the message of the last of these turns.
+
+    Raises:
+        IllegalTurn: The run has no such point to continue from.
     """
     if not 0 <= turns <= len(run.turns):
         raise IllegalTurn(f"run '{run.run_id}' has {len(run.turns)} turns; it cannot be forked after {turns}")
     if message is not None and turns == 0:
-        raise IllegalTurn("there is no message before the first turn; fork after a later one to change what was said")
-    kept = list(run.turns[:turns])
-    if replay(run.scenario, tuple(kept)).ending is not None:
-        raise IllegalTurn("the negotiation had ended by then; fork after an earlier turn")
+        raise IllegalTurn("there is no message before the first turn; fork after a later turn to change the message")
+    first = run.turns[:turns]
+    if replay(run.scenario, first).ending is not None:
+        raise IllegalTurn("the negotiation had already ended; fork after an earlier turn")
     changed = {seat for seat in agents if agents[seat] != run.agents[seat]}
-    turns_told = [_untold(turn) if turn.seat in changed else turn for turn in kept]
+    copied = [_public(turn) if turn.seat in changed else turn for turn in first]
     if message is not None:
-        turns_told[-1] = replace(_untold(kept[-1]), message=message)
+        copied[-1] = replace(_public(first[-1]), message=message)
     return Run(
         run_id="",
         scenario=run.scenario,
         agents=dict(agents),
         seed=run.seed,
-        turns=tuple(turns_told),
+        turns=tuple(copied),
         forked_from=run.run_id,
         forked_turns=turns,
     )
 
 
-def _untold(turn: Turn) -> Turn:
-    """A turn without what its maker was told and wrote: whoever plays on is told it afresh (`prompts.conversation`)."""
+def _public(turn: Turn) -> Turn:
+    """Return a turn without its private parts; the agent that continues gets a new prompt (prompts.conversation)."""
     return replace(turn, prompt=(), raw="", thought="", invalid=())

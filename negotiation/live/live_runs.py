@@ -1,8 +1,8 @@
-"""Running negotiations: which there are, who may do what with them, and what becomes of those nobody cares for.
+"""The running negotiations: starting, watching and stopping them, and the cleanup of abandoned ones.
 
-A run belongs to the server, not to whoever watches it. It begins when it has a lane (`lanes.py`), and is driven on a
-thread of the server (`driver.py`). Watchers join at any time, replay from the beginning and follow (`watch.py`).
-Without a watcher for the grace time a run stops at its next token, unless it was started for the background.
+A run belongs to the server, not to its watchers. It starts when it gets a lane (lanes.py) and is driven on a thread of
+the server (driver.py). Watchers join at any time, replay from the beginning and follow (feed.py). Without a watcher
+for the grace time a run stops at its next token, unless it was started in the background.
 """
 
 from __future__ import annotations
@@ -33,14 +33,21 @@ from negotiation.scenario.model import Offer, Seat
 
 logger = logging.getLogger(__name__)
 
-KEEPER_SECONDS = 0.25
+HOUSEKEEPING_SECONDS = 0.25
 DELETED = "it was deleted"
 DELETE_SECONDS = 30.0
-"""How long deleting a run waits until it has stopped."""
+"""How long deleting a run waits for it to stop."""
 
 
 class LiveRuns:
-    """All runs that this process drives. `note` is told of every event, for the figures (`metrics.py`)."""
+    """The runs that this process drives. Thread-safe.
+
+    Args:
+        grace: Seconds without a watcher after which a run is interrupted.
+        clock: Monotonic seconds.
+        lanes: Default: lanes of its own, with the private limits.
+        on_event: Called with a run's id and each of its events.
+    """
 
     def __init__(
         self,
@@ -63,17 +70,22 @@ class LiveRuns:
         self._closing = threading.Event()
         self._beaten = -math.inf
         store.mark_interrupted()
-        self._keepers = [
-            threading.Thread(target=self._keep, args=(work,), name=f"run keeper {work.__name__}", daemon=True)
-            for work in (self._look_after, self._record)
+        self._housekeepers = [
+            threading.Thread(target=self._repeat, args=(work,), name=f"run housekeeping {work.__name__}", daemon=True)
+            for work in (self._clean_up, self._record)
         ]
-        for keeper in self._keepers:
-            keeper.start()
+        for thread in self._housekeepers:
+            thread.start()
 
     def start(self, run: Run, *, background: bool = False, caller: Caller | None = None) -> str:
-        """Record a run and begin to drive it, once it has a lane; `caller` is by default the run's owner.
+        """Record a run, drive it once it has a lane, and return its id.
 
-        Raises UnknownAgent, StoreError or LimitReached, having started nothing then.
+        Args:
+            background: Whether the run goes on without watchers and leaves lanes to watched runs.
+            caller: Who asks for it; by default the run's owner.
+
+        Raises:
+            UnknownAgent, StoreError, LimitReached: The run cannot start; nothing has changed.
         """
         agents = self._agents(run)
         check_sizes(self._lanes.limits, run.scenario, run.agents)
@@ -82,16 +94,17 @@ class LiveRuns:
         return self._launch(run, agents, caller, background, self._store.begin)
 
     def check(self, runs: Sequence[Run], caller: Caller) -> None:
-        """Raise what stands against starting these together, UnknownAgent or LimitReached, before any is begun."""
+        """Raise UnknownAgent or LimitReached if these runs cannot start together."""
         for run in runs:
             self._agents(run)
             check_sizes(self._lanes.limits, run.scenario, run.agents)
         self._lanes.check(caller, len(runs))
 
     def resume(self, run_id: str, caller: Caller | None = None) -> str:
-        """Go on with a run that was interrupted, stopped or failed.
+        """Continue a run that was interrupted, stopped or failed, and return its id.
 
-        Raises UnknownRun, UnknownAgent, StoreError or LimitReached.
+        Raises:
+            UnknownRun, UnknownAgent, StoreError, LimitReached: The run cannot continue.
         """
         run = self._store.run(run_id)
         return self._launch(run, self._agents(run), caller, False, lambda halted: self._store.resume(halted.run_id))
@@ -106,8 +119,18 @@ class LiveRuns:
         owner: str | None = None,
         caller: Caller | None = None,
     ) -> str:
-        """Start a new run from the first `turns` turns of a stored one, played on by `agents` (default: the same),
-        `message` replacing what was last said; raises UnknownRun, IllegalTurn or what `start` does."""
+        """Start a new run from the first `turns` turns of a stored one, and return its id.
+
+        Args:
+            agents: The agents that continue, by seat; by default the same.
+            message: Replaces the last message.
+            owner: The owner of the new run.
+
+        Raises:
+            UnknownRun: There is no such run.
+            IllegalTurn: The run cannot be continued from there.
+            UnknownAgent, StoreError, LimitReached: The new run cannot start.
+        """
         stored = self._store.run(run_id)
         check_message(self._lanes.limits, message or "")
         forked = fork(stored, turns, {**stored.agents, **(agents or {})}, message)
@@ -124,7 +147,7 @@ class LiveRuns:
         background: bool,
         begin: Callable[[Run], Run],
     ) -> str:
-        """Have a run recorded by `begin` and driven once it has a lane."""
+        """Admit a run, record it with `begin`, and drive it once it has a lane."""
         ticket = self._lanes.enter(caller or Caller(run.owner or run.run_id), background=background)
         try:
             run = begin(run)
@@ -141,13 +164,14 @@ class LiveRuns:
         self._driver.publish_positions(self._all())
         return run.run_id
 
-    # -- what may be done with a run ---------------------------------------------------------------------------
+    # -- controlling a run ------------------------------------------------------------------------------------
 
     def answer(self, run_id: str, action: str, offer: Offer | None = None, message: str = "") -> None:
-        """Make the turn of the person who is asked in a run.
+        """Take the turn of the person who is asked in a run.
 
-        Raises IllegalTurn or LimitReached, naming what is wrong, and nothing is lost then; NotAsked if nobody is asked
-        (any more).
+        Raises:
+            IllegalTurn, LimitReached: The answer is not allowed; the person can answer again.
+            NotAsked: No person is asked in this run.
         """
         check_message(self._lanes.limits, message)
         live = self._find(run_id)
@@ -156,34 +180,36 @@ class LiveRuns:
         self._driver.answer(live, action, offer, message)
 
     def watch(self, run_id: str) -> Watch | None:
-        """Join a run that is being driven here; None if it is not (any more)."""
+        """Subscribe to a run; None if this process does not drive it."""
         live = self._find(run_id)
         return Watch(live) if live is not None else None
 
     def is_running(self, run_id: str) -> bool:
-        """Whether this process drives the run, which has not ended."""
+        """Return whether this process drives the run and it has not ended."""
         live = self._find(run_id)
         return live is not None and not live.ended
 
     def owner(self, run_id: str) -> str | None:
-        """Whose run it is, while it is driven here."""
+        """Return the owner of a run that is driven here, else None."""
         live = self._find(run_id)
         return live.run.owner if live else None
 
     @property
     def watchers(self) -> int:
-        """How many watch a run that is driven here."""
+        """The number of watchers of all runs that are driven here."""
         return sum(live.watchers for live in self._all())
 
     def stop(self, run_id: str) -> None:
-        """Stop a run at its next token, as its owner's wish."""
+        """Stop a run at its next token on behalf of its owner."""
         if (live := self._find(run_id)) is not None:
             self._driver.halt(live, Halted("stopped", "stopped by its owner"))
 
     def delete(self, run_id: str, owner: str | None = None) -> None:
-        """Delete a run for its owner (None: the operator), having stopped it if it runs; who watches is told.
+        """Stop a run if it is running, and delete it on behalf of its owner (None: the operator).
 
-        Raises UnknownRun, or StoreError if it cannot be deleted now.
+        Raises:
+            UnknownRun: There is no such run.
+            StoreError: It cannot be deleted now, or not by this visitor.
         """
         live = self._find(run_id)
         if live is not None and not live.ended and owner in (None, live.run.owner):
@@ -192,32 +218,32 @@ class LiveRuns:
                 self._left.wait_for(lambda: self._runs.get(run_id) is not live, DELETE_SECONDS)
         self._store.delete(run_id, owner=owner)
 
-    # -- the end of the program --------------------------------------------------------------------------------
+    # -- shutting down -----------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Begin nothing more, and interrupt what waits for a lane or a person; what is driven goes on."""
+        """Start nothing more, and interrupt runs that wait for a lane or a person; running ones continue."""
         self._lanes.close()
         self._driver.drain(self._all)
 
     def interrupt(self) -> None:
-        """Interrupt every run, and wait until each is recorded."""
+        """Interrupt all runs and wait until their endings are recorded."""
         for live in self._all():
             self._driver.interrupt(live)
         self._driver.join()
 
     def close(self) -> None:
-        """Interrupt every run, wait until each is recorded, and stop."""
+        """Interrupt all runs, wait until their endings are recorded, and stop."""
         self.drain()
         self.interrupt()
         self._closing.set()
-        for keeper in self._keepers:
-            keeper.join()
+        for thread in self._housekeepers:
+            thread.join()
         try:
             self._driver.record_ends()
         except ParleyError as error:
-            logger.warning("%s; what ended meanwhile is called interrupted at the next start", error)
+            logger.warning("%s; runs whose ending was not recorded count as interrupted after the next start", error)
 
-    # -- keeping -----------------------------------------------------------------------------------------------
+    # -- housekeeping ------------------------------------------------------------------------------------------
 
     def _find(self, run_id: str) -> LiveRun | None:
         with self._lock:
@@ -229,37 +255,37 @@ class LiveRuns:
 
     def _over(self, live: LiveRun) -> None:
         with self._left:
-            if self._runs.get(live.run.run_id) is live:  # it may be continued already
+            if self._runs.get(live.run.run_id) is live:  # it may have been continued already
                 del self._runs[live.run.run_id]
             self._left.notify_all()
 
-    def _keep(self, work: Callable[[], None]) -> None:
-        """Do some work again and again; whatever goes wrong with it once may go right the next time."""
-        while not self._closing.wait(KEEPER_SECONDS):
+    def _repeat(self, work: Callable[[], None]) -> None:
+        """Repeat some work until closing, whether or not it fails."""
+        while not self._closing.wait(HOUSEKEEPING_SECONDS):
             try:
                 work()
             except ParleyError as error:
                 logger.warning("%s", error)
             except Exception:
-                logger.exception("keeping running negotiations")
+                logger.exception("housekeeping of running negotiations failed")
 
-    def _look_after(self) -> None:
-        """What changes as time passes."""
+    def _clean_up(self) -> None:
+        """Stop abandoned runs and publish queue positions."""
         self._stop_orphans()
         self._driver.publish_positions(self._all())
 
     def _stop_orphans(self) -> None:
-        """Stop runs that nobody watches any more, and those that wait too long for a person."""
+        """Stop runs without watchers, and those that have waited too long for a person."""
         for live in self._all():
             asked = live.asked
             if live.orphaned(self._grace):
-                self._driver.halt(live, Halted("interrupted", "nobody watched any more"))
+                self._driver.halt(live, Halted("interrupted", "nobody was watching"))
             elif asked is not None and self._clock() >= live.answer_by:
                 how = Halted("interrupted", f"nobody answered for {asked.seconds:g} seconds")
                 self._driver.halt(live, how, unanswered=asked)
 
     def _record(self) -> None:
-        """Tell the store which runs are alive, and how those ended that it could not be told of before."""
+        """Record heartbeats, and the endings that could not be recorded before."""
         if self._clock() - self._beaten < HEARTBEAT_SECONDS:
             return
         self._beaten = self._clock()

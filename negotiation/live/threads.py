@@ -1,4 +1,4 @@
-"""Threads that do a piece of work each, and that can be waited for. Knows nothing of the work."""
+"""Threads that each do one piece of work and can be joined together."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ NO_THREAD = "the server has no room for more work now; try again later"
 
 
 def begin_thread(name: str, work: Callable[[], None]) -> threading.Thread:
-    """Do some work on a thread of its own, which does not keep the process alive.
-
-    Raises Busy if the system gives no more threads.
-    """
+    """Start a daemon thread for some work and return it; raises Busy if the system has no more threads."""
     thread = threading.Thread(target=work, name=name, daemon=True)
     try:
         thread.start()
@@ -24,7 +21,7 @@ def begin_thread(name: str, work: Callable[[], None]) -> threading.Thread:
 
 
 class ThreadGroup:
-    """Threads that are at work. Safe between threads."""
+    """The running threads of one purpose. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -32,7 +29,7 @@ class ThreadGroup:
         self._closed = False
 
     def begin(self, name: str, work: Callable[[], None]) -> None:
-        """Do some work on one more thread; raises Busy if there is none, or after `close`."""
+        """Do some work on a new thread; raises Busy if there is none, or after `close`."""
 
         def working() -> None:
             try:
@@ -41,19 +38,19 @@ class ThreadGroup:
                 with self._lock:
                     self._threads.discard(threading.current_thread())
 
-        with self._lock:  # so that nobody waits for a thread that has not begun
+        with self._lock:  # so that nothing joins a thread that has not started
             if self._closed:
-                raise Busy("nothing more is begun")
+                raise Busy("the program is shutting down")
             self._threads.add(begin_thread(name, working))
 
     def close(self) -> None:
-        """Begin nothing more, and wait until all work is done."""
+        """Start nothing more, and wait until all work is done."""
         with self._lock:
             self._closed = True
         self.join()
 
     def join(self) -> None:
-        """Wait until no work is done any more, what is begun meanwhile included."""
+        """Wait until all work is done, including work that starts in the meantime."""
         while threads := self._at_work():
             threads[0].join()
 

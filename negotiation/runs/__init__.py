@@ -1,1 +1,1 @@
-"""Stored negotiations: records, the database, exports and archives."""
+"""Stored negotiations: their codec, the database, exports and archives."""

@@ -1,8 +1,8 @@
-"""An archive beside the database: what becomes of runs is also kept where it outlives the machine, and read back.
+"""An archive beside the database, for machines such as Spaces whose own disk is lost at a restart.
 
-For machines whose own disk is lost at a restart, like a Space's. The database stays on that disk, because a mounted
-bucket neither locks files nor shares memory as SQLite needs it; what outlives it is a journal (`journal.py`), in a
-mounted folder or in a dataset repository (`dataset.py`). A thread does the work: nobody waits for a volume or network.
+The database stays on that disk, because a mounted bucket supports neither the file locks nor the shared memory that
+SQLite needs. The archive is a journal (journal.py) in a mounted folder or in a dataset repository (hub_dataset.py). A
+thread reads it back at the start and then appends to it, so that no request waits for a volume or a network.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -39,21 +39,21 @@ CLOSE_SECONDS = 60.0
 
 
 class JournalStorage(Protocol):
-    """Where a journal is kept."""
+    """A place for a journal that outlives this machine."""
 
     private: bool
-    """Whether only the owner of this installation can read it; else only what visitors published may be kept."""
+    """Whether only the owner of this installation can read it; otherwise it stores published runs only."""
     journal: Journal
 
     def open(self) -> Contents:
-        """What was kept so far; raises OSError and the like while it cannot be reached, and may be called again."""
+        """Read the journal; fails with OSError and the like while it is out of reach, and may be retried."""
 
     def close(self) -> None:
-        """See to it that everything arrives, and stop."""
+        """Deliver everything that was added, and stop."""
 
 
 class FolderStorage:
-    """A folder that outlives the machine: a mounted bucket or volume."""
+    """A mounted bucket or volume."""
 
     private = True
 
@@ -73,7 +73,7 @@ class FolderStorage:
 
 
 class ArchivedStore(Store):
-    """A store whose ended runs, and what becomes of them, are archived, too."""
+    """A store that also archives finished runs, publications, deletions and votes."""
 
     def __init__(self, url: str, storage: JournalStorage) -> None:
         super().__init__(url)
@@ -81,33 +81,33 @@ class ArchivedStore(Store):
 
     def record(self, run: Run) -> None:
         super().record(run)
-        self.archive.note(run.run_id)
+        self.archive.add_run(run.run_id)
 
     def end(self, run_id: str, ended: Ended | Halted) -> None:
         super().end(run_id, ended)
-        self.archive.note(run_id)
+        self.archive.add_run(run_id)
 
     def publish(self, run_id: str, *, published: bool, owner: str | None = None) -> None:
         super().publish(run_id, published=published, owner=owner)
-        self.archive.note(run_id, published=published)
+        self.archive.publish(run_id, published)
 
     def delete(self, run_id: str, *, owner: str | None = None) -> None:
         super().delete(run_id, owner=owner)
-        self.archive.note(run_id, deleted=True)
+        self.archive.delete(run_id)
 
     def vote(self, vote: Vote) -> None:
         super().vote(vote)
-        self.archive.note_vote(vote)
+        self.archive.vote(vote)
 
     def restore(self, run: Run) -> None:
-        """Take in a run from the archive, unless it is here already."""
+        """Record a run from the archive, unless the database has it."""
         try:
             self.run(run.run_id)
         except UnknownRun:
             super().record(run)
 
     def restore_votes(self, votes: list[Vote]) -> None:
-        """Take in votes from the archive; those that are here already count."""
+        """Record votes from the archive; votes in the database take precedence."""
         here = {(vote.comparison, vote.voter) for vote in self.votes()}
         for vote in votes:
             if (vote.comparison, vote.voter) not in here:
@@ -118,41 +118,52 @@ class ArchivedStore(Store):
         super().close()
 
 
-class _Note:
-    """Something that happened to a run and is to be kept."""
+@dataclass(frozen=True)
+class _Change:
+    """A change to archive: a run ended (by default), was published, hidden or deleted, or a vote was cast."""
 
-    def __init__(self, run_id: str, published: bool | None, deleted: bool, vote: Vote | None = None) -> None:
-        self.run_id, self.published, self.deleted, self.vote = run_id, published, deleted, vote
+    run_id: str = ""
+    published: bool | None = None
+    deleted: bool = False
+    vote: Vote | None = None
 
 
 class Archive:
-    """The thread that keeps the journal of a store: first it reads back what was kept, then it writes what happens."""
+    """The thread that maintains a store's journal: first it restores archived runs, then it writes changes."""
 
     def __init__(self, store: ArchivedStore, storage: JournalStorage) -> None:
         self.restored = threading.Event()
         self._store = store
         self._storage = storage
-        self._notes: queue.SimpleQueue[_Note | None] = queue.SimpleQueue()
-        self._undone: list[_Note] = []
-        self._kept: set[str] = set()  # runs that the journal tells of
+        self._changes: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
+        self._unwritten: list[_Change] = []
+        self._archived: set[str] = set()  # runs in the journal
         self._deleted: set[str] = set()  # runs that were deleted before the journal was read
-        self._told = ""  # what is wrong at the moment
+        self._problem = ""  # why the journal cannot be written at the moment
         self._thread = threading.Thread(target=self._run, name="archive", daemon=True)
         self._thread.start()
 
-    def note(self, run_id: str, *, published: bool | None = None, deleted: bool = False) -> None:
-        """A run ended, or was published, hidden or deleted. Never waits."""
-        if deleted and not self.restored.is_set():
-            self._deleted.add(run_id)
-        self._notes.put(_Note(run_id, published, deleted))
+    def add_run(self, run_id: str) -> None:
+        """Archive a run that ended. Never blocks."""
+        self._changes.put(_Change(run_id))
 
-    def note_vote(self, vote: Vote) -> None:
-        """Somebody voted. Never waits."""
-        self._notes.put(_Note("", None, deleted=False, vote=vote))
+    def publish(self, run_id: str, published: bool) -> None:
+        """Archive that a run was published or hidden. Never blocks."""
+        self._changes.put(_Change(run_id, published=published))
+
+    def delete(self, run_id: str) -> None:
+        """Archive that a run was deleted. Never blocks."""
+        if not self.restored.is_set():
+            self._deleted.add(run_id)
+        self._changes.put(_Change(run_id, deleted=True))
+
+    def vote(self, vote: Vote) -> None:
+        """Archive a vote. Never blocks."""
+        self._changes.put(_Change(vote=vote))
 
     def close(self) -> None:
-        """Write what is left and stop; a volume or network that hangs is not waited for longer than a minute."""
-        self._notes.put(None)
+        """Write what is left and stop; waits at most a minute for a volume or network that hangs."""
+        self._changes.put(None)
         self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
@@ -163,77 +174,77 @@ class Archive:
                     self._restore()
                 self._write()
             except Exception as error:  # noqa: BLE001 (a volume, a network and the Hub's client fail in many ways)
-                told = _in_a_line(error)
-                if told != self._told:
-                    logger.warning("the archive of runs cannot be kept at the moment: %s", told)
-                self._told = told
+                problem = _in_a_line(error)
+                if problem != self._problem:
+                    logger.warning("the archive of runs is out of reach at the moment: %s", problem)
+                self._problem = problem
             else:
-                self._told = ""
+                self._problem = ""
             going = self._gather()
         try:
             self._write()
             self._storage.close()
-            self._told = "" if not self._undone else self._told
+            self._problem = "" if not self._unwritten else self._problem
         except Exception as error:  # noqa: BLE001 (see above)
-            self._told = _in_a_line(error)
-        if self._undone or self._told:
-            logger.error("what was left for the archive of runs is lost: %s", self._told)
+            self._problem = _in_a_line(error)
+        if self._unwritten or self._problem:
+            logger.error("some changes did not reach the archive of runs: %s", self._problem)
 
     def _gather(self) -> bool:
-        """Wait until something happened, or something undone is to be tried again; False at the end."""
-        waiting = RETRY_SECONDS if self._undone or not self.restored.is_set() else None
+        """Wait for a change, or until it is time to retry; return False at the end."""
+        waiting = RETRY_SECONDS if self._unwritten or not self.restored.is_set() else None
         try:
-            note = self._notes.get(timeout=waiting)
-            while note is not None:
-                self._undone.append(note)
-                note = self._notes.get_nowait()
+            change = self._changes.get(timeout=waiting)
+            while change is not None:
+                self._unwritten.append(change)
+                change = self._changes.get_nowait()
         except queue.Empty:
             return True
         return False
 
     def _restore(self) -> None:
         contents = self._storage.open()
-        self._kept.update(contents.runs)
+        self._archived.update(contents.runs)
         for run_id in contents.runs:
             try:
                 if run_id not in self._deleted:
                     self._store.restore(contents.run(run_id))
             except ParleyError as error:
-                logger.warning("not read back from the archive: %s", error)
+                logger.warning("not restored from the archive: %s", error)
         self._store.restore_votes([vote for _, vote in contents.votes.values()])
-        logger.info("the archive of runs holds %s", len(contents.runs))
+        logger.info("the archive has %s runs", len(contents.runs))
         self.restored.set()
 
     def _write(self) -> None:
-        if not self._undone or not self.restored.is_set():
+        if not self._unwritten or not self.restored.is_set():
             return
-        kept = set(self._kept)
-        self._storage.journal.add([line for note in self._undone for line in self._lines(note, kept)])
-        self._kept = kept  # not before the lines are there: else another try would leave some out
-        self._undone.clear()
+        archived = set(self._archived)
+        self._storage.journal.add([line for change in self._unwritten for line in self._lines(change, archived)])
+        self._archived = archived  # only now that the lines are written, or a retry would leave some out
+        self._unwritten.clear()
 
-    def _lines(self, note: _Note, kept: set[str]) -> Iterator[Line]:
-        """What is kept of a note; `kept` becomes what the journal tells of then.
+    def _lines(self, change: _Change, archived: set[str]) -> Iterator[Line]:
+        """Yield the journal lines of a change, and update the ids in `archived`.
 
-        What others may read holds published runs only, and nobody's cookies.
+        A public journal contains published runs only, without owners or voters.
         """
         private = self._storage.private
-        if note.vote is not None:
+        if change.vote is not None:
             if private:
-                yield vote_line(note.vote)
-        elif note.deleted or (note.published is False and not private):
-            if note.run_id in kept:  # else its id, which is its secret, would be told
-                kept.discard(note.run_id)
-                yield deleted_line(note.run_id)
-        elif note.published is not None and note.run_id in kept:
-            yield published_line(note.run_id, note.published)
+                yield vote_line(change.vote)
+        elif change.deleted or (change.published is False and not private):
+            if change.run_id in archived:  # else this would reveal its id, which is a secret
+                archived.discard(change.run_id)
+                yield deleted_line(change.run_id)
+        elif change.published is not None and change.run_id in archived:
+            yield published_line(change.run_id, change.published)
         else:
             try:
-                run = self._store.run(note.run_id)
+                run = self._store.run(change.run_id)
             except UnknownRun:
-                return  # deleted meanwhile
+                return  # it has been deleted
             if run.status != "running" and (private or run.published):
-                kept.add(note.run_id)
+                archived.add(change.run_id)
                 yield run_line(run if private else replace(run, owner=None))
 
 

@@ -1,6 +1,6 @@
-"""The database: its tables, how it is opened and brought up to date, and what goes wrong with it in plain words.
+"""The database: its tables, opening and migrating it, and its errors in plain words.
 
-Any database that SQLAlchemy knows; SQLite (WAL) is set up so that many threads and processes may write.
+Supports any database that SQLAlchemy does; SQLite uses WAL, so that many threads and processes can write.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from negotiation.errors import StoreError
 
-_migrating = threading.Lock()  # Alembic keeps what it works on in globals
+_migrating = threading.Lock()  # Alembic keeps its state in globals
 
 tables = sa.MetaData()
 runs = sa.Table(
@@ -104,29 +104,29 @@ LOCK_SECONDS = 15.0
 
 
 class Database:
-    """An open database, brought up to date; raises StoreError when it cannot be opened, read or written."""
+    """An open and migrated database; its methods raise StoreError when it cannot be opened, read or written."""
 
     def __init__(self, url: str) -> None:
         with explained("open the database"):
             self._engine = _engine(url)
             self._migrate()
             if self._engine.dialect.name == "sqlite" and self._engine.url.database not in (None, "", ":memory:"):
-                _stay_with(self._engine, Path(str(self._engine.url.database)))
+                _refuse_replacement(self._engine, Path(str(self._engine.url.database)))
 
     @contextmanager
     def write(self, doing: str) -> Iterator[Connection]:
-        """A transaction, committed at the end of the block; `doing` says in an error what could not be done."""
+        """Open a transaction that commits at the end of the block; an error says "could not `doing`"."""
         with explained(doing), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self, doing: str) -> Iterator[Connection]:
-        """A connection for reading."""
+        """Open a connection for reading; an error says "could not `doing`"."""
         with explained(doing), self._engine.connect() as connection:
             yield connection
 
     def close(self) -> None:
-        """Give back all connections."""
+        """Close all connections."""
         self._engine.dispose()
 
     def _migrate(self) -> None:
@@ -134,7 +134,7 @@ class Database:
         folder = str(Path(__file__).parent / "migrations")
         config.set_main_option("script_location", folder.replace("%", "%%"))
         with _migrating, self._engine.begin() as connection:
-            if connection.dialect.name == "sqlite":  # one process after the other, and each wholly or not at all
+            if connection.dialect.name == "sqlite":  # one process at a time, all or nothing
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
@@ -142,7 +142,7 @@ class Database:
             command.upgrade(config, "head")
 
 
-_MIGRATION_LOCK = 0x5061726C  # any number that nobody else locks
+_MIGRATION_LOCK = 0x5061726C  # any number that no other program locks
 
 
 def _engine(url: str) -> Engine:
@@ -154,15 +154,15 @@ def _engine(url: str) -> Engine:
         def _set_up(connection: Any, _: object) -> None:
             _log_ahead(connection)
             connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA secure_delete=ON")  # what visitors deleted is not left in the file
+            connection.execute("PRAGMA secure_delete=ON")  # deleted texts do not remain in the file
 
     return engine
 
 
-def _stay_with(engine: Engine, path: Path) -> None:
-    """Refuse to go on with another file than the one that was opened.
+def _refuse_replacement(engine: Engine, path: Path) -> None:
+    """Raise OSError once the file is no longer the one that was opened.
 
-    SQLite would go on writing into a file that was removed, for nobody to find, and begin an empty one in its place.
+    SQLite would keep writing to a file that was removed, and start an empty one in its place.
     """
 
     def identity() -> tuple[int, int] | None:
@@ -175,14 +175,14 @@ def _stay_with(engine: Engine, path: Path) -> None:
 
     def check(*_: object) -> None:
         if identity() != opened:
-            raise OSError(f"'{path}' was removed or replaced meanwhile; put it back, or start Parley anew")
+            raise OSError(f"'{path}' was removed or replaced while in use; put it back, or restart Parley")
 
     sa.event.listen(engine, "do_connect", check)
     sa.event.listen(engine, "checkout", check)
 
 
 def _log_ahead(connection: Any) -> None:
-    """Switch to WAL. SQLite waits for others with everything but this, which several may do at the first start."""
+    """Switch to WAL, retrying: this is the one statement for which SQLite does not wait for other processes."""
     ends = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -197,14 +197,14 @@ def _log_ahead(connection: Any) -> None:
 
 @contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn what a database raises into a StoreError that says what to do."""
+    """Turn database errors into a StoreError that says what to do."""
     try:
         yield
     except (SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise StoreError(f"could not {doing}: {reason}; check DATABASE_URL, or PARLEY_HOME and its disk") from None
     except ImportError as error:
-        raise StoreError(f"could not {doing}: {error}; install the driver that DATABASE_URL asks for") from None
+        raise StoreError(f"could not {doing}: {error}; install the driver that DATABASE_URL names") from None
     except CommandError as error:
         raise StoreError(
             f"could not {doing}: {error}; a newer Parley wrote it: update this one, or set DATABASE_URL to another"

@@ -1,4 +1,4 @@
-"""Runs as files for other programs: JSON Lines (everything) and CSV (a line a turn, safe for spreadsheets)."""
+"""Runs as files for other programs: JSON Lines (everything) and CSV (one row per turn, safe for spreadsheets)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from negotiation.runs.codec import run_to_json, turns_to_json
 from negotiation.runs.record import Run
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet take a text for a formula (OWASP, "CSV Injection")."""
+"""Beginnings that make a spreadsheet treat a text as a formula (OWASP, "CSV Injection")."""
 
 
 def export_run(run: Run) -> dict[str, Any]:
@@ -27,13 +27,13 @@ def export_run(run: Run) -> dict[str, Any]:
 
 
 def to_jsonl(runs: Iterable[Run]) -> Iterator[str]:
-    """A line a run."""
+    """Yield one line per run."""
     for run in runs:
         yield json.dumps(export_run(run), ensure_ascii=False) + "\n"
 
 
 def to_csv(runs: Iterable[Run]) -> str:
-    """A line a turn, issues of the offer in one column as JSON; texts that look like formulas are defused."""
+    """Return one row per turn, with the offer as JSON in one column; texts that look like formulas are quoted."""
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\r\n")
     rows.writerow(COLUMNS)

@@ -1,7 +1,7 @@
-"""A journal in a dataset repository of the Hub: read when the program starts, pushed every five minutes.
+"""A journal in a dataset repository of the Hugging Face Hub, read at the start and pushed every five minutes.
 
-Pushing is huggingface_hub's own `CommitScheduler`. A repository that is not there is made, as a private one. In a
-public one only runs that visitors published are kept. One that was private and is public now gets nothing more.
+Uses huggingface_hub's `CommitScheduler`. A missing repository is created as a private one. A public one stores
+published runs only; nothing more is pushed to a private one that was made public.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from negotiation.runs.journal import SUFFIX, Contents, Journal, make_private, ne
 logger = logging.getLogger(__name__)
 
 FOLDER = "runs"
-"""Where the journal is in the repository."""
+"""The journal's folder in the repository."""
 MINUTES = 5.0
 PUSH_SECONDS = 45.0
 
 
 class DatasetStorage:
-    """A dataset repository, `owner/name`, and a folder on this machine from where it is pushed."""
+    """A dataset repository `owner/name`, pushed from a folder on this machine."""
 
     def __init__(self, repository: str, token: str, folder: Path, minutes: float = MINUTES) -> None:
         self.private = False
         self.journal = Journal(folder / "new")
-        self._kept = folder / "kept"
+        self._downloaded = folder / "kept"
         self._repository = repository
         self._minutes = minutes
         self._api = HfApi(token=token)
@@ -40,17 +40,17 @@ class DatasetStorage:
 
     def open(self) -> Contents:
         self.private = self._find()
-        shutil.rmtree(self._kept, ignore_errors=True)
-        make_private(self._kept)
+        shutil.rmtree(self._downloaded, ignore_errors=True)
+        make_private(self._downloaded)
         self._api.snapshot_download(
-            self._repository, repo_type="dataset", local_dir=self._kept, allow_patterns=f"{FOLDER}/*{SUFFIX}"
+            self._repository, repo_type="dataset", local_dir=self._downloaded, allow_patterns=f"{FOLDER}/*{SUFFIX}"
         )
-        contents = read_journal(self._kept / FOLDER)
-        for path in contents.files:  # what an earlier process on this machine pushed need not be pushed again
+        contents = read_journal(self._downloaded / FOLDER)
+        for path in contents.files:  # pushed by an earlier process on this machine
             (self.journal.folder / path.name).unlink(missing_ok=True)
         if contents.untidy:
             self._tidy(contents)
-            contents = read_journal(self._kept / FOLDER)
+            contents = read_journal(self._downloaded / FOLDER)
         if self._pushing is None:
             self._pushing = _Pushing(
                 private_only=self.private,
@@ -73,23 +73,23 @@ class DatasetStorage:
                 self._pushing.stop()
 
     def _find(self) -> bool:
-        """Whether the repository is private; it is made if it is not there."""
+        """Create the repository if it is missing; return whether it is private."""
         try:
             private = bool(self._api.repo_info(self._repository, repo_type="dataset").private)
         except RepositoryNotFoundError:
             self._api.create_repo(self._repository, repo_type="dataset", private=True, exist_ok=True)
             return self._find_made()
         if not private:
-            logger.warning("the dataset %s is public: only runs that were published are kept in it", self._repository)
+            logger.warning("the dataset %s is public: it stores published runs only", self._repository)
         return private
 
     def _find_made(self) -> bool:
         return bool(self._api.repo_info(self._repository, repo_type="dataset").private)
 
     def _tidy(self, contents: Contents) -> None:
-        """Put one file in the place of all, in one commit, and forget the history, which tells what was deleted."""
-        tidied = Journal(self._kept / FOLDER)
-        tidied.own = self._kept / FOLDER / new_name()
+        """Replace all files by one in a single commit, and squash the history, which still has deleted runs."""
+        tidied = Journal(self._downloaded / FOLDER)
+        tidied.own = self._downloaded / FOLDER / new_name()
         before = [path.name for path in contents.files]
         tidied.rewrite(contents)
         operations: list[Any] = [CommitOperationDelete(f"{FOLDER}/{name}") for name in before]
@@ -98,12 +98,12 @@ class DatasetStorage:
         self._api.create_commit(
             self._repository, operations, commit_message="Leave out what was deleted", repo_type="dataset"
         )
-        with suppress(Exception):  # of use only to those who look into the history; the files are right already
+        with suppress(Exception):  # only the history remains; the files are right already
             self._api.super_squash_history(self._repository, repo_type="dataset")
 
 
 class _Pushing(CommitScheduler):  # type: ignore[misc]
-    """Pushes as long as the repository is no more public than it was."""
+    """Pushes until a private repository is made public."""
 
     def __init__(self, *, private_only: bool, **options: Any) -> None:
         self._private_only = private_only
@@ -112,7 +112,7 @@ class _Pushing(CommitScheduler):  # type: ignore[misc]
     def push_to_hub(self) -> Any:
         if self._private_only and not self.api.repo_info(self.repo_id, repo_type="dataset").private:
             raise StoreError(
-                f"the dataset {self.repo_id} is public now, and private runs are to be kept in it: nothing more is "
-                "pushed; make it private again, or restart to keep only what was published"
+                f"the dataset {self.repo_id} is now public but contains private runs: nothing more is pushed; "
+                "make it private again, or restart to store published runs only"
             )
         return super().push_to_hub()

@@ -1,4 +1,8 @@
-"""Which process drives a run, and whether it still lives. Knows nothing of runs."""
+"""The identity of a process, and whether it is still alive.
+
+A process id alone can be reused, so it is paired with the start time in kernel ticks. Unlike psutil's `create_time`,
+that does not change when the system clock is set.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,17 @@ from functools import cache
 from pathlib import Path
 
 STALE_SECONDS = 15.0
-"""A process that cannot be looked at, and gave no heartbeat for this long, is gone."""
+"""A process that cannot be looked up counts as gone after this long without a heartbeat."""
 
 
 @cache
 def this_process() -> str:
-    """This process, so that others can tell whether it still runs: host, number, and when it began."""
+    """Return the identity of this process: host, process id and start time."""
     return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
 
 
 def alive(process: str, heartbeat: float) -> bool:
-    """Whether a process still runs: looked up on this host, else judged by its last heartbeat (seconds since 1970)."""
+    """Return whether a process is alive: looked up on this host, else by its last heartbeat (seconds since 1970)."""
     host, pid, began = [*process.split(" "), "", ""][:3]
     if host == socket.gethostname() and began and pid.isdigit():
         return _began(int(pid)) == began
@@ -27,7 +31,7 @@ def alive(process: str, heartbeat: float) -> bool:
 
 
 def _began(pid: int) -> str:
-    """When a process began, in the kernel's ticks; empty where that cannot be known."""
+    """Return when a process started, in ticks since boot; empty where that is unknown."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

@@ -1,7 +1,7 @@
-"""Runs on disk. Knows how runs are kept, not how they are run, and not how a database is opened.
+"""The store of runs and votes in the database.
 
-A turn is committed before anybody sees it as final. A run carries a heartbeat and the process that drives it; once
-that process is gone, the run counts as interrupted, with all its committed turns.
+A turn is committed before it is shown as final. A run carries a heartbeat and the process that drives it; once that
+process is gone, the run counts as interrupted, with all its committed turns.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from negotiation.scenario.model import SEATS
 HEARTBEAT_SECONDS = 2.0
 
 Choice = Literal["1", "2", "tie", "neither"]
-"""Which lane negotiated better, in a visitor's eyes."""
+"""The lane that negotiated better, in a visitor's opinion."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a list of runs shows of one."""
+    """A run as a list shows it."""
 
     run_id: str
     created: float
@@ -54,14 +54,20 @@ class RunSummary:
     outcome: str
     utility_a: float | None
     utility_b: float | None
-    role_a: str = ""  # what the roles are called
+    role_a: str = ""  # names of the roles
     role_b: str = ""
 
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs a list shows. `visible_to` is a visitor, who sees their own and published ones; the operator, None,
-    sees all. `text` is looked for in title, agents and outcome; `before` is where the page before ended."""
+    """A filter for lists of runs.
+
+    Attributes:
+        visible_to: The visitor, who sees their own and published runs; None for the operator, who sees all.
+        own: Only the visitor's own runs.
+        text: Words to search for in title, agents and outcome.
+        before: The last run of the previous page.
+    """
 
     visible_to: str | None = None
     own: bool = False
@@ -74,7 +80,7 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class Vote:
-    """A visitor's judgement of the lanes of one comparison; blind, if they did not know who played."""
+    """A visitor's judgement of the lanes of a comparison; `blind` if the agents' names were hidden."""
 
     comparison: str
     voter: str
@@ -83,39 +89,40 @@ class Vote:
 
 
 class Store:
-    """All runs of one database. Safe to use from many threads and processes; raises StoreError when it cannot work."""
+    """The runs of one database. Safe for many threads and processes; methods raise StoreError when it fails."""
 
     def __init__(self, url: str) -> None:
         self._db = Database(url)
 
     @property
     def database(self) -> Database:
-        """The database, for what is kept beside the runs."""
+        """The database, for other tables than those of runs."""
         return self._db
 
     def begin(self, run: Run) -> Run:
-        """Record that a run starts now, with the turns it begins with; returns it with its time."""
+        """Record a run that starts now, with the turns it begins with; return it with its time."""
         begun = replace(run, created=time.time())
         with self._db.write("record a new run") as connection:
             insert_run(connection, replace(begun, status="running", reason=""))
         return begun
 
     def record(self, run: Run) -> None:
-        """Commit a run that ended, with its turns: all of it or nothing."""
+        """Commit a finished run with its turns in one transaction."""
         with self._db.write("record a run") as connection:
             insert_run(connection, run)
 
     def resume(self, run_id: str) -> Run:
-        """Record that this process goes on with a run that halted, and return it with its turns.
+        """Record that this process continues a halted run, and return the run with its turns.
 
-        Raises StoreError if it is running or done, or cannot be read; it stays as it was then.
+        Raises:
+            StoreError: The run is running, done or unreadable; nothing has changed.
         """
         values = {"status": "running", "reason": "", "process": this_process(), "heartbeat": time.time()}
         halted = db.runs.c.run_id == run_id, db.runs.c.status.in_(["stopped", "interrupted", "failed"])
         with self._db.write("continue a run") as connection:
             if connection.execute(db.runs.update().where(*halted).values(**values)).rowcount:
                 return self._whole(connection, run_id)
-        raise StoreError(f"run '{run_id}' cannot be continued: it is running, or it came to its end")
+        raise StoreError(f"run '{run_id}' cannot be continued: it is running or has ended")
 
     def add_turn(self, run_id: str, turn: Turn) -> None:
         """Commit a turn of a run that this process drives."""
@@ -124,22 +131,22 @@ class Store:
             insert_turns(connection, run_id, (turn,))
 
     def end(self, run_id: str, ended: Ended | Halted) -> None:
-        """Record how a run ended that this process drives."""
-        with self._db.write("record how a run ended") as connection:
+        """Record the ending of a run that this process drives."""
+        with self._db.write("record the ending of a run") as connection:
             if isinstance(ended, Halted):
                 self._still_ours(connection, run_id, status=ended.status, reason=ended.reason)
             else:
                 self._still_ours(connection, run_id, **ending_row(self._found(connection, run_id).end(ended)))
 
     def beat(self, run_ids: Iterable[str]) -> None:
-        """Record that these runs are alive."""
+        """Record a heartbeat of these runs."""
         with self._db.write("record heartbeats") as connection:
             connection.execute(
                 db.runs.update().where(db.runs.c.run_id.in_(list(run_ids))).values(heartbeat=time.time())
             )
 
     def mark_interrupted(self) -> int:
-        """Mark the running runs whose process is gone; returns how many there were."""
+        """Mark running runs whose process is gone as interrupted; return their number."""
         with self._db.write("look for interrupted runs") as connection:
             rows = connection.execute(db.runs.select().where(db.runs.c.status == "running")).all()
             change = db.runs.update().values(status="interrupted", reason="the program that ran it ended")
@@ -150,14 +157,14 @@ class Store:
             )
 
     def run(self, run_id: str) -> Run:
-        """A run with its turns; raises UnknownRun."""
+        """Return a run with its turns; raises UnknownRun."""
         with self._db.read("read a run") as connection:
             return self._whole(connection, run_id)
 
     def comparison(self, run_id: str, viewer: str | None = None) -> list[Run]:
-        """The runs that were started together with one, itself included, by lane; without their turns.
+        """Return the runs of a run's comparison, itself included, by lane, without their turns.
 
-        One that is published does not lead to others that are not, unless they are the viewer's.
+        From a published run, unpublished ones are visible to their owner only.
         """
         with self._db.read("read a comparison") as connection:
             run = self._found(connection, run_id)
@@ -172,11 +179,11 @@ class Store:
         ]
 
     def summaries(self, wanted: RunFilter | None = None, limit: int = 50) -> list[RunSummary]:
-        """The newest runs that a filter lets through."""
-        kept = [db.runs.c[name] for name in RunSummary.__dataclass_fields__ if name in db.runs.c]
+        """Return the newest runs that match a filter."""
+        columns = [db.runs.c[name] for name in RunSummary.__dataclass_fields__ if name in db.runs.c]
         roles = [db.runs.c.scenario["roles", seat, "name"].as_string().label(f"role_{seat}") for seat in SEATS]
         wanted = wanted or RunFilter()
-        query = sa.select(*kept, *roles).where(*_conditions(wanted)).limit(limit)
+        query = sa.select(*columns, *roles).where(*_conditions(wanted)).limit(limit)
         query = query.order_by(db.runs.c.created.desc(), db.runs.c.run_id.desc())
         found: list[RunSummary] = []
         with self._db.read("list runs") as connection:
@@ -185,15 +192,19 @@ class Store:
         return sorted(found, key=lambda run: (run.created, run.run_id), reverse=True)[:limit]
 
     def publish(self, run_id: str, *, published: bool, owner: str | None = None) -> None:
-        """Let everybody find a run, or only its owner again; see `delete` for who may."""
+        """Make a run visible to everyone, or to its owner only, on behalf of `owner` (None: the operator)."""
         own = [] if owner is None else [db.runs.c.owner == owner]
         with self._db.write("publish a run") as connection:
             if not self._change(connection, run_id, *own, published=published):
-                raise UnknownRun(f"there is no run {run_id[:80]!r} of yours")
+                raise UnknownRun(f"you have no run {run_id[:80]!r}")
 
     def delete(self, run_id: str, *, owner: str | None = None) -> None:
-        """Delete a run that does not run, with its turns and the votes on its comparison, for its owner (None: the
-        operator); raises UnknownRun."""
+        """Delete a run with its turns and the votes on its comparison, on behalf of `owner` (None: the operator).
+
+        Raises:
+            UnknownRun: There is no such run.
+            StoreError: The run is running or belongs to another visitor.
+        """
         deletable = [db.runs.c.run_id == run_id, db.runs.c.status != "running"]
         deletable += [] if owner is None else [db.runs.c.owner == owner]
         together = sa.select(db.runs.c.comparison).where(*deletable, db.runs.c.comparison.is_not(None))
@@ -202,19 +213,19 @@ class Store:
             done = connection.execute(db.runs.delete().where(*deletable)).rowcount
         if not done:
             self.run(run_id)
-            raise StoreError(f"run '{run_id}' cannot be deleted: it is running, or it is somebody else's")
+            raise StoreError(f"run '{run_id}' cannot be deleted: it is running or belongs to another visitor")
 
     def vote(self, vote: Vote) -> None:
-        """Record a vote; a voter's later one on the same comparison replaces the earlier."""
+        """Record a vote; it replaces the voter's earlier vote on the same comparison."""
         if vote.choice not in get_args(Choice):
-            raise StoreError(f"{shown(vote.choice, 20)} is no vote; use one of {', '.join(get_args(Choice))}")
+            raise StoreError(f"{shown(vote.choice, 20)} is not a vote; use one of {', '.join(get_args(Choice))}")
         same = db.votes.c.comparison == vote.comparison, db.votes.c.voter == vote.voter
         with self._db.write("record a vote") as connection:
             connection.execute(db.votes.delete().where(*same))
             connection.execute(db.votes.insert().values(**asdict(vote), created=time.time()))
 
     def votes(self, comparison: str | None = None, *, voter: str | None = None) -> list[Vote]:
-        """All votes, or those on one comparison or of one voter, oldest first."""
+        """Return all votes, or those on one comparison or by one voter, oldest first."""
         query = db.votes.select().order_by(db.votes.c.created)
         if comparison is not None:
             query = query.where(db.votes.c.comparison == comparison)
@@ -225,19 +236,21 @@ class Store:
         return [Vote(row.comparison, row.voter, row.choice, bool(row.blind)) for row in rows]
 
     def check(self) -> None:
-        """Raise StoreError if the database does not answer."""
+        """Raise StoreError if the database does not respond."""
         with self._db.read("reach the database") as connection:
             connection.execute(sa.select(1))
 
     def close(self) -> None:
-        """Give back all connections."""
+        """Close all connections."""
         self._db.close()
 
     def _still_ours(self, connection: Connection, run_id: str, **values: Any) -> None:
-        """Change a run that this process drives; raises StoreError if it does not (any more)."""
+        """Update a run that this process drives; raises NotDriven if it does not."""
         ours = db.runs.c.status == "running", db.runs.c.process == this_process()
         if not self._change(connection, run_id, *ours, **values):
-            raise NotDriven(f"run '{run_id}' is no longer driven by this program; it ended or goes on elsewhere")
+            raise NotDriven(
+                f"run '{run_id}' is no longer driven by this program; it has ended, or another program continued it"
+            )
 
     def _change(self, connection: Connection, run_id: str, *where: Any, **values: Any) -> int:
         return connection.execute(db.runs.update().where(db.runs.c.run_id == run_id, *where).values(**values)).rowcount
@@ -250,15 +263,17 @@ class Store:
 
     def _found(self, connection: Connection, run_id: str) -> Run:
         query = db.runs.select().where(db.runs.c.run_id == run_id)
-        row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may be no UTF-8
+        row = connection.execute(query).first() if run_id.isprintable() else None  # other texts may not be valid UTF-8
         if row is None:
             raise UnknownRun(f"there is no run {run_id[:80]!r}; check the link")
         return run_from_row(row)
 
 
 def _visible(wanted: RunFilter) -> list[list[sa.ColumnElement[bool]]]:
-    """What a visitor sees, in parts that exclude each other and that an index finds in order (a query with "or" would
-    read and sort all runs of both)."""
+    """Return conditions for what a visitor sees, as disjoint parts that an index can each find in order.
+
+    A single query with "or" would read and sort all runs of both parts.
+    """
     c = db.runs.c
     if wanted.visible_to is None:
         return [[]]
@@ -267,7 +282,7 @@ def _visible(wanted: RunFilter) -> list[list[sa.ColumnElement[bool]]]:
 
 
 def _conditions(wanted: RunFilter) -> Sequence[sa.ColumnElement[bool]]:
-    """What a filter asks for besides that."""
+    """Return the other conditions of a filter."""
     c: Any = db.runs.c
     found: list[sa.ColumnElement[bool]] = []
     if wanted.scenario_id is not None:
@@ -286,6 +301,6 @@ def _conditions(wanted: RunFilter) -> Sequence[sa.ColumnElement[bool]]:
 
 
 def _unchanged(row: Any) -> tuple[Any, ...]:
-    """Whether a running run is still as it was read: neither ended nor continued meanwhile."""
+    """Return conditions that a running run is still as it was read: neither ended nor continued since."""
     seen = db.runs.c.process == row.process, db.runs.c.heartbeat == row.heartbeat
     return (db.runs.c.run_id == row.run_id, db.runs.c.status == "running", *seen)

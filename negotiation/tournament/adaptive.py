@@ -1,10 +1,10 @@
-"""Adaptive tournaments: spend the next negotiations where they shrink the uncertainty of the ranking most.
+"""Adaptive tournaments: play next where a game reduces the uncertainty of the ranking most.
 
-What is not settled are neighbours in the ranking whose rating intervals overlap and are wider than what counts as
-close enough. A further meeting of x and y adds p(1-p) to the information about s_x - s_y, which shrinks the variance
-of a difference c by w (c'V(x-y))^2 / (1 + w (x-y)'V(x-y)) with w = p(1-p) (Sherman & Morrison 1950; D-optimal designs
-for Bradley-Terry: Graßhoff & Schwabe 2008). Meetings are picked one by one, each as if those before, and those that are
-being played, had been played.
+Two neighbours in the ranking are unsettled while their rating intervals overlap and the interval of their difference is
+wider than what counts as close enough. One more meeting of x and y adds w = p(1-p) to the information about s_x - s_y,
+which reduces the variance of a contrast c by w (c'V(x-y))^2 / (1 + w (x-y)'V(x-y)) (Sherman & Morrison 1950; D-optimal
+designs for Bradley-Terry: Graßhoff & Schwabe 2008). Meetings are chosen one by one, as if those chosen before and those
+being played had been played.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from negotiation.tournament.store import PlayedGame
 
 
 def unsettled(ratings: Ratings, close_enough: float) -> list[tuple[str, str]]:
-    """Neighbours in the ranking that are neither told apart nor known to be within `close_enough` points."""
+    """Return neighbours in the ranking that neither differ clearly nor are known to be within `close_enough` points."""
     ranked = sorted(ratings.agents, key=lambda agent: -ratings.rating(agent).mean)
     pairs = []
     for better, worse in itertools.pairwise(ranked):
@@ -43,9 +43,11 @@ def next_meetings(
     count: int,
     begun: Collection[Meeting] = (),
 ) -> list[Meeting]:
-    """The meetings to be played next, at most `count`; none when the ranking is settled or all were played.
+    """Return up to `count` meetings to play next; none when the ranking is settled or all have been played.
 
-    `begun` are those that are being played.
+    Args:
+        close_enough: Difference in rating points that counts as a tie.
+        begun: The meetings that are being played.
     """
     open_pairs = unsettled(ratings, close_enough)
     left = _left(tournament, games, begun)
@@ -68,9 +70,9 @@ def next_meetings(
 def _left(
     tournament: Tournament, games: Sequence[PlayedGame], begun: Collection[Meeting]
 ) -> dict[tuple[str, str], list[Meeting]]:
-    """For each two agents, the meetings not yet played, those on the scenarios least played first.
+    """Return the unplayed meetings of every two agents, starting with the least played scenarios.
 
-    Where the first seeds of a cell only repeated the same moves, the others would, too, and are left out.
+    Where the first seeds of a cell repeated the same moves, further seeds would too, and are left out.
     """
     clusters = clusters_of(games)
     cells: defaultdict[tuple[str, str, str], list[object]] = defaultdict(list)
@@ -99,7 +101,7 @@ def _left(
 
 
 def _gain(ratings: Ratings, covariance: Floats, contrasts: Floats, pair: tuple[str, str]) -> float:
-    """By how much one more meeting of a pair shrinks the summed variance of the contrasts."""
+    """Return by how much one more meeting of a pair reduces the summed variance of the contrasts."""
     towards = ratings.contrast(*pair)
     weight, reach = _weight(ratings, pair), covariance @ towards
     return float(weight * ((contrasts @ reach) ** 2).sum() / (1 + weight * (towards @ reach)))

@@ -1,9 +1,9 @@
-"""In which order to work, so that weights are swapped as seldom as possible. Pure: no threads, no clock.
+"""An order of jobs that swaps weights as rarely as possible. Pure: no threads, no clock.
 
-Jobs that need the same weights form a group. A worker stays with the weights it has while there is work for them;
-then it goes on with a group for which it has to fetch least, and parts first with the weights that have least work
-left. Two agents a negotiation and two capacity make this a walk along the edges of the graph of who meets whom: with
-all pairs of six models, 16 loads instead of up to 30.
+Jobs that need the same weights form a group. A worker keeps its weights while there is work for them; then it takes
+the group with the fewest weights to load, and first unloads those with the least work left. With two agents per
+negotiation and two resident weights, this is a walk along the edges of the graph of pairings: all pairs of six models
+take 16 loads instead of up to 30.
 """
 
 from __future__ import annotations
@@ -20,50 +20,50 @@ Group = frozenset[Weights]
 
 @dataclass
 class WorkerState:
-    """A worker as the order of work sees it: how many weights have room, which it works with, and what is running."""
+    """A worker: how many weights it can hold, which it holds, and how many running jobs use each."""
 
     capacity: int
     weights: set[Weights] = field(default_factory=set)
     running: Counter[Weights] = field(default_factory=Counter)
 
     def begin(self, group: Group) -> None:
-        """A job that needs these weights begins."""
+        """Count a job that starts and needs these weights."""
         self.weights |= group
         self.running.update(group)
 
     def end(self, group: Group) -> None:
-        """It ended."""
+        """Count a job that ended."""
         self.running.subtract(group)
 
 
 class JobOrder(Generic[Job]):
-    """The jobs that wait, for one or more workers."""
+    """The waiting jobs of one or more workers."""
 
     def __init__(self) -> None:
         self._groups: dict[Group, deque[Job]] = {}
-        self._wanted: Counter[Weights] = Counter()  # how many waiting jobs need each
+        self._wanted: Counter[Weights] = Counter()  # how many waiting jobs need each weights
         self._workers: list[WorkerState] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
 
     def add_worker(self, capacity: int) -> WorkerState:
-        """A new worker; weights that do not fit (a pair, with one place) are worked on nevertheless."""
+        """Add a worker; a group larger than its capacity is still worked on."""
         self._workers.append(WorkerState(capacity))
         return self._workers[-1]
 
     def remove_worker(self, worker: WorkerState) -> None:
-        """A worker is no more."""
+        """Remove a worker that was lost."""
         self._workers.remove(worker)
 
     def add(self, job: Job, weights: Iterable[Weights]) -> None:
-        """A job waits, behind the others that need the same."""
+        """Add a job behind the others that need the same weights."""
         group = frozenset(weights)
         self._groups.setdefault(group, deque()).append(job)
         self._wanted.update(group)
 
     def next(self, worker: WorkerState) -> tuple[Job, Group] | None:
-        """A job to begin now, which no longer waits; None if it is better to wait until something running ends."""
+        """Take the job to start now; None if it is better to wait until a running one ends."""
         group = self._choose(worker)
         if group is None:
             return None
@@ -89,12 +89,12 @@ class JobOrder(Generic[Job]):
             last = [group for group in ready if group and group <= leaving and self._work(group) <= self._size(group)]
             if not busy and not last:
                 return fresh
-            if last:  # before its weights leave for good
+            if last:  # before its weights are unloaded for good
                 return last[0]
         return max(ready, key=len, default=None)
 
     def _leaving(self, worker: WorkerState, group: Group) -> set[Weights]:
-        """The weights that make room for a group: those with least work left."""
+        """Return the weights to unload for a group: those with the least work left."""
         if group <= worker.weights:
             return set()
         surplus = len(worker.weights | group) - max(worker.capacity, len(group))
@@ -108,7 +108,7 @@ class JobOrder(Generic[Job]):
         return len(group - worker.weights) - len(kept), others, self._work(kept) if kept else -self._size(group)
 
     def _work(self, weights: Iterable[Weights]) -> int:
-        """How many waiting jobs need these weights, each counted for itself."""
+        """Return how many waiting jobs need each of these weights, in total."""
         return sum(self._wanted[each] for each in weights)
 
     def _size(self, group: Group) -> int:

@@ -1,10 +1,10 @@
-"""Who negotiates best, in which seat, on which scenarios, and how sure that is: from the games of a tournament.
+"""The figures of a tournament: standings, ratings and measures with their uncertainty, by seat and scenario.
 
-The page and the command line show these figures; nothing else computes them. Everything is said of the tournament's
-own scenarios. Games of one meeting (the same two agents, scenario and seed) count as one try, and so do meetings that
-repeat the same moves: what draws no lots can be repeated for ever without telling anything new.
+The page and the command line both show these figures, which hold for the tournament's own scenarios. Games of one
+meeting (the same two agents, scenario and seed) count as one sample, and so do meetings that repeat the same moves:
+repeating a deterministic game adds no evidence.
 
-Normalised utility is 0 at the own reservation value and 1 at the best own outcome that the other side could accept.
+Normalised utility is 0 at one's reservation value and 1 at one's best outcome that the other side could accept.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from negotiation.tournament.plan import Meeting, Tournament
 from negotiation.tournament.store import PlayedGame
 
 TIE = 1e-9
-"""Normalised utilities that differ by less are equal."""
+"""Normalised utilities that differ by less count as equal."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One agent's side of a game that was played to its end."""
+    """One agent's side of a finished game."""
 
     agent: str
     opponent: str
     scenario_id: str
     seat: Seat
     run_id: str
-    cluster: Hashable  # which figures are one try
+    cluster: Hashable  # figures with the same cluster are one sample
     utility: float  # normalised
     agreed: bool
-    optimal: bool | None  # whether the deal is on the frontier; None without a deal
+    optimal: bool | None  # whether the deal is Pareto-optimal; None without a deal
     welfare: float
     rational: bool
     invalid: int
@@ -55,9 +55,9 @@ MEASURES: Mapping[str, tuple[float, float, Callable[[Figure], float | None]]] = 
     "rational": (0.0, 1.0, lambda figure: float(figure.rational)),
     "invalid": (0.0, 1.0, lambda figure: figure.invalid / figure.replies if figure.replies else None),
 }
-"""What is told of each agent, with the least and the greatest value a game can have: mean normalised utility, share of
-negotiations with a deal, share of deals that nothing beats for both, share of the largest joint utility, share that
-ended at or above the own reservation value, and share of replies that were invalid."""
+"""The measures of each agent, with the lowest and highest value of a game: mean normalised utility, share of
+negotiations with a deal, share of deals that are Pareto-optimal, share of the maximum joint utility, share of
+negotiations that ended at or above the reservation value, and share of invalid replies."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,13 @@ class Standing:
     draws: int
     losses: int
     measures: Mapping[str, Interval | None]
-    tokens: int  # that it wrote, over all its games
-    cost: float | None  # of all its games, in US dollars; None for what has no price
+    tokens: int  # written in all its games
+    cost: float | None  # of all its games, in US dollars; None without a price
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Mean normalised utility of a row's agent in a column, with the runs that it comes from."""
+    """Mean normalised utility of a row's agent in a column, with its runs."""
 
     utility: Interval
     games: int
@@ -87,7 +87,7 @@ class Cell:
 
 
 class Leaderboard:
-    """All figures of a tournament's games, worked out when first asked for."""
+    """All figures of a tournament's games, computed on first access."""
 
     def __init__(self, tournament: Tournament, games: Iterable[PlayedGame]) -> None:
         self.tournament = tournament
@@ -97,7 +97,7 @@ class Leaderboard:
 
     @cached_property
     def figures(self) -> list[Figure]:
-        """Both sides of every game that was played to its end."""
+        """Both sides of every finished game."""
         clusters = clusters_of(self.games)
         done = [played for played in self.games if played.status == "done" and played.measures is not None]
         return [self._figure(played, seat, clusters[played.game.meeting]) for played in done for seat in SEATS]
@@ -128,16 +128,16 @@ class Leaderboard:
 
     @cached_property
     def by_opponent(self) -> dict[str, dict[str, Cell]]:
-        """For each agent (row), how it did against each other one (column)."""
+        """Results of each agent (row) against each other agent (column)."""
         return self._table(lambda figure: figure.opponent)
 
     @cached_property
     def by_agent_and_scenario(self) -> dict[str, dict[str, Cell]]:
-        """For each agent (row), how it did on each scenario (column)."""
+        """Results of each agent (row) on each scenario (column)."""
         return self._table(lambda figure: figure.scenario_id)
 
-    def work_out(self) -> None:
-        """Work out everything now."""
+    def compute(self) -> None:
+        """Compute everything now."""
         for part in ("standings", "by_scenario", "by_seat", "by_opponent", "by_agent_and_scenario"):
             getattr(self, part)
 
@@ -203,9 +203,9 @@ class Leaderboard:
 
 
 def normalised(analyser: Analyser, seat: Seat, utility: float) -> float:
-    """A utility on the scale from the reservation value (0) to the best that the other side could accept (1).
+    """Return a utility on the scale from the reservation value (0) to the best that the other side could accept (1).
 
-    At least -1: below the reservation value there may be more room than above it. 0 where nothing can be gained.
+    Clipped at -1, as there may be more room below the reservation value than above it. 0 if nothing can be gained.
     """
     reservation = analyser.scenario.roles[seat].reservation
     room = analyser.best_given(seat) - reservation
@@ -213,7 +213,7 @@ def normalised(analyser: Analyser, seat: Seat, utility: float) -> float:
 
 
 def clusters_of(games: Iterable[PlayedGame]) -> dict[Meeting, Hashable]:
-    """For each meeting a label, the same for meetings that repeat the same moves."""
+    """Return a label for each meeting, equal for meetings with the same moves."""
     moves: defaultdict[Meeting, list[tuple[str, str]]] = defaultdict(list)
     for played in games:
         moves[played.game.meeting].append((played.game.a, played.moves))
@@ -224,14 +224,14 @@ def clusters_of(games: Iterable[PlayedGame]) -> dict[Meeting, Hashable]:
 
 
 def contests(figures: Iterable[Figure], mirrored: bool) -> list[Contest]:
-    """Who got more, in normalised utility over both seats; once for meetings that repeat the same moves."""
+    """Return who got more normalised utility over both seats, once for all meetings with the same moves."""
     sides: defaultdict[Hashable, dict[tuple[str, Seat], float]] = defaultdict(dict)
     for figure in figures:
         sides[figure.cluster][figure.agent, figure.seat] = figure.utility
     met = []
     for gained in sides.values():
         if len(gained) < (4 if mirrored else 2):
-            continue  # the other seat is still to be played
+            continue  # the mirrored game has not been played
         first, second = sorted({agent for agent, _ in gained})
         lead = sum(utility if agent == first else -utility for (agent, _), utility in gained.items())
         met.append(Contest(first, second, 0.5 if abs(lead) <= TIE else float(lead > 0)))
@@ -239,7 +239,7 @@ def contests(figures: Iterable[Figure], mirrored: bool) -> list[Contest]:
 
 
 def rate(tournament: Tournament, games: Iterable[PlayedGame]) -> Ratings:
-    """The ratings alone."""
+    """Return the ratings alone."""
     board = Leaderboard(tournament, games)
     return bradley_terry(list(tournament.agents), contests(board.figures, tournament.mirrored))
 
@@ -254,6 +254,6 @@ def _optimal(analyser: Analyser, played: PlayedGame) -> bool:
 def _measures(figures: Sequence[Figure]) -> dict[str, Interval | None]:
     found: dict[str, Interval | None] = {}
     for name, (low, high, value) in MEASURES.items():
-        told = [(each, figure.cluster) for figure in figures if (each := value(figure)) is not None]
-        found[name] = mean_interval([each for each, _ in told], low, high, [cluster for _, cluster in told])
+        values = [(each, figure.cluster) for figure in figures if (each := value(figure)) is not None]
+        found[name] = mean_interval([each for each, _ in values], low, high, [cluster for _, cluster in values])
     return found

@@ -1,4 +1,4 @@
-"""A leaderboard as plain data and as a table for spreadsheets. The page and the command line both export these."""
+"""A leaderboard as JSON and as a CSV table, exported by the page and the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from negotiation.tournament.store import TournamentRow
 
 
 def to_json(board: Leaderboard) -> dict[str, Any]:
-    """Everything as plain data."""
+    """Return all figures as plain data."""
     return {
         "standings": [_row(row) for row in board.standings],
         "by_scenario": {name: [_row(row) for row in rows] for name, rows in board.by_scenario.items()},
@@ -39,7 +39,7 @@ def to_json(board: Leaderboard) -> dict[str, Any]:
 
 
 def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
-    """A tournament and its leaderboard as plain data."""
+    """Return a tournament and its leaderboard as plain data."""
     done = sum(played.status == "done" for played in board.games)
     return {
         "tournament_id": row.tournament_id,
@@ -53,7 +53,7 @@ def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
 
 
 def to_csv(board: Leaderboard) -> str:
-    """The standings over all scenarios (`scenario` is empty) and on each: a row for each agent."""
+    """Return the standings over all scenarios (`scenario` is empty) and on each, one row per agent."""
     parts = ("mean", "low", "high")
     columns = [f"{name}_{part}" for name in ("rating", *MEASURES) for part in parts]
     out = io.StringIO()

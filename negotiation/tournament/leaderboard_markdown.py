@@ -1,4 +1,4 @@
-"""A leaderboard as a Markdown page (docs/leaderboard.md), with the commit and the machine that it was written on."""
+"""A leaderboard as a Markdown page (docs/leaderboard.md), with the commit and the machine it was written on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from negotiation.comparison.votes import Preference
@@ -16,7 +17,6 @@ from negotiation.scenario.model import SEATS
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
 from negotiation.tournament.store import TournamentRow
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = {
     "utility": "utility",
     "agreement": "agreement",
@@ -26,8 +26,8 @@ NAMES = {
     "invalid": "invalid replies",
 }
 ABOUT = """\
-Every two agents met on every scenario with the same seeds, in both seats where seats are mirrored. A meeting is won by
-who got more normalised utility (0: no deal, 1: the best that the other side could accept). Ratings are Bradley-Terry on
+Every two agents met on every scenario with the same seeds, in both seats where seats are mirrored. The agent with
+more normalised utility (0: no deal, 1: the best that the other side could accept) wins. Ratings are Bradley-Terry on
 the scale of chess, mean 1000; ranks marked `=` are shared with agents whose intervals overlap. Brackets are 95 %
 intervals. [Tournaments](tournaments.md#reading-the-leaderboard) explains the columns."""
 
@@ -35,7 +35,7 @@ intervals. [Tournaments](tournaments.md#reading-the-leaderboard) explains the co
 def to_markdown(
     row: TournamentRow, board: Leaderboard, span: tuple[float, float] | None, votes: Sequence[Preference]
 ) -> str:
-    """The page; `span` is when the first and the last negotiation began (seconds since 1970)."""
+    """Return the page; `span` is when the first and the last negotiation began (seconds since 1970)."""
     asked, done = row.tournament, [played for played in board.games if played.status == "done"]
     seats = [each for played in done if played.measures for each in played.measures.seats.values()]
     facts = {
@@ -73,22 +73,24 @@ def to_markdown(
         )
         parts += ["## Failed", _table(["scenario", "a", "b", "seed", "reason"], failures)]
     if votes:
-        parts += ["## Blind votes", "Whom people preferred, in whatever they watched.", _votes(votes)]
+        parts += ["## Blind votes", "The agents that people preferred, in the comparisons they watched.", _votes(votes)]
     return "\n\n".join(parts) + "\n"
 
 
 def commit() -> str:
-    """The commit of this checkout, and whether files differ from it; "unknown" outside of one."""
+    """Return the commit of the checkout that this runs from and whether files differ, else the installed version."""
+    package = Path(__file__).resolve().parent
     try:
-        name = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no")
+        _git(package, "ls-files", "--error-unmatch", Path(__file__).name)  # not a package inside another repository
+        name = _git(package, "rev-parse", "--short=12", "HEAD")
+        changed = _git(package, "status", "--porcelain", "--untracked-files=no", ":/")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return _version()
     return f"`{name}`" + (" with changes" if changed else "")
 
 
 def hardware() -> str:
-    """This machine in a line: processor, cores that this process may use, memory, GPUs."""
+    """Return this machine in a line: processor, usable cores, memory and GPUs."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -108,8 +110,15 @@ def _gpus() -> str:
     return ", ".join(filter(None, found)) or "no NVIDIA GPU"
 
 
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _version() -> str:
+    try:
+        return f"version {version('parley')}"
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _standings(rows: Iterable[Standing]) -> str:
@@ -150,7 +159,7 @@ def _cells(table: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> s
 
 
 def _turned(table: Mapping[str, Mapping[str, Cell]], columns: Sequence[str]) -> str:
-    """Columns as rows: there are more scenarios than fit side by side."""
+    """Show columns as rows: there are more scenarios than fit side by side."""
     rows = ([column, *(_mean(cells.get(column)) for cells in table.values())] for column in columns)
     return _table(["", *table], rows)
 

@@ -1,7 +1,4 @@
-"""What a tournament is: its file (configs/tournaments/*.yaml), and the games that follow from it.
-
-Knows nothing of how games are run or kept.
-"""
+"""The plan of a tournament: its file (configs/tournaments/*.yaml) and the games that follow from it."""
 
 from __future__ import annotations
 
@@ -35,14 +32,14 @@ class _Strict(BaseModel):
 
 
 class ModelEntry(_Strict):
-    """A model with options of its own (agents/options.py)."""
+    """A model with options (agents/options.py)."""
 
     agent: Name
     options: dict[str, Any] = Field(default_factory=dict)
 
 
 class TournamentLimits(_Strict):
-    """How much is run at a time, how often what failed is tried again, and when to stop."""
+    """How many games run at a time, how often failed ones are retried, and when to stop."""
 
     at_once: Annotated[int, Field(ge=1, le=256)] = 16
     retries: Annotated[int, Field(ge=0, le=20)] = 2
@@ -51,7 +48,7 @@ class TournamentLimits(_Strict):
 
 
 class Adaptive(_Strict):
-    """Spend negotiations where they tell most: at first `first_pairs` seeds each, then where ranks are not settled."""
+    """Play where it reduces uncertainty most: first `first_pairs` seeds everywhere, then where ranks are unsettled."""
 
     first_pairs: Annotated[int, Field(ge=1)] = 1
     close_enough: Annotated[float, Field(ge=0)] = 30.0
@@ -59,7 +56,7 @@ class Adaptive(_Strict):
 
 
 class TournamentFile(_Strict):
-    """The keys of a tournament's file; they are explained in configs/tournaments/example.yaml."""
+    """The keys of a tournament file; configs/tournaments/example.yaml explains them."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
     models: Annotated[Literal["all"] | tuple[Name | ModelEntry, ...], _listed] = ()
@@ -75,12 +72,12 @@ class TournamentFile(_Strict):
     @model_validator(mode="after")
     def _adds_up(self) -> TournamentFile:
         if (self.pairs is None) == (self.seeds is None):
-            raise ValueError("give either pairs (how many seeds, from 1 on) or seeds (a list)")
+            raise ValueError("give either pairs (a number of seeds, starting at 1) or seeds (a list)")
         for key in ("models", "baselines", "scenarios", "seeds"):
             given = getattr(self, key)
             twice = next((each for each in given if given.count(each) > 1), None) if isinstance(given, tuple) else None
             if twice is not None:
-                raise ValueError(f"key '{key}': '{twice}' stands there twice")
+                raise ValueError(f"key '{key}': '{twice}' is listed twice")
         if self.scenarios == () or self.seeds == ():
             raise ValueError(f"key '{'seeds' if self.seeds == () else 'scenarios'}': the list is empty")
         return self
@@ -88,7 +85,7 @@ class TournamentFile(_Strict):
 
 @dataclass(frozen=True, order=True)
 class Game:
-    """One negotiation of a tournament: who plays which seat of which scenario, with which seed."""
+    """One negotiation of a tournament: a scenario, the agents in seats a and b, and a seed."""
 
     scenario_id: str
     a: str
@@ -97,17 +94,17 @@ class Game:
 
     @property
     def meeting(self) -> Meeting:
-        """The games that this one is compared with: the same two agents, scenario and seed."""
+        """The meeting of this game: the same two agents, scenario and seed."""
         return Meeting(self.scenario_id, min(self.a, self.b), max(self.a, self.b), self.seed)
 
     def seat(self, agent: str) -> Seat:
-        """Which seat an agent plays."""
+        """Return the seat that an agent plays."""
         return "a" if self.a == agent else "b"
 
 
 @dataclass(frozen=True, order=True)
 class Meeting:
-    """Two agents (in the order of their names), a scenario and a seed: one game, or two when seats are mirrored."""
+    """Two agents in the order of their names, a scenario and a seed: one game, or two with mirrored seats."""
 
     scenario_id: str
     first: str
@@ -117,7 +114,7 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Tournament:
-    """A tournament whose agents and scenarios are known. `digest` says which tournaments may be resumed as this one."""
+    """A tournament with its agents and scenarios. Tournaments with the same `digest` can be resumed as this one."""
 
     title: str
     agents: Mapping[str, AgentConfig]
@@ -129,25 +126,25 @@ class Tournament:
     digest: str = ""
 
     def games(self) -> Iterator[Game]:
-        """Every game: scenario by scenario, pairing by pairing, seed by seed, both seats."""
+        """Yield every game: by scenario, pairing, seed and seats."""
         for scenario_id, pair in itertools.product(self.scenarios, itertools.combinations(sorted(self.agents), 2)):
             for seed in self.seeds:
                 yield from self.games_of(Meeting(scenario_id, *pair, seed))
 
     def games_of(self, meeting: Meeting) -> list[Game]:
-        """The games of a meeting. Unless seats are mirrored, the agent that is named first in the file has seat a."""
+        """Return the games of a meeting. Unless seats are mirrored, the agent listed first in the file has seat a."""
         x, y = sorted((meeting.first, meeting.second), key=list(self.agents).index)
         there = Game(meeting.scenario_id, x, y, meeting.seed)
         return [there, Game(meeting.scenario_id, y, x, meeting.seed)] if self.mirrored else [there]
 
     @cached_property
     def size(self) -> int:
-        """How many games there are."""
+        """The number of games."""
         pairings = len(self.agents) * (len(self.agents) - 1) // 2
         return len(self.scenarios) * pairings * len(self.seeds) * (2 if self.mirrored else 1)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the plan as plain data."""
         return {
             "title": self.title,
             "agents": {name: config.to_json() for name, config in self.agents.items()},
@@ -160,39 +157,40 @@ class Tournament:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], digest: str) -> Tournament:
-        """From what `to_json` gave."""
+        """Return the tournament that `to_json` wrote."""
+        scenarios = {key: parse_scenario(key, about, "a stored tournament") for key, about in data["scenarios"].items()}
         return cls(
-            data["title"],
-            {name: AgentConfig.from_json(config) for name, config in data["agents"].items()},
-            {key: parse_scenario(key, about, "a stored tournament") for key, about in data["scenarios"].items()},
-            tuple(data["seeds"]),
-            data["mirrored"],
-            TournamentLimits(**data["limits"]),
-            Adaptive(**data["adaptive"]) if data["adaptive"] else None,
-            digest,
+            title=data["title"],
+            agents={name: AgentConfig.from_json(config) for name, config in data["agents"].items()},
+            scenarios=scenarios,
+            seeds=tuple(data["seeds"]),
+            mirrored=data["mirrored"],
+            limits=TournamentLimits(**data["limits"]),
+            adaptive=Adaptive(**data["adaptive"]) if data["adaptive"] else None,
+            digest=digest,
         )
 
 
 def load_tournament(path: Path, catalog: Catalog, scenarios: Mapping[str, Scenario]) -> Tournament:
-    """The tournament in a file; raises ConfigError naming the file and the key."""
+    """Return the tournament in a file; raises ConfigError naming the file and the key."""
     return resolve(read_tournament(path), catalog, scenarios, str(path))
 
 
 def read_tournament(path: Path) -> TournamentFile:
-    """A tournament's file; raises ConfigError naming the file and the key."""
+    """Read a tournament file; raises ConfigError naming the file and the key."""
     return validate(TournamentFile, read_yaml(path), str(path))
 
 
 def resolve(
     given: TournamentFile, catalog: Catalog, scenarios: Mapping[str, Scenario], where: str = "tournament"
 ) -> Tournament:
-    """A tournament of agents and scenarios that there are; raises ConfigError naming `where` and the key."""
+    """Look up the agents and scenarios of a tournament file; raises ConfigError naming `where` and the key."""
     models = _models(given, catalog, f"{where}: key 'models'")
     baselines = _picked(given.baselines, list(STRATEGIES), f"{where}: key 'baselines'")
     chosen = _picked(given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
     agents = {config.label: config for config in (*models, *map(AgentConfig, baselines))}
     if len(agents) < len(models) + len(baselines):
-        raise ConfigError(f"{where}: an agent stands there twice with the same options; keep one")
+        raise ConfigError(f"{where}: an agent is listed twice with the same options; keep one")
     if len(agents) < 2:
         raise ConfigError(f"{where}: a tournament needs at least two agents; name them under models and baselines")
     tournament = Tournament(
@@ -208,7 +206,7 @@ def resolve(
 
 
 def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
-    """The models with all their options; raises ConfigError."""
+    """Return the models with all their options; raises ConfigError."""
     entries = [ModelEntry(agent=entry) if isinstance(entry, str) else entry for entry in given.models]
     if given.models == "all":
         entries = [ModelEntry(agent=name) for name in catalog.manager.list_models()]
@@ -227,9 +225,10 @@ def _picked(names: tuple[str, ...] | str, known: list[str], where: str) -> list[
 
 
 def digest_of(tournament: Tournament, catalog: Catalog) -> str:
-    """What decides how a game goes. Seeds and limits may change: what was played stays as it is.
+    """Return a hash of everything that affects a game. Seeds and limits do not: played games stay valid.
 
-    Raises UnknownModel if a model is no longer registered.
+    Raises:
+        UnknownModel: A model is no longer registered.
     """
     data = tournament.to_json()
     models = [config.agent for config in tournament.agents.values() if config.agent not in STRATEGIES]

@@ -1,15 +1,15 @@
-"""Runs a tournament: which games are missing, in which order, what becomes of those that fail.
+"""Run a tournament: the missing games, their order, and retries of those that fail.
 
-Knows neither where negotiations are run (an Executor does) nor how games are kept (tournament_store.py). The page and
-the command line both follow `run`, a generator of `Progress`.
+An Executor decides where negotiations run, and store.py how games are stored. The page and the command line both
+follow `run`, a generator of `Progress`.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Generator, Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from manager.cancel import CancelToken
@@ -22,6 +22,7 @@ from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import HEARTBEAT_SECONDS
 from negotiation.scenario.model import Seat
 from negotiation.tournament.adaptive import next_meetings
+from negotiation.tournament.estimate import Estimate
 from negotiation.tournament.job_order import Group, JobOrder, WorkerState
 from negotiation.tournament.leaderboard import rate
 from negotiation.tournament.plan import Game, Meeting, Tournament, digest_of
@@ -32,10 +33,11 @@ POLL_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Progress:
-    """A game ended: it is `done`, `failed` for good, or will be tried again (`retrying`).
+    """A game ended: it is `done`, has `failed` for good, or will be retried (`retrying`).
 
-    `seconds_left` is an estimate, None before there is anything to go by. In an adaptive tournament `total` is how
-    many games there may be at most.
+    Attributes:
+        total: The number of games; in an adaptive tournament, the most that may be played.
+        seconds_left: An estimate; None before the first game is done.
     """
 
     tournament_id: str
@@ -49,10 +51,13 @@ class Progress:
 
 
 def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner: str | None = None) -> str:
-    """The id of a new tournament, or with `resume` of the newest one that is the same but for its seeds and limits.
+    """Record that a tournament runs and return its id.
 
-    Where there is none to resume, a new one begins; raises ConfigError if there is one of that title that differs, and
-    StoreError if another process still runs it.
+    With `resume`, continue the newest tournament that differs in seeds and limits at most, if there is one.
+
+    Raises:
+        ConfigError: There is one with that title to resume, but it differs.
+        StoreError: Another process is still running it.
     """
     if resume:
         if found := store.latest(digest=tournament.digest):
@@ -61,13 +66,13 @@ def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner
         if store.latest(title=tournament.title):
             raise ConfigError(
                 f"tournament '{tournament.title}' cannot be resumed: its agents, their settings, its scenarios or its "
-                "seats were changed since; change them back, or begin anew without resuming"
+                "seats have changed since; change them back, or start again without resuming"
             )
     return store.begin(tournament, owner)
 
 
 def unchanged(row: TournamentRow, catalog: Catalog) -> Tournament:
-    """A stored tournament, to be gone on with; raises ConfigError if a model is gone or is not what it was."""
+    """Return a stored tournament for resuming; raises ConfigError if one of its models is gone or has changed."""
     title = row.tournament.title
     try:
         digest = digest_of(row.tournament, catalog)
@@ -75,8 +80,8 @@ def unchanged(row: TournamentRow, catalog: Catalog) -> Tournament:
         raise ConfigError(f"tournament '{title}' cannot be resumed: {error}") from None
     if digest != row.tournament.digest:
         raise ConfigError(
-            f"tournament '{title}' cannot be resumed: its models were changed in models.yaml since; change them back, "
-            "or begin anew"
+            f"tournament '{title}' cannot be resumed: its models have changed in models.yaml since; change them "
+            "back, or start again"
         )
     return row.tournament
 
@@ -93,7 +98,7 @@ def run(
     cancelled: Callable[[], str] = lambda: "stopped by its owner",
     clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Progress, None, None]:
-    """Play what is missing of a tournament, yielding whenever a game ends, and record how the tournament ended.
+    """Play the missing games of a tournament, yield whenever one ends, and record how the tournament ended.
 
     Closing the iterator, or `cancel`, stops running games at their next token; they count as missing and are played
     when the tournament is resumed.
@@ -110,7 +115,7 @@ def run(
         play = _Play(tournament, tournament_id, store, catalog, executor, max_loaded, clock)
         while not (cancel and cancel.cancelled):
             if minutes is not None and clock() - began >= 60 * minutes:
-                reason = f"the {minutes:g} minutes that it may take are over"
+                reason = f"its time limit of {minutes:g} min is over"
                 break
             play.fill()
             if play.finished:
@@ -139,36 +144,8 @@ class _Try:
     group: Group = frozenset()
 
 
-@dataclass
-class _Estimate:
-    """How long the rest will take: games with as many models as those seen, at the pace so far."""
-
-    clock: Callable[[], float]
-    began: float = field(init=False)
-    seconds: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
-    count: Counter[int] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.began = self.clock()
-
-    def add(self, models: int, seconds: float) -> None:
-        """A game with so many models took so long."""
-        self.seconds[models] += seconds
-        self.count[models] += 1
-
-    def left(self, remaining: Counter[int]) -> float | None:
-        """Seconds that the remaining games, counted by their models, will take."""
-        if not self.count:
-            return None
-        worked = sum(self.seconds.values())
-        mean = worked / self.count.total()
-        each = {models: self.seconds[models] / self.count[models] for models in self.count}
-        rest = sum(count * each.get(models, mean) for models, count in remaining.items())
-        return rest * (self.clock() - self.began) / worked if worked else 0.0
-
-
 class _Play:
-    """What waits, what runs, what failed."""
+    """The waiting, running and failed games of a tournament."""
 
     def __init__(
         self,
@@ -190,36 +167,36 @@ class _Play:
         self._workers: dict[str, WorkerState] = {}
         self._busy: Counter[str] = Counter()
         self._running: dict[str, _Try] = {}
-        self._later: list[tuple[float, _Try]] = []  # when to try again
-        self._estimate = _Estimate(clock)
+        self._later: list[tuple[float, _Try]] = []  # attempts and when to start them
+        self._estimate = Estimate(clock)
         self._games = {played.game: played for played in store.games(tournament_id)}
-        self._unasked = True  # whether a game ended since it was asked what to play next
+        self._may_extend = True  # whether a game ended since `_next_meetings` was asked
         wanted = set(tournament.games())
         self._done = {game for game, played in self._games.items() if played.status == "done"} & wanted
         self._remaining: Counter[int] = Counter()
         adaptive = tournament.adaptive
         first = tournament.seeds if adaptive is None else tournament.seeds[: adaptive.first_pairs]
-        began = {game.meeting for game in self._done}  # a meeting that was begun is finished
+        began = {game.meeting for game in self._done}  # a meeting that has begun is completed
         for game in tournament.games():
             if game not in self._done and (game.seed in first or game.meeting in began):
                 self._add(game)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing waits and nothing runs."""
+        """Whether no game waits or runs."""
         return not (self._running or self._later or len(self._order))
 
     def fill(self) -> None:
-        """Give the workers what they have room for."""
+        """Start games on all workers with free slots."""
         now = self.clock()
         for entry in [entry for entry in self._later if entry[0] <= now]:
             self._later.remove(entry)
             self._order.add(entry[1], self._needs(entry[1].game))
         workers = self.executor.workers()
         if not workers:
-            raise ParleyError("no worker is left that could play; start some, then resume the tournament")
-        if self._unasked and not len(self._order):
-            self._unasked = False
+            raise ParleyError("no worker is left; start one, then resume the tournament")
+        if self._may_extend and not len(self._order):
+            self._may_extend = False
             for meeting in self._next_meetings(sum(workers.values()) - len(self._running)):
                 for game in self.tournament.games_of(meeting):
                     self._add(game)
@@ -242,7 +219,7 @@ class _Play:
                 self._submit(replace(attempt, worker=worker, group=group))
 
     def end(self, ended: Run) -> Progress:
-        """A run ended: record it, or have its game tried again."""
+        """Record a run that ended, or schedule another attempt at its game."""
         attempt = self._running.pop(ended.run_id)
         game = attempt.game
         self._busy[attempt.worker] -= 1
@@ -259,21 +236,21 @@ class _Play:
             self.store.record(self.tournament_id, game, ended, attempt.number)
             self._games[game] = played_game(game, ended, attempt.number)
             self._remaining[len(self._needs(game))] -= 1
-            self._unasked = True
+            self._may_extend = True
         if status == "done":
             self._done.add(game)
             self._estimate.add(len(self._needs(game)), sum(turn.seconds for turn in ended.turns))
         elif status == "failed":
             self.failed += 1
         return Progress(
-            self.tournament_id,
-            game,
-            ended,
-            status,
-            len(self._done),
-            self.failed,
-            self._total(),
-            self._estimate.left(self._remaining),
+            tournament_id=self.tournament_id,
+            game=game,
+            run=ended,
+            status=status,
+            done=len(self._done),
+            failed=self.failed,
+            total=self._total(),
+            seconds_left=self._estimate.left(self._remaining),
         )
 
     def _add(self, game: Game) -> None:
@@ -297,7 +274,7 @@ class _Play:
         return self.tournament.size if budget is None else min(self.tournament.size, budget)
 
     def _next_meetings(self, slots: int) -> list[Meeting]:
-        """What an adaptive tournament plays next, with so many slots that are free; nothing in another one."""
+        """Return the next meetings of an adaptive tournament for `slots` free slots; none otherwise."""
         adaptive = self.tournament.adaptive
         if adaptive is None:
             return []
@@ -313,7 +290,7 @@ class _Play:
 
 
 def weights_of(catalog: Catalog, config: AgentConfig) -> frozenset[Hashable]:
-    """The weights that an agent needs loaded: none for strategies and for models that are served elsewhere."""
+    """Return the weights that an agent needs loaded: none for strategies and models on remote servers."""
     if config.agent in STRATEGIES:
         return frozenset()
     spec = catalog.manager.spec(config.agent)

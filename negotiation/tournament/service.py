@@ -1,7 +1,4 @@
-"""The tournament that goes on in the background of this process: one at a time, without anybody watching.
-
-Knows threads; how tournaments are played stands in `tournament.py`, and how they are kept in `tournament_store.py`.
-"""
+"""The background tournament of this process, one at a time, on a thread (runner.py plays it, store.py stores it)."""
 
 from __future__ import annotations
 
@@ -33,17 +30,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Running:
-    """How far the running tournament is; `latest` is what was told last, None before a game has ended."""
+    """The state of the running tournament; `latest` is the newest progress, None before the first game ended."""
 
     tournament_id: str
     owner: str | None
     latest: Progress | None = None
-    retried: int = 0  # how many attempts failed and are made again
+    retried: int = 0  # failed attempts that are made again
     stopping: bool = False
 
 
 class Tournaments:
-    """Starts, resumes, stops and tells of this process's tournament. Safe to use from many threads."""
+    """Starts, resumes and stops this process's tournament. Thread-safe.
+
+    Args:
+        max_loaded: How many weights the manager keeps loaded.
+        on_event: Called with a run's id and each of its events.
+    """
 
     def __init__(
         self,
@@ -66,9 +68,12 @@ class Tournaments:
         self._thread: threading.Thread | None = None
 
     def start(self, asked: Tournament, owner: str | None, caller: Caller | None = None) -> str:
-        """Begin a tournament and return its id.
+        """Start a tournament and return its id.
 
-        Raises Busy while another one runs or if there is no thread for it, LimitReached and StoreError.
+        Raises:
+            Busy: Another tournament is running here, or no thread is available.
+            LimitReached: It is too large.
+            StoreError: It cannot be recorded.
         """
         self._check(asked, caller)
         with self._lock:
@@ -78,10 +83,14 @@ class Tournaments:
             return tournament_id
 
     def resume(self, tournament_id: str, owner: str | None, caller: Caller | None = None) -> None:
-        """Play what is missing of a tournament.
+        """Play the missing games of a tournament.
 
-        Raises Busy while another one runs here, UnknownTournament, StoreError if another process runs it, ConfigError
-        if its models are not what they were, and LimitReached.
+        Raises:
+            UnknownTournament: There is no such tournament.
+            Busy: Another tournament is running here, or no thread is available.
+            StoreError: Another process is running it.
+            ConfigError: One of its models has changed.
+            LimitReached: It is too large.
         """
         self._check(self.store.get(tournament_id).tournament, caller)
         with self._lock:
@@ -96,7 +105,7 @@ class Tournaments:
             return self._running
 
     def stop(self, reason: str = "stopped by its owner", *, wait: bool = False) -> None:
-        """Stop what runs at its next token; what was played is kept, and can be resumed."""
+        """Stop the tournament at the next token; it can be resumed."""
         with self._lock:
             thread = self._thread
             if self._running is not None and not self._running.stopping:
@@ -107,11 +116,11 @@ class Tournaments:
             thread.join()
 
     def _check(self, asked: Tournament, caller: Caller | None) -> None:
-        """Raise LimitReached if a tournament is larger than may be."""
+        """Raise LimitReached if a tournament is too large."""
         limits = self._lanes.limits
-        if asked.size > limits.games:  # all of them wait in this process's memory
+        if asked.size > limits.games:  # all of them are held in memory
             raise LimitReached(
-                f"{asked.size:,} negotiations: {limits.games:,} is the limit of a tournament here; set fewer"
+                f"the tournament has {asked.size:,} negotiations; the limit here is {limits.games:,}; choose fewer"
             )
         for scenario in asked.scenarios.values():
             check_sizes(limits, scenario, asked.agents)
@@ -123,7 +132,7 @@ class Tournaments:
             raise Busy("another tournament is running here; wait for it or stop it")
 
     def _begin(self, asked: Tournament, tournament_id: str, owner: str | None, caller: Caller | None = None) -> None:
-        """Play a tournament that is recorded as running, on a thread; with the lock held."""
+        """Play a tournament that is recorded as running on a thread; called with the lock held."""
         self._cancel = CancelToken()
         access = LaneAccess(self._lanes, caller or Caller(owner or tournament_id), self._on_event)
         try:
@@ -141,16 +150,16 @@ class Tournaments:
                 tournament.run(*given, max_loaded=self._max_loaded, cancel=cancel, cancelled=lambda: self._reason)
             ) as playing:
                 for progress in playing:
-                    self._tell(progress)
-        except ParleyError as error:  # the tournament is kept with it as its reason
+                    self._follow(progress)
+        except ParleyError as error:  # recorded as the tournament's reason
             logger.warning("tournament %s failed: %s", tournament_id, type(error).__name__)
         except Exception:
-            logger.exception("tournament %s broke", tournament_id)
+            logger.exception("tournament %s failed with an internal error", tournament_id)
         finally:
             with self._lock:
                 self._running = self._thread = None
 
-    def _tell(self, progress: Progress) -> None:
+    def _follow(self, progress: Progress) -> None:
         with self._lock:
             assert self._running is not None
             retried = self._running.retried + (progress.status == "retrying")
@@ -159,42 +168,43 @@ class Tournaments:
 
 @dataclass(frozen=True)
 class _Board:
-    """A leaderboard, of how many games it is, when it was made and how long that took."""
+    """A leaderboard, the number of its games, and when and in how many seconds it was computed."""
 
     board: Leaderboard
     counts: Counts
-    made: float
-    took: float
+    computed: float
+    seconds: float
 
 
 class Boards:
-    """Leaderboards, worked out once for all who look at them."""
+    """Leaderboards, computed once for all visitors."""
 
-    KEPT = 4
-    REST = 9.0
-    """While games still end, the figures are worked out anew at most in a tenth of the time."""
+    CACHED = 4
+    PAUSE = 9.0
+    """Pause between computations while games still end, in multiples of the last one's duration."""
 
     def __init__(self, store: TournamentStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._kept: dict[str, _Board] = {}
+        self._cache: dict[str, _Board] = {}
 
     def of(self, tournament_id: str, *, exact: bool = True) -> Leaderboard:
-        """The leaderboard of a tournament as it stands; unless `exact`, the last games may be missing.
+        """Return the current leaderboard of a tournament; unless `exact`, the last games may be missing.
 
-        Raises UnknownTournament.
+        Raises:
+            UnknownTournament: There is no such tournament.
         """
         with self._lock:
-            kept = self._kept.pop(tournament_id, None)
+            kept = self._cache.pop(tournament_id, None)
             counts = self._store.counts(tournament_id)
             began = time.monotonic()
-            rests = kept is not None and not exact and began - kept.made < self.REST * kept.took
-            if kept is None or (kept.counts != counts and not rests):
+            pausing = kept is not None and not exact and began - kept.computed < self.PAUSE * kept.seconds
+            if kept is None or (kept.counts != counts and not pausing):
                 board = Leaderboard(self._store.get(tournament_id).tournament, self._store.games(tournament_id))
-                board.work_out()
+                board.compute()
                 ended = time.monotonic()
                 kept = _Board(board, counts, ended, ended - began)
-            self._kept[tournament_id] = kept
-            while len(self._kept) > self.KEPT:
-                del self._kept[next(iter(self._kept))]
+            self._cache[tournament_id] = kept
+            while len(self._cache) > self.CACHED:
+                del self._cache[next(iter(self._cache))]
             return kept.board

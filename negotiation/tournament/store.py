@@ -1,7 +1,7 @@
-"""Tournaments on disk, beside the runs of their games (store.py). Knows how they are kept, not how they are run.
+"""Tournaments in the database, beside the runs of their games (runs/store.py).
 
-A game is committed together with its run, all at once and only once: its tournament, scenario, seats and seed are its
-key.
+A game is committed together with its run, in one transaction and only once: tournament, scenario, agents and seed are
+its key.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TournamentStatus = Literal["running", "done", "stopped", "failed", "interrupted"
 
 @dataclass(frozen=True)
 class TournamentRow:
-    """A tournament as it is kept."""
+    """A stored tournament."""
 
     tournament_id: str
     tournament: Tournament
@@ -41,7 +41,7 @@ class TournamentRow:
 
 @dataclass(frozen=True)
 class TournamentSummary:
-    """What a list of tournaments shows of one."""
+    """A tournament as a list shows it."""
 
     tournament_id: str
     title: str
@@ -53,7 +53,7 @@ class TournamentSummary:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many games of a tournament are kept, by how they ended."""
+    """The number of stored games of a tournament, by status."""
 
     done: int = 0
     failed: int = 0
@@ -61,7 +61,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class PlayedGame:
-    """A game that was played (`done`) or given up (`failed`, with the reason). Its turns are in the run."""
+    """A game that was played (`done`) or given up (`failed`, with the reason). The run has its turns."""
 
     game: Game
     status: Literal["done", "failed"]
@@ -74,10 +74,18 @@ class PlayedGame:
 
 
 def played_game(game: Game, run: Run, attempts: int) -> PlayedGame:
-    """A game as it is kept, from the run that ended it."""
+    """Return a game from its last run."""
     status: Literal["done", "failed"] = "done" if run.status == "done" else "failed"
-    moves = fingerprint(run.turns)
-    return PlayedGame(game, status, attempts, moves, run.run_id, run.reason, run.agreement, run.measures)
+    return PlayedGame(
+        game=game,
+        status=status,
+        attempts=attempts,
+        moves=fingerprint(run.turns),
+        run_id=run.run_id,
+        reason=run.reason,
+        agreement=run.agreement,
+        measures=run.measures,
+    )
 
 
 class TournamentStore:
@@ -87,7 +95,7 @@ class TournamentStore:
         self._db = store.database
 
     def begin(self, tournament: Tournament, owner: str | None = None) -> str:
-        """Record that a tournament begins now, driven by this process; returns its id."""
+        """Record a tournament that starts now in this process; return its id."""
         tournament_id, now = new_run_id(), time.time()
         with self._db.write("record a new tournament") as connection:
             connection.execute(
@@ -107,14 +115,14 @@ class TournamentStore:
         return tournament_id
 
     def latest(self, **wanted: str) -> TournamentRow | None:
-        """The newest tournament whose `title`, `digest` or `owner` is as wanted."""
+        """Return the newest tournament with this `title`, `digest` or `owner`."""
         query = db.tournaments.select().where(*(db.tournaments.c[name] == value for name, value in wanted.items()))
         with self._db.read("look for a tournament") as connection:
             row = connection.execute(query.order_by(db.tournaments.c.created.desc()).limit(1)).first()
         return None if row is None else _from_row(row)
 
     def newest(self, limit: int = 50) -> list[TournamentSummary]:
-        """The newest tournaments."""
+        """Return the newest tournaments."""
         c = db.tournaments.c
         columns = c.tournament_id, c.title, c.created, c.owner, c.status, c.reason, c.process, c.heartbeat
         query = sa.select(*columns).order_by(c.created.desc()).limit(limit)
@@ -123,14 +131,14 @@ class TournamentStore:
         return [TournamentSummary(*row[:4], *_state(row)) for row in rows]
 
     def counts(self, tournament_id: str) -> Counts:
-        """How many games are kept."""
+        """Return the number of stored games."""
         c = db.games.c
         query = sa.select(c.status, sa.func.count()).where(c.tournament_id == tournament_id).group_by(c.status)
         with self._db.read("count a tournament's games") as connection:
             return Counts(**{row[0]: row[1] for row in connection.execute(query)})
 
     def get(self, tournament_id: str) -> TournamentRow:
-        """A tournament; raises UnknownTournament."""
+        """Return a tournament; raises UnknownTournament."""
         with self._db.read("read a tournament") as connection:
             row = connection.execute(db.tournaments.select().where(_is(tournament_id))).first()
         if row is None:
@@ -138,10 +146,13 @@ class TournamentStore:
         return _from_row(row)
 
     def resume(self, tournament_id: str, tournament: Tournament, *, idle: bool = False) -> None:
-        """Go on with a tournament in this process, now with these seeds and limits.
+        """Record that this process continues a tournament, with the seeds and limits of `tournament`.
 
-        Raises StoreError if it is still being run. `idle` says that this process runs none: one that it is recorded
-        to run has ended, which could not be recorded.
+        Args:
+            idle: This process runs no tournament. One that is recorded as run by it has ended without a record.
+
+        Raises:
+            StoreError: The tournament is still running.
         """
         now = time.time()
         with self._db.write("resume a tournament") as connection:
@@ -152,20 +163,20 @@ class TournamentStore:
             left = idle and row.process == this_process()
             taken = row.status == "running" and not left and alive(row.process, row.heartbeat)
             if taken or not connection.execute(change).rowcount:
-                raise StoreError(f"tournament '{tournament_id}' is being run already; wait for it or stop it")
+                raise StoreError(f"tournament '{tournament_id}' is already running; wait for it or stop it")
 
     def beat(self, tournament_id: str) -> None:
-        """Record that a tournament is alive."""
+        """Record a heartbeat of a tournament."""
         self._update(tournament_id, heartbeat=time.time())
 
     def end(self, tournament_id: str, status: TournamentStatus, reason: str = "") -> None:
-        """Record how a tournament ended, for now."""
+        """Record how a tournament ended; it may be resumed."""
         self._update(tournament_id, status=status, reason=reason)
 
     def record(self, tournament_id: str, game: Game, run: Run, attempts: int) -> bool:
-        """Commit a game with its run; False, and nothing is changed, if it was done before.
+        """Commit a game with its run; return False, without any change, if it is done already.
 
-        A game that failed before is replaced; the run of that failure stays.
+        Replaces a failed attempt, whose run stays in the database.
         """
         key, played = _is_game(tournament_id, game), played_game(game, run, attempts)
         with self._db.write("record a game") as connection:
@@ -190,7 +201,7 @@ class TournamentStore:
         return True
 
     def games(self, tournament_id: str) -> list[PlayedGame]:
-        """All games that were played or given up, in the order of their keys."""
+        """Return all games that were played or given up, in the order of their keys."""
         about = db.runs.c.reason, db.runs.c.agreement, db.runs.c.measures
         query = sa.select(db.games, *about).join(db.runs, db.runs.c.run_id == db.games.c.run_id)
         with self._db.read("read a tournament's games") as connection:
@@ -198,7 +209,7 @@ class TournamentStore:
         return sorted(map(_played, rows), key=lambda played: played.game)
 
     def span(self, tournament_id: str) -> tuple[float, float] | None:
-        """When the first and the last of the games that are kept began, in seconds since 1970."""
+        """Return when the first and the last stored game began, in seconds since 1970."""
         query = sa.select(sa.func.min(db.runs.c.created), sa.func.max(db.runs.c.created))
         query = query.join_from(db.games, db.runs, db.runs.c.run_id == db.games.c.run_id)
         with self._db.read("read when a tournament was played") as connection:
@@ -206,7 +217,7 @@ class TournamentStore:
         return None if first is None else (first, last)
 
     def _update(self, tournament_id: str, **values: Any) -> None:
-        with self._db.write("record how a tournament goes") as connection:
+        with self._db.write("record the state of a tournament") as connection:
             connection.execute(db.tournaments.update().where(_is(tournament_id)).values(**values))
 
 
@@ -230,7 +241,7 @@ def _from_row(row: Any) -> TournamentRow:
 
 
 def _state(row: Any) -> tuple[TournamentStatus, str]:
-    """How a tournament stands, and why."""
+    """Return a tournament's status and its reason."""
     if row.status == "running" and not alive(row.process, row.heartbeat):
         return "interrupted", "the program that ran it ended"
     return row.status, row.reason

@@ -137,7 +137,9 @@ def test_a_database_that_is_gone(house: House, tmp_path: Path, instead: str) -> 
     assert path.exists() == (instead == "another"), "no empty one is begun in its place"
     aside.replace(path)
     house.recorded(run)
-    house.aftermath({run: "could not record a turn: '.*parley.db' was removed or replaced meanwhile; put it"}, beside)
+    house.aftermath(
+        {run: "could not record a turn: '.*parley.db' was removed or replaced while in use; put it"}, beside
+    )
 
 
 def test_what_could_not_be_recorded_is_recorded_at_the_end(

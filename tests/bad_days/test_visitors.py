@@ -34,4 +34,4 @@ def test_whoever_left_while_nothing_happened_is_noticed(house: House, monkeypatc
     asyncio.run(watch_and_leave())
     house.clock.skip(11)
     house.until(run, Halted)
-    house.aftermath({run: "nobody watched any more"}, status="interrupted")
+    house.aftermath({run: "nobody was watching"}, status="interrupted")

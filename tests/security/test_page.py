@@ -143,7 +143,7 @@ def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
     before = page.parley.store.summaries()
     start = page.of("_start")
     answer = page.post(start, values(page, start, ""), visitor=VICTIM, session="start")
-    assert answer.json()["error"].startswith("You have 1 negotiations that run or wait, and 2 is the limit")
+    assert answer.json()["error"].startswith("You have 1 negotiations running or waiting (limit: 2)")
     assert page.parley.store.summaries() == before
     page.parley.live.stop(waiting)
 

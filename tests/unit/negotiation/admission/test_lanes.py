@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
-from negotiation.admission.lanes import BYPASS_BOUND, Lanes, QueuePosition, Stage, Ticket
+from negotiation.admission.lanes import BYPASS_BOUND, Lanes
 from negotiation.admission.limits import Caller, LimitReached, Limits
+from negotiation.admission.tickets import QueuePosition, Stage, Ticket
 
 A, B = Caller("anne"), Caller("ben")
 
@@ -247,7 +248,7 @@ def test_the_queue_is_bounded_and_says_so(house: Callable[..., House]) -> None:
     there.end(there.come(A), 100.0)
     for number in range(3):
         there.come(Caller(f"visitor {number}"))
-    with pytest.raises(LimitReached, match=r"2 negotiations wait here already, .* try again in about 3 min"):
+    with pytest.raises(LimitReached, match=r"2 negotiations are waiting .* try again in about 3 min"):
         there.come(B)
     there.play(1)
     there.come(B)
@@ -257,7 +258,7 @@ def test_a_visitor_has_only_so_many(house: Callable[..., House]) -> None:
     there = house(lanes=10, lanes_per_visitor=2, queue_per_visitor=3)
     for _ in range(5):
         there.come(A)
-    with pytest.raises(LimitReached, match="you have 5 negotiations that run or wait, and 5 is the limit"):
+    with pytest.raises(LimitReached, match=r"you have 5 negotiations running or waiting \(limit: 5\)"):
         there.come(A)
     there.come(B)
 
@@ -266,16 +267,16 @@ def test_what_is_begun_together_is_refused_together(house: Callable[..., House])
     there = house(lanes=2, lanes_per_visitor=2, queue=1, queue_per_visitor=1, starts_per_minute=4)
     there.lanes.check(B, 2)
     there.lanes.check(B, 3)  # two at once, and one that waits
-    with pytest.raises(LimitReached, match="0 negotiations wait here already, and 1 is the limit"):
+    with pytest.raises(LimitReached, match=r"0 negotiations are waiting \(limit: 1\)"):
         there.lanes.check(B, 4)
     there.come(A)
     there.come(A)
-    with pytest.raises(LimitReached, match="0 negotiations wait here already, and 1 is the limit"):
+    with pytest.raises(LimitReached, match=r"0 negotiations are waiting \(limit: 1\)"):
         there.lanes.check(B, 2)
     there.lanes.check(A)
     there.play(2)
     there.come(A)
-    with pytest.raises(LimitReached, match="4 negotiations in a minute are the limit for a visitor"):
+    with pytest.raises(LimitReached, match="the limit for a visitor here is 4 negotiations per minute"):
         there.lanes.check(A, 2)
     there.lanes.check(A)
     assert there.lanes.refused == 3
@@ -285,7 +286,7 @@ def test_dropping_cookies_does_not_help(house: Callable[..., House]) -> None:
     there = house(open_per_address=3)
     for number in range(3):
         there.come(Caller(f"visitor {number}", "192.0.2.1"))
-    with pytest.raises(LimitReached, match=r"3 negotiations of your network address .* 3 is the limit; try again"):
+    with pytest.raises(LimitReached, match=r"3 negotiations from your network address .* \(limit: 3\); try again"):
         there.come(Caller("fresh", "192.0.2.1"))
     there.come(Caller("fresh", "192.0.2.2"))
     there.come(Caller("fresh"))  # where addresses are not known
@@ -296,7 +297,7 @@ def test_starts_are_counted_by_the_minute(house: Callable[..., House]) -> None:
     there.come(A)
     there.clock.now = 20.0
     there.come(A)
-    with pytest.raises(LimitReached, match=r"2 negotiations in a minute are the limit for a visitor .* about 40 s"):
+    with pytest.raises(LimitReached, match=r"the limit for a visitor here is 2 negotiations per minute; .* about 40 s"):
         there.come(A)
     there.come(B)
     there.clock.now = 60.0
@@ -307,7 +308,7 @@ def test_an_address_has_four_times_the_starts_of_a_visitor(house: Callable[..., 
     there = house(starts_per_minute=1)
     for number in range(4):
         there.come(Caller(f"visitor {number}", "192.0.2.1"))
-    with pytest.raises(LimitReached, match="4 negotiations in a minute are the limit for a network address"):
+    with pytest.raises(LimitReached, match="the limit for a network address here is 4 negotiations per minute"):
         there.come(Caller("fresh", "192.0.2.1"))
 
 
@@ -318,7 +319,7 @@ def test_tokens_are_counted_by_the_hour(house: Callable[..., House]) -> None:
     there.come(A)
     there.clock.now = 600.0
     there.lanes.spend(A, 400)
-    with pytest.raises(LimitReached, match=r"1,000 tokens in an hour are the limit for a visitor .* in about 50 min"):
+    with pytest.raises(LimitReached, match=r"a visitor here is 1,000 tokens per hour; .* in about 50 min"):
         there.come(A)
     there.clock.now = 3600.0
     there.come(A)

@@ -241,7 +241,7 @@ def test_nobody_watching_ends_the_waiting(
     while live.is_running("run"):
         for thread in driving("run"):
             thread.join(PATIENCE)
-    assert store.run("run").reason == "nobody watched any more"
+    assert store.run("run").reason == "nobody was watching"
 
 
 def test_late_watchers_see_that_a_person_is_asked(play: Callable[..., Watch], live: LiveRuns) -> None:

@@ -115,7 +115,7 @@ def test_nobody_writes_records_that_nobody_made(logged: io.StringIO, text: str) 
     logging.getLogger("parley").error("%s cannot be read", text)
     logging.getLogger("manager.loading.loader").error("it broke", exc_info=(ValueError, ValueError(text), None))
     lines = logged.getvalue().split("\n")
-    assert "began" in logged.getvalue()
+    assert "negotiation abc started" in logged.getvalue()
     assert all(line.isprintable() for line in lines)
     assert not any(line.startswith(("2030", '"')) for line in lines)
     assert "2030" not in "".join(lines) or "\\n2030" in "".join(lines)
@@ -187,5 +187,5 @@ def test_what_libraries_print_and_log_their_own_way_is_written_like_all_else(
 
 
 def test_an_unknown_format_is_told() -> None:
-    with pytest.raises(ConfigError, match="LOG_FORMAT: 'xml' is no format; use one of text, json"):
+    with pytest.raises(ConfigError, match="LOG_FORMAT: 'xml' is not a format; use one of text, json"):
         set_up_logging({"LOG_FORMAT": "xml"})

@@ -9,7 +9,7 @@ import pytest
 
 from manager.errors import Busy
 from manager.manager import LLMManager
-from negotiation.admission.lanes import Stage
+from negotiation.admission.tickets import Stage
 from negotiation.agents.catalog import Catalog
 from negotiation.batch.executor import LaneAccess, Threads
 from negotiation.live.threads import ThreadGroup

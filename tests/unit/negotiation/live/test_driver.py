@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from manager.manager import LLMManager
-from negotiation.admission.lanes import Lanes, Stage
+from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Limits
+from negotiation.admission.tickets import Stage
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.errors import StoreError
@@ -77,7 +78,7 @@ class Clock:
         self.looked: Callable[[], object] | None = None
 
     def __call__(self) -> float:
-        if self.looked is not None and threading.current_thread().name.endswith("_look_after"):
+        if self.looked is not None and threading.current_thread().name.endswith("_clean_up"):
             looked, self.looked = self.looked, None
             looked()
         return time.monotonic() + self.ahead

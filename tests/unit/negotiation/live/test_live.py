@@ -524,7 +524,7 @@ def test_a_run_that_nobody_watches_stops_after_the_grace_time(
     clock.now += 10.0
     ends.wait()
     found = store.run(run_id)
-    assert (found.status, found.reason) == ("interrupted", "nobody watched any more")
+    assert (found.status, found.reason) == ("interrupted", "nobody was watching")
     assert sum(row.leases for row in manager.snapshot().weights) == 0
 
 
@@ -640,7 +640,7 @@ def test_closing_interrupts_and_records_every_run(
         assert (found.status, found.reason, len(found.turns)) == ("interrupted", "the program was shut down", 1)
         assert watch.poll(0)[-1] == Halted("interrupted", "the program was shut down")
         assert not live.is_running(run_id)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("run ", "run keeper"))]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("run ")]
 
 
 def test_what_is_started_too_late_is_refused(house: House, store: Store, clock: Clock, make_run: Runs) -> None:
@@ -715,7 +715,7 @@ def test_a_continued_run_needs_watchers_again(
     live.resume("run-1")
     clock.now += 10.0
     ends.wait()
-    assert store.run("run-1").reason == "nobody watched any more"
+    assert store.run("run-1").reason == "nobody was watching"
 
 
 def test_what_runs_or_is_done_is_not_continued(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
@@ -725,7 +725,7 @@ def test_what_runs_or_is_done_is_not_continued(live: LiveRuns, gate: Gate, store
             live.resume(run_id)
         gate.go(6)
         until(watch, Ended)
-    with pytest.raises(StoreError, match="or it came to its end"):
+    with pytest.raises(StoreError, match="it is running or has ended"):
         live.resume(run_id)
     assert store.run(run_id).status == "done"
     with pytest.raises(UnknownRun):

@@ -130,12 +130,12 @@ def test_what_is_refused_leaves_nothing_behind(
     live.start(make_run(a="slow", b="slow"))
     live.start(make_run(a="slow", b="slow"))
     kept = len(store.summaries())
-    with pytest.raises(LimitReached, match="1 negotiations wait here already"):
+    with pytest.raises(LimitReached, match="1 negotiations are waiting"):
         live.start(make_run(a="slow", b="slow"))
     run = make_run(a="slow", b="slow")
     for options, told in (
-        ({"hint": "x" * 21}, "option 'hint' has 21 characters; 20 is the limit"),
-        ({"thinking": 1}, "option 'thinking' is 1; 0 is the limit"),
+        ({"hint": "x" * 21}, "option 'hint' has 21 characters; the limit here is 20"),
+        ({"thinking": 1}, "option 'thinking' is 1; the limit here is 0"),
     ):
         with pytest.raises(LimitReached, match=told):
             live.start(
@@ -147,7 +147,7 @@ def test_what_is_refused_leaves_nothing_behind(
                 )
             )
     long = run.scenario.model_copy(update={"rounds": 5})
-    with pytest.raises(LimitReached, match="5 rounds; 4 is the limit here"):
+    with pytest.raises(LimitReached, match="5 rounds; the limit here is 4"):
         live.start(Run(run_id="", scenario=long, agents=run.agents, seed=1))
     assert len(store.summaries()) == kept
 
@@ -249,7 +249,7 @@ def test_a_run_is_deleted_with_its_turns_and_votes_while_people_watch(
     store.vote(Vote("another", "ben", "2", blind=True))
     with follow(live, run_id) as watch:
         until(watch, TurnTaken)
-        with pytest.raises(StoreError, match="somebody else's"):
+        with pytest.raises(StoreError, match="belongs to another visitor"):
             live.delete(run_id, owner="ben")
         assert live.is_running(run_id)
         live.delete(run_id, owner="anne")
@@ -319,10 +319,10 @@ def test_pairs_are_limited_and_count_as_their_visitors(
         return Comparison(scenario, (first, second), slow, pairs, owner=owner)
 
     try:
-        with pytest.raises(LimitReached, match="3 pairs at a time: 2 is the limit here"):
+        with pytest.raises(LimitReached, match="3 pairs at a time; the limit here is 2"):
             kept.start(asked("anne", 3))
         kept.start(asked("anne"), Caller("anne"))
-        with pytest.raises(LimitReached, match="1 comparisons run here already"):
+        with pytest.raises(LimitReached, match="1 comparisons are already running here"):
             kept.start(asked("ben"))
         kept.stop("anne", wait=True)
         kept.start(asked("ben"))

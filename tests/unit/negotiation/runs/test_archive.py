@@ -154,7 +154,7 @@ def test_what_a_crash_left_half_written_is_skipped(
     assert [run.run_id for run in second.summaries()] == ["whole"]
     assert "2.jsonl: 1 of its lines cannot be read" in caplog.text
     assert "3.jsonl: 4 of its lines cannot be read" in caplog.text
-    assert "not read back from the archive: run 'odd' cannot be read" in caplog.text
+    assert "not restored from the archive: run 'odd' cannot be read" in caplog.text
 
 
 def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
@@ -209,8 +209,8 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
     assert second.run("whole") == replace(run, created=run.created)
     assert [one.run_id for one in second.summaries(limit=1000)] == ["whole"]
     assert f"2.jsonl: {len(broken)} of its lines cannot be read" in caplog.text
-    assert "not read back from the archive: run 'odd5' cannot be read (key 'created'" in caplog.text
-    assert caplog.text.count("not read back from the archive: ") == len(odd)
+    assert "not restored from the archive: run 'odd5' cannot be read (key 'created'" in caplog.text
+    assert caplog.text.count("not restored from the archive: ") == len(odd)
     second.record(played("after"))
     second.close()
     assert {one.run_id for one in open_store(FolderStorage(folder)).summaries()} == {"whole", "after"}
@@ -380,7 +380,7 @@ def test_what_could_not_be_kept_in_the_end_is_told(
     storage.journal.folder = storage.journal.own = tmp_path / "0.db"  # a file
     store.record(played("x"))
     store.close()
-    assert "what was left for the archive of runs is lost" in caplog.text
+    assert "some changes did not reach the archive of runs" in caplog.text
 
 
 # -- a dataset repository --------------------------------------------------------------------------------------
@@ -460,7 +460,7 @@ def test_a_dataset_that_became_public_gets_nothing_more(
     store.record(played("x"))
     store.close()
     assert hub.repositories["me/runs"].files == {}
-    assert "is public now" in caplog.text
+    assert "is now public" in caplog.text
 
 
 def test_a_hub_that_is_away_at_the_start_is_asked_again(

@@ -84,7 +84,7 @@ def test_what_is_no_point_of_the_run_is_refused(run: Run, turns: int, message: s
 
 
 def test_the_end_is_no_point_to_go_on_from(run: Run) -> None:
-    with pytest.raises(IllegalTurn, match="had ended by then"):
+    with pytest.raises(IllegalTurn, match="had already ended"):
         fork(run, len(run.turns), run.agents)
 
 

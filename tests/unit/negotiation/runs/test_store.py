@@ -281,7 +281,7 @@ def test_a_database_that_cannot_be_opened_says_what_to_do(tmp_path: Path, url: s
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(StoreError, match=r"psycopg.*; install the driver that DATABASE_URL asks for"):
+    with pytest.raises(StoreError, match=r"psycopg.*; install the driver that DATABASE_URL names"):
         Store("postgresql+psycopg://u:secret@localhost/x")
 
 
@@ -569,7 +569,7 @@ def test_only_one_may_continue_a_run(store: Store, make_run: Runs) -> None:
     store.begin(make_run("run-1"))
     store.end("run-1", Halted("interrupted", "because"))
     store.resume("run-1")
-    with pytest.raises(StoreError, match="cannot be continued: it is running, or it came to its end"):
+    with pytest.raises(StoreError, match="cannot be continued: it is running or has ended"):
         store.resume("run-1")
 
 
@@ -714,7 +714,7 @@ def test_only_its_owner_or_the_operator_deletes_a_run(store: Store, database: st
         store.delete("run-0", owner="anne")
     for number in range(2):
         store.end(f"run-{number}", Halted("stopped", "by hand"))
-    with pytest.raises(StoreError, match="somebody else's"):
+    with pytest.raises(StoreError, match="belongs to another visitor"):
         store.delete("run-0", owner="bob")
     with pytest.raises(UnknownRun):
         store.publish("run-0", published=True, owner="bob")
@@ -748,7 +748,7 @@ def test_a_voter_has_one_vote(store: Store) -> None:
         ("bob", "tie", False),
     }
     assert store.votes("other") == []
-    with pytest.raises(StoreError, match="is no vote"):
+    with pytest.raises(StoreError, match="is not a vote"):
         store.vote(Vote("c", "anne", "me", blind=False))  # type: ignore[arg-type]
 
 

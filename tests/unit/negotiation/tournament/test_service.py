@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from negotiation.errors import StoreError, UnknownTournament
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store, Vote
 from negotiation.scenario.model import Scenario
+from negotiation.tournament import leaderboard_markdown
 from negotiation.tournament.leaderboard_markdown import commit, hardware, to_markdown
 from negotiation.tournament.plan import Tournament, TournamentFile, resolve
 from negotiation.tournament.service import Tournaments
@@ -131,7 +135,7 @@ def test_only_what_is_still_the_same_is_resumed(
     with pytest.raises(UnknownTournament):
         tournaments.resume("nothing", None)
     changed = Tournaments(Catalog(managers({"slow": {"tokens_per_second": 9.0}})), store, 2)
-    with pytest.raises(ConfigError, match="its models were changed"):
+    with pytest.raises(ConfigError, match="its models have changed"):
         changed.resume(key, None)
     gone = Tournaments(Catalog(managers({"other": {}})), store, 2)
     with pytest.raises(ConfigError, match=r"cannot be resumed: .*slow"):
@@ -163,6 +167,14 @@ def test_a_page_of_it_names_commit_and_machine(tournaments: Tournaments, cup: Ca
         assert part in page
     standing = board.standings[0]
     assert f"{standing.agent} | {standing.rating.mean:.0f} [{standing.rating.low:.0f}" in page
+
+
+def test_without_a_checkout_the_leaderboard_names_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed package may lie inside any other repository."""
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "leaderboard_markdown.py").touch()
+    monkeypatch.setattr(leaderboard_markdown, "__file__", str(tmp_path / "leaderboard_markdown.py"))
+    assert commit() == f"version {version('parley')}"
 
 
 # -- votes -----------------------------------------------------------------------------------------------------

@@ -142,14 +142,14 @@ def test_models_may_have_options_and_be_unconstrained(make: Make) -> None:
         ({"pairs": 0}, "key 'pairs'"),
         ({"pairs": 2, "seeds": [1]}, "either pairs"),
         ({"seeds": []}, "key 'seeds': the list is empty"),
-        ({"seeds": [1, 1]}, "'1' stands there twice"),
+        ({"seeds": [1, 1]}, "'1' is listed twice"),
         ({"seeds": [-1]}, "key 'seeds"),
         ({"models": ["nobody"]}, "key 'models': there is no 'nobody' (there are: left"),
         ({"baselines": ["nobody"]}, "key 'baselines': there is no 'nobody'"),
         ({"scenarios": ["nowhere"]}, "key 'scenarios': there is no 'nowhere'"),
         ({"models": [], "baselines": ["boulware"]}, "at least two agents"),
-        ({"models": ["left", {"agent": "left"}]}, "an agent stands there twice"),
-        ({"models": ["left", "left"]}, "'left' stands there twice"),
+        ({"models": ["left", {"agent": "left"}]}, "an agent is listed twice"),
+        ({"models": ["left", "left"]}, "'left' is listed twice"),
         ({"models": [{"agent": "left", "options": {"gard": "free"}}]}, "gard"),
         ({"mirored": True}, "unknown key (known: title, models"),
         ({"mirrored": "yes"}, "key 'mirrored'"),
@@ -267,7 +267,7 @@ def test_a_changed_tournament_is_not_resumed(make: Make, play: Play, kept: Tourn
 
 def test_two_processes_do_not_run_the_same_tournament(make: Make, kept: TournamentStore) -> None:
     key = tournament.begin(make(), kept, resume=False)  # this process runs it
-    with pytest.raises(StoreError, match=f"'{key}' is being run already"):
+    with pytest.raises(StoreError, match=f"'{key}' is already running"):
         tournament.begin(make(), kept, resume=True)
 
 
@@ -289,7 +289,7 @@ def test_it_stops_when_its_time_is_over(make: Make, catalog: Catalog, kept: Tour
     now = iter(range(0, 100_000, 7))
     told = list(tournament.run(asked, key, kept, catalog, Threads(catalog, 2), max_loaded=2, clock=lambda: next(now)))
     assert 0 < len(told) < asked.size
-    assert "the 1 minutes" in kept.get(key).reason
+    assert "its time limit of 1 min" in kept.get(key).reason
 
 
 # -- failures --------------------------------------------------------------------------------------------------
