@@ -338,6 +338,32 @@ def test_weights_that_are_not_whole_are_not_filled_with_random_numbers(folder: P
         model.load(silent)
 
 
+def test_weights_that_the_model_does_not_know_are_not_left_out(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "model.layers.7.mlp.up_proj.weight": torch.zeros(4)}, path, metadata={"format": "pt"})
+    model = wrapper(folder)
+    model.prepare(silent)
+    message = r"1 tensors are unknown to the model's architecture \(model\.layers\.7\.mlp\.up_proj\.weight"
+    with pytest.raises(LoadFailed, match=message):
+        model.load(silent)
+
+
+@pytest.mark.parametrize("stored", ["lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"])
+def test_tied_weights_and_harmless_tensors_may_be_stored_as_well(tmp_path: Path, stored: str) -> None:
+    tiny_model(tied=True).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    assert "lm_head.weight" not in tensors
+    extra = tensors["model.embed_tokens.weight"].clone() if stored == "lm_head.weight" else torch.ones(4)
+    save_file({**tensors, stored: extra}, path, metadata={"format": "pt"})
+    model = wrapper(tmp_path)
+    model.prepare(silent)
+    assert model.load(silent) > 0
+    model.unload()
+
+
 def test_weights_of_another_shape(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 128}))

@@ -288,10 +288,10 @@ def test_every_change_that_can_be_seen_is_told(
     untold: list[str] = []
 
     def checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(owner: object, *args: Any, **kwargs: Any) -> Any:
+        def call(target: object, *args: Any, **kwargs: Any) -> Any:
             with manager._core.lock:
                 before, version = visible(manager), manager.snapshot().version
-                result = method(owner, *args, **kwargs)
+                result = method(target, *args, **kwargs)
                 if visible(manager) != before and manager.snapshot().version == version:
                     untold.append(f"{name}{args}")
                 return result
