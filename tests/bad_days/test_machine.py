@@ -132,7 +132,7 @@ def test_the_network_goes_in_the_middle_of_a_download(
         house.until(run, Writing)
         house.live.stop(run)
     else:
-        failed = {run: "'owner/tiny' is not on this machine and the Hub does not give it"}
+        failed = {run: "'owner/tiny' is not on this machine and cannot be downloaded"}
         house.until(run, Halted)
         hub_server.drops.clear()
         writes_again(house)

@@ -63,7 +63,7 @@ def test_the_same_file_again_changes_nothing(tmp_path: Path) -> None:
     ("text", "kind", "message"),
     [
         ("b: {type: fake, replise: []}", ConfigError, "models.yaml: model 'b': key 'replise': unknown key"),
-        ("b: {type: fake}\nb: {type: fake}", ConfigError, "'b' stands here twice"),
+        ("b: {type: fake}\nb: {type: fake}", ConfigError, "duplicate key 'b'"),
         ("b: {type: teapot, model_name: x}", UnsupportedType, "'teapot' is not supported"),
         ("", ConfigError, "lists no models, so nothing was changed"),
         (None, ConfigError, "models.yaml: no such file"),

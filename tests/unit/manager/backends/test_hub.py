@@ -110,7 +110,7 @@ def nobody() -> str:
         ("owner/missing", None, WeightsNotFound, "the Hub has no repository 'owner/missing', or it is private"),
         ("owner/gated", None, AccessDenied, "'owner/gated' is gated: accept its terms on the Hub, then set HF_TOKEN"),
         ("owner/tiny", "gone", WeightsNotFound, "'owner/tiny' has no revision 'gone'; check the key 'revision'"),
-        ("owner/down", None, Unreachable, "'owner/down' is not on this machine and the Hub does not give it"),
+        ("owner/down", None, Unreachable, "'owner/down' is not on this machine and cannot be downloaded"),
         ("owner/down", "v2", Unreachable, "'owner/down' at revision 'v2' is not on this machine"),
         ("a/b/c", None, WeightsNotFound, "the Hub has no repository 'a/b/c'"),
         ("not a name!", None, WeightsNotFound, "the Hub has no repository 'not a name!'"),

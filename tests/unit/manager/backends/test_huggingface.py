@@ -249,7 +249,7 @@ def test_a_config_that_cannot_be_read(folder: Path, config: str) -> None:
 
 def test_a_model_that_does_not_write(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "vit"}))
-    with pytest.raises(Refused, match="cannot write text with a model of kind 'vit'"):
+    with pytest.raises(Refused, match="has no text model of type 'vit'"):
         wrapper(folder).prepare(silent)
 
 

@@ -524,7 +524,7 @@ def test_the_operators_entries_may_name_any_server_and_strangers_entries_only_pu
     with pytest.raises(Refused, match="not on the public internet"):
         manager.get_response("Hi", "theirs")
     assert len(server.calls) == 2
-    with pytest.raises(ConfigError, match="'api_key': not for entries that are 'public_only'"):
+    with pytest.raises(ConfigError, match="'api_key': not allowed with 'public_only'"):
         manager.register_model("thief", {**config, "api_key": "DATABASE_URL"}, trusted=False)
 
 

@@ -379,7 +379,7 @@ def test_a_seed_that_is_too_large_is_named(call: Call) -> None:
         ("models.yaml", "left: {type: fake, colour: red}", "models.yaml: model 'left': key 'colour': unknown key"),
         ("models.yaml", "left: {model_name: 5, pinned: maybe}", "; "),
         ("models.yaml", "left: [", "models.yaml, line 1"),
-        ("models.yaml", "left: {type: fake}\nleft: {type: fake}", "'left' stands here twice"),
+        ("models.yaml", "left: {type: fake}\nleft: {type: fake}", "duplicate key 'left'"),
         ("models.yaml", "boulware: {type: fake}", "model 'boulware' has the name of a scripted strategy"),
         ("app.yaml", "max_loaded_models: none", "app.yaml: key 'max_loaded_models'"),
         ("scenarios/bad.yaml", "title: Bad\nrounds: 0", "bad.yaml: key 'rounds'"),
