@@ -248,7 +248,7 @@ def test_settings_that_a_server_does_not_take_are_left_out(
     assert server.calls[-1].body["max_completion_tokens"] == 50
     assert write(far, asked(top_k=3)).estimated
     assert len(server.calls) == 4
-    assert "left out: max_tokens, stream_options, top_k" in caplog.text
+    assert "omitted: max_tokens, stream_options, top_k" in caplog.text
 
 
 def test_a_refusal_without_a_reason_is_answered_with_ever_less_and_remembered_only_if_that_helps(
@@ -294,7 +294,7 @@ def cut_off(call: Call) -> None:
 
 
 FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
-    "a wrong key": (refuses(401, f"no such key {KEY}"), AccessDenied, "check key 'api_key'", 1),
+    "a wrong key": (refuses(401, f"no such key {KEY}"), AccessDenied, "check the key 'api_key'", 1),
     "no permission": (refuses(403), AccessDenied, "HTTP 403", 1),
     "an unknown model": (refuses(404, "no model org/m"), WeightsNotFound, "no model 'org/m'.*: no model org/m", 1),
     "a redirect": (refuses(307, location="http://127.0.0.1:1/"), Unreachable, "redirects .* not followed", 1),
@@ -308,15 +308,20 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
     "no answer at all": (lambda c: c.hang(), TooSlow, "nothing within 0.2 s", 1),
     "only comments": (lambda c: c.start().raw(b": hm\n\n" * 9).hang(), TooSlow, "nothing within 0.2 s", 1),
     "silence in the middle": (lambda c: c.start().say("Once").hang(), TooSlow, "nothing more for 0.1 s", 1),
-    "a cut": (cut_off, ServerFailed, "broke its answer off", 1),
-    "an empty answer": (lambda c: c.start(), ServerFailed, "broke its answer off", 3),
-    "a hang-up": (lambda c: c.raw(b"HTTP/1.1 2"), ServerFailed, "the connection to .* broke", 3),
-    "no JSON": (lambda c: c.start().event("{oops"), ServerFailed, "sent what is no JSON", 1),
-    "no object": (lambda c: c.start().event("[1]"), ServerFailed, "an event is no object", 1),
+    "a cut": (cut_off, ServerFailed, "broke off its answer", 1),
+    "an empty answer": (lambda c: c.start(), ServerFailed, "broke off its answer", 3),
+    "a hang-up": (lambda c: c.raw(b"HTTP/1.1 2"), ServerFailed, "the connection to .* was lost", 3),
+    "no JSON": (lambda c: c.start().event("{oops"), ServerFailed, "sent invalid JSON", 1),
+    "no object": (lambda c: c.start().event("[1]"), ServerFailed, "an event is not an object", 1),
     "no choices": (lambda c: c.start().event({"id": 1}), ServerFailed, "'choices' is missing", 1),
-    "odd choices": (lambda c: c.start().event({"choices": [7]}), ServerFailed, "a choice is no object", 1),
-    "an odd delta": (lambda c: c.start().event({"choices": [{"delta": [1]}]}), ServerFailed, "'delta' is no object", 1),
-    "an odd text": (lambda c: c.start().say({"a": 1}), ServerFailed, "a piece of text is none", 1),
+    "odd choices": (lambda c: c.start().event({"choices": [7]}), ServerFailed, "a choice is not an object", 1),
+    "an odd delta": (
+        lambda c: c.start().event({"choices": [{"delta": [1]}]}),
+        ServerFailed,
+        "'delta' is not an object",
+        1,
+    ),
+    "an odd text": (lambda c: c.start().say({"a": 1}), ServerFailed, "a piece of text is not a string", 1),
     "an error inside": (
         lambda c: c.start().event({"error": {"message": f"gone {KEY}"}}),
         ServerFailed,
@@ -336,7 +341,7 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
         "sent more than 4,000,000 bytes",
         1,
     ),
-    "a text without end": (endless, ServerFailed, "far more than was asked for", 1),
+    "a text without end": (endless, ServerFailed, "far more than requested", 1),
     "a packed answer": (lambda c: c.start(Content_Encoding="gzip").raw(b"\x1f\x8b"), ServerFailed, "encoding", 1),
 }
 
@@ -487,7 +492,9 @@ def test_an_account_that_is_used_up_is_not_asked_again(server: FaultyServer, mod
 # -- keys and addresses --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "words"), [(None, "THE_KEY .* is not set"), ("a\nb: c", "characters that no key")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "THE_KEY .* is not set"), ("a\nb: c", "characters that are invalid")]
+)
 def test_a_key_that_cannot_be_sent_is_named_by_its_variable(
     model: Any, monkeypatch: pytest.MonkeyPatch, value: str | None, words: str
 ) -> None:
@@ -607,7 +614,7 @@ def test_a_server_that_is_not_there_is_found_out_before_anything_is_asked(manage
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         manager = managers(base_url=f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
-        with pytest.raises(Unreachable, match="is the server running"):
+        with pytest.raises(Unreachable, match="check that the server is running"):
             manager.get_response("Hi", "far")
     assert status(manager)[0] == "failed"
 

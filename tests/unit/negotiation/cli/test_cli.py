@@ -221,7 +221,7 @@ def test_a_failed_run_is_reported_and_has_exit_status_1(call: Call) -> None:
     assert status == 1
     assert set(result) == RUN_KEYS | HOW_IT_ENDED
     assert (result["status"], result["turns"], result["ending"]) == ("failed", [], None)
-    assert "fails, as its entry asks" in result["reason"]
+    assert "fails (key 'fail_loads')" in result["reason"]
     assert [result[key] for key in ("agreement", "utility_a", "utility_b", "pareto_distance")] == [None] * 4
     assert err.splitlines()[-1] == f"failed: {result['reason']}"
 
