@@ -111,7 +111,7 @@ def test_an_adapter_whose_tensors_do_not_match_is_not_merged(
     name = next(name for name in tensors if old is None or name.endswith(old))
     tensor = tensors[name] if old is None else tensors.pop(name)
     if new is not None:
-        tensors[name.rpartition("lora_")[0] + new] = tensor
+        tensors[name.rpartition("lora_")[0] + new] = tensor.clone()
     save_file(tensors, file, metadata={"format": "pt"})
     model = prepared(folder, adapters=[str(tmp_path / "adapter")])
     model.prepare(silent)

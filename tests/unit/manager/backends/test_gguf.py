@@ -190,7 +190,7 @@ def test_the_header_says_how_large_the_model_and_its_conversations_are(tmp_path:
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
-def test_a_gguf_file_that_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
+def test_an_incomplete_gguf_file_is_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "tiny.gguf"
     write_gguf(path)
     whole = path.read_bytes()
@@ -298,7 +298,7 @@ def test_a_copy_is_complete_when_all_of_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["missing", "shorter", "unlisted", "no json", "other json"])
-def test_a_copy_that_is_not_whole_is_not_complete(tmp_path: Path, what: str) -> None:
+def test_a_damaged_copy_is_not_complete(tmp_path: Path, what: str) -> None:
     copy = ConvertedCopy(tmp_path / "copy")
     copy.write(Saves("weights"), Saves("words"))
     listing = copy.folder / "complete.json"

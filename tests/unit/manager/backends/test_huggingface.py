@@ -330,7 +330,7 @@ def test_what_needs_a_package_or_device_says_so(
 # -- found out while loading -----------------------------------------------------------------------------------
 
 
-def test_weights_that_are_not_whole_are_not_filled_with_random_numbers(folder: Path) -> None:
+def test_incomplete_weights_are_not_filled_with_random_numbers(folder: Path) -> None:
     drop_tensor(folder, "model.layers.1.mlp.up_proj.weight")
     model = wrapper(folder)
     model.prepare(silent)

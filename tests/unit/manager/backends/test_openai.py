@@ -610,7 +610,7 @@ def test_a_server_that_is_down_cools_down_and_says_why(
     assert len(server.calls) == 2
 
 
-def test_a_server_that_is_not_there_is_found_out_before_anything_is_asked(managers: Callable[..., LLMManager]) -> None:
+def test_an_unreachable_server_is_detected_before_any_request(managers: Callable[..., LLMManager]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         manager = managers(base_url=f"http://127.0.0.1:{unused.getsockname()[1]}/v1")

@@ -46,7 +46,7 @@ def test_an_entry_needs_little() -> None:
         ("fake", "expected a mapping of keys to values, got str"),
     ],
 )
-def test_mistakes_are_told_with_file_model_and_key(config: Any, message: str) -> None:
+def test_mistakes_name_file_model_and_key(config: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_spec("m", config, "models.yaml")
     assert str(caught.value).startswith(f"models.yaml: model 'm': {message}")
@@ -63,7 +63,7 @@ def test_usual_ids_are_taken(model_id: str) -> None:
     assert parse_spec(model_id, FAKE).model_id == model_id
 
 
-def test_a_key_in_the_place_of_its_name_is_refused_and_not_repeated() -> None:
+def test_an_api_key_instead_of_its_name_is_refused_and_not_repeated() -> None:
     with pytest.raises(ConfigError, match="the NAME of an environment variable") as caught:
         spec(api_key="sk-abc123")
     assert "abc123" not in str(caught.value)
@@ -112,7 +112,7 @@ def test_fakes_share_by_model_name_or_stand_alone() -> None:
     assert registry.aliases(registry["a"].weights) == ("a", "c")
 
 
-def test_weights_have_a_name_for_people() -> None:
+def test_weights_have_a_readable_name() -> None:
     assert str(spec().weights) == "owner/name"
     assert str(spec(dtype="float16", revision="v2", adapters=["x/y"]).weights) == "owner/name+float16+v2+x/y"
 
@@ -154,7 +154,7 @@ def test_numbers_are_fine_as_ids() -> None:
     assert Registry.from_configs({7: FAKE})["7"].model_id == "7"  # type: ignore[dict-item]
 
 
-def test_an_unknown_id_is_told_with_the_known_ones() -> None:
+def test_an_unknown_id_is_reported_with_the_known_ones() -> None:
     with pytest.raises(UnknownModel, match=r"model 'c' is not registered \(registered: a, b\)"):
         Registry.from_configs({"a": FAKE, "b": FAKE})["c"]
     with pytest.raises(UnknownModel, match=r"\(registered: none\)"):
@@ -172,7 +172,7 @@ def test_adding() -> None:
     assert not registry["b"].pinned
 
 
-def test_a_registry_does_not_change_with_what_it_was_made_of() -> None:
+def test_a_registry_does_not_change_with_its_source() -> None:
     specs = {"a": parse_spec("a", FAKE)}
     registry = Registry(specs)
     registry.add(parse_spec("b", FAKE))
@@ -208,7 +208,7 @@ def test_names_of_the_same_device_share_weights(device: str, shared: bool) -> No
 
 
 @pytest.mark.parametrize("settings", [{"dtype": "float32"}, {"revision": "v2"}, {"model_name": "x/z"}, {}])
-def test_the_machine_is_not_asked_about_devices_where_nothing_depends_on_it(settings: dict[str, str]) -> None:
+def test_devices_are_looked_up_only_if_it_matters(settings: dict[str, str]) -> None:
     def never(spec: ModelSpec) -> str:
         raise AssertionError
 
@@ -230,7 +230,7 @@ def test_the_machine_is_not_asked_about_devices_where_nothing_depends_on_it(sett
         ({"requests_per_minute": 0}, "requests_per_minute"),
     ],
 )
-def test_settings_of_models_served_elsewhere_are_checked(settings: dict[str, Any], key: str) -> None:
+def test_settings_of_remote_models_are_checked(settings: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigError, match=f"model 'm': key '{key}'"):
         spec(type="openai", base_url="http://one/v1", **settings)
 

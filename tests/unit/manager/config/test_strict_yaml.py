@@ -57,7 +57,7 @@ def test_plain_data_is_read() -> None:
         ("a" * (MAX_BYTES + 1), "here: larger than 1,000,000 characters; split it up"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(text: str, message: str) -> None:
+def test_errors_name_their_place(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_yaml(text, "here")
     assert str(caught.value) == message

@@ -33,7 +33,7 @@ def baseline(pairs: list[tuple[int, int]], load_seconds: float) -> Figures:
 
 @pytest.mark.parametrize("load_seconds", [0.5, 2.0, 10.0])
 @pytest.mark.parametrize("pairs", EVENINGS.values(), ids=EVENINGS.keys())
-def test_all_turns_are_had_and_nobody_is_bypassed_more_often_than_the_bound(
+def test_all_turns_happen_and_no_request_is_bypassed_more_often_than_the_bound(
     pairs: list[tuple[int, int]], load_seconds: float
 ) -> None:
     figures = ours(pairs, load_seconds)
@@ -100,7 +100,7 @@ def test_a_load_is_worth_it_when_it_serves_turns_faster(
     assert worth_a_load(target, waiting, row, demand) is worth
 
 
-def test_what_is_slow_to_come_back_is_not_given_up_for_something_quick() -> None:
+def test_weights_that_are_slow_to_reload_are_not_evicted_for_quick_ones() -> None:
     quick, slow = Weights(key(0), cold_seconds=0.5), Weights(key(1), turn_seconds=1.0, cold_seconds=30.0)
     assert not worth_a_load(quick, 1, slow, 1)
     slow.parks, slow.wake_seconds = True, 0.5

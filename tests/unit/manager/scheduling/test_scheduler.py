@@ -200,7 +200,7 @@ def test_weights_served_elsewhere_take_no_slot_and_are_never_evicted() -> None:
     assert stage.state(D) is State.RESIDENT
 
 
-def test_a_server_elsewhere_that_fails_as_a_whole_cools_down_for_longer_each_time() -> None:
+def test_a_remote_server_that_fails_as_a_whole_cools_down_for_longer_each_time() -> None:
     stage = Stage()
     stage.tell(h.Register(D))
     first, second = stage.request(D), stage.request(D)
@@ -228,7 +228,7 @@ def test_a_server_elsewhere_that_fails_as_a_whole_cools_down_for_longer_each_tim
     assert stage.scheduler.weights[D].retry_at - stage.scheduler.tables.now == 5.0
 
 
-def test_what_is_felt_of_weights_that_are_here_is_not_heeded() -> None:
+def test_health_reports_about_local_weights_are_ignored() -> None:
     stage = Stage()
     stage.known(A)
     stage.request(A)
@@ -400,7 +400,7 @@ def test_only_as_much_leaves_as_the_bytes_need() -> None:
     assert stage.scheduler.ledger.used(GPU) == 9
 
 
-def test_nobody_leaves_whose_leaving_is_not_needed_in_the_end() -> None:
+def test_no_weights_are_evicted_unnecessarily() -> None:
     stage = Stage(max_loaded=4, budget=10)
     stage.known(A, need=1)
     stage.known(B, need=8)
@@ -411,7 +411,7 @@ def test_nobody_leaves_whose_leaving_is_not_needed_in_the_end() -> None:
     assert stage.on_device() == {A, C}
 
 
-def test_what_a_load_took_is_reserved_for_the_next() -> None:
+def test_the_measured_size_is_reserved_for_the_next_load() -> None:
     stage = Stage(max_loaded=4, budget=10)
     stage.known(A, need=4)
     stage.known(B, need=5)
@@ -482,7 +482,7 @@ def test_the_announced_request_finds_its_weights_still_there() -> None:
     assert stage.waits(other)
 
 
-def test_what_was_announced_is_forgotten_after_a_while() -> None:
+def test_announcements_expire() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -496,7 +496,7 @@ def test_what_was_announced_is_forgotten_after_a_while() -> None:
     assert stage.tell(h.Tick()) == [h.StartUnload(A)]
 
 
-def test_what_was_announced_is_forgotten_with_its_owner() -> None:
+def test_announcements_are_forgotten_with_their_owner() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -559,7 +559,7 @@ def test_a_request_becomes_due_by_time_and_drains_a_busy_victim() -> None:
     assert stage.holds(third)
 
 
-def test_draining_weights_stay_when_nobody_needs_their_place_any_more() -> None:
+def test_draining_weights_stay_when_their_room_is_no_longer_needed() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     held = stage.request(A)
@@ -729,7 +729,7 @@ def test_an_out_of_memory_load_is_tried_once_more_with_everything_idle_gone() ->
     assert stage.holds(held)
 
 
-def test_running_out_of_memory_costs_even_those_who_are_announced() -> None:
+def test_running_out_of_memory_evicts_even_announced_weights() -> None:
     stage = Stage(max_loaded=3)
     stage.known(A, B)
     stage.resident(A)
@@ -768,7 +768,7 @@ def test_a_second_out_of_memory_is_final_and_its_victims_come_back() -> None:
     assert sorted(job.weights.source for job in stage.work()) == ["A", "B"]
 
 
-def test_a_victim_that_is_wanted_comes_back_for_whoever_waits() -> None:
+def test_a_requested_victim_is_reloaded_for_its_waiters() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -808,7 +808,7 @@ def test_a_leak_refuses_those_who_now_can_never_fit() -> None:
     assert stage.holds(held)
 
 
-def test_an_unload_asked_for_during_a_failed_load_is_done_with() -> None:
+def test_an_unload_requested_during_a_failed_load_is_settled() -> None:
     stage = Stage()
     stage.known(A)
     stage.request(A)
@@ -869,7 +869,7 @@ def test_preparing_is_stopped_when_the_last_waiter_leaves_and_begun_anew_for_the
     assert stage.tell(h.Request(2, A)) == [h.Prepare(A)], "a download that hangs and was given up holds nobody up"
 
 
-def test_a_load_that_brings_victims_back_is_not_stopped() -> None:
+def test_a_load_that_restores_victims_is_not_aborted() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -881,7 +881,7 @@ def test_a_load_that_brings_victims_back_is_not_stopped() -> None:
     assert stage.tell(h.Cancel(number)) == [h.Refuse(number, stage.failure(number))]
 
 
-def test_cancelling_what_was_granted_or_never_asked_changes_nothing() -> None:
+def test_cancelling_a_granted_or_unknown_request_changes_nothing() -> None:
     stage = Stage()
     stage.known(A)
     number = stage.request(A)
@@ -1014,7 +1014,7 @@ def test_a_session_may_not_wait_for_a_second_lease() -> None:
     assert stage.holds(held)
 
 
-def test_a_request_that_may_not_wait_moves_nothing() -> None:
+def test_a_request_that_may_not_wait_evicts_nothing() -> None:
     stage = Stage(max_loaded=2, max_queue=1)
     stage.known(A, B, C)
     stage.tell(h.Register(D))
@@ -1048,7 +1048,7 @@ def test_unloading_drains_what_is_leased_and_grants_nothing_new() -> None:
     assert stage.holds(number)
 
 
-def test_unloading_what_is_not_there_does_nothing() -> None:
+def test_unloading_absent_weights_does_nothing() -> None:
     stage = Stage()
     stage.known(A)
     assert stage.tell(h.Unload(A)) == []
@@ -1105,7 +1105,7 @@ def test_retired_weights_that_are_registered_again_stay() -> None:
     assert stage.state(A) is State.RESIDENT
 
 
-def test_closing_refuses_who_waits_and_who_comes() -> None:
+def test_closing_refuses_waiting_and_new_requests() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     held = stage.request(A)
@@ -1117,7 +1117,7 @@ def test_closing_refuses_who_waits_and_who_comes() -> None:
     assert stage.holds(held)
 
 
-def test_nothing_comes_back_after_closing() -> None:
+def test_nothing_is_restored_after_closing() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -1132,7 +1132,7 @@ def test_nothing_comes_back_after_closing() -> None:
 # -- what is told ----------------------------------------------------------------------------------------------
 
 
-def test_every_change_of_state_is_told_with_a_reason() -> None:
+def test_every_change_of_state_is_reported_with_a_reason() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)

@@ -158,7 +158,7 @@ def test_a_download_takes_as_long_again_as_its_progress_says() -> None:
     assert world.expected({A: LoadProgress("fetching", 25, 100, 20.0)}) == {number: 60.0 + load}
 
 
-def test_nobody_can_say_when_all_places_are_pinned() -> None:
+def test_the_wait_is_unknown_if_all_slots_are_pinned() -> None:
     world = World()
     world.known(A, B)
     world.request(A)

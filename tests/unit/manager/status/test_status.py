@@ -324,7 +324,7 @@ def test_every_change_that_can_be_seen_is_told(
     assert untold == []
 
 
-def test_progress_of_a_load_is_told_in_bytes(make: MakeManager) -> None:
+def test_load_progress_is_reported_in_bytes(make: MakeManager) -> None:
     manager = make({"a": {**FAKE, "size_bytes": 1000}})
     watch = Watch(manager.subscribe())
     manager.load_model("a")
