@@ -1,4 +1,4 @@
-"""Cancel tokens: once and for good, and nobody who listens is forgotten or called twice."""
+"""Cancel tokens: cancellation is final, and no callback is lost or called twice."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ def test_a_download_that_hangs_holds_up_neither_the_next_who_asks_nor_the_end(
     request = manager.request_lease("a")
     assert watch.until("progress", "a").progress is not None
     request.cancel()
-    assert watch.until("progress", "a").progress is None, "the strip shows no download that was given up"
+    assert watch.until("progress", "a").progress is None, "the status shows no aborted download"
     assert manager.snapshot().weights[0].progress is None
     again = manager.request_lease("a")
     while workshop.count("prepare A") < 2:
@@ -491,7 +491,7 @@ def test_no_request_waits_longer_than_the_manager_allows(make: MakeManager) -> N
         request = manager.request_lease("b", timeout=5000)
         watch.until("measured", "b")
         clock.now += 1000
-        manager.forget("nobody")  # whatever happens next, the clock is told that it is late
+        manager.forget("nobody")  # any message reveals to the scheduler that it is late
         with pytest.raises(WaitTimeout, match="waited 1000 s for b without getting it"):
             request.wait(SECONDS)
 
@@ -503,7 +503,7 @@ def test_a_long_download_does_not_count_as_waiting(make: MakeManager, workshop: 
     request = manager.request_lease("a")
     workshop.wait_for("prepare A")
     clock.now += 1000
-    manager.forget("nobody")  # the clock is told that it is late
+    manager.forget("nobody")  # any message reveals that it is late
     gate.set()
     lease = request.wait(SECONDS)
     assert lease is not None
@@ -629,7 +629,7 @@ def test_a_released_lease_writes_nothing_and_keeps_nothing_alive(make: MakeManag
     cancel = CancelToken()
     with pytest.raises(ManagerClosed, match="request a new one"):
         lease.generate(ASK, cancel)
-    assert cancel._callbacks == {}, "nobody listens to the token any more"
+    assert cancel._callbacks == {}, "no callback is left on the token"
 
 
 def test_a_model_whose_entry_was_removed_can_still_be_leased(make: MakeManager) -> None:
@@ -861,7 +861,7 @@ def test_cleanup_waits_for_leases_that_others_are_giving_back(
         assert begun.wait(SECONDS)
         manager.cleanup()
         releasing.result(SECONDS)
-    assert over[0] is False, "it is not over while somebody still holds a lease"
+    assert over[0] is False, "cleanup waits for the last lease"
     assert leases(manager) == 0
     assert state(manager, "a") == left
 

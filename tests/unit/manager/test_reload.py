@@ -113,7 +113,7 @@ def test_running_negotiations_finish_with_what_they_began_and_load_it_once(
         with manager.lease(speaker, owner="run 1", next_model=other):
             if turn == 1:
                 manager.reload(models(tmp_path, "c: {type: fake}"))
-    assert workshop.count("load A") == workshop.count("load B") == 1, "whoever comes back is expected"
+    assert workshop.count("load A") == workshop.count("load B") == 1, "returning sessions find their weights"
     assert set(weights(manager)) == {"A", "B", "c"}
     manager.forget("run 1")
     for _ in "AB":

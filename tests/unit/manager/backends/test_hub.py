@@ -1,4 +1,4 @@
-"""Fetching models, from a stand-in for the Hub on this machine: what comes, what is said, and what each error means."""
+"""Fetching models from a local stand-in for the Hub: files, progress, and the message of each error."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_what_was_fetched_is_there_without_the_hub(
 
 
 def nobody() -> str:
-    """An address at which nobody listens."""
+    """Return an address without a listener."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{sock.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The transformers backend on tiny random models: what is found out before loading, what loading does, what is left."""
+"""The transformers backend on tiny random models: checks before loading, loading, and what unloading leaves."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_is_announced_is_what_is_loaded(tmp_path: Path, tied: bool, dtype: 
     assert footprint.bytes == loaded
     buffers = sum(buffer.numel() * 4 for buffer in original.buffers())  # rotary frequencies stay in float32
     packed = dtype == "bfloat16" and packs("cpu", torch.bfloat16)
-    head = original.lm_head.weight.numel() * size if tied and packed else 0  # packed, it shares nothing any more
+    head = original.lm_head.weight.numel() * size if tied and packed else 0  # once packed, it shares nothing
     assert loaded == sum(p.numel() for p in original.parameters()) * size + buffers + head
     model.unload()
 

@@ -1,4 +1,4 @@
-"""Models served elsewhere, against a server on loopback that answers, or breaks in every way that one can."""
+"""Remote models, against a local server that answers, or fails in every possible way."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def write(model: OpenAIModel, request: GenerationRequest | None = None) -> Compl
     return stream.completion
 
 
-# -- what is asked and answered ------------------------------------------------------------------------------------
+# -- requests and answers ------------------------------------------------------------------------------------------
 
 
 def test_a_text_comes_with_its_tokens_as_the_server_counted_them(server: FaultyServer, model: Any) -> None:
@@ -151,7 +151,7 @@ def test_thinking_apart_from_the_reply_comes_in_a_block_if_it_is_wanted(server: 
     server.behaviours = [behave]
     far = model()
     hidden = write(far)
-    assert (hidden.text, hidden.tokens) == ("Yes.", 4), "what is not shown is paid for all the same"
+    assert (hidden.text, hidden.tokens) == ("Yes.", 4), "hidden thinking is paid for, too"
     assert write(far, GenerationRequest(as_messages("Hi"), thinking=100)).text == "<think>Let me see</think>Yes."
 
 

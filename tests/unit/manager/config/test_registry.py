@@ -1,4 +1,4 @@
-"""The registry: what an entry may say, which entries share weights, and what is said about mistakes."""
+"""The registry: the keys of entries, which entries share weights, and messages about mistakes."""
 
 from __future__ import annotations
 

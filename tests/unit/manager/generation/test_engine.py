@@ -1,4 +1,4 @@
-"""The loop that runs a model: on a tiny random Llama, and on one that writes what the test tells it to."""
+"""The loop that runs a model: on a tiny random Llama, and on a model that writes what the test sets."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_consumer_that_stops_reading_delays_no_other(engine: MakeEngine) -> No
     others = [ask(writing, seed=seed) for seed in (2, 3)]
     assert all(text(stream) for stream in others)
     while not left.ended:
-        text(ask(writing))  # the one that nobody reads is written to its end beside the others
+        text(ask(writing))  # the unread stream is written to its end beside the others
     assert left.completion.tokens == 40
     assert (read or "") + "".join(left) == left.completion.text
     assert len(writing.batch) == 0

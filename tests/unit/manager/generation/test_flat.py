@@ -124,7 +124,7 @@ def test_cached_keys_and_values_give_the_same_logits_as_computing_them_again(kin
         assert likeliest(runner, reused, other[kept:], 6) == fresh
     assert (copy is not None) or kind in SOLO or kept != 40
     if kept == 40:
-        assert copy is not None, "extending what is kept works for every model"
+        assert copy is not None, "extending a cached text works for every model"
 
 
 def test_rows_of_one_pass_do_not_see_each_other() -> None:

@@ -42,7 +42,7 @@ def allowed(compiler: GrammarCompiler, matcher: GrammarMatcher, tokenizer: Any) 
 
 
 def write(compiler: GrammarCompiler, matcher: GrammarMatcher, tokenizer: Any, seed: int) -> str:
-    """A text drawn at random from what is allowed."""
+    """Return a random text of the grammar."""
     chance = random.Random(seed)
     tokens: list[int] = []
     tokens += matcher.forced()

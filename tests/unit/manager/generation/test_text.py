@@ -1,4 +1,4 @@
-"""Text to tokens and back: nobody's text becomes a control token, and no character is cut in two."""
+"""Text to tokens and back: no message becomes a control token, and no character is cut in two."""
 
 from __future__ import annotations
 

@@ -389,7 +389,7 @@ def test_a_failed_load_reports_leaks_and_later_their_recovery(
     parkable.leak = 25
     assert desk.answer() == h.Recovered(P, "toy", 15)
     desk.loader.start(h.StartUnload(P))
-    assert desk.answer() == h.Unloaded(P), "what leaked before is told once"
+    assert desk.answer() == h.Unloaded(P), "an earlier leak is reported once"
     parkable.leak = 0
     assert desk.answer() == h.Recovered(P, "toy", 25)
 

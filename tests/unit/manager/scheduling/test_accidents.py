@@ -115,7 +115,7 @@ def test_a_drain_is_not_lost_when_the_models_settings_change_meanwhile(make: Mak
 
 
 def test_requesting_an_unknown_model_acquires_nothing(make: MakeManager) -> None:
-    """A semaphore was taken before the id was looked up, and not given back for one that was unknown."""
+    """A semaphore was acquired before the id was looked up, and not released for an unknown one."""
     manager = make({"a": {"type": "fake", "concurrency": 1}}, max_queue=1)
     for _ in range(100):
         for ask in (manager.lease, manager.load_model, manager.unload_model, manager.spec):

@@ -1,4 +1,4 @@
-"""What memory costs the scheduler: budgets, parking in host memory, what is kept of conversations, leaks, overruns."""
+"""Memory in the scheduler: budgets, parking in host memory, cached conversations, leaks and overruns."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_wake_times_are_learnt_separately_from_load_times() -> None:
     assert row.load_seconds == 0.25
 
 
-# -- what is kept of conversations -----------------------------------------------------------------------------
+# -- cached conversations --------------------------------------------------------------------------------------
 
 
 def test_a_load_reserves_free_memory_for_conversations() -> None:
@@ -290,7 +290,7 @@ def test_weights_with_a_cache_that_cannot_be_trimmed_are_unloaded_when_over_budg
     assert stage.state(A) is State.DRAINING
     stage.tell(h.Cancel(other))
     stage.tell(h.Trimmed(A, 1))
-    assert stage.state(A) is State.DRAINING, "nobody waits for its place, but it takes too much"
+    assert stage.state(A) is State.DRAINING, "no request waits for its room, but it exceeds the budget"
     assert stage.work() == [h.StartUnload(A)]
 
 

@@ -1,4 +1,4 @@
-"""What the policy promises: nobody starves, thrashing ends, and loads go where they serve most turns."""
+"""The policy's promises: no request starves, thrashing ends, and loads serve as many turns as possible."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_request_waits_no_longer_for_a_stream_of_others_than_its_patience() ->
 @pytest.mark.parametrize(
     ("waiting", "load_seconds", "demand", "worth"),
     [
-        (1, 10.0, 0, True),  # nobody would miss it
+        (1, 10.0, 0, True),  # no session would miss it
         (1, 0.5, 1, True),  # quick loads are made freely
         (1, 10.0, 1, False),  # slow ones are put off ...
         (6, 10.0, 1, True),  # ... until enough wait
@@ -133,4 +133,4 @@ def test_the_best_possible_order_is_found() -> None:
     assert best(sessions, places=2, load=1, measure="loads") == 4, "one after the other"
     assert best([[0, 1, 0, 1]], places=2, load=2, measure="makespan") == 8, "nothing is loaded unasked"
     assert best([[0, 1, 0, 1]], places=1, load=2, measure="makespan") == 12, "a load before each turn"
-    assert best([[0, 0, 0], [1]], places=1, load=1, measure="loads", bound=0) == 3, "nobody may be overtaken"
+    assert best([[0, 0, 0], [1]], places=1, load=1, measure="loads", bound=0) == 3, "no request may be overtaken"

@@ -1,4 +1,4 @@
-"""The scheduler's decisions, one readable scenario each: no threads, no clock, every second told by hand."""
+"""The scheduler's decisions, one readable scenario each: no threads and no clock: the tests set the time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GPU = "cuda:0"
 
 
 class Stage:
-    """A scheduler, the time, and all its answers so far. Each method tells one thing that happens."""
+    """A scheduler, the time, and all its effects so far. Each method reports one happening."""
 
     def __init__(self, max_loaded: int = 2, budget: int | None = None, max_queue: int = 100, max_wait: float = 1000.0):
         budgets = {} if budget is None else {GPU: budget}
@@ -104,7 +104,7 @@ class Stage:
         return done
 
     def resident(self, *keys: WeightsKey) -> None:
-        """Have weights loaded, used and given back, a second apart."""
+        """Load, use and release weights, a second apart."""
         for key in keys:
             number = self.request(key)
             self.work()
@@ -284,7 +284,7 @@ def test_weights_loaded_for_a_request_cannot_leave_before_it_ran() -> None:
     stage.known(A, B)
     first = stage.request(A)
     stage.request(B)
-    stage.later(500)  # B is long overdue, yet A is being loaded for somebody
+    stage.later(500)  # B is long overdue, yet A is being loaded for a request
     stage.tell(h.Unload(A))
     assert stage.tell(h.Loaded(A, 1)) == [h.Grant(first, A)]
 
@@ -526,7 +526,7 @@ def test_a_waiter_for_busy_weights_keeps_them_from_a_younger_request() -> None:
 
 def test_requests_for_resident_weights_overtake_eight_times_and_no_more() -> None:
     stage = Stage(max_loaded=1)
-    stage.known(A, B, load_seconds=1000)  # so that nobody becomes due by time
+    stage.known(A, B, load_seconds=1000)  # so that no request becomes due by time
     holders = [stage.request(A)]
     stage.work()
     older = stage.request(B)
@@ -605,7 +605,7 @@ def test_nothing_younger_is_granted_beside_a_due_request_that_has_no_claim_yet()
     stage.later(policy.PATIENCE_LOADS * 10)
     stage.tell(h.Register(D))
     stage.tell(h.Prepared(D, 0, GPU, remote=True))
-    assert stage.holds(stage.request(D)), "what is served elsewhere is in nobody's way"
+    assert stage.holds(stage.request(D)), "remote weights are in no one's way"
     younger = stage.request(C)
     assert stage.waits(younger), "an older request keeps A, so the due one could claim nothing"
     stage.release(first)
@@ -804,7 +804,7 @@ def test_a_leak_refuses_those_who_now_can_never_fit() -> None:
     assert stage.failure(large).kind is CannotFit
     assert "0.00 GB leaked" in stage.failure(large).message
     again = stage.request(A)
-    assert stage.holds(again), "nobody is held back for the sake of what can never be"
+    assert stage.holds(again), "no request is held back for an impossible one"
     assert stage.holds(held)
 
 
@@ -835,7 +835,7 @@ def test_a_cancelled_request_leaves_the_queue() -> None:
     assert stage.tell(h.Cancel(number)) == [h.Refuse(number, stage.failure(number))]
     assert stage.failure(number).kind is Cancelled
     stage.release(held)
-    assert stage.work() == [], "nobody needs the place any more"
+    assert stage.work() == [], "no request needs the room"
 
 
 def test_a_load_is_stopped_when_the_last_waiter_leaves() -> None:
@@ -866,7 +866,7 @@ def test_preparing_is_stopped_when_the_last_waiter_leaves_and_begun_anew_for_the
     stage.tell(h.Register(A))
     stage.request(A)
     assert h.Abort(A) in stage.tell(h.Cancel(1))
-    assert stage.tell(h.Request(2, A)) == [h.Prepare(A)], "a download that hangs and was given up holds nobody up"
+    assert stage.tell(h.Request(2, A)) == [h.Prepare(A)], "an aborted download that hangs delays no request"
 
 
 def test_a_load_that_restores_victims_is_not_aborted() -> None:
@@ -1009,7 +1009,7 @@ def test_a_session_may_not_wait_for_a_second_lease() -> None:
     stage.work()
     nested = stage.request(B, owner="x")
     assert stage.failure(nested).kind is NestedLease
-    assert stage.holds(stage.request(A, owner="x")), "it is there already, so nobody waits"
+    assert stage.holds(stage.request(A, owner="x")), "it is resident, so no request waits"
     assert stage.waits(stage.request(B, owner="y"))
     assert stage.holds(held)
 
@@ -1129,7 +1129,7 @@ def test_nothing_is_restored_after_closing() -> None:
     assert stage.on_device() == set()
 
 
-# -- what is told ----------------------------------------------------------------------------------------------
+# -- reports ---------------------------------------------------------------------------------------------------
 
 
 def test_every_change_of_state_is_reported_with_a_reason() -> None:
