@@ -131,8 +131,15 @@ class Engine:
             if self._grammars is None:
                 self._grammars = GrammarCompiler(self.tokenizer, self._vocabulary)
             matcher = self._grammars.matcher(request.grammar)
-        room = self.context - len(prompt)
-        return Row(arrival, prompt, room, matcher, self.tokenizer, self.template, self.end_tokens)
+        return Row(
+            arrival,
+            prompt=prompt,
+            room=self.context - len(prompt),
+            matcher=matcher,
+            tokenizer=self.tokenizer,
+            template=self.template,
+            end_tokens=self.end_tokens,
+        )
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

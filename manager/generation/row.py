@@ -31,6 +31,7 @@ class Row:
     def __init__(
         self,
         arrival: Arrival,
+        *,
         prompt: list[int],
         room: int,
         matcher: GrammarMatcher | None,

@@ -85,7 +85,15 @@ def row(tokens: Sequence[int], **how: Any) -> Row:
     config = GenerationConfig(**{"max_new_tokens": 20, "temperature": 0, **how})
     request = GenerationRequest(as_messages(""), config, seed, conversation=conversation)
     arrival = Arrival(request, Counted(), time.monotonic())
-    return Row(arrival, list(tokens), 1024 - len(tokens), matcher, TOKENIZER, TEMPLATE, frozenset())
+    return Row(
+        arrival,
+        prompt=list(tokens),
+        room=1024 - len(tokens),
+        matcher=matcher,
+        tokenizer=TOKENIZER,
+        template=TEMPLATE,
+        end_tokens=frozenset(),
+    )
 
 
 def run(batch: Batch) -> None:

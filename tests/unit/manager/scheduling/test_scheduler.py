@@ -38,7 +38,9 @@ class Stage:
 
     def __init__(self, max_loaded: int = 2, budget: int | None = None, max_queue: int = 100, max_wait: float = 1000.0):
         budgets = {} if budget is None else {GPU: budget}
-        self.scheduler = Scheduler(SchedulerLimits(max_loaded, budgets, max_queue, max_wait))
+        self.scheduler = Scheduler(
+            SchedulerLimits(max_loaded=max_loaded, budgets=budgets, max_queue=max_queue, max_wait=max_wait)
+        )
         self.now = 0.0
         self.effects: list[h.Effect] = []
         self._numbers = itertools.count(1)

@@ -35,14 +35,14 @@ class Source:
 
     def snapshot(self) -> Snapshot:
         self.snapshots += 1
-        return Snapshot(self.version, 0.0, (), (), ())
+        return Snapshot(version=self.version, at=0.0, weights=(), devices=(), queue=())
 
     def subscribe(self, capacity: int) -> Subscription:
         return Subscription(self.snapshot, capacity, lambda _: None)
 
     def event(self) -> StatusEvent:
         self.version += 1
-        return StatusEvent(self.version, 0.0, "granted", "w", (), State.RESIDENT)
+        return StatusEvent(number=self.version, at=0.0, kind="granted", weights="w", model_ids=(), state=State.RESIDENT)
 
 
 def numbers(subscription: Subscription) -> list[int]:
