@@ -68,7 +68,17 @@ def ours(model: Any, prompts: list[list[int]]) -> float:
     with torch.inference_mode():
         for prompt in prompts:
             arrival = Arrival(request, TokenStream(), begun)
-            batch.add(Row(arrival, prompt, 4096 - len(prompt), None, silent, silent, frozenset()))
+            batch.add(
+                Row(
+                    arrival,
+                    prompt=prompt,
+                    room=4096 - len(prompt),
+                    matcher=None,
+                    tokenizer=silent,
+                    template=silent,
+                    end_tokens=frozenset(),
+                )
+            )
         while len(batch):
             batch.step()
     return time.perf_counter() - begun

@@ -97,7 +97,7 @@ class Core:
 
     def register(self, key: WeightsKey, spec: ModelSpec | None = None) -> None:
         """Pass the settings of weights to the scheduler; `spec` is their entry if no model is registered for them."""
-        self.send(msg.Register(key, *self.registry.treatment(key)))
+        self.send(msg.Register(key, *self.registry.settings_of(key)))
         ids = self.registry.aliases(key)
         if found := self.registry[ids[0]] if ids else spec:
             self._specs[key] = found

@@ -1,8 +1,8 @@
-"""Models that are put onto a GPU once, before anything else, for processes that are forked later: ZeroGPU's way.
+"""Models placed on a GPU at startup, for processes that are forked later, as ZeroGPU requires.
 
-There a GPU is lent to a forked process for one call, and everything that was placed at the start goes along. So nothing
-is loaded or evicted while the program runs. In the forked process `Placed` grants leases on what it inherited, without
-a thread or lock of the program's. The program itself has a manager of stand-ins, which holds no weights and says so.
+ZeroGPU gives a GPU to a forked process for one call, together with everything that was placed at startup. Hence nothing
+is loaded or evicted while the program runs. In the forked process, `Placed` grants leases on the inherited weights
+without using the program's threads or locks. The program's own manager has stand-ins, which hold no weights.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from manager.state import WaitStatus
 logger = logging.getLogger(__name__)
 
 DEVICE = "ZeroGPU"
-"""What is shown as the device of placed weights."""
+"""The device shown for placed weights."""
 NOT_PLACED = "was not placed when this Space started"
 
 
 class Placed:
-    """The models of some registry entries, once `place` was called, and leases on them."""
+    """The placed models, and leases on them."""
 
     def __init__(self, cache_dir: Path, make: Callable[[ModelSpec, Path], BaseLLMModel] = create_model) -> None:
         self._cache_dir = cache_dir
@@ -38,9 +38,9 @@ class Placed:
         self._numbers = itertools.count(1)
 
     def place(self, specs: Iterable[ModelSpec]) -> None:
-        """Bring these models onto their device, on the calling thread: the main one, and before any fork.
+        """Load these models onto their device. To be called on the main thread, before any fork.
 
-        What cannot be placed is left out, and `misfit` says why.
+        Models that cannot be placed are left out; `misfit` returns the reason.
         """
         for spec in specs:
             key = spec.weights
@@ -54,14 +54,14 @@ class Placed:
                 logger.warning("%s cannot be placed: %s", spec.model_id, error)
                 self._refused[key] = str(error)
             else:
-                logger.info("%s is placed", key)
+                logger.info("%s was placed", key)
                 self._models[key] = model, footprint
 
     def __contains__(self, spec: ModelSpec) -> bool:
         return spec.weights in self._models
 
     def misfit(self, spec: ModelSpec) -> str:
-        """Why a model cannot be used; empty if it can."""
+        """Return why a model cannot be used; empty if it can."""
         if spec in self:
             return ""
         reason = self._refused.get(spec.weights)
@@ -77,7 +77,7 @@ class Placed:
         next_model: str | ModelSpec | None = None,
         timeout: float | None = None,
     ) -> LeaseRequest:
-        """The manager's method of this name, granted at once: nothing that was placed has to be waited for."""
+        """Like the manager's method, but grant the request at once, as placed weights are always ready."""
         assert isinstance(model, ModelSpec)
         if model not in self:
             raise LoadFailed(f"'{model.model_id}' {self.misfit(model)}")
@@ -86,19 +86,19 @@ class Placed:
         return request
 
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
-        """The manager's method of this name: nobody waits."""
+        """Like the manager's method; no request ever waits."""
         return None
 
     # -- in the program itself ---------------------------------------------------------------------------------
 
     def stand_in(self, spec: ModelSpec, cache_dir: Path) -> BaseLLMModel:
-        """What the program's own manager has in a placed model's stead: something that takes no room of it."""
+        """Return the stand-in for a placed model in the program's own manager; it takes no slot there."""
         found = self._models.get(spec.weights)
         return _StandIn(spec, cache_dir, found[1].bytes if found else None)
 
 
 class _StandIn(BaseLLMModel):
-    """Placed weights, as the program's own manager sees them: elsewhere, and not for it to use."""
+    """Placed weights in the program's own manager: remote, and not usable there."""
 
     def __init__(self, spec: ModelSpec, cache_dir: Path, size: int | None) -> None:
         super().__init__(spec, cache_dir)
@@ -116,7 +116,7 @@ class _StandIn(BaseLLMModel):
         return 0
 
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
-        raise LoadFailed(f"'{self.spec.model_id}' writes only where a GPU is lent")
+        raise LoadFailed(f"'{self.spec.model_id}' can only write in a process that has a GPU")
 
 
 def _silent(stage: str, done: int, total: int) -> None:

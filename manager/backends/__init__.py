@@ -1,1 +1,1 @@
-"""Ways to run a model: `base` says what one must do, the others do it."""
+"""Backends: the ways to run a model. `base` is their interface."""

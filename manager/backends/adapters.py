@@ -1,6 +1,6 @@
-"""Adapters (LoRA and the like) in the format of PEFT: found before a load, merged into the weights after it.
+"""Adapters (such as LoRA) in PEFT's format: fetched before a load, and merged into the weights after it.
 
-Merged weights cost no more memory or time than those without, and can be parked.
+Merged weights cost no extra memory or time, and can be parked.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from manager.backends import hub
 from manager.backends.base import Progress
 from manager.backends.quantization import require
 from manager.config.registry import ModelSpec
-from manager.errors import Refused, WeightsNotFound
+from manager.errors import LoadFailed, Refused, WeightsNotFound
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def fetch(spec: ModelSpec, progress: Progress) -> list[Path]:
-    """The folders of an entry's adapters, fetched; raises MissingPackage, Refused or what `hub.fetch` raises."""
+    """Return the folders of an entry's adapters, fetched. Raises MissingPackage, Refused, or like `hub.fetch`."""
     if not spec.adapters:
         return []
     require("key 'adapters':", "peft", "accelerate")
@@ -29,16 +29,31 @@ def fetch(spec: ModelSpec, progress: Progress) -> list[Path]:
     for folder, name in zip(folders, spec.adapters, strict=True):
         for file in FILES:
             if not (folder / file).is_file():
-                raise WeightsNotFound(f"key 'adapters': '{name}' has no {file}, so it is not an adapter of PEFT")
+                raise WeightsNotFound(f"key 'adapters': '{name}' has no {file}, so it is not a PEFT adapter")
     return folders
 
 
 def merge(model: Any, folders: Sequence[Path]) -> Any:
-    """The model with the adapters merged in, one after the other."""
+    """Return the model with the adapters merged in, in order.
+
+    Raises:
+        LoadFailed: The tensors of an adapter do not match its settings and the model. PEFT itself would merge untrained
+            ones in their place, or ignore them.
+    """
     if not folders:
         return model
     from peft import PeftModel
 
     for folder in folders:
-        model = PeftModel.from_pretrained(model, folder, use_safetensors=True).merge_and_unload()
+        adapted = PeftModel.from_pretrained(model, folder, use_safetensors=True)
+        report = adapted.load_adapter(folder, adapted.active_adapter, use_safetensors=True)
+        for problem, names in {
+            "are missing": report.missing_keys,
+            "do not fit the model": report.unexpected_keys,
+        }.items():
+            if names:
+                raise LoadFailed(
+                    f"adapter {folder}: {len(names)} tensors {problem} ({min(names)}, ...); fetch it again"
+                )
+        model = adapted.merge_and_unload()
     return model

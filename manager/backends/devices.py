@@ -1,8 +1,8 @@
-"""Devices of this machine: which there are, how much memory they have, and copying weights out of it and back.
+"""The devices of this machine: which exist, how much memory they have, and copying weights out of it and back.
 
-`DeviceMemory` is the port through which parking goes: copy out, drop, copy in, bytes. It works on storages, the blocks
-of bytes under tensors: emptied and filled again in place, they keep every tensor that looks at them as it was, tied
-weights, views and buffers alike. Knows no models and no transformers.
+`DeviceMemory` is the interface for parking: copy out, drop, copy in, bytes. It works on storages, the blocks of bytes
+under tensors. As these are emptied and refilled in place, all tensors that share them (tied weights, views, buffers)
+stay valid. Does not import transformers.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from manager.errors import Refused
 from manager.machine.host import free_host_memory
 
 CHUNK = 1 << 26
-"""Host memory is taken in pieces of so many bytes: torch rounds pinned ones up to a power of two."""
+"""Bytes per block of host memory, since torch rounds pinned blocks up to a power of two."""
 DEVICE_SHARE, HOST_SHARE, PARKING_SHARE = 0.92, 0.8, 0.5
-"""How much of the free memory is used where no budget is set: of a GPU's, of the host's, and of that for parking."""
+"""The default budgets: shares of the free memory of a GPU, of the host's for models on the CPU, and for parking."""
 
 Moved = Callable[[int], None]
-"""Told how many bytes were copied so far; what it raises ends the copying."""
+"""Receives the bytes copied so far. An error that it raises ends the copying."""
 
 
 def pick_device(wanted: str) -> str:
-    """The device a registry entry means; `auto` is the best there is. Raises Refused for one that is not there."""
-    there = [f"cuda:{number}" for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
-    there += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
-    device = {"auto": there[0], "cuda": "cuda:0", "mps:0": "mps"}.get(wanted, wanted)
-    if device not in there:
-        raise Refused(f"key 'device': '{wanted}' is not on this machine, which has: {', '.join(there)}")
+    """Return the device that a registry entry means; `auto` is the best one. Raises Refused if it does not exist."""
+    found = [f"cuda:{number}" for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
+    found += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
+    device = {"auto": found[0], "cuda": "cuda:0", "mps:0": "mps"}.get(wanted, wanted)
+    if device not in found:
+        raise Refused(f"key 'device': '{wanted}' is not on this machine, which has: {', '.join(found)}")
     return device
 
 
 class HostCopy:
-    """The contents of some storages in host memory, one after the other."""
+    """The contents of some storages, concatenated in host memory."""
 
     def __init__(self, sizes: Sequence[int], pinned: bool) -> None:
         self.sizes = list(sizes)
@@ -45,11 +45,11 @@ class HostCopy:
 
     @property
     def bytes(self) -> int:
-        """Host memory that it takes."""
+        """Bytes of host memory that it takes."""
         return sum(chunk.numel() for chunk in self._chunks)
 
     def pieces(self, storages: Sequence[UntypedStorage]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Pairs of bytes, in a storage and here, that belong together; none crosses the end of a chunk."""
+        """Yield pairs of matching byte ranges, in a storage and here. None crosses the end of a chunk."""
         place = 0
         for storage, size in zip(storages, self.sizes, strict=True):
             raw = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
@@ -62,7 +62,7 @@ class HostCopy:
 
 
 class DeviceMemory:
-    """The memory of a device that shares it with the host (a CPU, Apple's GPUs): nothing can be parked elsewhere."""
+    """The memory of a device that shares it with the host (a CPU, Apple's GPUs), so that parking would free nothing."""
 
     parks = False
     pinned = False
@@ -71,25 +71,25 @@ class DeviceMemory:
         self.device = device
 
     def bring(self, module: torch.nn.Module) -> None:
-        """Move a module that was just loaded, in host memory, to the device. Raises torch.OutOfMemoryError."""
+        """Move a newly loaded module from host memory to the device. Raises torch.OutOfMemoryError."""
         module.to(self.device)
 
     def copy_out(self, storages: Sequence[UntypedStorage]) -> HostCopy:
-        """What is in these storages, copied to host memory; they stay as they are."""
+        """Copy the contents of these storages to host memory."""
         copy = HostCopy([storage.nbytes() for storage in storages], self.pinned)
         self._transfer(((host, there) for there, host in copy.pieces(storages)), lambda done: None)
         return copy
 
     def drop(self, storages: Sequence[UntypedStorage]) -> None:
-        """Give the bytes of these storages back; the storages stay, empty.
+        """Empty these storages, freeing their bytes.
 
-        Torch keeps the memory at hand for whoever comes next, who would else wait for it to be mapped again.
+        Torch keeps the memory mapped for the next allocation, which is faster than mapping it again.
         """
         for storage in storages:
             self._resize(storage, 0)
 
     def copy_in(self, copy: HostCopy, storages: Sequence[UntypedStorage], moved: Moved) -> None:
-        """Fill emptied storages again. If it raises (torch.OutOfMemoryError, or as `moved` does) all are empty."""
+        """Refill emptied storages. If it raises (torch.OutOfMemoryError, or an error of `moved`), all are empty."""
         try:
             for storage, size in zip(storages, copy.sizes, strict=True):
                 self._resize(storage, size)
@@ -99,17 +99,17 @@ class DeviceMemory:
             raise
 
     def bytes(self) -> int | None:
-        """Bytes taken on the device by this process's tensors; None where that is not known."""
+        """Return the bytes taken by this process's tensors on the device, or None if unknown."""
         return torch.mps.current_allocated_memory() if self.device == "mps" else None
 
     def capacity(self) -> int:
-        """Bytes that may sensibly be used from now on."""
+        """Return the bytes that may be used from now on."""
         if self.device == "mps":
             return int(DEVICE_SHARE * (torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()))
         return int(HOST_SHARE * free_host_memory())
 
     def tidy(self) -> None:
-        """Give what torch keeps for later back to the device."""
+        """Return the memory that torch keeps for later to the device."""
         if self.device == "mps":
             torch.mps.empty_cache()
 
@@ -125,7 +125,7 @@ class DeviceMemory:
 
 
 class CudaMemory(DeviceMemory):
-    """The memory of an NVIDIA or AMD GPU, copied from and to pinned host memory on a stream of its own."""
+    """The memory of an NVIDIA or AMD GPU, copied from and to pinned host memory on a separate stream."""
 
     parks = True
     pinned = True
@@ -158,10 +158,10 @@ class CudaMemory(DeviceMemory):
                 event.synchronize()
                 moved(count)
         finally:
-            stream.synchronize()  # also when it was ended: nothing may be freed that is still being copied
+            stream.synchronize()  # even after an error: memory must not be freed while it is being copied
         moved(done)
 
 
 def memory_of(device: str) -> DeviceMemory:
-    """The memory of a device that `pick_device` answered."""
+    """Return the memory of a device that `pick_device` returned."""
     return CudaMemory(device) if device.startswith("cuda") else DeviceMemory(device)

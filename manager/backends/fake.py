@@ -1,8 +1,8 @@
-"""A backend without weights: for speed, faults and timing in tests and benchmarks.
+"""A backend without weights, for tests and benchmarks.
 
-It loads, unloads and writes as slowly as its entry says, writes the entry's `replies` in turn or, without them, texts
-of the request's grammar drawn from the seed, and fails its first `fail_loads` loads. Given `replies`, it ignores the
-grammar, as a broken server would.
+Its entry sets how slowly it loads, unloads and writes, and how many loads fail at first (`fail_loads`). It writes the
+entry's `replies` in turn, ignoring the grammar as a broken server would. Without them, it samples texts of the
+request's grammar from the seed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"\s*\S{1,6}|\s+")
 
 
 class FakeModel(BaseLLMModel):
-    """See the module."""
+    """A model that writes prepared or sampled replies."""
 
     def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
         super().__init__(spec, cache_dir)
@@ -50,7 +50,7 @@ class FakeModel(BaseLLMModel):
         progress("loading", size, size)
         if self._failed_loads < self.spec.fail_loads:
             self._failed_loads += 1
-            raise LoadFailed(f"fake load {self._failed_loads} of '{self.spec.model_id}' fails, as its entry asks")
+            raise LoadFailed(f"fake load {self._failed_loads} of '{self.spec.model_id}' fails (key 'fail_loads')")
         return size
 
     def unload(self) -> int:
@@ -76,8 +76,16 @@ class FakeModel(BaseLLMModel):
             reason: Literal["stop", "length"] = "stop" if len(pieces) == len(tokens) else "length"
             prompt_tokens = sum(len(_TOKEN.findall(message["content"])) for message in request.messages)
             seconds = time.monotonic() - started
-            written = "".join(pieces), reason, prompt_tokens, len(pieces), 0, first, seconds
-            stream.finish(Completion(*written, held="grammar" if self._samples(request) else ""))
+            completion = Completion(
+                text="".join(pieces),
+                finish_reason=reason,
+                prompt_tokens=prompt_tokens,
+                tokens=len(pieces),
+                first_token_seconds=first,
+                seconds=seconds,
+                held="grammar" if self._samples(request) else "",
+            )
+            stream.finish(completion)
 
     def _reply(self, request: GenerationRequest) -> str:
         if self.spec.replies:
@@ -94,5 +102,5 @@ class FakeModel(BaseLLMModel):
 
 
 def _paused(cancel: CancelToken, seconds: float) -> bool:
-    """Sleep unless or until cancelled; whether it was."""
+    """Sleep up to `seconds`, or until cancelled. Return whether it was cancelled."""
     return cancel.wait(seconds) if seconds else cancel.cancelled

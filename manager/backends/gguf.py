@@ -1,7 +1,7 @@
-"""GGUF files: where they are, how large they will be, and their converted copy, made once.
+"""GGUF files: their size once loaded, and their converted copies.
 
-Reading GGUF takes many seconds, so the first load writes what it read as safetensors into the cache folder; later
-loads take that. A copy is complete or absent: it is written beside its place and renamed when done.
+Reading GGUF takes many seconds, so the first load saves what it read as safetensors in the cache folder, and later
+loads read that. A copy is complete or absent: it is written to a temporary folder and renamed when done.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -23,21 +24,40 @@ from manager.errors import MissingPackage, Refused
 from manager.machine.model_files import packaged
 
 FIRST_LOAD_SECONDS, PARAMETERS_PER_SECOND = 6.0, 12e6
-"""A guess at the first load: reading the vocabulary, then converting (measured on two cores)."""
-
-
+"""Estimates for the first load: reading the vocabulary, then converting (measured on two cores)."""
 STALE_SECONDS = 3600.0
-"""An unfinished copy that nobody wrote to for so long was left by a process that was killed."""
+"""An unfinished copy without a write for this long was left behind by a killed process."""
+COPY_FORMAT = 2
+"""Part of the identity of converted copies. Copies of format 1 may hold random tensors, as nothing checked for them."""
+_SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
+"""The names that llama.cpp gives to the files of a split model."""
 
 
 def first_load_seconds(parameters: int) -> float:
-    """About how long converting a model takes."""
+    """Return about how many seconds converting a model takes."""
     return FIRST_LOAD_SECONDS + parameters / PARAMETERS_PER_SECOND
+
+
+def check_not_split(name: str, parts: int = 1) -> None:
+    """Raise Refused for one file of a split model, since the other files would not be read.
+
+    Args:
+        name: The name or path of the file.
+        parts: The number of files according to its header.
+    """
+    found = _SHARD.fullmatch(name)
+    if found is not None:
+        parts = max(parts, int(found[3]))
+    if parts > 1:
+        raise Refused(
+            f"key 'gguf_file': {name} is one of {parts} files of a split model, which cannot be read; merge them with "
+            "llama.cpp (llama-gguf-split --merge FIRST_FILE MERGED_FILE) and name the merged file"
+        )
 
 
 @dataclass(frozen=True)
 class Outline:
-    """A model as a GGUF file describes it."""
+    """A model as its GGUF file describes it."""
 
     parameters: int
     shape: Shape
@@ -50,9 +70,11 @@ class GgufFile:
     path: Path
 
     def outline(self) -> Outline:
-        """What the file's header says about the model; quick.
+        """Read the description of the model in the file's header. Quick.
 
-        Raises MissingPackage without what transformers reads such files with, Refused for a file that is not whole.
+        Raises:
+            MissingPackage: A package that transformers needs for GGUF is not installed.
+            Refused: The file is incomplete, or one of a split model.
         """
         for package in ("gguf", "accelerate"):
             if importlib.util.find_spec(package) is None:
@@ -60,8 +82,11 @@ class GgufFile:
                 raise MissingPackage(text)
         from gguf import GGUFReader
 
+        check_not_split(self.path.name)
         try:
             reader = GGUFReader(str(self.path))
+            parts = reader.fields.get("split.count")
+            check_not_split(self.path.name, int(parts.contents()) if parts is not None else 1)
             kind = str(reader.fields["general.architecture"].contents())
 
             def number(name: str, otherwise: int = 0) -> int:
@@ -79,29 +104,31 @@ class GgufFile:
                 vocabulary=vocabulary,
             )
             return Outline(sum(int(tensor.n_elements) for tensor in reader.tensors), shape)
+        except Refused:
+            raise
         except Exception as error:  # noqa: BLE001 (a broken file breaks its reader in many ways)
             reason = f"{type(error).__name__}: {error}"
             raise Refused(
-                f"{self.path}: not a whole GGUF file of a language model ({reason}); fetch it again"
+                f"{self.path}: not a complete GGUF file of a language model ({reason}); fetch it again"
             ) from None
 
     def copy_in(self, cache_dir: Path, dtype: str) -> ConvertedCopy:
-        """The place of this file's converted copy with numbers of `dtype`."""
+        """Return the place of this file's converted copy in `dtype`, whether or not it exists."""
         stat = self.path.stat()
-        identity = f"{self.path.name} {stat.st_size} {stat.st_mtime_ns}"
+        identity = f"{self.path.name} {stat.st_size} {stat.st_mtime_ns} {COPY_FORMAT}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:12]
         return ConvertedCopy(cache_dir / "converted" / f"{self.path.stem}-{digest}-{dtype}")
 
 
 @dataclass(frozen=True)
 class ConvertedCopy:
-    """A folder with a model as safetensors, and a list of its files that says that it is complete."""
+    """A folder with a model as safetensors. It is complete once it has a list of its files."""
 
     folder: Path
 
     @property
     def complete(self) -> bool:
-        """Whether the copy is there and every file has the size that was written."""
+        """Whether the copy exists and every file still has the size that was written."""
         try:
             sizes = json.loads((self.folder / "complete.json").read_text())
             return all((self.folder / name).stat().st_size == size for name, size in sizes.items())
@@ -109,7 +136,7 @@ class ConvertedCopy:
             return False
 
     def write(self, model: Any, tokenizer: Any) -> None:
-        """Save model and tokenizer; raises OSError if the cache folder cannot be written, leaving nothing behind."""
+        """Save a model and its tokenizer. Leaves nothing behind if it raises, for example OSError."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self._clear_stale()
         building = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}-"))
@@ -126,9 +153,9 @@ class ConvertedCopy:
             shutil.rmtree(building, ignore_errors=True)
 
     def _clear_stale(self) -> None:
-        """Remove what processes that were killed left behind."""
+        """Remove unfinished copies of killed processes."""
         for path in self.folder.parent.glob(".*-*"):
-            with contextlib.suppress(OSError):  # somebody else removed it
+            with contextlib.suppress(OSError):  # another process removed it
                 newest = max(entry.stat().st_mtime for entry in [path, *path.iterdir()])
                 if time.time() - newest > STALE_SECONDS:
                     shutil.rmtree(path, ignore_errors=True)
@@ -139,12 +166,12 @@ class ConvertedCopy:
 
 
 def _flush(path: Path) -> None:
-    """See to it that a file survives a power cut before its folder gets its name."""
+    """Write a file to the disk, so that it survives a power cut once its folder has its name."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def in_package(gguf_file: str) -> GgufFile | None:
-    """The file that package:NAME/FILE names, or None where the package is not installed."""
+    """Return the file that package:NAME/FILE names, or None if the package is not installed."""
     path = packaged(gguf_file)
     return None if path is None else GgufFile(path)

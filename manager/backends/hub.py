@@ -1,4 +1,4 @@
-"""Files of a model: from a folder or from the Hugging Face Hub, with progress in bytes and errors in plain words."""
+"""Fetch the files of a model from a folder or the Hugging Face Hub, with progress in bytes and readable errors."""
 
 from __future__ import annotations
 
@@ -20,26 +20,36 @@ from manager.backends.base import Progress
 from manager.errors import AccessDenied, ParleyError, Refused, Unreachable, WeightsNotFound
 
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges*"]
-"""What is fetched: weights as safetensors only (pickles can run code), settings and tokenizer files."""
+"""Fetched files: weights as safetensors (pickles can run code), settings and tokenizer files."""
 
 PICKLES = ["pytorch_model*.bin"]
-"""What is fetched besides, where an entry says `allow_pickle`."""
+"""Also fetched for entries with `allow_pickle`."""
 
-DOUBLES = ["consolidated*", "*/*.safetensors", "*/*.json"]
-"""What is left out: the same weights once more, for other programs."""
+DUPLICATES = ["consolidated*", "*/*.safetensors", "*/*.json"]
+"""Left out: copies of the same weights for other programs."""
 
 
 def fetch(
     model_name: str, revision: str | None, gguf_file: str | None, progress: Progress, *, pickles: bool = False
 ) -> Path:
-    """The folder with a model's files, downloaded if `model_name` is not a folder already.
+    """Return the folder with a model's files, downloading them unless `model_name` is a folder.
 
-    Raises WeightsNotFound, AccessDenied, Unreachable, or Refused where the files cannot be written; whatever
-    `progress` raises ends a download. The Hub's client gives up by itself on a connection that stays silent.
+    An error raised by `progress` ends the download. The Hub's client gives up on silent connections by itself.
+
+    Raises:
+        WeightsNotFound: No such folder, repository, revision or file.
+        AccessDenied: The repository is gated or private.
+        Unreachable: The Hub does not respond.
+        Refused: The files cannot be stored.
     """
     folder = Path(model_name).expanduser()
     if folder.is_dir():
         return folder
+    if model_name.lower().endswith(".gguf"):
+        raise WeightsNotFound(
+            f"key 'model_name': {model_name} is a GGUF file; write its folder or repository as model_name, and the "
+            "file's name as gguf_file"
+        )
     if model_name.startswith((".", "/", "~")):
         raise WeightsNotFound(f"{model_name}: no such folder; write its path or a Hub repository (owner/name)")
     revision_text = f" at revision '{revision}'" if revision else ""
@@ -59,59 +69,59 @@ def fetch(
         ) from None
     except (RepositoryNotFoundError, HFValidationError):
         raise WeightsNotFound(
-            f"the Hub has no repository '{model_name}', or it is private and HF_TOKEN does not open it; check the name"
+            f"the Hub has no repository '{model_name}', or HF_TOKEN does not grant access to it; check the name"
         ) from None
     except RevisionNotFoundError:
         raise WeightsNotFound(f"'{model_name}' has no revision '{revision}'; check the key 'revision'") from None
     except ParleyError:
         raise
-    except Exception as error:  # noqa: BLE001 (the client lets its transport's errors through, which vary)
+    except Exception as error:  # noqa: BLE001 (the client passes on all kinds of errors of its transport)
         if (trouble := _disk_trouble(error)) is not None:
             raise Refused(f"'{model_name}'{revision_text} cannot be stored: {trouble}") from None
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise Unreachable(
-            f"'{model_name}'{revision_text} is not on this machine and the Hub does not give it ({reason[:200]}); "
-            "check the network, or put the files into a folder and name that as model_name"
+            f"'{model_name}'{revision_text} is not on this machine and cannot be downloaded ({reason[:200]}); check "
+            "the network, or put the files into a folder and name that as model_name"
         ) from None
 
 
 def is_here(model_name: str, revision: str | None, gguf_file: str | None, *, pickles: bool = False) -> bool:
-    """Whether `fetch` has nothing to download, as far as can be told without the network."""
+    """Return whether `fetch` has nothing to download. Does not use the network."""
     if Path(model_name).expanduser().is_dir() or model_name.startswith((".", "/", "~")):
         return True
     try:
         snapshot_download(model_name, revision=revision, local_files_only=True, **_wanted(gguf_file, pickles))
-    except Exception:  # noqa: BLE001 (whatever it is, `fetch` finds out and says so)
+    except Exception:  # noqa: BLE001 (`fetch` reports the reason)
         return False
     return True
 
 
 def _wanted(gguf_file: str | None, pickles: bool) -> dict[str, list[str]]:
-    """Which files of a repository are taken, and which are not."""
-    ignored = [*DOUBLES, *(["*.safetensors"] if gguf_file else [])]
+    """Return the patterns of the files to fetch and to leave out."""
+    ignored = [*DUPLICATES, *(["*.safetensors"] if gguf_file else [])]
     allowed = [*PATTERNS, *(PICKLES if pickles else []), gguf_file or ""]
     return {"allow_patterns": allowed, "ignore_patterns": ignored}
 
 
 def _disk_trouble(error: BaseException) -> str | None:
-    """What is wrong with the disk, if that is what a download failed of; its errors come wrapped in others."""
+    """Describe the disk problem behind a failed download, if there is one. Such errors come wrapped in others."""
     folder = constants.HF_HUB_CACHE
     cause: BaseException | None = error
     while cause is not None:
         number = cause.errno if isinstance(cause, OSError) else None
-        # the client's transfer library, in Rust, names the number in its text
+        # The client's transfer library, written in Rust, gives the number in its message.
         if number in (errno.ENOSPC, errno.EDQUOT) or f"os error {errno.ENOSPC}" in str(cause):
             return f"the disk with {folder} is full; free some space there, or set HF_HOME to a folder with more"
         if number in (errno.EACCES, errno.EPERM, errno.EROFS) and getattr(cause, "filename", None):
-            return f"{folder} cannot be written ({cause}); set HF_HOME to a folder that can"
+            return f"{folder} is not writable ({cause}); set HF_HOME to a folder that is"
         cause = cause.__cause__ or cause.__context__
     return None
 
 
 def forget(path: Path) -> bool:
-    """Remove a damaged file from the Hub's cache on this machine, so that it is fetched again.
+    """Remove a damaged file from the Hub's cache, so that it is fetched again.
 
-    False, changing nothing, for a file elsewhere: that one belongs to somebody.
+    Files outside the cache belong to the user: they are left alone, and False is returned.
     """
     if Path(constants.HF_HUB_CACHE).resolve() not in path.resolve().parents:
         return False
@@ -121,7 +131,7 @@ def forget(path: Path) -> bool:
 
 
 def _reporting(progress: Progress) -> type[tqdm[Any]]:
-    """A tqdm class that draws nothing and passes on how many bytes were written."""
+    """Return a tqdm class that draws nothing and reports the bytes written."""
 
     class Reporting(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
-"""Models that run here with transformers: from the Hub, a folder, or a GGUF file.
+"""The backend for local models: from the Hub, a folder, or a GGUF file, run with transformers.
 
-Knows how weights get onto a device and off it again, and into host memory and back; how files become a model is
-`loading.py`, how text is written with one `generation/engine.py`.
+It moves weights to and from a device and host memory. `loading.py` builds models from files, and
+`generation/engine.py` writes text with them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Found:
-    """What `prepare` found out."""
+    """The files and settings that `prepare` found."""
 
     dtype: torch.dtype
     folder: Path | None = None  # None for a GGUF file without a converted copy
@@ -59,7 +59,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         self._found = Found(torch.float32)
         self._footprint = Footprint("cpu", 0)
         self._engine: Engine | None = None
-        self._engine_there: Callable[[], Engine] | None = None
+        self._make_engine: Callable[[], Engine] | None = None  # in a forked process
         self._storages: list[UntypedStorage] = []  # emptied, while parked
         self._copy: HostCopy | None = None
         self._remains = Remains()
@@ -100,7 +100,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             shape, size = outline.shape, outline.parameters * found.dtype.itemsize
             guess = gguf.first_load_seconds(outline.parameters)
         self._found, self._memory = found, self._memory_of(device)
-        parks = self._memory.parks and kind is None  # quantized tensors keep some of their bytes elsewhere
+        parks = self._memory.parks and kind is None  # quantized tensors keep some bytes outside their storages
         self._footprint = Footprint(
             device,
             size,
@@ -113,9 +113,10 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         return self._footprint
 
     def _find(self, device: str, progress: Progress) -> Found:
-        """The files, fetched and whole; what can be made again and is damaged is made again."""
+        """Find the files, fetched and complete. Damaged files that can be fetched or made again are."""
         spec, named = self.spec, self.spec.gguf_file or ""
         in_package = named.startswith(PACKAGE)
+        gguf.check_not_split(named)
         file = gguf.in_package(named) if in_package else None
         if file is None:
             folder = _fetched(spec, None if in_package else spec.gguf_file, progress)
@@ -127,7 +128,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             if not file.path.is_file():
                 raise WeightsNotFound(f"{file.path}: no such file; check the key 'gguf_file'")
         if spec.quantization is not None:
-            raise Refused("key 'quantization': GGUF files are unpacked when they are read; leave out one of the two")
+            raise Refused("key 'quantization': cannot be combined with 'gguf_file', which is unpacked; leave out one")
         dtype = sizing.pick_dtype(spec.dtype, device, torch.bfloat16)
         copy = file.copy_in(self.cache_dir, str(dtype).removeprefix("torch."))
         tokenizer = _usable(copy)
@@ -159,8 +160,8 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             progress("loading", size, size)
             writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
             engine = partial(Engine, model, tokenizer, self.spec.model_id, writing)
-            if fork:  # whose threads a fork would not take along: it is made where it is wanted
-                self._engine_there = engine
+            if fork:  # a forked process makes its own engine, as it inherits no threads
+                self._make_engine = engine
                 return size
             self._engine = engine()
         except torch.OutOfMemoryError as error:
@@ -178,7 +179,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         if failure is not None and model is not None:
             self._remains.watch(storages_of(model))
         if failure is not None:
-            # Raised out here, the error refers to none of the frames that hold what was loaded so far.
+            # Raised here, the error does not refer to the frames that hold what was loaded so far.
             model = tokenizer = None
             self._collect()
             if self._found.copy is not None and failure.kind is LoadFailed:
@@ -227,7 +228,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         assert engine is not None
         engine.close()
         storages = [s for s in storages_of(engine.model) if s.device == engine.model.device]
-        if self._copy is None:  # weights never change: a copy made before is as good
+        if self._copy is None:  # weights never change, so an earlier copy is still valid
             self._copy = self._memory.copy_out(storages)
         self._memory.drop(storages)
         self._storages = storages
@@ -267,8 +268,8 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     # -- writing -----------------------------------------------------------------------------------------------
 
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
-        if self._engine is None and self._engine_there is not None:
-            self._engine, self._engine_there = self._engine_there(), None
+        if self._engine is None and self._make_engine is not None:
+            self._engine, self._make_engine = self._make_engine(), None
         engine = self._engine
         if engine is None or self._storages:
             raise LoadFailed(f"'{self.spec.model_name}' is not loaded")
@@ -286,19 +287,19 @@ class HuggingFaceModelWrapper(BaseLLMModel):
 
 
 def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:
-    """The folder with a model's files; what is damaged in the Hub's cache on this machine is fetched once more."""
+    """Return the folder with a model's files, fetched. Damaged files in the Hub's cache are fetched again."""
     pickles = spec.allow_pickle
     folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
     with suppress(Refused):
         damaged = [path for path in sizing.damaged_files(folder, pickles=pickles) if hub.forget(path)]
         if damaged:
-            logger.warning("fetched again, for it was damaged: %s", ", ".join(str(path) for path in damaged))
+            logger.warning("fetching damaged files again: %s", ", ".join(str(path) for path in damaged))
             folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
     return folder
 
 
 def _usable(copy: gguf.ConvertedCopy) -> Any:
-    """The tokenizer of a converted copy that is there and can be read; a damaged one is removed, to be made again."""
+    """Return the tokenizer of a converted copy if that is usable. A damaged copy is removed, to be made again."""
     if not copy.complete:
         return None
     try:
@@ -307,6 +308,6 @@ def _usable(copy: gguf.ConvertedCopy) -> Any:
         with BUILD_LOCK:
             return loading.read_tokenizer(copy.folder)
     except Refused as error:
-        logger.warning("the converted copy is damaged and will be made again: %s", error)
+        logger.warning("the converted copy is damaged, and will be made again: %s", error)
         copy.discard()
         return None

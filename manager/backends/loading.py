@@ -1,6 +1,7 @@
-"""From files to a model and a tokenizer in memory, with progress in bytes: one load at a time in the whole process.
+"""Build a model and a tokenizer in memory from a folder or a GGUF file, with progress in bytes.
 
-Knows transformers, folders and GGUF files; not devices, nor what becomes of what it loaded.
+Only one model is built at a time in the whole process. A model that its files do not fill completely is never returned
+or cached.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ logger = logging.getLogger(__name__)
 transformers.utils.logging.disable_progress_bar()
 
 BUILD_LOCK = threading.Lock()
-"""Held while transformers builds a model: `from_pretrained` changes process-wide state and is not thread-safe."""
+"""Held while transformers builds a model, as `from_pretrained` changes process-wide state."""
 
 
 def read_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a folder; raises Refused if it cannot be read. Callers hold the build lock."""
+    """Return the tokenizer in a folder. Raises Refused if it cannot be read. Callers hold the build lock."""
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 (a broken file, or a package that is missing, shows in many ways)
+    except Exception as error:  # noqa: BLE001 (broken files and missing packages raise all kinds of errors)
         reason = first_line(error)
         raise Refused(f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {reason})") from None
 
@@ -42,33 +43,32 @@ def read_tokenizer(folder: Path) -> Any:
 def load_folder(
     folder: Path, dtype: torch.dtype, total: int, progress: Progress, *, pickles: bool = False, **how: Any
 ) -> Any:
-    """The model in a folder, `total` bytes large; `how` goes to transformers. Callers hold the build lock.
+    """Return the model in a folder. Callers hold the build lock.
 
-    Pickles are read only where there is nothing else, and transformers takes only tensors from them.
+    Pickles are read only if there are no safetensors, and transformers takes only tensors from them.
+
+    Args:
+        folder: The folder.
+        dtype: The type of the weights in memory.
+        total: The bytes of the whole model, for the progress.
+        progress: Called with the bytes read so far.
+        pickles: Whether pickles may be read.
+        how: Further arguments for transformers.
+
+    Raises:
+        LoadFailed: The files do not fill the model exactly.
     """
     safe = weight_files(folder, pickles=pickles)[0].suffix == ".safetensors"
     with _reported(progress, total):
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            use_safetensors=safe,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **how,
-        )
-    if report["missing_keys"]:
-        # transformers fills them with random numbers and goes on
-        missing = sorted(report["missing_keys"])
-        raise LoadFailed(f"{folder}: {len(missing)} tensors are missing ({missing[0]}, ...); fetch the model again")
-    return model
+        return _built(folder, folder, dtype=dtype, use_safetensors=safe, **how)
 
 
 def convert_gguf(
     file: GgufFile, copy: ConvertedCopy, dtype: torch.dtype, total: int, progress: Progress
 ) -> tuple[Any, Any]:
-    """The model and tokenizer in a GGUF file, as numbers of `dtype`, and a copy of both kept for the next time.
+    """Return the model and tokenizer in a GGUF file, unpacked to `dtype`, and save a copy of both for the next load.
 
-    Without a writable cache it works all the same, slowly each time. Callers hold the build lock.
+    If the copy cannot be saved, every load converts again. Callers hold the build lock. Raises like `load_folder`.
     """
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
@@ -76,17 +76,13 @@ def convert_gguf(
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
         report("loading", total // 5, total)
         with _reported(report, total, start=0.7):
-            model = AutoModelForCausalLM.from_pretrained(
-                where,
-                gguf_file=name,
-                dtype=dtype,
-                quantization_config=GgufConfig(dequantize=True),
-                trust_remote_code=False,
-            )
+            unpacked = GgufConfig(dequantize=True)
+            model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
+    check_whole(model)
     try:
         copy.write(model, tokenizer)
     except Exception as error:  # noqa: BLE001 (the model is loaded; the copy only makes the next load quicker)
-        logger.warning("no converted copy of %s was kept (%s); its next load will be as slow", name, error)
+        logger.warning("the converted copy of %s could not be saved (%s); its next load will be as slow", name, error)
     return model, tokenizer
 
 
@@ -99,15 +95,37 @@ def check_whole(model: Any) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """Return the first line of an error's message."""
     return next(iter(str(error).strip().splitlines()), "")
+
+
+def _built(source: Path, *where: Any, **how: Any) -> Any:
+    """Return the model that transformers builds. Raises LoadFailed unless its files hold exactly its tensors.
+
+    Transformers fills missing tensors with random numbers and ignores unknown ones, with no more than a warning. Its
+    report leaves out tied weights, and the names that a model's class declares to be harmless.
+    """
+    model, report = AutoModelForCausalLM.from_pretrained(
+        *where, trust_remote_code=False, output_loading_info=True, **how
+    )
+    problems = {
+        "are missing": report["missing_keys"],
+        "have another shape than config.json says": {name for name, *_ in report["mismatched_keys"]},
+        "are unknown to the model's architecture": report["unexpected_keys"],
+    }
+    for problem, names in problems.items():
+        if names:
+            raise LoadFailed(f"{source}: {len(names)} tensors {problem} ({min(names)}, ...); fetch the model again")
+    if report["error_msgs"]:
+        raise LoadFailed(f"{source}: {report['error_msgs'][0]}")
+    return model
 
 
 @contextmanager
 def _reported(progress: Progress, total: int, start: float = 0.0) -> Iterator[None]:
     """Report transformers' own progress bars as bytes of `total`, from the fraction `start` on.
 
-    What `progress` raises aborts the load.
+    An error raised by `progress` aborts the load.
     """
 
     highest = 0.0
@@ -136,7 +154,7 @@ def _reported(progress: Progress, total: int, start: float = 0.0) -> Iterator[No
         def __exit__(self, *_: object) -> None:
             pass
 
-        def __getattr__(self, _: str) -> Any:  # close, set_description and the like
+        def __getattr__(self, _: str) -> Any:  # close, set_description, ...
             return lambda *args, **kwargs: None
 
     previous, gguf_bar = transformers_logging.set_tqdm_hook(Bar), modeling_gguf_pytorch_utils.tqdm

@@ -1,7 +1,7 @@
-"""Models that another program serves through OpenAI's chat completions: vLLM, TGI, llama.cpp, Ollama, hosted ones.
+"""The backend for remote models behind OpenAI's chat completions: vLLM, TGI, llama.cpp, Ollama, hosted services.
 
-They take no place and no memory here. Knows when a request is tried again and what became of it; how one talks to such
-a server is in `elsewhere/`. Keys are read from the environment when they are sent and kept nowhere.
+They take no slot and no memory here. This module sends and retries requests; `remote/` speaks the protocol. API keys
+are read from the environment whenever they are sent, and stored nowhere.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from manager.generation.stream import TokenStream, cancelled
 logger = logging.getLogger(__name__)
 
 MAX_FAULT = 64_000
-"""Bytes that are read of an answer which only says what is wrong."""
+"""Bytes that are read of an error response."""
 TAIL_SECONDS = 5.0
-"""How long a server that has told how its text ended may take to say what it cost."""
+"""How long a server may take to report the usage after the end of the text."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "parley"}
-_HERE = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
-"""What is on this machine is not asked for through a proxy."""
+_NO_PROXY = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
+"""Servers on this machine are not contacted through a proxy."""
 
 
 class OpenAIModel(BaseLLMModel):
@@ -82,7 +82,7 @@ class OpenAIModel(BaseLLMModel):
 
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
         work = loop.submit(self._write(self._connections(), request, stream))
-        work.add_done_callback(lambda _: stream.fail(cancelled()))  # also where it was cancelled before it began
+        work.add_done_callback(lambda _: stream.fail(cancelled()))  # also if it was cancelled before it began
 
         def give_up() -> None:
             work.cancel()
@@ -106,7 +106,7 @@ class OpenAIModel(BaseLLMModel):
                 self._client = httpx.AsyncClient(
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=15),
                     headers=_HEADERS,
-                    mounts=_HERE,
+                    mounts=_NO_PROXY,
                     follow_redirects=False,
                 )
             return self._client
@@ -114,7 +114,7 @@ class OpenAIModel(BaseLLMModel):
     # -- before the first request ------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        """Whether the server answers and lets us in. What it lists is not looked at: many serve more than they list."""
+        """Check that the server responds and grants access. Its list of models is ignored, as many serve more."""
         aim = await self._aim("/models")
         timeouts = self.spec.timeouts
         try:
@@ -138,18 +138,18 @@ class OpenAIModel(BaseLLMModel):
                 stream.finish(completion)
             except asyncio.CancelledError:
                 raise cancelled() from None
-            except Transient as fault:  # it lasted
+            except Transient as fault:  # all retries failed
                 self._health = Health(Failure.of(fault.failure, GenerationFailed), fault.after or 0.0)
                 raise fault.failure from None
             except ParleyError as error:
                 cool = 0.0 if isinstance(error, ModelUnavailable) else None
                 self._health = Health(Failure.of(error, GenerationFailed), cool)
                 raise
-            except Exception as error:  # noqa: BLE001 (its words may hold what was sent, and are not repeated)
-                raise GenerationFailed(f"the request to {self._base_url} broke ({type(error).__name__})") from None
+            except Exception as error:  # noqa: BLE001 (its message may quote the prompt, so only its type is repeated)
+                raise GenerationFailed(f"the request to {self._base_url} failed ({type(error).__name__})") from None
 
     async def _tried(self, attempt: Any, request: GenerationRequest) -> Completion:
-        """What an attempt comes to, after as many as may be made: none once text was passed on."""
+        """Return the result of an attempt, retrying as often as allowed; never after text was passed on."""
         dialect, tries, spec = self._dialect, 0, self.spec
         while True:
             try:
@@ -165,8 +165,8 @@ class OpenAIModel(BaseLLMModel):
                 if tries >= spec.retries or wait > pacing.PATIENCE:
                     raise
                 tries += 1
-                kind = type(fault.failure).__name__  # the server's words may quote what it was sent
-                logger.info("'%s': %s; asked again in %.1f s", spec.model_id, kind, wait)
+                kind = type(fault.failure).__name__  # the server's message may quote the prompt
+                logger.info("'%s': %s; retrying in %.1f s", spec.model_id, kind, wait)
                 if fault.after is not None:
                     self._endpoint.hold(asyncio.get_running_loop().time() + wait)
                 await asyncio.sleep(wait)
@@ -205,26 +205,26 @@ class OpenAIModel(BaseLLMModel):
             raise Transient(self._unreachable(error)) from None
         except httpx.HTTPError as error:
             if not answer.finish:
-                broken = ServerFailed(f"the connection to {self._base_url} broke ({type(error).__name__})")
+                broken = ServerFailed(f"the connection to {self._base_url} was lost ({type(error).__name__})")
                 raise _again(broken, answer) from None
         except Transient as fault:
             raise _again(fault.failure, answer, fault.after) from None
         if answer.finish is None:
-            raise _again(ServerFailed(f"the server of '{spec.model_name}' broke its answer off"), answer)
+            raise _again(ServerFailed(f"the server of '{spec.model_name}' broke off its answer"), answer)
         return answer.completion(dialect.held(request), first, now() - began)
 
     def _asked(
         self, client: httpx.AsyncClient, method: str, aim: Target, body: Any = None
     ) -> AbstractAsyncContextManager[httpx.Response]:
-        timeout = httpx.Timeout(None, connect=self.spec.timeouts.connect)  # other silences are watched here
+        timeout = httpx.Timeout(None, connect=self.spec.timeouts.connect)  # `_attempt` handles the other timeouts
         return client.stream(
             method, aim.url, json=body, headers=aim.headers, extensions=aim.extensions, timeout=timeout
         )
 
     async def _check(self, response: httpx.Response, key: str | None) -> None:
-        """Raise what an answer without text stands for."""
+        """Raise the error of a response without text."""
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise ServerFailed(f"{self._base_url} answers in an encoding that was not asked for")
+            raise ServerFailed(f"{self._base_url} answers in an encoding that was not requested")
         if response.status_code != 200:
             read = bytearray()
             async for chunk in response.aiter_raw():
@@ -234,7 +234,7 @@ class OpenAIModel(BaseLLMModel):
             raise fault(response.status_code, response.headers, bytes(read[:MAX_FAULT]), self.spec.model_name, key)
 
     async def _events(self, response: httpx.Response) -> Any:
-        """The events of an answer; one that does not come as a stream is a single event."""
+        """Yield the events of a response. One that is not a stream is a single event."""
         if "json" in response.headers.get("content-type", ""):
             yield (await sse.whole(response.aiter_raw())).decode("utf-8", "replace")
             return
@@ -242,7 +242,7 @@ class OpenAIModel(BaseLLMModel):
             yield event
 
     async def _aim(self, path: str, key: str | None = None) -> Target:
-        """The target of a path, with the headers that let us in."""
+        """Return the target of a path, with the headers for authentication."""
         spec = self.spec
         aim = await target(self._base_url, path, spec.public_only)
         key = key or _key(spec.api_key)
@@ -251,17 +251,18 @@ class OpenAIModel(BaseLLMModel):
 
     def _remember(self, dialect: Dialect) -> None:
         if dialect != self._dialect:
-            what = ", ".join(sorted(dialect.refused)) or "nothing"
-            form = {0: "JSON schemas", 1: "JSON schemas of objects", 2: "only any JSON", 3: "no structured output"}
-            takes = form[dialect.form]
-            logger.warning("'%s' at %s: takes %s; left out: %s", self.spec.model_name, self._base_url, takes, what)
+            omitted = ", ".join(sorted(dialect.refused)) or "nothing"
+            form = {0: "JSON schemas", 1: "JSON schemas of objects", 2: "JSON mode only", 3: "no structured output"}
+            accepts = form[dialect.form]
+            logger.warning("'%s' at %s accepts %s; omitted: %s", self.spec.model_name, self._base_url, accepts, omitted)
             self._dialect = dialect
 
     def _unreachable(self, error: Exception) -> Unreachable:
         what = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else type(error).__name__
         if isinstance(error, httpx.ConnectError):
             what = " ".join(str(error).split())[:200] or "no connection"
-        return Unreachable(f"{self._base_url} does not answer ({what}); is the server running, and 'base_url' right?")
+        text = f"{self._base_url} does not respond ({what}); check that the server is running and 'base_url' is right"
+        return Unreachable(text)
 
     def _too_slow(self, answer: Answer) -> TooSlow:
         timeouts = self.spec.timeouts
@@ -273,17 +274,17 @@ class OpenAIModel(BaseLLMModel):
 
 
 def _again(failure: ParleyError, answer: Answer, after: float | None = None) -> Exception:
-    """May be tried again only as long as nobody has read any of it."""
+    """Make a failure transient, to be retried, unless text was already passed on."""
     return failure if answer.passed else Transient(failure, after)
 
 
 def _key(name: str | None) -> str | None:
-    """The key in the environment variable of this name; raises AccessDenied if there is none that can be sent."""
+    """Return the API key in an environment variable. Raises AccessDenied if it is not set or cannot be sent."""
     if name is None:
         return None
     key = os.environ.get(name, "").strip()
     if not key:
         raise AccessDenied(f"the environment variable {name} (key 'api_key') is not set; set it and try again")
     if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise AccessDenied(f"the environment variable {name} holds characters that no key has; correct it")
+        raise AccessDenied(f"the environment variable {name} contains characters that are invalid in a key; correct it")
     return key

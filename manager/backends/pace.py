@@ -1,4 +1,4 @@
-"""Progress of work that does not say how far it is: told by the clock, and never as finished."""
+"""Progress of work that reports none: estimated by the clock, and never shown as finished."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from manager.backends.base import Progress
 from manager.errors import ParleyError
 
 MOST = 0.97
-"""The clock alone never says that more than this share is done."""
+"""The largest share that is reported by the clock alone."""
 AT_EXPECTED = 0.85
-"""The share that the clock says when the expected time is over; from there it slows down."""
+"""The share reported when the expected time is over. From there, progress slows down."""
 TICK_SECONDS = 0.25
 
 
 @contextmanager
 def paced(progress: Progress, stage: str, total: int, seconds: float, tick: float = TICK_SECONDS) -> Iterator[Progress]:
-    """Report `progress` of work on `total` bytes that takes about `seconds`, while the block runs.
+    """Report estimated progress while the block runs.
 
-    The block may report, too, with the function that it is given; what is passed on never falls. What `progress`
-    raises (to abort the work) is raised in the block, at its next report.
+    The block gets a function with which it may report, too; reported progress never decreases. An error raised by
+    `progress`, to abort the work, is raised in the block at its next report.
+
+    Args:
+        progress: Receives the reports.
+        stage: The stage to report.
+        total: The bytes of the whole work.
+        seconds: The expected duration.
+        tick: Seconds between reports.
     """
     began, done = time.monotonic(), threading.Event()
     lock, highest = threading.Lock(), 0
@@ -51,7 +58,7 @@ def paced(progress: Progress, stage: str, total: int, seconds: float, tick: floa
 
 
 def share(elapsed: float, seconds: float) -> float:
-    """How much of work that takes about `seconds` is done by now, as far as the clock can tell.
+    """Return the estimated share of work that is done after `elapsed` of about `seconds`.
 
     >>> [round(share(elapsed, 10.0), 2) for elapsed in (0, 5, 10, 20, 1000)]
     [0.0, 0.63, 0.85, 0.96, 0.97]

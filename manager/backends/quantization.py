@@ -1,6 +1,6 @@
-"""Weights in fewer bits, as transformers offers it: what each kind needs, and how it is asked for.
+"""The kinds of quantization that transformers offers, with their packages, devices and settings.
 
-Knows packages and devices by name and imports none of them before it is used.
+A package is imported only when its kind is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from manager.errors import MissingPackage, Refused
 
 @dataclass(frozen=True)
 class Quantization:
-    """One kind: `bits` is what a number of a linear layer takes, its share of the scales included."""
+    """One kind of quantization. `bits` is the size of a weight of a linear layer, including its share of the scales."""
 
     packages: tuple[str, ...]
     devices: tuple[str, ...]
@@ -60,7 +60,7 @@ KINDS = {
 
 
 def find(wanted: str, device: str) -> Quantization:
-    """The kind that a registry entry names; raises Refused, or MissingPackage saying what to install."""
+    """Return the kind that a registry entry names. Raises Refused, or MissingPackage with what to install."""
     kind = KINDS.get(wanted)
     if kind is None:
         raise Refused(f"key 'quantization': '{wanted}' is unknown; write one of {', '.join(KINDS)}, or leave it out")

@@ -1,4 +1,4 @@
-"""How many bytes a model will take on its device, and whether its files are whole, before it is loaded."""
+"""The bytes that a model will take on its device, and checks of its files, before it is loaded."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from manager.errors import Refused, WeightsNotFound
 
 WRITING_TOKENS, KEPT_TOKENS = 8192, 16384
-"""Tokens of conversations that room is reserved for: being written, and kept between turns where there is room."""
+"""Tokens of conversations to reserve memory for: being written, and cached between turns if there is room."""
 PIECE, ACTIVATIONS, ROWS = 512, 16, 16
-"""Tokens read in one pass, numbers of the hidden size that each has at hand then, and rows written together."""
+"""Tokens per pass over a prompt, activations of the hidden size per token, and rows written together."""
 
 
 def pick_dtype(wanted: str, device: str, checkpoint: torch.dtype) -> torch.dtype:
-    """The dtype to load in: as asked for, else the checkpoint's.
+    """Return the dtype to load in: the configured one, else the checkpoint's.
 
-    A CPU without bfloat16 or float16 arithmetic gets float32, which is much faster there.
+    A CPU without fast arithmetic in that type gets float32, which is much faster there.
     """
     if wanted != "auto":
         return getattr(torch, wanted)
@@ -32,7 +32,7 @@ def pick_dtype(wanted: str, device: str, checkpoint: torch.dtype) -> torch.dtype
 
 
 def read_config(folder: Path) -> Any:
-    """The model's config; raises WeightsNotFound or Refused."""
+    """Return the model's config. Raises WeightsNotFound or Refused."""
     if not (folder / "config.json").is_file():
         raise WeightsNotFound(f"{folder}: no config.json, so this is not a transformers model")
     try:
@@ -41,22 +41,24 @@ def read_config(folder: Path) -> Any:
         reason = str(error).strip().splitlines()[0]
         raise Refused(f"{folder}: transformers {transformers.__version__} cannot read this model: {reason}") from None
     if (kernel := _kernel(config)) is not None:
-        raise Refused(f"{folder}: its config.json asks for code from elsewhere (attn_implementation: {kernel[:80]})")
+        raise Refused(
+            f"{folder}: its config.json requests code from another repository (attn_implementation: {kernel[:80]})"
+        )
     if (folder / "adapter_config.json").is_file():
-        # transformers would put it on top, unseen by what is checked here
-        raise Refused(f"{folder}: holds an adapter beside its weights; name adapters under the key 'adapters'")
+        # transformers would apply it, bypassing these checks
+        raise Refused(f"{folder}: holds an adapter beside its weights; list adapters under the key 'adapters'")
     return config
 
 
 def _kernel(config: Any) -> str | None:
-    """The repository of compiled code that a config asks for; transformers would fetch and run it."""
+    """Return the repository of compiled code that a config requests, which transformers would fetch and run."""
     parts = [config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", {}))]
     named = (str(getattr(part, "_attn_implementation", None)) for part in parts)
     return next((name for name in named if "/" in name or ":" in name), None)
 
 
 def check_weights(folder: Path, *, pickles: bool = False) -> None:
-    """Raise WeightsNotFound or Refused unless every file of a model's weights is there and of its full length."""
+    """Raise WeightsNotFound or Refused unless every file of a model's weights exists at its full length."""
     for path in weight_files(folder, pickles=pickles):
         if not path.is_file():
             only = "" if pickles else "; only safetensors are read, unless the entry says allow_pickle: true"
@@ -66,13 +68,13 @@ def check_weights(folder: Path, *, pickles: bool = False) -> None:
 
 
 def damaged_files(folder: Path, *, pickles: bool = False) -> list[Path]:
-    """The files of weights that are there and not whole."""
+    """Return the files of weights that exist but are incomplete."""
     files = weight_files(folder, pickles=pickles)
     return [path for path in files if path.is_file() and _damage(path) is not None]
 
 
 def weight_files(folder: Path, *, pickles: bool = False) -> list[Path]:
-    """The files of a model's weights: safetensors, or where there are none and it may be, pickles; raises Refused."""
+    """Return the files of a model's weights: safetensors, else pickles if those are allowed. Raises Refused."""
     forms = ["model.safetensors", *(["pytorch_model.bin"] if pickles else [])]
     there = (form for form in forms if (folder / form).is_file() or (folder / f"{form}.index.json").is_file())
     form = next(there, forms[0])
@@ -84,12 +86,12 @@ def weight_files(folder: Path, *, pickles: bool = False) -> list[Path]:
     except (ValueError, KeyError, AttributeError, TypeError):
         raise Refused(f"{index}: damaged; delete it and fetch the model again") from None
     if odd := [name for name in names if name != Path(name).name or Path(name).suffix != Path(form).suffix]:
-        raise Refused(f"{index}: names {odd[0][:80]!r}, which is no file of this model")
+        raise Refused(f"{index}: names {odd[0][:80]!r}, which is not a file of this model")
     return [folder / name for name in names]
 
 
 def _damage(path: Path) -> str | None:
-    """What is wrong with a safetensors file: its header says how long it must be. Of others only loading tells."""
+    """Describe the damage of a safetensors file, whose header says how long it must be. Others are not checked."""
     if path.suffix != ".safetensors":
         return None
     try:
@@ -100,14 +102,14 @@ def _damage(path: Path) -> str | None:
 
 
 def checkpoint_dtype(config: Any) -> torch.dtype:
-    """The dtype a checkpoint is stored in, as its config says."""
+    """Return the dtype in which a checkpoint is stored, according to its config."""
     named = getattr(config, "dtype", None)
     return named if isinstance(named, torch.dtype) else getattr(torch, str(named), torch.float32)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the size of keys, values and activations depends on."""
+    """The dimensions that determine the size of keys, values and activations."""
 
     layers: int
     kv_heads: int
@@ -117,9 +119,9 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any) -> Shape:
-        """The shape that a transformers config describes."""
+        """Return the shape that a transformers config describes."""
         text = config.get_text_config()
-        heads = getattr(text, "num_attention_heads", None) or 1  # models without attention keep less than this says
+        heads = getattr(text, "num_attention_heads", None) or 1  # an upper bound for models without attention
         return cls(
             layers=text.num_hidden_layers,
             kv_heads=getattr(text, "num_key_value_heads", None) or heads,
@@ -129,34 +131,41 @@ class Shape:
         )
 
     def kv_bytes(self, tokens: int, dtype: torch.dtype) -> int:
-        """Keys and values of so many tokens: 2 x layers x key-value heads x head size numbers for each.
+        """Return the bytes of keys and values: 2 x layers x key-value heads x head size numbers per token.
 
-        (Pope et al. 2022, Efficiently Scaling Transformer Inference.) More than layers with a sliding window keep.
+        (Pope et al. 2022, Efficiently Scaling Transformer Inference.) Layers with a sliding window store less.
         """
         return 2 * self.layers * self.kv_heads * self.head_size * int(dtype.itemsize) * tokens
 
     def working_bytes(self, dtype: torch.dtype) -> int:
-        """What writing takes: the conversations being written, a piece of a prompt on its way through, logits."""
+        """Return the bytes needed for writing: conversations being written, activations of one pass, and logits."""
         activations = PIECE * ACTIVATIONS * self.hidden * int(dtype.itemsize)
         return self.kv_bytes(WRITING_TOKENS, dtype) + activations + ROWS * self.vocabulary * 4
 
     def allowance(self, dtype: torch.dtype) -> int:
-        """What keeping conversations between turns may well take."""
+        """Return the bytes of cached conversations worth reserving."""
         return self.kv_bytes(KEPT_TOKENS, dtype)
 
 
 def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = None) -> int:
-    """The exact bytes of a model's parameters and buffers, counted on a model without data; raises Refused.
+    """Return the exact bytes of a model's parameters and buffers, counted on a model without data.
 
-    With `linear_bits` it is an estimate for weights of linear layers, all but the head, stored in so many bits each.
-    Must not run beside a `from_pretrained` (it changes process-wide defaults): callers hold the build lock.
+    Callers hold the build lock, as this changes process-wide defaults.
+
+    Args:
+        config: The model's config.
+        dtype: The type of its weights.
+        linear_bits: Bits per weight of quantized linear layers (all but the head). The result is then an estimate.
+
+    Raises:
+        Refused: Transformers has no text model of this kind.
     """
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
     except ValueError:
         known, kind = f"transformers {transformers.__version__}", f"'{config.model_type}'"
-        raise Refused(f"{known} cannot write text with a model of kind {kind}; pick another") from None
+        raise Refused(f"{known} has no text model of type {kind}; pick another model") from None
     size = module_bytes(model)
     if linear_bits is not None:
         head = model.get_output_embeddings()
@@ -166,7 +175,7 @@ def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = 
 
 
 def module_bytes(module: torch.nn.Module) -> int:
-    """Bytes of all distinct parameters and buffers, tied ones counted once."""
+    """Return the bytes of all distinct parameters and buffers, counting tied ones once."""
     tensors = {id(t): t for t in [*module.parameters(), *module.buffers()]}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 

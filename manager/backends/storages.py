@@ -1,6 +1,7 @@
-"""The blocks of bytes under a model's tensors: which there are, how large they are, and whether they are gone.
+"""The storages under a model's tensors: which exist, their sizes, and whether they have been freed.
 
-The only honest measure of a model: tied weights and views share a block, and a block lives until the last of them dies.
+This is the only reliable measure of a model: tied weights and views share a storage, which lives until the last of them
+is freed.
 """
 
 from __future__ import annotations
@@ -15,42 +16,42 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 
 def storages_of(module: torch.nn.Module) -> list[UntypedStorage]:
-    """All distinct storages of a module's parameters, buffers (kept in its files or not) and other tensors."""
+    """Return all distinct storages of a module's parameters, buffers (persistent or not) and other tensors."""
     found: dict[int, UntypedStorage] = {}
     for tensor in _tensors(module):
-        if not tensor.is_meta and not tensor.is_mkldnn:  # neither has bytes that can be looked at
+        if not tensor.is_meta and not tensor.is_mkldnn:  # neither has accessible bytes
             storage = tensor.untyped_storage()
             found[storage._cdata] = storage
     return list(found.values())
 
 
 def total_bytes(storages: Iterable[UntypedStorage]) -> int:
-    """Bytes of all of them."""
+    """Return the total bytes of some storages."""
     return sum(storage.nbytes() for storage in storages)
 
 
 class Remains:
-    """Storages that were given up: the bytes of those that somebody still holds, now."""
+    """Storages that should have been freed, and the bytes of those that are still referenced."""
 
     def __init__(self) -> None:
         self._watched: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def watch(self, storages: Iterable[UntypedStorage]) -> None:
-        """Watch these from now on; keeps none of them alive."""
+        """Watch these storages without keeping them alive."""
         for storage in storages:
             self._watched[storage._cdata] = (StorageWeakRef(storage), storage.nbytes())
 
     @property
     def bytes(self) -> int:
-        """Bytes that did not come back so far."""
+        """Bytes that have not been freed yet."""
         self._watched = {key: (ref, size) for key, (ref, size) in self._watched.items() if not ref.expired()}
         return sum(size for _, size in self._watched.values())
 
 
 def held_by(error: BaseException) -> list[UntypedStorage]:
-    """The storages of modules that the frames below the caller's hold: what a broken load had come to so far.
+    """Return the storages of modules in the frames of an error: the remains of a failed load.
 
-    The caller's own frame is left out: being looked at, it would keep what it holds until it ends.
+    The caller's own frame is left out, as inspecting it would keep its contents alive until it ends.
     """
     found: dict[int, UntypedStorage] = {}
     for frame in _frames(error):
@@ -82,7 +83,7 @@ def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _plain(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The tensors that a quantized one is made of, or a tensor itself and what a quantization has hung onto it."""
+    """Yield the parts of a quantized tensor, or a tensor itself and those that a quantization attached to it."""
     if hasattr(tensor, "__tensor_flatten__"):  # torchao
         for name in tensor.__tensor_flatten__()[0]:
             yield from _plain(getattr(tensor, name))
@@ -94,7 +95,7 @@ def _plain(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
 
 
 def _within(values: Iterable[Any]) -> Iterator[torch.Tensor]:
-    """Tensors kept as plain attributes, one level deep."""
+    """Yield tensors among plain attributes, one level deep."""
     for value in values:
         if isinstance(value, torch.Tensor):
             yield value

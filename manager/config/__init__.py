@@ -1,1 +1,1 @@
-"""models.yaml: the registry of models, and strict reading of YAML files."""
+"""Read models.yaml, strictly, into the registry of models."""

@@ -1,7 +1,6 @@
-"""The registry: models.yaml -> ModelSpec, and which models share weights.
+"""The model registry: parse models.yaml into ModelSpecs, and determine which models share weights.
 
-Knows what a model entry may say; not how anything is loaded or run. Backend-specific files, networks and
-packages are looked at by `backends`, when a model is first wanted.
+Only the entries themselves are checked here. Backends check files, networks and packages when a model is first used.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class _Strict(BaseModel):
 
 
 class GenerationConfig(_Strict):
-    """How a model writes unless a request says otherwise."""
+    """A model's generation settings, which a request may override."""
 
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.95
@@ -38,17 +37,17 @@ class GenerationConfig(_Strict):
     repetition_penalty: Annotated[float, Field(gt=0, le=5)] = 1.0
     max_new_tokens: Annotated[int, Field(ge=1, le=32768)] = 320
     stop: tuple[str, ...] = ()
-    reproducible: bool = False  # written by itself, so that the same seed gives the same text whatever else is going on
+    reproducible: bool = False  # never batched, so that the same seed always gives the same text
 
 
 class Price(_Strict):
-    """What a million tokens cost, in US dollars."""
+    """The price of a million tokens, in US dollars."""
 
     input: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     output: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     def of(self, prompt_tokens: int, tokens: int) -> float:
-        """The price of a prompt and a reply.
+        """Return the price of a prompt and a reply, in US dollars.
 
         >>> Price(input=0.5, output=2).of(1000, 250)
         0.001
@@ -57,7 +56,7 @@ class Price(_Strict):
 
 
 class Timeouts(_Strict):
-    """How long a server elsewhere may be silent, in seconds."""
+    """How long a remote server may be silent, in seconds."""
 
     connect: Seconds = 10.0
     first_token: Seconds = 120.0
@@ -65,7 +64,7 @@ class Timeouts(_Strict):
 
 
 class ModelSpec(_Strict):
-    """One entry of the registry: which weights, and how they are used. Keys are explained in configs/models.yaml."""
+    """One entry of the registry: its weights and their settings. configs/models.yaml explains the keys."""
 
     model_id: str
     model_name: str = ""
@@ -84,7 +83,7 @@ class ModelSpec(_Strict):
     concurrency: Annotated[int, Field(ge=1)] | None = None
     license: str = ""
     size: str = ""
-    # models that are served elsewhere
+    # remote models
     api_key: str | None = None
     base_url: str | None = None
     price: Price | None = None
@@ -104,7 +103,7 @@ class ModelSpec(_Strict):
     @classmethod
     def _plain_id(cls, value: str) -> str:
         if not MODEL_ID.fullmatch(value):
-            raise ValueError("a model id is made of letters, digits and . _ : / - (at most 100)")
+            raise ValueError("a model id has at most 100 characters: letters, digits and . _ : / -")
         return value
 
     @field_validator("gguf_file")
@@ -112,57 +111,59 @@ class ModelSpec(_Strict):
     def _inside(cls, value: str | None) -> str | None:
         parts = re.split(r"[/\\]", value or "")
         if value and (parts[0] == "" or ".." in parts):
-            raise ValueError("this is a file inside its repository, folder or package; leave out .. and / in front")
+            raise ValueError("write a path inside the repository, folder or package, without .. or a leading /")
         return value
 
     @field_validator("api_key")
     @classmethod
     def _name_of_a_variable(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
-            # The value is not repeated: it may be a secret.
-            raise ValueError("this is the NAME of an environment variable (like OPENAI_API_KEY), never the key itself")
+            # The message does not repeat the value, which may be a secret.
+            raise ValueError("write the NAME of an environment variable (such as OPENAI_API_KEY), never the key itself")
         return value
 
     @field_validator("base_url")
     @classmethod
     def _plain_address(cls, value: str | None) -> str | None:
-        # The value is never repeated: a secret may stand in it.
+        # The messages do not repeat the value, which may contain a secret.
         try:
             parts = urlsplit(value or "http://none")
             odd = parts.username or parts.password or parts.query or parts.fragment or parts.port == 0
         except ValueError:
-            raise ValueError("this is no address (like http://127.0.0.1:8000/v1)") from None
+            raise ValueError("not a URL (write one such as http://127.0.0.1:8000/v1)") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\\\x00-\x1f]", value or ""):
-            raise ValueError("this must begin with http:// or https:// and a host (like http://127.0.0.1:8000/v1)")
+            raise ValueError("must begin with http:// or https:// and a host (such as http://127.0.0.1:8000/v1)")
         if odd:
-            raise ValueError("leave out user names, passwords, and what stands behind ? or #; for keys see 'api_key'")
+            raise ValueError("leave out user names, passwords, and anything after ? or #; for API keys, use 'api_key'")
         return value
 
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> ModelSpec:
         if self.type != "fake" and not self.model_name:
-            raise ValueError("key 'model_name': missing (a Hub repository, a folder, or the served model's name)")
+            raise ValueError(
+                "key 'model_name': missing (a Hub repository, a folder, or the model's name on its server)"
+            )
         if self.type == "openai" and not self.base_url:
-            raise ValueError("key 'base_url': missing (where the OpenAI-compatible server answers)")
+            raise ValueError("key 'base_url': missing (the URL of the OpenAI-compatible server)")
         if self.public_only and self.api_key:
-            raise ValueError("key 'api_key': not for entries that are 'public_only': they are not trusted with keys")
+            raise ValueError("key 'api_key': not allowed with 'public_only', as such entries are not trusted with keys")
         if self.public_only and self.allow_pickle:
-            raise ValueError("key 'allow_pickle': not for entries that are 'public_only': only the operator may say so")
+            raise ValueError("key 'allow_pickle': not allowed with 'public_only'; only the operator may set it")
         if self.public_only and self.type == "huggingface" and not HUB_ID.fullmatch(self.model_name):
-            raise ValueError("key 'model_name': entries that are 'public_only' name a Hub repository (owner/name)")
+            raise ValueError("key 'model_name': must be a Hub repository (owner/name) with 'public_only'")
         return self
 
     @property
     def parameters(self) -> int:
-        """How many parameters it has, by its `size` (like 1.7B or 360M); 0 where that is not said."""
+        """The number of parameters according to `size` (such as 1.7B or 360M); 0 without it."""
         found = re.match(r"([0-9]+(?:\.[0-9]+)?)\s*([MB])", self.size)
         return int(float(found[1]) * (1e9 if found[2] == "B" else 1e6)) if found else 0
 
     @property
     def weights(self) -> WeightsKey:
-        """What is loaded for this model; models with equal keys share it."""
+        """The key of the weights that this model uses. Models with equal keys share them."""
         if self.type == "fake":
-            # A fake's weights are its settings: two entries share them when they name the same model_name.
+            # A fake has no files: entries share its weights if they have the same model_name.
             return WeightsKey("fake", self.model_name or self.model_id, self.device)
         source = self.model_name if self.base_url is None else f"{self.model_name}@{self.base_url}"
         source += f" ({self.api_key})" if self.api_key else ""
@@ -173,7 +174,7 @@ class ModelSpec(_Strict):
 
 
 class WeightsKey(NamedTuple):
-    """What identifies weights: two models with equal keys are aliases of one copy.
+    """The identity of weights. Models with equal keys are aliases of one copy.
 
     >>> str(WeightsKey("huggingface", "owner/model", "cuda:1", gguf_file="q4.gguf", dtype="float16"))
     'owner/model+q4.gguf+float16+on cuda:1'
@@ -195,15 +196,15 @@ class WeightsKey(NamedTuple):
 
 
 def parse_spec(model_id: str, config: Mapping[str, Any], where: str = "model_configs") -> ModelSpec:
-    """One registry entry as a ModelSpec; raises ConfigError naming `where`, the model and the key."""
+    """Parse a registry entry. Raises ConfigError, naming `where`, the model and the key."""
     if isinstance(config, Mapping) and "model_id" in config:
-        raise ConfigError(f"{where}: model '{model_id}': key 'model_id': unknown key (the id is the entry's name)")
+        raise ConfigError(f"{where}: model '{model_id}': key 'model_id': unknown key (the entry's name is its id)")
     data = {**config, "model_id": str(model_id)} if isinstance(config, Mapping) else config
     return validate(ModelSpec, data, where, f"model '{model_id}'")
 
 
-class Treatment(NamedTuple):
-    """How weights are to be treated, all models that share them considered."""
+class WeightsSettings(NamedTuple):
+    """The settings of weights, combined from all models that share them."""
 
     pinned: bool
     idle_seconds: float | None
@@ -211,7 +212,7 @@ class Treatment(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What became of a registry's models: their ids."""
+    """The ids of the models that a reload changed."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -219,25 +220,25 @@ class Changes(NamedTuple):
 
 
 class Registry:
-    """The models that may be asked for, in the order in which they were registered."""
+    """The registered models, in the order of their registration."""
 
     def __init__(self, specs: Mapping[str, ModelSpec] | None = None) -> None:
         self._specs: dict[str, ModelSpec] = {}
         self._aliases: dict[WeightsKey, tuple[str, ...]] = {}
-        self._pins: dict[str, bool] = {}  # what an operator said, whatever the entry says
+        self._pins: dict[str, bool] = {}  # the operator's settings, which override the entries
         for spec in (specs or {}).values():
-            self._keep(spec)
+            self._insert(spec)
 
     @classmethod
     def from_configs(cls, configs: Mapping[str, Mapping[str, Any]], where: str = "model_configs") -> Registry:
-        """A registry from plain data, {model id: its keys}."""
+        """Make a registry from {model id: {key: value}}. Raises ConfigError."""
         if not isinstance(configs, Mapping):
             raise ConfigError(f"{where}: expected a mapping of model ids to their settings")
         return cls({str(model_id): parse_spec(str(model_id), config, where) for model_id, config in configs.items()})
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Registry:
-        """The registry in a models.yaml: {model id: its keys}, with or without a `models:` around it."""
+        """Read a models.yaml: entries by model id, with or without a `models:` around them. Raises ConfigError."""
         data = read_yaml(Path(path))
         if isinstance(data, dict) and set(data) == {"models"}:
             data = data["models"]
@@ -260,30 +261,30 @@ class Registry:
         return len(self._specs)
 
     def add(self, spec: ModelSpec) -> ModelSpec:
-        """Register a model and return its entry; an id that is already there with other settings is refused."""
+        """Register a model and return its entry. Raises ConfigError if its id is taken by other settings."""
         if self._specs.get(spec.model_id, spec) != spec:
             raise ConfigError(f"model '{spec.model_id}' is already registered with other settings; pick another id")
         if spec.model_id not in self._specs:
-            self._keep(spec)
+            self._insert(spec)
         return spec
 
     def united(self, spec: ModelSpec, device_of: Callable[[ModelSpec], str]) -> ModelSpec:
-        """`spec`, its device named as an entry names it that differs only by another name of the same device.
+        """Return `spec` with the device name of an entry for the same weights on the same device.
 
-        So `auto` and `cpu` share weights where they mean the same. `device_of` is asked only where it matters.
+        Thus `auto` and `cpu` share weights if both mean the CPU. `device_of` is called only if this matters.
         """
         for other in self:
             if spec.device != other.device and spec.weights == other.weights._replace(device=spec.device):
-                with suppress(ParleyError):  # a device that is not there is nobody's
+                with suppress(ParleyError):  # the device does not exist
                     if device_of(spec) == device_of(other):
                         return spec.model_copy(update={"device": other.device})
         return spec
 
     def replace(self, specs: Iterable[ModelSpec]) -> Changes:
-        """Hold these models from now on, and no others; an operator's pins stay with the models that stay."""
+        """Replace all models by these. Models that stay keep the operator's pins."""
         before, self._specs, self._aliases = self._specs, {}, {}
         for spec in specs:
-            self._keep(spec)
+            self._insert(spec)
         self._pins = {model_id: pinned for model_id, pinned in self._pins.items() if model_id in self._specs}
         return Changes(
             tuple(model_id for model_id in self._specs if model_id not in before),
@@ -292,29 +293,29 @@ class Registry:
         )
 
     def pin(self, model_id: str, pinned: bool) -> ModelSpec:
-        """Pin or unpin a model whatever its entry says; raises UnknownModel."""
+        """Pin or unpin a model, overriding its entry. Raises UnknownModel."""
         spec = self[model_id]
         self._pins[model_id] = pinned
         return spec
 
     def pinned(self, model_id: str) -> bool:
-        """Whether a model keeps its weights loaded."""
+        """Return whether a model is pinned."""
         return self._pins.get(model_id, self[model_id].pinned)
 
-    def treatment(self, weights: WeightsKey) -> Treatment:
-        """How weights are to be treated; what no model uses is neither pinned nor kept for long."""
+    def settings_of(self, weights: WeightsKey) -> WeightsSettings:
+        """Return the combined settings of weights. Weights without a model are not pinned."""
         sharing = [self[model_id] for model_id in self.aliases(weights)]
         idle = [spec.idle_seconds for spec in sharing]
-        return Treatment(
+        return WeightsSettings(
             any(self.pinned(spec.model_id) for spec in sharing),
             None if None in idle else max((seconds for seconds in idle if seconds is not None), default=None),
             min((spec.concurrency for spec in sharing if spec.concurrency), default=None),
         )
 
     def aliases(self, weights: WeightsKey) -> tuple[str, ...]:
-        """The ids of all models that share these weights."""
+        """Return the ids of all models that share these weights."""
         return self._aliases.get(weights, ())
 
-    def _keep(self, spec: ModelSpec) -> None:
+    def _insert(self, spec: ModelSpec) -> None:
         self._specs[spec.model_id] = spec
         self._aliases[spec.weights] = (*self.aliases(spec.weights), spec.model_id)

@@ -1,6 +1,6 @@
-"""Reading configuration files strictly: YAML in, validated pydantic objects out.
+"""Read configuration files strictly: YAML in, validated pydantic objects out.
 
-Knows nothing of what the files mean. Every problem becomes one ConfigError that names the file and the key.
+All problems with a file are reported as one ConfigError that names the file and the keys.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from manager.errors import ConfigError
 
 MAX_BYTES = 1_000_000
 MOST_SAID, MOST_PROBLEMS = 300, 20
-"""So many characters of what a reader says, and so many problems, go into a message."""
+"""Limits of a message: characters quoted from a parser's error, and problems listed."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader without aliases (a small file can unfold into gigabytes) and without duplicate keys."""
+    """SafeLoader without aliases (which can expand a small file to gigabytes) and without duplicate keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -40,17 +40,22 @@ class _StrictLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, "keys must be plain words", key_node.start_mark)
             if key_node.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"'{key_node.value}' stands here twice; keep one", key_node.start_mark
+                    None, None, f"duplicate key '{key_node.value}'; keep one", key_node.start_mark
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
 def parse_yaml(text: str, where: str, most: int = MAX_BYTES) -> Any:
-    """The plain data in YAML `text`.
+    """Parse YAML text into plain data.
 
-    Raises ConfigError for bad YAML, duplicate keys, aliases, or a text that is too large or too deep; `where` is
-    how the message names the source.
+    Args:
+        text: The text.
+        where: The name of its source in messages.
+        most: The largest number of characters.
+
+    Raises:
+        ConfigError: The text is not YAML, too large or nested too deeply, or contains duplicate keys or aliases.
     """
     if len(text) > most:
         raise ConfigError(f"{where}: larger than {most:,} characters; split it up")
@@ -60,16 +65,16 @@ def parse_yaml(text: str, where: str, most: int = MAX_BYTES) -> Any:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{where}{place}: {str(error.problem or error)[:MOST_SAID]}") from None
-    except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # numbers in base 60 grow beyond all bounds
-        raise ConfigError(f"{where}: not readable as YAML ({str(error)[:MOST_SAID]})") from None
-    except (AttributeError, LookupError, TypeError):  # what PyYAML raises for things like `!!int ""`
-        raise ConfigError(f"{where}: a tag (!!name) does not fit its value; leave tags out") from None
+    except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # numbers in base 60 can overflow
+        raise ConfigError(f"{where}: not valid YAML ({str(error)[:MOST_SAID]})") from None
+    except (AttributeError, LookupError, TypeError):  # raised by PyYAML for values such as `!!int ""`
+        raise ConfigError(f"{where}: a tag (!!name) does not match its value; leave tags out") from None
     except RecursionError:
         raise ConfigError(f"{where}: nested too deeply") from None
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain data in a YAML file; raises ConfigError when it is missing, unreadable or bad."""
+    """Read a YAML file as plain data. Raises ConfigError if it is missing, unreadable or wrong."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{path}: larger than {MAX_BYTES:,} bytes; split it up")
@@ -84,7 +89,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def validate(model: type[Model], data: Any, where: str, what: str = "") -> Model:
-    """`data` as a `model`; raises one ConfigError that lists every problem as `where: what, key: problem`."""
+    """Validate `data` as a `model`. Raises one ConfigError that lists every problem as `where: what: key: problem`."""
     place = f"{where}: {what}" if what else where
     if not isinstance(data, dict):
         kind = "nothing" if data is None else type(data).__name__
@@ -101,7 +106,7 @@ def validate(model: type[Model], data: Any, where: str, what: str = "") -> Model
 
 
 def problems(model: type[BaseModel], error: ValidationError) -> list[tuple[str, str]]:
-    """What is wrong with data that was no `model`: dotted keys (empty for the whole) and what is wrong there."""
+    """Return the problems of a failed validation: (dotted key, or "" for the whole; message)."""
     return [_problem(model, item) for item in error.errors(include_url=False)]
 
 
@@ -120,15 +125,15 @@ def _problem(model: type[BaseModel], item: Any) -> tuple[str, str]:
 
 
 def shown(value: object, length: int) -> str:
-    """The beginning of a wrong value, for a message about it."""
+    """Return the beginning of a wrong value, quoted for a message."""
     try:
         return repr(str(value)[:length])
-    except ValueError:  # Python writes no number of more than 4,300 digits
+    except ValueError:  # Python does not format numbers of more than 4,300 digits
         return "a number of thousands of digits"
 
 
 def _known(model: type[BaseModel], loc: Iterable[int | str]) -> str:
-    """The keys that the innermost pydantic object on the way to an unknown key does have."""
+    """Return the valid keys of the pydantic object that holds an unknown key."""
     fields = model.model_fields
     for part in list(loc)[:-1]:
         field = fields.get(str(part))

@@ -1,7 +1,7 @@
-"""The rows of one model: which may write now, what each pass shows the model, and what becomes of what it answers.
+"""The batch of one model: which rows may write, what each pass feeds to the model, and what follows from its output.
 
-Every pass takes a token (or those that a grammar forced) of each row that is writing, and a piece of the prompts that
-still have to be read, so that a long prompt holds nobody up. Knows no threads; who calls `step` is `engine.py`.
+Every pass feeds one token (or those forced by a grammar) of each writing row, and a piece of the prompts still to be
+read, so that a long prompt delays no other row. There are no threads here; `engine.py` calls `step`.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from manager.generation.team import Team
 
 MAX_ROWS = 64
 CHUNK = 128
-"""Tokens of prompts that are read in one pass while others write; four times as many while nobody does."""
+"""Tokens of prompts read in one pass while other rows write; four times as many while none does."""
 AHEAD = 128
-"""A row is let in when there is room for so many tokens more than it has."""
+"""A row is admitted when there is room for this many more tokens than it has."""
 
 
 class Runner(Protocol):
-    """What computes logits, and keys and values: `flat.py` for many rows at once, `solo.py` one by one."""
+    """Computes logits, keys and values: `flat.py` for many rows at once, `solo.py` one by one."""
 
     together: bool
 
     def new(self) -> Memo:
-        """An empty memo."""
+        """Return an empty memo."""
 
     def bytes_for(self, length: int) -> int:
-        """How large a memo of `length` tokens becomes at most."""
+        """Return the largest size of a memo of `length` tokens, in bytes."""
 
     def run(self, parts: Sequence[tuple[Memo, list[int]]]) -> torch.Tensor:
-        """Logits [parts, vocabulary] after each part's tokens, which its memo then holds, too."""
+        """Return logits [parts, vocabulary] after each part's tokens, and add these to its memo."""
 
 
 Part = tuple[Row, list[int]]
 
 
 class Batch:
-    """Rows that write, and rows that wait for room.
+    """Rows that write, and rows that wait for memory.
 
-    Keys and values of the rows and of what the shelf keeps take at most `writing_bytes` and the shelf's limit together
-    (unless a single row needs more): what is kept goes first, then the youngest row waits until there is room again.
+    The keys and values of rows and shelf together take at most `writing_bytes` plus the shelf's limit, unless a single
+    row needs more. When memory runs out, the shelf is trimmed first; then the youngest row waits until there is room.
     """
 
     def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int, team: Team | None = None) -> None:
@@ -62,21 +62,21 @@ class Batch:
         return len(self.rows) + len(self.waiting)
 
     def add(self, row: Row) -> None:
-        """Let a row write as soon as there is room; one that its grammar completed already just ends."""
+        """Queue a row. One that its grammar has already completed ends at once."""
         if row.completion is not None:
             row.stream.finish(row.completion)
         else:
             self.waiting.append(row)
 
     def end_all(self, error: ParleyError | None = None) -> None:
-        """End every row, as cancelled if nothing else is said; nothing is kept of what an error ended."""
+        """End every row with an error (default: Cancelled). After any other error, the shelf is emptied."""
         for row in (*self.rows, *self.waiting):
             self._end(row, error or cancelled())
         if error is not None:
             self._shelf.trim(0)
 
     def step(self) -> None:
-        """One pass: the model sees what is new, and every row that has shown it all gets a token."""
+        """Do one pass: feed new tokens to the model, and choose the next token of each row that was read."""
         for row in [row for row in (*self.rows, *self.waiting) if row.stream.cancel_token.cancelled]:
             self._end(row, cancelled())
         self._make_room()
@@ -89,14 +89,14 @@ class Batch:
             self._choose(ready)
 
     def _make_room(self) -> None:
-        """Let rows in, first come first served, while there is room; hold back the youngest when it runs out."""
+        """Admit rows in order of arrival while there is memory, and suspend the youngest when it runs out."""
         budget = self._writing_bytes + self._shelf.limit
         needed = [self._needed(row) for row in self.rows]
         while len(self.rows) > 1 and sum(needed) > budget:
             needed.pop()
             row = self.rows.pop()
             self.waiting.insert(0, row)
-            self._put_away(row)
+            self._shelve(row)
         while self.waiting and len(self.rows) < MAX_ROWS:
             size = self._needed(self.waiting[0], AHEAD)
             if self.rows and sum(needed) + size > budget:
@@ -110,7 +110,7 @@ class Batch:
         return max(held, self._runner.bytes_for(min(len(row.tokens) + ahead, row.longest)))
 
     def _plan(self) -> tuple[list[Part], list[Part]]:
-        """What each row shows the model now, together and alone: all that is new, or a piece of its prompt."""
+        """Return what to feed for each row, together and alone: its new tokens, or a piece of its prompt."""
         together: list[Part] = []
         alone: list[Part] = []
         budget = 4 * CHUNK if all(row.reading for row in self.rows) else CHUNK
@@ -130,7 +130,7 @@ class Batch:
         return together, alone
 
     def _begin(self, row: Row) -> bool:
-        """Give a row its memo; False while another one is reading the same text, which can then be copied."""
+        """Give a row its memo. Return False while another row reads the same text, which can be copied later."""
         memo: Memo | None = None
         if not row.reproducible:
             busy = [other.memo for other in self.rows if other.memo is not None]
@@ -142,11 +142,11 @@ class Batch:
         return True
 
     def _computed(self, parts: list[Part]) -> list[tuple[Row, torch.Tensor]]:
-        """Logits [vocabulary] for each part's row. Where a pass breaks, only the rows that break it end."""
+        """Return logits [vocabulary] for each part's row. If a pass fails, only the rows that cause the failure end."""
         try:
             logits = self._run([(_memo(row), tokens) for row, tokens in parts])
             return [(row, row_logits) for (row, _), row_logits in zip(parts, logits, strict=True)]
-        except BaseException as error:  # noqa: BLE001 (streams must end, and the others must go on)
+        except BaseException as error:  # noqa: BLE001 (streams must end, and other rows must go on)
             failure = failure_of(error)
         if failure.kind is OutOfMemory:
             self._shelf.trim(0)
@@ -165,7 +165,7 @@ class Batch:
             self._team.end()
 
     def _choose(self, ready: list[tuple[Row, torch.Tensor]]) -> None:
-        """Draw the next token of each row and have it go on."""
+        """Choose the next token of each row, and append it."""
         rows = [row for row, _ in ready]
         try:
             allowed = None
@@ -191,21 +191,21 @@ class Batch:
                 if row.completion is not None:
                     self._end(row)
 
-    def _put_away(self, row: Row) -> None:
-        """Keep what was computed for a row that does not go on now."""
+    def _shelve(self, row: Row) -> None:
+        """Put the memo of a row that does not continue now on the shelf."""
         if row.memo is not None and row.memo.tokens:
             self._shelf.put(row.memo)
         row.memo, row.reading = None, True
 
     def _end(self, row: Row, error: BaseException | None = None) -> None:
-        """Let a row go: first what it computed is kept, then whoever waits for it is told.
+        """Remove a row: shelve its memo, then end its stream.
 
-        Where it broke, what it computed may be why (numbers that are none), and nobody shall go on from there.
+        After an error, the memo is dropped, as its numbers may be the reason (NaN).
         """
         (self.rows if row in self.rows else self.waiting).remove(row)
         if error is not None and not isinstance(error, Cancelled):
             row.memo = None
-        self._put_away(row)
+        self._shelve(row)
         if error is not None:
             row.stream.fail(error)
         elif row.completion is not None:
@@ -218,7 +218,7 @@ def _memo(row: Row) -> Memo:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """An error as a value, which keeps nothing alive that it went through."""
+    """Return an error as a value, which keeps no tensors alive."""
     if isinstance(error, torch.OutOfMemoryError):
         return Failure(OutOfMemory, "the device ran out of memory while writing; use shorter contexts or fewer models")
     return Failure.of(error, GenerationFailed)

@@ -1,7 +1,4 @@
-"""The thread that runs a model: requests come in, become rows of its batch, and leave as finished streams.
-
-Knows transformers models and tokenizers; nothing of where they came from or who asks.
-"""
+"""The thread that runs a model: requests arrive, become rows of its batch, and leave as finished streams."""
 
 from __future__ import annotations
 
@@ -27,11 +24,11 @@ from manager.generation.text import ChatTemplate
 logger = logging.getLogger(__name__)
 
 WRITING_BYTES = KEPT_BYTES = 1 << 30
-"""For keys and values of what is being written, and of what is kept, unless the backend says otherwise."""
+"""Default memory for keys and values of rows being written, and of cached conversations."""
 
 
 class Engine:
-    """Writes for all requests of one model. Every stream it was given ends."""
+    """Writes for all requests to one model. Every stream that it is given ends."""
 
     def __init__(self, model: Any, tokenizer: Any, name: str, writing_bytes: int = WRITING_BYTES) -> None:
         self.model = model
@@ -52,13 +49,13 @@ class Engine:
         self.open()
 
     def open(self) -> None:
-        """Begin to write, also again after `close`."""
+        """Start the thread. Possible again after `close`."""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"engine {self._name}", daemon=True)
         self._thread.start()
 
     def submit(self, request: GenerationRequest, stream: TokenStream) -> None:
-        """Begin to write for `request` as soon as the loop comes round."""
+        """Queue a request, which the loop picks up after its current pass."""
         with self._changed:
             if self._closed:
                 raise GenerationFailed("the weights were unloaded")
@@ -66,7 +63,7 @@ class Engine:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """End all streams and the thread, and forget all keys and values."""
+        """End all streams and the thread, and drop all keys and values."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -75,11 +72,11 @@ class Engine:
 
     @property
     def cache_bytes(self) -> int:
-        """Memory that the keys and values kept between turns take now."""
+        """Bytes of the keys and values cached between turns."""
         return self.shelf.bytes
 
     def trim_cache(self, to_bytes: int) -> None:
-        """Keep at most so much from now on, forgetting what was used least recently."""
+        """Limit cached conversations to `to_bytes` from now on, dropping the least recently used."""
         self.shelf.limit = to_bytes
         self.shelf.trim(to_bytes)
 
@@ -96,12 +93,12 @@ class Engine:
                 arrival.stream.fail(cancelled())
 
     def _write(self) -> None:
-        """Write until closed, or until something breaks that is no row's own: then all rows end, saying why."""
+        """Write until closed, or until an error that is not due to a single row: then all rows end with it."""
         try:
             with torch.inference_mode():
                 self._loop()
-        except BaseException as error:  # a panic in a library's native part is no Exception
-            logger.exception("writing broke; what was being written ends, and the next requests begin anew")
+        except BaseException as error:  # a panic in native code is not an Exception
+            logger.exception("generation failed; unfinished replies end, and new requests start afresh")
             self.batch.end_all(failure_of(error).error())
 
     def _loop(self) -> None:
@@ -120,11 +117,11 @@ class Engine:
                 self.batch.step()
 
     def _arrive(self, arrival: Arrival) -> None:
-        """Make a row of a request; if it is not fit to be one, its stream alone ends."""
+        """Make a row of a request. If that fails, only its own stream ends."""
         try:
             arrival.stream.cancel_token.check()
             self.batch.add(self._row(arrival))
-        except BaseException as error:  # noqa: BLE001 (a stream must end, and the others must go on)
+        except BaseException as error:  # noqa: BLE001 (the stream must end, and the others must go on)
             arrival.stream.fail(error)
 
     def _row(self, arrival: Arrival) -> Row:
@@ -134,12 +131,19 @@ class Engine:
             if self._grammars is None:
                 self._grammars = GrammarCompiler(self.tokenizer, self._vocabulary)
             matcher = self._grammars.matcher(request.grammar)
-        room = self.context - len(prompt)
-        return Row(arrival, prompt, room, matcher, self.tokenizer, self.template, self.end_tokens)
+        return Row(
+            arrival,
+            prompt=prompt,
+            room=self.context - len(prompt),
+            matcher=matcher,
+            tokenizer=self.tokenizer,
+            template=self.template,
+            end_tokens=self.end_tokens,
+        )
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The tokens that end a reply, as the model's and the tokenizer's settings name them."""
+    """Return the tokens that end a reply, according to the settings of the model and the tokenizer."""
     named = [getattr(model.generation_config, "eos_token_id", None), getattr(tokenizer, "eos_token_id", None)]
     flat = [token for entry in named for token in (entry if isinstance(entry, list) else [entry])]
     return frozenset(token for token in flat if token is not None)

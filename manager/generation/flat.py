@@ -1,9 +1,9 @@
-"""Many rows in one forward pass, without padding: their tokens are laid end to end, and each attends to its own KV.
+"""Run many rows in one forward pass without padding: their tokens are concatenated, and each attends to its own KV.
 
-It is the model's own code that runs, with one thing replaced: how attention looks up keys and values. That is right
-for models whose layers mix tokens by plain causal attention (over all of the past or a sliding window of it) and by
-nothing else. Which those are is not guessed from names: whatever the attention is asked to do beyond that is refused,
-and `fits` compares the outcome with what the model computes by itself.
+The model's own code runs, with one part replaced: how attention looks up keys and values. This is correct for models
+whose layers mix tokens only by plain causal attention, over all of the past or a sliding window. Such models are not
+recognised by name: any other request to attention is refused, and `_misfit` compares the results with those that the
+model computes by itself.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ logger = logging.getLogger(__name__)
 
 NAME = "parley_flat"
 GROW = 128
-"""KV is made larger by so many tokens at least, and by a quarter."""
+"""KV memory grows in steps of this many tokens, and by a quarter at least."""
 HARMLESS = frozenset({"position_ids", "is_causal", "use_cache", "cache_position", "position_embeddings"})
-"""What models pass to attention that says nothing about how to attend."""
+"""Arguments of attention that do not change how it attends."""
 CHANGING_ROPE = frozenset({"dynamic", "longrope"})
-"""Rotary embeddings that depend on the longest row of a batch: rows would not be the same alone."""
+"""Rotary embeddings that depend on the longest row of a batch, so that rows would differ from those run alone."""
 
 
 class NotFlat(Exception):
-    """The model's attention wants something that this module does not do."""
+    """The model's attention requires something that this module does not support."""
 
 
 class FlatMemo(Memo):
@@ -59,7 +59,7 @@ class FlatMemo(Memo):
         return other
 
     def views(self, new: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Where the next `new` tokens go, and all up to them: keys and values of the layers in turn."""
+        """Return views of the places for the next `new` tokens, and of all up to them: each layer's keys and values."""
         start, end = len(self.tokens), len(self.tokens) + new
         if end > self._room.shape[-2]:
             larger = self._make(_rounded(end + end // 4))
@@ -75,14 +75,14 @@ class FlatMemo(Memo):
 
 @dataclass
 class Part:
-    """One row's share of a pass: its tokens at [begin, end) of it, after `past` earlier ones."""
+    """One row's part of a pass: its tokens at [begin, end), after `past` earlier ones."""
 
     begin: int
     end: int
     past: int
     written: list[torch.Tensor]
     seen: list[torch.Tensor]
-    mask: torch.Tensor | None  # [new, past + new], to be added; for several tokens after others
+    mask: torch.Tensor | None  # [new, past + new], added to the scores; only for several tokens after earlier ones
 
 
 @dataclass
@@ -104,17 +104,17 @@ class FlatRunner:
         self._shape = Shape.of(model)
 
     def new(self) -> FlatMemo:
-        """An empty memo."""
+        """Return an empty memo."""
         return FlatMemo(self._shape)
 
     def bytes_for(self, length: int) -> int:
-        """How large a memo of `length` tokens becomes at most."""
+        """Return the largest size of a memo of `length` tokens, in bytes."""
         return _rounded(length + length // 4) * self._shape.token_bytes
 
     def run(self, parts: Sequence[tuple[Memo, list[int]]]) -> torch.Tensor:
-        """Logits [parts, vocabulary] after the last of each part's tokens, which its memo then holds.
+        """Return logits [parts, vocabulary] after the last token of each part, and add the tokens to the memos.
 
-        If it raises, the memos hold what they held before.
+        If it raises, the memos are unchanged.
         """
         device = self._shape.device
         step: list[Part] = []
@@ -141,9 +141,9 @@ class FlatRunner:
         return output.logits[0]
 
     def _mask(self, new: int, past: int) -> torch.Tensor:
-        """What `new` tokens may not see of `past` ones and themselves, to be added to scores [new, past + new].
+        """Return the causal mask of `new` tokens after `past` ones, added to scores [new, past + new].
 
-        Numbers, since a mask of booleans is turned into them in every layer.
+        It holds numbers, as a boolean mask would be converted to numbers in every layer.
         """
         shape = self._shape
         mask = torch.zeros(new, past + new, dtype=shape.dtype, device=shape.device)
@@ -164,12 +164,15 @@ def attend(
     flat_step: Pass | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Attention [1, heads, tokens, size] for the rows of a pass, each over its own keys and values."""
+    """Compute attention [1, tokens, heads, size] for the rows of a pass, each over its own keys and values.
+
+    Raises NotFlat for any request beyond plain causal attention.
+    """
     if flat_step is None or attention_mask is not None or dropout or not getattr(module, "is_causal", True):
         raise NotFlat("its attention is not plain causal attention")
     for name, wanted in others.items():
         if wanted is not None and wanted is not False and name not in HARMLESS:
-            raise NotFlat(f"its attention wants {name}")
+            raise NotFlat(f"its attention uses {name}")
     if flat_step.look is not None:
         flat_step.look()
     at = 2 * module.layer_idx
@@ -205,7 +208,7 @@ AttentionInterface.register(NAME, attend)
 
 @contextmanager
 def _attending(config: Any) -> Iterator[None]:
-    """Have the model of `config` attend with `attend`, and as it did before afterwards."""
+    """Replace the attention of the model with this config by `attend`, for the duration of a block."""
     before = config._attn_implementation
     config._attn_implementation = NAME
     try:
@@ -215,24 +218,24 @@ def _attending(config: Any) -> Iterator[None]:
 
 
 def flat_runner(model: Any, look: Callable[[], None] | None = None) -> FlatRunner | None:
-    """Return a runner for `model`, or None if rows of this model cannot be laid end to end."""
+    """Return a runner for `model`, or None if its rows cannot be concatenated."""
     if not getattr(model, "_supports_attention_backend", False):
         return None
     try:
         reason = _misfit(model)
-    except Exception as error:  # noqa: BLE001 (models break in many ways on what they were not written for)
+    except Exception as error:  # noqa: BLE001 (models raise all kinds of errors on unusual arguments)
         reason = f"{type(error).__name__}: {error}"
     if reason is None:
         return FlatRunner(model, look)
-    logger.info("rows of this model are run one by one: %s", reason)
+    logger.info("this model runs its rows one by one: %s", reason)
     return None
 
 
 def _misfit(model: Any) -> str | None:
-    """Why rows cannot be laid end to end, or None.
+    """Return why rows cannot be concatenated, or None if they can.
 
-    What a row gives must not depend in the least on the row before it (a convolution or a recurrence would), and two
-    rows in several passes must give what the model gives for each alone.
+    The result of a row must not depend on the row before it at all (as with a convolution or a recurrence), and two
+    rows in several passes must give the same results as each alone.
     """
     config = model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
@@ -256,7 +259,7 @@ def _misfit(model: Any) -> str | None:
             alone = model(input_ids=ids, use_cache=False).logits[0, -1].float()
             tolerance = (1e-3 if model.dtype == torch.float32 else 0.1) * (alone - alone.mean()).norm()
             if not (got - alone).norm() <= tolerance:
-                return "its rows do not come out as they do alone"
+                return "its rows give other results than each alone"
     return None
 
 

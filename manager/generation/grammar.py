@@ -1,7 +1,4 @@
-"""Grammars over one tokenizer: which tokens may come next, and which must.
-
-A thin layer over llguidance, so that the rest of the program knows nothing of it.
-"""
+"""Grammars over one tokenizer: which tokens may come next, and which must. A thin layer over llguidance."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from manager.generation.request import JSON_STYLE, Grammar
 
 
 class GrammarCompiler:
-    """Makes matchers for one tokenizer; building it takes some tenths of a second, once per weights."""
+    """Makes matchers for one tokenizer. Building it takes some tenths of a second, once per set of weights."""
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
         self._tokenizer = llguidance.hf.from_tokenizer(tokenizer, n_vocab=vocabulary)
@@ -29,7 +26,7 @@ class GrammarCompiler:
         self._threads = llguidance.LLExecutor(min(4, os.cpu_count() or 1))
 
     def matcher(self, grammar: Grammar) -> GrammarMatcher:
-        """A matcher at the beginning of `grammar`; raises GenerationFailed if the grammar is not usable."""
+        """Return a matcher at the start of `grammar`. Raises GenerationFailed if the grammar is not usable."""
         if grammar.lark is not None:
             compiled = llguidance.LLMatcher.grammar_from_lark(grammar.lark)
         elif grammar.schema is not None:
@@ -42,7 +39,7 @@ class GrammarCompiler:
         return GrammarMatcher(matcher, self)
 
     def allowed(self, matchers: Sequence[GrammarMatcher | None]) -> torch.Tensor:
-        """A boolean mask [matchers, vocabulary] of the tokens that may come next; all where there is no matcher."""
+        """Return a boolean mask [matchers, vocabulary] of the tokens that may come next; all for None."""
         words = llguidance.numpy.allocate_token_bitmask(len(matchers), self._vocabulary)
         words.fill(-1)
         filled = [(matcher.native, row) for row, matcher in enumerate(matchers) if matcher is not None]
@@ -68,16 +65,16 @@ class GrammarMatcher:
         return bool(self.native.is_stopped())
 
     def advance(self, token: int) -> list[int]:
-        """Take note of a token; returns it and the tokens that must follow it."""
+        """Advance by a token. Return it and the tokens that must follow it."""
         if not self.native.consume_token(token):
             raise GenerationFailed(f"a token outside the grammar was chosen: {self.native.get_error()}")
         return [token, *self.forced()]
 
     def forced(self) -> list[int]:
-        """Take note of the tokens that must come next whatever the model thinks, and return them."""
+        """Advance by the tokens that the grammar forces next, and return them."""
         if self.finished:
             return []
         tokens: list[int] = self.native.compute_ff_tokens()
         if tokens and not self.native.consume_tokens(tokens):
-            raise GenerationFailed(f"the grammar rejects what it forces: {self.native.get_error()}")
+            raise GenerationFailed(f"the grammar rejects the tokens that it forces: {self.native.get_error()}")
         return tokens

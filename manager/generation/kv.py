@@ -1,6 +1,6 @@
-"""Keys and values of conversations: what is kept between turns, what is reused, and what must go.
+"""Keys and values of conversations: what is cached between turns, reused and dropped.
 
-Runs no model: a `Memo` is what a runner computed for some tokens, in whatever form it needs.
+A `Memo` is what a runner computed for some tokens, in the runner's own form.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 SHARED = 16
-"""A common beginning shorter than this many tokens is not worth copying."""
+"""A common prefix shorter than this many tokens is not worth copying."""
 
 
 def common(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens both begin with.
+    """Return the length of the common prefix of two sequences of tokens.
 
     >>> common([1, 2, 3], [1, 2, 4, 5])
     2
@@ -32,7 +32,7 @@ def common(first: Sequence[int], second: Sequence[int]) -> int:
 
 @dataclass(frozen=True)
 class Shape:
-    """What one token's keys and values look like."""
+    """The dimensions of one token's keys and values."""
 
     layers: int
     heads: int
@@ -42,12 +42,12 @@ class Shape:
 
     @property
     def token_bytes(self) -> int:
-        """Memory for the keys and values of one token."""
+        """Bytes of the keys and values of one token."""
         return self.layers * 2 * self.heads * self.size * int(self.dtype.itemsize)
 
     @classmethod
     def of(cls, model: Any) -> Shape:
-        """The shape that a model's settings name."""
+        """Return the shape according to a model's config."""
         config = model.config.get_text_config()
         heads = config.num_attention_heads
         kv_heads = getattr(config, "num_key_value_heads", None) or heads
@@ -65,23 +65,23 @@ class Memo(ABC):
     @property
     @abstractmethod
     def bytes(self) -> int:
-        """Memory that it takes."""
+        """Bytes that it takes."""
 
     @abstractmethod
     def crop(self, length: int) -> bool:
-        """Forget all after the first `length` tokens; False, changing nothing, where the model cannot."""
+        """Drop all but the first `length` tokens. Return False, changing nothing, if the model does not allow it."""
 
     @abstractmethod
     def copy(self, length: int) -> Memo | None:
-        """A memo of its own of the first `length` tokens; None where the model cannot."""
+        """Return a copy of the first `length` tokens, or None if the model does not allow it."""
 
     def shared(self, tokens: Sequence[int]) -> int:
-        """How many of `tokens` it begins with."""
+        """Return the length of the prefix that it shares with `tokens`."""
         return common(self.tokens, tokens)
 
 
 class Shelf:
-    """Memos of conversations that nobody is writing in, least recently used first, of at most `limit` bytes.
+    """Memos of conversations that are not being written, least recently used first, of at most `limit` bytes.
 
     Any thread may trim it.
     """
@@ -89,37 +89,37 @@ class Shelf:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.RLock()
-        self._kept: list[Memo] = []
+        self._memos: list[Memo] = []
 
     @property
     def bytes(self) -> int:
-        """Memory that all of them take."""
+        """Bytes that all memos take."""
         with self._lock:
-            return sum(memo.bytes for memo in self._kept)
+            return sum(memo.bytes for memo in self._memos)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._memos)
 
     def put(self, memo: Memo) -> None:
-        """Keep a memo instead of those that it makes useless."""
+        """Store a memo, replacing those that it makes useless."""
         with self._lock:
-            self._kept = [other for other in self._kept if not _replaces(memo, other)]
+            self._memos = [other for other in self._memos if not _replaces(memo, other)]
             if memo.bytes <= self.limit:
-                self._kept.append(memo)
+                self._memos.append(memo)
                 self.trim(self.limit)
 
     def trim(self, to_bytes: int) -> None:
-        """Forget the least recently used until at most `to_bytes` are left."""
+        """Drop the least recently used memos until at most `to_bytes` remain."""
         with self._lock:
             left = self.bytes
-            while self._kept and left > to_bytes:
-                left -= self._kept.pop(0).bytes
+            while self._memos and left > to_bytes:
+                left -= self._memos.pop(0).bytes
 
     def best(self, tokens: Sequence[int], conversation: str | None, busy: Iterable[Memo]) -> Memo | None:
-        """A memo for whoever is about to write after `tokens`, holding as long a beginning of them as there is.
+        """Return a memo with the longest available prefix of `tokens`, or None if there is none.
 
-        The last token is always left to be computed, for its logits are wanted. A memo of the same conversation is
-        taken off the shelf; from those of others, and from `busy` ones, the beginning is copied.
+        The last token is never included, as its logits are still needed. A memo of the same conversation is taken off
+        the shelf; the prefix is copied from those of other conversations and from `busy` ones.
         """
         with self._lock:
             return self._best(tokens, len(tokens) - 1, conversation, busy)
@@ -127,7 +127,7 @@ class Shelf:
     def _best(self, tokens: Sequence[int], limit: int, conversation: str | None, busy: Iterable[Memo]) -> Memo | None:
         own: Memo | None = None
         others = list(busy)
-        for memo in self._kept:
+        for memo in self._memos:
             if conversation is not None and memo.conversation == conversation:
                 own = memo
             else:
@@ -141,18 +141,18 @@ class Shelf:
                 self._touch(memo)
                 return copy
         if own is not None and found > 0 and own.crop(found):
-            self._kept.remove(own)
+            self._memos.remove(own)
             return own
         return None
 
     def _touch(self, memo: Memo) -> None:
-        if memo in self._kept:
-            self._kept.remove(memo)
-            self._kept.append(memo)
+        if memo in self._memos:
+            self._memos.remove(memo)
+            self._memos.append(memo)
 
 
 def _replaces(memo: Memo, other: Memo) -> bool:
-    """Whether `other` is of no more use: an earlier state of the same conversation, or a beginning of nobody's."""
+    """Return whether `memo` makes `other` useless: an earlier state of its conversation, or a prefix without one."""
     if other.conversation is None:
         return memo.shared(other.tokens) == len(other.tokens)
     return other.conversation == memo.conversation

@@ -1,6 +1,6 @@
 """Linear layers in the layout that the processor multiplies fastest, for bfloat16 on a CPU.
 
-A plain layer's weights are rearranged at every call; here that is done once. It makes a pass about a quarter faster.
+The weights of a plain layer are rearranged at every call. Doing that once makes a pass about a quarter faster.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 ROWS = 16
-"""The number of rows that the layout is chosen for; it serves others as well."""
+"""The number of rows for which the layout is chosen; it works with others, too."""
 
 
 class PackedLinear(nn.Module):  # type: ignore[misc]
-    """Computes what `linear` did; the packed weights replace it and cannot be read back."""
+    """Computes the same as `linear`. The packed weights replace its own, and cannot be read back."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -24,11 +24,11 @@ class PackedLinear(nn.Module):  # type: ignore[misc]
         self.nbytes = int(linear.weight.nbytes)
         weights = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().contiguous(), ROWS)
         bias = None if linear.bias is None else linear.bias.detach()
-        # Held where nobody takes it for a tensor that has a storage.
+        # Hidden in a partial, so that nothing takes it for a tensor with a storage.
         self._multiply = partial(_multiplied, weights, bias)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """[..., in_features] -> [..., out_features]."""
+        """Map [..., in_features] to [..., out_features]."""
         return self._multiply(inputs)
 
 
@@ -38,7 +38,7 @@ def _multiplied(weights: torch.Tensor, bias: torch.Tensor | None, inputs: torch.
 
 
 def pack(model: Any) -> None:
-    """Pack all linear layers of `model`, where this device, its type and this torch can."""
+    """Pack all linear layers of `model`, if its device, its dtype and this version of torch allow it."""
     if not packs(model.device, model.dtype):
         return
     for parent in list(model.modules()):
@@ -48,7 +48,7 @@ def pack(model: Any) -> None:
 
 
 def packs(device: torch.device | str, dtype: torch.dtype) -> bool:
-    """Whether linear layers on `device` in `dtype` can be packed."""
+    """Return whether linear layers on `device` in `dtype` can be packed."""
     operators = torch.ops.mkldnn
     return (
         torch.device(device).type == "cpu"
@@ -61,12 +61,12 @@ def packs(device: torch.device | str, dtype: torch.dtype) -> bool:
 
 
 def packed_bytes(model: Any) -> int:
-    """Memory that the packed layers of `model` take, which none of its parameters shows."""
+    """Return the bytes of the packed layers of `model`, which its parameters do not include."""
     return sum(module.nbytes for module in model.modules() if isinstance(module, PackedLinear))
 
 
 def extra_bytes(config: Any, device: str, dtype: torch.dtype) -> int:
-    """Memory that packing adds: an output layer that shared its weights with the embeddings gets its own."""
+    """Return the bytes that packing adds: an output layer tied to the embeddings gets its own weights."""
     text = config.get_text_config()
     if not getattr(config, "tie_word_embeddings", False) or not packs(device, dtype):
         return 0

@@ -1,9 +1,9 @@
-"""The one thread on which models on the CPU compute, whichever engine asks.
+"""The one thread on which models on the CPU compute, for all engines.
 
-Each pass uses all cores, so two at once would only slow each other down: they take turns, first come, first served.
-And OpenMP gives every thread that ever computed a team of threads of its own. As soon as the teams together have more
-threads than the machine has cores, libgomp's threads no longer spin while they wait for each other but go to sleep
-(GOMP_SPINCOUNT in its manual): with some hundred short operations a pass, it then takes twice as long.
+Each pass uses all cores, so that two at once would only slow each other down: they take turns in order of arrival.
+Moreover, OpenMP gives every thread that has ever computed its own team of threads. Once all teams together have more
+threads than the machine has cores, libgomp's threads sleep instead of spinning while they wait for each other
+(GOMP_SPINCOUNT in its manual), and a pass of some hundred short operations takes twice as long.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _team: Team | None = None
 
 
 def _after_fork() -> None:
-    """A fork takes no threads along."""
+    """Replace the thread in a forked process, which inherits none."""
     global _thread, _team
     _team = None
     _thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
@@ -35,7 +35,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def on_processor(compute: Callable[[], Result]) -> Result:
-    """What `compute` returns or raises, computed without gradients when those who asked before are done."""
+    """Return or raise the result of `compute`, run without gradients after all earlier calls."""
     return _thread.submit(_computed, compute).result()
 
 
@@ -48,7 +48,7 @@ def team() -> Team:
 
 
 def apart(compute: Callable[[], Result]) -> Result:
-    """What `compute` returns or raises, on a thread that ends with it and leaves no team behind: for loading."""
+    """Return or raise the result of `compute`, run on a temporary thread, which leaves no team behind. For loading."""
     with ThreadPoolExecutor(1, thread_name_prefix="apart") as thread:
         return thread.submit(compute).result()
 

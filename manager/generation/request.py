@@ -1,4 +1,4 @@
-"""What a model is asked to write, and what came of it. Plain values; no torch."""
+"""Requests to a model, and finished replies. Plain values; does not import torch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
+from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from manager.config.registry import GenerationConfig
 
 Held = Literal["", "json", "schema", "grammar"]
-"""What a reply was held to while it was written: nothing, any JSON, a JSON schema, or a whole grammar."""
+"""The format enforced while a reply was written: none, any JSON, a JSON schema, or a whole grammar."""
 
 
 JSON_STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -29,11 +29,10 @@ class Message(TypedDict):
 
 @dataclass(frozen=True)
 class Grammar:
-    """Which texts are allowed.
+    """The allowed texts.
 
-    `schema` is a JSON schema, for backends that take one; `lark` is a grammar in llguidance's Lark dialect that
-    says the same or more precisely, and goes first where it is understood. `sample` draws an allowed text: the
-    fake backend writes with it.
+    `schema` is a JSON schema. `lark` is an equivalent or more precise grammar in llguidance's Lark dialect, preferred
+    by backends that support it. `sample` draws an allowed text, for the fake backend.
     """
 
     schema: dict[str, Any] | None = None
@@ -45,11 +44,15 @@ class Grammar:
 class GenerationRequest:
     """A conversation to be continued by one assistant message.
 
-    With a `grammar` and `constrained`, only texts of the grammar can be written; with `constrained` off the grammar
-    is a hint that real models do not see. The same `seed` gives the same text where the backend runs one
-    request at a time. `conversation` names what grows from request to request, so that work on its beginning can
-    be reused. `thinking` is how many characters of thinking, in a <think> block before the reply, are wanted of
-    backends that have it apart from the reply.
+    Args:
+        messages: The conversation.
+        config: The generation settings.
+        seed: The same seed gives the same text if the backend runs one request at a time.
+        grammar: The allowed texts.
+        constrained: Whether the grammar is enforced; if not, real models do not see it.
+        conversation: The name of a conversation that grows from request to request, so that its prefix can be reused.
+        thinking: How many characters of thinking to include, as a <think> block before the reply, from backends that
+            return it separately.
     """
 
     messages: tuple[Message, ...]
@@ -63,21 +66,21 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class Completion:
-    """A finished text and what it cost. Times are in seconds from the request to the backend."""
+    """A finished text and its cost. Times are in seconds from the request to the backend."""
 
     text: str
     finish_reason: Literal["stop", "length"]
     prompt_tokens: int = 0
     tokens: int = 0
-    forced_tokens: int = 0  # of `tokens`, those that the grammar left no choice about
+    forced_tokens: int = 0  # the part of `tokens` that the grammar forced
     first_token_seconds: float = 0.0
     seconds: float = 0.0
     held: Held = ""
-    estimated: bool = False  # whether the tokens were not counted by who wrote them
+    estimated: bool = False  # whether the token counts are estimates, as the server reported none
 
 
 def as_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:
-    """A prompt as a conversation; plain text becomes the user's message."""
+    """Return a prompt as a conversation. Plain text becomes a user message."""
     if isinstance(prompt, str):
         return ({"role": "user", "content": prompt},)
     return tuple(prompt)

@@ -1,4 +1,4 @@
-"""One request being written: its tokens, what they say, and when it is complete. Knows no model and no batch."""
+"""One request being written: its tokens, their text, and when it is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from manager.generation.text import ChatTemplate, StopTexts, TextDecoder
 
 @dataclass(frozen=True)
 class Arrival:
-    """A request as it came in."""
+    """A request as it arrived."""
 
     request: GenerationRequest
     stream: TokenStream
@@ -31,6 +31,7 @@ class Row:
     def __init__(
         self,
         arrival: Arrival,
+        *,
         prompt: list[int],
         room: int,
         matcher: GrammarMatcher | None,
@@ -45,10 +46,10 @@ class Row:
         self.stream = arrival.stream
         self.conversation = arrival.request.conversation
         self.reproducible = config.reproducible
-        self.tokens = list(prompt)  # all that the model is to have seen before it goes on
+        self.tokens = list(prompt)  # what the model must have read before the next token
         self.written: list[int] = []
         self.memo: Memo | None = None
-        self.reading = True  # until the model has seen all that there was when it began or went on
+        self.reading = True  # until the model has read all tokens from when it began or resumed
         self.matcher = matcher
         self.sampler = Sampler(config, arrival.request.seed)
         self.completion: Completion | None = None
@@ -66,17 +67,17 @@ class Row:
 
     @property
     def pending(self) -> int:
-        """How many tokens the model has still to see before it goes on."""
+        """The number of tokens that the model has not read yet."""
         return len(self.tokens) - (len(self.memo.tokens) if self.memo else 0)
 
     def about_to_read(self, tokens: Sequence[int]) -> bool:
-        """Whether what it still reads of its prompt begins `tokens`, too, and can be copied from it soon."""
+        """Return whether it is reading a prefix of `tokens`, which can be copied from it soon."""
         if not self.reading or self.reproducible or self.memo is None:
             return False
         return common(self.tokens, tokens) >= len(self.memo.tokens) + SHARED
 
     def take(self, token: int) -> None:
-        """Go on with a token, and with those that the grammar forces after it; sets `completion` at the end."""
+        """Append a token and those that the grammar forces after it. Sets `completion` at the end."""
         self._first_token = self._first_token or time.monotonic() - self._since
         if self.matcher is None and token in self._end_tokens:
             self._complete("stop")
@@ -103,14 +104,14 @@ class Row:
             piece, stopped = self._stops.push(self._decoder.flush())
             self._push(piece if stopped else piece + self._stops.flush())
         self.completion = Completion(
-            self._text,
-            reason,
-            self._prompt_tokens,
-            len(self.written),
-            self._forced,
-            self._first_token,
-            time.monotonic() - self._since,
-            "grammar" if self.matcher is not None else "",
+            text=self._text,
+            finish_reason=reason,
+            prompt_tokens=self._prompt_tokens,
+            tokens=len(self.written),
+            forced_tokens=self._forced,
+            first_token_seconds=self._first_token,
+            seconds=time.monotonic() - self._since,
+            held="grammar" if self.matcher is not None else "",
         )
 
     def _push(self, piece: str) -> None:

@@ -1,7 +1,6 @@
-"""From logits to tokens: penalties, masks, temperature, top-k, top-p, min-p, and random draws of one's own.
+"""Choose tokens from logits: penalties, masks, temperature, top-k, top-p, min-p, and random draws per request.
 
-What is the same for all rows of a batch is done for the batch; only the few tokens that a row may still draw are
-looked at one row at a time.
+Work common to all rows is done for the whole batch. Only the few candidate tokens are handled row by row.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ Floats = npt.NDArray[np.floating]
 Tokens = npt.NDArray[np.integer]
 
 COLD = 1e-4
-"""Below this temperature the likeliest token is as good as certain, and dividing by it would leave what is finite."""
+"""Below this temperature, the likeliest token is practically certain, and dividing by it would overflow."""
 
 
 class Sampler:
-    """Draws the tokens of one request, from a generator of its own.
+    """Draws the tokens of one request, with its own random generator.
 
-    Temperature 0 (or next to it) takes the likeliest token. The order is the usual one (as in transformers):
+    Temperature 0 (or close to it) picks the likeliest token. The order is the same as in transformers:
     repetition penalty (Keskar et al. 2019), grammar mask, temperature, top-k, top-p (Holtzman et al. 2020), min-p
     (Nguyen et al. 2024).
     """
@@ -36,11 +35,11 @@ class Sampler:
         self._chance = random.Random(seed)
 
     def pick(self, logits: torch.Tensor, seen: Sequence[int], allowed: torch.Tensor | None) -> int:
-        """A token for `logits` [vocabulary], given the tokens so far and a boolean mask of the allowed ones."""
+        """Return a token for `logits` [vocabulary], given the tokens so far and a boolean mask of the allowed ones."""
         return pick_tokens(logits[None], [self], [seen], None if allowed is None else allowed[None])[0]
 
     def penalised(self, scores: torch.Tensor, seen: Sequence[int]) -> None:
-        """Make what was written already less likely, in `scores` [vocabulary] itself."""
+        """Make tokens that were already written less likely, in place in `scores` [vocabulary]."""
         penalty = self.config.repetition_penalty
         if penalty != 1.0 and seen:
             index = torch.tensor(list(set(seen)), dtype=torch.long)
@@ -48,10 +47,10 @@ class Sampler:
             scores[index] = torch.where(chosen > 0, chosen / penalty, chosen * penalty)
 
     def left(self, probabilities: Floats) -> tuple[Tokens, Floats]:
-        """The tokens that the filters leave of `probabilities` [vocabulary], and their unnormalised shares.
+        """Return the tokens that pass the filters, and their unnormalised probabilities, given those of the vocabulary.
 
-        A token less likely than (1 - top_p) / vocabulary is never among the likeliest that reach top_p, for all such
-        tokens together have less than 1 - top_p; so only the others need to be sorted.
+        A token less likely than (1 - top_p) / vocabulary is never among the likeliest that reach top_p, as all such
+        tokens together have less than 1 - top_p. So only the others need to be sorted.
         """
         config, size = self.config, probabilities.size
         limited = 0 < config.top_k < size
@@ -75,7 +74,7 @@ class Sampler:
         return tokens, shares
 
     def draw(self, probabilities: Floats) -> int:
-        """A token by chance, as likely as the filters leave it."""
+        """Draw a token from the filtered probabilities."""
         tokens, shares = self.left(probabilities)
         sums = np.cumsum(shares)
         at = int(np.searchsorted(sums, self._chance.random() * sums[-1], side="right"))
@@ -88,9 +87,9 @@ def pick_tokens(
     seen: Sequence[Sequence[int]],
     allowed: torch.Tensor | None,
 ) -> list[int]:
-    """A token for each row of `logits` [rows, vocabulary]; `allowed` is a boolean mask of the same shape.
+    """Return a token for each row of `logits` [rows, vocabulary]; `allowed` is a boolean mask of the same shape.
 
-    Raises GenerationFailed, having drawn nothing, where a row's numbers are none.
+    Raises GenerationFailed, before any draw, if a row has no finite maximum.
     """
     scores = logits.to("cpu", torch.float32, copy=True)
     for row, sampler in enumerate(samplers):
@@ -98,8 +97,8 @@ def pick_tokens(
     if allowed is not None:
         scores.masked_fill_(~allowed, -torch.inf)
     best, at = scores.max(dim=-1)
-    if not best.isfinite().all():  # not a number, without bound, or nothing is allowed; looked for before any draw
-        raise GenerationFailed("the model computed what is no number; try another dtype, or load it anew")
+    if not best.isfinite().all():  # NaN, infinity, or no allowed token
+        raise GenerationFailed("the model computed invalid numbers (NaN or infinity); try another dtype, or reload it")
     likeliest = at.tolist()
     chances = [row for row, sampler in enumerate(samplers) if sampler.config.temperature >= COLD]
     if chances:

@@ -1,4 +1,4 @@
-"""Rows one at a time, each with the cache that transformers makes for the model: right for every model."""
+"""Run rows one at a time, each with the cache that transformers makes for the model. Works for every model."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class CacheMemo(Memo):
         return other
 
     def _croppable(self) -> bool:
-        """Whether every layer still holds all that a shorter text needs.
+        """Return whether every layer still holds all that a shorter text needs.
 
-        Layers say more of themselves than they keep (`is_croppable` is true of a sliding window that has slid, and
-        cropping then breaks off half-way), so only the kinds that are known to are cropped.
+        `is_croppable` is not reliable: it is true for a sliding window that has slid, and cropping then fails half-way.
+        So only known kinds of layers are cropped.
         """
         return all(
             type(layer) is DynamicLayer
@@ -68,15 +68,15 @@ class SoloRunner:
             self._token_bytes = 0
 
     def new(self) -> CacheMemo:
-        """An empty memo."""
+        """Return an empty memo."""
         return CacheMemo(DynamicCache(config=self.model.config))
 
     def bytes_for(self, length: int) -> int:
-        """How large a memo of `length` tokens becomes at most (nothing, where the model's settings do not say)."""
+        """Return the largest size of a memo of `length` tokens, in bytes; 0 if the model's config does not say."""
         return length * self._token_bytes
 
     def run(self, parts: Sequence[tuple[Memo, list[int]]]) -> torch.Tensor:
-        """Logits [1, vocabulary] after the last token of the one part; its memo is of no use if this raises."""
+        """Return logits [1, vocabulary] after the last token of the only part. Its memo is unusable if this raises."""
         ((memo, tokens),) = parts
         assert isinstance(memo, CacheMemo)
         ids = torch.tensor([tokens], dtype=torch.long, device=self.model.device)

@@ -1,6 +1,6 @@
-"""A text while it is being written: one producer, one consumer, and an end that always comes.
+"""Streams of text: one producer, one consumer, and a guaranteed end.
 
-The producer never waits for the consumer; what is unread is kept in one string, so a slow or absent consumer costs
+The producer never waits for the consumer. Unread text is stored in one string, so that a slow or absent consumer costs
 no more than the text itself.
 """
 
@@ -17,19 +17,22 @@ from manager.errors import Cancelled, Failure, GenerationFailed
 from manager.generation.request import Completion
 
 LET_GO_SECONDS = 10.0
-"""How long a consumer waits for a producer that was told to stop: a pass of a large model takes its time."""
+"""How long a consumer waits for a cancelled producer, as a pass of a large model takes its time."""
 
 
 class TokenStream:
-    """Iterate over it for pieces of text; afterwards `completion` says what they add up to.
+    """Iterate over it for pieces of text; afterwards `completion` is the finished reply.
 
-    Iteration ends when the text is complete and raises when writing failed or was cancelled. Closing the stream,
-    or leaving a `with` block around it, cancels the writing. A producer that hangs then keeps what the stream `keeps`
-    until it ends, but not its consumer, who waits LET_GO_SECONDS.
+    Iteration ends when the text is complete, and raises when writing failed or was cancelled. Closing the stream, or
+    leaving a `with` block around it, cancels the writing. If the producer hangs, the consumer waits LET_GO_SECONDS, and
+    what the stream `keeps` stays alive until the producer ends.
+
+    Args:
+        cancel: A token of the caller's, which cancels the writing.
+        keeps: An object to keep alive while the text is being written.
     """
 
     def __init__(self, cancel: CancelToken | None = None, keeps: object = None) -> None:
-        """`cancel` is the caller's; `keeps` stays alive as long as the text is being written."""
         self.cancel_token = CancelToken()
         self._keeps = keeps
         self._changed = threading.Condition()
@@ -38,7 +41,7 @@ class TokenStream:
         self._failure: Failure | None = None
         self._ended = False
         self._overdue_at = math.inf
-        self.cancel_token.on_cancel(self._told_to_stop)
+        self.cancel_token.on_cancel(self._cancelled)
         self._forget = cancel.on_cancel(self.cancel_token.cancel) if cancel else lambda: None
 
     # -- for the producer --------------------------------------------------------------------------------------
@@ -51,22 +54,22 @@ class TokenStream:
                 self._changed.notify_all()
 
     def finish(self, completion: Completion) -> None:
-        """The text is complete."""
+        """End the stream with a complete text."""
         self._end(completion, None)
 
     def fail(self, error: BaseException) -> None:
-        """Writing ended with an error, of which only the text is kept."""
+        """End the stream with an error, of which only the type and message are stored."""
         self._end(None, Failure.of(error, GenerationFailed))
 
     @contextmanager
     def producing(self) -> Iterator[None]:
-        """Around everything a producer does: whatever breaks, and even if nothing ends it, the stream ends.
+        """Guarantee that the stream ends, around everything that a producer does.
 
-        What is raised, panics of Rust extensions (which are no Exceptions) too, becomes what the consumer gets.
+        The consumer gets any error, including panics of Rust extensions (which are not Exceptions).
         """
         try:
             yield
-        except BaseException as error:  # noqa: BLE001 (somebody waits for the end)
+        except BaseException as error:  # noqa: BLE001 (the consumer waits for the end)
             self.fail(error)
         finally:
             self.fail(GenerationFailed("the writing stopped without an end"))
@@ -84,9 +87,9 @@ class TokenStream:
     # -- for the consumer --------------------------------------------------------------------------------------
 
     def read(self, timeout: float | None = None) -> str | None:
-        """All text that is new since the last read, waiting for some; None at the end, "" if `timeout` passed.
+        """Wait for new text and return all of it; None at the end, "" after `timeout` seconds without any.
 
-        Raises what the producer failed with, after the text before it was read.
+        Raises the producer's error once all text before it was read.
         """
         with self._changed:
             self._wait(lambda: bool(self._unread) or self._ended, timeout)
@@ -108,12 +111,12 @@ class TokenStream:
 
     @property
     def ended(self) -> bool:
-        """Whether the producer let go: complete, failed or cancelled."""
+        """Whether the producer has ended: complete, failed or cancelled."""
         return self._ended
 
     @property
     def completion(self) -> Completion:
-        """What was written; raises the failure if there was one, GenerationFailed while it is still being written."""
+        """The finished reply. Raises the failure if there was one, and GenerationFailed while it is being written."""
         with self._changed:
             if self._failure is not None:
                 raise self._failure.error()
@@ -122,19 +125,19 @@ class TokenStream:
             return self._completion
 
     def close(self) -> None:
-        """Cancel the writing if it still goes on, and wait until the producer let go, or seems to hang (`ended`)."""
+        """Cancel unfinished writing, and wait until the producer ends or seems to hang; see `ended`."""
         if not self._ended:
             self.cancel_token.cancel()
         with self._changed:
             self._wait(lambda: self._ended)
 
-    def _told_to_stop(self) -> None:
+    def _cancelled(self) -> None:
         with self._changed:
             self._overdue_at = time.monotonic() + LET_GO_SECONDS
             self._changed.notify_all()
 
     def _wait(self, done: Callable[[], bool], timeout: float | None = None) -> None:
-        """Wait until `done`, up to `timeout` seconds, or until a producer that was told to stop is overdue."""
+        """Wait until `done`, up to `timeout` seconds, or until a cancelled producer is overdue."""
         ends = math.inf if timeout is None else time.monotonic() + timeout
         while not done() and (left := min(ends, self._overdue_at) - time.monotonic()) > 0:
             self._changed.wait(min(left, threading.TIMEOUT_MAX))
@@ -147,5 +150,5 @@ class TokenStream:
 
 
 def cancelled() -> Cancelled:
-    """What a producer fails its stream with when it was told to stop."""
+    """Return the error with which a cancelled producer ends its stream."""
     return Cancelled("stopped while writing")

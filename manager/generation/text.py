@@ -1,4 +1,4 @@
-"""Between text and tokens: chat templates, control tokens in other people's text, and tokens back to text."""
+"""Convert between text and tokens: chat templates, control tokens in untrusted text, decoding, and stop texts."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from manager.errors import GenerationFailed
 from manager.generation.request import Message
 
 PLAIN_STOPS = ("\nUser:", "\nSystem:", "\nAssistant:")
-"""Where a model without a chat template is stopped, so that it does not go on writing the other lines."""
+"""Stop texts for a model without a chat template, so that it does not write the next speaker's lines."""
 INDENT = "\n  "
 
 
 class ChatTemplate:
     """Renders a conversation as the tokens of one tokenizer.
 
-    Content is data: every control token spelled out inside a message is broken up by a space, so that it is read
-    as text. A model without a chat template gets a plain transcript, in which all lines of a message but its first
-    are indented, so that none can pass for another's; one without a system role gets the system message in front of
-    the first user message.
+    Message content is data: control tokens in it are broken up by a space, so that they are read as text. A model
+    without a chat template gets a plain transcript, in which all but the first line of a message are indented, so that
+    none looks like another speaker's. Without a system role, the system message is put before the first user message.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -31,11 +30,11 @@ class ChatTemplate:
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """Texts at which a reply ends, besides the model's own end token."""
+        """Texts that end a reply, besides the model's own end token."""
         return PLAIN_STOPS if self.plain else ()
 
     def neutralise(self, text: str) -> str:
-        """`text` with every control token broken up, those included that only the tokenizer's normalising shows."""
+        """Break up all control tokens in `text`, including those that only the tokenizer's normaliser produces."""
         if self._control is None:
             return text
         normalizer = getattr(getattr(self._tokenizer, "backend_tokenizer", None), "normalizer", None)
@@ -46,7 +45,7 @@ class ChatTemplate:
         return text
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
-        """The tokens of a conversation, up to where the assistant begins to write."""
+        """Return the tokens of a conversation, up to where the assistant begins to write."""
         safe: list[Message] = [{"role": m["role"], "content": self.neutralise(m["content"])} for m in messages]
         if self.plain:
             lines = [f"{m['role'].capitalize()}: {INDENT.join(m['content'].splitlines())}\n" for m in safe]
@@ -73,7 +72,7 @@ class ChatTemplate:
 
 
 def without_system(messages: list[Message]) -> list[Message]:
-    """The conversation with its system message moved into the first user message."""
+    """Return the conversation with its system message moved into the first user message."""
     if not messages or messages[0]["role"] != "system":
         return messages
     system, *rest = messages
@@ -84,10 +83,10 @@ def without_system(messages: list[Message]) -> list[Message]:
 
 
 def _control_pattern(tokenizer: Any) -> re.Pattern[str] | None:
-    """Matches the tokens that mean something to the model: all special ones, and the added ones that are not words.
+    """Return a pattern for control tokens: all special tokens, and the added tokens that are not words.
 
-    Added tokens of white space or ordinary words (some vocabularies have them) are harmless in text. Special tokens
-    that look like words are matched as they are written, the others in any case.
+    Added tokens of white space or ordinary words, which some vocabularies have, are harmless in text. Special tokens
+    that look like words are matched case-sensitively, the others in any case.
     """
     added = getattr(tokenizer, "added_tokens_decoder", {}).values()
     special = {str(token) for token in added if token.special} | set(getattr(tokenizer, "all_special_tokens", []))
@@ -102,16 +101,16 @@ def _control_pattern(tokenizer: Any) -> re.Pattern[str] | None:
 
 
 class TextDecoder:
-    """Turns tokens into text as they come, holding back characters that are not complete yet."""
+    """Decodes tokens as they arrive, holding back incomplete characters."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._tokens: list[int] = []
-        self._start = 0  # from where decoding restarts: a token's text may depend on the one before it
+        self._start = 0  # where decoding restarts, as a token's text may depend on the one before it
         self._done = 0
 
     def push(self, tokens: Iterable[int]) -> str:
-        """Add tokens; the text that became certain."""
+        """Add tokens, and return the text that became certain."""
         self._tokens += tokens
         before = self._decode(self._tokens[self._start : self._done])
         now = self._decode(self._tokens[self._start :])
@@ -121,7 +120,7 @@ class TextDecoder:
         return now[len(before) :]
 
     def flush(self) -> str:
-        """What was held back, at the end."""
+        """Return the text held back, at the end."""
         before = self._decode(self._tokens[self._start : self._done])
         now = self._decode(self._tokens[self._start :])
         self._done = len(self._tokens)
@@ -132,14 +131,14 @@ class TextDecoder:
 
 
 class StopTexts:
-    """Finds the stop text that is complete first in a growing text, holding back what might turn out to begin one."""
+    """Finds the first complete stop text in a growing text, holding back what may be the beginning of one."""
 
     def __init__(self, stops: Iterable[str]) -> None:
         self._stops = [stop for stop in stops if stop]
         self._held = ""
 
     def push(self, piece: str) -> tuple[str, bool]:
-        """Add text; returns what is certain, and whether a stop text ended it, however the text was cut up."""
+        """Add text. Return what is certain, and whether a stop text ended it, wherever the pieces were split."""
         text = self._held + piece
         found = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
@@ -150,11 +149,11 @@ class StopTexts:
         return text[: len(text) - keep], False
 
     def flush(self) -> str:
-        """What was held back, when no more text comes."""
+        """Return the text held back, at the end."""
         held, self._held = self._held, ""
         return held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """The length of the longest end of `text` that `stop` begins with."""
+    """Return the length of the longest suffix of `text` that is a prefix of `stop`."""
     return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if stop.startswith(text[-n:])), 0)

@@ -1,1 +1,1 @@
-"""This computer: its memory and processors, this process, and where model files are."""
+"""This computer: its memory and processors, this process, and the places of model files."""

@@ -1,6 +1,6 @@
-"""Where a model's files are: in an installed Python package, on this machine, or still on the Hub.
+"""Where a model's files are: in an installed Python package, on this machine, or on the Hub.
 
-Told quickly, without the network and without torch, for whoever describes models before one is wanted.
+Quick, and without the network or torch, so that models can be described before one is requested.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PACKAGE = "package:"
 
 
 def packaged(gguf_file: str) -> Path | None:
-    """The file that package:NAME/FILE names, or None where the package is not installed."""
+    """Return the file that package:NAME/FILE names, or None if the package is not installed or has no such file."""
     package, _, name = gguf_file.removeprefix(PACKAGE).partition("/")
     spec = importlib.util.find_spec(package)  # does not import it
     if spec is None or spec.origin is None:
@@ -28,7 +28,7 @@ def packaged(gguf_file: str) -> Path | None:
 
 
 def whereabouts(spec: ModelSpec) -> Literal["package", "here", "hub"]:
-    """Where the files of a model that runs here are found; what its package lacks comes from its repository."""
+    """Return where the files of a local model are. The repository replaces a missing package."""
     named = spec.gguf_file or ""
     if named.startswith(PACKAGE):
         if packaged(named) is not None:

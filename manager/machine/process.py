@@ -1,4 +1,4 @@
-"""The process itself: its heaps, and its end without waiting for work that nobody wants any more."""
+"""This process: its heaps, and leaving without waiting for threads that hang."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from contextlib import suppress
 from typing import NoReturn
 
 M_ARENA_MAX = -8  # from glibc's malloc.h
-MOST_HEAPS = 2
+MAX_HEAPS = 2
 TRIM_SECONDS = 60.0
 
 
 def leave(status: int) -> NoReturn:
-    """End the process now; to be called when everything is closed and stored.
+    """End the process now. To be called when everything is closed and stored.
 
-    Python's own exit joins the threads of every pool, and those of a download that hangs would hold it for minutes.
+    Python's own exit joins the threads of every pool, and a download that hangs would delay it for minutes.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # whoever read it may be gone
+        with suppress(OSError):  # its reader may be gone
             stream.flush()
     os._exit(status)
 
 
 def keep_memory_low() -> None:
-    """Have what is freed go back to the system; for a whole program, before it begins threads.
+    """Return freed memory to the system. To be called by a whole program, before it starts threads.
 
-    glibc's malloc gives every thread a heap of its own, up to eight for each core, and keeps what is freed there: with
-    visitors coming and going that held two gigabytes more than was used within minutes, and was still growing. So there
-    are two heaps, and a thread trims them now and then (mallopt(3), malloc_trim(3)). Does nothing with another libc.
+    glibc's malloc gives each thread its own heap, up to eight per core, and keeps freed memory there: with visitors
+    coming and going, this held two gigabytes more than was in use within minutes, and kept growing. So this limits the
+    heaps to two, and a thread trims them regularly (mallopt(3), malloc_trim(3)). Does nothing with other C libraries.
     """
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None)
     if hasattr(libc, "malloc_trim"):
-        libc.mallopt(M_ARENA_MAX, MOST_HEAPS)
+        libc.mallopt(M_ARENA_MAX, MAX_HEAPS)
         threading.Thread(target=_trim, args=(libc,), name="memory keeper", daemon=True).start()
 
 

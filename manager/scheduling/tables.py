@@ -20,7 +20,7 @@ WAKE_BYTES_PER_SECOND = 10e9
 """Estimated speed of copying host memory to a device."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SchedulerLimits:
     """Limits on weights and bytes per device, on host memory for parked weights, and on waiting.
 
@@ -130,7 +130,7 @@ class Weights:
         return self.last_used + self.idle_seconds if idle and self.idle_seconds is not None else math.inf
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Ticket:
     """A request, waiting or granted."""
 

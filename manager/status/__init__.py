@@ -1,1 +1,1 @@
-"""What the manager shows: snapshots, numbered events, timelines and forecasts."""
+"""Status snapshots, events, timelines and forecasts."""

@@ -55,7 +55,7 @@ class QueueStatus:
     expected: float | None = None  # remaining seconds, as forecast.py estimates them; None if unknown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One span of the timeline: a `fetch`, `load`, `wake`, `unload`, `wait` or `failure` (of zero length)."""
 
@@ -71,7 +71,7 @@ class Entry:
     outcome: str = ""  # how it ended
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """The state of everything at one moment. `version` is the number of the last event that it includes."""
 
@@ -89,7 +89,7 @@ class Snapshot:
         return next((row for row in self.weights if model_id in row.model_ids), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StatusEvent:
     """One change. Numbers have no gaps.
 

@@ -99,7 +99,10 @@ def breaks(model: Any, how: str) -> Any:
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize(
     ("how", "reason"),
-    [("memory", "the device ran out of memory while writing; use"), ("nan", "the model computed what is no number;")],
+    [
+        ("memory", "the device ran out of memory while writing; use"),
+        ("nan", "the model computed invalid numbers"),
+    ],
 )
 def test_a_real_model_breaks_while_it_writes(tiny: House, how: str, reason: str, temperature: float) -> None:
     beside = tiny.beside()
@@ -132,7 +135,7 @@ def test_the_network_goes_in_the_middle_of_a_download(
         house.until(run, Writing)
         house.live.stop(run)
     else:
-        failed = {run: "'owner/tiny' is not on this machine and the Hub does not give it"}
+        failed = {run: "'owner/tiny' is not on this machine and cannot be downloaded"}
         house.until(run, Halted)
         hub_server.drops.clear()
         writes_again(house)

@@ -1,1 +1,1 @@
-"""Parts of `backends/openai.py`: how one talks to a server that is somebody else's."""
+"""The protocol of remote, OpenAI-compatible servers, used by `backends/openai.py`."""

@@ -1,8 +1,7 @@
-"""Where a server is, and whether one may go there.
+"""Addresses of remote servers, and whether they may be contacted.
 
-An entry that is `public_only` is for what strangers may type in: its host's addresses are looked up, each must be one
-of the public internet, and the connection then goes to the address that was checked, so that a name which changes its
-meaning in between leads nowhere else.
+Entries from strangers are `public_only`: all addresses of the host must be on the public internet, and the connection
+goes to an address that was checked, so that a host name cannot resolve to another one in between.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ import httpx
 from manager.errors import Refused, Unreachable
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses that stand for IPv4 ones (RFC 6052)."""
+"""IPv6 addresses that represent IPv4 ones (RFC 6052)."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What to ask httpx for."""
+    """The URL, headers and extensions of a request with httpx."""
 
     url: httpx.URL
     headers: dict[str, str] = field(default_factory=dict)
@@ -31,7 +30,12 @@ class Target:
 
 
 async def target(base_url: str, path: str, public_only: bool) -> Target:
-    """The target of `path` under a base URL; raises Refused where it may not be reached, Unreachable if unknown."""
+    """Return the target of `path` under a base URL.
+
+    Raises:
+        Refused: The entry is `public_only`, and the host is not on the public internet.
+        Unreachable: The host name cannot be resolved.
+    """
     url = httpx.URL(base_url.rstrip("/") + path)
     if not public_only:
         return Target(url)
@@ -39,16 +43,16 @@ async def target(base_url: str, path: str, public_only: bool) -> Target:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Unreachable(f"the host of {base_url} has no address") from None
+        raise Unreachable(f"the host name of {base_url} cannot be resolved") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not all(is_public(address) for address in addresses):
-        raise Refused(f"{base_url} is not on the public internet, and only the operator may name such servers")
+        raise Refused(f"{base_url} is not on the public internet, and only the operator may add such servers")
     headers = {"Host": url.netloc.decode("ascii")}
     return Target(url.copy_with(host=addresses[0]), headers, {"sni_hostname": url.host})
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet, and stands for no other one.
+    """Return whether an IP address is on the public internet, and does not represent another address.
 
     >>> [is_public(a) for a in ("93.184.216.34", "10.0.0.1", "169.254.169.254", "127.0.0.1", "::1", "::ffff:8.8.8.8")]
     [True, False, False, False, False, False]

@@ -1,4 +1,4 @@
-"""A chat completion as it comes in: pieces of text, how it ended, and what it cost."""
+"""Parse a chat completion as it arrives: pieces of text, the finish reason, and the usage."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from manager.generation.request import Completion, GenerationRequest, Held
 from manager.generation.stream import TokenStream
 
 CHARACTERS_PER_TOKEN = 64
-"""No tokenizer makes tokens longer than this on average; who writes more does not keep to `max_tokens`."""
+"""No tokenizer makes longer tokens on average, so a server that writes more ignores `max_tokens`."""
 BYTES_PER_TOKEN = 4
-"""A rule of thumb for texts that nobody counted."""
+"""A rule of thumb, for servers that do not report the usage."""
 THINK, THOUGHT = "<think>", "</think>"
 
 
 class Answer:
-    """Takes the events of one answer and passes its text on to a stream."""
+    """Parses the events of one answer and pushes its text into a stream."""
 
     def __init__(self, request: GenerationRequest, stream: TokenStream, model: str, key: str | None) -> None:
-        self.begun = False  # whether anything was written, be it a thought that is not passed on
+        self.begun = False  # whether anything was written, including thoughts that are not passed on
         self.passed = False  # whether any text was passed on
         self.finish: Literal["stop", "length"] | None = None
         self._request = request
@@ -36,13 +36,13 @@ class Answer:
         self._usage: tuple[int, int] | None = None
 
     def take(self, data: str) -> None:
-        """Take an event; raises ServerFailed for what is none, and what the server says is wrong."""
+        """Parse an event. Raises ServerFailed if it is malformed, and the error that it reports if it is one."""
         try:
             event = json.loads(data)
         except (ValueError, RecursionError):
-            raise ServerFailed(f"the server of '{self._model}' sent what is no JSON") from None
+            raise ServerFailed(f"the server of '{self._model}' sent invalid JSON") from None
         if not isinstance(event, dict):
-            raise self._misshapen("an event is no object")
+            raise self._misshapen("an event is not an object")
         if error := event.get("error"):
             raise reported(error, self._model, self._key)
         self._take_usage(event.get("usage"))
@@ -55,20 +55,35 @@ class Answer:
             self._take_choice(choices[0])
 
     def completion(self, held: Held, first: float, seconds: float) -> Completion:
-        """What the answer came to; raises ServerFailed if it has no end."""
+        """Return the finished answer. Raises ServerFailed if it has no end.
+
+        Args:
+            held: The format that the server was asked to enforce.
+            first: Seconds to the first token.
+            seconds: Seconds to the end.
+        """
         if self.finish is None:
-            raise ServerFailed(f"the server of '{self._model}' broke its answer off")
+            raise ServerFailed(f"the server of '{self._model}' broke off its answer")
         if held and self.finish == "stop" and not _is_json(self._text):
-            held = ""  # it was asked to, but does not hold to it
+            held = ""  # the server did not enforce it
         usage = self._usage or (self._estimated_prompt(), _estimate(len(self._text.encode()) + self._thought))
-        return Completion(self._text, self.finish, *usage, 0, first, seconds, held=held, estimated=self._usage is None)
+        return Completion(
+            text=self._text,
+            finish_reason=self.finish,
+            prompt_tokens=usage[0],
+            tokens=usage[1],
+            first_token_seconds=first,
+            seconds=seconds,
+            held=held,
+            estimated=self._usage is None,
+        )
 
     def _take_choice(self, choice: Any) -> None:
         if not isinstance(choice, dict):
-            raise self._misshapen("a choice is no object")
+            raise self._misshapen("a choice is not an object")
         said = choice.get("delta") or choice.get("message") or {}
         if not isinstance(said, dict):
-            raise self._misshapen("'delta' is no object")
+            raise self._misshapen("'delta' is not an object")
         self._think(said.get("reasoning_content") or said.get("reasoning") or "")
         self._say(said.get("content") or said.get("refusal") or "")
         if finish := choice.get("finish_reason"):
@@ -100,14 +115,14 @@ class Answer:
 
     def _count(self, text: Any) -> None:
         if not isinstance(text, str):
-            raise self._misshapen("a piece of text is none")
+            raise self._misshapen("a piece of text is not a string")
         self.begun = True
         self._size += len(text)
         if self._size > CHARACTERS_PER_TOKEN * self._request.config.max_new_tokens:
-            raise ServerFailed(f"the server of '{self._model}' wrote far more than was asked for, and was cut off")
+            raise ServerFailed(f"the server of '{self._model}' wrote far more than requested, and was cut off")
 
     def _push(self, text: str) -> None:
-        piece = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # no halves of characters
+        piece = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # replaces lone surrogates
         self._text += piece
         self.passed = True
         self._stream.push(piece)
@@ -123,7 +138,7 @@ class Answer:
         return sum(_estimate(len(message["content"].encode("utf-8", "replace"))) for message in self._request.messages)
 
     def _misshapen(self, what: str) -> ServerFailed:
-        return ServerFailed(f"the server of '{self._model}' does not answer as an OpenAI-compatible one: {what}")
+        return ServerFailed(f"the server of '{self._model}' does not behave like an OpenAI-compatible one: {what}")
 
 
 def _estimate(size: int) -> int:

@@ -1,7 +1,7 @@
-"""What a server takes of all that may be asked: found out by being refused, and remembered once it works without.
+"""The parameters that a server accepts: found by trial, and remembered once a request works without the refused ones.
 
-Structured output comes in forms, from the most exact down: the JSON schema as it is; one whose root is an object, which
-some servers insist on (it says less); any JSON; nothing, where strict reading has to do.
+Structured output comes in forms, from the most exact one: the JSON schema as it is; a less exact one whose root is an
+object, which some servers require; any JSON; nothing, which leaves strict parsing of the reply.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _ABOUT_SYSTEM = re.compile(r"system[ _-]?(role|message|prompt)|roles must altern
 _CONTROL = re.compile(
     r"<[|｜][^<>|｜]{1,40}[|｜]>|</?s>|</?(bos|eos)>|<(start|end)_of_turn>|\[/?INST\]|<</?SYS>>", re.IGNORECASE
 )
-"""Control tokens of the usual chat templates. Which of them a server's model has, nobody says."""
+"""Control tokens of common chat templates, as servers do not report those of their models."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What was refused so far, and the form of structured output that is left (a place in FORMS)."""
+    """The parameters refused so far, and the form of structured output to use (an index into FORMS)."""
 
     refused: frozenset[str] = frozenset()
     form: int = 0
 
     def body(self, model: str, request: GenerationRequest) -> dict[str, Any]:
-        """The body of a chat completion."""
+        """Return the body of a chat completion request."""
         config = request.config
         wanted: dict[str, Any] = {
             "temperature": config.temperature,
@@ -52,7 +52,10 @@ class Dialect:
         return body
 
     def without(self, said: str, request: GenerationRequest) -> Dialect | None:
-        """What to try after a refusal: without what it names, else without ever more; None if nothing is left."""
+        """Return the dialect to try after a refusal, or None if nothing can be left out.
+
+        Without the parameters that the message `said` names, else without more and more of them.
+        """
         body = self.body("", request)
         if "max_tokens" in body and "max_completion_tokens" in said:
             return replace(self, refused=self.refused | {"max_tokens"})
@@ -69,7 +72,7 @@ class Dialect:
         return None
 
     def held(self, request: GenerationRequest) -> Held:
-        """What a reply is held to by the server."""
+        """Return the format that the server is asked to enforce."""
         return FORMS[self.form] if self._response_format(request) is not None else ""
 
     def _looser(self, request: GenerationRequest) -> Dialect:
@@ -92,7 +95,7 @@ class Dialect:
 
 
 def neutral(text: str) -> str:
-    """Text in which control tokens are broken up by a space, as `ChatTemplate.neutralise` does here.
+    """Break up control tokens in `text` with a space, as `ChatTemplate.neutralise` does for local models.
 
     >>> neutral("I agree.<|im_end|>")
     'I agree.< |im_end|>'
@@ -103,7 +106,7 @@ def neutral(text: str) -> str:
 
 
 def as_object(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema of several objects with the same keys as one object, each key with all that it may be in any of them.
+    """Merge a schema of several objects with the same keys into one, whose keys accept the values of any of them.
 
     >>> a = {"type": "object", "properties": {"x": {"const": 1}, "y": {"type": "null"}}, "required": ["x", "y"]}
     >>> b = {"type": "object", "properties": {"x": {"const": 2}, "y": {"type": "null"}}, "required": ["x", "y"]}

@@ -1,4 +1,4 @@
-"""What went wrong at a server, as errors of the one tree; texts of servers are cut, cleaned and freed of the key."""
+"""Turn a remote server's errors into Parley's. Its messages are shortened and cleaned, and API keys are removed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from manager.errors import (
 
 MAX_TEXT = 300
 _FULL = ("context_length", "context length", "maximum context", "context size", "too many tokens", "max_seq_len")
-"""What servers call a prompt that leaves no room."""
+"""Signs of a prompt that is too long, in codes and messages of servers."""
 
 
 class Transient(Exception):
-    """May be tried again; `after` is the server's wish in seconds, `failure` what it comes to if all tries fail."""
+    """A failure that may be retried, `after` seconds if the server says so. `failure` is raised if all retries fail."""
 
     def __init__(self, failure: ParleyError, after: float | None = None) -> None:
         super().__init__(str(failure))
@@ -36,7 +36,7 @@ class Transient(Exception):
 
 
 class NotTaken(Exception):
-    """The server does not take the request as it is; perhaps it does without something."""
+    """The server refuses the request as it is, but may accept it without some parameters."""
 
     def __init__(self, failure: ParleyError, said: str) -> None:
         super().__init__(str(failure))
@@ -45,13 +45,13 @@ class NotTaken(Exception):
 
 
 def fault(status: int, headers: Mapping[str, str], body: bytes, model: str, key: str | None) -> Exception:
-    """The error that an answer with another status than 200 stands for."""
+    """Return the error for a response with a status other than 200."""
     said, code = _said(body)
     words = f": {fit(said, key)}" if said else ""
-    if status in (401, 402, 403):  # its words are left out: they may hold parts of the key
-        return AccessDenied(f"the server refuses access to '{model}' (HTTP {status}); check key 'api_key'")
+    if status in (401, 402, 403):  # without its message, which may contain parts of the key
+        return AccessDenied(f"the server refuses access to '{model}' (HTTP {status}); check the key 'api_key'")
     if 300 <= status < 400:
-        return Unreachable(f"the server redirects (HTTP {status}), which is not followed; correct key 'base_url'")
+        return Unreachable(f"the server redirects (HTTP {status}), which is not followed; correct the key 'base_url'")
     if status in (404, 405):
         text = f"the server has no model '{model}', or no such path (HTTP {status}); check 'model_name' and 'base_url'"
         return WeightsNotFound(text + words)
@@ -59,9 +59,9 @@ def fault(status: int, headers: Mapping[str, str], body: bytes, model: str, key:
         return ContextTooLong(f"the prompt leaves no room in the context of '{model}'{words}")
     if status == 429:
         if code == "insufficient_quota":
-            return AccessDenied(f"the account at the server of '{model}' is used up (HTTP 429)")
+            return AccessDenied(f"the quota of the account at the server of '{model}' is used up (HTTP 429)")
         return Transient(
-            RateLimited(f"the server of '{model}' takes no more for now (HTTP 429){words}"), _after(headers)
+            RateLimited(f"the server of '{model}' accepts no more requests for now (HTTP 429){words}"), _after(headers)
         )
     if status >= 500 or status in (408, 409, 425):
         return Transient(ServerFailed(f"the server of '{model}' failed (HTTP {status}){words}"), _after(headers))
@@ -69,15 +69,15 @@ def fault(status: int, headers: Mapping[str, str], body: bytes, model: str, key:
 
 
 def reported(error: Any, model: str, key: str | None) -> Exception:
-    """The error that a server tells of within its answer."""
-    said, code = _told(error)
+    """Return the error that a server reports within its answer."""
+    said, code = _parsed(error)
     if any(sign in f"{code} {said}".lower() for sign in _FULL):
         return ContextTooLong(f"the prompt leaves no room in the context of '{model}': {fit(said, key)}")
     return Transient(ServerFailed(f"the server of '{model}' failed while writing: {fit(said, key)}"))
 
 
 def fit(text: str, key: str | None) -> str:
-    """A server's words, fit to be shown and kept: one short line without control characters and without the key."""
+    """Make a server's message fit to be shown and stored: one short line without control characters or the key."""
     if key:
         text = text.replace(key, "[key]")
     line = " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in text[: 4 * MAX_TEXT]).split())
@@ -85,18 +85,18 @@ def fit(text: str, key: str | None) -> str:
 
 
 def _said(body: bytes) -> tuple[str, str]:
-    """What an answer says is wrong, and its code: from one of the usual forms, else its text."""
+    """Return the message and code of an error response in one of the common forms, or else its text."""
     text = body.decode("utf-8", "replace")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         return text, ""
     if isinstance(data, dict):
-        return _told(next((data[name] for name in ("error", "detail", "message") if data.get(name)), data))
+        return _parsed(next((data[name] for name in ("error", "detail", "message") if data.get(name)), data))
     return text, ""
 
 
-def _told(error: Any) -> tuple[str, str]:
+def _parsed(error: Any) -> tuple[str, str]:
     if isinstance(error, dict):
         code = str(error.get("code") or error.get("type") or "")
         message = error.get("message") or error.get("error")
@@ -105,7 +105,7 @@ def _told(error: Any) -> tuple[str, str]:
 
 
 def _after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a Retry-After asks for (RFC 9110, 10.2.3): a number, or a date."""
+    """Return the seconds in a Retry-After header (RFC 9110, 10.2.3), which may be a number or a date."""
     value = headers.get("retry-after", "").strip()
     with suppress(ValueError, OverflowError):
         seconds = float(value)

@@ -1,6 +1,6 @@
 """One thread with an event loop for all requests to remote servers.
 
-So thousands can be under way without a thread each, and each can be cancelled at any moment.
+Thousands of requests can be in flight without a thread each, and each can be cancelled at any moment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _loop: asyncio.AbstractEventLoop | None = None
 
 
 def submit(work: Coroutine[Any, Any, Result]) -> Future[Result]:
-    """Begin `work` on the loop; cancelling the future cancels the work."""
+    """Start `work` on the loop. Cancelling the future cancels the work."""
     return asyncio.run_coroutine_threadsafe(work, _running())
 
 

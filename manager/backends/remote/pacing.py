@@ -1,6 +1,6 @@
-"""How many requests go to one endpoint at a time, and when: concurrency, rate, and pauses that it asked for.
+"""The pace of requests to an endpoint: concurrency, rate, and the pauses that it requests.
 
-An endpoint is a base URL with a key; all models there share its limits. Used on the event loop only.
+An endpoint is a base URL with a key, and all its models share its limits. Used on the event loop only.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 FIRST_PAUSE = 0.5
-"""Seconds before the first retry, at most; it doubles with each."""
+"""The longest pause before the first retry, in seconds. It doubles with each retry."""
 LONGEST_PAUSE = 20.0
 PATIENCE = 60.0
-"""A server that asks for a longer pause than this is not waited for: the model cools down instead."""
+"""If a server requests a longer pause, the model cools down instead of waiting."""
 
 _endpoints: weakref.WeakValueDictionary[tuple[str, str | None], Endpoint] = weakref.WeakValueDictionary()
 
 
 class Endpoint:
-    """What is known of one endpoint by all who use it."""
+    """The pace of one endpoint, shared by all who use it."""
 
     def __init__(self) -> None:
         self._in_flight = 0
         self._turns: list[asyncio.Future[None]] = []
-        self._next = 0.0  # when the next request may begin, by the rate
-        self._held = 0.0  # until when the server wants none
+        self._next = 0.0  # when the rate allows the next request
+        self._held = 0.0  # until when the server wants no request
 
     @classmethod
     def of(cls, base_url: str, api_key: str | None) -> Endpoint:
-        """The endpoint with this address and this key's name."""
+        """Return the endpoint with this URL and name of a key."""
         return _endpoints.setdefault((base_url.rstrip("/"), api_key), cls())
 
     @asynccontextmanager
     async def place(self, concurrency: int | None, per_minute: float | None) -> AsyncIterator[None]:
-        """Wait for a turn and hold it for a block: fewer than `concurrency` others, and evenly `per_minute`."""
+        """Wait for a place and hold it during a block: at most `concurrency` at a time, and evenly `per_minute`."""
         loop = asyncio.get_running_loop()
         while concurrency is not None and self._in_flight >= concurrency:
             turn = loop.create_future()
@@ -56,21 +56,22 @@ class Endpoint:
                     turn.set_result(None)
 
     def reserve(self, now: float, per_minute: float | None) -> float:
-        """When a request that asks now may begin."""
+        """Return when a request made at `now` may begin, and reserve that time."""
         starts = max(now, self._next, self._held)
         if per_minute is not None:
             self._next = starts + 60 / per_minute
         return starts
 
     def hold(self, until: float) -> None:
-        """The server wants no request before this time (of the event loop's clock)."""
+        """Allow no request before this time of the event loop's clock."""
         self._held = max(self._held, until)
 
 
 def pause(tries: int, after: float | None, chance: random.Random) -> float:
-    """Seconds to wait before the next try: what the server asked for and a little, or longer each time, by chance.
+    """Return the seconds until the next retry: a little more than the server requests, else exponential backoff.
 
-    ("Full jitter", so that those who failed together do not come back together: Brooker, AWS Architecture Blog 2015.)
+    With "full jitter", so that requests that failed together do not return together (Brooker, AWS Architecture Blog,
+    2015).
     """
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries)
     if after is None:

@@ -1,4 +1,4 @@
-"""Server-sent events out of bytes, with a limit on what is kept: nothing that a server sends can fill the memory."""
+"""Parse server-sent events, with limits on their size so that no server can exhaust the memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ MAX_EVENT = 4_000_000
 
 
 async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """The data of each event, as they come; comments and other fields are left out (WHATWG HTML, 9.2).
+    """Yield the data of each event, ignoring comments and other fields (WHATWG HTML, 9.2).
 
-    Raises ServerFailed when an event is larger than any could be.
+    Raises ServerFailed for an event larger than MAX_EVENT.
     """
     data: list[bytes] = []
     size = 0
@@ -32,7 +32,7 @@ async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
 
 
 async def whole(body: AsyncIterator[bytes], most: int = MAX_EVENT) -> bytes:
-    """All of a body that is no stream of events; raises ServerFailed when it is larger than `most` bytes."""
+    """Return the whole body of a response that is not a stream. Raises ServerFailed beyond `most` bytes."""
     read = bytearray()
     async for chunk in body:
         read += chunk
@@ -42,12 +42,12 @@ async def whole(body: AsyncIterator[bytes], most: int = MAX_EVENT) -> bytes:
 
 
 def too_large() -> ServerFailed:
-    """What a server that sends too much is told off with."""
+    """Return the error for a server that sends too much."""
     return ServerFailed(f"the server sent more than {MAX_EVENT:,} bytes at once, and was cut off")
 
 
 async def _lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines without their ends. Servers end them with LF or CR LF; the standard's lone CR is not used by any."""
+    """Yield lines without their ends: LF or CR LF. No server uses the standard's lone CR."""
     rest = bytearray()
     async for chunk in body:
         start = len(rest)

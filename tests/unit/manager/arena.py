@@ -1,4 +1,4 @@
-"""A counted arena in host memory that plays a GPU: what is put there is counted, and there is only so much of it."""
+"""A counted arena in host memory that simulates a GPU: it counts what is stored in it, and its size is limited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the manager's tests share: managers that are cleaned up, a backend that tests steer, and a watcher."""
+"""Shared by the manager's tests: managers that are cleaned up, a backend under the test's control, and a watcher."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Clock:
 
 
 class Workshop:
-    """The other side of `type: bench` models: holds their loads and their writing until told, and notes all of it.
+    """Controls `type: bench` models: holds their loads and their writing until released, and logs everything.
 
-    A bench model lives on device "bench" (or elsewhere, if it has a base_url), writes its `replies` one after the
+    A bench model lives on device "bench" (or is remote, if it has a base_url), writes its `replies` one after the
     other and ends when they are written. `problems` collects what no manager may ever do to it.
     """
 
@@ -58,7 +58,7 @@ class Workshop:
     def hold(self, what: str, deaf: bool = False) -> threading.Event:
         """Stop at "prepare A", "load A", "unload A" or "write A" until the event that is returned is set.
 
-        Who is held there looks up now and then whether to go on, unless it is `deaf`, as a network that hangs.
+        Held work checks regularly whether it was cancelled, unless it is `deaf`, like a network that hangs.
         """
         gate = self._gates[what] = threading.Event()
         if deaf:
@@ -107,7 +107,7 @@ class Workshop:
                 self._loaded.discard(model.name)
 
     def pause(self, what: str, look_up: Callable[[], object]) -> None:
-        """Wait at a gate, if there is one, calling `look_up` again and again."""
+        """Wait at a gate, if there is one, calling `look_up` repeatedly."""
         gate = self._gates.get(what)
         while gate is not None and not gate.wait(SECONDS if what in self._deaf else 0.005):
             look_up()

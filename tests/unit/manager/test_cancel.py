@@ -1,4 +1,4 @@
-"""Cancel tokens: once and for good, and nobody who listens is forgotten or called twice."""
+"""Cancel tokens: cancellation is final, and no callback is lost or called twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_a_fresh_token_is_not_cancelled() -> None:
     token.check()
 
 
-def test_cancelled_is_for_good() -> None:
+def test_cancellation_is_final() -> None:
     token = CancelToken()
     token.cancel()
     token.cancel()
@@ -54,7 +54,7 @@ def test_a_callback_that_comes_too_late_runs_at_once() -> None:
     forget()
 
 
-def test_a_callback_that_was_taken_back_is_not_called() -> None:
+def test_a_removed_callback_is_not_called() -> None:
     token = CancelToken()
     called: list[str] = []
     forget = token.on_cancel(lambda: called.append("first"))

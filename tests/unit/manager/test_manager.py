@@ -57,7 +57,7 @@ def state(manager: LLMManager, model_id: str) -> str:
 # -- sharing ---------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_loaded_before_it_is_asked_for(make: MakeManager, workshop: Workshop) -> None:
+def test_nothing_is_loaded_before_it_is_requested(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A")})
     manager.list_models()
     manager.snapshot()
@@ -224,7 +224,7 @@ def test_a_download_that_hangs_holds_up_neither_the_next_who_asks_nor_the_end(
     request = manager.request_lease("a")
     assert watch.until("progress", "a").progress is not None
     request.cancel()
-    assert watch.until("progress", "a").progress is None, "the strip shows no download that was given up"
+    assert watch.until("progress", "a").progress is None, "the status shows no aborted download"
     assert manager.snapshot().weights[0].progress is None
     again = manager.request_lease("a")
     while workshop.count("prepare A") < 2:
@@ -262,7 +262,7 @@ def test_an_unload_blocks_nobody_else(make: MakeManager, workshop: Workshop) -> 
 # -- failure ---------------------------------------------------------------------------------------------------
 
 
-def test_a_failing_load_reaches_every_waiter_and_then_heals(
+def test_a_failing_load_reaches_every_waiter_and_can_be_retried(
     make: MakeManager, workshop: Workshop, together: Together
 ) -> None:
     clock = Clock()
@@ -322,7 +322,7 @@ def test_the_old_model_is_back_after_a_new_one_failed_to_load(make: MakeManager,
     assert workshop.log[-2:] == ["load new", "load old"]
 
 
-def test_an_unexpected_error_is_told_by_its_name(make: MakeManager, workshop: Workshop) -> None:
+def test_an_unexpected_error_is_reported_by_its_name(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A"), "b": bench("B")})
     workshop.failing = {"load A": [ZeroDivisionError("by zero")], "prepare B": [KeyError("hidden_size")]}
     with pytest.raises(LoadFailed, match="ZeroDivisionError: by zero"):
@@ -344,7 +344,7 @@ def test_a_failing_unload_leaves_its_bytes_charged_and_the_model_usable(make: Ma
     assert state(manager, "a") == "resident"
 
 
-def test_a_model_that_breaks_as_it_begins_to_write_keeps_no_lease(make: MakeManager, workshop: Workshop) -> None:
+def test_a_model_that_fails_at_the_start_of_writing_releases_its_lease(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A")})
     workshop.failing["write A"] = [RuntimeError("broke")]
     with pytest.raises(RuntimeError, match="broke"):
@@ -476,7 +476,7 @@ def test_leases_survive_a_storm_of_cancelling(make: MakeManager, together: Toget
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.01])
-def test_a_request_waits_no_longer_than_it_said(make: MakeManager, timeout: float) -> None:
+def test_a_request_waits_no_longer_than_its_timeout(make: MakeManager, timeout: float) -> None:
     manager = make({"a": FAKE, "b": FAKE}, 1)
     with manager.lease("a"), pytest.raises(WaitTimeout, match=r"waited \d s for b without getting it"):
         manager.lease("b", timeout=timeout)
@@ -491,19 +491,19 @@ def test_no_request_waits_longer_than_the_manager_allows(make: MakeManager) -> N
         request = manager.request_lease("b", timeout=5000)
         watch.until("measured", "b")
         clock.now += 1000
-        manager.forget("nobody")  # whatever happens next, the clock is told that it is late
+        manager.forget("nobody")  # any message reveals to the scheduler that it is late
         with pytest.raises(WaitTimeout, match="waited 1000 s for b without getting it"):
             request.wait(SECONDS)
 
 
-def test_a_long_download_is_not_taken_for_waiting(make: MakeManager, workshop: Workshop) -> None:
+def test_a_long_download_does_not_count_as_waiting(make: MakeManager, workshop: Workshop) -> None:
     clock = Clock()
     manager = make({"a": bench("A")}, max_wait=10, clock=clock)
     gate = workshop.hold("prepare A")
     request = manager.request_lease("a")
     workshop.wait_for("prepare A")
     clock.now += 1000
-    manager.forget("nobody")  # the clock is told that it is late
+    manager.forget("nobody")  # any message reveals that it is late
     gate.set()
     lease = request.wait(SECONDS)
     assert lease is not None
@@ -542,7 +542,7 @@ def test_a_lease_belongs_to_no_thread(make: MakeManager) -> None:
     assert leases(manager) == 0
 
 
-def test_giving_a_lease_back_twice_counts_once(make: MakeManager) -> None:
+def test_releasing_a_lease_twice_counts_once(make: MakeManager) -> None:
     manager = make({"a": FAKE})
     first, second = manager.lease("a"), manager.lease("a")
     first.release()
@@ -551,7 +551,7 @@ def test_giving_a_lease_back_twice_counts_once(make: MakeManager) -> None:
     second.release()
 
 
-def test_giving_a_lease_back_ends_what_it_was_writing(make: MakeManager, workshop: Workshop) -> None:
+def test_releasing_a_lease_ends_its_streams(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A")}, 1)
     workshop.hold("write A")
     lease = manager.lease("a")
@@ -564,7 +564,7 @@ def test_giving_a_lease_back_ends_what_it_was_writing(make: MakeManager, worksho
             stream.read()
 
 
-def test_a_lease_that_was_dropped_is_taken_back(make: MakeManager, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lease_that_is_garbage_collected_is_released(make: MakeManager, caplog: pytest.LogCaptureFixture) -> None:
     manager = make({"a": FAKE})
     watch = Watch(manager.subscribe())
     lease = manager.lease("a", owner="forgetful")
@@ -575,7 +575,7 @@ def test_a_lease_that_was_dropped_is_taken_back(make: MakeManager, caplog: pytes
     assert "a lease of a (owner: forgetful) was garbage-collected without being released" in caplog.text
 
 
-def test_a_request_that_was_dropped_while_it_waited_keeps_no_lease(make: MakeManager, workshop: Workshop) -> None:
+def test_a_request_dropped_while_waiting_holds_no_lease(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A")})
     watch = Watch(manager.subscribe())
     gate = workshop.hold("load A")
@@ -587,7 +587,7 @@ def test_a_request_that_was_dropped_while_it_waited_keeps_no_lease(make: MakeMan
     assert leases(manager) == 0
 
 
-def test_a_text_keeps_its_lease_while_it_is_written_and_not_longer(make: MakeManager, workshop: Workshop) -> None:
+def test_a_stream_keeps_its_lease_only_while_it_is_written(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A")})
     watch = Watch(manager.subscribe())
     gate = workshop.hold("write A")
@@ -602,7 +602,7 @@ def test_a_text_keeps_its_lease_while_it_is_written_and_not_longer(make: MakeMan
     assert leases(manager) == 0
 
 
-def test_giving_back_that_was_interrupted_can_be_done_again(make: MakeManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_release_can_be_repeated(make: MakeManager, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = make({"a": FAKE})
     lease = manager.lease("a")
     stream = lease.generate(ASK)
@@ -622,14 +622,14 @@ def test_giving_back_that_was_interrupted_can_be_done_again(make: MakeManager, m
     assert leases(manager) == 0
 
 
-def test_a_lease_that_was_given_back_writes_nothing_and_keeps_nothing(make: MakeManager) -> None:
+def test_a_released_lease_writes_nothing_and_keeps_nothing_alive(make: MakeManager) -> None:
     manager = make({"a": FAKE})
     lease = manager.lease("a")
     lease.release()
     cancel = CancelToken()
     with pytest.raises(ManagerClosed, match="request a new one"):
         lease.generate(ASK, cancel)
-    assert cancel._callbacks == {}, "nobody listens to the token any more"
+    assert cancel._callbacks == {}, "no callback is left on the token"
 
 
 def test_a_model_whose_entry_was_removed_can_still_be_leased(make: MakeManager) -> None:
@@ -729,7 +729,7 @@ def test_unloading_what_is_not_loaded_does_nothing(make: MakeManager, workshop: 
     assert workshop.log == []
 
 
-def test_list_models_says_what_there_is(make: MakeManager) -> None:
+def test_list_models_describes_every_model(make: MakeManager) -> None:
     entry = {**FAKE, "model_name": "fake-7b", "size_bytes": 5, "label": "Fake", "license": "MIT", "size": "7B"}
     manager = make({"a": entry, "b": FAKE})
     with manager.lease("a"):
@@ -775,7 +775,7 @@ def test_unsupported_types_are_refused_at_once_and_new_ones_can_be_added(make: M
         manager.load_model("b")
 
 
-def test_a_backend_whose_package_is_missing_says_what_to_run(make: MakeManager) -> None:
+def test_a_backend_without_its_package_says_what_to_install(make: MakeManager) -> None:
     def broken(spec: ModelSpec, cache_dir: Path) -> Any:
         raise ModuleNotFoundError("No module named 'exotic.parts'", name="exotic.parts")
 
@@ -861,7 +861,7 @@ def test_cleanup_waits_for_leases_that_others_are_giving_back(
         assert begun.wait(SECONDS)
         manager.cleanup()
         releasing.result(SECONDS)
-    assert over[0] is False, "it is not over while somebody still holds a lease"
+    assert over[0] is False, "cleanup waits for the last lease"
     assert leases(manager) == 0
     assert state(manager, "a") == left
 
@@ -890,7 +890,7 @@ def test_a_lease_is_what_request_lease_becomes(make: MakeManager) -> None:
     lease.release()
 
 
-def test_what_is_announced_is_kept_rather_than_what_nobody_wants() -> None:
+def test_announced_weights_outlast_unwanted_ones() -> None:
     """Without the announcement, x would leave: it was used before y."""
     for announced, stays in ((None, "y"), ("x", "x")):
         with LLMManager({name: {"type": "fake"} for name in "xyz"}, max_loaded_models=2) as manager:

@@ -34,7 +34,7 @@ def weights(manager: LLMManager) -> dict[str, str]:
 # -- reload ----------------------------------------------------------------------------------------------------
 
 
-def test_what_was_added_changed_and_removed_is_taken_over(make: MakeManager, tmp_path: Path) -> None:
+def test_additions_changes_and_removals_are_applied(make: MakeManager, tmp_path: Path) -> None:
     manager = make({"stays": FAKE, "changes": {**FAKE, "replies": ["Old."]}, "goes": FAKE})
     assert manager.get_response("Hi", "changes") == "Old."
     path = models(
@@ -63,13 +63,13 @@ def test_the_same_file_again_changes_nothing(tmp_path: Path) -> None:
     ("text", "kind", "message"),
     [
         ("b: {type: fake, replise: []}", ConfigError, "models.yaml: model 'b': key 'replise': unknown key"),
-        ("b: {type: fake}\nb: {type: fake}", ConfigError, "'b' stands here twice"),
+        ("b: {type: fake}\nb: {type: fake}", ConfigError, "duplicate key 'b'"),
         ("b: {type: teapot, model_name: x}", UnsupportedType, "'teapot' is not supported"),
         ("", ConfigError, "lists no models, so nothing was changed"),
         (None, ConfigError, "models.yaml: no such file"),
     ],
 )
-def test_a_file_that_is_wrong_changes_nothing(
+def test_a_wrong_file_changes_nothing(
     make: MakeManager, tmp_path: Path, text: str | None, kind: type[Exception], message: str
 ) -> None:
     manager = make({"a": FAKE})
@@ -83,7 +83,7 @@ def test_a_file_that_is_wrong_changes_nothing(
     assert manager.snapshot().version == version
 
 
-def test_a_removed_model_serves_who_holds_and_awaits_it_and_then_leaves(
+def test_a_removed_model_serves_its_leases_and_waiters_and_is_then_unloaded(
     make: MakeManager, workshop: Workshop, tmp_path: Path
 ) -> None:
     manager = make({"a": bench("A", concurrency=1)})
@@ -113,7 +113,7 @@ def test_running_negotiations_finish_with_what_they_began_and_load_it_once(
         with manager.lease(speaker, owner="run 1", next_model=other):
             if turn == 1:
                 manager.reload(models(tmp_path, "c: {type: fake}"))
-    assert workshop.count("load A") == workshop.count("load B") == 1, "whoever comes back is expected"
+    assert workshop.count("load A") == workshop.count("load B") == 1, "returning sessions find their weights"
     assert set(weights(manager)) == {"A", "B", "c"}
     manager.forget("run 1")
     for _ in "AB":
@@ -122,7 +122,9 @@ def test_running_negotiations_finish_with_what_they_began_and_load_it_once(
     assert weights(manager) == {"c": "cold"}
 
 
-def test_a_removed_model_that_is_asked_for_later_comes_and_leaves_again(make: MakeManager, tmp_path: Path) -> None:
+def test_a_removed_model_that_is_requested_later_is_loaded_and_unloaded_again(
+    make: MakeManager, tmp_path: Path
+) -> None:
     manager = make({"a": {**FAKE, "replies": ["Still here."]}})
     watch = Watch(manager.subscribe())
     spec = manager.spec("a")
@@ -161,7 +163,7 @@ def test_models_registered_by_a_call_stay_unless_the_file_names_them(make: MakeM
 # -- pins ------------------------------------------------------------------------------------------------------
 
 
-def test_what_an_operator_pins_stays_until_it_is_unpinned(make: MakeManager) -> None:
+def test_an_operators_pin_stays_until_it_is_removed(make: MakeManager) -> None:
     manager = make(dict.fromkeys("abc", FAKE), 2)
     watch = Watch(manager.subscribe())
     manager.load_model("a")
@@ -195,6 +197,6 @@ def test_pins_outlast_a_reload_and_end_with_their_model(make: MakeManager, tmp_p
     assert [about["pinned"] for about in manager.list_models().values()] == [True, False]
 
 
-def test_only_what_is_registered_can_be_pinned(make: MakeManager) -> None:
+def test_only_registered_models_can_be_pinned(make: MakeManager) -> None:
     with pytest.raises(UnknownModel, match="'z' is not registered"):
         make({"a": FAKE}).pin("z")

@@ -46,7 +46,7 @@ def test_a_device_that_shares_the_hosts_memory_gives_most_of_what_is_free() -> N
     assert 0 < DeviceMemory("cpu").capacity() < free_host_memory()
 
 
-# -- CUDA's way of copying, with a stream that notes what is asked of it ----------------------------------------
+# -- CUDA's way of copying, with a stream that records its calls ------------------------------------------------
 
 
 class Stream:

@@ -13,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.backends.storages import storages_of, total_bytes
 from manager.config.registry import GenerationConfig, parse_spec
+from manager.errors import LoadFailed
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from tests.unit.manager.conftest import byte_tokenizer
@@ -85,3 +86,34 @@ def test_adapters_are_merged_into_the_weights(tmp_path: Path) -> None:
     assert not torch.allclose(inside.state_dict()[query], before[query], atol=1e-3)
     assert answer(model) != ""
     model.unload()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("lora_B.weight", None, "are missing"),
+        ("lora_B.weight", "lora_C.weight", "are missing"),
+        (None, "x.weight", "fit"),
+    ],
+)
+def test_an_adapter_whose_tensors_do_not_match_is_not_merged(
+    tmp_path: Path, old: str | None, new: str | None, problem: str
+) -> None:
+    import peft
+    from safetensors.torch import load_file, save_file
+
+    folder = saved(tmp_path / "tiny", 32)
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
+    peft.get_peft_model(LlamaForCausalLM.from_pretrained(folder), config).save_pretrained(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    name = next(name for name in tensors if old is None or name.endswith(old))
+    tensor = tensors[name] if old is None else tensors.pop(name)
+    if new is not None:
+        tensors[name.rpartition("lora_")[0] + new] = tensor.clone()
+    save_file(tensors, file, metadata={"format": "pt"})
+    model = prepared(folder, adapters=[str(tmp_path / "adapter")])
+    model.prepare(silent)
+    with pytest.raises(LoadFailed, match=problem):
+        model.load(silent)

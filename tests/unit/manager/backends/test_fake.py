@@ -86,7 +86,7 @@ def test_all_of_a_text_is_written_as_it_is() -> None:
 def test_it_fails_its_first_loads() -> None:
     model = fake(fail_loads=2)
     for number in (1, 2):
-        with pytest.raises(LoadFailed, match=f"fake load {number} of 'echo' fails, as its entry asks"):
+        with pytest.raises(LoadFailed, match=rf"fake load {number} of 'echo' fails \(key 'fail_loads'\)"):
             model.load(silent)
     assert model.load(silent) == 0
 

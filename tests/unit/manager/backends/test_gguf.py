@@ -16,11 +16,11 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from manager.backends import gguf, loading, sizing
+from manager.backends import gguf, hub, loading, sizing
 from manager.backends.gguf import ConvertedCopy, GgufFile
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.config.registry import parse_spec
-from manager.errors import MissingPackage, Refused
+from manager.errors import LoadFailed, MissingPackage, Refused
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
 pytestmark = pytest.mark.timeout(120)
@@ -39,8 +39,11 @@ PARTS = {
 OUTSIDE = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}
 
 
-def write_gguf(path: Path) -> Any:
-    """Write the tiny model as a GGUF file, its query and key rows in llama.cpp's order; returns the model."""
+def write_gguf(path: Path, *, without: str = "", extra: str = "", split_count: int = 0) -> Any:
+    """Write the tiny model as a GGUF file, with query and key rows in llama.cpp's order, and return the model.
+
+    The tensor named `without` is left out, one named `extra` is added, and the header may claim a split.
+    """
     model = tiny_model(tied=True)
     config = model.config
     symbols = sorted(byte_tokenizer().get_vocab().items(), key=lambda pair: pair[1])
@@ -59,6 +62,10 @@ def write_gguf(path: Path) -> Any:
     file.add_token_merges(["a b"])
     file.add_token_types([3 if token.startswith("<|") else 1 for token in tokens])
     file.add_eos_token_id(0)
+    if split_count:
+        file.add_uint16("split.count", split_count)
+    if extra:
+        file.add_tensor(extra, np.zeros((4, 4), dtype=np.float32))
     for name, tensor in model.state_dict().items():
         values = tensor.numpy()
         within = re.fullmatch(r"model\.layers\.(\d+)\.(.+)\.weight", name)
@@ -67,7 +74,8 @@ def write_gguf(path: Path) -> Any:
             heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}.get(part)
             if heads is not None:
                 values = values.reshape(heads, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
-            file.add_tensor(f"blk.{within[1]}.{part}.weight", np.ascontiguousarray(values))
+            if (written := f"blk.{within[1]}.{part}.weight") != without:
+                file.add_tensor(written, np.ascontiguousarray(values))
         elif name in OUTSIDE:
             file.add_tensor(OUTSIDE[name], values)
     file.write_header_to_file()
@@ -140,7 +148,7 @@ def test_without_a_cache_it_works_every_time(
     with caplog.at_level(logging.WARNING, "manager"):
         state = load(wrapper(tmp_path, cache))
     assert torch.equal(state["model.norm.weight"], original["model.norm.weight"])
-    assert "no converted copy of tiny.gguf was kept" in caplog.text
+    assert "the converted copy of tiny.gguf could not be saved" in caplog.text
 
 
 @pytest.mark.parametrize("damaged", ["model.safetensors", "config.json", "tokenizer.json"])
@@ -182,12 +190,12 @@ def test_the_header_says_how_large_the_model_and_its_conversations_are(tmp_path:
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
-def test_a_gguf_file_that_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
+def test_an_incomplete_gguf_file_is_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "tiny.gguf"
     write_gguf(path)
     whole = path.read_bytes()
     path.write_bytes({"cut": whole[:2000], "empty": b"", "noise": b"\xff" * 1000}[damage])
-    with pytest.raises(Refused, match=r"tiny\.gguf: not a whole GGUF file .*; fetch it again"):
+    with pytest.raises(Refused, match=r"tiny\.gguf: not a complete GGUF file .*; fetch it again"):
         wrapper(tmp_path, tmp_path / "cache").prepare(silent)
 
 
@@ -215,6 +223,48 @@ def test_a_process_killed_while_it_converted_leaves_nothing_that_counts_or_stays
     state = load(wrapper(tmp_path, tmp_path / "cache"))
     assert torch.equal(state["model.norm.weight"], original["model.norm.weight"])
     assert sorted(path.name for path in folder.parent.iterdir()) == [at_work.name, folder.name]
+
+
+# -- never random weights --------------------------------------------------------------------------------------
+
+
+def test_a_gguf_file_without_one_of_its_tensors_is_neither_used_nor_cached(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf", without="blk.1.ffn_up.weight")
+    model = wrapper(tmp_path, tmp_path / "cache")
+    model.prepare(silent)
+    with pytest.raises(LoadFailed, match=r"1 tensors are missing \(model\.layers\.1\.mlp\.up_proj\.weight"):
+        model.load(silent)
+    assert not GgufFile(tmp_path / "tiny.gguf").copy_in(tmp_path / "cache", "float32").folder.exists()
+    assert model.leaked_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "split_count"), [("tiny-00001-of-00003.gguf", 3), ("tiny-00002-of-00003.gguf", 0), ("renamed.gguf", 3)]
+)
+def test_one_file_of_a_split_model_is_refused_before_it_is_loaded(tmp_path: Path, name: str, split_count: int) -> None:
+    write_gguf(tmp_path / name, without="blk.1.ffn_up.weight", split_count=split_count)
+    with pytest.raises(Refused, match=rf"{name} is one of 3 files of a split model.*llama-gguf-split --merge"):
+        wrapper(tmp_path, tmp_path / "cache", gguf_file=name).prepare(silent)
+
+
+def test_one_file_of_a_split_model_on_the_hub_is_refused_without_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> Path:
+        raise AssertionError("nothing is fetched")
+
+    monkeypatch.setattr(hub, "fetch", never)
+    named = {"model_name": "owner/model", "gguf_file": "q4/model-00001-of-00002.gguf"}
+    with pytest.raises(Refused, match="is one of 2 files of a split model"):
+        wrapper(tmp_path, tmp_path / "cache", **named).prepare(silent)
+
+
+def test_copies_made_before_tensors_were_checked_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tiny.gguf"
+    path.touch()
+    new = GgufFile(path).copy_in(tmp_path, "float32")
+    monkeypatch.setattr(gguf, "COPY_FORMAT", 1)
+    assert GgufFile(path).copy_in(tmp_path, "float32") != new
 
 
 # -- the copy --------------------------------------------------------------------------------------------------
@@ -248,7 +298,7 @@ def test_a_copy_is_complete_when_all_of_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["missing", "shorter", "unlisted", "no json", "other json"])
-def test_a_copy_that_is_not_whole_is_not_complete(tmp_path: Path, what: str) -> None:
+def test_a_damaged_copy_is_not_complete(tmp_path: Path, what: str) -> None:
     copy = ConvertedCopy(tmp_path / "copy")
     copy.write(Saves("weights"), Saves("words"))
     listing = copy.folder / "complete.json"

@@ -1,4 +1,4 @@
-"""Fetching models, from a stand-in for the Hub on this machine: what comes, what is said, and what each error means."""
+"""Fetching models from a local stand-in for the Hub: files, progress, and the message of each error."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_what_was_fetched_is_there_without_the_hub(
 
 
 def nobody() -> str:
-    """An address at which nobody listens."""
+    """Return an address without a listener."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -107,16 +107,16 @@ def nobody() -> str:
 @pytest.mark.parametrize(
     ("name", "revision", "kind", "message"),
     [
-        ("owner/missing", None, WeightsNotFound, "the Hub has no repository 'owner/missing', or it is private"),
+        ("owner/missing", None, WeightsNotFound, "the Hub has no repository 'owner/missing', or HF_TOKEN"),
         ("owner/gated", None, AccessDenied, "'owner/gated' is gated: accept its terms on the Hub, then set HF_TOKEN"),
         ("owner/tiny", "gone", WeightsNotFound, "'owner/tiny' has no revision 'gone'; check the key 'revision'"),
-        ("owner/down", None, Unreachable, "'owner/down' is not on this machine and the Hub does not give it"),
+        ("owner/down", None, Unreachable, "'owner/down' is not on this machine and cannot be downloaded"),
         ("owner/down", "v2", Unreachable, "'owner/down' at revision 'v2' is not on this machine"),
         ("a/b/c", None, WeightsNotFound, "the Hub has no repository 'a/b/c'"),
         ("not a name!", None, WeightsNotFound, "the Hub has no repository 'not a name!'"),
     ],
 )
-def test_each_error_is_told_in_plain_words(
+def test_each_error_has_a_plain_message(
     hub_server: Hub, name: str, revision: str | None, kind: type[ParleyError], message: str
 ) -> None:
     hub_server.files["owner/tiny"] = {"config.json": b"{}"}
@@ -138,10 +138,10 @@ def test_without_a_network_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch
     [
         (OSError(errno.ENOSPC, "No space left on device"), "is full; free some space there, or set HF_HOME"),
         (RuntimeError("Data processing error: IO Error: No space left on device (os error 28)"), "is full; free"),
-        (PermissionError(errno.EACCES, "Permission denied", "/cache/blobs/x"), "cannot be written"),
+        (PermissionError(errno.EACCES, "Permission denied", "/cache/blobs/x"), "is not writable"),
     ],
 )
-def test_a_disk_that_takes_no_more_is_not_taken_for_the_network(
+def test_a_full_or_read_only_disk_is_not_mistaken_for_a_network_error(
     hub_server: Hub, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     def download(*_: object, **__: object) -> None:

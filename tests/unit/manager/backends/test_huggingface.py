@@ -1,4 +1,4 @@
-"""The transformers backend on tiny random models: what is found out before loading, what loading does, what is left."""
+"""The transformers backend on tiny random models: checks before loading, loading, and what unloading leaves."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_is_announced_is_what_is_loaded(tmp_path: Path, tied: bool, dtype: 
     assert footprint.bytes == loaded
     buffers = sum(buffer.numel() * 4 for buffer in original.buffers())  # rotary frequencies stay in float32
     packed = dtype == "bfloat16" and packs("cpu", torch.bfloat16)
-    head = original.lm_head.weight.numel() * size if tied and packed else 0  # packed, it shares nothing any more
+    head = original.lm_head.weight.numel() * size if tied and packed else 0  # once packed, it shares nothing
     assert loaded == sum(p.numel() for p in original.parameters()) * size + buffers + head
     model.unload()
 
@@ -249,7 +249,7 @@ def test_a_config_that_cannot_be_read(folder: Path, config: str) -> None:
 
 def test_a_model_that_does_not_write(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "vit"}))
-    with pytest.raises(Refused, match="cannot write text with a model of kind 'vit'"):
+    with pytest.raises(Refused, match="has no text model of type 'vit'"):
         wrapper(folder).prepare(silent)
 
 
@@ -330,12 +330,38 @@ def test_what_needs_a_package_or_device_says_so(
 # -- found out while loading -----------------------------------------------------------------------------------
 
 
-def test_weights_that_are_not_whole_are_not_filled_with_random_numbers(folder: Path) -> None:
+def test_incomplete_weights_are_not_filled_with_random_numbers(folder: Path) -> None:
     drop_tensor(folder, "model.layers.1.mlp.up_proj.weight")
     model = wrapper(folder)
     model.prepare(silent)
     with pytest.raises(LoadFailed, match=r"1 tensors are missing \(model\.layers\.1\.mlp\.up_proj\.weight"):
         model.load(silent)
+
+
+def test_weights_that_the_model_does_not_know_are_not_left_out(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "model.layers.7.mlp.up_proj.weight": torch.zeros(4)}, path, metadata={"format": "pt"})
+    model = wrapper(folder)
+    model.prepare(silent)
+    message = r"1 tensors are unknown to the model's architecture \(model\.layers\.7\.mlp\.up_proj\.weight"
+    with pytest.raises(LoadFailed, match=message):
+        model.load(silent)
+
+
+@pytest.mark.parametrize("stored", ["lm_head.weight", "model.layers.0.self_attn.rotary_emb.inv_freq"])
+def test_tied_weights_and_harmless_tensors_may_be_stored_as_well(tmp_path: Path, stored: str) -> None:
+    tiny_model(tied=True).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    tensors = load_file(path)
+    assert "lm_head.weight" not in tensors
+    extra = tensors["model.embed_tokens.weight"].clone() if stored == "lm_head.weight" else torch.ones(4)
+    save_file({**tensors, stored: extra}, path, metadata={"format": "pt"})
+    model = wrapper(tmp_path)
+    model.prepare(silent)
+    assert model.load(silent) > 0
+    model.unload()
 
 
 def test_weights_of_another_shape(folder: Path) -> None:

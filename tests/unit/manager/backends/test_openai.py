@@ -1,4 +1,4 @@
-"""Models served elsewhere, against a server on loopback that answers, or breaks in every way that one can."""
+"""Remote models, against a local server that answers, or fails in every possible way."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def write(model: OpenAIModel, request: GenerationRequest | None = None) -> Compl
     return stream.completion
 
 
-# -- what is asked and answered ------------------------------------------------------------------------------------
+# -- requests and answers ------------------------------------------------------------------------------------------
 
 
 def test_a_text_comes_with_its_tokens_as_the_server_counted_them(server: FaultyServer, model: Any) -> None:
@@ -151,7 +151,7 @@ def test_thinking_apart_from_the_reply_comes_in_a_block_if_it_is_wanted(server: 
     server.behaviours = [behave]
     far = model()
     hidden = write(far)
-    assert (hidden.text, hidden.tokens) == ("Yes.", 4), "what is not shown is paid for all the same"
+    assert (hidden.text, hidden.tokens) == ("Yes.", 4), "hidden thinking is paid for, too"
     assert write(far, GenerationRequest(as_messages("Hi"), thinking=100)).text == "<think>Let me see</think>Yes."
 
 
@@ -248,7 +248,7 @@ def test_settings_that_a_server_does_not_take_are_left_out(
     assert server.calls[-1].body["max_completion_tokens"] == 50
     assert write(far, asked(top_k=3)).estimated
     assert len(server.calls) == 4
-    assert "left out: max_tokens, stream_options, top_k" in caplog.text
+    assert "omitted: max_tokens, stream_options, top_k" in caplog.text
 
 
 def test_a_refusal_without_a_reason_is_answered_with_ever_less_and_remembered_only_if_that_helps(
@@ -294,7 +294,7 @@ def cut_off(call: Call) -> None:
 
 
 FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
-    "a wrong key": (refuses(401, f"no such key {KEY}"), AccessDenied, "check key 'api_key'", 1),
+    "a wrong key": (refuses(401, f"no such key {KEY}"), AccessDenied, "check the key 'api_key'", 1),
     "no permission": (refuses(403), AccessDenied, "HTTP 403", 1),
     "an unknown model": (refuses(404, "no model org/m"), WeightsNotFound, "no model 'org/m'.*: no model org/m", 1),
     "a redirect": (refuses(307, location="http://127.0.0.1:1/"), Unreachable, "redirects .* not followed", 1),
@@ -308,15 +308,20 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
     "no answer at all": (lambda c: c.hang(), TooSlow, "nothing within 0.2 s", 1),
     "only comments": (lambda c: c.start().raw(b": hm\n\n" * 9).hang(), TooSlow, "nothing within 0.2 s", 1),
     "silence in the middle": (lambda c: c.start().say("Once").hang(), TooSlow, "nothing more for 0.1 s", 1),
-    "a cut": (cut_off, ServerFailed, "broke its answer off", 1),
-    "an empty answer": (lambda c: c.start(), ServerFailed, "broke its answer off", 3),
-    "a hang-up": (lambda c: c.raw(b"HTTP/1.1 2"), ServerFailed, "the connection to .* broke", 3),
-    "no JSON": (lambda c: c.start().event("{oops"), ServerFailed, "sent what is no JSON", 1),
-    "no object": (lambda c: c.start().event("[1]"), ServerFailed, "an event is no object", 1),
+    "a cut": (cut_off, ServerFailed, "broke off its answer", 1),
+    "an empty answer": (lambda c: c.start(), ServerFailed, "broke off its answer", 3),
+    "a hang-up": (lambda c: c.raw(b"HTTP/1.1 2"), ServerFailed, "the connection to .* was lost", 3),
+    "no JSON": (lambda c: c.start().event("{oops"), ServerFailed, "sent invalid JSON", 1),
+    "no object": (lambda c: c.start().event("[1]"), ServerFailed, "an event is not an object", 1),
     "no choices": (lambda c: c.start().event({"id": 1}), ServerFailed, "'choices' is missing", 1),
-    "odd choices": (lambda c: c.start().event({"choices": [7]}), ServerFailed, "a choice is no object", 1),
-    "an odd delta": (lambda c: c.start().event({"choices": [{"delta": [1]}]}), ServerFailed, "'delta' is no object", 1),
-    "an odd text": (lambda c: c.start().say({"a": 1}), ServerFailed, "a piece of text is none", 1),
+    "odd choices": (lambda c: c.start().event({"choices": [7]}), ServerFailed, "a choice is not an object", 1),
+    "an odd delta": (
+        lambda c: c.start().event({"choices": [{"delta": [1]}]}),
+        ServerFailed,
+        "'delta' is not an object",
+        1,
+    ),
+    "an odd text": (lambda c: c.start().say({"a": 1}), ServerFailed, "a piece of text is not a string", 1),
     "an error inside": (
         lambda c: c.start().event({"error": {"message": f"gone {KEY}"}}),
         ServerFailed,
@@ -336,7 +341,7 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
         "sent more than 4,000,000 bytes",
         1,
     ),
-    "a text without end": (endless, ServerFailed, "far more than was asked for", 1),
+    "a text without end": (endless, ServerFailed, "far more than requested", 1),
     "a packed answer": (lambda c: c.start(Content_Encoding="gzip").raw(b"\x1f\x8b"), ServerFailed, "encoding", 1),
 }
 
@@ -487,7 +492,9 @@ def test_an_account_that_is_used_up_is_not_asked_again(server: FaultyServer, mod
 # -- keys and addresses --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("value", "words"), [(None, "THE_KEY .* is not set"), ("a\nb: c", "characters that no key")])
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "THE_KEY .* is not set"), ("a\nb: c", "characters that are invalid")]
+)
 def test_a_key_that_cannot_be_sent_is_named_by_its_variable(
     model: Any, monkeypatch: pytest.MonkeyPatch, value: str | None, words: str
 ) -> None:
@@ -524,7 +531,7 @@ def test_the_operators_entries_may_name_any_server_and_strangers_entries_only_pu
     with pytest.raises(Refused, match="not on the public internet"):
         manager.get_response("Hi", "theirs")
     assert len(server.calls) == 2
-    with pytest.raises(ConfigError, match="'api_key': not for entries that are 'public_only'"):
+    with pytest.raises(ConfigError, match="'api_key': not allowed with 'public_only'"):
         manager.register_model("thief", {**config, "api_key": "DATABASE_URL"}, trusted=False)
 
 
@@ -603,11 +610,11 @@ def test_a_server_that_is_down_cools_down_and_says_why(
     assert len(server.calls) == 2
 
 
-def test_a_server_that_is_not_there_is_found_out_before_anything_is_asked(managers: Callable[..., LLMManager]) -> None:
+def test_an_unreachable_server_is_detected_before_any_request(managers: Callable[..., LLMManager]) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         manager = managers(base_url=f"http://127.0.0.1:{unused.getsockname()[1]}/v1")
-        with pytest.raises(Unreachable, match="is the server running"):
+        with pytest.raises(Unreachable, match="check that the server is running"):
             manager.get_response("Hi", "far")
     assert status(manager)[0] == "failed"
 

@@ -1,4 +1,4 @@
-"""Parking real weights through the memory port: what comes back is what went, and what was taken is given back."""
+"""Parking real weights through the memory port: weights return unchanged, and all memory is freed."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_modules_in_the_frames_of_an_error_are_found() -> None:
 def arena_models(arena: Arena) -> Iterator[Arena]:
     register_backend("arena", lambda spec, cache: HuggingFaceModelWrapper(spec, cache, lambda device: arena))
     yield arena
-    assert arena.bytes() == 0, "all was given back"
+    assert arena.bytes() == 0, "everything was freed"
 
 
 def entries(folders: dict[str, Path]) -> dict[str, dict[str, Any]]:

@@ -43,21 +43,21 @@ def test_plain_data_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "here, line 3, column 1: 'a' stands here twice; keep one"),
-        ("x: {a: 1, a: 1}", "here, line 1, column 11: 'a' stands here twice; keep one"),
-        ("1: a\n'1': b", "here, line 2, column 1: '1' stands here twice; keep one"),
+        ("a: 1\nb: 2\na: 3", "here, line 3, column 1: duplicate key 'a'; keep one"),
+        ("x: {a: 1, a: 1}", "here, line 1, column 11: duplicate key 'a'; keep one"),
+        ("1: a\n'1': b", "here, line 2, column 1: duplicate key '1'; keep one"),
         ("a: &big [1]\nb: *big", "here, line 2, column 4: aliases (*name) are not supported; write the value out"),
         ("a: [1, 2", "here, line 1, column 9: expected ',' or ']', but got '<stream end>'"),
         ("? [1, 2]\n: 3", "here, line 1, column 3: keys must be plain words"),
         ("a: 1\n---\nb: 2", "here, line 2, column 1: but found another document"),
-        ("a: 2024-13-45", "here: not readable as YAML (month must be in 1..12)"),
-        ("a: " + "1:" * 400 + "1.5", "here: not readable as YAML (int too large to convert to float)"),
+        ("a: 2024-13-45", "here: not valid YAML (month must be in 1..12)"),
+        ("a: " + "1:" * 400 + "1.5", "here: not valid YAML (int too large to convert to float)"),
         (f"a: !<{'x' * 400}> 1", f"here, line 1, column 4: could not determine a constructor for the tag '{'x' * 253}"),
         ("[" * 50_000, "here: nested too deeply"),
         ("a" * (MAX_BYTES + 1), "here: larger than 1,000,000 characters; split it up"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(text: str, message: str) -> None:
+def test_errors_name_their_place(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_yaml(text, "here")
     assert str(caught.value) == message

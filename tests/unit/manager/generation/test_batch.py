@@ -85,7 +85,15 @@ def row(tokens: Sequence[int], **how: Any) -> Row:
     config = GenerationConfig(**{"max_new_tokens": 20, "temperature": 0, **how})
     request = GenerationRequest(as_messages(""), config, seed, conversation=conversation)
     arrival = Arrival(request, Counted(), time.monotonic())
-    return Row(arrival, list(tokens), 1024 - len(tokens), matcher, TOKENIZER, TEMPLATE, frozenset())
+    return Row(
+        arrival,
+        prompt=list(tokens),
+        room=1024 - len(tokens),
+        matcher=matcher,
+        tokenizer=TOKENIZER,
+        template=TEMPLATE,
+        end_tokens=frozenset(),
+    )
 
 
 def run(batch: Batch) -> None:
@@ -130,9 +138,7 @@ def ends(row: Row) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["flat", "solo"])
 @pytest.mark.parametrize("seed", range(3))
-def test_rows_write_what_they_write_alone_whoever_comes_and_goes(
-    kind: str, seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_write_the_same_text_together_as_alone(kind: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "CHUNK", 16)
     chance = random.Random(seed)
     rows = batch(kind, writing=150_000, kept=chance.choice([0, 60_000, 1 << 30]))
@@ -167,7 +173,7 @@ def test_rows_write_what_they_write_alone_whoever_comes_and_goes(
         assert ends(one) == ["finish"]
 
 
-def test_the_seed_of_a_row_is_its_own() -> None:
+def test_each_row_has_its_own_seed() -> None:
     texts = []
     for others in (0, 3):
         rows, mine = batch(), row(range(5, 25), temperature=1.0, seed=7, reproducible=True)
@@ -179,7 +185,7 @@ def test_the_seed_of_a_row_is_its_own() -> None:
     assert texts[0] == texts[1]
 
 
-def test_a_reproducible_row_has_passes_of_its_own_and_takes_nothing_over() -> None:
+def test_a_reproducible_row_has_its_own_passes_and_reuses_no_cache() -> None:
     rows = batch()
     rows.add(row(range(5, 60), conversation="c"))
     run(rows)
@@ -190,7 +196,7 @@ def test_a_reproducible_row_has_passes_of_its_own_and_takes_nothing_over() -> No
     assert shapes == [[55], [55], [1], [1], [1], [1], [1], [1]]
 
 
-def test_a_beginning_that_rows_share_is_computed_once() -> None:
+def test_a_prefix_shared_by_rows_is_computed_once() -> None:
     rows = batch()
     shapes = passes(rows)
     system = list(range(3, 250))
@@ -200,7 +206,7 @@ def test_a_beginning_that_rows_share_is_computed_once() -> None:
     assert sum(map(sum, shapes)) == len(system) + 8 * 2
 
 
-def test_a_conversation_that_goes_on_computes_only_what_is_new() -> None:
+def test_a_continued_conversation_computes_only_new_tokens() -> None:
     rows = batch()
     shapes = passes(rows)
     first = row(range(3, 200), conversation="c", max_new_tokens=5)
@@ -237,7 +243,7 @@ def test_no_row_leaves_its_grammar(rows: list[tuple[int, float, int]]) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 4, 9, 11, 12])
-def test_what_is_forced_does_not_exceed_the_limit(limit: int) -> None:
+def test_forced_tokens_do_not_exceed_the_limit(limit: int) -> None:
     rows, one = batch(), row(range(3, 9), lark='start: "red" (" car" | " bus") " today"', max_new_tokens=limit)
     rows.add(one)
     run(rows)
@@ -277,7 +283,7 @@ def test_cancelling_frees_the_row_in_every_phase(kind: str, phase: str, monkeypa
 
 
 @pytest.mark.parametrize("kind", ["flat", "solo"])
-def test_what_breaks_for_one_row_ends_that_row_alone(kind: str) -> None:
+def test_an_error_in_one_row_ends_only_that_row(kind: str) -> None:
     rows = batch(kind)
     original = rows._runner.run
 
@@ -298,7 +304,7 @@ def test_what_breaks_for_one_row_ends_that_row_alone(kind: str) -> None:
     assert also_good.written == alone(range(70, 90))
 
 
-def test_when_everything_breaks_every_stream_ends_once() -> None:
+def test_when_every_pass_fails_each_stream_ends_once() -> None:
     rows = batch()
     rows._runner.run = lambda parts: 1 / 0  # type: ignore[method-assign]
     asked = [row(range(3 + n, 30)) for n in range(5)]
@@ -312,7 +318,7 @@ def test_when_everything_breaks_every_stream_ends_once() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_logits_that_are_no_numbers_fail_their_row_alone(temperature: float) -> None:
+def test_invalid_logits_fail_only_their_row(temperature: float) -> None:
     rows = batch()
     original = rows._runner.run
 
@@ -329,7 +335,7 @@ def test_logits_that_are_no_numbers_fail_their_row_alone(temperature: float) -> 
     rows.add(good)
     run(rows)
     assert ends(bad) == ["fail"]
-    with pytest.raises(GenerationFailed, match="computed what is no number"):
+    with pytest.raises(GenerationFailed, match="computed invalid numbers"):
         bad.stream.completion  # noqa: B018 (it raises)
     assert good.written == alone(range(3, 30))
 
@@ -354,7 +360,7 @@ def held(batch: Batch) -> int:
 
 @settings(max_examples=5, deadline=None, derandomize=True)
 @given(st.randoms(use_true_random=False), st.integers(0, 250_000), st.integers(0, 250_000))
-def test_keys_and_values_stay_within_what_was_granted(chance: random.Random, writing: int, kept: int) -> None:
+def test_keys_and_values_stay_within_their_budget(chance: random.Random, writing: int, kept: int) -> None:
     rows = batch(writing=writing, kept=kept)
     asked = []
     for number in range(40):

@@ -1,4 +1,4 @@
-"""The loop that runs a model: on a tiny random Llama, and on one that writes what the test tells it to."""
+"""The loop that runs a model: on a tiny random Llama, and on a model that writes what the test sets."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_requests_are_written_at_the_same_time(engine: MakeEngine) -> None:
     assert shapes.count(3) > 20
 
 
-def test_a_consumer_that_stops_reading_delays_nobody_and_keeps_no_more_than_its_limit(engine: MakeEngine) -> None:
+def test_a_consumer_that_stops_reading_delays_no_other(engine: MakeEngine) -> None:
     writing = engine()
     writing.end_tokens = frozenset()
     left = ask(writing, max_new_tokens=40)
@@ -130,7 +130,7 @@ def test_a_consumer_that_stops_reading_delays_nobody_and_keeps_no_more_than_its_
     others = [ask(writing, seed=seed) for seed in (2, 3)]
     assert all(text(stream) for stream in others)
     while not left.ended:
-        text(ask(writing))  # the one that nobody reads is written to its end beside the others
+        text(ask(writing))  # the unread stream is written to its end beside the others
     assert left.completion.tokens == 40
     assert (read or "") + "".join(left) == left.completion.text
     assert len(writing.batch) == 0
@@ -183,14 +183,14 @@ def test_a_text_ends_before_a_stop_text(engine: MakeEngine, stop: list[str], exp
     assert stream.completion.finish_reason == "stop"
 
 
-def test_what_might_have_been_a_stop_text_is_written_at_the_end(engine: MakeEngine) -> None:
+def test_text_held_back_as_a_possible_stop_text_is_written_at_the_end(engine: MakeEngine) -> None:
     tokenizer = byte_tokenizer()
     writing = engine(Scripted(tokenizer, "One.EN"), tokenizer)
     assert text(ask(writing, stop=("END",))) == "One.EN"
     assert text(ask(writing, "Ho", stop=("END",), max_new_tokens=5)) == "One.E"
 
 
-def test_a_plain_model_does_not_go_on_with_the_others_lines(engine: MakeEngine) -> None:
+def test_a_plain_model_does_not_write_the_next_speakers_lines(engine: MakeEngine) -> None:
     tokenizer = byte_tokenizer(template=None)
     writing = engine(Scripted(tokenizer, " I agree.\nUser: And I"), tokenizer)
     assert text(ask(writing, max_new_tokens=100)) == " I agree."
@@ -244,7 +244,7 @@ def test_the_model_sees_what_the_grammar_forced(engine: MakeEngine) -> None:
     assert tokenizer.decode(fed[stream.completion.prompt_tokens :]) == written[:-1], "all but the last choice"
 
 
-def test_a_grammar_that_is_not_to_constrain_is_not_seen(engine: MakeEngine) -> None:
+def test_an_unconstrained_request_ignores_its_grammar(engine: MakeEngine) -> None:
     tokenizer = byte_tokenizer()
     writing = engine(Scripted(tokenizer, "Whatever"), tokenizer)
     assert text(ask(writing, grammar=Grammar(lark='start: "x"'), constrained=False)) == "Whatever"
@@ -274,7 +274,7 @@ def test_a_bad_request_fails_alone(engine: MakeEngine) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"), [(RuntimeError("bad"), GenerationFailed), (torch.OutOfMemoryError(), OutOfMemory)]
 )
-def test_a_step_that_breaks_fails_its_own_request(engine: MakeEngine, error: Exception, kind: type[Exception]) -> None:
+def test_a_failed_step_fails_only_its_own_request(engine: MakeEngine, error: Exception, kind: type[Exception]) -> None:
     model = tiny_model()
 
     def break_long_prompts(_: object, __: object, kwargs: dict[str, Any]) -> None:
@@ -378,7 +378,7 @@ def test_all_models_on_the_cpu_compute_on_one_thread(engine: MakeEngine) -> None
 @pytest.mark.parametrize(
     ("error", "kind"), [(Panic("native code gave up"), GenerationFailed), (torch.OutOfMemoryError(), OutOfMemory)]
 )
-def test_what_breaks_between_passes_ends_all_rows_with_the_reason_and_the_next_are_written(
+def test_an_error_between_passes_ends_all_rows_and_new_requests_are_written(
     engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, error: BaseException, kind: type[Exception]
 ) -> None:
     made = engine()
@@ -399,9 +399,7 @@ def test_what_breaks_between_passes_ends_all_rows_with_the_reason_and_the_next_a
 
 
 @pytest.mark.parametrize("settings", [{"temperature": 0.0}, {"temperature": 1.0}])
-def test_numbers_that_are_none_end_their_row_alone_and_nothing_of_them_is_kept(
-    engine: MakeEngine, settings: dict[str, Any]
-) -> None:
+def test_invalid_numbers_end_only_their_row_and_are_not_cached(engine: MakeEngine, settings: dict[str, Any]) -> None:
     model = tiny_model()
     made = engine(model)
     expected = text(ask(made, "Hi", **settings))
@@ -414,7 +412,7 @@ def test_numbers_that_are_none_end_their_row_alone_and_nothing_of_them_is_kept(
 
     hook = model.register_forward_hook(lambda module, _, given, output: poison(module, given, output), with_kwargs=True)
     good, bad = ask(made, "Hi", **settings), ask(made, long, grammar=GRAMMAR, **settings)
-    with pytest.raises(GenerationFailed, match="computed what is no number"):
+    with pytest.raises(GenerationFailed, match="computed invalid numbers"):
         list(bad)
     assert text(good) == expected
     hook.remove()

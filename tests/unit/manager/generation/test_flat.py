@@ -97,7 +97,7 @@ def test_models_of_plain_attention_run_flat(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SOLO)
-def test_others_run_one_by_one(kind: str) -> None:
+def test_other_models_run_rows_one_by_one(kind: str) -> None:
     model = tiny(kind, SOLO[kind])
     assert flat_runner(model) is None
     runner = SoloRunner(model)
@@ -109,7 +109,7 @@ def test_others_run_one_by_one(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [*FLAT, *SOLO])
 @pytest.mark.parametrize("kept", [5, 20, 40])
-def test_what_is_kept_of_a_text_gives_what_computing_it_afresh_gives(kind: str, kept: int) -> None:
+def test_cached_keys_and_values_give_the_same_logits_as_computing_them_again(kind: str, kept: int) -> None:
     model = tiny(kind, {**FLAT, **SOLO}[kind])
     runner: Any = flat_runner(model) or SoloRunner(model)
     chance = random.Random(kept)
@@ -124,7 +124,7 @@ def test_what_is_kept_of_a_text_gives_what_computing_it_afresh_gives(kind: str, 
         assert likeliest(runner, reused, other[kept:], 6) == fresh
     assert (copy is not None) or kind in SOLO or kept != 40
     if kept == 40:
-        assert copy is not None, "extending what is kept works for every model"
+        assert copy is not None, "extending a cached text works for every model"
 
 
 def test_rows_of_one_pass_do_not_see_each_other() -> None:
@@ -151,7 +151,7 @@ def test_rows_of_one_pass_do_not_see_each_other() -> None:
                     assert torch.allclose(found, alone[row], atol=1e-5)
 
 
-def test_a_pass_that_breaks_leaves_what_was_there() -> None:
+def test_a_failed_pass_leaves_memos_unchanged() -> None:
     model = tiny("llama", {})
     runner = flat_runner(model)
     assert runner is not None
@@ -168,7 +168,7 @@ def test_a_pass_that_breaks_leaves_what_was_there() -> None:
         assert torch.allclose(after, runner.run([(fresh, tokens)]), atol=1e-5)
 
 
-def test_a_memo_takes_no_more_than_was_announced() -> None:
+def test_a_memo_takes_no_more_than_its_announced_size() -> None:
     runner = flat_runner(tiny("llama", {}))
     assert runner is not None
     memo = runner.new()

@@ -42,7 +42,7 @@ def allowed(compiler: GrammarCompiler, matcher: GrammarMatcher, tokenizer: Any) 
 
 
 def write(compiler: GrammarCompiler, matcher: GrammarMatcher, tokenizer: Any, seed: int) -> str:
-    """A text drawn at random from what is allowed."""
+    """Return a random text of the grammar."""
     chance = random.Random(seed)
     tokens: list[int] = []
     tokens += matcher.forced()
@@ -52,7 +52,7 @@ def write(compiler: GrammarCompiler, matcher: GrammarMatcher, tokenizer: Any, se
     return str(tokenizer.decode(tokens, skip_special_tokens=True))
 
 
-def test_only_what_may_follow_is_allowed(compiler: GrammarCompiler, tokenizer: Any) -> None:
+def test_only_tokens_of_the_grammar_are_allowed(compiler: GrammarCompiler, tokenizer: Any) -> None:
     matcher = compiler.matcher(Grammar(lark='start: "yes" | "no"'))
     mask = compiler.allowed([None, matcher])
     assert mask.shape == (2, VOCABULARY)
@@ -62,7 +62,7 @@ def test_only_what_may_follow_is_allowed(compiler: GrammarCompiler, tokenizer: A
     assert not matcher.finished
 
 
-def test_what_must_follow_comes_at_once_and_ends_the_text(compiler: GrammarCompiler, tokenizer: Any) -> None:
+def test_forced_tokens_come_at_once_and_can_end_the_text(compiler: GrammarCompiler, tokenizer: Any) -> None:
     matcher = compiler.matcher(Grammar(lark='start: "yes" | "no"'))
     (y,) = tokenizer("y").input_ids
     assert tokenizer.decode(matcher.advance(y)) == "yes"

@@ -22,7 +22,7 @@ def sampler(seed: int | None = 0, **config: Any) -> Sampler:
 
 
 def kept(probabilities: list[float], **config: Any) -> list[float]:
-    """What is left of a distribution after temperature and filters, as shares of the whole."""
+    """Return a distribution after temperature and filters, normalised."""
     drawn = sampler(**config)
     logits = torch.tensor([math.log(p) for p in probabilities]) / drawn.config.temperature
     tokens, shares = drawn.left(torch.softmax(logits, -1).numpy())

@@ -175,7 +175,7 @@ def test_the_callers_token_cancels_it() -> None:
     assert stream.cancel_token.cancelled
 
 
-def test_closing_does_not_cancel_what_the_caller_does_besides() -> None:
+def test_closing_does_not_cancel_the_callers_other_work() -> None:
     outer = CancelToken()
     stream = TokenStream(outer)
     stream.cancel_token.on_cancel(lambda: stream.fail(cancelled()))

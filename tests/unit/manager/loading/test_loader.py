@@ -59,7 +59,7 @@ def desk(tmp_path: Path, workshop: Workshop) -> Iterator[Desk]:
     desk.loader.close()
 
 
-def test_prepare_load_and_unload_are_answered(desk: Desk, workshop: Workshop) -> None:
+def test_preparations_loads_and_unloads_are_answered(desk: Desk, workshop: Workshop) -> None:
     desk.loader.prepare(A, SPEC_A)
     assert desk.answer() == h.Prepared(A, 5, "bench")
     desk.loader.start(h.StartLoad(A))
@@ -70,9 +70,7 @@ def test_prepare_load_and_unload_are_answered(desk: Desk, workshop: Workshop) ->
     assert workshop.log == ["prepare A", "load A", "unload A"]
 
 
-def test_without_a_thread_preparing_fails_and_can_be_asked_for_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_preparation_fails_without_a_thread_and_can_be_retried(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -83,7 +81,7 @@ def test_without_a_thread_preparing_fails_and_can_be_asked_for_again(
     desk.prepared(SPEC_A)
 
 
-def test_loads_and_unloads_are_done_one_by_one_in_the_order_asked_for(desk: Desk, workshop: Workshop) -> None:
+def test_loads_and_unloads_happen_one_at_a_time_in_order(desk: Desk, workshop: Workshop) -> None:
     desk.prepared(SPEC_A)
     desk.prepared(SPEC_B)
     gate = workshop.hold("load A")
@@ -129,7 +127,7 @@ def test_failures_become_values_without_tracebacks(desk: Desk, workshop: Worksho
     assert desk.answer() == h.LoadRolledBack(A, Failure(LoadFailed, "ValueError: x"))
 
 
-def test_an_unload_that_breaks_is_answered_with_all_its_bytes_leaked(desk: Desk, workshop: Workshop) -> None:
+def test_a_failed_unload_counts_all_its_bytes_as_leaked(desk: Desk, workshop: Workshop) -> None:
     desk.prepared(SPEC_A)
     desk.loader.start(h.StartLoad(A))
     desk.answer()
@@ -148,9 +146,7 @@ def test_aborting_ends_a_load_in_flight(desk: Desk, workshop: Workshop) -> None:
     assert answer.failure.kind is Cancelled
 
 
-def test_a_preparation_that_was_given_up_ends_unheard_and_one_begun_anew_is_heard(
-    desk: Desk, workshop: Workshop
-) -> None:
+def test_an_aborted_preparation_gets_no_answer_but_a_new_one_does(desk: Desk, workshop: Workshop) -> None:
     workshop.hold("prepare A")
     desk.loader.prepare(A, SPEC_A)
     desk.loader.abort(A)
@@ -181,7 +177,7 @@ def stuck(desk: Desk, workshop: Workshop, number: int) -> WeightsKey:
     return spec.weights
 
 
-def test_downloads_that_hang_hold_up_neither_what_is_here_nor_the_end(desk: Desk, workshop: Workshop) -> None:
+def test_hanging_downloads_delay_neither_local_models_nor_the_end(desk: Desk, workshop: Workshop) -> None:
     for number in range(DOWNLOADS + 2):
         stuck(desk, workshop, number)
     desk.prepared(SPEC_A)
@@ -189,7 +185,7 @@ def test_downloads_that_hang_hold_up_neither_what_is_here_nor_the_end(desk: Desk
     assert not desk.loader._thread.is_alive()
 
 
-def test_so_many_downloads_run_at_a_time_and_one_that_is_given_up_makes_room(desk: Desk, workshop: Workshop) -> None:
+def test_downloads_are_limited_and_an_aborted_one_makes_room(desk: Desk, workshop: Workshop) -> None:
     keys = [stuck(desk, workshop, number) for number in range(DOWNLOADS)]
     workshop.wait_for(*[f"prepare S{number}" for number in range(DOWNLOADS)])
     last = stuck(desk, workshop, DOWNLOADS)
@@ -200,7 +196,7 @@ def test_so_many_downloads_run_at_a_time_and_one_that_is_given_up_makes_room(des
     assert answered == {*keys[1:], last}
 
 
-def test_a_download_that_waits_for_its_place_and_is_given_up_never_begins(desk: Desk, workshop: Workshop) -> None:
+def test_a_queued_download_that_is_aborted_never_begins(desk: Desk, workshop: Workshop) -> None:
     for number in range(DOWNLOADS):
         stuck(desk, workshop, number)
     workshop.wait_for(*[f"prepare S{number}" for number in range(DOWNLOADS)])
@@ -215,7 +211,7 @@ class Panic(BaseException):
 
 
 @pytest.mark.parametrize("stage", ["prepare", "load", "unload"])
-def test_a_panic_ends_neither_the_loader_nor_the_wait(desk: Desk, workshop: Workshop, stage: str) -> None:
+def test_a_panic_ends_the_wait_but_not_the_loader(desk: Desk, workshop: Workshop, stage: str) -> None:
     workshop.failing[f"{stage} A"] = [Panic("index out of bounds")]
     desk.loader.prepare(A, SPEC_A)
     answer = desk.answer()
@@ -232,9 +228,7 @@ def test_a_panic_ends_neither_the_loader_nor_the_wait(desk: Desk, workshop: Work
 
 
 @pytest.mark.parametrize("stage", ["prepare", "load"])
-def test_an_abort_that_comes_too_late_does_not_hit_the_next_piece_of_work(
-    desk: Desk, workshop: Workshop, stage: str
-) -> None:
+def test_a_late_abort_does_not_hit_the_next_job(desk: Desk, workshop: Workshop, stage: str) -> None:
     desk.prepared(SPEC_A)
     desk.loader.abort(A)
     gate = workshop.hold(f"{stage} A")
@@ -247,7 +241,7 @@ def test_an_abort_that_comes_too_late_does_not_hit_the_next_piece_of_work(
 
 
 @pytest.mark.parametrize(("seconds", "passed_on"), [(0.0, [0, 25, 50, 75, 100]), (3600.0, [0, 100])])
-def test_progress_is_passed_on_now_and_then_and_at_both_ends(
+def test_progress_is_reported_at_intervals_and_at_both_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, passed_on: list[int]
 ) -> None:
     monkeypatch.setattr("manager.loading.loader.PROGRESS_SECONDS", seconds)
@@ -377,14 +371,14 @@ def test_a_wake_that_fails_says_whether_there_is_still_a_copy(desk: Desk, parkab
 
 
 @pytest.mark.parametrize(("kept", "answered"), [(0, 10), (10, 10), (25, 25)])
-def test_trimming_answers_what_is_really_kept(desk: Desk, parkable: Parkable, kept: int, answered: int) -> None:
+def test_trimming_reports_the_actual_cache_size(desk: Desk, parkable: Parkable, kept: int, answered: int) -> None:
     parkable.kept = kept
     desk.loader.start(h.StartTrim(P, 10))
     assert desk.answer() == h.Trimmed(P, answered)
     assert parkable.said[-1] == "trim 10"
 
 
-def test_a_failed_load_says_what_leaked_and_later_that_it_came_back(
+def test_a_failed_load_reports_leaks_and_later_their_recovery(
     desk: Desk, parkable: Parkable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("manager.loading.loader.LEAK_SECONDS", 0.01)
@@ -395,13 +389,13 @@ def test_a_failed_load_says_what_leaked_and_later_that_it_came_back(
     parkable.leak = 25
     assert desk.answer() == h.Recovered(P, "toy", 15)
     desk.loader.start(h.StartUnload(P))
-    assert desk.answer() == h.Unloaded(P), "what leaked before is told once"
+    assert desk.answer() == h.Unloaded(P), "an earlier leak is reported once"
     parkable.leak = 0
     assert desk.answer() == h.Recovered(P, "toy", 25)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("stuck"), Panic("native code gave up")])
-def test_a_copy_that_cannot_be_given_up_is_answered_and_the_loader_goes_on(
+def test_a_copy_that_cannot_be_freed_is_reported_and_the_loader_goes_on(
     desk: Desk, parkable: Parkable, error: BaseException
 ) -> None:
     parkable.breaks["drop"] = error
@@ -435,7 +429,7 @@ def test_a_load_whose_cache_cannot_be_limited_is_rolled_back(desk: Desk, parkabl
     assert parkable.said[-3:] == ["load", "trim 5", "unload"]
 
 
-def test_a_backend_that_cannot_even_say_what_leaked_does_not_end_the_loader(desk: Desk, parkable: Parkable) -> None:
+def test_a_backend_that_cannot_measure_leaks_does_not_end_the_loader(desk: Desk, parkable: Parkable) -> None:
     parkable.breaks.update({"leaked": Panic("native code gave up"), "close": RuntimeError("stuck")})
     desk.loader.start(h.StartUnload(P))
     assert desk.answer() == h.Unloaded(P)
@@ -443,7 +437,7 @@ def test_a_backend_that_cannot_even_say_what_leaked_does_not_end_the_loader(desk
     desk.prepared(SPEC_B)
 
 
-def test_an_answer_that_cannot_be_told_does_not_end_the_loader(desk: Desk, workshop: Workshop) -> None:
+def test_an_answer_that_cannot_be_delivered_does_not_end_the_loader(desk: Desk, workshop: Workshop) -> None:
     desk.prepared(SPEC_A)
     told = desk.loader._done
 

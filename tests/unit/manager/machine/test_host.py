@@ -1,11 +1,13 @@
-"""What the machine has, the limits of a container considered."""
+"""The machine's memory and processors, within the limits of a container."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from manager.machine import host
@@ -18,7 +20,7 @@ Cgroup = Callable[[dict[str, str]], Path]
 
 @pytest.fixture
 def cgroup(tmp_path: Path) -> Cgroup:
-    """Writes files as the kernel shows them."""
+    """Write files as the kernel shows them."""
 
     def write(files: dict[str, str]) -> Path:
         for name, content in files.items():
@@ -47,16 +49,15 @@ def test_a_containers_memory(cgroup: Cgroup, files: dict[str, str], found: list[
 @pytest.mark.parametrize(
     ("limits", "whole", "free"), [([(600, 200)], 600, 400), ([(2000, 0)], 1000, 900), ([(600, 700)], 600, 0)]
 )
-def test_what_the_container_may_take_counts(
+def test_the_smallest_of_the_machines_and_the_containers_memory_counts(
     limits: list[tuple[int, int]], whole: int, free: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host, "_meminfo", {"MemTotal": 1000, "MemAvailable": 900}.get)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=1000, available=900))
     monkeypatch.setattr(host, "_cgroup_memory", lambda: limits)
     assert (host.host_memory(), host.free_host_memory()) == (whole, free)
 
 
-def test_neither_linux_nor_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "_meminfo", lambda name: None)
+def test_without_a_container_the_machines_memory_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_cgroup_memory", list)
     assert host.host_memory() > host.free_host_memory() > 0
 
@@ -73,17 +74,21 @@ def test_neither_linux_nor_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, 64),
     ],
 )
-def test_processors_that_may_be_kept_busy(
+def test_processors_within_the_containers_quota(
     cgroup: Cgroup, files: dict[str, str], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(64)), raising=False)
     assert host.processors(cgroup(files)) == count
 
 
-@pytest.mark.parametrize(("told", "found"), [("24564\n81559\n", (24564 << 20, 81559 << 20)), ("[N/A]\n", ()), ("", ())])
-def test_gpus_are_asked_of_the_driver(told: str, found: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "found"), [("24564\n81559\n", (24564 << 20, 81559 << 20)), ("[N/A]\n", ()), ("", ())]
+)
+def test_the_driver_reports_the_memory_of_gpus(
+    answer: str, found: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, told))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, answer))
     host.gpu_memory.cache_clear()
     try:
         assert host.gpu_memory() == found

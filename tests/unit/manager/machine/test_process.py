@@ -1,4 +1,4 @@
-"""What the process keeps, and its end."""
+"""Memory that the process returns, and how it ends."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ leave(3)
 
 
 @pytest.mark.timeout(60)
-def test_a_pool_that_hangs_does_not_hold_the_end() -> None:
+def test_a_thread_pool_that_hangs_does_not_delay_the_end() -> None:
     done = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stdout) == (3, "closed")
 
 
 CHURN = """
 import time
+import psutil
 from manager.machine import process
 
 process.TRIM_SECONDS = 0.05
 process.keep_memory_low()
 
 def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 2**20
+    return psutil.Process().memory_info().rss / 2**20
 
 before = resident()
 made = [bytes(700) for _ in range(300_000)]
 grown = resident()
 assert grown > before + 150
-kept = made[::100]  # what is left lies between, as in a program that goes on
+kept = made[::100]  # scattered between the freed objects, as in a running program
 del made
 ends = time.monotonic() + 60
 while resident() > before + 60 and time.monotonic() < ends:
@@ -53,6 +54,6 @@ print(resident() < before + 60)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
-def test_what_is_freed_goes_back_to_the_system() -> None:
+def test_freed_memory_returns_to_the_system() -> None:
     done = subprocess.run([sys.executable, "-c", CHURN], capture_output=True, text=True, timeout=120, check=False)
     assert (done.stdout, done.stderr) == ("True\n", "")

@@ -116,8 +116,8 @@ def test_a_drain_is_not_lost_when_the_models_settings_change_meanwhile(make: Mak
     assert manager.snapshot().queue == ()
 
 
-def test_asking_for_what_is_unknown_takes_nothing_that_would_have_to_be_given_back(make: MakeManager) -> None:
-    """A semaphore was taken before the id was looked up, and not given back for one that was unknown."""
+def test_requesting_an_unknown_model_acquires_nothing(make: MakeManager) -> None:
+    """A semaphore was acquired before the id was looked up, and not released for an unknown one."""
     manager = make({"a": {"type": "fake", "concurrency": 1}}, max_queue=1)
     for _ in range(100):
         for ask in (manager.lease, manager.load_model, manager.unload_model, manager.spec):
@@ -183,7 +183,7 @@ def test_weights_under_two_names_are_freed(make: MakeManager, workshop: Workshop
     assert (workshop.count("load A"), workshop.count("unload A")) == (1, 1)
 
 
-def test_a_request_that_waits_for_room_holds_up_nobody_behind_it(make: MakeManager, workshop: Workshop) -> None:
+def test_a_request_that_waits_for_room_does_not_block_those_behind_it(make: MakeManager, workshop: Workshop) -> None:
     """Ollama's one pending loop: a large model that waited for room blocked requests for what was loaded."""
     manager = make({"a": bench("A"), "b": bench("B")}, 1)
     with manager.lease("a"):
@@ -195,7 +195,7 @@ def test_a_request_that_waits_for_room_holds_up_nobody_behind_it(make: MakeManag
     granted(waiting).release()
 
 
-def test_waiting_long_does_not_lead_over_the_limit(make: MakeManager, workshop: Workshop) -> None:
+def test_a_long_wait_does_not_exceed_the_limit_on_weights(make: MakeManager, workshop: Workshop) -> None:
     """LocalAI: after thirty seconds of waiting for an idle victim, the load went ahead without one."""
     clock = Clock()
     manager = make({"a": bench("A"), "b": bench("B")}, 1, clock=clock)
@@ -211,7 +211,7 @@ def test_waiting_long_does_not_lead_over_the_limit(make: MakeManager, workshop: 
     assert workshop.most_loaded == 1
 
 
-def test_everybody_can_call_everything_at_once(
+def test_all_methods_can_be_called_concurrently(
     make: MakeManager, workshop: Workshop, together: Callable[[list[Callable[[], Any]]], list[Any]]
 ) -> None:
     """The thesis platform: only `load_model` held the lock; unloading and listing ran into what was half done."""

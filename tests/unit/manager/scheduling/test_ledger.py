@@ -1,4 +1,4 @@
-"""What memory costs the scheduler: budgets, parking in host memory, what is kept of conversations, leaks, overruns."""
+"""Memory in the scheduler: budgets, parking in host memory, cached conversations, leaks and overruns."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_least_recently_used_copy_makes_room_in_host_memory() -> None:
     assert [stage.state(key) for key in (A, B, C)] == [State.COLD, State.PARKED, State.PARKED]
 
 
-def test_a_copy_that_cannot_be_given_up_stays_charged_until_its_weights_were_here_again() -> None:
+def test_a_copy_that_cannot_be_freed_stays_charged_until_its_weights_are_loaded_again() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B, C, D, need=5, parking=HOST)
     stage.resident(A, B, C)
@@ -101,7 +101,7 @@ def test_copies_of_loaded_weights_go_before_parked_ones() -> None:
     stage.release(held)
 
 
-def test_parked_weights_that_somebody_waits_for_are_not_given_up_for_others() -> None:
+def test_parked_weights_with_waiting_requests_are_not_dropped_for_others() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B, need=6, parking=HOST)
     stage.resident(A, B)
@@ -118,7 +118,7 @@ def test_weights_larger_than_all_host_memory_are_not_parked() -> None:
     assert stage.work() == [h.StartUnload(A), h.StartLoad(B)]
 
 
-def test_a_set_parking_budget_goes_before_the_machines_own() -> None:
+def test_a_configured_parking_budget_overrides_the_measured_one() -> None:
     stage = Stage(max_loaded=1)
     stage.scheduler.ledger.parking = 0
     stage.known(A, B, need=1, parking=HOST)
@@ -145,7 +145,7 @@ def test_unloading_on_request_leaves_nothing_in_host_memory() -> None:
     assert stage.scheduler.ledger.parked() == 0
 
 
-def test_unloading_that_is_asked_for_while_it_is_being_parked_leaves_nothing() -> None:
+def test_unloading_weights_that_are_being_parked_leaves_no_copy() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B, need=3, parking=HOST)
     stage.resident(A)
@@ -207,7 +207,7 @@ def test_waking_that_breaks_fails_and_the_next_load_reads_the_files_again() -> N
     assert h.StartLoad(A) in stage.work()
 
 
-def test_waking_that_nobody_waits_for_any_more_is_stopped_and_stays_parked() -> None:
+def test_a_wake_without_waiting_requests_is_aborted_and_the_weights_stay_parked() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B, need=3, parking=HOST)
     stage.resident(A, B)
@@ -218,7 +218,7 @@ def test_waking_that_nobody_waits_for_any_more_is_stopped_and_stays_parked() -> 
     assert stage.state(A) is State.PARKED
 
 
-def test_times_to_wake_are_learnt_apart_from_times_to_load() -> None:
+def test_wake_times_are_learnt_separately_from_load_times() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B, need=3, parking=HOST, load_seconds=40)
     row = stage.scheduler.weights[A]
@@ -232,10 +232,10 @@ def test_times_to_wake_are_learnt_apart_from_times_to_load() -> None:
     assert row.load_seconds == 0.25
 
 
-# -- what is kept of conversations -----------------------------------------------------------------------------
+# -- cached conversations --------------------------------------------------------------------------------------
 
 
-def test_a_load_comes_with_room_for_conversations_as_far_as_there_is_some() -> None:
+def test_a_load_reserves_free_memory_for_conversations() -> None:
     stage = Stage(budget=10)
     stage.known(A, need=4, allowance=3)
     stage.known(B, need=2, allowance=8)
@@ -266,7 +266,7 @@ def test_caches_of_weights_in_use_are_trimmed_too() -> None:
     assert stage.scheduler.weights[A].account.cache == 2
 
 
-def test_a_cache_that_cannot_be_trimmed_is_not_asked_again_and_weights_leave() -> None:
+def test_a_cache_that_cannot_be_trimmed_is_not_trimmed_again_and_weights_are_evicted() -> None:
     stage = Stage(budget=10)
     stage.known(A, need=3, allowance=6)
     stage.known(B, need=5)
@@ -278,7 +278,7 @@ def test_a_cache_that_cannot_be_trimmed_is_not_asked_again_and_weights_leave() -
     assert stage.holds(number)
 
 
-def test_a_cache_that_cannot_be_trimmed_where_more_is_taken_than_there_is_costs_the_weights_their_place() -> None:
+def test_weights_with_a_cache_that_cannot_be_trimmed_are_unloaded_when_over_budget() -> None:
     stage = Stage(budget=10)
     stage.known(A, need=9, allowance=1)
     stage.known(B, need=9)
@@ -290,7 +290,7 @@ def test_a_cache_that_cannot_be_trimmed_where_more_is_taken_than_there_is_costs_
     assert stage.state(A) is State.DRAINING
     stage.tell(h.Cancel(other))
     stage.tell(h.Trimmed(A, 1))
-    assert stage.state(A) is State.DRAINING, "nobody waits for its place, but it takes too much"
+    assert stage.state(A) is State.DRAINING, "no request waits for its room, but it exceeds the budget"
     assert stage.work() == [h.StartUnload(A)]
 
 
@@ -327,7 +327,7 @@ def test_without_a_budget_the_whole_allowance_is_given() -> None:
 # -- measured, not hoped ---------------------------------------------------------------------------------------
 
 
-def test_more_than_announced_costs_the_idle_their_place() -> None:
+def test_exceeding_the_estimate_unloads_idle_weights() -> None:
     stage = Stage(max_loaded=3, budget=10)
     stage.known(A, B, C, need=3)
     stage.resident(A, B)
@@ -337,7 +337,7 @@ def test_more_than_announced_costs_the_idle_their_place() -> None:
     assert stage.on_device() == {B, C}
 
 
-def test_more_than_announced_takes_back_caches_first() -> None:
+def test_exceeding_the_estimate_trims_caches_first() -> None:
     stage = Stage(max_loaded=3, budget=10)
     stage.known(A, need=3, allowance=3)
     stage.known(B, need=3)
@@ -348,7 +348,7 @@ def test_more_than_announced_takes_back_caches_first() -> None:
     assert stage.on_device() == {A, B}
 
 
-def test_more_than_announced_waits_for_those_in_use_to_end() -> None:
+def test_exceeding_the_estimate_drains_weights_in_use() -> None:
     stage = Stage(max_loaded=2, budget=10)
     stage.known(A, B, need=5)
     first = hold(stage, A)
@@ -358,7 +358,7 @@ def test_more_than_announced_waits_for_those_in_use_to_end() -> None:
     assert stage.tell(h.Release(first)) == [h.StartUnload(A)]
 
 
-def test_weights_that_alone_take_more_than_there_is_serve_who_waited_and_leave_for_good() -> None:
+def test_weights_larger_than_the_device_serve_their_waiters_and_are_unloaded() -> None:
     stage = Stage(budget=10)
     stage.known(A, need=5)
     number = stage.request(A)
@@ -370,7 +370,7 @@ def test_weights_that_alone_take_more_than_there_is_serve_who_waited_and_leave_f
 
 
 @pytest.mark.parametrize("outcome", ["unloaded", "parked", "failed"])
-def test_leaked_bytes_are_charged_until_they_come_back(outcome: str) -> None:
+def test_leaked_bytes_are_charged_until_they_are_freed(outcome: str) -> None:
     stage = Stage(max_loaded=2, budget=10)
     stage.known(A, B, need=6, parking=HOST)
     if outcome == "failed":
@@ -393,7 +393,7 @@ def test_leaked_bytes_are_charged_until_they_come_back(outcome: str) -> None:
 # -- budgets ---------------------------------------------------------------------------------------------------
 
 
-def test_a_device_without_a_budget_gets_what_it_was_found_to_have() -> None:
+def test_a_device_without_a_budget_gets_its_measured_capacity() -> None:
     stage = Stage()
     stage.tell(h.Register(A))
     stage.tell(h.Register(B))
@@ -402,7 +402,7 @@ def test_a_device_without_a_budget_gets_what_it_was_found_to_have() -> None:
     assert stage.scheduler.ledger.budget(GPU) == 8, "as it was found first"
 
 
-def test_a_set_budget_goes_before_what_was_found() -> None:
+def test_a_configured_budget_overrides_the_measured_capacity() -> None:
     stage = Stage(budget=4)
     stage.tell(h.Register(A))
     stage.tell(h.Prepared(A, 5, GPU, capacity=8))

@@ -1,4 +1,4 @@
-"""What the policy promises: nobody starves, thrashing ends, and loads go where they serve most turns."""
+"""The policy's promises: no request starves, thrashing ends, and loads serve as many turns as possible."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def baseline(pairs: list[tuple[int, int]], load_seconds: float) -> Figures:
 
 @pytest.mark.parametrize("load_seconds", [0.5, 2.0, 10.0])
 @pytest.mark.parametrize("pairs", EVENINGS.values(), ids=EVENINGS.keys())
-def test_all_turns_are_had_and_nobody_is_bypassed_more_often_than_the_bound(
+def test_all_turns_happen_and_no_request_is_bypassed_more_often_than_the_bound(
     pairs: list[tuple[int, int]], load_seconds: float
 ) -> None:
     figures = ours(pairs, load_seconds)
@@ -84,7 +84,7 @@ def test_a_request_waits_no_longer_for_a_stream_of_others_than_its_patience() ->
 @pytest.mark.parametrize(
     ("waiting", "load_seconds", "demand", "worth"),
     [
-        (1, 10.0, 0, True),  # nobody would miss it
+        (1, 10.0, 0, True),  # no session would miss it
         (1, 0.5, 1, True),  # quick loads are made freely
         (1, 10.0, 1, False),  # slow ones are put off ...
         (6, 10.0, 1, True),  # ... until enough wait
@@ -100,7 +100,7 @@ def test_a_load_is_worth_it_when_it_serves_turns_faster(
     assert worth_a_load(target, waiting, row, demand) is worth
 
 
-def test_what_is_slow_to_come_back_is_not_given_up_for_something_quick() -> None:
+def test_weights_that_are_slow_to_reload_are_not_evicted_for_quick_ones() -> None:
     quick, slow = Weights(key(0), cold_seconds=0.5), Weights(key(1), turn_seconds=1.0, cold_seconds=30.0)
     assert not worth_a_load(quick, 1, slow, 1)
     slow.parks, slow.wake_seconds = True, 0.5
@@ -133,4 +133,4 @@ def test_the_best_possible_order_is_found() -> None:
     assert best(sessions, places=2, load=1, measure="loads") == 4, "one after the other"
     assert best([[0, 1, 0, 1]], places=2, load=2, measure="makespan") == 8, "nothing is loaded unasked"
     assert best([[0, 1, 0, 1]], places=1, load=2, measure="makespan") == 12, "a load before each turn"
-    assert best([[0, 0, 0], [1]], places=1, load=1, measure="loads", bound=0) == 3, "nobody may be overtaken"
+    assert best([[0, 0, 0], [1]], places=1, load=1, measure="loads", bound=0) == 3, "no request may be overtaken"

@@ -1,4 +1,4 @@
-"""The scheduler's decisions, one readable scenario each: no threads, no clock, every second told by hand."""
+"""The scheduler's decisions, one readable scenario each: no threads and no clock: the tests set the time."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ GPU = "cuda:0"
 
 
 class Stage:
-    """A scheduler, the time, and all its answers so far. Each method tells one thing that happens."""
+    """A scheduler, the time, and all its effects so far. Each method reports one happening."""
 
     def __init__(self, max_loaded: int = 2, budget: int | None = None, max_queue: int = 100, max_wait: float = 1000.0):
         budgets = {} if budget is None else {GPU: budget}
-        self.scheduler = Scheduler(SchedulerLimits(max_loaded, budgets, max_queue, max_wait))
+        self.scheduler = Scheduler(
+            SchedulerLimits(max_loaded=max_loaded, budgets=budgets, max_queue=max_queue, max_wait=max_wait)
+        )
         self.now = 0.0
         self.effects: list[h.Effect] = []
         self._numbers = itertools.count(1)
@@ -104,7 +106,7 @@ class Stage:
         return done
 
     def resident(self, *keys: WeightsKey) -> None:
-        """Have weights loaded, used and given back, a second apart."""
+        """Load, use and release weights, a second apart."""
         for key in keys:
             number = self.request(key)
             self.work()
@@ -200,7 +202,7 @@ def test_weights_served_elsewhere_take_no_slot_and_are_never_evicted() -> None:
     assert stage.state(D) is State.RESIDENT
 
 
-def test_a_server_elsewhere_that_fails_as_a_whole_cools_down_for_longer_each_time() -> None:
+def test_a_remote_server_that_fails_as_a_whole_cools_down_for_longer_each_time() -> None:
     stage = Stage()
     stage.tell(h.Register(D))
     first, second = stage.request(D), stage.request(D)
@@ -228,7 +230,7 @@ def test_a_server_elsewhere_that_fails_as_a_whole_cools_down_for_longer_each_tim
     assert stage.scheduler.weights[D].retry_at - stage.scheduler.tables.now == 5.0
 
 
-def test_what_is_felt_of_weights_that_are_here_is_not_heeded() -> None:
+def test_health_reports_about_local_weights_are_ignored() -> None:
     stage = Stage()
     stage.known(A)
     stage.request(A)
@@ -284,7 +286,7 @@ def test_weights_loaded_for_a_request_cannot_leave_before_it_ran() -> None:
     stage.known(A, B)
     first = stage.request(A)
     stage.request(B)
-    stage.later(500)  # B is long overdue, yet A is being loaded for somebody
+    stage.later(500)  # B is long overdue, yet A is being loaded for a request
     stage.tell(h.Unload(A))
     assert stage.tell(h.Loaded(A, 1)) == [h.Grant(first, A)]
 
@@ -400,7 +402,7 @@ def test_only_as_much_leaves_as_the_bytes_need() -> None:
     assert stage.scheduler.ledger.used(GPU) == 9
 
 
-def test_nobody_leaves_whose_leaving_is_not_needed_in_the_end() -> None:
+def test_no_weights_are_evicted_unnecessarily() -> None:
     stage = Stage(max_loaded=4, budget=10)
     stage.known(A, need=1)
     stage.known(B, need=8)
@@ -411,7 +413,7 @@ def test_nobody_leaves_whose_leaving_is_not_needed_in_the_end() -> None:
     assert stage.on_device() == {A, C}
 
 
-def test_what_a_load_took_is_reserved_for_the_next() -> None:
+def test_the_measured_size_is_reserved_for_the_next_load() -> None:
     stage = Stage(max_loaded=4, budget=10)
     stage.known(A, need=4)
     stage.known(B, need=5)
@@ -482,7 +484,7 @@ def test_the_announced_request_finds_its_weights_still_there() -> None:
     assert stage.waits(other)
 
 
-def test_what_was_announced_is_forgotten_after_a_while() -> None:
+def test_announcements_expire() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -496,7 +498,7 @@ def test_what_was_announced_is_forgotten_after_a_while() -> None:
     assert stage.tell(h.Tick()) == [h.StartUnload(A)]
 
 
-def test_what_was_announced_is_forgotten_with_its_owner() -> None:
+def test_announcements_are_forgotten_with_their_owner() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -526,7 +528,7 @@ def test_a_waiter_for_busy_weights_keeps_them_from_a_younger_request() -> None:
 
 def test_requests_for_resident_weights_overtake_eight_times_and_no_more() -> None:
     stage = Stage(max_loaded=1)
-    stage.known(A, B, load_seconds=1000)  # so that nobody becomes due by time
+    stage.known(A, B, load_seconds=1000)  # so that no request becomes due by time
     holders = [stage.request(A)]
     stage.work()
     older = stage.request(B)
@@ -559,7 +561,7 @@ def test_a_request_becomes_due_by_time_and_drains_a_busy_victim() -> None:
     assert stage.holds(third)
 
 
-def test_draining_weights_stay_when_nobody_needs_their_place_any_more() -> None:
+def test_draining_weights_stay_when_their_room_is_no_longer_needed() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     held = stage.request(A)
@@ -605,7 +607,7 @@ def test_nothing_younger_is_granted_beside_a_due_request_that_has_no_claim_yet()
     stage.later(policy.PATIENCE_LOADS * 10)
     stage.tell(h.Register(D))
     stage.tell(h.Prepared(D, 0, GPU, remote=True))
-    assert stage.holds(stage.request(D)), "what is served elsewhere is in nobody's way"
+    assert stage.holds(stage.request(D)), "remote weights are in no one's way"
     younger = stage.request(C)
     assert stage.waits(younger), "an older request keeps A, so the due one could claim nothing"
     stage.release(first)
@@ -729,7 +731,7 @@ def test_an_out_of_memory_load_is_tried_once_more_with_everything_idle_gone() ->
     assert stage.holds(held)
 
 
-def test_running_out_of_memory_costs_even_those_who_are_announced() -> None:
+def test_running_out_of_memory_evicts_even_announced_weights() -> None:
     stage = Stage(max_loaded=3)
     stage.known(A, B)
     stage.resident(A)
@@ -768,7 +770,7 @@ def test_a_second_out_of_memory_is_final_and_its_victims_come_back() -> None:
     assert sorted(job.weights.source for job in stage.work()) == ["A", "B"]
 
 
-def test_a_victim_that_is_wanted_comes_back_for_whoever_waits() -> None:
+def test_a_requested_victim_is_reloaded_for_its_waiters() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -804,11 +806,11 @@ def test_a_leak_refuses_those_who_now_can_never_fit() -> None:
     assert stage.failure(large).kind is CannotFit
     assert "0.00 GB leaked" in stage.failure(large).message
     again = stage.request(A)
-    assert stage.holds(again), "nobody is held back for the sake of what can never be"
+    assert stage.holds(again), "no request is held back for an impossible one"
     assert stage.holds(held)
 
 
-def test_an_unload_asked_for_during_a_failed_load_is_done_with() -> None:
+def test_an_unload_requested_during_a_failed_load_is_settled() -> None:
     stage = Stage()
     stage.known(A)
     stage.request(A)
@@ -835,7 +837,7 @@ def test_a_cancelled_request_leaves_the_queue() -> None:
     assert stage.tell(h.Cancel(number)) == [h.Refuse(number, stage.failure(number))]
     assert stage.failure(number).kind is Cancelled
     stage.release(held)
-    assert stage.work() == [], "nobody needs the place any more"
+    assert stage.work() == [], "no request needs the room"
 
 
 def test_a_load_is_stopped_when_the_last_waiter_leaves() -> None:
@@ -866,10 +868,10 @@ def test_preparing_is_stopped_when_the_last_waiter_leaves_and_begun_anew_for_the
     stage.tell(h.Register(A))
     stage.request(A)
     assert h.Abort(A) in stage.tell(h.Cancel(1))
-    assert stage.tell(h.Request(2, A)) == [h.Prepare(A)], "a download that hangs and was given up holds nobody up"
+    assert stage.tell(h.Request(2, A)) == [h.Prepare(A)], "an aborted download that hangs delays no request"
 
 
-def test_a_load_that_brings_victims_back_is_not_stopped() -> None:
+def test_a_load_that_restores_victims_is_not_aborted() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -881,7 +883,7 @@ def test_a_load_that_brings_victims_back_is_not_stopped() -> None:
     assert stage.tell(h.Cancel(number)) == [h.Refuse(number, stage.failure(number))]
 
 
-def test_cancelling_what_was_granted_or_never_asked_changes_nothing() -> None:
+def test_cancelling_a_granted_or_unknown_request_changes_nothing() -> None:
     stage = Stage()
     stage.known(A)
     number = stage.request(A)
@@ -1009,12 +1011,12 @@ def test_a_session_may_not_wait_for_a_second_lease() -> None:
     stage.work()
     nested = stage.request(B, owner="x")
     assert stage.failure(nested).kind is NestedLease
-    assert stage.holds(stage.request(A, owner="x")), "it is there already, so nobody waits"
+    assert stage.holds(stage.request(A, owner="x")), "it is resident, so no request waits"
     assert stage.waits(stage.request(B, owner="y"))
     assert stage.holds(held)
 
 
-def test_a_request_that_may_not_wait_moves_nothing() -> None:
+def test_a_request_that_may_not_wait_evicts_nothing() -> None:
     stage = Stage(max_loaded=2, max_queue=1)
     stage.known(A, B, C)
     stage.tell(h.Register(D))
@@ -1048,7 +1050,7 @@ def test_unloading_drains_what_is_leased_and_grants_nothing_new() -> None:
     assert stage.holds(number)
 
 
-def test_unloading_what_is_not_there_does_nothing() -> None:
+def test_unloading_absent_weights_does_nothing() -> None:
     stage = Stage()
     stage.known(A)
     assert stage.tell(h.Unload(A)) == []
@@ -1105,7 +1107,7 @@ def test_retired_weights_that_are_registered_again_stay() -> None:
     assert stage.state(A) is State.RESIDENT
 
 
-def test_closing_refuses_who_waits_and_who_comes() -> None:
+def test_closing_refuses_waiting_and_new_requests() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     held = stage.request(A)
@@ -1117,7 +1119,7 @@ def test_closing_refuses_who_waits_and_who_comes() -> None:
     assert stage.holds(held)
 
 
-def test_nothing_comes_back_after_closing() -> None:
+def test_nothing_is_restored_after_closing() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)
@@ -1129,10 +1131,10 @@ def test_nothing_comes_back_after_closing() -> None:
     assert stage.on_device() == set()
 
 
-# -- what is told ----------------------------------------------------------------------------------------------
+# -- reports ---------------------------------------------------------------------------------------------------
 
 
-def test_every_change_of_state_is_told_with_a_reason() -> None:
+def test_every_change_of_state_is_reported_with_a_reason() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A, B)
     stage.resident(A)

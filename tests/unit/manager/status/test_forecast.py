@@ -69,7 +69,7 @@ class World:
     def assert_comes_true(self) -> None:
         """Everybody who waits is granted exactly when it was foretold."""
         begun, expected = self.now, self.expected()
-        assert expected, "nobody waits"
+        assert expected, "no request waits"
         self.run()
         assert {number: begun + (wait or 0.0) for number, wait in expected.items()} == {
             number: self.granted[number] for number in expected
@@ -153,12 +153,12 @@ def test_a_download_takes_as_long_again_as_its_progress_says() -> None:
     world = World()
     world.tell(h.Register(A))
     number = world.request(A)
-    assert world.expected() == {number: None}, "nobody can say yet"
+    assert world.expected() == {number: None}, "unknown as yet"
     load = world.scheduler.weights[A].load_seconds
     assert world.expected({A: LoadProgress("fetching", 25, 100, 20.0)}) == {number: 60.0 + load}
 
 
-def test_nobody_can_say_when_all_places_are_pinned() -> None:
+def test_the_wait_is_unknown_if_all_slots_are_pinned() -> None:
     world = World()
     world.known(A, B)
     world.request(A)

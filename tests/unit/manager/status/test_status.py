@@ -1,4 +1,4 @@
-"""What the manager shows: events without gaps, snapshots that fit them, and listeners that delay nobody."""
+"""The manager's status: events without gaps, matching snapshots, and subscribers that delay no one."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Source:
 
     def snapshot(self) -> Snapshot:
         self.snapshots += 1
-        return Snapshot(self.version, 0.0, (), (), ())
+        return Snapshot(version=self.version, at=0.0, weights=(), devices=(), queue=())
 
     def subscribe(self, capacity: int) -> Subscription:
         return Subscription(self.snapshot, capacity, lambda _: None)
 
     def event(self) -> StatusEvent:
         self.version += 1
-        return StatusEvent(self.version, 0.0, "granted", "w", (), State.RESIDENT)
+        return StatusEvent(number=self.version, at=0.0, kind="granted", weights="w", model_ids=(), state=State.RESIDENT)
 
 
 def numbers(subscription: Subscription) -> list[int]:
@@ -199,7 +199,7 @@ def test_a_cancelled_load_that_is_wanted_again_is_told_as_cold_and_then_loading(
     gate = workshop.hold("load A")
     first = manager.request_lease("a")
     watch.until("state", "a", State.LOADING)
-    with manager._core.lock:  # the loader cannot report that it stopped before somebody asks again
+    with manager._core.lock:  # the loader cannot report that it stopped before the next request
         first.cancel()
         second = manager.request_lease("a")
     told = [watch.until("state", "a") for _ in range(2)]
@@ -285,15 +285,15 @@ CHANGING: dict[type, tuple[str, ...]] = {
 def test_every_change_that_can_be_seen_is_told(
     make: MakeManager, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    untold: list[str] = []
+    unreported: list[str] = []
 
     def checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        def call(owner: object, *args: Any, **kwargs: Any) -> Any:
+        def call(target: object, *args: Any, **kwargs: Any) -> Any:
             with manager._core.lock:
                 before, version = visible(manager), manager.snapshot().version
-                result = method(owner, *args, **kwargs)
+                result = method(target, *args, **kwargs)
                 if visible(manager) != before and manager.snapshot().version == version:
-                    untold.append(f"{name}{args}")
+                    unreported.append(f"{name}{args}")
                 return result
 
         return call
@@ -321,10 +321,10 @@ def test_every_change_that_can_be_seen_is_told(
     (tmp_path / "models.yaml").write_text("d: {type: fake}")
     manager.reload(tmp_path / "models.yaml")
     manager.cleanup()
-    assert untold == []
+    assert unreported == []
 
 
-def test_progress_of_a_load_is_told_in_bytes(make: MakeManager) -> None:
+def test_load_progress_is_reported_in_bytes(make: MakeManager) -> None:
     manager = make({"a": {**FAKE, "size_bytes": 1000}})
     watch = Watch(manager.subscribe())
     manager.load_model("a")
@@ -446,4 +446,4 @@ def test_a_subscriber_never_leaves_in_the_midst_of_an_event(make: MakeManager, m
 
     monkeypatch.setattr(manager._core.board, "_subscribers", Subscribers())
     manager.subscribe().close()
-    assert locked == [True], "events are told under the lock, and a set must not change while it is iterated"
+    assert locked == [True], "events are sent under the lock, and a set must not change while it is iterated"

@@ -30,9 +30,20 @@ class Story:
         ticket: int | None = None,
     ) -> None:
         self.number += 1
-        at = float(self.number)
-        about = (kind, weights, (weights.lower(),), state, reason, owner, size, progress, ticket)
-        self.timeline.record(StatusEvent(self.number, at, *about))
+        event = StatusEvent(
+            number=self.number,
+            at=float(self.number),
+            kind=kind,
+            weights=weights,
+            model_ids=(weights.lower(),),
+            state=state,
+            reason=reason,
+            owner=owner,
+            bytes=size,
+            progress=progress,
+            ticket=ticket,
+        )
+        self.timeline.record(event)
 
     def spans(self) -> list[tuple[str, float, float | None, str]]:
         return [(entry.kind, entry.begun, entry.ended, entry.outcome) for entry in self.timeline.entries]
@@ -45,10 +56,21 @@ def test_a_load_lasts_from_its_state_to_the_next() -> None:
     story.tell("progress", state=State.LOADING, progress=LoadProgress("loading", 1, 7, 0.1))
     story.tell("state", state=State.RESIDENT, reason="loaded", size=7)
     (entry,) = story.timeline.entries
-    assert entry == Entry(1, "load", "A", ("a",), None, 1, 3, 7, "requested", "loaded")
+    assert entry == Entry(
+        number=1,
+        kind="load",
+        weights="A",
+        model_ids=("a",),
+        owner=None,
+        begun=1,
+        ended=3,
+        bytes=7,
+        reason="requested",
+        outcome="loaded",
+    )
 
 
-def test_a_departure_names_for_whom_and_ends_when_the_weights_are_gone_or_stay() -> None:
+def test_an_unload_names_its_reason_and_ends_when_the_weights_are_gone_or_stay() -> None:
     story = Story()
     story.tell("state", state=State.DRAINING, reason="making room for B", size=5)
     story.tell("state", state=State.RESIDENT, reason="eviction cancelled", size=5)
@@ -59,7 +81,7 @@ def test_a_departure_names_for_whom_and_ends_when_the_weights_are_gone_or_stay()
     assert [entry.bytes for entry in story.timeline.entries] == [5, 5]
 
 
-def test_waking_is_told_from_loading() -> None:
+def test_waking_and_loading_are_distinct() -> None:
     story = Story()
     story.tell("state", state=State.WAKING)
     story.tell("state", state=State.RESIDENT)
@@ -93,7 +115,7 @@ def test_what_was_granted_at_once_is_no_wait() -> None:
 
 
 @pytest.mark.parametrize("end", ["measured", "state", "progress"])
-def test_a_download_lasts_while_its_progress_is_told(end: str) -> None:
+def test_a_download_lasts_while_its_progress_is_reported(end: str) -> None:
     story = Story()
     for done in (0, 5, 9):
         story.tell("progress", progress=LoadProgress("fetching", done, 10, 1.0))

@@ -581,7 +581,7 @@ def test_fakes_without_replies_always_move_legally(managers: Managers, shipped: 
 
 def test_a_model_that_does_not_load_says_why(managers: Managers, bike: Scenario, make_view: Views) -> None:
     manager = managers({"model": {"fail_loads": 1}})
-    with pytest.raises(LoadFailed, match="fails, as its entry asks"):
+    with pytest.raises(LoadFailed, match=r"fails \(key 'fail_loads'\)"):
         run(agent(manager).act(make_view(bike)))
     assert manager.snapshot().queue == ()
 

@@ -221,7 +221,7 @@ def test_a_failed_run_is_reported_and_has_exit_status_1(call: Call) -> None:
     assert status == 1
     assert set(result) == RUN_KEYS | HOW_IT_ENDED
     assert (result["status"], result["turns"], result["ending"]) == ("failed", [], None)
-    assert "fails, as its entry asks" in result["reason"]
+    assert "fails (key 'fail_loads')" in result["reason"]
     assert [result[key] for key in ("agreement", "utility_a", "utility_b", "pareto_distance")] == [None] * 4
     assert err.splitlines()[-1] == f"failed: {result['reason']}"
 
@@ -379,7 +379,7 @@ def test_a_seed_that_is_too_large_is_named(call: Call) -> None:
         ("models.yaml", "left: {type: fake, colour: red}", "models.yaml: model 'left': key 'colour': unknown key"),
         ("models.yaml", "left: {model_name: 5, pinned: maybe}", "; "),
         ("models.yaml", "left: [", "models.yaml, line 1"),
-        ("models.yaml", "left: {type: fake}\nleft: {type: fake}", "'left' stands here twice"),
+        ("models.yaml", "left: {type: fake}\nleft: {type: fake}", "duplicate key 'left'"),
         ("models.yaml", "boulware: {type: fake}", "model 'boulware' has the name of a scripted strategy"),
         ("app.yaml", "max_loaded_models: none", "app.yaml: key 'max_loaded_models'"),
         ("scenarios/bad.yaml", "title: Bad\nrounds: 0", "bad.yaml: key 'rounds'"),

@@ -309,7 +309,7 @@ BOMBS = [
     ("{a: " * 5_000, "nested too deeply"),
     ("x" * 1_000_001, "larger than 1,000,000"),
     ("title: [", "line 1"),
-    ("title: a\ntitle: b", "'title' stands here twice"),
+    ("title: a\ntitle: b", "duplicate key 'title'"),
     ("!!python/object/apply:os.system [ls]", "line 1"),
     ("- a list", "expected a mapping"),
     ("", "expected a mapping"),

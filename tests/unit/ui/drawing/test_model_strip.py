@@ -28,7 +28,7 @@ LABELS = {"m": "Model M", "n": "Model N"}
 
 def strip(*rows: WeightsStatus, queue: tuple[QueueStatus, ...] = ()) -> str:
     device = DeviceStatus("cpu", 1, 2, 269_000_000, 8_000_000_000, 0)
-    return strip_html(Snapshot(1, 0.0, rows, (device,), queue), LABELS)
+    return strip_html(Snapshot(version=1, at=0.0, weights=rows, devices=(device,), queue=queue), LABELS)
 
 
 def test_every_state_is_said_in_words() -> None:
@@ -70,19 +70,26 @@ def test_memory_and_queue_are_shown() -> None:
     assert "cpu: 1 of 2 models, 269 MB of 8.0 GB" in shown
     assert "waiting: Model M × 2, Model N" in shown
     assert "parked" not in shown
-    parked = strip_html(Snapshot(1, 0.0, (ROW,), (), (), parked=538_000_000, parking=4_000_000_000), LABELS)
+    parked = strip_html(
+        Snapshot(version=1, at=0.0, weights=(ROW,), devices=(), queue=(), parked=538_000_000, parking=4_000_000_000),
+        LABELS,
+    )
     assert "parked: 538 MB of 4.0 GB of host memory" in parked
 
 
 def test_a_server_that_is_about_to_end_says_so() -> None:
-    assert text.CLOSING not in strip_html(Snapshot(1, 0.0, (ROW,), (), ()), LABELS)
-    assert text.CLOSING in strip_html(Snapshot(1, 0.0, (ROW,), (), ()), LABELS, closing=True)
+    assert text.CLOSING not in strip_html(Snapshot(version=1, at=0.0, weights=(ROW,), devices=(), queue=()), LABELS)
+    assert text.CLOSING in strip_html(
+        Snapshot(version=1, at=0.0, weights=(ROW,), devices=(), queue=()), LABELS, closing=True
+    )
 
 
 def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
     labels = {"x-steady": "SmolLM2 135M, steady", "x-bold": "SmolLM2 135M, bold"}
     shared = ROW._replace(model_ids=("x-steady", "x-bold"), state=State.RESIDENT)
-    assert "SmolLM2 135M (steady, bold)" in strip_html(Snapshot(1, 0.0, (shared,), (), ()), labels)
+    assert "SmolLM2 135M (steady, bold)" in strip_html(
+        Snapshot(version=1, at=0.0, weights=(shared,), devices=(), queue=()), labels
+    )
     many = [ROW._replace(weights=str(number), model_ids=(f"m{number}",)) for number in range(5)]
     assert "5 models, not loaded" in strip(*many)
     loaded = ROW._replace(weights="here", model_ids=("here",), state=State.RESIDENT)

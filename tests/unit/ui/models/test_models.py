@@ -31,7 +31,18 @@ from ui.server.visitor import COOKIE
 from ui.widgets.agent_picker import choices
 
 NOW = 1_700_000_000.0
-LOAD = Entry(1, "load", "w", ("m",), None, NOW - 30, NOW - 20, 900_000_000, "requested", "loaded")
+LOAD = Entry(
+    number=1,
+    kind="load",
+    weights="w",
+    model_ids=("m",),
+    owner=None,
+    begun=NOW - 30,
+    ended=NOW - 20,
+    bytes=900_000_000,
+    reason="requested",
+    outcome="loaded",
+)
 
 
 def test_the_table_says_state_size_memory_licence_and_needs() -> None:
@@ -63,9 +74,40 @@ def test_no_models_is_a_state_of_its_own() -> None:
 
 
 def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
-    wait = Entry(2, "wait", "w", ("m",), "run", NOW - 30, NOW - 20, 0, "", "granted")
-    going = Entry(3, "load", "v", (), None, NOW - 5, None, 0, "requested")
-    failed = Entry(4, "failure", "v", (), None, NOW - 2, NOW - 2, 0, "<i>no</i>")
+    wait = Entry(
+        number=2,
+        kind="wait",
+        weights="w",
+        model_ids=("m",),
+        owner="run",
+        begun=NOW - 30,
+        ended=NOW - 20,
+        bytes=0,
+        reason="",
+        outcome="granted",
+    )
+    going = Entry(
+        number=3,
+        kind="load",
+        weights="v",
+        model_ids=(),
+        owner=None,
+        begun=NOW - 5,
+        ended=None,
+        bytes=0,
+        reason="requested",
+    )
+    failed = Entry(
+        number=4,
+        kind="failure",
+        weights="v",
+        model_ids=(),
+        owner=None,
+        begun=NOW - 2,
+        ended=NOW - 2,
+        bytes=0,
+        reason="<i>no</i>",
+    )
     shown = timeline_html([LOAD, wait, going, failed], NOW, {"m": "Mine"})
     assert shown.count('class="row"') == 2
     assert "took 10.0 s" in shown
