@@ -14,9 +14,8 @@ from ui.arena.tab import build_arena
 from ui.drawing.model_strip import strip_html
 from ui.history.tab import build_history
 from ui.kit import text
-from ui.kit.html import QUIET, script
+from ui.kit.components import QUIET, Updates, script
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.models.tab import build_models
 from ui.play.tab import build_play
 from ui.tournament import text as tournament_text

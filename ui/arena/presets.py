@@ -1,21 +1,25 @@
-"""Set-ups to start from: who plays in both lanes, and what there is to be learnt from it."""
+"""Setups to start from: who plays in both lanes, and what the visitor can learn from it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from manager.config.registry import ModelSpec
 from manager.machine.model_files import whereabouts
 from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
-from ui.kit import text
-from ui.kit.html import esc, size, tag
+from ui.arena import text
+from ui.kit.templates import render
+from ui.kit.units import size
 from ui.widgets.agent_picker import weights_bytes
 
 OPPONENT = "boulware"
 STRONGER = ("qwen3-1.7b", "qwen3-4b", "smollm3-3b")
-"""The models to invite to, the first that is registered: small enough for a laptop, open, and able to negotiate."""
+"""Models to suggest, the first registered one wins: small enough for a laptop, open, and able to negotiate."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,11 @@ class Preset:
 
 
 def presets(parley: Parley) -> list[Preset]:
-    """The presets that the registered models allow; the first is for a first visit."""
+    """Return the presets that the registered models allow; the first is for a first visit."""
     specs = parley.catalog.models()
-    foe, easy = AgentConfig(OPPONENT), AgentConfig("conceder")
+    firm, easy = AgentConfig(OPPONENT), AgentConfig("conceder")
     if not specs:
-        return [_preset("script", ((foe, easy), (easy, foe)))]
+        return [_preset("script", ((firm, easy), (easy, firm)))]
     first = specs[0]
     model = AgentConfig(first.model_id)
     other = next((spec for spec in specs if spec.weights != first.weights and _is_here(spec)), None)
@@ -41,21 +45,21 @@ def presets(parley: Parley) -> list[Preset]:
     cold, hot = (AgentConfig(first.model_id, {"temperature": value}) for value in (0.2, 1.2))
     speaker = AgentConfig(first.model_id, {"narrates": OPPONENT})
     found = [
-        _preset("decides", ((model, foe), (speaker, foe))),
-        _preset("temperatures", ((cold, foe), (hot, foe))),
-        _preset("baseline", ((model, foe), (easy, foe))),
+        _preset("decides", ((model, firm), (speaker, firm))),
+        _preset("temperatures", ((cold, firm), (hot, firm))),
+        _preset("baseline", ((model, firm), (easy, firm))),
         _preset("mirrored", ((model, rival), (rival, model))),
     ]
     by_id = {spec.model_id: spec for spec in specs}
     if stronger := next((by_id[model_id] for model_id in STRONGER if model_id in by_id), None):
         download, memory = size(weights_bytes(stronger)), size(parley.settings.profile.need(stronger))
         facts = {"name": stronger.label or stronger.model_id, "size": download, "memory": memory}
-        found.append(_preset("stronger", ((model, foe), (AgentConfig(stronger.model_id), foe)), **facts))
+        found.append(_preset("stronger", ((model, firm), (AgentConfig(stronger.model_id), firm)), **facts))
     return found
 
 
 def _is_here(spec: ModelSpec) -> bool:
-    """Whether picking it downloads nothing."""
+    """Return whether picking the model downloads nothing."""
     return spec.type == "fake" or (spec.type == "huggingface" and whereabouts(spec) != "hub")
 
 
@@ -64,22 +68,13 @@ def _preset(preset_id: str, lanes: tuple[Players, Players], **facts: str) -> Pre
     return Preset(preset_id, name.format(**facts), about.format(**facts), lanes)
 
 
-def presets_html(found: list[Preset], chosen: str = "") -> str:
-    """The presets as buttons, and what the chosen one is about."""
-    buttons = "".join(
-        tag(
-            "button",
-            esc(preset.name),
-            "pill",
-            type="button",
-            data_send="preset",
-            data_value=preset.preset_id,
-            aria_pressed=str(preset.preset_id == chosen).lower(),
-            title=preset.about,
-        )
-        for preset in found
+def presets_html(found: Sequence[Preset], lanes: tuple[Players, ...]) -> Markup:
+    """Draw the presets as buttons, with the text of the one that `lanes` are set up as."""
+    chosen = next((preset for preset in found if preset.lanes == lanes), None)
+    return render(
+        "arena/presets",
+        title=text.PRESET,
+        presets=found,
+        chosen=chosen and chosen.preset_id,
+        about=text.PRESET_NONE if chosen is None else chosen.about,
     )
-    about = next((preset.about for preset in found if preset.preset_id == chosen), text.PRESET_NONE)
-    head = tag("span", esc(text.PRESET), "name", id="presets-name")
-    row = tag("div", head + buttons, "pills", role="group", aria_labelledby="presets-name")
-    return row + tag("p", esc(about), "preset-about", aria_live="polite")

@@ -1,4 +1,4 @@
-"""What a lane shows, as a plain value that events are folded into. Pure: no Gradio, no HTML."""
+"""The state of a lane as a plain value that events are folded into. Uses neither Gradio nor HTML."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from negotiation.scenario.model import Scenario, Seat
 
 @dataclass(frozen=True)
 class Moving:
-    """The turn that is being made."""
+    """The turn being made."""
 
     round: int
     seat: Seat
@@ -33,27 +33,27 @@ class Moving:
     written: str = ""
     rejected: str = ""
     attempt: int = 0
-    answer_seconds: float | None = None  # a person is asked, and has so long
+    answer_seconds: float | None = None  # how long a person who is asked has to answer
 
 
 @dataclass(frozen=True)
 class LaneView:
-    """A negotiation as far as it is known."""
+    """A negotiation so far."""
 
     scenario: Scenario
     run_id: str = ""
     turns: tuple[Turn, ...] = ()
     moving: Moving | None = None
     end: Ended | Halted | None = None
-    queued: Queued | None = None  # it waits for a lane
+    queued: Queued | None = None  # while it waits for a lane
 
     @property
     def begun(self) -> bool:
-        """Whether there is anything to show."""
+        """Whether the negotiation has started."""
         return bool(self.run_id)
 
     def fold(self, events: Iterable[Event]) -> LaneView:
-        """The view after more events."""
+        """Return the view after more events."""
         view = self
         for event in events:
             view = view._after(event)
@@ -62,7 +62,7 @@ class LaneView:
     def _after(self, event: Event) -> LaneView:
         match event:
             case Queued():
-                moving = self.moving and replace(self.moving, answer_seconds=None)  # who was asked has answered
+                moving = self.moving and replace(self.moving, answer_seconds=None)  # the person has answered
                 return replace(self, queued=event, moving=moving)
             case Started(run_id=run_id):
                 return replace(self, run_id=run_id, queued=None)

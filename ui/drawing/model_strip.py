@@ -1,4 +1,4 @@
-"""The model status strip: what is loaded, loading, busy, waiting and failed, at a glance."""
+"""The model status strip: models that are loaded, loading, busy, waiting and failed, at a glance."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from manager.placed import DEVICE
 from manager.state import ANSWERS, State
 from manager.status.snapshot import DeviceStatus, Snapshot, WeightsStatus
 from ui.kit import text
-from ui.kit.html import size
 from ui.kit.templates import render
+from ui.kit.units import size
 
 _ORDER = {
     State.LOADING: 0,
@@ -28,13 +28,13 @@ def strip_html(
 ) -> str:
     """Draw the strip for a snapshot.
 
-    Models that nobody has asked for are only counted.
+    Models that were never requested are only counted.
 
     Args:
         snapshot: The manager's status.
-        labels: The models' names for people, by model id.
-        details: Whether to offer a way to the Models tab.
-        lends: Whether models are placed once and none can be loaded, as on ZeroGPU.
+        labels: The models' display names, by id.
+        details: Whether to link to the Models tab.
+        lends: Whether all models are placed at startup, as on ZeroGPU.
         closing: Whether the server is shutting down.
     """
     rows = sorted(snapshot.weights, key=lambda row: (not row.leases, row.progress is None, _ORDER[row.state]))
@@ -61,7 +61,7 @@ def strip_html(
 
 @dataclass(frozen=True)
 class Chip:
-    """What one chip of the strip shows."""
+    """One chip of the strip."""
 
     names: str
     state: str
@@ -80,7 +80,7 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
     if row.retry_in:
         state = text.AGAIN_IN.format(state=state, seconds=row.retry_in)
     if row.leases:
-        state = (text.LENT if placed else text.BUSY).format(count=row.leases)
+        state = (text.ON_GPU if placed else text.BUSY).format(count=row.leases)
     if row.progress is not None:
         stage = {"fetching": text.FETCHING, "waking": text.WAKING}.get(row.progress.stage, text.LOADING)
         state = f"{stage}: {size(row.progress.done)}"
@@ -104,21 +104,21 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
 
 
 def _joined(names: list[str]) -> str:
-    """The names of aliases in short: what they begin with alike, and how they go on."""
+    """Return the names of aliases in short: their common beginning, then how each continues."""
     if len(names) < 2:
         return "".join(names)
     words = [name.split() for name in names]
-    alike = 0
-    while all(len(w) > alike + 1 for w in words) and len({w[alike] for w in words}) == 1:
-        alike += 1
-    if not alike:
+    shared = 0
+    while all(len(w) > shared + 1 for w in words) and len({w[shared] for w in words}) == 1:
+        shared += 1
+    if not shared:
         return ", ".join(names)
-    rest = ", ".join(" ".join(w[alike:]) for w in words)
-    return f"{' '.join(words[0][:alike]).rstrip(',')} ({rest})"
+    rest = ", ".join(" ".join(w[shared:]) for w in words)
+    return f"{' '.join(words[0][:shared]).rstrip(',')} ({rest})"
 
 
 def device_line(device: DeviceStatus) -> str:
-    """What a device holds, in a line."""
+    """Describe a device's models and memory in a line."""
     form = text.DEVICE if device.budget is None else text.DEVICE_BUDGET
     return form.format(
         device=device.device,

@@ -1,4 +1,4 @@
-"""What the page needs to know about a scenario's outcome space, worked out once for each scenario."""
+"""A scenario's outcome space as plots need it, analysed once per scenario."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Pair = tuple[float, float]
 
 
 class Space:
-    """The analysis of a scenario, and the points that plots draw: utilities to a and to b."""
+    """The analysis of a scenario, and the points that plots draw, as utilities to a and b."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.analyser = Analyser(scenario)
 
     def sample(self, most: int = MOST_DOTS) -> list[Pair]:
-        """All outcomes, or where there are many, so many of them evenly."""
+        """Return at most `most` outcomes, spread evenly."""
         count = len(self.analyser.space)
         return self._points(np.unique(np.linspace(0, count - 1, min(most, count)).astype(int)))
 
@@ -32,7 +32,7 @@ class Space:
 
     @cached_property
     def frontier(self) -> list[Pair]:
-        """The best deals, by falling utility to a, each point once."""
+        """The Pareto frontier by falling utility to a, each point once."""
         return list(dict.fromkeys(self._points(self.analyser.frontier)))
 
     @cached_property
@@ -47,7 +47,10 @@ class Space:
 
 
 def space_of(scenario: Scenario) -> Space:
-    """The space of a scenario; the first call may take a second for millions of outcomes (not on the event loop)."""
+    """Return the space of a scenario.
+
+    The first call can take a second for millions of outcomes: do not make it on the event loop.
+    """
     return _space(scenario.scenario_id, scenario.model_dump_json(exclude={"scenario_id"}))
 
 

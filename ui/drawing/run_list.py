@@ -1,67 +1,80 @@
-"""A list of runs as a table; lanes of one comparison stand together."""
+"""A list of runs as a table, with the lanes of a comparison next to each other."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
+
+from markupsafe import Markup
 
 from negotiation.agents.human import HUMAN
 from negotiation.runs.store import RunSummary
 from ui.kit import text
-from ui.kit.html import esc, number, tag
+from ui.kit.templates import render
 
-HIDDEN = text.HIDDEN_AGENT
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One run of the table, with what its cells show beside the run's own fields."""
+
+    run: RunSummary
+    created: Markup
+    about: str
+    agent_a: str
+    agent_b: str
+    outcome: Markup
+    has_person: bool
+    chosen: bool
 
 
 def runs_html(
     runs: Sequence[RunSummary], labels: Mapping[str, str], hidden: Container[str | None], chosen: Sequence[str] = ()
-) -> str:
-    """The table, newest first; `hidden` says of which comparisons nobody is to know yet who played."""
+) -> Markup:
+    """Draw the table in the order given.
+
+    Args:
+        runs: The runs; those of one comparison follow each other.
+        labels: Agents' display names, by id.
+        hidden: The comparisons whose agents stay hidden.
+        chosen: The ids of the runs that are open.
+    """
     if not runs:
-        return tag("p", esc(text.HISTORY_NONE), "empty")
-    head = "".join(tag("th", esc(name), scope="col") for name in text.HISTORY_COLUMNS)
-    groups = ""
-    for _, group in groupby(runs, key=lambda run: run.comparison or run.run_id):
-        lanes = sorted(group, key=lambda run: run.lane or 0)
-        rows = (_row(run, labels, run.comparison in hidden, run.run_id in chosen) for run in lanes)
-        groups += tag("tbody", "".join(rows), "group" if len(lanes) > 1 else "")
-    table = tag("table", tag("thead", tag("tr", head)) + groups, "history")
-    return tag("div", table, "scroll", tabindex=0, role="region", aria_label=text.HISTORY)
-
-
-def _row(run: RunSummary, labels: Mapping[str, str], hidden: bool, chosen: bool) -> str:
-    cells = [
-        time_html(run.created),
-        tag("b", esc(run.title)) + tag("small", esc(_about(run))),
-        _agent(run.role_a, run.agent_a, labels, hidden),
-        _agent(run.role_b, run.agent_b, labels, hidden),
-        outcome_html(run.status, run.ending, run.outcome, run.reason),
-        _worth(run.utility_a, "a"),
-        _worth(run.utility_b, "b"),
-        _acts(run),
+        return render("empty", words=text.HISTORY_NONE)
+    groups = [
+        [
+            _row(run, labels, run.comparison in hidden, run.run_id in chosen)
+            for run in sorted(group, key=lambda run: run.lane or 0)
+        ]
+        for _, group in groupby(runs, key=lambda run: run.comparison or run.run_id)
     ]
-    names = text.HISTORY_COLUMNS
-    return tag(
-        "tr",
-        "".join(tag("td", cell, data_name=name) for name, cell in zip(names, cells, strict=True)),
-        "chosen" if chosen else "",
+    return render("run_list", groups=groups, columns=text.HISTORY_COLUMNS)
+
+
+def _row(run: RunSummary, labels: Mapping[str, str], hidden: bool, chosen: bool) -> Row:
+    a, b = (text.HIDDEN_AGENT if hidden else labels.get(agent, agent) for agent in (run.agent_a, run.agent_b))
+    return Row(
+        run=run,
+        created=time_html(run.created),
+        about=_about(run),
+        agent_a=a,
+        agent_b=b,
+        outcome=outcome_html(run.status, run.ending, run.outcome, run.reason),
+        has_person=HUMAN in (run.agent_a, run.agent_b),
+        chosen=chosen,
     )
 
 
-def time_html(created: float) -> str:
-    """A moment; the browser writes it in the visitor's own time (`scripts/times.js`)."""
+def time_html(created: float) -> Markup:
+    """Draw a moment, which the browser rewrites in the visitor's own time zone (`scripts/times.js`)."""
     when = datetime.fromtimestamp(created, UTC)
-    return tag("time", esc(when.strftime("%Y-%m-%d %H:%M UTC")), datetime=when.isoformat())
+    return render("moment", iso=when.isoformat(), shown=when.strftime("%Y-%m-%d %H:%M UTC"))
 
 
-def outcome_html(status: str, ending: str | None, outcome: str, reason: str) -> str:
-    """How a run ended, and why it did not."""
-    if status == "done":
-        why = "" if outcome else tag("small", esc(text.ENDINGS.get(ending or "", "")))
-        return tag("span", esc(outcome or text.NO_DEAL), "" if outcome else "no-deal") + why
-    words = text.HALTED.get(status, text.STATUS_RUNNING)
-    return tag("span", esc(words), f"status {status}") + (tag("small", esc(reason)) if reason else "")
+def outcome_html(status: str, ending: str | None, outcome: str, reason: str) -> Markup:
+    """Draw how a run ended, or why it has not."""
+    return render("outcome", status=status, ending=ending or "", outcome=outcome, reason=reason)
 
 
 def _about(run: RunSummary) -> str:
@@ -73,22 +86,3 @@ def _about(run: RunSummary) -> str:
     if run.published:
         parts.append(text.IS_PUBLISHED)
     return " · ".join(parts)
-
-
-def _agent(role: str, agent: str, labels: Mapping[str, str], hidden: bool) -> str:
-    name = HIDDEN if hidden else labels.get(agent, agent)
-    return tag("span", esc(name)) + tag("small", esc(role))
-
-
-def _worth(value: float | None, seat: str) -> str:
-    return "" if value is None else tag("b", esc(number(value)), f"seat-{seat}")
-
-
-def _acts(run: RunSummary) -> str:
-    replay = tag("button", esc(text.REPLAY), "plain", type="button", data_send="replay", data_value=run.run_id)
-    beside = tag("button", esc(text.BESIDE), "plain", type="button", data_send="beside", data_value=run.run_id)
-    if HUMAN in (run.agent_a, run.agent_b):
-        link = tag("a", esc(text.OPEN), href=f"?replay={run.run_id}")
-    else:
-        link = tag("a", esc(text.OPEN), href=f"?run={run.run_id}")
-    return tag("span", replay + beside + link, "row-acts")

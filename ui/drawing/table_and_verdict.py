@@ -1,8 +1,11 @@
-"""The head of a lane: what lies on the table while it runs, and the verdict when it has ended."""
+"""The head of a lane: the offer on the table while it runs, and the verdict once it has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from negotiation.game.events import Ended, Halted, Turn
 from negotiation.game.measures import total_cost
@@ -11,108 +14,129 @@ from negotiation.live.live_runs import DELETED
 from negotiation.scenario.model import SEATS, Scenario, Seat
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import Space
-from ui.drawing.turns import offer_html
+from ui.drawing.turns import offer_card
 from ui.kit import text
-from ui.kit.html import dollars, esc, number, tag
+from ui.kit.templates import render
+from ui.kit.units import dollars, in_points, points
 
 SMALL = 0.005
-"""Differences in utility below this are not told."""
+"""Differences in utility up to this one would show as 0 points, and are not mentioned."""
 
 
-def table_html(view: LaneView, seats: Sequence[Seat] = SEATS) -> str:
-    """The offer on the table and what it is worth to `seats`; nothing once the negotiation has ended."""
+def table_html(view: LaneView, seats: Sequence[Seat] = SEATS) -> Markup:
+    """Draw the offer on the table and its worth to `seats`; nothing once the negotiation has ended."""
     scenario = view.scenario
     if view.end is not None:
-        return ""
+        return Markup("")
     last = next((turn for turn in reversed(view.turns) if turn.action is Action.OFFER), None)
     if last is None or last.offer is None:
         words = text.TABLE_EMPTY if view.begun else text.TABLE_BEFORE.format(rounds=scenario.rounds)
-        shown = tag("p", esc(words), "empty") + bars_html(scenario, None, None, seats)
-    else:
-        left = scenario.rounds - last.round
-        head = text.TABLE.format(name=scenario.roles[last.seat].name, round=last.round, rounds=scenario.rounds)
-        end = tag("span", esc(text.TABLE_LAST), "last") if left == 0 else ""
-        shown = tag("h3", esc(head) + end) + offer_html(scenario, last.offer)
-        shown += bars_html(scenario, last.utility_a, last.utility_b, seats)
-    return tag("section", shown, "table", aria_label=text.TABLE_LABEL)
+        return render("table", offer=None, words=words, bars=worth_bars(scenario, None, None, seats))
+    return render(
+        "table",
+        offer=offer_card(scenario, last.offer),
+        words=text.TABLE.format(name=scenario.roles[last.seat].name, round=last.round, rounds=scenario.rounds),
+        last_round=last.round == scenario.rounds,
+        bars=worth_bars(scenario, last.utility_a, last.utility_b, seats),
+    )
 
 
-def bars_html(scenario: Scenario, a: float | None, b: float | None, seats: Sequence[Seat] = SEATS) -> str:
-    """What something is worth to both sides, or to `seats`: bars from 0 to 1, with a mark at what no deal is worth."""
-    rows = []
-    values = {"a": a, "b": b}
-    for seat in seats:
-        value = values[seat]
-        role = scenario.roles[seat]
-        about = f"--value:{value or 0:.4f};--least:{role.reservation:.4f}"
-        bar = tag("span", tag("i") + tag("u"), "bar", style=about, aria_hidden="true")
-        shown = "–" if value is None else number(value)
-        hint = text.BAR_HINT.format(reservation=number(role.reservation))
-        parts = (
-            tag("span", esc(role.name), "who")
-            + bar
-            + tag("b", esc(shown))
-            + tag("span", _gain(role.reservation, value), "gain")
-        )
-        rows.append(tag("div", parts, f"seat-{seat}", title=hint))
-    return tag("div", "".join(rows), "bars secret")
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """What something is worth to a seat, from 0 to 1, with a mark at the seat's reservation value."""
+
+    seat: Seat
+    name: str
+    value: float | None
+    reservation: float
+
+    @property
+    def hint(self) -> str:
+        """The scale in words."""
+        return text.BAR_HINT.format(reservation=points(self.reservation))
+
+    @property
+    def gain(self) -> str:
+        """The distance from no deal in words."""
+        if self.value is None:
+            return text.NO_DEAL_IS.format(reservation=points(self.reservation))
+        gain = self.value - self.reservation
+        if abs(gain) <= SMALL:
+            return text.LIKE_NO_DEAL
+        return (text.ABOVE if gain > 0 else text.BELOW).format(by=in_points(abs(gain)))
 
 
-def _gain(reservation: float, value: float | None) -> str:
-    if value is None:
-        return esc(text.NO_DEAL_IS.format(reservation=number(reservation)))
-    gain = value - reservation
-    if abs(gain) < SMALL:
-        return esc(text.LIKE_NO_DEAL)
-    return esc((text.ABOVE if gain > 0 else text.BELOW).format(by=number(abs(gain))))
+def worth_bars(scenario: Scenario, a: float | None, b: float | None, seats: Sequence[Seat] = SEATS) -> list[Bar]:
+    """Return a bar for each of `seats`, for something worth `a` and `b` to the two sides."""
+    values, roles = {"a": a, "b": b}, scenario.roles
+    return [
+        Bar(seat=seat, name=roles[seat].name, value=values[seat], reservation=roles[seat].reservation) for seat in seats
+    ]
+
+
+def bars_html(scenario: Scenario, a: float | None, b: float | None, seats: Sequence[Seat] = SEATS) -> Markup:
+    """Draw `worth_bars`."""
+    return render("bars", bars=worth_bars(scenario, a, b, seats))
 
 
 # -- how it ended ----------------------------------------------------------------------------------------------
 
 
-def verdict_html(view: LaneView, space: Space) -> str:
-    """The end in words: who got what, what was left on the table, and which turn cost most."""
-    if view.end is None:
-        return tag("div", tag("p", esc(text.VERDICT_WAITING), "empty"), "verdict waiting")
-    if isinstance(view.end, Halted):
-        gone = view.end.reason == DELETED
-        head, why = (text.RUN_GONE, text.RUN_GONE_ABOUT) if gone else (text.HALTED[view.end.status], view.end.reason)
-        shown = tag("h3", esc(head)) + tag("p", esc(why), "reason")
-        return tag("div", shown, f"verdict ended {view.end.status}", role="status")
-    return tag("div", _ended_html(view, view.end, space), "verdict ended", role="status")
+@dataclass(frozen=True)
+class Line:
+    """A sentence of the verdict, with an explanation of its terms."""
+
+    words: str
+    about: str = ""
 
 
-def _ended_html(view: LaneView, end: Ended, space: Space) -> str:
+def verdict_html(view: LaneView, space: Space) -> Markup:
+    """Draw the end in words: who got what, whether a better deal was missed, and which turn cost most."""
+    end = view.end
+    if end is None:
+        return render("verdict_waiting")
+    if isinstance(end, Halted):
+        deleted = end.reason == DELETED
+        title, reason = (text.RUN_GONE, text.RUN_GONE_ABOUT) if deleted else (text.HALTED[end.status], end.reason)
+        return render("verdict_halted", status=end.status, title=title, reason=reason)
+    scenario, a, b = view.scenario, end.measures.utility_a, end.measures.utility_b
+    by = scenario.roles[end.by].name if end.by else ""
+    return render(
+        "verdict",
+        offer=None if end.agreement is None else offer_card(scenario, end.agreement),
+        reached=text.IN_ROUND.format(round=view.turns[-1].round) if view.turns else "",
+        why="" if end.agreement is not None else text.VERDICT[str(end.ending)].format(name=by),
+        bars=worth_bars(scenario, a, b),
+        lines=_lines(view, end, space),
+    )
+
+
+def _lines(view: LaneView, end: Ended, space: Space) -> list[Line]:
     scenario, measures = view.scenario, end.measures
-    a, b = measures.utility_a, measures.utility_b
-    lines = []
-    if end.agreement is not None:
-        rounds = text.IN_ROUND.format(round=view.turns[-1].round) if view.turns else ""
-        head = tag("h3", esc(text.DEAL) + tag("span", esc(rounds), "round")) + offer_html(scenario, end.agreement)
-    else:
-        why = text.VERDICT[str(end.ending)].format(name=scenario.roles[end.by].name if end.by else "")
-        head = tag("h3", esc(text.NO_DEAL)) + tag("p", esc(why))
-        lines.append(text.KEPT)
+    lines = [] if end.agreement is not None else [Line(text.KEPT)]
     for seat, rational in zip(SEATS, (measures.rational_a, measures.rational_b), strict=True):
         if not rational:
-            lines.append(text.IRRATIONAL.format(name=scenario.roles[seat].name))
-    if left := _waste(scenario, space, a, b):
-        lines.append(left)
+            lines.append(Line(text.IRRATIONAL.format(name=scenario.roles[seat].name)))
+    if missed := _missed(scenario, space, measures.utility_a, measures.utility_b):
+        lines.append(Line(missed))
     elif measures.rational_a and measures.rational_b:
-        lines.append(text.NO_WASTE)
+        lines.append(Line(text.NO_WASTE, text.FRONTIER_ABOUT))
     if costly := costliest(view.turns, space):
         turn, cost = costly
-        role = scenario.roles[turn.seat].name
-        lines.append(text.COSTLIEST.format(name=role, round=turn.round, cost=number(cost)))
+        words = text.COSTLIEST.format(name=scenario.roles[turn.seat].name, round=turn.round, cost=in_points(cost))
+        lines.append(Line(words, text.REGRET_ABOUT))
     if (spent := total_cost(turn.cost for turn in view.turns)) is not None:
-        lines.append(text.COST_IN_ALL.format(cost=dollars(spent)))
-    return head + bars_html(scenario, a, b) + "".join(tag("p", esc(line)) for line in lines)
+        lines.append(Line(text.COST_IN_ALL.format(cost=dollars(spent))))
+    return lines
 
 
-def costliest(turns: tuple[Turn, ...], space: Space) -> tuple[Turn, float] | None:
-    """The turn by which its side's regret grew most, and by how much; None if no turn cost anything worth telling.
+def costliest(turns: Sequence[Turn], space: Space) -> tuple[Turn, float] | None:
+    """Find the turn by which its side's regret grew most.
 
     Regret of a turn is the best own utility that the other side could still accept, minus that of the turn.
+
+    Returns:
+        The turn and the growth of regret, or None if no turn cost anything worth mentioning.
     """
     best: tuple[Turn, float] | None = None
     regret: dict[Seat, float] = {}
@@ -122,16 +146,20 @@ def costliest(turns: tuple[Turn, ...], space: Space) -> tuple[Turn, float] | Non
         now = max(0.0, space.analyser.best_given(turn.seat) - value)
         cost = now - regret.get(turn.seat, 0.0)
         regret[turn.seat] = now
-        if cost >= SMALL and (best is None or cost > best[1]):
+        if cost > SMALL and (best is None or cost > best[1]):
             best = turn, cost
     return best
 
 
-def _waste(scenario: Scenario, space: Space, a: float, b: float) -> str:
-    """A deal that would have been better, in words; empty if there is none."""
+def _missed(scenario: Scenario, space: Space, a: float, b: float) -> str:
+    """Describe a deal that would have been better for one side and no worse for the other; empty if none exists."""
     better = space.analyser.improvement(a, b)
-    names = {"name_a": scenario.roles["a"].name, "name_b": scenario.roles["b"].name}
     if better is None:
         return ""
-    worth = {"a": number(better.utility_a), "b": number(better.utility_b)}
-    return text.WASTE.format(offer=scenario.show(better.offer), **worth, **names)
+    return text.WASTE.format(
+        offer=scenario.show(better.offer),
+        a=in_points(better.utility_a),
+        b=points(better.utility_b),
+        name_a=scenario.roles["a"].name,
+        name_b=scenario.roles["b"].name,
+    )

@@ -1,9 +1,12 @@
-"""What has been said and what is being said: turns as HTML."""
+"""Turns as HTML: those that were taken, and the one being made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+
+from markupsafe import Markup
 
 from negotiation.agents.human import HUMAN
 from negotiation.game.events import Queued, Turn
@@ -13,140 +16,182 @@ from negotiation.replies.reader import glimpse
 from negotiation.scenario.model import SEATS, Offer, Scenario, Seat
 from ui.drawing.lane_view import LaneView, Moving
 from ui.kit import text
-from ui.kit.html import dollars, esc, fold, meter, number, seconds, size, tag
+from ui.kit.templates import render
+from ui.kit.units import dollars, points, seconds, size
 
 Labels = Mapping[str, str]
-"""What agents are called for people, by id."""
+"""Agents' display names, by id."""
 IDS: Labels = MappingProxyType({})
-"""No other names than the ids."""
+"""No display names: agents appear under their ids."""
 
 
-def turns_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> str:
-    """All turns that were taken; with `eyes`, only what that seat may know of them."""
+@dataclass(frozen=True)
+class Speaker:
+    """The head of a turn."""
+
+    role: str
+    agent: str
+    round: int
+
+
+@dataclass(frozen=True)
+class OfferRow:
+    """One issue of an offer; `before` is the same side's previous value where it changed."""
+
+    title: str
+    value: str
+    before: str | None = None
+
+
+@dataclass(frozen=True)
+class OfferCard:
+    """An offer, and whether it repeats the same side's previous one."""
+
+    rows: tuple[OfferRow, ...]
+    repeated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnCard:
+    """A turn that was taken, as far as a watcher may see it."""
+
+    turn: Turn
+    who: Speaker
+    message: str
+    cut: bool
+    offer: OfferCard | None
+    forfeits: bool
+    worth: Sequence[tuple[Seat, str]]
+    facts: Sequence[str]
+    key: str  # names the turn's folds; empty where the private parts are hidden
+
+
+def turns_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> Markup:
+    """Draw all turns that were taken.
+
+    Args:
+        view: The negotiation.
+        labels: Agents' display names, by id.
+        eyes: Show only what this seat may know; None shows everything.
+    """
     if not view.begun:
-        return tag("p", esc(text.EMPTY_LANE), "empty")
-    shown: list[str] = []
+        return render("empty", words=text.EMPTY_LANE)
+    cards: list[TurnCard] = []
     offers: dict[Seat, Offer] = {}
     for turn in view.turns:
-        shown.append(_turn_html(view, turn, offers.get(turn.seat), labels, eyes))
+        cards.append(_card(view, turn, offers.get(turn.seat), labels, eyes))
         if turn.offer is not None:
             offers[turn.seat] = turn.offer
-    return tag("div", "".join(shown), "turns", role="log", aria_live="polite")
+    return render("turns", cards=cards)
 
 
-def _turn_html(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes: Seat | None) -> str:
+def _card(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes: Seat | None) -> TurnCard:
     scenario = view.scenario
-    parts = [_header(scenario, turn.seat, turn.agent, turn.round, labels)]
-    if said := _said(scenario, turn):
-        parts.append(tag("p", said, "message", dir="auto"))
-    match turn.action:
-        case Action.OFFER if turn.offer is not None:
-            parts.append(offer_html(scenario, turn.offer, before))
-        case Action.ACCEPT:
-            parts.append(tag("p", esc("✓ " + text.ACCEPTS), "action accept"))
-        case Action.WALK_AWAY:
-            gave_up = any(entry.outcome == "gave_up" for entry in turn.invalid)
-            parts.append(tag("p", esc("✕ " + (text.FORFEITS if gave_up else text.WALKS_AWAY)), "action leave"))
-    if turn.action is not Action.WALK_AWAY:
-        parts.append(_worth_html(scenario, turn, SEATS if eyes is None else (eyes,)))
-    if eyes is not None:
-        return tag("article", "".join(parts), f"turn seat-{turn.seat}")
-    key = f"{view.run_id}-{turn.index}"
-    folds = []
-    if turn.thought:
-        folds.append(fold(text.THOUGHT, tag("p", esc(turn.thought), "thought", dir="auto"), f"{key}-thought"))
-    folds.append(fold(text.INSIDE, _inside_html(turn), f"{key}-inside"))
-    parts.append(tag("div", "".join(folds), "folds"))
-    return tag("article", "".join(parts), f"turn seat-{turn.seat}")
+    offered = turn.offer if turn.action is Action.OFFER else None
+    message = _message(scenario, turn)
+    return TurnCard(
+        turn=turn,
+        who=_speaker(scenario, turn.seat, turn.agent, turn.round, labels),
+        message=message,
+        cut=len(message) >= MAX_MESSAGE and message[-1] not in ".!?…\"'”)",
+        offer=None if offered is None else offer_card(scenario, offered, before),
+        forfeits=any(reply.outcome == "gave_up" for reply in turn.invalid),
+        worth=_worth(scenario, turn, SEATS if eyes is None else (eyes,)),
+        facts=_facts(turn),
+        key=f"{view.run_id}-{turn.index}" if eyes is None else "",
+    )
 
 
-def _said(scenario: Scenario, turn: Turn) -> str:
-    """The message, unless it only repeats what the card shows; marked where it was cut at its greatest length."""
-    if not turn.prompt and turn.offer is not None and scenario.show(turn.offer) in turn.message:
-        return ""
-    cut = len(turn.message) >= MAX_MESSAGE and turn.message[-1:] not in ".!?…\"'”)"
-    return esc(turn.message) + (tag("span", "…", "cut", title=text.CUT) if cut else "")
+def _message(scenario: Scenario, turn: Turn) -> str:
+    """Return the message, or nothing where a script's message only repeats the offer card."""
+    repeats = not turn.prompt and turn.offer is not None and scenario.show(turn.offer) in turn.message
+    return "" if repeats else turn.message
 
 
-def _header(scenario: Scenario, seat: Seat, agent: str, round_number: int, labels: Labels) -> str:
-    who = tag("strong", esc(scenario.roles[seat].name)) + tag("span", esc(labels.get(agent, agent)), "agent")
-    return tag("header", who + tag("span", esc(text.ROUND.format(round=round_number)), "round"))
+def _speaker(scenario: Scenario, seat: Seat, agent: str, round_number: int, labels: Labels) -> Speaker:
+    return Speaker(scenario.roles[seat].name, labels.get(agent, agent), round_number)
 
 
-def offer_html(scenario: Scenario, offer: Offer, before: Offer | None = None) -> str:
-    """An offer as a card: a line for each issue; what changed since the last own offer stands beside what it was."""
+def offer_card(scenario: Scenario, offer: Offer, before: Offer | None = None) -> OfferCard:
+    """Return an offer as a card that marks the changes since `before`, the same side's previous offer."""
     rows = []
     for name, issue in scenario.issues.items():
-        value = tag("span", esc(issue.show(offer[name])))
         changed = before is not None and before[name] != offer[name]
-        if before is not None and changed:
-            value += " " + tag("del", esc(issue.show(before[name])), title=text.BEFORE)
-        rows.append(tag("div", tag("dt", esc(issue.title or name)) + tag("dd", value, "changed" if changed else "")))
-    same = before is not None and dict(before) == dict(offer)
-    return tag("dl", "".join(rows), "offer") + (tag("p", esc(text.SAME_OFFER), "same") if same else "")
+        was = issue.show(before[name]) if before is not None and changed else None
+        rows.append(OfferRow(issue.title or name, issue.show(offer[name]), was))
+    return OfferCard(tuple(rows), before is not None and dict(before) == dict(offer))
 
 
-def _worth_html(scenario: Scenario, turn: Turn, seats: tuple[Seat, ...]) -> str:
-    if turn.utility_a is None or turn.utility_b is None:
-        return ""
+def offer_html(scenario: Scenario, offer: Offer) -> Markup:
+    """Draw an offer as a card."""
+    return render("offer", offer=offer_card(scenario, offer))
+
+
+def _worth(scenario: Scenario, turn: Turn, seats: Sequence[Seat]) -> list[tuple[Seat, str]]:
+    if turn.action is Action.WALK_AWAY or turn.utility_a is None or turn.utility_b is None:
+        return []
     values = {"a": turn.utility_a, "b": turn.utility_b}
-    parts = [
-        tag(
-            "span", esc(text.WORTH.format(utility=number(values[seat]), name=scenario.roles[seat].name)), f"seat-{seat}"
-        )
-        for seat in seats
-    ]
-    return tag("p", " · ".join(parts), "worth secret")
+    return [(seat, text.WORTH.format(worth=points(values[seat]), name=scenario.roles[seat].name)) for seat in seats]
 
 
-def _inside_html(turn: Turn) -> str:
+def _facts(turn: Turn) -> list[str]:
+    """Return what a model's turn took and cost, and how its reply was constrained."""
     if not turn.prompt:
-        return tag("p", esc(text.NO_MODEL_PERSON if turn.agent == HUMAN else text.NO_MODEL))
-    told = "".join(
-        tag("div", tag("b", esc(message["role"])) + tag("pre", esc(message["content"]), dir="auto"))
-        for message in turn.prompt
-    )
-    parts = [tag("h4", esc(text.PROMPT)), told, tag("h4", esc(text.REPLY)), tag("pre", esc(turn.raw), dir="auto")]
-    if turn.invalid:
-        ledger = "".join(
-            tag("li", tag("b", esc(i.kind)) + f" {esc(i.detail)}" + tag("pre", esc(i.raw))) for i in turn.invalid
-        )
-        parts.append(tag("p", esc(text.INVALID.format(count=len(turn.invalid)))) + tag("ul", ledger))
-    spent = [text.COST.format(tokens=turn.tokens, seconds=turn.seconds, prompt=turn.prompt_tokens)]
-    spent += [text.ESTIMATED] if turn.estimated else []
-    spent += [text.PRICE.format(cost=dollars(turn.cost))] if turn.cost is not None else []
-    spent += [text.HELD[turn.held]] if turn.held is not None else []
-    parts += [tag("p", esc(line)) for line in spent]
-    return "".join(parts)
+        return [text.NO_MODEL_PERSON if turn.agent == HUMAN else text.NO_MODEL]
+    facts = [text.COST.format(tokens=turn.tokens, seconds=turn.seconds, prompt=turn.prompt_tokens)]
+    facts += [text.ESTIMATED] if turn.estimated else []
+    facts += [text.PRICE.format(cost=dollars(turn.cost))] if turn.cost is not None else []
+    facts += [text.HELD[turn.held]] if turn.held is not None else []
+    return facts
 
 
 # -- what is happening now -------------------------------------------------------------------------------------
 
 
-def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> str:
-    """The turn that is being made: why it waits, what is being thought and said; `eyes` as for `turns_html`."""
+@dataclass(frozen=True)
+class Stage:
+    """What a negotiation is waiting for, with a progress bar where `fraction` is known."""
+
+    words: str
+    look: str = ""
+    goes_on: bool = True
+    fraction: float | None = None
+
+
+def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> Markup:
+    """Draw the turn being made, and why it takes time; nothing between turns. `eyes` as for `turns_html`."""
     moving = view.moving
     if view.queued is not None:
-        return tag("article", _queued_html(view.queued), "turn moving")
+        return _moving_html(_queued_stage(view.queued))
     if moving is None:
-        return ""
-    parts = [_header(view.scenario, moving.seat, moving.agent, moving.round, labels)]
-    seen = glimpse(moving.written)
+        return Markup("")
+    who = _speaker(view.scenario, moving.seat, moving.agent, moving.round, labels)
     if moving.answer_seconds is not None:
-        stage = text.YOUR_TURN if eyes == moving.seat else text.PERSON_THINKS
-        return tag("article", parts[0] + tag("p", esc(stage), "stage"), f"turn moving seat-{moving.seat}")
-    if moving.rejected and eyes is None:
-        parts.append(tag("p", esc(text.ASKED_AGAIN.format(detail=moving.rejected)), "notice"))
-    if seen.get("thought") and eyes is None:
-        parts.append(tag("p", esc(seen["thought"]), "thought", dir="auto"))
-    if "message" in seen:
-        parts.append(tag("p", esc(seen["message"]), "message typing", dir="auto"))
-    parts.append(_stage_html(moving, speaking="message" in seen))
-    return tag("article", "".join(parts), f"turn moving seat-{moving.seat}")
+        words = text.YOUR_TURN if eyes == moving.seat else text.PERSON_THINKS
+        return _moving_html(Stage(words, goes_on=False), moving.seat, who)
+    seen = glimpse(moving.written)
+    message = seen.get("message")
+    stage = _stage(moving, speaking=message is not None)
+    if eyes is not None:
+        return _moving_html(stage, moving.seat, who, message=message)
+    notice = text.ASKED_AGAIN.format(detail=moving.rejected) if moving.rejected else ""
+    return _moving_html(stage, moving.seat, who, notice=notice, thought=seen.get("thought", ""), message=message)
 
 
-def _queued_html(queued: Queued) -> str:
-    """Who comes first, and how long that takes."""
+def _moving_html(
+    stage: Stage,
+    seat: Seat | None = None,
+    who: Speaker | None = None,
+    *,
+    notice: str = "",
+    thought: str = "",
+    message: str | None = None,
+) -> Markup:
+    return render("moving_turn", stage=stage, seat=seat, who=who, notice=notice, thought=thought, message=message)
+
+
+def _queued_stage(queued: Queued) -> Stage:
+    """Return who goes first, and how long that takes."""
     if queued.own and not queued.visitors:
         words = text.OWN_FIRST
     elif queued.visitors:
@@ -155,14 +200,13 @@ def _queued_html(queued: Queued) -> str:
         words = text.AFTER_OWN if queued.ahead else text.NEXT
     if queued.expected_seconds is not None:
         words += ", " + _about(queued.expected_seconds)
-    return tag("p", esc(words) + _dots(), "stage queued", role="status")
+    return Stage(words, "queued")
 
 
-def _stage_html(moving: Moving, speaking: bool) -> str:
-    """Why it takes time."""
+def _stage(moving: Moving, speaking: bool) -> Stage:
     waiting = moving.waiting
     if waiting is None:
-        return tag("p", esc(text.SPEAKING if speaking else text.THINKING) + _dots(), "stage")
+        return Stage(text.SPEAKING if speaking else text.THINKING)
     words = {
         "preparing": text.PREPARING,
         "queued": text.QUEUED.format(position=waiting.position),
@@ -177,15 +221,9 @@ def _stage_html(moving: Moving, speaking: bool) -> str:
     if waiting.expected_seconds is not None:
         details.append(_about(waiting.expected_seconds))
     line = words + (f" ({', '.join(details)})" if details else "")
-    bar = ""
-    if waiting.stage in ("fetching", "loading", "waking") and waiting.total:
-        bar = meter(waiting.done / waiting.total, words)
-    return tag("p", esc(line) + _dots(), f"stage {waiting.stage}") + bar
+    counted = waiting.stage in ("fetching", "loading", "waking") and waiting.total
+    return Stage(line, waiting.stage, fraction=waiting.done / waiting.total if counted else None)
 
 
 def _about(expected: float) -> str:
     return text.ABOUT.format(time=seconds(max(1.0, expected)).replace(" ", "\N{NO-BREAK SPACE}"))
-
-
-def _dots() -> str:
-    return tag("span", "", "dots", aria_hidden="true")

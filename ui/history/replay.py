@@ -22,10 +22,9 @@ from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import turns_html
 from ui.history import text
 from ui.kit import text as shared
+from ui.kit.components import Updates, script
 from ui.kit.downloads import Kind
-from ui.kit.html import script
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.widgets.agent_picker import choices, labels
 from ui.widgets.follow import stored_view
 

@@ -16,11 +16,10 @@ from ui.drawing.run_list import runs_html
 from ui.history import text
 from ui.history.access import Access
 from ui.kit import text as shared
+from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import MOST_RUNS, Kind, file_html
 from ui.kit.errors import plainly
-from ui.kit.html import QUIET, script
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import labels
 

@@ -9,8 +9,7 @@ import gradio as gr
 
 from ui.history import text
 from ui.history.access import Access
-from ui.kit.html import QUIET
-from ui.kit.updates import Updates
+from ui.kit.components import QUIET, Updates
 
 STEP_SECONDS = 1.5
 

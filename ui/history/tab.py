@@ -17,11 +17,10 @@ from ui.history.run_pages import Filters, Listing, RunPages
 from ui.history.steps import Steps
 from ui.history.votes import Votes
 from ui.kit import text as shared
+from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import Kind, file_html
 from ui.kit.errors import plainly
-from ui.kit.html import QUIET, script
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 

@@ -12,9 +12,9 @@ from negotiation.runs.record import Run
 from negotiation.runs.store import Choice, Vote
 from ui.history import text
 from ui.history.access import Access, comparison_of
+from ui.kit.components import Updates
 from ui.kit.errors import plainly
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.server.visitor import owner_of
 
 

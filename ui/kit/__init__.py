@@ -1,1 +1,1 @@
-"""What every part of the page uses: texts, HTML, errors, the theme and downloads."""
+"""Shared by all of the page: texts, templates, units, errors, the theme and downloads."""

@@ -1,4 +1,4 @@
-"""What goes wrong, in plain words on the page."""
+"""Errors in plain words on the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ui.kit import text
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Show an error that Parley raises on purpose as a message; others are bugs and go to the log."""
+    """Show an expected error as a message on the page; other exceptions are bugs and go to the log."""
     try:
         yield
     except ParleyError as error:
@@ -23,8 +23,13 @@ def plainly() -> Iterator[None]:
 
 
 def told(error: ParleyError) -> gr.Error:
-    """The message for an error that Parley raises on purpose."""
+    """Return the message that shows an expected error."""
+    return gr.Error(words_of(error), print_exception=False)
+
+
+def words_of(error: ParleyError) -> str:
+    """Return an expected error in words for a visitor."""
     words = text.UNKNOWN_RUN if isinstance(error, UnknownRun) else str(error)
     if isinstance(error, LimitReached):  # a whole sentence, whereas others begin with a file or a name
         words = words[:1].upper() + words[1:]
-    return gr.Error(words, print_exception=False)
+    return words

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ui.kit import text
-from ui.kit.units import dollars, points, seconds, size
+from ui.kit.units import dollars, in_points, points, seconds, size
 
 _DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 """Characters that reverse the direction of the text after them, even outside their element (Unicode TR 9 and 36)."""
@@ -17,6 +17,24 @@ def without_directions(value: object) -> object:
     return value if isinstance(value, Markup) else str(value).translate(_DIRECTIONS)
 
 
+def element(name: str, classes: str = "", *content: object, **attributes: object) -> Markup:
+    """Return one element, for drawings and single headings; larger pieces are templates.
+
+    Args:
+        name: The tag.
+        classes: Its classes, if any.
+        content: Text, which is escaped, and elements.
+        attributes: Their values are escaped. `_` stands for `-`.
+    """
+    given = {"class": classes, **attributes} if classes else attributes
+    written = "".join(f' {key.replace("_", "-")}="{_escaped(value)}"' for key, value in given.items())
+    return Markup(f"<{name}{written}>{''.join(map(_escaped, content))}</{name}>")
+
+
+def _escaped(value: object) -> str:
+    return str(value) if isinstance(value, int | float) else str(escape(without_directions(value)))
+
+
 _environment = Environment(
     loader=PackageLoader("ui"),
     autoescape=True,
@@ -25,7 +43,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(points=points, size=size, seconds=seconds, dollars=dollars)
+_environment.filters.update(points=points, in_points=in_points, size=size, seconds=seconds, dollars=dollars)
 _environment.globals.update(text=text)
 
 
@@ -35,7 +53,7 @@ def render(template: str, /, **values: object) -> Markup:
     Args:
         template: For example `"model_strip"` for `ui/templates/model_strip.html`.
         values: The template's variables. Text is escaped where it is shown; `Markup` is taken as HTML. The texts of
-            the page are there as `text`, and `points`, `size`, `seconds` and `dollars` as filters.
+            the page are there as `text`, and the functions of `ui.kit.units` as filters.
 
     Returns:
         HTML that another template can include as a value.

@@ -1,4 +1,4 @@
-"""How the page looks: a quiet theme on system fonts, and the style sheets of `styles/`."""
+"""The look of the page: a quiet theme on system fonts, and the style sheets in `styles/`."""
 
 from __future__ import annotations
 

@@ -11,9 +11,8 @@ from manager.status.snapshot import Snapshot
 from negotiation.app.parley import Parley
 from ui.drawing.timeline import timeline_html
 from ui.kit import text as shared
-from ui.kit.html import QUIET, script
+from ui.kit.components import QUIET, Updates, script
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.models import text
 from ui.models.operator_actions import OperatorActions
 from ui.models.table import models_html, needs

@@ -14,8 +14,8 @@ from manager.status.snapshot import Snapshot, WeightsStatus
 from negotiation.app.parley import Parley
 from ui.drawing.model_strip import device_line
 from ui.kit import text as shared
-from ui.kit.html import size
 from ui.kit.templates import render
+from ui.kit.units import size
 from ui.models import text
 from ui.widgets.agent_picker import needed
 
@@ -79,7 +79,7 @@ def _state(row: WeightsStatus) -> StateCell:
     if placed and row.state is State.RESIDENT:
         words = shared.PLACED
     if row.leases:
-        look, words = "busy", (shared.LENT if placed else shared.BUSY).format(count=row.leases)
+        look, words = "busy", (shared.ON_GPU if placed else shared.BUSY).format(count=row.leases)
     if row.progress is not None:
         stage = {"fetching": shared.FETCHING, "waking": shared.WAKING}.get(row.progress.stage, shared.LOADING)
         look, words, fraction = "loading", stage, row.progress.fraction

@@ -10,8 +10,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.scenario.model import SEATS, Scenario, Seat
 from ui.kit import text as shared
-from ui.kit.html import QUIET
-from ui.kit.updates import Updates
+from ui.kit.components import QUIET, Updates
 from ui.play import text
 from ui.play.open_page import OpenPage
 from ui.play.preferences import own_html

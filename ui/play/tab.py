@@ -23,10 +23,9 @@ from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import now_html, turns_html
 from ui.kit import text as shared
+from ui.kit.components import QUIET, Updates, script
 from ui.kit.errors import plainly
-from ui.kit.html import QUIET, script
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.play import text
 from ui.play.offer_form import best_offer, builder_html, worth_html
 from ui.play.open_page import OpenPage, Playing

@@ -1,4 +1,4 @@
-// Puts what is shown here into the address (data-address="KEY=ID&..."), so that a reload shows it again.
+// Puts the shown runs into the address (data-address="KEY=ID&..."), so that a reload shows them again.
 const KEYS = ['play', 'replay', 'with', 'run'];
 watch('value', () => {
   const part = element.querySelector('[data-address]');

@@ -1,4 +1,4 @@
-// The form of an offer: sends `input` with the offer while it is built, and `submit` with what is to be done.
+// The offer form: sends `input` with the offer while it is edited, and `submit` with the action.
 const form = () => element.querySelector('form.builder');
 const offer = () => {
   const parts = [...form().querySelectorAll('[data-issue]')];
@@ -7,13 +7,13 @@ const offer = () => {
 const pair = (part) => form().querySelector(
   part.dataset.slides ? `[data-issue="${part.dataset.slides}"]` : `[data-slides="${part.dataset.issue}"]`);
 let waiting = 0;
-const tell = () => { clearTimeout(waiting); waiting = setTimeout(() => trigger('input', { offer: offer() }), 60); };
+const notify = () => { clearTimeout(waiting); waiting = setTimeout(() => trigger('input', { offer: offer() }), 60); };
 element.addEventListener('input', (event) => {
   const part = event.target;
   if (part.matches('[data-slides], [type=number][data-issue]')) pair(part).value = part.value;
-  if (part.matches('[data-slides], [data-issue]')) tell();
+  if (part.matches('[data-slides], [data-issue]')) notify();
 });
-let sure = null; // the button that was pressed once and asks whether one is sure
+let sure = null; // the button that was pressed once and asks for confirmation
 const calm = () => { if (sure) { sure.textContent = sure.dataset.was; sure = null; } };
 element.addEventListener('click', (event) => {
   const act = event.target.closest('[data-do]');
@@ -36,7 +36,7 @@ let taken = form()?.dataset.taken;
 watch('value', () => {
   const now = form();
   if (!now) { run = undefined; return; }
-  if (now.dataset.run !== run) { now.reset(); tell(); }
+  if (now.dataset.run !== run) { now.reset(); notify(); }
   else if (now.dataset.taken !== taken) now.querySelector('[data-message]').value = '';
   ({ run, taken } = now.dataset);
 });

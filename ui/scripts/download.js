@@ -1,4 +1,4 @@
-// Saves what the server put into <template data-file="NAME" data-type="TYPE">, as base64.
+// Saves the file that the server put into <template data-file="NAME" data-type="TYPE">, as base64.
 watch('value', () => {
   const part = element.querySelector('template[data-file]');
   if (!part) return;

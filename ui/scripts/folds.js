@@ -1,4 +1,4 @@
-// Updates replace attributes, and with them whether a fold is open: put that back before the browser paints.
+// Updates reset whether a fold is open: restore it before the browser paints.
 const open = new Set();
 element.addEventListener('click', (event) => {
   const part = event.target.closest('summary')?.parentElement;

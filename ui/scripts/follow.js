@@ -1,4 +1,4 @@
-// The newest turn stays in sight, unless the reader has scrolled up.
+// Keeps the newest turn visible unless the reader has scrolled up.
 const box = element.closest('.transcript');
 if (box.dataset.follows === undefined) {
   box.dataset.follows = 'yes';

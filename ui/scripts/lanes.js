@@ -1,4 +1,4 @@
-// What was started is what one wants to see.
+// Scrolls to the lanes after a start.
 () => {
   const small = matchMedia('(max-width: 820px)').matches;
   const lanes = document.querySelector(small ? '.lane .board' : '.lanes');

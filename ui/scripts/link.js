@@ -1,4 +1,4 @@
-// Puts the run into the address, so that a reload joins it again; takes it out when the lanes were emptied.
+// Puts the run into the address, so that a reload rejoins it; removes it when the lanes are cleared.
 watch('value', () => {
   const run = element.querySelector('[data-run]');
   if (!run) return;

@@ -1,8 +1,8 @@
-// What the page does by itself in the browser. Runs once, when the header is shown; the header's texts are in `element`.
+// Behaviour of the whole page. Runs once, when the header is shown; `element` is the header.
 const root = document.documentElement;
 const find = (id) => document.getElementById(id);
 
-// Light, dark, or as the system has it.
+// Light, dark, or the system's choice.
 const THEME = 'parley-theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
 const button = element.querySelector('[data-theme-button]');
@@ -22,7 +22,7 @@ button.addEventListener('click', () => {
 system.addEventListener('change', showTheme);
 if (!new URLSearchParams(location.search).has('__theme')) showTheme();
 
-// Opens a tab by its id; whether it is there. Where there is little room Gradio hides some in a menu, by name alone.
+// Opens a tab by its id and returns whether it exists. On narrow screens Gradio moves some tabs to a menu, by name only.
 const names = JSON.parse(element.querySelector('[data-tab-names]').dataset.tabNames);
 window.openTab = (id) => {
   const hidden = () => [...document.querySelectorAll('.overflow-dropdown button')].find((one) => one.textContent.trim() === names[id]);
@@ -41,7 +41,7 @@ document.addEventListener('click', async (event) => {
   }
 });
 
-// A pick list that scrolls would be a stop of its own for the Tab key.
+// Keeps the Tab key from stopping at the scroll area of a pick list.
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Tab') return;
   for (const list of document.querySelectorAll('[role="listbox"]')) {
@@ -50,7 +50,7 @@ document.addEventListener('keydown', (event) => {
   }
 }, true);
 
-// Say when the server does not answer, and start afresh when another one does.
+// Shows when the server stops responding, and reloads once a restarted one does.
 const offline = element.querySelector('[data-offline]');
 const ask = async () => {
   const answer = await fetch(new URL('gradio_api/app_id', document.baseURI), { cache: 'no-store', signal: AbortSignal.timeout(8000) });

@@ -1,4 +1,4 @@
-// What was picked from the list is what one wants to see.
+// Scrolls to a run that was picked from the list.
 () => setTimeout(() => {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
   document.getElementById('replay')?.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });

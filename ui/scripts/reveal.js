@@ -1,4 +1,4 @@
-// What was asked for comes into sight.
+// Scrolls to new content.
 watch('value', () => {
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
   if (element.firstElementChild) element.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'nearest' });

@@ -1,5 +1,5 @@
-// Pressing a part with data-send="KEY" and data-value is a click with that datum. In a row with data-rove the chosen part
-// is in sight and the one stop of the Tab key; the arrow keys go to the others.
+// Pressing a part with data-send="KEY" sends a click with its data-value. In a row with data-rove, the chosen part is
+// kept visible and is the only Tab stop; the arrow keys move to the others.
 element.addEventListener('click', (event) => {
   const part = event.target.closest('[data-send]');
   if (part) trigger('click', { [part.dataset.send]: part.dataset.value });

@@ -1,4 +1,4 @@
-// Moments in the visitor's own time and manner.
+// Shows times in the visitor's time zone and format.
 const local = () => {
   for (const part of element.querySelectorAll('time[datetime]')) {
     const when = new Date(part.getAttribute('datetime'));

@@ -1,4 +1,4 @@
-// Reads a file that is picked and sends its text; null where it is too large, or no text in UTF-8.
+// Reads a picked file and sends its text, or null if it is too large or not UTF-8 text.
 element.addEventListener('change', async (event) => {
   const [file] = event.target.files ?? [];
   if (!file) return;

@@ -1,4 +1,4 @@
-// A link with ?play=ID or ?replay=ID opens the tab that it is about, and hands it the id.
+// A link with ?play=ID or ?replay=ID opens its tab.
 () => {
   const asked = new URLSearchParams(location.search);
   const tab = asked.has('play') ? 'play' : asked.has('replay') ? 'history' : null;

@@ -26,10 +26,9 @@ from negotiation.tournament.plan import (
     read_tournament,
     resolve,
 )
+from ui.kit.components import QUIET, Updates
 from ui.kit.errors import plainly
-from ui.kit.html import QUIET
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.tournament import text
 from ui.widgets.agent_picker import labels
 

@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from negotiation.tournament.service import Running
 from negotiation.tournament.store import Counts, TournamentSummary
-from ui.kit.html import seconds
 from ui.kit.templates import render
+from ui.kit.units import seconds
 from ui.tournament import text
 
 

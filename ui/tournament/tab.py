@@ -20,11 +20,10 @@ from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.leaderboard_export import describe, to_csv
 from negotiation.tournament.service import Running
 from negotiation.tournament.store import Counts, TournamentSummary
+from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import saved_html
 from ui.kit.errors import plainly
-from ui.kit.html import QUIET, script
 from ui.kit.templates import render
-from ui.kit.updates import Updates
 from ui.server.operator import caller_of, operators_of
 from ui.server.visitor import visitor_of
 from ui.tournament import text

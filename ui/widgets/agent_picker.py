@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from manager.config.registry import ModelSpec
 from manager.machine.model_files import whereabouts
@@ -20,19 +21,21 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.scenario.model import Scenario, Seat
 from ui.kit import text
-from ui.kit.html import esc, size, tag
+from ui.kit.components import Updates
+from ui.kit.templates import element, render
+from ui.kit.units import size
 
-BYTES_A_PARAMETER = 2
-"""Most models are stored with 16 bits a parameter."""
+BYTES_PER_PARAMETER = 2
+"""Most models are stored with 16 bits per parameter."""
 
 
 def labels(parley: Parley) -> dict[str, str]:
-    """What agents are called for people, by id."""
+    """Return the agents' display names, by id."""
     return {choice.agent: choice.label for choice in parley.catalog.choices()} | {HUMAN: text.YOU}
 
 
 def choices(parley: Parley) -> list[tuple[str, str]]:
-    """The pick list: models that are loaded, the other models, then scripted strategies."""
+    """Return the pick list as (label, id): loaded models, other models, then scripted strategies."""
     snapshot = parley.manager.snapshot()
     loaded: list[tuple[str, str]] = []
     others: list[tuple[str, str]] = []
@@ -48,15 +51,18 @@ def choices(parley: Parley) -> list[tuple[str, str]]:
     return loaded + others + scripted
 
 
-def about_html(parley: Parley, config: AgentConfig) -> str:
-    """In a line: what an agent is, what it needs, and which settings it was given."""
+def about_html(parley: Parley, config: AgentConfig) -> Markup:
+    """Draw a line about an agent: what it is, what it needs, and its changed settings."""
+    marks: list[str] = []
     if config.agent in STRATEGIES:
-        return tag("p", esc(text.STRATEGY_ABOUT.get(config.agent, text.SCRIPTED)), "about")
-    if config.agent not in parley.manager.list_models():
-        return tag("p", esc(text.GONE if config.agent else ""), "about")
-    facts = _facts(parley, parley.manager.spec(config.agent), parley.manager.snapshot().of(config.agent))
-    marks = "".join(tag("mark", esc(text.chosen(key, value))) for key, value in config.chosen.items())
-    return tag("p", marks + tag("span", esc(" · ".join(facts))), "about", title=" · ".join(facts))
+        facts = text.STRATEGY_ABOUT.get(config.agent, text.SCRIPTED)
+    elif config.agent not in parley.manager.list_models():
+        facts = text.GONE if config.agent else ""
+    else:
+        spec, status = parley.manager.spec(config.agent), parley.manager.snapshot().of(config.agent)
+        facts = " · ".join(_facts(parley, spec, status))
+        marks = [text.chosen(key, value) for key, value in config.chosen.items()]
+    return render("about", marks=marks, facts=facts)
 
 
 def _facts(parley: Parley, spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
@@ -69,7 +75,7 @@ def _facts(parley: Parley, spec: ModelSpec, status: WeightsStatus | None) -> lis
 
 
 def needed(parley: Parley, spec: ModelSpec) -> str:
-    """What a model that runs here still needs before it can be used, in words; empty where that is not known."""
+    """Return what a local model still needs before it can be used; empty where that is not known."""
     if spec.type != "huggingface":
         return ""
     memory = size(parley.settings.profile.need(spec))
@@ -82,26 +88,26 @@ def needed(parley: Parley, spec: ModelSpec) -> str:
 
 
 def weights_bytes(spec: ModelSpec) -> int:
-    """About how many bytes a model's files have, by its `size`; 0 where that is not given."""
-    return spec.parameters * BYTES_A_PARAMETER
+    """Estimate the bytes of a model's files from its `size`; 0 where that is not given."""
+    return spec.parameters * BYTES_PER_PARAMETER
 
 
 @dataclass(frozen=True)
 class AgentPicker:
-    """The components that say who plays a seat of a lane."""
+    """The components that determine who plays a seat of a lane."""
 
     seat: Seat
     agent: gr.Dropdown
     about: gr.HTML
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]  # a model's settings, by option
 
     @property
     def inputs(self) -> list[Any]:
-        """What `config` reads, in this order."""
+        """The components that `config` reads, in this order."""
         return [self.agent, *self.settings.values()]
 
     def config(self, values: Sequence[Any]) -> AgentConfig:
-        """What was picked and set. Settings are a model's only, and those left as they are are not written down."""
+        """Return the picked agent with the settings that differ from their defaults; only models have settings."""
         agent, *given = values
         if agent in STRATEGIES or not agent:
             return AgentConfig(agent or "")
@@ -110,15 +116,17 @@ class AgentPicker:
         options = {key: defaults[key] if value is None else value for key, value in options.items()}
         return AgentConfig(agent, {key: value for key, value in options.items() if value != defaults[key]})
 
-    def show(self, parley: Parley, config: AgentConfig) -> dict[Any, Any]:
-        """The updates that show an agent and its settings."""
+    def show(self, parley: Parley, config: AgentConfig) -> Updates:
+        """Return the updates that show an agent and its settings."""
         options = {**ModelOptions().model_dump(), **(config.options if config.agent not in STRATEGIES else {})}
-        updates: dict[Any, Any] = {part: options[key] for key, part in self.settings.items()}
-        return {self.agent: config.agent, self.about: about_html(parley, config), **updates}
+        settings = {part: options[key] for key, part in self.settings.items()}
+        return {self.agent: config.agent, self.about: about_html(parley, config), **settings}
 
 
-def build_picker(parley: Parley, lane: int, seat: Seat, scenario: Scenario, config: AgentConfig) -> AgentPicker:
-    """Create the pick list of a seat where it is called, showing `config`; `build_settings` adds its settings."""
+def build_head(
+    parley: Parley, lane: int, seat: Seat, scenario: Scenario, config: AgentConfig
+) -> tuple[gr.Dropdown, gr.HTML]:
+    """Create the pick list of a seat and the line under it, showing `config`."""
     with gr.Column(min_width=200, elem_classes=f"picker seat-{seat}"):
         agent = gr.Dropdown(
             choices(parley),
@@ -126,49 +134,58 @@ def build_picker(parley: Parley, lane: int, seat: Seat, scenario: Scenario, conf
             label=text.AGENT.format(name=scenario.roles[seat].name),
             elem_id=f"lane-{lane}-agent-{seat}",
         )
-        about = gr.HTML(about_html(parley, config), js_on_load=None)
-    return AgentPicker(seat, agent, about, {})
+        return agent, gr.HTML(about_html(parley, config), js_on_load=None)
 
 
-def build_settings(picker: AgentPicker, scenario: Scenario, config: AgentConfig) -> None:
-    """Create what can be set for a seat where it is called, showing `config`."""
-    defaults = ModelOptions().model_copy(update=dict(config.options))
-    rows: dict[str, Any] = picker.settings
-    with gr.Column(min_width=200, elem_classes=f"settings seat-{picker.seat}"):
-        head = text.SETTINGS_OF.format(name=scenario.roles[picker.seat].name)
-        gr.HTML(tag("h3", esc(head)), js_on_load=None)
-        rows["narrates"] = gr.Dropdown(
-            [(text.DECIDES_ITSELF, ""), *((name, name) for name in STRATEGIES)],
-            value=defaults.narrates,
+def build_settings(parley: Parley, seat: Seat, scenario: Scenario, config: AgentConfig) -> dict[str, Any]:
+    """Create the settings of a seat, showing `config`; return them by option."""
+    options = ModelOptions().model_copy(update=dict(config.options))
+    strategies = [(choice.label, choice.agent) for choice in parley.catalog.choices() if choice.agent in STRATEGIES]
+    with gr.Column(min_width=200, elem_classes=f"settings seat-{seat}"):
+        head = text.SETTINGS_OF.format(name=scenario.roles[seat].name)
+        gr.HTML(element("h3", "", head), js_on_load=None)
+        narrates = gr.Dropdown(
+            [(text.DECIDES_ITSELF, ""), *strategies],
+            value=options.narrates,
             label=text.NARRATES,
             info=text.NARRATES_INFO,
         )
-        rows["guard"] = gr.Dropdown(
+        guard = gr.Dropdown(
             [(words, guard) for guard, words in text.GUARDS.items()],
-            value=defaults.guard,
+            value=options.guard,
             label=text.GUARD,
             info=text.GUARD_INFO,
         )
-        rows["temperature"] = gr.Number(
-            defaults.temperature, label=text.TEMPERATURE, info=text.TEMPERATURE_INFO, minimum=0, maximum=5, step=0.1
+        temperature = gr.Number(
+            options.temperature, label=text.TEMPERATURE, info=text.TEMPERATURE_INFO, minimum=0, maximum=5, step=0.1
         )
-        for key, label, example, most in (
-            ("persona", text.PERSONA, text.PERSONA_INFO, 500),
-            ("hint", text.HINT, text.HINT_INFO, 500),
-            ("language", text.LANGUAGE, text.LANGUAGE_INFO, 60),
-        ):
-            rows[key] = gr.Textbox(getattr(defaults, key), label=label, placeholder=example, max_length=most)
-        rows["calculator"] = gr.Checkbox(defaults.calculator, label=text.CALCULATOR, info=text.CALCULATOR_INFO)
-        with gr.Row():
-            rows["retries"] = gr.Number(
-                defaults.retries, label=text.RETRIES, minimum=0, maximum=10, precision=0, min_width=90
+        texts = {
+            key: gr.Textbox(getattr(options, key), label=label, placeholder=example, max_length=most)
+            for key, label, example, most in (
+                ("persona", text.PERSONA, text.PERSONA_INFO, 500),
+                ("hint", text.HINT, text.HINT_INFO, 500),
+                ("language", text.LANGUAGE, text.LANGUAGE_INFO, 60),
             )
-            rows["retry"] = gr.Dropdown(
+        }
+        calculator = gr.Checkbox(options.calculator, label=text.CALCULATOR, info=text.CALCULATOR_INFO)
+        with gr.Row():
+            retries = gr.Number(options.retries, label=text.RETRIES, minimum=0, maximum=10, precision=0, min_width=90)
+            retry = gr.Dropdown(
                 [(words, kind) for kind, words in text.RETRY_KINDS.items()],
-                value=defaults.retry,
+                value=options.retry,
                 label=text.RETRY,
                 min_width=90,
             )
-        rows["thinking"] = gr.Number(
-            defaults.thinking, label=text.THINKING_ROOM, info=text.THINKING_INFO, minimum=0, maximum=40_000, precision=0
+        thinking = gr.Number(
+            options.thinking, label=text.THINKING_ROOM, info=text.THINKING_INFO, minimum=0, maximum=40_000, precision=0
         )
+    return {
+        "narrates": narrates,
+        "guard": guard,
+        "temperature": temperature,
+        **texts,
+        "calculator": calculator,
+        "retries": retries,
+        "retry": retry,
+        "thinking": thinking,
+    }

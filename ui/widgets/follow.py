@@ -1,10 +1,9 @@
-"""Following a run, live or from the store: its views again and again, and the updates that keep a lane up to date."""
+"""Follow a run, live or from the store: its successive views, and the updates of the lane that shows it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from negotiation.app.parley import Parley
 from negotiation.errors import UnknownRun
@@ -14,22 +13,27 @@ from negotiation.live.live_runs import DELETED
 from negotiation.runs.record import Run
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
+from ui.kit.components import Updates
 from ui.widgets.agent_picker import labels
 from ui.widgets.lane import Lane, Painter
 
 UPDATE_SECONDS = 0.1
 OTHER_PROCESS_SECONDS = 2.0
 SIGN_SECONDS = 2.0
-"""That who watched has left is noticed only when something is sent; so something is, though nothing happens."""
+"""The longest silence: a watcher who left is noticed only when something is sent."""
 
 
 def stored_view(run: Run) -> LaneView:
-    """A run as it is stored."""
+    """Return the view of a stored run."""
     return LaneView(run.scenario).fold(stored_events(run))
 
 
 async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
-    """The views of a run until it ends; raises UnknownRun. Holds no thread, and counts as a watcher."""
+    """Yield the views of a run until it ends. Holds no thread, and counts as a watcher.
+
+    Raises:
+        UnknownRun: If there is no such run.
+    """
     run = await asyncio.to_thread(parley.store.run, run_id)
     watch = parley.live.watch(run_id)
     if watch is None:
@@ -37,7 +41,7 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
             yield stored_view(run)
             if run.status != "running":
                 return
-            await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it, or did
+            await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it
             await asyncio.to_thread(parley.store.mark_interrupted)
             try:
                 run = await asyncio.to_thread(parley.store.run, run_id)
@@ -57,8 +61,8 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
             silent += UPDATE_SECONDS
 
 
-async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[dict[Any, Any]]:
-    """Updates of a lane for a run: from its beginning to its end if it runs here, else as it is stored."""
+async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[Updates]:
+    """Yield the updates of a lane: a run from its beginning to its end if it runs here, else as it is stored."""
     painter: Painter | None = None
     async for view in views(parley, run_id):
         if painter is None:

@@ -1,4 +1,4 @@
-"""One lane: its components, and what a LaneView looks like in them."""
+"""One lane: its components, and the updates that draw a LaneView in them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from ui.drawing.outcome_space import Space, space_of
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import Labels, now_html, turns_html
 from ui.kit import text
-from ui.kit.html import esc, script, tag
-from ui.widgets.agent_picker import AgentPicker, build_picker, build_settings
+from ui.kit.components import Updates, script
+from ui.kit.templates import element
+from ui.widgets.agent_picker import AgentPicker, build_head, build_settings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lane:
     """The components of one lane."""
 
@@ -37,15 +38,15 @@ class Lane:
 
     @property
     def outputs(self) -> list[Any]:
-        """What a Painter updates."""
+        """The components that a Painter updates."""
         return [self.table, self.verdict, self.turns, self.now, self.plot, self.rounds]
 
 
 class Painter:
     """Keeps a lane up to date with a view.
 
-    Every update carries all parts: the browser may merge two updates and drop what only the first one had. Parts
-    that did not change are not made again, and Gradio sends only differences.
+    Every update carries all parts, because the browser may merge two updates and drop parts that only the first one
+    had. Unchanged parts are not drawn again, and Gradio sends only differences.
     """
 
     def __init__(self, lane: Lane, space: Space, labels: Labels) -> None:
@@ -53,10 +54,10 @@ class Painter:
         self._space = space
         self._labels = labels
         self._painted: LaneView | None = None
-        self._parts: dict[Any, Any] = {}
+        self._parts: Updates = {}
 
-    def paint(self, view: LaneView) -> dict[Any, Any]:
-        """The updates that show `view`."""
+    def paint(self, view: LaneView) -> Updates:
+        """Return the updates that show `view`."""
         before, lane, space = self._painted, self._lane, self._space
         if before is None or (view.turns, view.end, view.begun) != (before.turns, before.end, before.begun):
             self._parts[lane.table] = table_html(view)
@@ -70,18 +71,16 @@ class Painter:
 
 
 def build_lane(parley: Parley, number: int, scenario: Scenario, players: Players) -> Lane:
-    """Create the components of a lane where it is called: nothing said yet, and these players."""
+    """Create the components of an empty lane with these players."""
     empty, space = LaneView(scenario), space_of(scenario)
+    seated = list(zip(SEATS, players, strict=True))
     with gr.Column(elem_classes="lane", elem_id=f"lane-{number}", min_width=320):
-        gr.HTML(tag("h2", esc(text.LANE.format(number=number))), elem_classes="lane-title", js_on_load=None)
+        gr.HTML(element("h2", "", text.LANE.format(number=number)), elem_classes="lane-title", js_on_load=None)
         with gr.Row(elem_classes="pickers"):
-            pickers = (
-                build_picker(parley, number, "a", scenario, players[0]),
-                build_picker(parley, number, "b", scenario, players[1]),
-            )
+            heads = [build_head(parley, number, seat, scenario, config) for seat, config in seated]
         with gr.Accordion(text.SETTINGS, open=False, elem_classes="lane-settings"), gr.Row(equal_height=False):
-            for picker, config in zip(pickers, players, strict=True):
-                build_settings(picker, scenario, config)
+            settings = [build_settings(parley, seat, scenario, config) for seat, config in seated]
+        a, b = (AgentPicker(seat, *head, own) for seat, head, own in zip(SEATS, heads, settings, strict=True))
         with gr.Column(elem_classes="board"):
             table = gr.HTML(table_html(empty), elem_id=f"lane-{number}-table", js_on_load=None)
             verdict = gr.HTML(verdict_html(empty, space), elem_id=f"lane-{number}-verdict", js_on_load=None)
@@ -91,15 +90,25 @@ def build_lane(parley: Parley, number: int, scenario: Scenario, players: Players
                 turns = gr.HTML(turns_html(empty), js_on_load=script("folds") + script("follow"))
                 now = gr.HTML(js_on_load=script("follow"))
             with gr.Column(elem_classes="figures"):
-                gr.HTML(tag("p", esc(text.PLOT_HIDDEN), "suspended"), js_on_load=None)
+                gr.HTML(element("p", "suspended", text.PLOT_HIDDEN), js_on_load=None)
                 figure = utility_space(space, (), agreed=False)
                 plot = gr.HTML(figure, elem_id=f"lane-{number}-plot", js_on_load=None)
                 rounds = gr.HTML(utility_rounds(space, ()), elem_id=f"lane-{number}-rounds", js_on_load=None)
-        return Lane(number, pickers, table, verdict, resume, turns, now, plot, rounds)
+    return Lane(
+        number=number,
+        pickers=(a, b),
+        table=table,
+        verdict=verdict,
+        resume=resume,
+        turns=turns,
+        now=now,
+        plot=plot,
+        rounds=rounds,
+    )
 
 
-def relabel(lane: Lane, scenario: Scenario) -> dict[Any, Any]:
-    """The updates that name a scenario's roles over the pick lists."""
+def relabel(lane: Lane, scenario: Scenario) -> Updates:
+    """Return the updates that put a scenario's roles over the pick lists."""
     return {
         picker.agent: gr.update(label=text.AGENT.format(name=scenario.roles[seat].name))
         for seat, picker in zip(SEATS, lane.pickers, strict=True)

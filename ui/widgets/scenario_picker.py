@@ -1,25 +1,27 @@
-"""Choosing what is negotiated: cards with the story and a small picture, a list, and a place to write one's own."""
+"""Choosing a scenario: cards with the story and a small picture, a list, and an editor for a new one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from manager.errors import ParleyError
 from negotiation.admission.limits import Limits
 from negotiation.admission.size_limits import check_scenario, check_scenario_text
 from negotiation.app.parley import Parley
 from negotiation.errors import ScenarioError
-from negotiation.scenario.lint import lint
-from negotiation.scenario.model import MOST_TEXT, SEATS, Scenario, scenario_from_text
+from negotiation.scenario.lint import Finding, lint
+from negotiation.scenario.model import MOST_TEXT, Scenario, scenario_from_text
 from negotiation.scenario.source import scenario_text
 from ui.drawing.charts import thumbnail, utility_space
 from ui.drawing.outcome_space import space_of
 from ui.kit import text
-from ui.kit.html import esc, script, tag
+from ui.kit.components import Updates, script
+from ui.kit.templates import render
 
 OWN = "own"
 """The id of a scenario that the visitor writes."""
@@ -27,12 +29,17 @@ FIRST = "company_car"
 
 
 def first_scenario(parley: Parley) -> Scenario:
-    """What is shown on a first visit."""
+    """Return the scenario of a first visit."""
     return parley.scenarios.get(FIRST) or next(iter(parley.scenarios.values()))
 
 
 def chosen_scenario(parley: Parley, scenario_id: str, own: str) -> Scenario:
-    """The scenario that is chosen, `own` being the text of the visitor's; raises ScenarioError or LimitReached."""
+    """Return the chosen scenario; `own` is the text of the visitor's own.
+
+    Raises:
+        ScenarioError: If it is gone or invalid.
+        LimitReached: If the visitor's own is too large.
+    """
     if scenario_id == OWN:
         return own_scenario(parley.lanes.limits, own)
     if scenario_id not in parley.scenarios:
@@ -41,14 +48,19 @@ def chosen_scenario(parley: Parley, scenario_id: str, own: str) -> Scenario:
 
 
 def own_scenario(limits: Limits, own: str, scenario_id: str = OWN, where: str = text.OWN_WHERE) -> Scenario:
-    """A scenario that a visitor wrote; raises ScenarioError, or LimitReached before anything large is done with it."""
+    """Return a scenario that a visitor wrote.
+
+    Raises:
+        ScenarioError: If it is invalid.
+        LimitReached: If it is too large; checked before any expensive work.
+    """
     check_scenario_text(limits, own)
     scenario = scenario_from_text(own, scenario_id, where)
     check_scenario(limits, scenario)
     return scenario
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScenarioPicker:
     """The components for choosing and writing a scenario."""
 
@@ -65,11 +77,11 @@ class ScenarioPicker:
 
     @property
     def outputs(self) -> list[Any]:
-        """What `show` updates."""
+        """The components that `show` updates."""
         return [self.picked, self.cards, self.story]
 
-    def show(self, parley: Parley, scenario: Scenario) -> dict[Any, Any]:
-        """The updates that show a scenario as the chosen one."""
+    def show(self, parley: Parley, scenario: Scenario) -> Updates:
+        """Return the updates that show a scenario as the chosen one."""
         value = scenario.scenario_id
         return {
             self.picked: gr.update(choices=_listed(parley, scenario), value=value),
@@ -79,7 +91,7 @@ class ScenarioPicker:
 
 
 def build_scenario_picker(parley: Parley) -> ScenarioPicker:
-    """Create the components where it is called."""
+    """Create the components, showing the first scenario."""
     first = first_scenario(parley)
     with gr.Row(elem_classes="choose"):
         picked = gr.Dropdown(
@@ -96,7 +108,7 @@ def build_scenario_picker(parley: Parley) -> ScenarioPicker:
         cards_html(parley.scenarios.values(), first.scenario_id), elem_id="arena-cards", js_on_load=script("send")
     )
     with gr.Column(visible=False, elem_classes="editor", elem_id="arena-editor") as editor:
-        gr.HTML(tag("h2", esc(text.OWN_TITLE)) + tag("p", esc(text.OWN_ABOUT)), js_on_load=None)
+        gr.HTML(render("titled", title=text.OWN_TITLE, about=text.OWN_ABOUT), js_on_load=None)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
                 own = gr.Textbox(
@@ -108,70 +120,61 @@ def build_scenario_picker(parley: Parley) -> ScenarioPicker:
                 )
                 with gr.Row():
                     use = gr.Button(text.OWN_USE, variant="primary", min_width=120, elem_id="arena-use")
-                    upload = gr.HTML(upload_html(), elem_id="arena-upload", js_on_load=script("upload"))
+                    upload = gr.HTML(
+                        render("scenario_upload", most=MOST_TEXT), elem_id="arena-upload", js_on_load=script("upload")
+                    )
                     close = gr.Button(text.CLOSE, min_width=90)
             with gr.Column(scale=2, min_width=280):
                 findings = gr.HTML(elem_id="arena-findings", js_on_load=None)
-    return ScenarioPicker(picked, cards, story, edit, editor, own, findings, upload, use, close)
-
-
-def upload_html() -> str:
-    """A button that opens a file. The browser reads it: the server takes no files."""
-    file = tag("input", "", type="file", accept=".yaml,.yml", data_most=MOST_TEXT)
-    return tag("label", tag("span", esc(text.UPLOAD)) + file, "open-file")
+    return ScenarioPicker(
+        picked=picked,
+        cards=cards,
+        story=story,
+        edit=edit,
+        editor=editor,
+        own=own,
+        findings=findings,
+        upload=upload,
+        use=use,
+        close=close,
+    )
 
 
 def uploaded(name: object, words: object) -> str:
-    """The text of a file that the browser read; raises gr.Error if it could not."""
+    """Return the text of a file that the browser read; raises gr.Error if it could not read it."""
     if not isinstance(words, str):
         raise gr.Error(text.UPLOAD_BAD.format(name=str(name)[:80], most=MOST_TEXT), print_exception=False)
     return words
 
 
-def findings_html(limits: Limits, own: str) -> str:
-    """What is wrong with a scenario that is being written, and its outcome space as far as it can be drawn."""
+def findings_html(limits: Limits, own: str) -> Markup:
+    """Draw the problems of a scenario that is being written, and its outcome space once it is valid."""
     if not own.strip():
-        return tag("p", esc(text.OWN_EMPTY), "empty")
+        return render("empty", words=text.OWN_EMPTY)
     try:
         scenario = own_scenario(limits, own)
     except ParleyError as error:
-        return _finding_list(text.OWN_BROKEN, [("", str(error).removeprefix(f"{text.OWN_WHERE}: "))], "bad")
-    found = [(finding.key, finding.message) for finding in lint(scenario)]
-    shown = _finding_list(text.OWN_FOUND, found, "odd") if found else tag("p", esc("✓ " + text.OWN_FINE), "fine")
-    return shown + tag("div", utility_space(space_of(scenario), (), agreed=False), "figures")
+        wrong = Finding("", str(error).removeprefix(f"{text.OWN_WHERE}: "))
+        return _findings_html(text.OWN_BROKEN, [wrong], "bad")
+    return _findings_html(text.OWN_FOUND, lint(scenario), "odd", utility_space(space_of(scenario), (), agreed=False))
 
 
-def _finding_list(title: str, found: Iterable[tuple[str, str]], classes: str) -> str:
-    items = "".join(tag("li", (tag("code", esc(key)) + " " if key else "") + esc(words)) for key, words in found)
-    return tag("div", tag("h3", esc(title)) + tag("ul", items), f"findings {classes}", role="status")
+def _findings_html(title: str, findings: Sequence[Finding], look: str, plot: Markup | None = None) -> Markup:
+    return render("scenario_findings", title=title, findings=findings, look=look, plot=plot)
 
 
-def story_html(scenario: Scenario) -> str:
-    """A scenario's story, who sits at the table, and how large the task is."""
+def story_html(scenario: Scenario) -> Markup:
+    """Draw a scenario's story, its roles, and the size of the task."""
     count = len(scenario.issues)
     issues = text.ONE_ISSUE if count == 1 else text.ISSUES.format(count=count)
     facts = text.FACTS.format(issues=issues, outcomes=scenario.outcomes, rounds=scenario.rounds)
-    names = text.VERSUS.join(tag("b", esc(scenario.roles[seat].name), f"seat-{seat}") for seat in SEATS)
-    return tag("p", esc(scenario.story)) + tag("p", names + " · " + esc(facts), "roles")
+    return render("scenario_story", scenario=scenario, facts=facts)
 
 
-def cards_html(scenarios: Iterable[Scenario], chosen: str) -> str:
-    """The shipped scenarios as cards; the arrow keys go from one to the next."""
-    cards = [_card(scenario, scenario.scenario_id == chosen) for scenario in scenarios]
-    return tag("div", "".join(cards), "cards", role="group", aria_label=text.SCENARIOS, data_rove="")
-
-
-def _card(scenario: Scenario, chosen: bool) -> str:
-    words = tag("b", esc(scenario.title)) + tag("span", esc(scenario.story), "teaser")
-    return tag(
-        "button",
-        thumbnail(space_of(scenario)) + tag("span", words, "words"),
-        "card",
-        type="button",
-        data_send="scenario",
-        data_value=scenario.scenario_id,
-        aria_pressed=str(chosen).lower(),
-    )
+def cards_html(scenarios: Iterable[Scenario], chosen: str) -> Markup:
+    """Draw the shipped scenarios as cards; the arrow keys move from one to the next."""
+    cards = [(scenario, thumbnail(space_of(scenario))) for scenario in scenarios]
+    return render("scenario_cards", cards=cards, chosen=chosen)
 
 
 def _listed(parley: Parley, chosen: Scenario) -> list[tuple[str, str]]:
@@ -182,5 +185,5 @@ def _listed(parley: Parley, chosen: Scenario) -> list[tuple[str, str]]:
 
 
 def editable(scenario: Scenario) -> str:
-    """A scenario as text to be changed."""
+    """Return a scenario as text for the editor."""
     return scenario_text(scenario)

@@ -1,4 +1,4 @@
-"""What lanes differ in is what is compared, and a comparison is told in words."""
+"""Pairs compare the agents in which the lanes differ, and report the result in words."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_lanes_are_compared_where_they_differ_in_one_agent(lanes: object, expect
     assert difference(lanes) == expected  # type: ignore[arg-type]
 
 
-def test_a_comparison_is_on_seeds_after_the_one_that_was_watched() -> None:
+def test_a_comparison_starts_after_the_watched_seed() -> None:
     asked = compared(SCENARIO, 7, ((A, B), (C, B)), 4, "me")
     assert asked is not None
     assert (asked.seed, asked.pairs, asked.opponent, asked.owner) == (8, 4, B, "me")
@@ -45,15 +45,15 @@ def standing(found: Interval | None, running: bool = False) -> str:
     return standing_html(ComparisonStatus(asked, 6, 16, result, running), {"a": "Agent <A>"})
 
 
-def test_who_is_ahead_and_how_surely_is_said() -> None:
-    assert "Agent &lt;A&gt; gets 0.20 more per negotiation (95 % interval 0.10 to 0.30" in standing(
+def test_the_finding_names_who_is_ahead_and_how_certain_that_is() -> None:
+    assert "Agent &lt;A&gt; gets 20 points more per negotiation (95 % interval 10 to 30" in standing(
         Interval(0.2, 0.1, 0.3)
     )
     behind = standing(Interval(-0.1, -0.4, 0.2))
-    assert "Agent &lt;A&gt; (speaks for boulware) gets 0.10 more so far, but that may be chance" in behind
-    assert "interval -0.20 to 0.40" in behind
+    assert "Agent &lt;A&gt; (speaks for boulware) gets 10 points more so far, but that may be chance" in behind
+    assert "interval -20 to 40" in behind
 
 
-def test_progress_is_told_while_it_runs() -> None:
+def test_progress_is_shown_while_it_runs() -> None:
     assert "6 of 16 negotiations" in standing(None, running=True)
     assert "No pair is complete yet" in standing(None)

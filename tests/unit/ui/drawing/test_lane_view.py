@@ -1,4 +1,4 @@
-"""What a lane shows follows from plain events."""
+"""A lane is drawn from plain events."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_events_fold_into_turns_and_the_turn_being_made(scenario: Scenario) -> N
     assert now_html(speaking.fold([offer(1, 15000)])) == ""
 
 
-def test_a_rejected_reply_is_said_and_its_text_forgotten(scenario: Scenario) -> None:
+def test_a_rejected_reply_is_reported_and_its_text_dropped(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, TurnStarted(0, 1, "a", "agent-a"), Writing("a", 0, '{"thought":"Old')])
     view = view.fold([Rejected("a", 0, InvalidReply("not_json", "That was no JSON.", "x"))])
     assert "That was no JSON." in now_html(view)
@@ -89,29 +89,27 @@ def test_a_rejected_reply_is_said_and_its_text_forgotten(scenario: Scenario) -> 
 @pytest.mark.parametrize(
     ("queued", "words"),
     [
-        (Queued(0, 0), "Waiting for your turn: you are next"),
+        (Queued(0, 0), "Waiting to start: you are next"),
         (Queued(0, 0, 0.2), "you are next, about 1 s"),
         (Queued(0, 1, 40.0), "after your other negotiation, about 40 s"),
-        (Queued(1, 1, 40.0), "one visitor before you, about 40 s"),
-        (Queued(7, 12, 240.0), "7 visitors before you, about 4 min"),
+        (Queued(1, 1, 40.0), "one visitor ahead of you, about 40 s"),
+        (Queued(7, 12, 240.0), "7 visitors ahead of you, about 4 min"),
         (Queued(0, 0, 30.0, own=True), "Waiting for one of your other negotiations to end, about 30 s"),
     ],
 )
-def test_who_waits_for_a_lane_is_told_who_comes_first_and_how_long(
-    scenario: Scenario, queued: Queued, words: str
-) -> None:
+def test_a_queued_visitor_sees_who_goes_first_and_for_how_long(scenario: Scenario, queued: Queued, words: str) -> None:
     view = LaneView(scenario).fold([queued])
     assert words in now_html(view).replace("\N{NO-BREAK SPACE}", " ")
     assert not now_html(view.fold([Started("r", "s", {}, 1)]))
 
 
-def test_what_was_deleted_is_not_called_stopped(scenario: Scenario) -> None:
+def test_a_deleted_run_is_not_called_stopped(scenario: Scenario) -> None:
     shown = verdict_html(LaneView(scenario).fold([STARTED, Halted("stopped", DELETED)]), space_of(scenario))
     assert "<h3>Deleted</h3>" in shown
     assert "Stopped" not in shown
 
 
-def test_queued_and_preparing_say_what_is_waited_for(scenario: Scenario) -> None:
+def test_a_waiting_turn_names_the_reason(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, TurnStarted(0, 1, "a", "agent-a")])
     assert "number 3 in the queue (about 12\N{NO-BREAK SPACE}s)" in now_html(
         view.fold([Waiting("a", "queued", 3, 12.0)])
@@ -120,7 +118,7 @@ def test_queued_and_preparing_say_what_is_waited_for(scenario: Scenario) -> None
     assert "40 MB of 90 MB" in now_html(view.fold([Waiting("a", "fetching", 1, None, 40_000_000, 90_000_000)]))
 
 
-def test_an_offer_marks_what_changed_since_the_last_own_one() -> None:
+def test_an_offer_marks_changes_since_the_same_sides_last_offer() -> None:
     scenario = load_scenario(CONFIGS / "scenarios" / "joint_venture.yaml")
     first = {"shares": "60 percent", "lead": "bicycle maker", "site": "new site", "term": "five years"}
     second = {**first, "lead": "start-up"}
@@ -134,7 +132,7 @@ def test_an_offer_marks_what_changed_since_the_last_own_one() -> None:
     assert '<span>start-up</span> <del title="before">bicycle maker</del>' in shown
 
 
-def test_hostile_text_is_shown_as_text_everywhere(scenario: Scenario) -> None:
+def test_hostile_text_stays_text_everywhere(scenario: Scenario) -> None:
     invalid = (InvalidReply("not_json", HOSTILE, HOSTILE, "repaired"),)
     prompt: tuple[Message, ...] = ({"role": "user", "content": HOSTILE},)
     turn = Turn(
@@ -163,26 +161,26 @@ def test_hostile_text_is_shown_as_text_everywhere(scenario: Scenario) -> None:
         assert "&lt;img" in shown
 
 
-def test_the_verdict_says_who_got_what_and_what_was_wasted() -> None:
+def test_the_verdict_names_gains_and_a_missed_deal() -> None:
     scenario = load_scenario(CONFIGS / "scenarios" / "joint_venture.yaml")
     poor = {"shares": "40 percent", "lead": "bicycle maker", "site": "bicycle works", "term": "three years"}
     measures = Measures(0.25, 0.305, 0.4, 0.3, 0.4, rational_a=False, rational_b=False)
     view = LaneView(scenario).fold([STARTED, Ended(Ending.AGREEMENT, "b", poor, measures)])
     shown = verdict_html(view, space_of(scenario))
     assert "<h3>Deal" in shown
-    assert "0.10 below no deal" in shown
-    assert "Bicycle maker accepted less than walking away would have given." in shown
-    assert "Left on the table" in shown
+    assert "10 points below no deal" in shown
+    assert "Bicycle maker accepted less than no deal is worth to it." in shown
+    assert "Missed: " in shown
 
 
-def test_no_deal_names_who_left(scenario: Scenario) -> None:
+def test_no_deal_names_the_side_that_left(scenario: Scenario) -> None:
     measures = Measures(0.25, 0.2, 0.4, 0.3, 0.4, rational_a=True, rational_b=True)
     view = LaneView(scenario).fold([STARTED, Ended(Ending.WALKED_AWAY, "b", None, measures)])
     shown = verdict_html(view, space_of(scenario))
     assert "No deal" in shown
     assert "Engineer walked away." in shown
-    assert "<b>0.25</b>" in shown
-    assert "<b>0.20</b>" in shown
+    assert "<b>25</b>" in shown
+    assert "<b>20</b>" in shown
     assert "the same as no deal" in shown
 
 
@@ -197,26 +195,26 @@ def test_the_plot_draws_both_paths_the_frontier_and_the_deal(scenario: Scenario)
     assert 'class="deal" d=' in utility_space(space_of(scenario), view.turns, agreed=True)
 
 
-def test_a_forfeit_is_named_as_such(scenario: Scenario) -> None:
+def test_a_forfeit_is_called_one(scenario: Scenario) -> None:
     gave_up = (InvalidReply("not_json", "No.", "x", "gave_up"),)
     turn = Turn(0, 1, "a", "x", Action.WALK_AWAY, None, invalid=gave_up)
     assert "gave no usable reply" in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(turn)]))
 
 
-def test_agents_are_called_by_their_names_for_people(scenario: Scenario) -> None:
+def test_agents_appear_under_their_display_names(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, offer(0, 20000), TurnStarted(1, 1, "b", "agent-b")])
     assert "Agent A" in turns_html(view, {"agent-a": "Agent A"})
     assert "Agent B" in now_html(view, {"agent-b": "Agent B"})
 
 
-def test_a_scripted_message_that_repeats_the_card_is_left_out_but_a_models_is_not(scenario: Scenario) -> None:
+def test_a_scripts_message_that_repeats_the_card_is_left_out_but_not_a_models(scenario: Scenario) -> None:
     said = Turn(0, 1, "a", "boulware", Action.OFFER, {"price": 20000}, f"I propose {scenario.show({'price': 20000})}.")
     assert "I propose" not in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(said)]))
     model = replace(said, prompt=({"role": "user", "content": "x"},))
     assert "I propose" in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(model)]))
 
 
-def test_a_message_that_was_cut_says_so(scenario: Scenario) -> None:
+def test_a_truncated_message_is_marked(scenario: Scenario) -> None:
     def shown(message: str) -> str:
         turn = Turn(0, 1, "a", "m", Action.OFFER, {"price": 20000}, message)
         return turns_html(LaneView(scenario).fold([STARTED, TurnTaken(turn)]))
@@ -231,7 +229,7 @@ def test_the_table_shows_the_last_offer_until_the_end(scenario: Scenario) -> Non
     assert "8 rounds to agree" in table_html(view)
     assert "Nothing on the table yet" in table_html(view.fold([STARTED]))
     view = view.fold([STARTED, offer(0, 24000), offer(1, 14000)])
-    assert "Engineer&#x27;s offer of round 1 of 8" in table_html(view)
+    assert "Engineer&#39;s offer of round 1 of 8" in table_html(view)
     assert "14,000" in table_html(view)
     assert table_html(view.fold([Halted("stopped", "stopped")])) == ""
 
@@ -254,15 +252,15 @@ def test_the_costliest_turn_is_the_one_by_which_regret_grew_most(scenario: Scena
     assert costliest((), space) is None
 
 
-def test_the_verdict_says_what_a_priced_negotiation_cost(scenario: Scenario) -> None:
+def test_the_verdict_reports_the_cost_of_priced_models(scenario: Scenario) -> None:
     turns = [offer(0, 24000), offer(1, 14000)]
     ended = Ended(Ending.WALKED_AWAY, "a", None, Measures(0.2, 0.1, 0, 0, None, True, True))
     free = LaneView(scenario).fold([STARTED, *turns, ended])
     priced = [TurnTaken(replace(taken.turn, cost=0.0012)) for taken in turns]
     costly = LaneView(scenario).fold([STARTED, *priced, ended])
     space = space_of(scenario)
-    assert "What both wrote cost" not in verdict_html(free, space)
-    assert "What both wrote cost $0.0024." in verdict_html(costly, space)
+    assert "Both sides together cost" not in verdict_html(free, space)
+    assert "Both sides together cost $0.0024." in verdict_html(costly, space)
 
 
 def test_the_rounds_show_what_each_side_asks_and_is_offered(scenario: Scenario) -> None:

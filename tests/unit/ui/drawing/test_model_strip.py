@@ -1,4 +1,4 @@
-"""The status strip says what is loaded, loading, busy, waiting and failed."""
+"""The status strip shows what is loaded, loading, busy, waiting and failed."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def strip(*rows: WeightsStatus, queue: tuple[QueueStatus, ...] = ()) -> str:
     return strip_html(Snapshot(version=1, at=0.0, weights=rows, devices=(device,), queue=queue), LABELS)
 
 
-def test_every_state_is_said_in_words() -> None:
+def test_every_state_has_words() -> None:
     assert "not loaded" in strip(ROW)
     assert "ready, 269 MB" in strip(ROW._replace(state=State.RESIDENT, bytes=269_000_000))
     assert "busy × 2" in strip(ROW._replace(state=State.RESIDENT, leases=2))
-    assert "leaving" in strip(ROW._replace(state=State.DRAINING))
+    assert "unloading" in strip(ROW._replace(state=State.DRAINING))
     assert "parked in host memory, 538 MB" in strip(ROW._replace(state=State.PARKED, host=538_000_000))
     failed = strip(ROW._replace(state=State.FAILED, reason="no <such> repository"))
     assert "failed" in failed
     assert "no &lt;such&gt; repository" in failed
 
 
-def test_models_served_elsewhere_show_how_their_server_is() -> None:
+def test_remote_models_show_the_state_of_their_server() -> None:
     far = ROW._replace(remote=True, device="remote", state=State.RESIDENT, reason="answers")
-    assert "<span>answers</span>" in strip(far)
+    assert "<span>responding</span>" in strip(far)
     assert "<em>" not in strip(far)
     assert "last error: it &lt;broke&gt;" in strip(far._replace(reason="last error: it <broke>"))
     down = strip(far._replace(state=State.FAILED, reason="HTTP 503", retry_in=12.4))
-    assert "failed, left alone for 12 s" in down
+    assert "failed, next try in 12 s" in down
     assert "HTTP 503" in down
 
 
@@ -60,7 +60,7 @@ def test_loading_shows_bytes_and_a_bar() -> None:
     assert "downloading the model: 5 MB" in fetching
     assert "<progress" not in fetching
     waking = strip(ROW._replace(state=State.WAKING, progress=LoadProgress("waking", 30_000_000, 120_000_000, 0.1)))
-    assert "copying the model back: 30 MB of 120 MB" in waking
+    assert "moving the model back to the GPU: 30 MB of 120 MB" in waking
 
 
 def test_memory_and_queue_are_shown() -> None:
@@ -77,7 +77,7 @@ def test_memory_and_queue_are_shown() -> None:
     assert "parked: 538 MB of 4.0 GB of host memory" in parked
 
 
-def test_a_server_that_is_about_to_end_says_so() -> None:
+def test_a_closing_server_says_so() -> None:
     assert text.CLOSING not in strip_html(Snapshot(version=1, at=0.0, weights=(ROW,), devices=(), queue=()), LABELS)
     assert text.CLOSING in strip_html(
         Snapshot(version=1, at=0.0, weights=(ROW,), devices=(), queue=()), LABELS, closing=True
@@ -96,7 +96,7 @@ def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
     assert "5 more not loaded" in strip(loaded, *many)
 
 
-def test_a_failure_is_told_whole_and_still_after_the_cool_down() -> None:
+def test_a_failure_is_shown_in_full_and_after_the_cool_down() -> None:
     reason = "the repository asks you to accept its terms on the Hub first"
     assert f'title="{reason}"' in strip(ROW._replace(state=State.FAILED, reason=reason))
     assert reason in strip(ROW._replace(reason=reason))

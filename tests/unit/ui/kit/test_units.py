@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.kit.units import dollars, points, seconds, size
+from ui.kit.units import dollars, in_points, points, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,10 @@ from ui.kit.units import dollars, points, seconds, size
         (points(1.0), "100"),
         (points(-0.084), "-8"),
         (points(-0.001), "0"),
+        (points(0.405), "41"),
+        (points(-0.405), "-41"),
+        (in_points(0.08), "8 points"),
+        (in_points(-0.01), "-1 point"),
         (size(269_000_000), "269 MB"),
         (size(8e9), "8.0 GB"),
         (seconds(40), "40 s"),

@@ -151,7 +151,7 @@ def test_what_a_model_needs_and_what_does_not_fit(tmp_path: Path) -> None:
         assert told == {
             "packaged": shared.EMBEDDED,
             "elsewhere": "2.0 GB download, needs about 2.4 GB",
-            "folder": "downloaded already, needs about 2.4 GB",
+            "folder": "downloaded, needs about 2.4 GB",
             "unknown": text.NEEDS_DOWNLOAD,
             "huge": "not offered: needs about 168.0 GB, and this machine has 6.4 GB for models",
             "served": text.NEEDS_SERVER,

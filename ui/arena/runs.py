@@ -1,0 +1,125 @@
+"""The runs in the lanes of an open page: which are shown, and what their visitor may do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import gradio as gr
+
+from manager.errors import ParleyError
+from negotiation.app.parley import Parley
+from negotiation.comparison.comparison import Players
+from negotiation.errors import UnknownRun
+from negotiation.runs.record import Run, new_run_id
+from negotiation.scenario.model import Scenario
+from ui.arena import text
+from ui.kit import text as shared
+from ui.kit.errors import plainly
+from ui.server.operator import caller_of
+from ui.server.visitor import owner_of
+
+
+@dataclass
+class Shown:
+    """The run in each lane of an open page, kept in its `gr.State`.
+
+    Handlers change it in place: whoever follows a run holds the same object, and stops once the run is replaced.
+    """
+
+    by_lane: dict[int, str] = field(default_factory=dict)
+
+    def of(self, lane: int) -> str | None:
+        """Return the id of the run in a lane."""
+        return self.by_lane.get(lane)
+
+    def show(self, by_lane: dict[int, str]) -> None:
+        """Show other runs, or none."""
+        self.by_lane.clear()
+        self.by_lane.update(by_lane)
+
+
+class LaneRuns:
+    """Starts, stops and continues runs for the visitor who makes a request. Knows no components."""
+
+    def __init__(self, parley: Parley) -> None:
+        self._parley = parley
+
+    def begin(self, request: gr.Request, shown: Shown, scenario: Scenario, seed: int, lanes: Sequence[Players]) -> Run:
+        """Stop the visitor's runs and start one per lane; return the first. Raises gr.Error, starting nothing."""
+        comparison, owner, runs = new_run_id(), owner_of(request), []
+        for number, (a, b) in enumerate(lanes, 1):
+            run = Run(
+                run_id="",
+                scenario=scenario,
+                agents={"a": a, "b": b},
+                seed=seed,
+                owner=owner,
+                comparison=comparison,
+                lane=number,
+            )
+            runs.append(run)
+        caller = caller_of(self._parley, request)
+        started: list[str] = []
+        with plainly():
+            try:
+                self._parley.live.check(runs, caller)
+                self.stop(request, shown)
+                for run in runs:
+                    started.append(self._parley.live.start(run, caller=caller))  # noqa: PERF401 (undone below)
+            except ParleyError:
+                for run_id in started:  # another visitor took the last lane after the check
+                    with suppress(ParleyError):
+                        self._parley.live.delete(run_id)
+                raise
+        shown.show(dict(enumerate(started, 1)))
+        return replace(runs[0], run_id=started[0])
+
+    def rerun(self, request: gr.Request, shown: Shown) -> Run:
+        """Start the shown runs once more: same scenario, agents and seed."""
+        with plainly():
+            try:
+                runs = [self._parley.store.run(run_id) for _, run_id in sorted(shown.by_lane.items())]
+            except UnknownRun:
+                runs = []
+        if not runs:
+            raise gr.Error(text.AGAIN_GONE, print_exception=False)
+        lanes = [(run.agents["a"], run.agents["b"]) for run in runs]
+        return self.begin(request, shown, runs[0].scenario, runs[0].seed, lanes)
+
+    def stop(self, request: gr.Request, shown: Shown) -> None:
+        """Stop the shown runs that are the visitor's own."""
+        for run_id in self._own(request, shown):
+            self._parley.live.stop(run_id)
+
+    def resume(self, request: gr.Request, run_id: str | None) -> None:
+        """Continue a halted run of the visitor's own; raises gr.Error if it is not."""
+        with plainly():
+            if run_id is None or not self.may_continue(request, run_id):
+                raise gr.Error(shared.NOT_YOURS, print_exception=False)
+            self._parley.live.resume(run_id, caller_of(self._parley, request))
+
+    def is_running(self, request: gr.Request, shown: Shown) -> bool:
+        """Return whether any of the visitor's own runs is going on."""
+        return any(map(self._parley.live.is_running, self._own(request, shown)))
+
+    def require_idle(self, request: gr.Request, shown: Shown) -> None:
+        """Raise gr.Error while the visitor's own run is going on."""
+        if self.is_running(request, shown):
+            raise gr.Error(text.RUNNING, print_exception=False)
+
+    def may_continue(self, request: gr.Request, run_id: str | None) -> bool:
+        """Return whether a run is the visitor's own and has halted."""
+        if run_id is None or self._parley.live.is_running(run_id):
+            return False
+        try:
+            run = self._parley.store.run(run_id)
+        except ParleyError:
+            return False
+        return run.status in ("stopped", "interrupted", "failed") and run.owner == owner_of(request)
+
+    def _own(self, request: gr.Request, shown: Shown) -> list[str]:
+        owner = owner_of(request)
+        live = self._parley.live
+        return [run_id for run_id in shown.by_lane.values() if owner is not None and live.owner(run_id) == owner]

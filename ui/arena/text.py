@@ -1,0 +1,77 @@
+"""The texts of the Arena tab."""
+
+from __future__ import annotations
+
+# setting up
+SEED = "Seed"
+SEED_INFO = "Controls randomness. Leave empty for a random seed."
+SEED_WRONG = "The seed must be a whole number between {low:,} and {high:,}."
+SWAP = "Swap seats"
+SUSPENSE = "Hide what offers are worth until the end"
+PICK_AN_AGENT = "Lane {number}: pick an agent for each role."
+START = "Start"
+LINK = "Link to this negotiation"
+
+# presets: a name, and what the visitor can learn from it
+PRESET = "Start from"
+PRESET_NONE = "Your own setup."
+PRESETS = {
+    "decides": (
+        "Who decides?",
+        "In lane 1 the small model decides for itself. In lane 2 the same model only puts a firm strategy into words. "
+        "Watch what that does to the deal.",
+    ),
+    "temperatures": (
+        "Two temperatures",
+        "The same model twice: once it sticks to its most likely words, once it speaks more freely.",
+    ),
+    "baseline": (
+        "Model or script?",
+        "Does the model do better than a few lines of code that give in early?",
+    ),
+    "mirrored": ("Mirrored", "The same two agents with their seats swapped: is it the agent, or is it the role?"),
+    "stronger": (
+        "Against {name}",
+        "A stronger model plays in lane 2. It is downloaded on first use: about {size}. It needs about {memory} of "
+        "memory.",
+    ),
+    "script": ("Two scripts", "No models are registered, so two scripted strategies play, with seats swapped."),
+}
+
+# running again
+AGAIN = "Rerun, same seed"
+AGAIN_GONE = "One of these negotiations was deleted and cannot be rerun. Press Start instead."
+RUNNING = "Stop the running negotiation first."
+REPEATS = "A rerun repeats word for word: both sides are scripted."
+VARIES = "A rerun may word things differently: both lanes share the machine."
+
+# the paired comparison
+PAIRS = "Which of the two is better?"
+PAIRS_ABOUT = (
+    "A single negotiation says little. In a pair, the two agents in which the lanes differ each play the same opponent "
+    "from both seats with the same seed. Pairs run in the background."
+)
+PAIRS_COUNT = "More pairs"
+PAIRS_RUN = "Run pairs"
+PAIRS_WRONG = "Run between 1 and {most} pairs at a time."
+PAIRS_NONE = "Pairs compare two agents against one opponent, so the lanes must differ in exactly one agent."
+PAIRS_OF = "{first} against {second}, both playing {opponent} on: {scenario}. Seeds {low} to {high}, both seats."
+PAIRS_PROGRESS = "{done} of {goal} negotiations"
+PAIRS_SURE = "{name} gets {by} more per negotiation (95 % interval {low} to {high}, {pairs})."
+PAIRS_UNSURE = "{name} gets {by} more so far, but that may be chance (95 % interval {low} to {high}, {pairs})."
+PAIRS_SAME = "Both agents always made the same moves."
+PAIRS_REPEAT = "Every pair repeats the same moves, so more pairs would add nothing."
+PAIRS_UNKNOWN = "It is too early to estimate how many more pairs are needed."
+PAIRS_ENOUGH = "That is enough to tell them apart."
+PAIRS_NOTHING = "No pair is complete yet."
+PAIRS_FAILED = "{count} negotiations failed: {reason}"
+
+
+def pairs(count: int) -> str:
+    """Return a number of pairs in words."""
+    return "one pair" if count == 1 else f"{count:,} pairs"
+
+
+def more_pairs(count: int) -> str:
+    """Return how many more pairs are needed."""
+    return f"About {'one more pair is' if count == 1 else f'{count:,} more pairs are'} needed to tell them apart."
