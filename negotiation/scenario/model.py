@@ -285,7 +285,7 @@ def load_scenarios(folder: Path) -> dict[str, Scenario]:
     """All scenarios of a folder, by id, in the order of their titles; raises ScenarioError for the first bad one."""
     found = [load_scenario(path) for path in sorted(folder.glob("*.yaml"))]
     if not found:
-        raise ScenarioError(f"{folder}: no scenario (*.yaml) here")
+        raise ScenarioError(f"{folder}: no scenario (*.yaml) in this folder")
     return {scenario.scenario_id: scenario for scenario in sorted(found, key=lambda scenario: scenario.title)}
 
 

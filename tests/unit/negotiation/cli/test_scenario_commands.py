@@ -143,7 +143,7 @@ def test_unreadable_files_give_status_2_and_the_rest_is_still_checked(
 
 
 def test_a_folder_without_scenarios_is_an_error(call: Call, tmp_path: Path) -> None:
-    assert call("lint", tmp_path) == (2, "", f"error: {tmp_path}: no scenario (*.yaml) here\n")
+    assert call("lint", tmp_path) == (2, "", f"error: {tmp_path}: no scenario (*.yaml) in this folder\n")
 
 
 def test_the_schema_is_printed(call: Call) -> None:
