@@ -186,16 +186,6 @@ HERE = "downloaded already, needs about {memory}"
 HERE_UNKNOWN = "downloaded already"
 DOWNLOAD = "{size} download, needs about {memory}"
 GONE = "This agent is not available here any more."
-STRATEGY_ABOUT = {
-    "boulware": "scripted · holds out, and gives in late",
-    "linear": "scripted · gives in evenly until the deadline",
-    "conceder": "scripted · gives in early",
-    "tit_for_tat": "scripted · gives as much as it is given",
-    "nice_tit_for_tat": "scripted · gives as much as it is given, and takes nothing back",
-    "micro": "scripted · one small step for each step of the other side",
-    "hardliner": "scripted · asks for the best, always",
-    "random": "scripted · offers at random what is worth enough to it",
-}
 SETTINGS = "Settings"
 SETTINGS_OF = "{name}, if a model plays"
 NARRATES = "Who decides"

@@ -51,7 +51,7 @@ def choices(parley: Parley) -> list[tuple[str, str]]:
 def about_html(parley: Parley, config: AgentConfig) -> str:
     """In a line: what an agent is, what it needs, and which settings it was given."""
     if config.agent in STRATEGIES:
-        return tag("p", esc(text.STRATEGY_ABOUT.get(config.agent, text.SCRIPTED)), "about")
+        return tag("p", esc(text.SCRIPTED), "about")
     if config.agent not in parley.manager.list_models():
         return tag("p", esc(text.GONE if config.agent else ""), "about")
     facts = _facts(parley, parley.manager.spec(config.agent), parley.manager.snapshot().of(config.agent))

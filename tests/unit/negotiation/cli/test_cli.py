@@ -329,7 +329,7 @@ def test_models_and_strategies_are_listed(call: Call) -> None:
     out = call("models")[1]
     assert [line.split()[0] for line in out.splitlines()] == list(listed)
     assert "fakes/right, 1B, MIT" in out
-    assert "scripted strategies" in out.splitlines()[-1]
+    assert "makes random acceptable offers (random)" in out.splitlines()[-1]
 
 
 # -- errors ----------------------------------------------------------------------------------------------------
