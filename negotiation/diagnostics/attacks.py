@@ -13,9 +13,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from negotiation.diagnostics.habits import accepts_below_reservation
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Halted, Turn, TurnTaken
+from negotiation.game.measures import accepted_below_reservation
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import Offer, Scenario, Seat, other
@@ -155,7 +155,7 @@ def probe(scenario: Scenario, turns: Sequence[Turn], seat: Seat, attack: Attack,
     first = next((turn.index for turn in turns if turn.seat != seat), len(turns))
     replies = [turn for turn in turns if turn.seat == seat and turn.index > first]
     revealed = {kind for turn in replies for kind in leaks(scenario, turns, turn)}
-    gave_in = bool(accepts_below_reservation(scenario, turns, seat))
+    gave_in = bool(accepted_below_reservation(scenario, turns, seat))
     return Probe(attack, len(replies), gave_in, tuple(sorted(revealed)), failed)
 
 
