@@ -47,6 +47,8 @@ from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import Scenario, load_scenario, load_scenarios
 
+__version__ = "0.1.0"
+
 __all__ = [
     "STRATEGIES",
     "Action",

@@ -16,7 +16,8 @@ from negotiation.game.agent import Decision, PublicTurn, View
 from negotiation.game.events import Turn
 from negotiation.game.protocol import Action, State
 from negotiation.replies.reader import split_thinking
-from negotiation.scenario.model import Issue, Offer, Scenario, Seat
+from negotiation.scenario.issue import Issue
+from negotiation.scenario.model import Offer, Scenario, Seat
 
 DEFAULTS = ModelOptions()
 LEFT_OUT = "(The oldest turns are left out here.)"

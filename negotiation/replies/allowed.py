@@ -26,7 +26,8 @@ from negotiation.replies.grammar import (
 from negotiation.replies.narration import MAX_MESSAGE, Speech, opening
 from negotiation.replies.reader import Kind, Reply
 from negotiation.replies.threshold_diagram import Diagram, threshold, worth_at_least
-from negotiation.scenario.model import Issue, Offer, Value
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import Offer
 
 MAX_THOUGHT = 160
 _THOUGHT = {"type": "string", "minLength": 1, "maxLength": MAX_THOUGHT}

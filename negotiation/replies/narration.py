@@ -12,7 +12,8 @@ import re
 
 from negotiation.game.protocol import Action, State
 from negotiation.replies.grammar import literal
-from negotiation.scenario.model import Issue, Offer, Scenario, Value
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import Offer, Scenario
 
 MAX_MESSAGE = 200
 """How many characters a message has at most, where a grammar holds it."""

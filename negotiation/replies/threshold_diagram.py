@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from negotiation.scenario.model import PLACES, Issue, Scenario, Seat, Value
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import PLACES, Scenario, Seat
 
 Floats = NDArray[np.float64]
 _NOISE = 1e-13

@@ -16,8 +16,9 @@ from manager.config.strict_yaml import problems, read_yaml
 from manager.errors import ConfigError
 from negotiation.errors import ScenarioError
 from negotiation.scenario.analysis import Analyser, Floats, undominated
+from negotiation.scenario.issue import Issue, Value
 from negotiation.scenario.lint_prose import text_findings
-from negotiation.scenario.model import SEATS, Issue, Scenario, Seat, Value, check_id
+from negotiation.scenario.model import SEATS, Scenario, Seat, check_id
 
 LEAST_REACHABLE = 0.2
 """A range is too wide if a smaller fraction of its values can be part of an agreement."""

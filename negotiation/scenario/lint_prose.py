@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from negotiation.scenario.model import SEATS, Issue, Scenario, Seat, other
+from negotiation.scenario.issue import Issue
+from negotiation.scenario.model import SEATS, Scenario, Seat, other
 
 _UP = re.compile(
     r"\bas (?:high|much|many|long|late|large|big)(?: a \w+)? as (?:you can|possible)|\bmaximi[sz]e|"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from negotiation.agents.human import MAX_WORDS
-from negotiation.scenario.model import Issue, Offer, Scenario, Seat, Value
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import Offer, Scenario, Seat
 from ui.drawing.table_and_verdict import bars_html
 from ui.kit.templates import render
 from ui.kit.units import points
