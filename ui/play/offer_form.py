@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from negotiation.agents.human import MAX_WORDS
+from negotiation.agents.human import MAX_MESSAGE
 from negotiation.scenario.issue import Issue, Value
 from negotiation.scenario.model import Offer, Scenario, Seat
 from ui.drawing.table_and_verdict import bars_html
@@ -60,7 +60,7 @@ def builder_html(
         taken=taken,
         may_move=turn,
         may_accept=turn and table,
-        message_length=MAX_WORDS,
+        message_length=MAX_MESSAGE,
     )
 
 

@@ -317,7 +317,7 @@ def test_a_folder_is_read_in_the_order_of_titles(tmp_path: Path, bike_data: dict
 
 
 def test_a_folder_without_scenarios_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match=r"no scenario \(\*\.yaml\) here"):
+    with pytest.raises(ScenarioError, match=r"no scenario \(\*\.yaml\) in this folder"):
         load_scenarios(tmp_path)
 
 
