@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from benchmarks.habit_counts import Habits, habits
 from manager.config.registry import Registry
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.app.settings import SHIPPED, read_settings
-from negotiation.diagnostics.habits import Habits, habits
 from negotiation.game.agent import Agent
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.session import Negotiation, negotiate

@@ -1,17 +1,17 @@
-"""The negotiation branch of the one exception tree (its root and the other branches: manager/errors.py).
+"""The negotiation branch of the exception tree; `manager.errors` has its root and the other branches.
 
 ParleyError
-├── ScenarioError (ConfigError)   a scenario cannot be used: names file and key
+├── ScenarioError (ConfigError)   a scenario is invalid; names the file and the key
 ├── LimitReached                  more than is allowed here (limits.py)
 ├── IllegalTurn                   an action that the protocol does not allow now
-├── NoAnswer                      a person was asked and did not answer
-├── NotAsked                      nobody is asked for a turn in this run now
+├── NoAnswer                      a person did not answer in time
+├── NotAsked                      no person is to move in this run now
 ├── UnknownAgent (ValueError)     neither a registered model nor a strategy
-├── DoesNotFit                    a model that this machine has no room for
-├── UnknownRun (LookupError)      no run with this id, or not for this visitor
+├── DoesNotFit                    a model too large for this machine
+├── UnknownRun (LookupError)      no run with this id that this visitor may see
 ├── UnknownTournament (LookupError)   no tournament with this id
-└── StoreError                    runs cannot be written or read
-    └── NotDriven                 a run that this process does not drive (any more)
+└── StoreError                    runs cannot be stored or read
+    └── NotDriven                 a run that this process is not driving
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from manager.errors import ConfigError, ParleyError
 
 
 class ScenarioError(ConfigError):
-    """A scenario cannot be used."""
+    """A scenario is invalid."""
 
 
 class IllegalTurn(ParleyError, ValueError):
@@ -28,11 +28,11 @@ class IllegalTurn(ParleyError, ValueError):
 
 
 class NoAnswer(ParleyError):
-    """A person was asked and did not answer."""
+    """A person did not answer in time."""
 
 
 class NotAsked(ParleyError):
-    """Nobody is asked for a turn in this run now."""
+    """No person is to move in this run now."""
 
 
 class UnknownAgent(ParleyError, ValueError):
@@ -40,15 +40,15 @@ class UnknownAgent(ParleyError, ValueError):
 
 
 class DoesNotFit(ParleyError):
-    """A model that this machine has no room for."""
+    """A model is too large for this machine."""
 
 
 class UnknownRun(ParleyError, LookupError):
-    """No run with this id, or not for this visitor."""
+    """No run with this id that this visitor may see."""
 
 
 class StoreError(ParleyError):
-    """Runs cannot be written or read."""
+    """Runs cannot be stored or read."""
 
 
 class UnknownTournament(ParleyError, LookupError):
@@ -56,4 +56,4 @@ class UnknownTournament(ParleyError, LookupError):
 
 
 class NotDriven(StoreError):
-    """A run that this process does not drive (any more)."""
+    """A run that this process is not driving."""

@@ -1,1 +1,1 @@
-"""Whoever plays a role: a model, a scripted strategy, or a person."""
+"""Agents that play a role: models, scripted strategies and people."""

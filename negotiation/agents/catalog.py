@@ -1,4 +1,4 @@
-"""Which agents there are, and how a name in a form, a file or a stored run becomes one."""
+"""List the available agents, and create one from its name in a form, a file or a stored run."""
 
 from __future__ import annotations
 
@@ -31,17 +31,18 @@ class Choice:
 
     agent: str
     label: str
-    heading: str  # "Models" or "Scripted strategies"
 
 
 class Catalog:
     """The models of a manager, the scripted strategies, and people.
 
-    `misfit` says why a model cannot be offered on this machine, or nothing if it can.
+    Args:
+        manager: where the models are registered.
+        misfit: returns why a model does not fit on this machine, or "" if it does.
     """
 
     zero_gpu = False
-    """Whether its models were placed once and for all, and play where a GPU is lent (`lent.py`)."""
+    """Whether its models stay in place and run on GPU time on ZeroGPU (`negotiation.app.zero_gpu`)."""
 
     def __init__(self, manager: LLMManager, misfit: Callable[[ModelSpec], str] = lambda spec: "") -> None:
         self.manager = manager
@@ -50,17 +51,23 @@ class Catalog:
 
     @staticmethod
     def check(model_ids: Iterable[str]) -> None:
-        """Raise ConfigError if a model has the name of another kind of agent."""
+        """Raise ConfigError if a model has the name of a strategy or of the human agent."""
         ids = set(model_ids)
         if taken := [name for name in (*STRATEGIES, HUMAN) if name in ids]:
             other = "a person" if taken[0] == HUMAN else "a scripted strategy"
             raise ConfigError(f"model '{taken[0]}' has the name of {other}; give it another id")
 
     def create(self, config: AgentConfig) -> Agent:
-        """The agent; raises UnknownAgent, or ConfigError naming the option."""
+        """Create an agent.
+
+        Raises:
+            UnknownAgent: neither a registered model nor a strategy has this name.
+            DoesNotFit: the model does not fit on this machine.
+            ConfigError: an option is wrong; names it.
+        """
         if config.agent in STRATEGIES:
             if config.options:
-                raise ConfigError(f"'{config.agent}' is a scripted strategy and has no options; leave them out")
+                raise ConfigError(f"'{config.agent}' is a scripted strategy and has no options; remove them")
             return STRATEGIES[config.agent]
         if config.agent == HUMAN:
             return HumanAgent(self._options(HumanOptions, config))
@@ -73,23 +80,23 @@ class Catalog:
         return ModelAgent(self.manager, spec, self._options(ModelOptions, config))
 
     def drive(self, negotiation: Negotiation) -> Generator[Event, Any, None]:
-        """The events of a negotiation from its turns so far to its end, see `negotiate`."""
+        """Return the events of a negotiation from its turns so far to its end, see `negotiate`."""
         return negotiate(negotiation)
 
     def complete(self, config: AgentConfig) -> AgentConfig:
-        """The same with every option written out, as it is recorded with a run; raises as `create` does."""
+        """Return a config with every option filled in, as runs record it; raises like `create`."""
         options = getattr(self.create(config), "options", None)
         return AgentConfig(config.agent, options.model_dump() if isinstance(options, BaseModel) else {})
 
     def models(self) -> list[ModelSpec]:
-        """The models that are offered: those that fit."""
+        """Return the models that fit on this machine."""
         registered = map(self.manager.spec, self.manager.list_models())
         return [spec for spec in registered if not self.misfit(spec)]
 
     def choices(self) -> list[Choice]:
-        """Everything that can be picked, models first."""
-        models = [Choice(spec.model_id, spec.label or spec.model_id, "Models") for spec in self.models()]
-        scripted = [Choice(name, f"{name} (scripted)", "Scripted strategies") for name in STRATEGIES]
+        """Return everything that can be picked, models first."""
+        models = [Choice(spec.model_id, spec.label or spec.model_id) for spec in self.models()]
+        scripted = [Choice(name, strategy.label) for name, strategy in STRATEGIES.items()]
         return models + scripted
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Who plays a seat, as plain data that forms, files and stored runs share."""
+"""Agent configurations as plain data, shared by forms, files and stored runs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from negotiation.agents.options import HumanOptions, ModelOptions
 
 @dataclass(frozen=True)
 class AgentConfig:
-    """Who plays a seat, as plain data: a model's id, a strategy's name or `human`, and options (`options.py`)."""
+    """The agent of a seat: a model's id, a strategy's name or `human`, and its options (see `options`)."""
 
     agent: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the config as plain data."""
         return {"agent": self.agent, "options": dict(self.options)}
 
     @classmethod
     def from_json(cls, data: object, where: str = "agent") -> AgentConfig:
-        """From what `to_json` gave, or a plain id; raises ConfigError naming `where`."""
+        """Create a config from the result of `to_json` or a plain id; raise ConfigError naming `where`."""
         if isinstance(data, str):
             return cls(data)
         if not isinstance(data, Mapping) or not isinstance(data.get("agent"), str):
-            raise ConfigError(f"{where}: give an agent's id, or a mapping with the keys agent and options")
+            raise ConfigError(f"{where}: give an agent id, or a mapping with the keys agent and options")
         if unknown := [key for key in data if key not in ("agent", "options")]:
             raise ConfigError(f"{where}: key {shown(unknown[0], 60)}: unknown key (known: agent, options)")
         options = data.get("options") or {}
@@ -38,7 +38,7 @@ class AgentConfig:
 
     @classmethod
     def from_arguments(cls, agent: str, options: Iterable[str], where: str) -> AgentConfig:
-        """From an id and options written as KEY=VALUE; raises ConfigError naming `where`."""
+        """Create a config from an id and options of the form KEY=VALUE; raise ConfigError naming `where`."""
         given: dict[str, str] = {}
         for option in options:
             key, equals, value = option.partition("=")
@@ -51,12 +51,12 @@ class AgentConfig:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The options that are not the defaults."""
+        """The options that differ from the defaults."""
         defaults = {**ModelOptions().model_dump(), **HumanOptions().model_dump()}
         return {key: value for key, value in self.options.items() if defaults.get(key) != value}
 
     @property
     def label(self) -> str:
-        """The id with the options that are not the defaults, in a line for people."""
+        """The id and the options that differ from the defaults, on one line for people."""
         chosen = ", ".join(f"{key}={value}" for key, value in self.chosen.items())
         return f"{self.agent} ({chosen})" if chosen else self.agent

@@ -1,7 +1,7 @@
-"""A person as an agent: asks, and plays what is answered.
+"""A person as an agent: ask for a decision, and play it.
 
-Waiting is not done here: the agent yields `Asked` and is sent the answer, so that whoever drives the negotiation may
-put it aside meanwhile (`driver.py`), and no thread, lease or place in a queue is held for somebody who thinks.
+The agent does not wait. It yields `Asked`, and the caller sends the answer, so that `negotiation.live.driver` can set
+the negotiation aside: while a person thinks, no thread, lease or queue slot is held.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from negotiation.replies.reader import clean
 from negotiation.scenario.model import Offer
 
 HUMAN = "human"
-MAX_WORDS = 2000
-"""How many characters a person may say in a turn."""
+MAX_MESSAGE = 2000
+"""Maximum length of a person's message in characters."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class HumanAgent:
         answer = yield Asked(view.seat, self.options.answer_seconds)
         view.cancel.check()
         if not isinstance(answer, Decision):
-            raise NoAnswer("a person was asked and nobody answered")
+            raise NoAnswer("the person did not answer in time")
         return answer
 
 
 def read_answer(state: State, action: str, offer: Offer | None = None, message: str = "") -> Decision:
-    """What a person wants to do, as a decision; raises IllegalTurn, naming what is wrong."""
+    """Return a person's input as a decision; raise IllegalTurn, saying what is wrong, if it is not allowed."""
     if action not in set(Action):
         raise IllegalTurn(f"the action must be one of {', '.join(state.legal)}")
-    if len(message) > MAX_WORDS:
-        raise IllegalTurn(f"the message is longer than {MAX_WORDS:,} characters; say it in fewer words")
+    if len(message) > MAX_MESSAGE:
+        raise IllegalTurn(f"the message is longer than {MAX_MESSAGE:,} characters; shorten it")
     state.apply(Action(action), offer)
     return Decision(Action(action), None if offer is None else dict(offer), clean(message))

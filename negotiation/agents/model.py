@@ -1,9 +1,9 @@
-"""A model as an agent: builds the conversation, takes a lease for one turn, reads the reply.
+"""A model as an agent: build the conversation, take a lease for one turn, read the reply.
 
-Knows the manager's public surface only. The reply is made under a grammar of what is allowed, so it can be read
-strictly and still nearly always holds; for one that does not, the model is asked again. A model that never gives a
-usable reply forfeits: its turn counts as walking away, and the ledger says why. One that narrates a strategy cannot
-forfeit: the strategy's move stands, in the strategy's words.
+The reply is generated under a grammar of what is allowed, so it can be read strictly and is nearly always valid. After
+an invalid one the model is asked again. A model that never gives a valid reply forfeits: its turn counts as walking
+away, and its list of invalid replies shows why. A model that narrates a strategy cannot forfeit: the strategy's move is
+played with the strategy's words.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from negotiation.replies.reader import Reply, clean, read_reply, split_thinking
 COMING = (State.LOADING, State.WAKING)
 POLL_SECONDS = 0.25
 SILENCE_SECONDS = 900.0
-"""A model here that loads without any progress, or writes nothing, for so long is given up: something hangs."""
+"""A local model that makes no progress for this long, while it loads or writes, is given up."""
 REPLY_TOKENS = 1200
-"""Room for a reply whose texts are as long as the grammar allows, in any script."""
+"""Enough for a reply whose texts are as long as the grammar allows, in any script."""
 
 
 class Lessor(Protocol):
-    """What an agent needs of whoever has the weights: LLMManager, or `Placed` in a forked process."""
+    """What an agent needs of the owner of the weights: `LLMManager`, or `Placed` in a forked process."""
 
     def request_lease(
         self, model: ModelSpec, *, owner: str | None = None, next_model: ModelSpec | None = None
     ) -> LeaseRequest:
-        """See LLMManager."""
+        """See `LLMManager`."""
 
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
-        """See LLMManager."""
+        """See `LLMManager`."""
 
 
 @dataclass(frozen=True)
 class ModelAgent:
-    """Plays a seat with a model. The spec is kept, so that a run can finish after its model was unregistered."""
+    """Plays a seat with a model. It stores the spec, so that a run can finish after its model was unregistered."""
 
     manager: Lessor
     spec: ModelSpec
@@ -72,14 +72,14 @@ class ModelAgent:
         request = self.manager.request_lease(self.spec, owner=view.run_id, next_model=following)
         forget = view.cancel.on_cancel(request.cancel)
         try:
-            told: Waiting | None = None
+            last: Waiting | None = None
             patience = _Patience(f"loading '{self.name}'")
             while (lease := request.wait(POLL_SECONDS)) is None:
                 status = self.manager.waiting(request)
-                why = _why(view, status) if status is not None else told
-                if why is not None and why != told:
-                    yield why
-                told = why
+                waiting = _waiting(view, status) if status is not None else last
+                if waiting is not None and waiting != last:
+                    yield waiting
+                last = waiting
                 if status is not None and status.state in COMING:
                     patience.check(status.progress.done if status.progress is not None else status.state)
         except BaseException:
@@ -87,7 +87,7 @@ class ModelAgent:
             raise
         finally:
             forget()
-        if view.cancel.cancelled:  # it came at the last moment, and may have been given back already
+        if view.cancel.cancelled:  # at the last moment; the lease may have been released already
             lease.release()
             raise Cancelled("cancelled while waiting")
         return lease
@@ -96,9 +96,9 @@ class ModelAgent:
         options = self.options
         plan = STRATEGIES[options.narrates].decide(view) if options.narrates else None
         allowed = _allowed(view, options, plan)
-        # Whether a server elsewhere holds a model to the form is not known before: the form is told in full there.
-        telling = options.model_copy(update={"guard": "free"}) if self.spec.base_url else options
-        talk = _Talk(view, telling, plan)
+        # A remote server may ignore the grammar, so its prompts describe the form of a reply in full.
+        described = options.model_copy(update={"guard": "free"}) if self.spec.base_url else options
+        talk = _Conversation(view, described, plan)
         invalid: list[InvalidReply] = []
         for attempt in range(options.retries + 1):
             done = yield from self._write(view, lease, talk, allowed, attempt)
@@ -114,34 +114,34 @@ class ModelAgent:
             if options.retry == "specific":
                 talk.correct(done.text, f"{reply.detail} Reply again, with exactly one JSON object.")
         ledger = tuple(replace(entry, outcome="gave_up") for entry in invalid)
-        if isinstance(allowed, Decided):  # the move stands, in words of our own
-            spoken = Reply(allowed.action, allowed.offer, allowed.words)
-            return self._decision(spoken, ledger, talk, allowed.reply(allowed.words))
+        if isinstance(allowed, Decided):  # play the decided move with the strategy's words
+            narrated = Reply(allowed.action, allowed.offer, allowed.words)
+            return self._decision(narrated, ledger, talk, allowed.reply(allowed.words))
         return self._decision(Reply(Action.WALK_AWAY), ledger, talk, invalid[-1].raw)
 
-    def _decision(self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: _Talk, raw: str) -> Decision:
-        """What was decided, and what it cost."""
+    def _decision(self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: _Conversation, raw: str) -> Decision:
+        """Return a reply as a decision, with what it cost."""
         assert reply.action is not None
         price = self.spec.price
         return Decision(
-            reply.action,
-            reply.offer,
-            reply.message,
-            reply.thought,
-            ledger,
-            talk.told,
-            raw,
-            talk.tokens,
-            talk.prompt_tokens,
-            price.of(talk.prompt_tokens, talk.tokens) if price is not None else None,
-            talk.estimated,
-            talk.held,
+            action=reply.action,
+            offer=reply.offer,
+            message=reply.message,
+            thought=reply.thought,
+            invalid=ledger,
+            prompt=talk.added,
+            raw=raw,
+            tokens=talk.tokens,
+            prompt_tokens=talk.prompt_tokens,
+            cost=price.of(talk.prompt_tokens, talk.tokens) if price is not None else None,
+            estimated=talk.estimated,
+            held=talk.held,
         )
 
     def _write(
-        self, view: View, lease: Lease, talk: _Talk, allowed: Allowed | Decided, attempt: int
+        self, view: View, lease: Lease, talk: _Conversation, allowed: Allowed | Decided, attempt: int
     ) -> Generator[AgentEvent, Any, Completion]:
-        """A reply; a conversation that leaves no room for one is shortened until it does, or cannot be any more."""
+        """Generate a reply, shortening the conversation for as long as it leaves too little room for one."""
         options = self.options
         room = REPLY_TOKENS + options.thinking
         changed = {} if options.temperature is None else {"temperature": options.temperature}
@@ -175,32 +175,32 @@ class ModelAgent:
             if piece:
                 pieces += 1
                 yield Writing(view.seat, attempt, piece)
-            if self.spec.base_url is None:  # servers elsewhere have limits of their own
+            if self.spec.base_url is None:  # remote servers have their own time limits
                 patience.check(pieces)
 
 
 class _Patience:
-    """Gives up on what does not move any more, and would keep a negotiation that nobody watches for ever."""
+    """Gives up on work that makes no progress and would keep its negotiation running for ever."""
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._seen: object = None
+        self._progress: object = None
         self._since = 0.0
 
-    def check(self, seen: object) -> None:
-        """Raise TooSlow if this is all that was seen for SILENCE_SECONDS."""
+    def check(self, progress: object) -> None:
+        """Raise TooSlow if the progress has been the same for SILENCE_SECONDS."""
         now = time.monotonic()
-        if seen != self._seen:
-            self._seen, self._since = seen, now
+        if progress != self._progress:
+            self._progress, self._since = progress, now
         elif now - self._since > SILENCE_SECONDS:
-            raise TooSlow(f"{self._what} hangs: nothing moved for {SILENCE_SECONDS:g} s; try another model")
+            raise TooSlow(f"{self._what} made no progress for {SILENCE_SECONDS:g} s; try another model")
 
 
-class _Talk:
-    """What a model is told in one turn, its corrections included, and what that cost."""
+class _Conversation:
+    """The conversation of one turn, with its corrections and its cost."""
 
     def __init__(self, view: View, options: ModelOptions, plan: Decision | None) -> None:
-        self.told = prompts.new_messages(view, options, plan)
+        self.added = prompts.new_messages(view, options, plan)
         self.attempt = self.tokens = self.prompt_tokens = 0
         self.estimated = False
         self.held: Held | None = None
@@ -211,17 +211,17 @@ class _Talk:
     @property
     def messages(self) -> tuple[Message, ...]:
         """The whole conversation."""
-        return (*self._before, *self.told, *self._corrections)
+        return (*self._before, *self.added, *self._corrections)
 
     def correct(self, reply: str, fault: str) -> None:
-        """Add an invalid reply and what was wrong with it. They are told in this turn only."""
+        """Add an invalid reply and its fault, for the rest of this turn only."""
         self._corrections += ({"role": "assistant", "content": reply}, {"role": "user", "content": fault})
 
     def shorten(self) -> bool:
-        """Leave something out, the corrections last; False if there is nothing. What is left is told anew."""
-        shorter = prompts.shortened(self._view, self._options, (*self._before, *self.told))
+        """Drop the oldest messages, or the corrections last; return False if nothing can be dropped."""
+        shorter = prompts.shortened(self._view, self._options, (*self._before, *self.added))
         if shorter is not None:
-            self._before, self.told = (), shorter
+            self._before, self.added = (), shorter
         elif self._corrections:
             self._corrections = ()
         else:
@@ -230,7 +230,7 @@ class _Talk:
         return True
 
     def count(self, done: Completion) -> None:
-        """Add what a reply cost."""
+        """Add the cost of a reply."""
         self.tokens += done.tokens
         self.prompt_tokens += done.prompt_tokens
         self.estimated |= done.estimated
@@ -244,7 +244,7 @@ def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowe
 
 
 def _checked(text: str, view: View, options: ModelOptions, allowed: Allowed | Decided) -> Reply:
-    """A reply as it was read; one that is not allowed is as invalid as one that is not legal."""
+    """Read a reply; one that is not allowed is as invalid as one that is not legal."""
     thinking, text = split_thinking(text) if options.thinking else ("", text)
     reply = read_reply(text, view.state)
     problem = allowed.problem(reply) if reply.action is not None else None
@@ -253,8 +253,8 @@ def _checked(text: str, view: View, options: ModelOptions, allowed: Allowed | De
     return replace(reply, thought="\n".join(part for part in (clean(thinking), reply.thought) if part))
 
 
-def _why(view: View, status: WaitStatus) -> Waiting:
-    """What the manager says about a waiting request, as an event."""
+def _waiting(view: View, status: WaitStatus) -> Waiting:
+    """Return the manager's status of a waiting request as an event."""
     expected = status.expected_seconds
     if status.progress is not None:
         progress = status.progress

@@ -1,4 +1,4 @@
-"""What can be set for an agent besides who it is. Recorded with the run, whole, so that a run says how it was made."""
+"""Options of agents. Runs record all of them, so that a run can be reproduced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Guard = Literal["free", "legal", "rational"]
 def _plain(text: str) -> str:
     text = text.strip()
     if any(unicodedata.category(character) == "Cc" and character != "\n" for character in text):
-        raise ValueError("control characters cannot be shown to a model; write plain text")
+        raise ValueError("control characters are not allowed; write plain text")
     return text
 
 
@@ -31,14 +31,15 @@ Words = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
 class ModelOptions(BaseModel):
     """How a model plays.
 
-    - `guard`: what its replies are held to while they are written. `free`: nothing, they are read strictly afterwards;
-      `legal`: what the protocol allows; `rational`: also nothing worse than its own reservation value.
-    - `retries`: how often it is asked again after an invalid reply; `retry`: told what was wrong, or asked blindly.
-    - `narrates`: a scripted strategy that decides, while the model only speaks.
-    - `persona`, `hint`: its manner and its strategy in words; `language`: what it speaks.
-    - `calculator`: whether it is told what the offer on the table and its own last offers are worth to it.
-    - `temperature`: how freely it picks its words; None for the model's own setting.
-    - `thinking`: how many characters it may think in a <think> block before it replies; for reasoning models.
+    - `guard`: the constraint on its replies during generation. `free`: none, replies are only read strictly; `legal`:
+      what the protocol allows; `rational`: also nothing worse than its own reservation value.
+    - `retries`: how often it is asked again after an invalid reply.
+    - `retry`: whether the retry explains the fault (`specific`) or repeats the question (`blind`).
+    - `narrates`: a scripted strategy that decides, while the model only writes the messages.
+    - `persona`, `hint`, `language`: its manner, its strategy in words, and the language that it writes.
+    - `calculator`: whether prompts state what the offer on the table and its own last offers are worth to it.
+    - `temperature`: the sampling temperature; None for the model's own setting.
+    - `thinking`: the number of characters it may think in a <think> block before it replies; for reasoning models.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,7 +57,7 @@ class ModelOptions(BaseModel):
 
 
 class HumanOptions(BaseModel):
-    """How a person plays: `answer_seconds` is how long the negotiation waits for each turn."""
+    """How a person plays. `answer_seconds` is the time limit for each turn."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

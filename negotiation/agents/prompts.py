@@ -1,7 +1,7 @@
-"""What a model is told. Plain words, its own preferences as a table, and no example that could be copied as an offer.
+"""The prompts of a model: plain words, its own preferences as a table, and no example that could be copied as an offer.
 
-A conversation only ever grows at its end: what a turn adds is written once and never changed, so that the model's
-work on it can be reused. Numbers are written as they stand in a reply.
+A conversation only grows at its end: what a turn adds never changes, so that the computed prefix can be reused. Numbers
+are written as they appear in a reply.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from negotiation.game.agent import Decision, PublicTurn, View
 from negotiation.game.events import Turn
 from negotiation.game.protocol import Action, State
 from negotiation.replies.reader import split_thinking
-from negotiation.scenario.model import Issue, Offer, Scenario, Seat
+from negotiation.scenario.issue import Issue
+from negotiation.scenario.model import Offer, Scenario, Seat
 
 DEFAULTS = ModelOptions()
-LEFT_OUT = "(The oldest turns are left out here.)"
+OMITTED = "(The oldest turns are omitted here.)"
 LAST_OFFERS = 3
-"""So many of its own offers an agent is told the worth of."""
+"""Number of its own last offers whose worth an agent gets."""
 
 
 def opening(view: View, options: ModelOptions = DEFAULTS, *, brief: bool = False) -> str:
-    """The system message: who one is, what one wants, the rules and the form of a reply; if `brief`, not the story."""
+    """Return the system message: role, story, preferences, rules and form of a reply; without the story if `brief`."""
     scenario, role = view.scenario, view.role
-    rounds = f"There are {scenario.rounds} rounds; without a deal by then there is no deal."
+    rounds = f"There are {scenario.rounds} rounds; without an agreement by the end, there is no deal."
     parts = [
-        f"You are the {role.name} and you negotiate with the {view.other_name}.",
+        f"You are the {role.name}, and you negotiate with the {view.other_name}.",
         *([] if brief else [scenario.story.strip(), role.briefing.strip()]),
         *([] if options.narrates else _stakes(view)),
         " ".join([rounds, *_discount(scenario)]),
@@ -40,7 +41,7 @@ def opening(view: View, options: ModelOptions = DEFAULTS, *, brief: bool = False
 
 
 def turn_message(view: View, options: ModelOptions = DEFAULTS, decided: Decision | None = None) -> str:
-    """What is told before a turn: what the other side did last, where things stand, and what was decided if it was."""
+    """Return the message before a turn: the other side's last move, the state, and the decision, if one was made."""
     state, lines = view.state, []
     if view.public:
         lines.append(_said(view, view.public[-1]))
@@ -52,18 +53,18 @@ def turn_message(view: View, options: ModelOptions = DEFAULTS, decided: Decision
 
 
 def new_messages(view: View, options: ModelOptions = DEFAULTS, decided: Decision | None = None) -> tuple[Message, ...]:
-    """What an agent is told now that it was not told before."""
-    told: Message = {"role": "user", "content": turn_message(view, options, decided)}
+    """Return the messages that this turn adds to an agent's conversation."""
+    asked: Message = {"role": "user", "content": turn_message(view, options, decided)}
     if view.own:
-        return (told,)
-    return ({"role": "system", "content": opening(view, options)}, told)
+        return (asked,)
+    return ({"role": "system", "content": opening(view, options)}, asked)
 
 
 def conversation(view: View, options: ModelOptions = DEFAULTS) -> tuple[Message, ...]:
-    """All that an agent was told and replied before this turn, oldest first, without what was left out on the way.
+    """Return an agent's conversation before this turn, oldest message first, without what was dropped on the way.
 
-    A turn for which the conversation was shortened holds all that was left of it, from the system message on. Turns
-    that were not made by a model are told as if they had been.
+    A turn for which the conversation was shortened has the whole shortened conversation as its prompt, from the system
+    message on. Turns that were not made by a model are written as if they had been.
     """
     starts = [number for number, turn in enumerate(view.own) if turn.prompt and turn.prompt[0]["role"] == "system"]
     messages: list[Message] = []
@@ -74,22 +75,22 @@ def conversation(view: View, options: ModelOptions = DEFAULTS) -> tuple[Message,
 
 
 def shortened(view: View, options: ModelOptions, messages: Sequence[Message]) -> tuple[Message, ...] | None:
-    """A conversation without the older half of its turns, and with a note; None if there is nothing to leave out.
+    """Return a conversation without the older half of its turns, with a note; None if nothing can be dropped.
 
-    When only the present turn is left, the story and the briefing are left out, too.
+    Once only the current turn remains, the story and the briefing are dropped.
     """
     system, *turns = messages
     pairs = len(turns) // 2
     if pairs:
         first, *rest = turns[2 * ((pairs + 1) // 2) :]
-        noted = first["content"] if first["content"].startswith(LEFT_OUT) else f"{LEFT_OUT}\n{first['content']}"
+        noted = first["content"] if first["content"].startswith(OMITTED) else f"{OMITTED}\n{first['content']}"
         return (system, {"role": "user", "content": noted}, *rest)
     brief = opening(view, options, brief=True)
     return None if system["content"] == brief else ({"role": "system", "content": brief}, *turns)
 
 
 def plain(scenario: Scenario, offer: Offer) -> str:
-    """An offer in a line, with numbers as they stand in a reply."""
+    """Return an offer on one line, with numbers as they appear in a reply."""
     return ", ".join(f"{name} = {offer[name]}" for name in scenario.issues)
 
 
@@ -102,13 +103,13 @@ def _said(view: View, turn: PublicTurn) -> str:
 
 
 def _calculated(view: View) -> list[str]:
-    """What the offers are worth that matter now: small models misread the numbers."""
+    """Return what the current offers are worth: small models misread the numbers."""
     lines, table = [], view.state.table
     if table is not None:
         worth = view.scenario.utility(view.seat, table)
         lines.append(f"That offer is worth {worth:.2f} to you.")
         if view.scenario.discounted(worth, view.state.round) < view.role.reservation:
-            lines.append("No deal is worth more to you than that offer.")
+            lines.append("Having no deal is worth more to you than that offer.")
     made = [turn.offer for turn in view.own if turn.offer is not None][-LAST_OFFERS:]
     if made:
         worths = ", ".join(f"{view.scenario.utility(view.seat, offer):.2f}" for offer in made)
@@ -145,10 +146,10 @@ def _wishes(options: ModelOptions) -> list[str]:
 
 
 def _form(view: View, options: ModelOptions) -> str:
-    """The form of a reply, with no example; in full where nothing holds the model to it."""
+    """Return the form of a reply, without an example; in full if no grammar enforces it."""
     if options.narrates:
-        told = "What you do is decided for you; you find the words. Do not name other numbers than those of your offer."
-        return f"{told} {_keys(view)}" if options.guard == "free" else told
+        rule = "Your moves are decided for you; you find the words. Name no numbers other than those of your offer."
+        return f"{rule} {_keys(view)}" if options.guard == "free" else rule
     if options.guard == "free":
         return _keys(view)
     return (
@@ -159,15 +160,15 @@ def _form(view: View, options: ModelOptions) -> str:
 
 def _keys(view: View) -> str:
     return (
-        "Answer with exactly one JSON object and nothing around it. It has the keys thought (a text, private), action "
+        "Answer with exactly one JSON object and nothing around it. It has the keys thought (text, private), action "
         "(offer, accept or walk_away, in quotes), offer (an object with exactly the keys "
-        f"{', '.join(view.scenario.issues)} if your action is offer, else null) and message (a text to the "
-        f"{view.other_name}). Whole numbers stand there without quotes."
+        f"{', '.join(view.scenario.issues)} if your action is offer, else null) and message (text to the "
+        f"{view.other_name}). Write integers without quotes."
     )
 
 
 def _before(view: View, number: int) -> View:
-    """The view that was had before one's own turn with a number."""
+    """Return the view before the agent's own turn with a number."""
     index = view.own[number].index
     table = view.public[index - 1].offer if index else None
     state = State(view.scenario, index, view.state.starts, table)
@@ -175,7 +176,7 @@ def _before(view: View, number: int) -> View:
 
 
 def _move(turn: Turn) -> str:
-    """A turn that no model made, as the reply that would have made it."""
+    """Return a turn that no model made as the reply that would have made it."""
     offer = None if turn.offer is None else dict(turn.offer)
     return json.dumps(
         {"thought": "", "action": turn.action, "offer": offer, "message": turn.message}, ensure_ascii=False
@@ -183,9 +184,9 @@ def _move(turn: Turn) -> str:
 
 
 def _stakes(view: View) -> list[str]:
-    """What one wants, for those who decide for themselves: who only speaks would chatter about it."""
+    """Return the preferences, for models that decide; one that only narrates would chatter about them."""
     lines = _preferences(view.scenario, view.seat)
-    no_deal = f"No deal is worth {view.role.reservation:.2f} to you."
+    no_deal = f"Having no deal is worth {view.role.reservation:.2f} to you."
     return ["\n".join(["What you want (0 = worst for you, 1 = best for you):", *lines, no_deal])]
 
 
@@ -206,7 +207,7 @@ def _values(scenario: Scenario, seat: Seat, name: str, issue: Issue) -> str:
     points = sorted(given, key=int)
     shown = ", ".join(f"{point} = {given[point]:.2f}" for point in points)
     step = f" in steps of {issue.range.step}" if issue.range and issue.range.step > 1 else ""
-    return f"a whole number{step}; {shown}, in proportion between"
+    return f"a whole number{step}; {shown}, linear in between"
 
 
 def _discount(scenario: Scenario) -> list[str]:

@@ -1,9 +1,9 @@
-"""Scripted strategies: agents that need no model. They look at their own utility only, never at the other side's.
+"""Scripted strategies: agents that need no model. They look only at their own utility, never at the other side's.
 
-A strategy is a tactic, which says what to offer next and how much the offer on the table must be worth to be accepted
-instead; the rest is common to all. None offers or takes less than its reservation value: where deals lose worth with
-time, that of a deal in the round in which it would be made. In its last turn a strategy takes what is worth that much,
-because nothing better can come; only the hardliner does not.
+A strategy is a tactic plus what all strategies share. The tactic decides what to offer next and how much the offer on
+the table must be worth to be accepted instead. No strategy offers or accepts less than its reservation value, which
+with discounting depends on the round in which the deal would be made. In its last turn a strategy accepts anything that
+reaches it, because nothing better can come; only the hardliner does not.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from negotiation.game.protocol import Action
 from negotiation.scenario.model import Offer
 
 SLACK = 1e-10
-"""What is asked for may miss a utility by rounding; utilities have nine decimal places."""
+"""Tolerance for rounding when utilities, which have nine decimal places, are compared."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a tactic would offer now, and the own utility from which on it accepts the offer on the table instead."""
+    """The next offer of a tactic, and the own utility at which it accepts the offer on the table instead."""
 
     offer: Offer
     accepts: float
@@ -33,38 +33,38 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outlook:
-    """A turn as a tactic sees it; utilities are its own and undiscounted."""
+    """A turn from the point of view of a tactic. Utilities are its own and undiscounted."""
 
     view: View
-    floor: float  # no offer may be worth less
-    best: float  # what the best outcome is worth; not below the floor
+    floor: float  # the least that an offer may be worth
+    best: float  # the utility of the best outcome, at least `floor`
 
     @property
     def time(self) -> float:
-        """How much of the rounds has passed, from 0 in the first to 1 in the last."""
+        """The fraction of the rounds that has passed, from 0 in the first to 1 in the last."""
         return (self.view.state.round - 1) / max(self.view.scenario.rounds - 1, 1)
 
     def worth(self, offer: Offer) -> float:
-        """The own utility of an offer."""
+        """Return the own utility of an offer."""
         return self.view.scenario.utility(self.view.seat, offer)
 
     @property
     def made(self) -> list[Offer]:
-        """The own offers so far."""
+        """The offers made so far."""
         return [turn.offer for turn in self.view.own if turn.offer is not None]
 
     @property
     def received(self) -> list[float]:
-        """What the other side's offers so far were worth."""
+        """The own utilities of the offers received so far."""
         return [self.worth(offer) for offer in self.received_offers]
 
     @property
     def received_offers(self) -> list[Offer]:
-        """The other side's offers so far."""
+        """The offers received so far."""
         return [turn.offer for turn in self.view.public if turn.seat != self.view.seat and turn.offer is not None]
 
     def asking(self, ask: float) -> Plan:
-        """Offer what is worth `ask`, or as little above it as there is; chance decides among equals."""
+        """Offer an outcome worth `ask`, or as little above it as possible, chosen at random among equals."""
         ask = min(max(ask, self.floor), self.best)
         utilities = self.view.utilities
         least = utilities[utilities >= ask - SLACK].min()
@@ -76,21 +76,34 @@ Tactic = Callable[[Outlook], Plan]
 
 
 class Strategy:
-    """An agent that follows a tactic."""
+    """An agent that follows a tactic.
 
-    def __init__(self, name: str, tactic: Tactic, *, gives_in: bool = True) -> None:
+    Args:
+        name: the technical name, as in configuration and results.
+        plain_name: what it does, in a few words for people.
+        tactic: what it offers and accepts.
+        gives_in: whether it accepts anything above its reservation value in its last turn.
+    """
+
+    def __init__(self, name: str, plain_name: str, tactic: Tactic, *, gives_in: bool = True) -> None:
         self.name = name
+        self.plain_name = plain_name
         self._tactic = tactic
         self._gives_in = gives_in
+
+    @property
+    def label(self) -> str:
+        """The plain and the technical name, as in "never gives in (hardliner)"."""
+        return f"{self.plain_name} ({self.name})"
 
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
         yield from ()
         return self.decide(view)
 
     def decide(self, view: View) -> Decision:
-        """What it does in a turn."""
+        """Return the decision for a turn."""
         state, best = view.state, float(view.utilities.max())
-        floor = _least(view, state.turn + 1)  # an offer is answered a turn later
+        floor = _least(view, state.turn + 1)  # an offer is answered one turn later
         plan = self._tactic(Outlook(view, floor, best)) if best >= floor else None
         needed = plan.accepts if plan is not None else _least(view, state.turn)
         if state.last_turn and self._gives_in:
@@ -103,7 +116,7 @@ class Strategy:
 
 
 def _least(view: View, turn: int) -> float:
-    """The undiscounted utility that a deal in a turn must have to be worth the reservation value."""
+    """Return the undiscounted utility at which a deal in a turn is worth the reservation value."""
     return float(view.role.reservation / view.scenario.discount ** (turn // 2))
 
 
@@ -116,22 +129,22 @@ def _speak(view: View, offer: Offer) -> str:
 
 
 def time_dependent(e: float) -> Tactic:
-    """Asks for less as the deadline nears: best - (best - floor) x time^(1/e) (Faratin, Sierra & Jennings 1998).
+    """Ask for less as the deadline nears: best - (best - floor) x time^(1/e) (Faratin, Sierra & Jennings 1998).
 
-    Boulware (e < 1) holds out and gives in late, a conceder (e > 1) gives in early, e = 1 is linear.
+    A boulware (e < 1) holds out and gives in late, a conceder (e > 1) gives in early, and e = 1 is linear.
     """
     return lambda at: at.asking(at.best - (at.best - at.floor) * at.time ** (1 / e))
 
 
 def hardliner(at: Outlook) -> Plan:
-    """Asks for the best and takes nothing less: take it or leave it (Lewicki, Saunders & Minton 2003)."""
+    """Ask for the best outcome and accept nothing less: take it or leave it (Lewicki, Saunders & Minton 2003)."""
     return at.asking(at.best)
 
 
 def random_walker(at: Outlook) -> Plan:
-    """Offers anything that is not below the floor, and accepts what is worth no less than that.
+    """Offer any outcome that reaches the floor, and accept what is worth at least as much as that offer.
 
-    The zero-intelligence trader with a budget constraint (Gode & Sunder 1993).
+    This is the zero-intelligence trader with a budget constraint (Gode & Sunder 1993).
     """
     enough = np.flatnonzero(at.view.utilities >= at.floor - SLACK)
     offer = at.view.space.offer(int(enough[at.view.random().randrange(len(enough))]))
@@ -139,46 +152,46 @@ def random_walker(at: Outlook) -> Plan:
 
 
 def tit_for_tat(at: Outlook) -> Plan:
-    """Gives way by the share by which the other side gave way, and takes back when it does.
+    """Concede in proportion to the other side's last concession, and retract when it retracts.
 
-    Relative tit-for-tat (Faratin, Sierra & Jennings 1998): what one asks for beyond the floor is multiplied by what
-    the other side asked for in its latest offer over the one before. As its utility is not known, what it asks for is
-    measured as what its offer costs oneself: the best outcome's utility minus the offer's.
+    Relative tit-for-tat (Faratin, Sierra & Jennings 1998): the demand above the floor is multiplied by the ratio of the
+    other side's last two demands. Its utility is unknown, so its demand is measured by what its offer costs this side:
+    the best outcome's utility minus the offer's.
     """
     if not at.made or len(at.received) < 2:
         return at.asking(at.best)
-    before, latest = (at.best - utility for utility in at.received[-2:])
+    before, latest = (at.best - utility for utility in at.received[-2:])  # the other side's demands
     ratio = latest / before if before > SLACK else 1.0
     return at.asking(at.floor + (at.worth(at.made[-1]) - at.floor) * ratio)
 
 
 def nice_tit_for_tat(at: Outlook) -> Plan:
-    """Answers the best that was ever conceded and never takes anything back.
+    """Match the largest concession that the other side ever made, and never retract.
 
     After Baarslag, Hindriks & Jonker (2013, "A tit for tat negotiation strategy for real-time bilateral
-    negotiations"): one concedes the same share of the way to the point of agreement as the other side did. They
-    estimate that point with a model of the other side; without one it is taken to lie halfway between the floor and
-    the best outcome, and is never taken to be worse than what was offered already.
+    negotiations"): concede the same fraction of the way to the expected agreement as the other side did. They estimate
+    the agreement with a model of the other side. Without one, it is assumed halfway between the floor and the best
+    outcome, but never below the best offer received.
     """
     received = at.received
     if not received:
         return at.asking(at.best)
     meeting = max((at.floor + at.best) / 2, max(received))
-    way = meeting - received[0]
-    conceded = (max(received) - received[0]) / way if way > SLACK else 1.0
+    distance = meeting - received[0]
+    conceded = (max(received) - received[0]) / distance if distance > SLACK else 1.0
     return at.asking(at.best - conceded * (at.best - meeting))
 
 
 def micro(at: Outlook) -> Plan:
-    """Offers its outcomes one by one from the best down, a new one only if it made no more than it got.
+    """Offer outcomes one by one from the best down: a new one only if it made no more offers than it received.
 
-    MiCRO (de Jonge 2022, "An analysis of the linear bilateral ANAC domains using the MiCRO benchmark strategy"):
-    counts different offers on both sides; otherwise it repeats one of its own by chance. It accepts what is worth no
-    less than the least that it is ready to offer.
+    MiCRO (de Jonge 2022, "An analysis of the linear bilateral ANAC domains using the MiCRO benchmark strategy") counts
+    distinct offers on both sides, and repeats one of its own at random if it is ahead. It accepts what is worth at
+    least as much as the worst outcome that it is ready to offer.
     """
     order = np.argsort(-at.view.utilities, kind="stable")
     order = order[at.view.utilities[order] >= at.floor - SLACK]
-    made, received = _different(at.made), _different(at.received_offers)
+    made, received = _distinct(at.made), _distinct(at.received_offers)
     if made <= received and made < len(order):
         offer = at.view.space.offer(int(order[made]))
         return Plan(offer, at.worth(offer))
@@ -186,21 +199,21 @@ def micro(at: Outlook) -> Plan:
     return Plan(at.view.random().choice(own), min(at.worth(offer) for offer in own))
 
 
-def _different(offers: Iterable[Offer]) -> int:
+def _distinct(offers: Iterable[Offer]) -> int:
     return len({tuple(sorted(offer.items())) for offer in offers})
 
 
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy("boulware", time_dependent(0.2)),
-        Strategy("linear", time_dependent(1.0)),
-        Strategy("conceder", time_dependent(3.0)),
-        Strategy("tit_for_tat", tit_for_tat),
-        Strategy("nice_tit_for_tat", nice_tit_for_tat),
-        Strategy("micro", micro),
-        Strategy("hardliner", hardliner, gives_in=False),
-        Strategy("random", random_walker),
+        Strategy("boulware", "holds out, then gives in late", time_dependent(0.2)),
+        Strategy("linear", "gives in steadily", time_dependent(1.0)),
+        Strategy("conceder", "gives in early", time_dependent(3.0)),
+        Strategy("tit_for_tat", "answers like with like", tit_for_tat),
+        Strategy("nice_tit_for_tat", "returns concessions, retracts none", nice_tit_for_tat),
+        Strategy("micro", "matches step for step", micro),
+        Strategy("hardliner", "never gives in", hardliner, gives_in=False),
+        Strategy("random", "makes random acceptable offers", random_walker),
     )
 }
-"""All strategies by name. Exponents as in Faratin et al.'s experiments: 0.2 is a firm boulware, 3 a mild conceder."""
+"""All strategies by name. The exponents are those of Faratin et al.'s experiments."""

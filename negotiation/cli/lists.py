@@ -35,7 +35,7 @@ def models(json: Json = None) -> int:
         facts = about.get(choice.agent, {"type": "strategy"})
         listed[choice.agent] = facts
         details = ", ".join(str(facts[key]) for key in ("model_name", "size", "license") if facts.get(key))
-        lines.append(f"{choice.agent:20} {details or choice.heading.lower()}")
+        lines.append(f"{choice.agent:20} {details or choice.label}")
     lines += [f"{model_id:20} unavailable: {reason}" for model_id, reason in misfits.items() if reason]
     with Output(json) as out:
         out.write(listed, lines)

@@ -1,1 +1,1 @@
-"""How an agent behaves: anchoring on the prompt, habits, attacks, and missed chances."""
+"""Measure how an agent behaves: anchoring on the prompt, attacks, and missed chances."""

@@ -1,6 +1,6 @@
-"""What might have been: for one seat of a run that ended, what others would have got there.
+"""Compare a finished run with what scripted strategies and optimal outcomes would have given a seat.
 
-Knows everything about both sides, so it is for afterwards only.
+This uses the preferences of both sides, so it may be shown only after the run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from negotiation.scenario.model import Offer, Scenario, Seat, other
 
 @dataclass(frozen=True)
 class Baseline:
-    """How a scripted strategy fares in a seat, against the same opponent with the same seed."""
+    """The result of a scripted strategy in a seat, against the same opponent with the same seed."""
 
     strategy: str
     ending: Ending
@@ -29,7 +29,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Reference:
-    """An outcome that anybody's may be compared with: `nash`, `kalai_smorodinsky`, `egalitarian` or `max_welfare`."""
+    """An optimal outcome to compare with: `nash`, `kalai_smorodinsky`, `egalitarian` or `max_welfare`."""
 
     name: str
     agreement: Offer
@@ -38,9 +38,9 @@ class Reference:
 
 
 def baselines(run: Run, seat: Seat) -> list[Baseline]:
-    """What every scripted strategy gets in a seat of a run, the best first; none where the other side is no script.
+    """Return the result of every scripted strategy in a seat of a run, best first.
 
-    They are played here and now, which takes a moment in large scenarios.
+    Empty if the opponent is not a scripted strategy. Plays the negotiations, which takes a moment in large scenarios.
     """
     opponent = STRATEGIES.get(run.agents[other(seat)].agent)
     if opponent is None:
@@ -56,7 +56,7 @@ def baselines(run: Run, seat: Seat) -> list[Baseline]:
 
 
 def references(scenario: Scenario, seat: Seat, analyser: Analyser) -> list[Reference]:
-    """The outcomes that are optimal by one definition or another (docs/scenarios.md), those of no use left out."""
+    """Return the optimal outcomes (docs/scenarios.md) that exist in a scenario."""
     indices = {
         "nash": analyser.nash,
         "kalai_smorodinsky": analyser.kalai_smorodinsky,

@@ -1,1 +1,1 @@
-"""Statistics that know nothing of negotiation."""
+"""Statistics and ratings, independent of negotiations."""

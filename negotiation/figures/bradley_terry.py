@@ -1,8 +1,8 @@
-"""Bradley-Terry ratings: how strong each of many agents is, from who got more in contests of two.
+"""Bradley-Terry ratings: estimate the strength of agents from contests between two.
 
-The chance that x beats y is 1 / (1 + exp(s_y - s_x)); strengths s are found by maximum likelihood (Bradley & Terry
-1952; Hunter 2004), a draw counts as half a win for each. Ratings are shown on the scale of chess: 400 points are odds
-of ten to one, and the mean is 1000. Knows nothing of negotiations.
+The probability that x beats y is 1 / (1 + exp(s_y - s_x)). Strengths s are maximum-likelihood estimates (Bradley &
+Terry 1952; Hunter 2004), and a draw counts as half a win for each. Ratings use the scale of chess: 400 points are odds
+of ten to one, and the mean is 1000.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from negotiation.figures.statistics import LEVEL, Floats, Interval
 POINTS = 400 / math.log(10)
 MIDDLE = 1000.0
 PRIOR = 0.5
-"""Everybody also drew half a contest against one of average strength: who won all has a finite rating."""
+"""Weight of a virtual draw of each agent against an average one, which keeps the ratings of unbeaten agents finite."""
 _Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Two agents met; `score` is 1 if the first got more, 0 if the second did, a half if neither (or in between)."""
+    """A contest of two agents: `score` is 1 if the first got more, 0 if the second did, and 0.5 for a draw."""
 
     first: str
     second: str
@@ -36,8 +36,8 @@ class Contest:
 class Ratings:
     """Strengths of agents (mean zero) with two estimates of their covariance.
 
-    `robust` is the sandwich estimate, `model` the inverse information. The sandwich alone claims too much where one
-    side won everything, so the variance of anything is the larger of the two.
+    `robust` is the sandwich estimate, `model` the inverse information, shape [agents, agents]. The sandwich estimate
+    alone is overconfident where one side won everything, so the larger variance of the two is used.
     """
 
     agents: tuple[str, ...]
@@ -46,24 +46,24 @@ class Ratings:
     model: Floats
 
     def rating(self, agent: str) -> Interval:
-        """An agent's rating in points, with its 95 % interval."""
+        """Return an agent's rating in points with its 95 % interval."""
         place = self.agents.index(agent)
         return _in_points(float(self.strengths[place]), self.error(self._against_all(place)), MIDDLE)
 
     def lead(self, first: str, second: str) -> Interval:
-        """How many points the first agent is ahead of the second."""
+        """Return the first agent's lead over the second in points with its 95 % interval."""
         contrast = self.contrast(first, second)
         return _in_points(float(contrast @ self.strengths), self.error(contrast), 0.0)
 
     def contrast(self, first: str, second: str) -> Floats:
-        """+1 for the first agent, -1 for the second, [agents]."""
+        """Return +1 for the first agent and -1 for the second, shape [agents]."""
         contrast = np.zeros(len(self.agents))
         contrast[self.agents.index(first)] += 1
         contrast[self.agents.index(second)] -= 1
         return contrast
 
     def error(self, contrast: Floats) -> float:
-        """The standard error of a sum of strengths."""
+        """Return the standard error of a weighted sum of strengths."""
         return math.sqrt(max(float(contrast @ self.robust @ contrast), float(contrast @ self.model @ contrast), 0.0))
 
     def _against_all(self, place: int) -> Floats:
@@ -82,7 +82,7 @@ class Place:
 
 
 def places(ratings: Ratings) -> dict[str, Place]:
-    """The place of each agent; ranks are shared where intervals overlap."""
+    """Return the place of each agent; agents with overlapping intervals share a rank."""
     intervals = {agent: ratings.rating(agent) for agent in ratings.agents}
 
     def place(agent: str) -> Place:
@@ -97,14 +97,14 @@ def places(ratings: Ratings) -> dict[str, Place]:
 
 @dataclass
 class Tally:
-    """How many contests an agent won, drew and lost."""
+    """The number of contests that an agent won, drew and lost."""
 
     wins: int = 0
     draws: int = 0
     losses: int = 0
 
     def add(self, score: float) -> None:
-        """It got this score in one more."""
+        """Count one more contest with this score."""
         if score > 0.5:
             self.wins += 1
         elif score < 0.5:
@@ -114,7 +114,7 @@ class Tally:
 
 
 def tallies(agents: Iterable[str], contests: Iterable[Contest]) -> dict[str, Tally]:
-    """The tally of each agent."""
+    """Return the tally of each agent."""
     found = {agent: Tally() for agent in agents}
     for contest in contests:
         found[contest.first].add(contest.score)
@@ -123,10 +123,13 @@ def tallies(agents: Iterable[str], contests: Iterable[Contest]) -> dict[str, Tal
 
 
 def bradley_terry(agents: Sequence[str], contests: Iterable[Contest], prior: float = PRIOR) -> Ratings:
-    """The ratings of agents from independent contests.
+    """Return the ratings of agents from independent contests.
 
-    `prior` is how much of a draw against an average agent is added for each; without it (0) strengths may be infinite
-    and agents that never met cannot be told apart.
+    Args:
+        agents: the agents to rate.
+        contests: contests between them.
+        prior: the weight of a virtual draw of each agent against an average one. With 0, strengths may be infinite, and
+            agents that never met cannot be compared.
     """
     places = {agent: place for place, agent in enumerate(agents)}
     met = [(places[c.first], places[c.second], c.score) for c in contests]
@@ -136,7 +139,7 @@ def bradley_terry(agents: Sequence[str], contests: Iterable[Contest], prior: flo
     for _ in range(100):  # Newton's method; the likelihood is concave
         slope, _, information = _likelihood(strengths, first, second, score, prior)
         step = np.linalg.pinv(information) @ slope
-        step *= min(1.0, 2.0 / max(float(np.abs(step).max(initial=0.0)), 1e-300))  # no leaps
+        step *= min(1.0, 2.0 / max(float(np.abs(step).max(initial=0.0)), 1e-300))  # bounds the step
         strengths = strengths + step
         if np.abs(step).max(initial=0.0) < 1e-10:
             break
@@ -156,7 +159,7 @@ def bradley_terry(agents: Sequence[str], contests: Iterable[Contest], prior: flo
 def _likelihood(
     strengths: Floats, first: np.ndarray, second: np.ndarray, score: Floats, prior: float
 ) -> tuple[Floats, Floats, Floats]:
-    """The slope of the log-likelihood, what each contest adds to it for its first agent, and the information."""
+    """Return the slope of the log-likelihood, each contest's share of its first agent's slope, and the information."""
     chance = _chance(strengths[first] - strengths[second])
     off, weight = score - chance, chance * (1 - chance)
     agents = len(strengths)

@@ -1,6 +1,6 @@
-"""The few statistics that results need: how sure a mean, a rate and a difference are. Pure functions over numbers.
+"""Confidence intervals for means, rates and differences, as pure functions over numbers.
 
-Intervals are two-sided at 95 %. Nothing here knows negotiations; what is resampled over is the caller's choice.
+Intervals are two-sided at 95 %. The caller chooses what to resample over.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Floats = NDArray[np.float64]
 LEVEL = 0.95
 RESAMPLES = 4000
 FEW = 10
-"""With fewer values than this a bootstrap cannot see beyond them, and Student's t is used."""
+"""Below this number of clusters, intervals use Student's t instead of the bootstrap."""
 POWER = 0.8
 _NORMAL = NormalDist()
-_BLOCK = 2_000_000  # resampled values held at a time
+_BLOCK = 2_000_000  # resampled values in memory at a time
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,28 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside."""
+        """Whether zero lies outside the interval."""
         return self.low > 0 or self.high < 0
 
 
 def mean_interval(
     values: Sequence[float], low: float, high: float, clusters: Sequence[Hashable] | None = None
 ) -> Interval | None:
-    """The mean of values that lie in [low, high], with its interval; None without values.
+    """Return the mean of values in [low, high] with its interval; None without values.
 
-    `clusters` says which values belong together (equal labels); they are resampled together. Without it, each value
-    stands for itself.
     - From ten clusters on: the percentile bootstrap, expanded for small samples (Hesterberg 2015, "What Teachers
-      Should Know About the Bootstrap", section 4.2): the quantiles taken are those of a normal variable at
+      Should Know About the Bootstrap", section 4.2): it uses the quantiles of a normal variable at
       t(n-1) * sqrt(n / (n-1)). The resamples are the same each time, so equal values give equal intervals.
-    - Below: Student's t, with the variance of a ratio (Cochran 1977, section 6.3) where clusters differ in size.
-    - One cluster, or clusters that are all equal, would give an interval without width, which claims too much: what
-      was never seen in n tries may still happen with a probability of up to 1 - 0.05^(1/n), and then be anywhere in
-      [low, high].
+    - Below ten: Student's t, with the variance of a ratio (Cochran 1977, section 6.3) where clusters differ in size.
+    - A single cluster, or clusters that are all equal, would give an interval of zero width, which is overconfident: an
+      event that did not occur in n trials may still have a probability of up to 1 - 0.05^(1/n), with a value anywhere
+      in [low, high].
+
+    Args:
+        values: the sample.
+        low: the least possible value.
+        high: the largest possible value.
+        clusters: a label for each value; values with equal labels are resampled together. None if all are independent.
     """
     if not len(values):
         return None
@@ -71,7 +75,7 @@ def mean_interval(
 
 
 def _clustered(values: Sequence[float], clusters: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
-    """The sum and the size of every cluster."""
+    """Return the sum and the size of every cluster, shape [clusters] each."""
     given = np.asarray(values, dtype=np.float64)
     if clusters is None:
         return given, np.ones(len(given))
@@ -92,7 +96,7 @@ def _resampled_means(sums: Floats, sizes: Floats) -> Floats:
 
 
 def rate_interval(successes: int, tries: int) -> Interval | None:
-    """A rate with Wilson's score interval (Wilson 1927; Brown, Cai & DasGupta 2001); None without tries."""
+    """Return a rate with Wilson's score interval (Wilson 1927; Brown, Cai & DasGupta 2001); None without trials."""
     if not tries:
         return None
     z = _NORMAL.inv_cdf(0.5 + LEVEL / 2)
@@ -103,9 +107,9 @@ def rate_interval(successes: int, tries: int) -> Interval | None:
 
 
 def sign_test(values: Sequence[float], tie: float = 1e-9) -> float:
-    """The two-sided p-value of the exact sign test: how likely is so uneven a split of signs by chance alone?
+    """Return the two-sided p-value of the exact sign test (Dixon & Mood 1946).
 
-    Values within `tie` of zero are left out (Dixon & Mood 1946).
+    That is the probability of a split of signs at least this uneven by chance. Values within `tie` of zero are ignored.
     """
     above = sum(value > tie for value in values)
     below = sum(value < -tie for value in values)
@@ -115,11 +119,13 @@ def sign_test(values: Sequence[float], tie: float = 1e-9) -> float:
 
 
 def more_needed(values: Sequence[float]) -> int | None:
-    """How many more values in [-1, 1] would make `mean_interval` exclude zero, if they go on like these.
+    """Return how many more values in [-1, 1] like these are needed for `mean_interval` to exclude zero.
 
-    Planned with 80 % power, n = ((z_0.975 + z_0.8) * sd / mean)^2; for equal values, until the interval of unseen
-    ones excludes zero. 0 if zero is excluded already, None if it cannot be told: fewer than two values, or a mean of
-    zero.
+    Planned with 80 % power: n = ((z_0.975 + z_0.8) * sd / mean)^2. For equal values, n is the least number at which
+    their interval excludes zero.
+
+    Returns:
+        0 if zero is excluded already; None if it cannot be estimated, with fewer than two values or a mean of zero.
     """
     interval = mean_interval(values, -1.0, 1.0)
     if interval is None or len(values) < 2:
@@ -137,9 +143,10 @@ def more_needed(values: Sequence[float]) -> int | None:
 
 
 def student_t(probability: float, freedom: int) -> float:
-    """The quantile of Student's t distribution, to about four digits.
+    """Return a quantile of Student's t distribution, to about four digits.
 
-    With t = sqrt(freedom) * tan(angle) the density is proportional to cos(angle)^(freedom - 1), which is summed up.
+    With t = sqrt(freedom) * tan(angle), the density is proportional to cos(angle)^(freedom - 1), which is summed
+    numerically.
     """
     angles = np.linspace(-math.pi / 2, math.pi / 2, 20001)
     middles = (angles[1:] + angles[:-1]) / 2

@@ -1,4 +1,4 @@
-"""What an agent may know, and what it decides."""
+"""The agent protocol: the view an agent gets, and the decision it returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from negotiation.scenario.model import Offer, Role, Scenario, Seat, other
 
 @dataclass(frozen=True)
 class PublicTurn:
-    """What both sides see of a turn."""
+    """The part of a turn that both sides see."""
 
     round: int
     seat: Seat
@@ -30,7 +30,7 @@ class PublicTurn:
 
 @dataclass(frozen=True)
 class View:
-    """The negotiation as one seat sees it: the rules, its own preferences and turns, and what was said openly."""
+    """The negotiation as one seat sees it: the rules, its own preferences and turns, and the public turns."""
 
     run_id: str
     scenario: Scenario
@@ -45,32 +45,32 @@ class View:
 
     @cached_property
     def utilities(self) -> Floats:
-        """The own utility of every outcome of `space`."""
+        """The seat's utility of every outcome of `space`, shape [outcomes]."""
         return self.space.utilities(self.seat)
 
     @property
     def role(self) -> Role:
-        """The own role."""
+        """The seat's role."""
         return self.scenario.roles[self.seat]
 
     @property
     def other_name(self) -> str:
-        """What the other side is called; the only thing of its role that may be known."""
+        """The name of the other role, which is all that an agent may know about it."""
         return self.scenario.roles[other(self.seat)].name
 
     def turn_seed(self, attempt: int = 0) -> int:
-        """A number that depends on the run's seed, the seat, the turn and the attempt, and on nothing else."""
+        """Return a seed that depends only on the run's seed, the seat, the turn and the attempt."""
         text = f"{self.seed} {self.seat} {self.state.turn} {attempt}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
 
     def random(self) -> random.Random:
-        """A source of chance of this turn's own."""
+        """Return a random generator for this turn."""
         return random.Random(self.turn_seed())
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What an agent decided, and how it came about."""
+    """The decision of an agent, with the record of how it was made."""
 
     action: Action
     offer: Offer | None = None
@@ -87,14 +87,17 @@ class Decision:
 
 
 class Agent(Protocol):
-    """Plays a seat. It keeps nothing between turns: all it needs is in the view, so runs can be continued."""
+    """Plays a seat. It stores nothing between turns: the view has all it needs, so runs can be continued."""
 
     @property
     def name(self) -> str:
-        """What it is called in configuration and results."""
+        """The name in configuration and results."""
 
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
-        """Decide this turn, reporting on the way; raises ParleyError if it cannot.
+        """Decide this turn, and yield events on the way.
 
-        After `Asked` it is sent the answer, a Decision, or None if there is none.
+        After `Asked`, the caller sends the person's Decision, or None without one.
+
+        Raises:
+            ParleyError: the agent cannot decide.
         """

@@ -1,7 +1,6 @@
-"""What happens in a negotiation, as frozen values: the page, the store, the command line and the tests all listen.
+"""Events of a negotiation, as frozen values for the page, the store, the command line and the tests.
 
-A turn, an ending and an interruption are facts and are stored; the others only tell those who watch how it comes
-about. All can be written as JSON and read back.
+Turns, endings and interruptions are stored. The other events only show watchers the progress.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from negotiation.scenario.model import Offer, Seat
 
 @dataclass(frozen=True)
 class InvalidReply:
-    """A reply that could not be used: its kind, its text, and what became of it."""
+    """A reply that could not be used: its kind, its text, and whether a retry repaired it."""
 
     kind: str  # empty, not_json, wrong_shape, off_menu or illegal_action
     detail: str
@@ -27,7 +26,7 @@ class InvalidReply:
 
 @dataclass(frozen=True)
 class Turn:
-    """One agent's turn, complete. Utilities are undiscounted, of the offer made or accepted; None when walking away."""
+    """A complete turn. Utilities are undiscounted, of the offer made or accepted; None when walking away."""
 
     index: int
     round: int
@@ -40,47 +39,47 @@ class Turn:
     utility_a: float | None = None
     utility_b: float | None = None
     invalid: tuple[InvalidReply, ...] = ()
-    prompt: tuple[Message, ...] = ()  # what the agent was told since its last turn
+    prompt: tuple[Message, ...] = ()  # the messages that the agent received since its last turn
     raw: str = ""
     tokens: int = 0
     prompt_tokens: int = 0
     seconds: float = 0.0
     cost: float | None = None  # US dollars for all tokens, where the model has a price
-    estimated: bool = False  # whether a server elsewhere did not say how many tokens there were
-    held: Held | None = None  # what a model's reply was held to while it was written
+    estimated: bool = False  # whether the token counts are estimates, as a remote server sent none
+    held: Held | None = None  # what constrained a model's reply while it was generated
 
 
 @dataclass(frozen=True)
 class SeatMeasures:
-    """How one seat played, turn by turn; a number for each of its turns. Definitions: measures.py."""
+    """How one seat played, with one number for each of its turns. `measures` has the definitions."""
 
     concession: tuple[float | None, ...] = ()
     regret: tuple[float, ...] = ()
-    invalid: Mapping[str, int] = field(default_factory=dict)  # kind -> how many replies
+    invalid: Mapping[str, int] = field(default_factory=dict)  # kind -> number of replies
     tokens: int = 0
-    seconds: float = field(default=0.0, compare=False)  # differs each time
-    cost: float | None = None  # US dollars, as far as the model has a price
+    seconds: float = field(default=0.0, compare=False)  # differs between identical runs
+    cost: float | None = None  # US dollars; None if the model has no price
 
 
 @dataclass(frozen=True)
 class Measures:
-    """How well a negotiation ended. Distances are in utility, from the point that was reached."""
+    """How well a negotiation ended. Distances are Euclidean in utility, from the result."""
 
     utility_a: float
     utility_b: float
     welfare_share: float
     pareto_distance: float
     nash_distance: float | None
-    rational_a: bool  # ended at or above the own reservation value
+    rational_a: bool  # ended at or above its reservation value
     rational_b: bool
     seats: Mapping[Seat, SeatMeasures] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Queued:
-    """The negotiation waits for a lane: behind so many other visitors and negotiations, for about so long.
+    """The negotiation waits for a lane behind `visitors` other visitors and `ahead` negotiations.
 
-    `own` says that it waits for one of its own visitor's to end.
+    `own` means that it waits for another negotiation of the same visitor.
     """
 
     visitors: int
@@ -91,7 +90,7 @@ class Queued:
 
 @dataclass(frozen=True)
 class Started:
-    """A negotiation begins, or goes on after `turns` that were made before."""
+    """A negotiation begins, or continues after `turns` earlier turns."""
 
     run_id: str
     scenario_id: str
@@ -112,7 +111,7 @@ class TurnStarted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The agent's model is not ready: `stage` is preparing, queued, fetching, loading or waking."""
+    """The agent's model is not ready; `stage` is preparing, queued, fetching, loading or waking."""
 
     seat: Seat
     stage: str
@@ -124,7 +123,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Asked:
-    """A person is to move, and has so many seconds for it."""
+    """A person is to move within `seconds`."""
 
     seat: Seat
     seconds: float
@@ -132,7 +131,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Writing:
-    """The agent wrote a piece of its reply; attempt 0 is the first."""
+    """The agent wrote a piece of its reply. Attempts count from 0."""
 
     seat: Seat
     attempt: int
@@ -141,7 +140,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A reply could not be used. The agent is asked again, unless the ledger's entry says that it gave up."""
+    """A reply could not be used. The agent is asked again, unless `invalid.outcome` is `gave_up`."""
 
     seat: Seat
     attempt: int
@@ -150,14 +149,14 @@ class Rejected:
 
 @dataclass(frozen=True)
 class TurnTaken:
-    """A turn is complete (and stored, where there is a store)."""
+    """A turn is complete, and stored if there is a store."""
 
     turn: Turn
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The negotiation came to an end of its own."""
+    """The negotiation ended by its own rules."""
 
     ending: Ending
     by: Seat | None
@@ -167,7 +166,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Halted:
-    """The negotiation did not come to an end: `status` is stopped, interrupted or failed; `kind` is the error's."""
+    """The negotiation stopped before its end; `kind` is the class name of the error, if one was the cause."""
 
     status: Literal["stopped", "interrupted", "failed"]
     reason: str
@@ -177,7 +176,7 @@ class Halted:
 Event = Queued | Started | TurnStarted | Waiting | Asked | Writing | Rejected | TurnTaken | Ended | Halted
 
 AgentEvent = Waiting | Asked | Writing | Rejected
-"""What an agent reports while it makes up its mind."""
+"""Events that an agent yields while it decides."""
 
 EventListener = Callable[[str, Event], None]
-"""Is told a run's id and each of its events, for figures and logs."""
+"""Receives the run id and each event of a run, for metrics and logs."""

@@ -1,9 +1,9 @@
-"""How well a negotiation went: the figures of its end and of each turn, from scenario, end state and turns alone.
+"""Measure how well a negotiation went, from its scenario, final state and turns.
 
-- Concession of an offer: the drop in one's own utility since one's last offer (negative where one asks for more). The
-  first offer and turns that offer nothing have none.
-- Regret of a turn: the best own utility among outcomes at or above the other side's reservation value, minus that of
-  this turn: of the outcome offered or accepted, or of no deal when walking away.
+- Concession of an offer: the drop in the seat's own utility since its last offer (negative where it asks for more). The
+  first offer and turns without an offer have none.
+- Regret of a turn: the seat's best utility among outcomes at or above the other side's reservation value, minus the
+  utility of the outcome that this turn offers or accepts, or of no deal when it walks away.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Iterable, Sequence
 from negotiation.game.events import Measures, SeatMeasures, Turn
 from negotiation.game.protocol import Action, State
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import PLACES, SEATS, Seat
+from negotiation.scenario.model import PLACES, SEATS, Scenario, Seat
 
 
 def final_utility(state: State, seat: Seat) -> float:
-    """What a finished negotiation is worth to a seat: the discounted agreement, or the reservation value."""
+    """Return a finished negotiation's utility to a seat: the discounted agreement, or the reservation value."""
     scenario = state.scenario
     if state.agreement is None:
         return scenario.roles[seat].reservation
@@ -29,7 +29,7 @@ def final_utility(state: State, seat: Seat) -> float:
 
 
 def measure(state: State, analyser: Analyser, turns: Sequence[Turn] = ()) -> Measures:
-    """The figures of a finished negotiation and its turns."""
+    """Return the measures of a finished negotiation, and of its seats if turns are given."""
     a, b = final_utility(state, "a"), final_utility(state, "b")
     roles = state.scenario.roles
     return Measures(
@@ -45,10 +45,11 @@ def measure(state: State, analyser: Analyser, turns: Sequence[Turn] = ()) -> Mea
 
 
 def measure_seat(seat: Seat, analyser: Analyser, turns: Iterable[Turn]) -> SeatMeasures:
-    """How a seat played its turns."""
+    """Return the measures of a seat's turns."""
     own = [turn for turn in turns if turn.seat == seat]
     best, reservation = analyser.best_given(seat), analyser.scenario.roles[seat].reservation
-    values = [reservation if (utility := _own(turn)) is None else utility for turn in own]
+    utilities = [turn.utility_a if seat == "a" else turn.utility_b for turn in own]
+    values = [reservation if utility is None else utility for utility in utilities]
     concession: list[float | None] = []
     last: float | None = None
     for turn, value in zip(own, values, strict=True):
@@ -65,17 +66,23 @@ def measure_seat(seat: Seat, analyser: Analyser, turns: Iterable[Turn]) -> SeatM
     )
 
 
+def accepted_below_reservation(scenario: Scenario, turns: Sequence[Turn], seat: Seat) -> bool | None:
+    """Return whether a seat accepted a deal worth less to it, discounted, than no deal; None if it did not accept."""
+    last = turns[-1] if turns else None
+    if last is None or last.seat != seat or last.action is not Action.ACCEPT:
+        return None
+    utility = last.utility_a if seat == "a" else last.utility_b
+    assert utility is not None
+    return scenario.discounted(utility, last.round) < scenario.roles[seat].reservation
+
+
 def total_cost(costs: Iterable[float | None]) -> float | None:
-    """The sum of what is priced, in US dollars; None where nothing is."""
-    told = [cost for cost in costs if cost is not None]
-    return math.fsum(told) if told else None
+    """Return the sum of the known costs in US dollars; None if none is known."""
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known) if known else None
 
 
 def fingerprint(turns: Iterable[Turn]) -> str:
-    """What was done in a negotiation, in short: negotiations with the same moves have the same fingerprint."""
+    """Return a short hash of the moves; negotiations with the same moves have the same fingerprint."""
     moves = [(turn.seat, turn.action, turn.offer) for turn in turns]
     return hashlib.sha256(json.dumps(moves, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _own(turn: Turn) -> float | None:
-    return turn.utility_a if turn.seat == "a" else turn.utility_b

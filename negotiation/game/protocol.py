@@ -1,7 +1,7 @@
 """Alternating offers with a deadline, as a pure state machine: the only place that decides what is legal.
 
-The seats take turns; a round is one turn of each. On its turn a seat makes an offer, accepts the other side's
-latest offer, or walks away. Without an agreement in the last round there is no deal.
+The seats take turns, and a round is one turn of each. In its turn a seat makes an offer, accepts the other side's
+latest offer, or walks away. Without an agreement by the end of the last round there is no deal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from negotiation.scenario.model import Offer, Scenario, Seat, other
 
 
 class Action(StrEnum):
-    """What a turn does."""
+    """The action of a turn."""
 
     OFFER = "offer"
     ACCEPT = "accept"
@@ -31,7 +31,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """Where a negotiation stands. `table` is the offer that may be accepted now, made by the other side."""
+    """The state of a negotiation. `table` is the other side's offer, which may be accepted now."""
 
     scenario: Scenario
     turn: int = 0
@@ -48,17 +48,17 @@ class State:
 
     @property
     def seat(self) -> Seat:
-        """Whose turn it is."""
+        """The seat to move."""
         return self.starts if self.turn % 2 == 0 else other(self.starts)
 
     @property
     def last_turn(self) -> bool:
-        """Whether no turn follows this one: an offer made now cannot be accepted any more."""
+        """Whether no turn follows this one, so that an offer made now can no longer be accepted."""
         return self.turn == 2 * self.scenario.rounds - 1
 
     @property
     def legal(self) -> tuple[Action, ...]:
-        """What the seat may do now; nothing when it is over."""
+        """The actions that the seat may take now; none when the negotiation is over."""
         if self.ending is not None:
             return ()
         if self.table is None:
@@ -66,7 +66,7 @@ class State:
         return (Action.OFFER, Action.ACCEPT, Action.WALK_AWAY)
 
     def apply(self, action: Action, offer: Offer | None = None) -> State:
-        """The state after a turn; raises IllegalTurn, naming what is wrong, and changes nothing then."""
+        """Return the state after a turn; raise IllegalTurn, saying what is wrong, if it is not allowed."""
         if self.ending is not None:
             raise IllegalTurn(f"the negotiation is over ({self.ending})")
         if action not in self.legal:

@@ -1,6 +1,6 @@
-"""One negotiation, as a generator of events. It asks the protocol whose turn it is, lets the agent act, applies it.
+"""Run one negotiation as a generator of events: ask the protocol who moves, let that agent act, apply its decision.
 
-Knows nothing of storage, threads or pages: whoever drives the generator decides what becomes of the events.
+Storage, threads and display are up to the caller that drives the generator.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from negotiation.scenario.model import Offer, Scenario, Seat, other
 
 @dataclass(frozen=True)
 class Negotiation:
-    """What is to be run. `turns` are those made before, where a run is continued."""
+    """A negotiation to run. `turns` are the earlier turns of a run that is continued."""
 
     run_id: str
     scenario: Scenario
@@ -33,9 +33,11 @@ class Negotiation:
 
 
 def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
-    """Run to the end, an error or cancellation; the last event is Ended or Halted. Closing it stops the agent.
+    """Run a negotiation until it ends, fails or is cancelled.
 
-    After the event `Asked`, the answer is sent into it.
+    Yields:
+        Events, of which the last is `Ended` or `Halted`. After `Asked`, send the person's `Decision` into the
+        generator. Closing the generator stops the agent.
     """
     analyser = Analyser(negotiation.scenario)
     state, turns = replay(negotiation.scenario, negotiation.turns), list(negotiation.turns)
@@ -61,7 +63,7 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
 
 
 def replay(scenario: Scenario, turns: tuple[Turn, ...]) -> State:
-    """The state after turns that were made before; raises IllegalTurn if they do not fit the scenario."""
+    """Return the state after earlier turns; raise IllegalTurn if they do not fit the scenario."""
     state = State(scenario)
     for turn in turns:
         state = state.apply(turn.action, turn.offer)
@@ -69,7 +71,7 @@ def replay(scenario: Scenario, turns: tuple[Turn, ...]) -> State:
 
 
 def view_of(negotiation: Negotiation, analyser: Analyser, state: State, turns: list[Turn]) -> View:
-    """The negotiation as the seat whose turn it is sees it."""
+    """Return the negotiation as the seat to move sees it."""
     seat = state.seat
     return View(
         run_id=negotiation.run_id,

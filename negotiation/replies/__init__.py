@@ -1,1 +1,1 @@
-"""Which replies are legal now, as a grammar to write under and as a strict reader."""
+"""The legal replies, as a grammar to generate them and a strict reader."""

@@ -1,7 +1,7 @@
-"""What an agent may reply now: the moves and what may be said, as a grammar to write under and as a check to read by.
+"""The replies that an agent may give now, as a grammar for generating them and as a check for reading them.
 
-`legal` is what the protocol allows, `rational` leaves out what is worth less to the agent than its reservation value,
-and `decided` is one move, for which a model only finds the words.
+`legal` allows what the protocol allows, `rational` excludes moves worth less to the agent than its reservation value,
+and `Decided` is a single move for which a model only writes the message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from negotiation.replies.grammar import (
 from negotiation.replies.narration import MAX_MESSAGE, Speech, opening
 from negotiation.replies.reader import Kind, Reply
 from negotiation.replies.threshold_diagram import Diagram, threshold, worth_at_least
-from negotiation.scenario.model import Issue, Offer, Value
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import Offer
 
 MAX_THOUGHT = 160
 _THOUGHT = {"type": "string", "minLength": 1, "maxLength": MAX_THOUGHT}
@@ -35,14 +36,14 @@ _MESSAGE = {"type": "string", "minLength": 1, "maxLength": MAX_MESSAGE}
 
 @dataclass(frozen=True)
 class Allowed:
-    """Some of the legal moves: actions, and of the possible offers all or, with a diagram, only its own."""
+    """Some of the legal moves: actions, and either all possible offers or those of a diagram."""
 
     state: State
     actions: tuple[Action, ...]
     offers: Diagram | None = None
 
     def problem(self, reply: Reply) -> tuple[Kind, str] | None:
-        """Why a reply that is legal is none of these: its kind as an invalid reply, and words for the model."""
+        """Return why a legal reply is not allowed: its kind as an invalid reply, and an explanation for the model."""
         if reply.action is not None and reply.action not in self.actions and reply.action is not Action.OFFER:
             return "illegal_action", "Their offer is worth less to you than no deal, so you cannot accept it."
         if reply.offer is not None and self.offers is not None and not self.offers.contains(reply.offer):
@@ -50,7 +51,7 @@ class Allowed:
         return None
 
     def grammar(self, thinking: int = 0) -> Grammar:
-        """The grammar of these replies, after up to `thinking` characters in a <think> block."""
+        """Return the grammar of these replies, with up to `thinking` characters in a <think> block before them."""
         if self.offers is not None:
             moves = [(json_value(action), json_value(None)) for action in self._others]
             moves += [(json_value(Action.OFFER), OFFERS)] if Action.OFFER in self.actions else []
@@ -62,7 +63,7 @@ class Allowed:
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """These replies as a JSON schema; a diagram is more than it can say."""
+        """These replies as a JSON schema, which cannot express a diagram."""
         alternatives = []
         if Action.OFFER in self.actions:
             offer = _object({name: _choice(issue) for name, issue in self.state.scenario.issues.items()})
@@ -72,7 +73,7 @@ class Allowed:
         return {"anyOf": alternatives} if len(alternatives) > 1 else alternatives[0]
 
     def sample(self, rng: random.Random) -> str:
-        """A reply by chance, as a model without a mind would give it; offers come most often."""
+        """Return a random reply, most often an offer."""
         offering = Action.OFFER in self.actions and (not self._others or rng.random() >= 0.15)
         offer = self._any_offer(rng) if offering else None
         action = str(Action.OFFER) if offering else rng.choice(self._others)
@@ -91,18 +92,18 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Decided:
-    """One move. A model says something about it, without numbers of its own; it thinks nothing."""
+    """A single move. The model writes a message about it without other numbers, and no thought."""
 
     state: State
     action: Action
     offer: Offer | None
     words: str
-    """What is said where a model finds no words that may be said."""
+    """The message to use if the model writes none that is allowed."""
     led: bool = False
-    """Whether the message's first words are given (in English)."""
+    """Whether the message starts with given words, in English."""
 
     def problem(self, reply: Reply) -> tuple[Kind, str] | None:
-        """Why a reply that is legal is not this move, or says something else."""
+        """Return why a legal reply is not this move, or why its message is not allowed."""
         if reply.action is not self.action or reply.offer != self.offer:
             return "illegal_action", f"Your move is decided: {self.reply('')}. Only the message is yours."
         if not self._speech.allows(reply.message):
@@ -110,14 +111,14 @@ class Decided:
         return None
 
     def grammar(self, thinking: int = 0) -> Grammar:
-        """The grammar of this reply in all its possible words, after up to `thinking` characters of thinking."""
+        """Return the grammar of this reply with any allowed message, with up to `thinking` characters of thinking."""
         reply = reply_object(json_value(""), [(json_value(self.action), json_value(self.offer))], "message")
         move = {"thought": {"const": ""}, "action": {"const": str(self.action)}, "offer": {"const": self.offer}}
         text = reply_grammar(reply, self._speech.rules(self._opening), thinking)
         return Grammar(_object({**move, "message": _MESSAGE}), text, lambda _: self.reply("What do you say?"))
 
     def reply(self, message: str) -> str:
-        """The move as a reply."""
+        """Return the move as a reply with a message."""
         return json.dumps(
             {"thought": "", "action": self.action, "offer": self.offer, "message": message}, ensure_ascii=False
         )
@@ -136,14 +137,16 @@ class Decided:
 
 
 def legal(state: State) -> Allowed:
-    """All that the protocol allows."""
+    """Return all moves that the protocol allows."""
     return Allowed(state, state.legal)
 
 
 def rational(state: State) -> Allowed:
-    """All legal moves but those that are worth less to the seat than its reservation value. Leaving is always there."""
+    """Return the legal moves worth at least the reservation value to the seat. Walking away is always one."""
     scenario, seat = state.scenario, state.seat
-    offers = worth_at_least(scenario, seat, threshold(scenario, seat, state.turn + 1))  # answered a turn later
+    offers = worth_at_least(
+        scenario, seat, threshold(scenario, seat, state.turn + 1)
+    )  # an offer is answered one turn later
     actions = [Action.OFFER] if offers.nodes else []
     if state.table is not None and scenario.utility(seat, state.table) >= threshold(scenario, seat, state.turn):
         actions.append(Action.ACCEPT)

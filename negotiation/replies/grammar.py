@@ -14,7 +14,7 @@ from typing import Any
 from manager.generation.request import JSON_STYLE
 from negotiation.replies.reader import KEYS
 from negotiation.replies.threshold_diagram import Diagram, Edge
-from negotiation.scenario.model import Issue
+from negotiation.scenario.issue import Issue
 
 OFFERS = "offer_0"
 """The first rule of a diagram's rules."""

@@ -1,8 +1,8 @@
-"""What may be said for a move that is decided: words, and no other numbers than the move's own.
+"""Messages for a decided move: words, without other numbers than the move's own.
 
-Digits stand in a message only as parts of phrases made from the offer, and English number words only where the offer
-has them. One pattern serves both the grammar, in which such a message is written, and the reader that checks it. What
-is said in words about named options, "one" and the number words of other languages are not looked at.
+A message contains digits only as part of phrases made from the offer, and English number words only if the offer
+contains them. One pattern serves both the grammar under which a message is generated and the reader that checks it.
+Option names, "one" and number words of other languages are not checked.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import re
 
 from negotiation.game.protocol import Action, State
 from negotiation.replies.grammar import literal
-from negotiation.scenario.model import Issue, Offer, Scenario, Value
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import Offer, Scenario
 
 MAX_MESSAGE = 200
-"""How many characters a message has at most, where a grammar holds it."""
+"""Maximum length of a message in characters under a grammar."""
 MAX_TOKENS = 60
-"""How many tokens may be spoken for a decided move. Characters cannot be counted beside all else that is looked at:
-the product of both has more states than a lexer may have."""
+"""Maximum length of a message for a decided move in tokens. Counting characters together with everything else would
+need more states than a lexer may have."""
 MAX_SPOKEN = 1000
 NUMBER_WORDS = (
     "zero two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -27,7 +28,7 @@ NUMBER_WORDS = (
     "triple"
 )
 OPENINGS = ("I offer {} because", "My offer is {} and I hope", "I can do {} so that", "I propose {} since")
-"""One after the other, round by round: a small model repeats what it said after the same words."""
+"""Used in turn, round by round: after the same words a small model repeats what it said."""
 _NO_NUMERAL = (
     r"\d\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2079\u2080-\u2089\u2150-\u218b\u2460-\u249b\u24ea-\u24ff\u2776-\u2793"
 )
@@ -36,7 +37,7 @@ _LETTERS = "A-Za-z"
 
 
 class Speech:
-    """What may be said for an offer that is made or accepted, or, without one, for leaving."""
+    """The messages allowed for an offer that is made or accepted or, without one, for walking away."""
 
     def __init__(self, scenario: Scenario, offer: Offer | None) -> None:
         self._phrases = _phrases(scenario, offer) if offer is not None else []
@@ -55,7 +56,7 @@ class Speech:
         return not re.search(rf"(?i)(?<![{_LETTERS}])({'|'.join(self._words)})(?![{_LETTERS}])", message)
 
     def rules(self, opening: str = "") -> list[str]:
-        """Rules of a Lark grammar; `message` is the message with its quotes, and begins with `opening`."""
+        """Return the rules of a Lark grammar; `message` is the message with its quotes and starts with `opening`."""
         phrase = f" | /{self._phrase}/" if self._phrases else ""
         first = json.dumps(f"{opening} " if opening else "", ensure_ascii=False)[:-1]
         return [
@@ -68,13 +69,13 @@ class Speech:
 
     @property
     def _phrase(self) -> str:
-        """A phrase, which stands alone but for punctuation."""
+        """A pattern for one phrase, with punctuation around it."""
         phrases = "|".join(re.escape(phrase).replace("/", r"\/") for phrase in self._phrases)
         return rf"\(?({phrases})[.,;:!?)]{{0,2}}"
 
 
 def opening(state: State, action: Action, offer: Offer | None) -> str:
-    """How a message about a decided move begins, for models too small to speak for themselves unless led to it."""
+    """Return the first words of a message about a decided move, for models too small to start one themselves."""
     if action is not Action.OFFER or offer is None:
         return "I accept because" if action is Action.ACCEPT else "I leave because"
     (name, value), *others = offer.items()
@@ -84,7 +85,7 @@ def opening(state: State, action: Action, offer: Offer | None) -> str:
 
 
 def _phrases(scenario: Scenario, offer: Offer) -> list[str]:
-    """The ways of saying the offer's numbers. A bare number is one only if there is no other it could be taken for."""
+    """Return phrases that state the offer's numbers. A bare number is a phrase only if it is unambiguous."""
     values = {name: issue.show(offer[name]) for name, issue in scenario.issues.items()}
     numeric = [name for name, shown in values.items() if any(character.isdigit() for character in shown)]
     found: list[str] = []

@@ -1,7 +1,7 @@
-"""How a model's reply is read: strictly.
+"""Read a model's reply strictly.
 
-A reply is one JSON object with the keys thought, action, offer and message, in any order. Nothing is ever guessed: a
-reply that is not exactly that has no action and no offer.
+A reply is one JSON object with the keys thought, action, offer and message, in any order and with any white space that
+JSON allows. Nothing is ever guessed: a reply in any other form has no action and no offer.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from negotiation.scenario.model import Offer, Scenario
 KEYS = ("thought", "action", "offer", "message")
 MAX_REPLY = 20_000
 THINK, THOUGHT = "<think>", "</think>"
-"""Around what a reasoning model thinks before it replies."""
+"""Marks around the thinking of a reasoning model before its reply."""
 Kind = Literal["empty", "not_json", "wrong_shape", "off_menu", "illegal_action"]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply that was read. `kind` says what is wrong with it, `detail` says it to the model; both None if valid."""
+    """A reply as read. If it is invalid, `kind` classifies the fault and `detail` explains it to the model."""
 
     action: Action | None = None
     offer: Offer | None = None
@@ -38,7 +38,7 @@ class Reply:
 
 
 def read_reply(text: str, state: State) -> Reply:
-    """Read a reply strictly; legal is what the protocol allows in `state`."""
+    """Read a reply; an action is legal if the protocol allows it in `state`."""
     if not text.strip():
         return _invalid("empty", "The reply was empty.")
     if len(text) > MAX_REPLY:
@@ -51,7 +51,7 @@ def read_reply(text: str, state: State) -> Reply:
     except (ValueError, RecursionError):
         return _invalid("not_json", "The reply was not exactly one JSON object.")
     if doubled:
-        return _invalid("wrong_shape", f"The key {shown(doubled[0], 60)} stands in the reply twice.")
+        return _invalid("wrong_shape", f"The key {shown(doubled[0], 60)} appears twice in the reply.")
     if not isinstance(data, dict) or set(data) != set(KEYS):
         return _invalid("wrong_shape", f"The reply must have exactly the keys {', '.join(KEYS)}.")
     if not isinstance(data["thought"], str) or not isinstance(data["message"], str):
@@ -75,10 +75,10 @@ def read_reply(text: str, state: State) -> Reply:
 
 
 def split_thinking(text: str) -> tuple[str, str]:
-    """What a reasoning model thought before its reply, and the reply.
+    """Return the thinking of a reasoning model and the reply after it.
 
-    Thinking goes from the beginning to the first `</think>`; some chat templates write the `<think>` themselves. A text
-    that begins with `<think>` and never ends it is all thinking and has no reply.
+    Thinking extends from the beginning to the first `</think>`; some chat templates write the `<think>` themselves. A
+    text that starts with `<think>` and never closes it is all thinking, without a reply.
     """
     begun = text.lstrip()
     if begun.startswith("{") or (THOUGHT not in text and not begun.startswith(THINK)):
@@ -88,7 +88,7 @@ def split_thinking(text: str) -> tuple[str, str]:
 
 
 def _misshapen(offer: object, scenario: Scenario) -> str | None:
-    """What is wrong with the form of an offer, whatever its values."""
+    """Return what is wrong with the form of an offer, whatever its values."""
     if not isinstance(offer, dict) or set(offer) != set(scenario.issues):
         return f"With the action offer, the offer must have exactly the keys {', '.join(scenario.issues)}."
     for name, issue in scenario.issues.items():
@@ -99,7 +99,7 @@ def _misshapen(offer: object, scenario: Scenario) -> str | None:
 
 
 def clean(text: str) -> str:
-    """A text that every database and page can hold: no control characters, no halves of characters."""
+    """Return a text without what databases and pages cannot hold: control characters and lone surrogates."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return "".join(c for c in whole if c in "\n\t" or unicodedata.category(c) != "Cc")
 
@@ -109,13 +109,13 @@ def _invalid(kind: Kind, detail: str) -> Reply:
 
 
 def _object_of(doubled: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object with its keys; those that stand in it twice are added to `doubled`."""
+    """Return an object from its pairs; duplicate keys are added to `doubled`."""
     doubled += [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
     return dict(pairs)
 
 
 def _whole(digits: str) -> int:
-    """A whole number, cut where Python would refuse it: beyond that length none is possible anyway."""
+    """Return an integer, truncated where Python would refuse it: no number of that length is a legal option."""
     return int(digits[:400])
 
 
@@ -126,13 +126,13 @@ def _refuse_constant(name: str) -> None:
 # -- while it is being written ---------------------------------------------------------------------------------
 
 _FIELD = re.compile(r'"(thought|message)"\s*:\s*"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*)')
-"""A field from its name to its end, or to the last escape that is complete."""
+"""A field from its name to its end, or to the last complete escape."""
 _HALF = re.compile(r"[\ud800-\udbff]\Z")
-"""The first half of a character beyond 16 bits, the second not being written yet."""
+"""The first half of a surrogate pair whose second half is not written yet."""
 
 
 def glimpse(text: str) -> dict[str, str]:
-    """The thought and message as far as they are written, for display only; never read an action from this."""
+    """Return the thought and message as far as they are written. For display only; never read an action from it."""
     found: dict[str, str] = {}
     if text.startswith(THINK):
         thinking, text = split_thinking(text)
@@ -140,7 +140,7 @@ def glimpse(text: str) -> dict[str, str]:
     for name, body in _FIELD.findall(text):
         try:
             written = json.loads(f'"{body}"', strict=False)
-        except ValueError:  # an escape that JSON does not have
+        except ValueError:  # an escape that JSON does not define
             written = body
         found.setdefault(name, clean(_HALF.sub("", written)))
     return found

@@ -1,9 +1,9 @@
-"""Which offers are worth enough, as a small decision diagram: no outcome is ever listed.
+"""The offers that reach a utility, as a small decision diagram that never lists the outcomes.
 
-Going through the issues one by one, all that matters of the options picked so far is how much the remaining issues
-must still be worth. Two such thresholds are the same if no attainable sum lies between them; equal ones are one node.
-So there are at most as many nodes after an issue as there are sums before it or after it, whichever is fewer. (This is
-the threshold decision diagram of a linear inequality; see Bryant 1986 on merging equal nodes, and Behle 2007,
+The issues are visited one by one. All that matters about the options picked so far is the utility that the remaining
+issues must still contribute. Two such thresholds are equivalent if no attainable sum lies between them, and share a
+node. There are thus at most as many nodes after an issue as there are sums before it or after it, whichever is fewer.
+(This is the threshold decision diagram of a linear inequality; see Bryant 1986 on merging equal nodes, and Behle 2007,
 "On threshold BDDs and the optimal variable ordering problem".)
 """
 
@@ -16,23 +16,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from negotiation.scenario.model import PLACES, Issue, Scenario, Seat, Value
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import PLACES, Scenario, Seat
 
 Floats = NDArray[np.float64]
 _NOISE = 1e-13
-"""Sums of weights times values differ by no more than this for the order in which they are added."""
+"""Sums of weights times values differ by at most this much when added in another order."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """Options of a node's issue that lead to the same node; None as `to` is the end. Ranges are given in runs."""
+    """Options of a node's issue that lead to the same node, or to the end (None). Ranges are stored as runs."""
 
     options: tuple[str, ...]
-    runs: tuple[tuple[int, int], ...]  # first and last number of each
+    runs: tuple[tuple[int, int], ...]  # first and last number of each run
     to: int | None
 
     def contains(self, value: Value) -> bool:
-        """Whether an option of the issue is one of these."""
+        """Return whether an option of the issue is one of these."""
         if isinstance(value, str):
             return value in self.options
         return any(first <= value <= last for first, last in self.runs)
@@ -40,13 +41,13 @@ class Edge:
 
 @dataclass(frozen=True)
 class Diagram:
-    """Nodes by their number, each with its issue and its edges; empty if no offer is worth enough. 0 is the root."""
+    """Nodes by number, each with its issue and edges; node 0 is the root. Empty if no offer is worth enough."""
 
     issues: Mapping[str, Issue]
     nodes: tuple[tuple[str, tuple[Edge, ...]], ...]
 
     def contains(self, offer: Mapping[str, Value]) -> bool:
-        """Whether an offer that is possible is worth enough."""
+        """Return whether a possible offer is worth enough."""
         at: int | None = 0 if self.nodes else None
         while at is not None:
             name, edges = self.nodes[at]
@@ -57,7 +58,7 @@ class Diagram:
         return bool(self.nodes)
 
     def sample(self, rng: random.Random) -> dict[str, Value]:
-        """An offer by chance."""
+        """Return a random offer."""
         offer: dict[str, Value] = {}
         at: int | None = 0
         while at is not None:
@@ -74,9 +75,11 @@ class Diagram:
 
 
 def threshold(scenario: Scenario, seat: Seat, turn: int) -> float:
-    """The undiscounted utility that a deal in a turn needs, to be worth the seat's reservation value; inf if none is.
+    """Return the undiscounted utility at which a deal in a turn is worth the seat's reservation value.
 
-    Exactly: the least number with the places of a utility whose discounted worth is not below the reservation value.
+    Returns:
+        The least number with `PLACES` decimals that, discounted, is not below the reservation value; inf if there is
+        none up to 1.
     """
     reservation, unit = scenario.roles[seat].reservation, 10**-PLACES
     share = scenario.discount ** (turn // 2)
@@ -91,7 +94,7 @@ def threshold(scenario: Scenario, seat: Seat, turn: int) -> float:
 
 
 def worth_at_least(scenario: Scenario, seat: Seat, needed: float) -> Diagram:
-    """The diagram of all offers whose undiscounted utility to a seat is `needed` or more."""
+    """Return the diagram of all offers whose undiscounted utility to a seat is at least `needed`."""
     names = list(scenario.issues)
     worth = [_worth(scenario, seat, name) for name in names]
     sums = _sums_from(worth)
@@ -99,7 +102,7 @@ def worth_at_least(scenario: Scenario, seat: Seat, needed: float) -> Diagram:
     numbers: dict[tuple[int, int], int] = {}
 
     def node(issue: int, place: int) -> int:
-        """The number of the node before an issue, where the issues from there on must make the sum at a place."""
+        """Return the number of the node before an issue, from which the remaining issues must reach a sum."""
         if (issue, place) in numbers:
             return numbers[issue, place]
         number = numbers[issue, place] = len(nodes)
@@ -120,13 +123,13 @@ def worth_at_least(scenario: Scenario, seat: Seat, needed: float) -> Diagram:
 
 
 def _worth(scenario: Scenario, seat: Seat, name: str) -> Floats:
-    """What each option of an issue adds to a seat's utility."""
+    """Return what each option of an issue adds to a seat's utility, shape [options]."""
     weight = scenario.roles[seat].weights[name]
     return np.array([weight * scenario.value(seat, name, choice) for choice in scenario.issues[name].choices])
 
 
 def _sums_from(worth: list[Floats]) -> list[Floats]:
-    """For each issue, and for the end, all sums that the issues from there on can make, rising."""
+    """Return for each issue, and for the end, all sums that the remaining issues can reach, in ascending order."""
     sums = [np.zeros(1)]
     for added in reversed(worth):
         every = np.add.outer(added, sums[0]).ravel()

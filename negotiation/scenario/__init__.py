@@ -1,1 +1,1 @@
-"""What is negotiated, and what is optimal in it: scenario files, analysis, checks, import and export."""
+"""Scenarios: files, analysis of optimal outcomes, checks, and the GENIUS format."""

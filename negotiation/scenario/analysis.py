@@ -1,7 +1,7 @@
-"""What is optimal in a scenario, and how far from it a negotiation ended. Vectorised over all outcomes.
+"""Compute the optimal outcomes of a scenario and the distance of a result from them, vectorised over all outcomes.
 
-Points are compared in the plane of both undiscounted utilities; gains are measured from the reservation values.
-Formulas and sources: docs/scenarios.md.
+Points lie in the plane of both undiscounted utilities; gains are measured from the reservation values. See
+docs/scenarios.md for formulas and sources.
 """
 
 from __future__ import annotations
@@ -14,33 +14,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from negotiation.scenario.model import PLACES, SEATS, Issue, Offer, Scenario, Seat
+from negotiation.scenario.issue import Issue
+from negotiation.scenario.model import PLACES, SEATS, Offer, Scenario, Seat
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 NOISE = 12
-"""Sums and products of utilities are told apart to so many decimal places; the rest is rounding."""
+"""Sums and products of utilities are compared to this many decimal places; the rest is rounding noise."""
 
 
 def undominated(a: Floats, b: Floats) -> Indices:
-    """The places that no other place beats for one side without loss to the other, by falling `a`.
+    """Return the indices of the points that no other point beats for one side without loss to the other.
 
-    Equal places are all listed. O(n log n): sorted by falling a, then falling b, a place is undominated if its b is
-    above all b before its group of equals (Kung, Luccio & Preparata 1975).
+    Args:
+        a: utilities to side a, shape [points].
+        b: utilities to side b, shape [points].
+
+    Returns:
+        Indices by descending `a`, all tied points included. O(n log n): sorted by descending a, then b, a point is
+        undominated if its b exceeds every b before its group of equals (Kung, Luccio & Preparata 1975).
     """
     order = np.lexsort((-b, -a))
     a, b = a[order], b[order]
     best_before = np.maximum.accumulate(np.concatenate(([-np.inf], b[:-1])))
     rises = b > best_before
     same = np.concatenate(([False], (a[1:] == a[:-1]) & (b[1:] == b[:-1])))
-    group = np.cumsum(~same) - 1  # equal points stand next to each other
+    group = np.cumsum(~same) - 1  # equal points are adjacent
     listed: Indices = order[rises[np.flatnonzero(~same)][group]]
     return listed
 
 
 class OutcomeSpace:
-    """All outcomes of a scenario, numbered in the order of its issues' options (the last issue varies fastest)."""
+    """All outcomes of a scenario, numbered in the order of its issues' options; the last issue varies fastest."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -50,11 +56,11 @@ class OutcomeSpace:
         return math.prod(self._sizes)
 
     def offer(self, index: int) -> dict[str, str | int]:
-        """The outcome with a number."""
+        """Return the outcome with a number."""
         return self.offers(np.array([index]))[0]
 
     def offers(self, indices: Indices) -> list[dict[str, str | int]]:
-        """The outcomes with some numbers."""
+        """Return the outcomes with these numbers."""
         names, choices = list(self.scenario.issues), [issue.choices for issue in self.scenario.issues.values()]
         places = np.unravel_index(indices, self._sizes)
         columns = [
@@ -63,12 +69,12 @@ class OutcomeSpace:
         return [dict(zip(names, picked, strict=True)) for picked in zip(*columns, strict=True)]
 
     def index(self, offer: Offer) -> int:
-        """The number of an outcome."""
+        """Return the number of an outcome."""
         places = [issue.choices.index(offer[name]) for name, issue in self.scenario.issues.items()]
         return int(np.ravel_multi_index(places, self._sizes))
 
     def utilities(self, seat: Seat) -> Floats:
-        """The utility of every outcome to a seat, [outcomes]."""
+        """Return the utility of every outcome to a seat, shape [outcomes]."""
         return self._utilities[seat]
 
     @cached_property
@@ -85,7 +91,7 @@ class OutcomeSpace:
         return np.round(total.ravel(), PLACES)
 
     def _values(self, seat: Seat, name: str, issue: Issue) -> Floats:
-        """What every option of an issue is worth to a seat, as `Scenario.value` says."""
+        """Return what every option of an issue is worth to a seat, as `Scenario.value` does, shape [options]."""
         given = self.scenario.roles[seat].values[name]
         if issue.range is None:
             return np.array([given[choice] for choice in issue.choices])
@@ -100,7 +106,7 @@ class OutcomeSpace:
 
 @dataclass(frozen=True)
 class Point:
-    """An outcome and what it is worth to both."""
+    """An outcome and its utility to both sides."""
 
     offer: dict[str, str | int]
     utility_a: float
@@ -121,7 +127,7 @@ class Analysis:
 
 
 class Analyser:
-    """Answers questions about one scenario; the work is done once, when first asked."""
+    """Analyses one scenario; each result is computed once, on first use."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -132,16 +138,16 @@ class Analyser:
 
     @cached_property
     def frontier(self) -> Indices:
-        """The outcomes that no other beats for one side without loss to the other, by falling utility to a.
+        """The outcomes that no other beats for one side without loss to the other, by descending utility to a.
 
-        That is: no v with v_a >= u_a and v_b >= u_b and one of them greater. Outcomes with equal utilities are all
-        listed.
+        An outcome u is on the frontier if there is no v with v_a >= u_a and v_b >= u_b, one of them strictly greater.
+        All tied outcomes are included.
         """
         return undominated(self._a, self._b)
 
     @cached_property
     def rational(self) -> Indices:
-        """The outcomes that are worth at least the reservation value to both."""
+        """The outcomes that reach the reservation values of both sides."""
         return np.flatnonzero((self._gain_a >= 0) & (self._gain_b >= 0))
 
     @cached_property
@@ -156,11 +162,11 @@ class Analyser:
 
     @cached_property
     def kalai_smorodinsky(self) -> int | None:
-        """The rational outcome whose smaller share of the possible gain is largest: argmax min over the sides of
-        (u - r) / (max u - r), the maximum being over the rational outcomes; None if a side cannot gain.
+        """The rational outcome with the largest minimum relative gain; None if a side cannot gain.
 
-        Kalai & Smorodinsky (1975), Other solutions to Nash's bargaining problem. Econometrica 43(3). Where outcomes
-        are discrete, nothing need lie on their line from no deal to the ideal; this is the usual form without it.
+        That is argmax min over the sides of (u - r) / (max u - r), with the maximum over the rational outcomes. Kalai &
+        Smorodinsky (1975), Other solutions to Nash's bargaining problem. Econometrica 43(3). With discrete outcomes,
+        none may lie on their line from no deal to the ideal point; this is the usual form for that case.
         """
         if not len(self.rational):
             return None
@@ -171,7 +177,7 @@ class Analyser:
 
     @cached_property
     def egalitarian(self) -> int | None:
-        """The rational outcome whose smaller gain is largest: argmax min(u_a - r_a, u_b - r_b).
+        """The rational outcome with the largest minimum gain: argmax min(u_a - r_a, u_b - r_b).
 
         Kalai (1977), Proportional solutions to bargaining situations. Econometrica 45(7).
         """
@@ -179,7 +185,7 @@ class Analyser:
 
     @cached_property
     def max_welfare(self) -> int:
-        """The outcome with the largest sum of utilities: argmax u_a + u_b; among equals the more even one."""
+        """The outcome with the largest sum of utilities: argmax u_a + u_b; among equals the most even one."""
         total = np.round(self._a + self._b, PLACES)
         ties = np.flatnonzero(total == total.max())
         return int(ties[np.argmax(np.minimum(self._a[ties], self._b[ties]))])
@@ -194,19 +200,19 @@ class Analyser:
         return float(np.hypot(1 - self._a, 1 - self._b).min())
 
     def analysis(self) -> Analysis:
-        """Everything at once."""
+        """Return all results."""
         return Analysis(
-            len(self.space),
-            tuple(self._points(self.frontier)),
-            self._maybe(self.nash),
-            self._maybe(self.kalai_smorodinsky),
-            self._maybe(self.egalitarian),
-            self.point(self.max_welfare),
-            self.opposition,
+            outcomes=len(self.space),
+            pareto=tuple(self._points(self.frontier)),
+            nash=self._maybe(self.nash),
+            kalai_smorodinsky=self._maybe(self.kalai_smorodinsky),
+            egalitarian=self._maybe(self.egalitarian),
+            max_welfare=self.point(self.max_welfare),
+            opposition=self.opposition,
         )
 
     def point(self, index: int) -> Point:
-        """An outcome with its utilities."""
+        """Return an outcome with its utilities."""
         return self._points(np.array([index]))[0]
 
     def _points(self, indices: Indices) -> list[Point]:
@@ -214,14 +220,14 @@ class Analyser:
         return [Point(*entry) for entry in zip(self.space.offers(indices), a, b, strict=True)]
 
     def pareto_distance(self, utility_a: float, utility_b: float) -> float:
-        """The distance from a point of utilities to the nearest outcome of the frontier."""
+        """Return the Euclidean distance from a pair of utilities to the nearest outcome on the frontier."""
         a, b = self._a[self.frontier], self._b[self.frontier]
         return float(np.hypot(a - utility_a, b - utility_b).min())
 
     def improvement(self, utility_a: float, utility_b: float) -> Point | None:
-        """The outcome of the frontier that would have been better for one and no worse for the other; None if none.
+        """Return the outcome on the frontier that is better for one side and no worse for the other, if there is one.
 
-        Of several, the one with the largest smaller gain.
+        Of several, return the one with the largest minimum gain.
         """
         gain_a, gain_b = self._a[self.frontier] - utility_a, self._b[self.frontier] - utility_b
         better = np.flatnonzero((gain_a >= -1e-9) & (gain_b >= -1e-9) & (gain_a + gain_b > 1e-6))
@@ -231,24 +237,24 @@ class Analyser:
         return self.point(int(self.frontier[better[np.lexsort((total, least))[-1]]]))
 
     def nash_distance(self, utility_a: float, utility_b: float) -> float | None:
-        """The distance from a point of utilities to the Nash outcome, if there is one."""
+        """Return the Euclidean distance from a pair of utilities to the Nash outcome, if there is one."""
         if self.nash is None:
             return None
         return float(np.hypot(self._a[self.nash] - utility_a, self._b[self.nash] - utility_b))
 
     def welfare_share(self, utility_a: float, utility_b: float) -> float:
-        """The joint utility as a share of the largest possible one; 1 where no outcome is worth anything."""
+        """Return the joint utility as a share of the largest possible one; 1 if no outcome is worth anything."""
         possible = (self._a + self._b)[self.max_welfare]
         return float((utility_a + utility_b) / possible) if possible else 1.0
 
     def best_given(self, seat: Seat) -> float:
-        """The best own utility among outcomes at or above the other side's reservation value; 0 if there is none."""
+        """Return the best own utility among outcomes that reach the other's reservation value; 0 if there are none."""
         own, gain_other = (self._a, self._gain_b) if seat == "a" else (self._b, self._gain_a)
         possible = own[gain_other >= 0]
         return float(possible.max()) if len(possible) else 0.0
 
     def _fairest(self, a: Floats, b: Floats) -> int:
-        """Among the rational outcomes, the first with the largest minimum and, among these, the largest sum."""
+        """Return the rational outcome with the largest minimum; among equals, the one with the largest sum."""
         worst, total = (np.round(worth[self.rational], NOISE) for worth in (np.minimum(a, b), a + b))
         return int(self.rational[np.argmax(np.where(worst == worst.max(), total, -np.inf))])
 
@@ -257,5 +263,5 @@ class Analyser:
 
 
 def as_json(point: Point | None) -> dict[str, Any] | None:
-    """A point as the command line prints it."""
+    """Return a point as plain data, as the command line prints it."""
     return None if point is None else {"offer": point.offer, "utility_a": point.utility_a, "utility_b": point.utility_b}

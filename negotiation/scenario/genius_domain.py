@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from manager.config.strict_yaml import problems
-from negotiation.scenario.model import Issue, check_outcomes
+from negotiation.scenario.issue import Issue, check_outcomes
 from negotiation.scenario.xml_reader import Element, Note
 
 _KIND_ATTRIBUTES = ("type", "vtype", "etype")

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from negotiation.scenario.genius_domain import DomainIssue, bounds_of, domain_issues, issue_kind, items_of, objective_of
-from negotiation.scenario.model import Issue, Scenario, Value, parse_scenario
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import Scenario, parse_scenario
 from negotiation.scenario.xml_reader import Element, Note, read_xml
 
 ROUNDS = 8

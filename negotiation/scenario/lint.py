@@ -1,6 +1,6 @@
-"""What is wrong with a scenario although it can be read: nothing to agree on, nothing to argue about, dead options.
+"""Find problems in valid scenarios: nothing to agree on, nothing to argue about, options that do not matter.
 
-What its texts say is looked at in `lint_text.py`. Each finding names the key it is about.
+The texts are checked in `lint_prose`. Each finding names the key it is about.
 """
 
 from __future__ import annotations
@@ -16,23 +16,28 @@ from manager.config.strict_yaml import problems, read_yaml
 from manager.errors import ConfigError
 from negotiation.errors import ScenarioError
 from negotiation.scenario.analysis import Analyser, Floats, undominated
+from negotiation.scenario.issue import Issue, Value
 from negotiation.scenario.lint_prose import text_findings
-from negotiation.scenario.model import SEATS, Issue, Scenario, Seat, Value, check_id
+from negotiation.scenario.model import SEATS, Scenario, Seat, check_id
 
 LEAST_REACHABLE = 0.2
-"""A range of which a smaller share can be part of an agreement is too wide."""
+"""A range is too wide if a smaller fraction of its values can be part of an agreement."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to mend: the key it is about, and what is wrong there."""
+    """A problem to fix: the key it is about, and what is wrong."""
 
     key: str
     message: str
 
 
 def lint_file(path: Path) -> list[Finding]:
-    """What is wrong with a scenario file; raises ScenarioError if it cannot be read as YAML at all."""
+    """Return the problems of a scenario file, those that make it unusable included.
+
+    Raises:
+        ScenarioError: the file cannot be read as YAML at all.
+    """
     try:
         data = read_yaml(path)
     except ConfigError as error:
@@ -53,7 +58,7 @@ def lint_file(path: Path) -> list[Finding]:
 
 
 def _placed(key: str, text: str) -> tuple[str, str]:
-    """A problem of the whole begins with the place it is about."""
+    """Split the place off a problem of the whole scenario, whose text begins with it."""
     if key:
         return key, text
     place, found, rest = text.partition(": ")
@@ -61,7 +66,7 @@ def _placed(key: str, text: str) -> tuple[str, str]:
 
 
 def lint(scenario: Scenario) -> list[Finding]:
-    """What is wrong with a scenario, in the order of its keys."""
+    """Return the problems of a scenario, in the order of its keys."""
     analyser = Analyser(scenario)
     found = [*_agreement(analyser), *_conflict(analyser)]
     for name, issue in scenario.issues.items():
@@ -74,9 +79,9 @@ def lint(scenario: Scenario) -> list[Finding]:
 
 def _agreement(analyser: Analyser) -> Iterator[Finding]:
     if not len(analyser.rational):
-        yield Finding("roles", "no agreement is possible: no outcome is worth both reservation values")
+        yield Finding("roles", "no agreement is possible: no outcome reaches both reservation values")
     elif analyser.nash is None:
-        yield Finding("roles", "no outcome is better than no deal for both sides, so nobody has a reason to agree")
+        yield Finding("roles", "no outcome is better than no deal for both sides, so neither has a reason to agree")
 
 
 def _conflict(analyser: Analyser) -> Iterator[Finding]:
@@ -88,22 +93,21 @@ def _conflict(analyser: Analyser) -> Iterator[Finding]:
 
 
 def _issue(scenario: Scenario, name: str, issue: Issue) -> Iterator[Finding]:
-    """Options that nobody should ever propose, whatever the rest of the deal."""
+    """Yield options that neither side should ever propose, whatever the rest of the deal."""
     key = f"issues.{name}"
     if all(scenario.roles[seat].weights[name] == 0 for seat in SEATS):
-        yield Finding(key, "it counts for nobody: its weight is 0 for both roles; take it out or give it a weight")
+        yield Finding(key, "it matters to neither role: both weights are 0; remove it or give it a weight")
         return
     worth = {seat: _worth(scenario, seat, name, issue) for seat in SEATS}
     agreed = bool(np.any((worth["a"] == worth["a"].max()) & (worth["b"] == worth["b"].max())))
     if issue.compatible:
         if not agreed:
-            yield Finding(f"{key}.compatible", "the roles do not want the same option here; take this out")
+            yield Finding(f"{key}.compatible", "the roles do not want the same option here; remove this key")
         return
-    kept = undominated(worth["a"], worth["b"])
-    dominated = np.setdiff1d(np.arange(issue.size), kept)
+    dominated = np.setdiff1d(np.arange(issue.size), undominated(worth["a"], worth["b"]))
     if len(dominated):
         better = _better(worth["a"], worth["b"], int(dominated[0]))
-        hint = " (if both are to want the same on purpose, say compatible: true)" if agreed else ""
+        hint = " (if both want the same on purpose, set compatible: true)" if agreed else ""
         yield Finding(
             key,
             f"{_named(issue, dominated.tolist())} dominated: {_shown(issue, dominated[0])} is worse for one side and "
@@ -112,7 +116,7 @@ def _issue(scenario: Scenario, name: str, issue: Issue) -> Iterator[Finding]:
 
 
 def _worth(scenario: Scenario, seat: Seat, name: str, issue: Issue) -> Floats:
-    """What each option of an issue adds to a role's utility, [options]."""
+    """Return what each option of an issue adds to a role's utility, shape [options]."""
     return scenario.roles[seat].weights[name] * np.array([scenario.value(seat, name, it) for it in issue.choices])
 
 
@@ -121,7 +125,7 @@ def _better(a: Floats, b: Floats, place: int) -> int:
 
 
 def _reachable(analyser: Analyser) -> Iterator[Finding]:
-    """Options that are part of no outcome that both sides would take."""
+    """Yield options that are part of no outcome that both sides would accept."""
     if not len(analyser.rational):
         return
     issues = analyser.scenario.issues
@@ -134,14 +138,14 @@ def _reachable(analyser: Analyser) -> Iterator[Finding]:
         if issue.options is not None and len(dead):
             yield Finding(
                 f"issues.{name}",
-                f"{_named(issue, dead.tolist())} unreachable: in no outcome that both sides would take",
+                f"{_named(issue, dead.tolist())} unreachable: part of no outcome that both sides would accept",
             )
         elif alive < LEAST_REACHABLE * issue.size:
             low, high = _shown(issue, 0), _shown(issue, issue.size - 1)
             yield Finding(
                 f"issues.{name}",
-                f"only {alive:,} of {issue.size:,} values from {low} to {high} are in an outcome that both would take, "
-                "the others are unreachable; narrow the range",
+                f"only {alive:,} of {issue.size:,} values from {low} to {high} are part of an outcome that both sides "
+                "would accept, the others are unreachable; narrow the range",
             )
 
 
@@ -168,9 +172,9 @@ def _shown(issue: Issue, place: int) -> str:
 
 
 def files_in(path: Path) -> list[Path]:
-    """A file as it is, or the scenarios (*.yaml) of a folder; raises ScenarioError if there are none."""
+    """Return a file itself, or the scenario files (*.yaml) of a folder; raise ScenarioError if there are none."""
     if not path.is_dir():
         return [path]
     if not (found := sorted(path.glob("*.yaml"))):
-        raise ScenarioError(f"{path}: no scenario (*.yaml) here")
+        raise ScenarioError(f"{path}: no scenario (*.yaml) in this folder")
     return found

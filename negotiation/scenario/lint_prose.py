@@ -1,7 +1,7 @@
-"""What the texts of a scenario say that its numbers do not, and what in them could be copied as an offer.
+"""Find contradictions between a scenario's texts and its numbers, and text that a model could copy as an offer.
 
-It reads plain English by a few turns of phrase, and says nothing where it is not sure: a sentence is taken to be
-about an issue when it has the issue's name or title in it, and about that one only.
+The checks know a few turns of phrase in plain English and stay silent when unsure: a clause is about an issue if it
+contains the name or title of that issue only, and it is skipped if it speaks of the other role.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from negotiation.scenario.model import SEATS, Issue, Scenario, Seat, other
+from negotiation.scenario.issue import Issue
+from negotiation.scenario.model import SEATS, Scenario, Seat, other
 
 _UP = re.compile(
     r"\bas (?:high|much|many|long|late|large|big)(?: a \w+)? as (?:you can|possible)|\bmaximi[sz]e|"
@@ -20,24 +21,14 @@ _DOWN = re.compile(
     r"\b(?:lowest|smallest|shortest|earliest|cheapest) possible|"
     r"\bthe (?:lower|less|fewer|shorter|earlier|smaller|cheaper)\b.{0,30}\bthe better"
 )
-_FIRST = re.compile(r"\bmatters? (?:the )?most\b|\bmost important\b|\bcares? (?:the )?most\b|\babove all\b")
+_FIRST = re.compile(r"\bmatters? (?:the )?most\b|\bmost important\b|\bcares? (?:the )?most\b")
 _LAST = re.compile(
     r"\b(?:does|do) not (?:really )?(?:matter|care)|\b(?:doesn't|don't) (?:really )?(?:matter|care)|\bunimportant\b|"
     r"\bnot important\b|\bhardly matters?\b|\bmatters? (?:the )?least\b|\bleast important\b"
 )
-_NOT = re.compile(r"\b(?:not|never|no|cannot|n't|nothing|without|rather than|avoid|refuse|hate)\b|n't\b")
-_WANTS = re.compile(
-    r"\byou (?:really |very much )?(?:want|prefer|need|insist on|hope for|would (?:like|love|prefer))\b"
-)
-_SHUNS = re.compile(
-    r"\byou (?:really )?(?:do not|don't|never|cannot) (?:want|like|accept|bear|need)\b|"
-    r"\byou (?:avoid|hate|refuse|dread)\b"
-)
-_LEAST = r"at least|no less than|not less than|not below|not under|no lower than|a minimum of"
-_MOST = r"at most|no more than|not more than|not above|not over|no higher than|a maximum of"
+_NOT = re.compile(r"\b(?:not|never|no|cannot|nothing|without|rather than|avoid|refuse|hate)\b|n't\b")
 _DIGITS = r"(?:[0-9]{1,3}(?:[,.  ][0-9]{3})+|[0-9]+)"
 _NUMBER = re.compile(rf"(?<![\w.,]){_DIGITS}(?![\w]|[.,][0-9])")
-_LIMIT = re.compile(rf"\b(?:(?P<least>{_LEAST})|(?P<most>{_MOST}))\s+(?:[^\s\w]\s?)?(?P<number>{_DIGITS})")
 _EXAMPLE = re.compile(r"\bfor (?:example|instance)\b|\be\.g\.|\bsuch as\b|\bsay,")
 _JSON = re.compile(r"\{\s*[\"']|[\"']\w+[\"']\s*:")
 
@@ -45,7 +36,7 @@ Found = Iterator[tuple[str, str]]
 
 
 def text_findings(scenario: Scenario) -> Found:
-    """The key and the message of everything that is wrong with the story and the briefings."""
+    """Yield the key and the message of every problem in the story and the briefings."""
     yield from _anchors(scenario, "story", scenario.story)
     for seat in SEATS:
         key = f"roles.{seat}.briefing"
@@ -54,16 +45,13 @@ def text_findings(scenario: Scenario) -> Found:
             about = [name for name, issue in scenario.issues.items() if _mentions(clause, name, issue)]
             if len(scenario.issues) == 1:
                 about = list(scenario.issues)
-                yield from ((key, text) for text in _limit(scenario, seat, about[0], clause))
-            if len(about) == 1:
-                name = about[0]
-                for text in (*_direction(scenario, seat, name, clause), *_importance(scenario, seat, name, clause)):
-                    yield key, text
-            yield from ((key, text) for text in _wishes(scenario, seat, clause))
+            if len(about) == 1 and scenario.roles[other(seat)].name.lower() not in clause:
+                yield from ((key, text) for text in _direction(scenario, seat, about[0], clause))
+                yield from ((key, text) for text in _importance(scenario, seat, about[0], clause))
 
 
 def _clauses(text: str) -> Iterator[str]:
-    """The clauses of a text, in small letters, each in one line."""
+    """Yield the clauses of a text, in lower case, each on one line."""
     flat = " ".join(text.split()).lower().replace("’", "'")
     return (clause for clause in re.split(r"(?<=[.!?])\s+|[;:]\s+|,\s+(?:but|and|so|yet|while)\s+", flat) if clause)
 
@@ -75,11 +63,11 @@ def _mentions(clause: str, name: str, issue: Issue) -> bool:
     return bool(words) and all(re.search(rf"\b{re.escape(word.removesuffix('s'))}", clause) for word in words)
 
 
-# -- against the utilities -------------------------------------------------------------------------------------
+# -- contradictions to the utilities ---------------------------------------------------------------------------
 
 
 def _slope(scenario: Scenario, seat: Seat, name: str) -> int:
-    """Whether a role wants more (1) or less (-1) of a range; 0 if neither, or if it is no range."""
+    """Return 1 if a role wants more of a range, -1 if it wants less; 0 if neither, or if it is not a range."""
     values = scenario.roles[seat].values[name]
     if scenario.issues[name].range is None or not scenario.roles[seat].weights[name]:
         return 0
@@ -91,14 +79,13 @@ def _slope(scenario: Scenario, seat: Seat, name: str) -> int:
 
 def _direction(scenario: Scenario, seat: Seat, name: str, clause: str) -> Iterator[str]:
     up, down, slope = bool(_UP.search(clause)), bool(_DOWN.search(clause)), _slope(scenario, seat, name)
-    if up == down or not slope or _NOT.search(clause):
+    # An issue that is named after the other role may count what either side gets: too unsure to judge.
+    others = scenario.roles[other(seat)].name.lower() in scenario.issues[name].title.lower()
+    if up == down or not slope or others or _NOT.search(clause):
         return
-    title = scenario.issues[name].title.lower()
-    if scenario.roles[other(seat)].name.lower() in title:
-        slope = -slope  # what the other side gets is counted: more for oneself is less of it
     if up != (slope > 0):
-        wanted, worth = ("more", "less") if up else ("less", "more")
-        yield f"it wants {wanted} of '{name}' (“{clause}”), but by the values {worth} is better for this role"
+        wanted, better = ("more", "less") if up else ("less", "more")
+        yield f"the text asks for {wanted} of '{name}' (“{clause}”), but the values of this role prefer {better}"
 
 
 def _importance(scenario: Scenario, seat: Seat, name: str, clause: str) -> Iterator[str]:
@@ -108,54 +95,22 @@ def _importance(scenario: Scenario, seat: Seat, name: str, clause: str) -> Itera
     top = max(weights, key=lambda issue: weights[issue])
     if _LAST.search(clause):
         if weights[name] * len(weights) > 1 + 1e-9:
-            yield f"it says that '{name}' counts little (“{clause}”), but its weight is {weights[name]:g}"
+            yield f"the text says that '{name}' matters little (“{clause}”), but its weight is {weights[name]:g}"
     elif _FIRST.search(clause) and not _NOT.search(clause) and weights[name] < weights[top]:
         yield (
-            f"it says that '{name}' matters most (“{clause}”), but '{top}' has a larger weight "
+            f"the text says that '{name}' matters most (“{clause}”), but '{top}' has a larger weight "
             f"({weights[top]:g} against {weights[name]:g})"
         )
 
 
-def _wishes(scenario: Scenario, seat: Seat, clause: str) -> Iterator[str]:
-    for name, issue in scenario.issues.items():
-        named = [option for option in issue.options or () if re.search(rf"\b{re.escape(option.lower())}\b", clause)]
-        if len(named) != 1:
-            continue
-        values, rest = scenario.roles[seat].values[name], clause.replace(named[0].lower(), "")
-        worth, worst, best = values[named[0]], min(values.values()), max(values.values())
-        if _SHUNS.search(clause) and worth == best > worst:
-            yield f"it does not want '{named[0]}' (“{clause}”), but of '{name}' that is worth most to this role"
-        elif _WANTS.search(clause) and not _NOT.search(rest) and worth == worst < best:
-            yield f"it wants '{named[0]}' (“{clause}”), but of '{name}' that is worth least to this role"
-
-
-def _limit(scenario: Scenario, seat: Seat, name: str, clause: str) -> Iterator[str]:
-    """A limit that is told must be where the reservation value is reached, in a scenario of one issue."""
-    issue, slope = scenario.issues[name], _slope(scenario, seat, name)
-    for found in _LIMIT.finditer(clause):
-        number = _whole(found["number"])
-        if not slope or not issue.allows(number):
-            continue
-        if (found["least"] is not None) != (slope > 0):
-            yield f"it sets a limit on the wrong side (“{found[0]}”): by the values this role wants to go beyond it"
-            continue
-        reservation, worth = scenario.roles[seat].reservation, scenario.utility(seat, {name: number})
-        assert issue.range is not None
-        worse = number - slope * issue.range.step
-        if worth < reservation:
-            yield f"it allows {issue.show(number)}, worth {worth:g}: less than the reservation value {reservation:g}"
-        elif issue.allows(worse) and scenario.utility(seat, {name: worse}) >= reservation:
-            yield f"it stops at {issue.show(number)}, but {issue.show(worse)} reaches the reservation value, too"
-
-
-# -- what could be copied --------------------------------------------------------------------------------------
+# -- what a model could copy -----------------------------------------------------------------------------------
 
 
 def _anchors(scenario: Scenario, key: str, text: str) -> Found:
-    """Numbers and examples that a model may take for an offer."""
+    """Yield numbers and examples that a model may take for an offer."""
     flat = " ".join(text.split())
     if _JSON.search(flat):
-        yield key, "it has something like JSON in it, which a model may copy as its reply; say it in words"
+        yield key, "it contains something like JSON, which a model may copy as its reply; say it in words"
     ends = {end for issue in scenario.issues.values() if issue.range for end in (issue.range.min, issue.range.max)}
     for number in dict.fromkeys(_whole(digits) for digits in _NUMBER.findall(flat)):
         for name, issue in scenario.issues.items():

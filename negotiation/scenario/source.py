@@ -1,4 +1,4 @@
-"""Scenarios found by name, written as YAML, and their schema for editors; how they are read stands in `scenario.py`."""
+"""Find scenarios by name, write them as YAML, and generate their JSON schema; `model` reads them."""
 
 from __future__ import annotations
 
@@ -13,40 +13,44 @@ from negotiation.scenario.model import Scenario, load_scenario
 
 
 def find_scenario(name: str, folder: Path, option: str = "scenario") -> Scenario:
-    """The scenario with an id in `folder`, or in the YAML file that `name` is a path to; raises ScenarioError.
+    """Load a scenario by id or path.
 
-    What has a file ending or a folder in it is a path; `option` is how the message names the source.
+    Args:
+        name: the id of a scenario in `folder`, or a path to a YAML file: anything with a file ending or a folder in it.
+        folder: where scenarios are looked up by id.
+        option: the source of the name, for messages.
+
+    Raises:
+        ScenarioError: there is no such scenario, or it is invalid.
     """
     if Path(name).suffix or len(Path(name).parts) != 1:
         return load_scenario(Path(name))
     ids = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in ids:
-        raise ScenarioError(
-            f"{option}: there is no {shown(name, 60)} (there are: {', '.join(ids)}; or give a YAML file)"
-        )
+        raise ScenarioError(f"{option}: there is no {shown(name, 60)} (known: {', '.join(ids)}; or give a YAML file)")
     return load_scenario(folder / f"{name}.yaml")
 
 
 def schema_text() -> str:
-    """The JSON schema of scenario files, for editors; what a schema cannot say is checked when a file is read."""
+    """Return the JSON schema of scenario files, for editors. Loading a file checks what a schema cannot express."""
     schema = Scenario.model_json_schema()
     del schema["properties"]["scenario_id"]
     schema["required"].remove("scenario_id")
-    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A scenario of Parley"}
-    return json.dumps({**about, **schema, **about}, indent=2, ensure_ascii=False) + "\n"
+    header = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A scenario of Parley"}
+    return json.dumps({**header, **schema, **header}, indent=2, ensure_ascii=False) + "\n"
 
 
 def scenario_text(scenario: Scenario) -> str:
-    """The YAML text of a scenario, which `scenario_from_text` reads back."""
+    """Return a scenario as YAML text, which `scenario_from_text` reads back."""
     data = scenario.model_dump(exclude={"scenario_id"}, exclude_none=True)
     for name, issue in scenario.issues.items():
-        kept = {key: value for key, value in data["issues"][name].items() if value or key == "range"}
-        data["issues"][name] = kept if issue.options is None else {**kept, "options": list(issue.options)}
+        given = {key: value for key, value in data["issues"][name].items() if value or key == "range"}
+        data["issues"][name] = given if issue.options is None else {**given, "options": list(issue.options)}
     return str(yaml.dump(data, Dumper=_Blocks, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110))
 
 
 class _Blocks(yaml.SafeDumper):
-    """Writes texts of several lines as blocks."""
+    """Writes multi-line texts as blocks."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
         return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)

@@ -36,7 +36,7 @@ def test_a_load_that_hangs_ends_whoever_waits_and_nobody_else(house: House, faul
     assert row is not None
     assert row.state is State.LOADING, "status is still told"
     gate.set()
-    house.aftermath({run: "loading 'victim' hangs: nothing moved for 0.1 s"}, beside)
+    house.aftermath({run: "loading 'victim' made no progress for 0.1 s"}, beside)
 
 
 def test_a_text_that_hangs_is_given_up_and_its_weights_stay_in_use_until_it_ends(
@@ -52,7 +52,7 @@ def test_a_text_that_hangs_is_given_up_and_its_weights_stay_in_use_until_it_ends
     house.manager.unload_model("victim")
     assert house.manager.list_models()["victim"]["state"] == "draining", "nothing in use is unloaded"
     gate.set()
-    house.aftermath({run: "'victim' hangs: nothing moved for 0.1 s"}, other)
+    house.aftermath({run: "'victim' made no progress for 0.1 s"}, other)
 
 
 @pytest.mark.parametrize("stage", ["load", "write"])

@@ -146,7 +146,7 @@ def test_scenarios_change_story_plot_and_roles(server: Server, open_page: Callab
 def test_history_lists_a_visitors_own_runs(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     for lane in (1, 2):
-        pick(page, f"lane-{lane}-agent-a", "conceder (scripted)")
+        pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
     page.locator("#arena-start").click()
     expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal", timeout=20_000)
     page.get_by_role("tab", name="History").click()
@@ -160,7 +160,7 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
     pick(page, "arena-scenario", "A joint venture")
     expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
     for lane in (1, 2):
-        pick(page, f"lane-{lane}-agent-a", "conceder (scripted)")
+        pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
     page.locator("#arena-start").click()
     expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal", timeout=20_000)
     marks = page.locator("#lane-2-plot svg .mark").count()

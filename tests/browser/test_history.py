@@ -14,8 +14,8 @@ from tests.support.server import Server
 
 def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
-    pick(page, "lane-1-agent-a", "conceder (scripted)")
-    pick(page, "lane-2-agent-a", "linear (scripted)")
+    pick(page, "lane-1-agent-a", "gives in early (conceder)")
+    pick(page, "lane-2-agent-a", "gives in steadily (linear)")
     page.locator("#arena-start").click()
     expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal", timeout=20_000)
     page.get_by_role("tab", name="History").click()
@@ -54,7 +54,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     assert "replay=" in link
 
     page.locator("#replay-1-fork button").first.click()
-    pick(page, "replay-1-agent-a", "hardliner (scripted)")
+    pick(page, "replay-1-agent-a", "never gives in (hardliner)")
     page.locator("#replay-1-message textarea").fill("One price, and it is this one.")
     page.locator("#replay-1-go").click()
     expect(page.locator("#lane-1-transcript .turn").first).to_contain_text("One price", timeout=15_000)

@@ -185,16 +185,6 @@ HERE = "downloaded, needs about {memory}"
 HERE_UNKNOWN = "downloaded"
 DOWNLOAD = "{size} download, needs about {memory}"
 GONE = "This agent is no longer available here."
-STRATEGY_ABOUT = {
-    "boulware": "scripted · holds out, then gives in late",
-    "linear": "scripted · gives in evenly until the deadline",
-    "conceder": "scripted · gives in early",
-    "tit_for_tat": "scripted · concedes as much as the other side does",
-    "nice_tit_for_tat": "scripted · concedes as much as the other side does, and never retracts",
-    "micro": "scripted · one small step for each step of the other side",
-    "hardliner": "scripted · always asks for its best deal",
-    "random": "scripted · makes random offers that are worth enough to it",
-}
 SETTINGS = "Settings"
 SETTINGS_OF = "{name}, if a model plays"
 NARRATES = "Who decides"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from negotiation.agents.human import MAX_WORDS
-from negotiation.scenario.model import Issue, Offer, Scenario, Seat, Value
+from negotiation.agents.human import MAX_MESSAGE
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import Offer, Scenario, Seat
 from ui.drawing.table_and_verdict import bars_html
 from ui.kit.templates import render
 from ui.kit.units import points
@@ -59,7 +60,7 @@ def builder_html(
         taken=taken,
         may_move=turn,
         may_accept=turn and table,
-        message_length=MAX_WORDS,
+        message_length=MAX_MESSAGE,
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from negotiation.scenario.model import SEATS, Issue, Scenario, Seat, Value, other
+from negotiation.scenario.issue import Issue, Value
+from negotiation.scenario.model import SEATS, Scenario, Seat, other
 from ui.kit.templates import render
 from ui.kit.units import points
 from ui.play import text

@@ -55,7 +55,7 @@ def about_html(parley: Parley, config: AgentConfig) -> Markup:
     """Draw a line about an agent: what it is, what it needs, and its changed settings."""
     marks: list[str] = []
     if config.agent in STRATEGIES:
-        facts = text.STRATEGY_ABOUT.get(config.agent, text.SCRIPTED)
+        facts = f"{text.SCRIPTED} · {STRATEGIES[config.agent].plain_name}"
     elif config.agent not in parley.manager.list_models():
         facts = text.GONE if config.agent else ""
     else:

@@ -11,7 +11,7 @@ import pytest
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.human import MAX_WORDS, HumanAgent, read_answer
+from negotiation.agents.human import MAX_MESSAGE, HumanAgent, read_answer
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, NotAsked
 from negotiation.game.events import Asked, Ended, Halted, TurnTaken
@@ -85,7 +85,7 @@ def test_the_answer_is_played(bike: Scenario) -> None:
 def test_where_nobody_can_answer_the_negotiation_says_so(bike: Scenario) -> None:
     agents: Any = {"a": HumanAgent(), "b": STRATEGIES["hardliner"]}
     assert list(negotiate(Negotiation("run", bike, agents)))[-1] == Halted(
-        "failed", "a person was asked and nobody answered"
+        "failed", "the person did not answer in time"
     )
 
 
@@ -98,7 +98,7 @@ def test_where_nobody_can_answer_the_negotiation_says_so(bike: Scenario) -> None
         ("offer", {"price": 155, "lock": "with"}, "", "'price' cannot be '155'"),
         ("offer", {"price": 150}, "", "'lock' is missing"),
         ("Accept", None, "", "the action must be one of offer, walk_away"),
-        ("walk_away", None, "x" * (MAX_WORDS + 1), "longer than 2,000 characters"),
+        ("walk_away", None, "x" * (MAX_MESSAGE + 1), "longer than 2,000 characters"),
     ],
 )
 def test_an_answer_that_is_not_legal_is_refused(

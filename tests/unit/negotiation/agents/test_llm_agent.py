@@ -405,7 +405,7 @@ def test_a_full_context_is_shortened_from_the_oldest_turns(
     managers: Managers, bike_data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario = parse_scenario("long", {**bike_data, "rounds": 20}, "long.yaml")
-    narrow = Narrow(monkeypatch, 2600)
+    narrow = Narrow(monkeypatch, 2700)
     agents: Any = {"a": agent(managers({"model": {"replies": [reply()]}})), "b": STRATEGIES["hardliner"]}
     events: list[Event] = list(negotiate(Negotiation("run", scenario, agents)))
     assert isinstance(events[-1], Ended)
@@ -421,7 +421,7 @@ def test_a_full_context_is_shortened_from_the_oldest_turns(
             grown += 1
             continue
         cut += 1
-        assert after[1]["content"].startswith(prompts.LEFT_OUT)
+        assert after[1]["content"].startswith(prompts.OMITTED)
         assert after[-2]["content"] == reply()
         assert after[2:-2] == before[len(before) - len(after) + 4 :]  # what is left is the newest
     assert cut >= 2
@@ -440,7 +440,7 @@ def test_what_cannot_be_shortened_any_more_loses_its_story_before_it_fails(
     _, decision = run(agent(manager).act(view))
     assert decision.action is Action.OFFER
     assert bike.story not in narrow.asked[0].messages[0]["content"]
-    assert "No deal is worth" in narrow.asked[0].messages[0]["content"]
+    assert "Having no deal is worth" in narrow.asked[0].messages[0]["content"]
     Narrow(monkeypatch, 100)
     with pytest.raises(ContextTooLong):
         run(agent(manager).act(view))

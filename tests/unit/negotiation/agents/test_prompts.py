@@ -85,14 +85,14 @@ def test_own_replies_stand_there_as_they_were_written(bike: Scenario, make_view:
 
 def test_the_opening_tells_the_own_side_and_the_rules(bike: Scenario, make_view: Views) -> None:
     text = prompts.opening(make_view(bike))
-    assert text.startswith("You are the Seller and you negotiate with the Buyer.")
+    assert text.startswith("You are the Seller, and you negotiate with the Buyer.")
     for part in (
         bike.story,
         bike.roles["a"].briefing,
-        "- price (Price, in €), 75% of the total: a whole number in steps of 10; 100 = 0.00, 200 = 1.00, in proportion",
+        "- price (Price, in €), 75% of the total: a whole number in steps of 10; 100 = 0.00, 200 = 1.00, linear",
         '- lock, 25% of the total: "with" = 0.00, "without" = 1.00',
-        "No deal is worth 0.20 to you.",
-        "There are 4 rounds; without a deal by then there is no deal.",
+        "Having no deal is worth 0.20 to you.",
+        "There are 4 rounds; without an agreement by the end, there is no deal.",
         "your action (offer, accept or walk_away)",
     ):
         assert part in text
@@ -180,7 +180,7 @@ def test_the_calculator_tells_what_the_own_last_offers_were_worth(bike: Scenario
 
 def test_the_calculator_compares_with_no_deal(bike: Scenario, make_view: Views) -> None:
     bad, good = make_view(bike, [offered(price=200, lock="without")]), make_view(bike, [offered()])
-    assert "No deal is worth more to you" in prompts.turn_message(bad)
+    assert "Having no deal is worth more to you" in prompts.turn_message(bad)
     assert "No deal" not in prompts.turn_message(good)
 
 

@@ -331,7 +331,7 @@ def test_models_and_strategies_are_listed(call: Call) -> None:
     out = call("models")[1]
     assert [line.split()[0] for line in out.splitlines()] == list(listed)
     assert "fakes/right, 1B, MIT" in out
-    assert "scripted strategies" in out.splitlines()[-1]
+    assert "makes random acceptable offers (random)" in out.splitlines()[-1]
 
 
 # -- errors ----------------------------------------------------------------------------------------------------
@@ -383,7 +383,7 @@ def test_a_seed_that_is_too_large_is_named(call: Call) -> None:
         ("models.yaml", "boulware: {type: fake}", "model 'boulware' has the name of a scripted strategy"),
         ("app.yaml", "max_loaded_models: none", "app.yaml: key 'max_loaded_models'"),
         ("scenarios/bad.yaml", "title: Bad\nrounds: 0", "bad.yaml: key 'rounds'"),
-        ("scenarios/bad.txt", "title: Bad", "no scenario (*.yaml) here"),
+        ("scenarios/bad.txt", "title: Bad", "no scenario (*.yaml) in this folder"),
     ],
 )
 def test_a_broken_file_is_named_with_its_error(call: Call, configs: Path, name: str, content: str, says: str) -> None:

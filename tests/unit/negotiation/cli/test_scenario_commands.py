@@ -97,7 +97,7 @@ def test_a_scenario_without_possible_agreement_has_no_nash_point(
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("nowhere", "SCENARIO: there is no 'nowhere' (there are: books_hats_balls, "), ("no/where.yaml", "no such file")],
+    [("nowhere", "SCENARIO: there is no 'nowhere' (known: books_hats_balls, "), ("no/where.yaml", "no such file")],
 )
 def test_an_unknown_scenario_is_an_error_on_one_line(call: Call, name: str, says: str) -> None:
     status, out, err = call("analyze", name)
@@ -143,7 +143,7 @@ def test_unreadable_files_give_status_2_and_the_rest_is_still_checked(
 
 
 def test_a_folder_without_scenarios_is_an_error(call: Call, tmp_path: Path) -> None:
-    assert call("lint", tmp_path) == (2, "", f"error: {tmp_path}: no scenario (*.yaml) here\n")
+    assert call("lint", tmp_path) == (2, "", f"error: {tmp_path}: no scenario (*.yaml) in this folder\n")
 
 
 def test_the_schema_is_printed(call: Call) -> None:

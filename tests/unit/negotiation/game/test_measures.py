@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from negotiation.game.events import InvalidReply, Measures, Turn
-from negotiation.game.measures import final_utility, fingerprint, measure, measure_seat
+from negotiation.game.measures import accepted_below_reservation, final_utility, fingerprint, measure, measure_seat
 from negotiation.game.protocol import Action, State
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario
@@ -162,3 +162,31 @@ def test_the_same_moves_have_the_same_fingerprint(of_points: Points) -> None:
     turns = taken(scenario, (OFFER, 1), (ACCEPT, None))
     said = [replace(turn, message="Hello", tokens=9) for turn in turns]
     assert fingerprint(turns) == fingerprint(said) != fingerprint(taken(scenario, (OFFER, 2), (ACCEPT, None)))
+
+
+# -- accepting less than no deal -------------------------------------------------------------------------------
+
+
+def accepting(index: int, utility_b: float) -> Turn:
+    return Turn(index, index // 2 + 1, "b", "any", Action.ACCEPT, None, utility_a=1 - utility_b, utility_b=utility_b)
+
+
+@pytest.mark.parametrize(("worth", "below"), [(0.29, True), (0.3, False), (0.9, False)])
+def test_accepting_less_than_no_deal(of_points: Points, worth: float, below: bool) -> None:
+    scenario = of_points(*POINTS, reservation=(0.0, 0.3))
+    turns = [Turn(0, 1, "a", "any", Action.OFFER, {"deal": "o0"}), accepting(1, worth)]
+    assert accepted_below_reservation(scenario, turns, "b") is below
+    assert accepted_below_reservation(scenario, turns, "a") is None
+
+
+def test_a_deal_that_is_accepted_late_is_worth_less(of_points: Points) -> None:
+    scenario = of_points(*POINTS, reservation=(0.0, 0.3), discount=0.5)
+    assert accepted_below_reservation(scenario, [accepting(1, 0.5)], "b") is False
+    assert accepted_below_reservation(scenario, [accepting(3, 0.5)], "b") is True
+
+
+def test_without_an_acceptance_there_is_nothing_to_report(of_points: Points) -> None:
+    scenario = of_points(*POINTS)
+    offered = Turn(0, 1, "a", "any", Action.OFFER, {"deal": "o1"})
+    assert accepted_below_reservation(scenario, [offered], "a") is None
+    assert accepted_below_reservation(scenario, [], "a") is None

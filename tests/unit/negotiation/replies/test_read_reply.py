@@ -82,7 +82,7 @@ def test_a_line_that_is_no_json_string_is_named(read: Read, line: str | bytes) -
     [
         ("price=150", "--table: 'price=150' is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[]", "--table: an offer names one option for each issue"),
+        ("[]", "--table: an offer must name one option for each issue"),
         ('{"price": 150}', "--table: 'lock' is missing"),
         ('{"price": 155, "lock": "with"}', "--table: 'price' cannot be '155'"),
         ('{"price": 150.0, "lock": "with"}', "--table: 'price' cannot be '150.0'"),

@@ -52,7 +52,7 @@ def test_a_good_scenario_is_clean(bike: Scenario) -> None:
 def test_no_possible_agreement(bike_data: dict[str, Any]) -> None:
     put(put(bike_data, "roles/a/reservation", 0.9), "roles/b/reservation", 0.9)
     assert found(bike_data) == [
-        Finding("roles", "no agreement is possible: no outcome is worth both reservation values")
+        Finding("roles", "no agreement is possible: no outcome reaches both reservation values")
     ]
 
 
@@ -89,7 +89,7 @@ def test_both_wanting_the_same_must_be_on_purpose(bike_data: dict[str, Any]) -> 
     bike_data["roles"]["a"]["values"]["lock"] = {"with": 1.0, "without": 0.0}
     (finding,) = found(bike_data)
     assert "'without' is dominated" in finding.message
-    assert finding.message.endswith("say compatible: true)")
+    assert finding.message.endswith("set compatible: true)")
     assert found(put(bike_data, "issues/lock/compatible", True)) == []
 
 
@@ -102,13 +102,13 @@ def test_an_issue_that_counts_for_nobody(bike_data: dict[str, Any]) -> None:
     for role in bike_data["roles"].values():
         role["weights"] = {"price": 1.0, "lock": 0.0}
     (finding,) = found(bike_data)
-    assert (finding.key, finding.message[:22]) == ("issues.lock", "it counts for nobody: ")
+    assert (finding.key, finding.message[:22]) == ("issues.lock", "it matters to neither ")
 
 
 def test_an_unreachable_option(of_points: Callable[..., Scenario]) -> None:
     scenario = of_points((1, 0.1), (0.7, 0.6), (0.5, 0.8), (0.3, 1), reservation=(0.4, 0.4))
     assert lint(scenario) == [
-        Finding("issues.deal", "'o0', 'o3' are unreachable: in no outcome that both sides would take")
+        Finding("issues.deal", "'o0', 'o3' are unreachable: part of no outcome that both sides would accept")
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_range_that_is_far_too_wide(bike_data: dict[str, Any]) -> None:
         role.update(reservation=0.5 if seat == "a" else 0.45, weights={"price": 1.0}, values={"price": worth})
     (finding,) = found(bike_data)
     assert finding.key == "issues.price"
-    assert finding.message.startswith("only 6 of 101 values from €0 to €1,000 are in an outcome that both would take")
+    assert finding.message.startswith("only 6 of 101 values from €0 to €1,000 are part of an outcome that both")
 
 
 def test_a_reservation_value_that_nobody_reaches(bike_data: dict[str, Any]) -> None:
@@ -139,15 +139,13 @@ def test_a_reservation_value_that_every_outcome_reaches(bike_data: dict[str, Any
 # -- texts -----------------------------------------------------------------------------------------------------
 
 CONTRADICTIONS = [
-    ("a", "Get a price as low as you can.", "it wants less of 'price'"),
-    ("a", "The lower the price, the better.", "it wants less of 'price'"),
-    ("b", "You want the highest possible price.", "it wants more of 'price'"),
-    ("b", "The price should be as high as possible.", "it wants more of 'price'"),
-    ("a", "The lock matters most to you.", "it says that 'lock' matters most"),
-    ("a", "You do not care about the price.", "it says that 'price' counts little"),
-    ("a", "The price is unimportant; you only want it gone.", "it says that 'price' counts little"),
-    ("b", "You would like to have the bicycle without any extras.", "it wants 'without'"),
-    ("b", "You do not want one with a lock.", "it does not want 'with'"),
+    ("a", "Get a price as low as you can.", "the text asks for less of 'price'"),
+    ("a", "The lower the price, the better.", "the text asks for less of 'price'"),
+    ("b", "You want the highest possible price.", "the text asks for more of 'price'"),
+    ("b", "The price should be as high as possible.", "the text asks for more of 'price'"),
+    ("a", "The lock matters most to you.", "the text says that 'lock' matters most"),
+    ("a", "You do not care about the price.", "the text says that 'price' matters little"),
+    ("a", "The price is unimportant; you only want it gone.", "the text says that 'price' matters little"),
 ]
 HARMLESS = [
     ("a", "You want a price as high as you can get."),
@@ -161,6 +159,12 @@ HARMLESS = [
     ("b", "You want the bicycle with a lock."),
     ("a", "You have had it since 1998, and it has 21 gears."),
     ("a", "Never go below what the shop pays."),
+    ("b", "You would like to have the bicycle without any extras."),
+    ("b", "You want to talk about the lock with your flatmate."),
+    ("a", "Above all, keep the lock oiled until then."),
+    ("a", "The buyer wants a price as low as possible."),
+    ("a", "The lock matters most to the buyer."),
+    ("a", "The price does not matter to the buyer."),
 ]
 
 
@@ -176,37 +180,29 @@ def test_a_briefing_that_does_not(bike_data: dict[str, Any], seat: str, text: st
     assert found(put(bike_data, f"roles/{seat}/briefing", text)) == []
 
 
-def test_what_the_other_side_gets_is_counted_the_other_way(shipped: dict[str, Scenario]) -> None:
-    """'Cores for the vision group': the climate group wants as many as it can get, and so less of these."""
-    scenario = shipped["compute_split"]
-    assert "as many as you can get" in " ".join(scenario.roles["b"].briefing.split())
-    assert list(text_findings(scenario)) == []
-
-
-LIMITS = [
-    # with values rising evenly from 100 to 200 and a reservation value of 0.2, which 120 reaches
-    ("a", "Take at least €120.", None),
-    ("a", "Take at least €110.", "it allows €110, worth 0.1: less than the reservation value 0.2"),
-    ("a", "Take no less than 140.", "it stops at €140, but €130 reaches the reservation value, too"),
-    ("a", "Take at most 150.", "it sets a limit on the wrong side (“at most 150”)"),
-    ("b", "Pay at most €180.", None),
-    ("b", "Pay no more than €190.", "it allows €190, worth 0.1: less than the reservation value 0.2"),
-]
-
-
-@pytest.mark.parametrize(("seat", "text", "says"), LIMITS, ids=[text for _, text, _ in LIMITS])
-def test_a_limit_that_is_told_is_the_reservation_value(
-    bike_data: dict[str, Any], seat: str, text: str, says: str | None
+@pytest.mark.parametrize(
+    ("name", "briefing"),
+    [
+        ("compute_split", "You want as many cores for the vision group as you can get."),
+        ("compute_split", "You want the vision group to use as many cores as possible."),
+    ],
+)
+def test_an_issue_that_is_named_after_the_other_role_is_not_judged(
+    shipped: dict[str, Scenario], name: str, briefing: str
 ) -> None:
-    del bike_data["issues"]["lock"]
-    for side, role in bike_data["roles"].items():
-        worth = {100: 0.0, 200: 1.0} if side == "a" else {100: 1.0, 200: 0.0}
-        role.update(reservation=0.2, weights={"price": 1.0}, values={"price": worth})
-    messages = [finding.message for finding in found(put(bike_data, f"roles/{seat}/briefing", text))]
-    assert any("is a possible offer for 'price'" in message for message in messages)  # a limit anchors, too
-    others = [message for message in messages if "anchors" not in message]
-    assert len(others) == (says is not None)
-    assert all(message.startswith(str(says)) for message in others)
+    """'Cores for the vision group' counts what the other side gets; a text may mean either side's share."""
+    scenario = shipped[name]
+    assert list(text_findings(scenario)) == []
+    role = scenario.roles["b"].model_copy(update={"briefing": briefing})
+    assert list(text_findings(scenario.model_copy(update={"roles": {**scenario.roles, "b": role}}))) == []
+
+
+def test_a_share_that_the_other_role_pays_is_no_contradiction(bike_data: dict[str, Any]) -> None:
+    """The owner wants the gardener to pay much, and by the values more is better for the owner."""
+    bike_data["issues"]["price"]["title"] = "Share that the gardener pays"
+    bike_data["roles"]["a"]["name"], bike_data["roles"]["b"]["name"] = "Owner", "Gardener"
+    text = "You want the gardener to pay as large a share as possible."
+    assert found(put(bike_data, "roles/a/briefing", text)) == []
 
 
 ANCHORS = [
@@ -215,7 +211,8 @@ ANCHORS = [
     ("roles/b/briefing", "Offer 110, then 120.", "the number 110 is a possible offer for 'price'"),
     ("roles/b/briefing", "Open low, for example with 100.", "the example “100” is a possible offer for 'price'"),
     ("roles/a/briefing", "Sell it, e.g. without the lock.", "the example “without” is a possible offer for 'lock'"),
-    ("roles/a/briefing", 'Reply {"price": 200}.', "it has something like JSON in it"),
+    ("roles/a/briefing", "Take at least €120.", "the number 120 is a possible offer for 'price'"),
+    ("roles/a/briefing", 'Reply {"price": 200}.', "it contains something like JSON"),
 ]
 
 

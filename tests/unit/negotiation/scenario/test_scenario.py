@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from negotiation.errors import ScenarioError
 from negotiation.scenario.analysis import Analyser
+from negotiation.scenario.issue import MAX_OUTCOMES, Issue
 from negotiation.scenario.model import (
-    MAX_OUTCOMES,
-    Issue,
     Offer,
     Scenario,
     load_scenario,
@@ -72,7 +71,7 @@ WRONG = [
     ("issues", GONE, "key 'issues'", "missing"),
     ("issues", {}, "key 'issues'", "at least one issue"),
     ("issues", ["price"], "key 'issues'", "valid dictionary"),
-    ("issues/Price", {"options": ["x", "y"]}, "key 'issues'", "issue 'Price': use small letters, digits and _"),
+    ("issues/Price", {"options": ["x", "y"]}, "key 'issues'", "issue 'Price': use lower-case letters, digits and _"),
     ("issues/p-q", {"options": ["x", "y"]}, "key 'issues'", "issue 'p-q'"),
     ("issues/lock", "with", "key 'issues.lock'", "valid dictionary"),
     ("issues/lock", {}, "key 'issues.lock'", "give either options"),
@@ -86,7 +85,7 @@ WRONG = [
     ("issues/lock/title", "x" * 81, "key 'issues.lock.title'", "at most 80"),
     ("issues/price/unit", "x" * 21, "key 'issues.price.unit'", "at most 20"),
     ("issues/lock/options", ["with"], "key 'issues.lock'", "at least two options"),
-    ("issues/lock/options", ["with", "with"], "key 'issues.lock'", "an option stands here twice"),
+    ("issues/lock/options", ["with", "with"], "key 'issues.lock'", "an option is listed twice"),
     ("issues/lock/options", [True, False], "key 'issues.lock.options.0'", "valid string"),
     ("issues/lock/options", ["", "without"], "key 'issues.lock.options.0'", "at least 1 character"),
     ("issues/lock/options", ["x" * 201, "without"], "key 'issues.lock.options.0'", "at most 200"),
@@ -112,7 +111,7 @@ WRONG = [
     ("roles/b", GONE, "roles", "exactly the roles a and b"),
     ("roles/c", {}, "key 'roles.c", "'a' or 'b'"),
     ("roles/a", [], "key 'roles.a'", "valid dictionary"),
-    ("roles/a/name", "Buyer", "roles", "both are called 'Buyer'"),
+    ("roles/a/name", "Buyer", "roles", "both are named 'Buyer'"),
     ("roles/a/name", "", "key 'roles.a.name'", "at least 1"),
     ("roles/a/name", "x" * 41, "key 'roles.a.name'", "at most 40"),
     ("roles/a/briefing", "", "key 'roles.a.briefing'", "at least 1"),
@@ -146,7 +145,7 @@ WRONG = [
     ("roles/b/values/price", {100: 1, "²": 0.5, 200: 0}, "roles.b.values.price", "'²' is not an option"),
     ("roles/b/values/price", {100: 1, "--110": 0.5, 200: 0}, "roles.b.values.price", "'--110' is not an option"),
     ("roles/b/values/price", {100: 1, "0110": 0.5, 200: 0}, "roles.b.values.price", "'0110' is not an option"),
-    ("roles/b/values/price", {100: 1, "100": 0.5, 200: 0}, "roles.b.values.price", "100 stands here twice"),
+    ("roles/b/values/price", {100: 1, "100": 0.5, 200: 0}, "roles.b.values.price", "100 appears twice"),
     ("roles/b/values/price", {100: 1, True: 0.5, 200: 0}, "key 'roles.b.values.price.1.", "got 'True'"),
     ("roles/b/values/price", {100: 1, 110.0: 0.5, 200: 0}, "key 'roles.b.values.price.110.0", "valid"),
 ]
@@ -174,7 +173,7 @@ def test_every_problem_is_listed(bike_data: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("scenario_id", ["", "Bike", "my-bike", "2wheels", "a b", "x" * 41, "bike\n", "../bike", "ä"])
 def test_an_id_is_a_plain_word(bike_data: dict[str, Any], scenario_id: str) -> None:
-    with pytest.raises(ScenarioError, match=r"^bike\.yaml: '(?s:.*)' is not a scenario id; use small letters"):
+    with pytest.raises(ScenarioError, match=r"^bike\.yaml: '(?s:.*)' is not a scenario id; use lower-case letters"):
         parse_scenario(scenario_id, bike_data, "bike.yaml")
 
 
@@ -245,9 +244,9 @@ GOOD: Offer = {"price": 150, "lock": "with"}
 
 
 POOR: list[tuple[object, str]] = [
-    (None, "an offer names one option for each issue"),
-    ("price", "an offer names one option for each issue"),
-    ([150, "with"], "an offer names one option for each issue"),
+    (None, "an offer must name one option for each issue"),
+    ("price", "an offer must name one option for each issue"),
+    ([150, "with"], "an offer must name one option for each issue"),
     ({}, "'price' is missing"),
     ({"price": 150}, "'lock' is missing"),
     ({**GOOD, "colour": "red"}, "'colour' is not an issue (issues: price, lock)"),
@@ -318,7 +317,7 @@ def test_a_folder_is_read_in_the_order_of_titles(tmp_path: Path, bike_data: dict
 
 
 def test_a_folder_without_scenarios_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match=r"no scenario \(\*\.yaml\) here"):
+    with pytest.raises(ScenarioError, match=r"no scenario \(\*\.yaml\) in this folder"):
         load_scenarios(tmp_path)
 
 

@@ -23,7 +23,7 @@ from ui.kit import text
 from ui.kit.downloads import file_html
 
 SCENARIOS = Path(__file__).parents[4] / "configs" / "scenarios"
-NAMES = {"conceder": "conceder (scripted)"}
+NAMES = {"conceder": "gives in early (conceder)"}
 
 
 def summary(run_id: str, **about: object) -> RunSummary:
@@ -40,7 +40,7 @@ def summary(run_id: str, **about: object) -> RunSummary:
 
 def test_a_row_names_roles_agents_seed_outcome_and_worth() -> None:
     shown = runs_html([summary("r1")], NAMES, ())
-    for words in ("Fleet manager", "Engineer", "conceder (scripted)", "Seed 7", "Price: €18,000", ">40<", ">60<"):
+    for words in ("Fleet manager", "Engineer", "gives in early (conceder)", "Seed 7", "Price: €18,000", ">40<", ">60<"):
         assert words in shown
     assert 'datetime="2023-11-14T22:13:20+00:00"' in shown
     assert 'href="?run=r1"' in shown

@@ -121,4 +121,4 @@ def test_every_cell_leads_to_its_runs(parley: Parley, asked: Asked) -> None:
 
 def test_agents_are_called_as_elsewhere() -> None:
     assert agent_name("small (guard=free)", {"small": "Small"}) == "Small (guard=free)"
-    assert agent_name("micro", {"micro": "micro (scripted)"}) == "micro"
+    assert agent_name("micro", {"micro": "matches step for step (micro)"}) == "micro"

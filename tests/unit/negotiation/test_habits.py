@@ -1,4 +1,4 @@
-"""Bad habits: what counts as one, and how often it could have happened."""
+"""The bad habits that `benchmarks.habits` counts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,7 @@ from typing import Any
 
 import pytest
 
-from negotiation.diagnostics.habits import (
-    Habits,
-    accepts_below_reservation,
-    echo_share,
-    echoes,
-    habits,
-    opens_at_reservation,
-)
+from benchmarks.habit_counts import Habits, echo_share, echoes, habits, opens_at_reservation
 from negotiation.game.events import Turn
 from negotiation.game.protocol import Action
 from negotiation.scenario.model import Scenario, Seat
@@ -32,38 +25,16 @@ def turn(index: int, seat: Seat, deal: str | None = None, message: str = "", **a
 @pytest.mark.parametrize(
     ("deal", "at_limit"), [("o30", True), ("o32", True), ("o28", True), ("o33", False), ("o27", False), ("o100", False)]
 )
-def test_opening_at_the_own_limit(of_points: Points, deal: str, at_limit: bool) -> None:
+def test_opening_at_the_reservation_value(of_points: Points, deal: str, at_limit: bool) -> None:
     scenario = of_points(*LINE, reservation=(0.3, 0.3))
     turns = [turn(0, "a", deal), turn(1, "b", "o0"), turn(2, "a", "o30")]
     assert opens_at_reservation(scenario, turns, "a") is at_limit
 
 
-def test_who_made_no_offer_opened_nowhere(of_points: Points) -> None:
+def test_a_seat_without_an_offer_has_no_opening(of_points: Points) -> None:
     scenario = of_points(*LINE)
     assert opens_at_reservation(scenario, [turn(0, "a", "o50"), turn(1, "b")], "b") is None
     assert opens_at_reservation(scenario, [], "a") is None
-
-
-@pytest.mark.parametrize(("worth", "below"), [(0.29, True), (0.3, False), (0.9, False)])
-def test_accepting_less_than_no_deal(of_points: Points, worth: float, below: bool) -> None:
-    scenario = of_points(*LINE, reservation=(0.0, 0.3))
-    last = turn(1, "b", action=Action.ACCEPT, utility_a=1 - worth, utility_b=worth)
-    assert accepts_below_reservation(scenario, [turn(0, "a", "o50"), last], "b") is below
-    assert accepts_below_reservation(scenario, [turn(0, "a", "o50"), last], "a") is None
-
-
-def test_what_is_accepted_late_is_worth_less(of_points: Points) -> None:
-    scenario = of_points(*LINE, reservation=(0.0, 0.3), discount=0.5)
-    early = turn(1, "b", action=Action.ACCEPT, utility_b=0.5)
-    late = turn(3, "b", action=Action.ACCEPT, utility_b=0.5)
-    assert accepts_below_reservation(scenario, [early], "b") is False
-    assert accepts_below_reservation(scenario, [late], "b") is True
-
-
-def test_without_an_acceptance_there_is_nothing_to_say(of_points: Points) -> None:
-    scenario = of_points(*LINE)
-    assert accepts_below_reservation(scenario, [turn(0, "a", "o1")], "a") is None
-    assert accepts_below_reservation(scenario, [], "a") is None
 
 
 HEARD = "I can offer you the car for 15,000 euros, which is fair."
@@ -83,7 +54,7 @@ HEARD = "I can offer you the car for 15,000 euros, which is fair."
         ("", 0.0),
     ],
 )
-def test_how_much_is_repeated(message: str, share: float) -> None:
+def test_the_share_of_repeated_words(message: str, share: float) -> None:
     assert echo_share(message, HEARD) == share
 
 
@@ -96,7 +67,7 @@ def test_an_echo_repeats_the_other_sides_last_message() -> None:
     assert echoes(turns, "a") == [False, True]
 
 
-def test_silence_is_no_echo() -> None:
+def test_an_empty_message_is_no_echo() -> None:
     assert echoes([turn(0, "a", "o0", ""), turn(1, "b", "o0", "Hello."), turn(2, "a", "o0", "")], "a") == []
     assert echoes([turn(0, "a", "o0", ""), turn(1, "b", "o0", "Hello.")], "b") == []
 
