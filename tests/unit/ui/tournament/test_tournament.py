@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.tournament.plan import ModelEntry, Tournament, TournamentFile, load_tournament, read_tournament
+from negotiation.tournament.store import Counts
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE, visitor_of
 from ui.tournament.form import model_choices, tournament_files, tournament_of, values_of
 from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html
-from ui.tournament.tab import may_run
+from ui.tournament.tab import Painted, TournamentTab, Wanted, may_run
 
 MODELS = "small: {type: fake, label: 'Small <one>'}\nlarge: {type: fake}\n"
 
@@ -117,6 +121,59 @@ def test_every_cell_leads_to_its_runs(parley: Parley, asked: Asked) -> None:
     shown = runs_html(board, "boulware", "conceder", cell, {})
     assert set(re.findall(r"\?run=([0-9a-f]+)", shown)) == set(cell.run_ids)
     assert len(cell.run_ids) == 2
+
+
+@pytest.fixture
+def tab(parley: Parley) -> TournamentTab:
+    """The tab of a page, built inside a loop, or Gradio makes one that nobody closes."""
+
+    async def build() -> TournamentTab:
+        with gr.Blocks():
+            return TournamentTab(parley)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(build())).result()
+
+
+VISITOR: Any = SimpleNamespace(cookies={COOKIE: "a-visitor-with-a-name"})
+
+
+def test_a_page_that_looks_while_games_end_keeps_showing_the_progress(
+    parley: Parley, tab: TournamentTab, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leaderboard may lag behind the count of games. The page used to fail then, from its second look on."""
+    parley.tournaments.store.begin(asked(baselines=["boulware", "conceder"], scenarios=["night_train"], pairs=2))
+    painted = Painted()
+    for done in (1, 2, 3):
+        monkeypatch.setattr(parley.tournaments.store, "counts", lambda _, done=done: Counts(done=done))
+        new = tab._look(VISITOR, Wanted(opened=True), painted)
+        assert f"{done} of 4 negotiations" in new[tab.progress]
+        painted = new[tab.painted]
+        assert not painted.settled
+
+
+def test_a_page_that_sees_nothing_new_is_left_alone(parley: Parley, tab: TournamentTab, asked: Asked) -> None:
+    parley.tournaments.store.begin(asked(baselines=["boulware", "conceder"], scenarios=["night_train"]))
+    assert list(tab._look(VISITOR, Wanted(), Painted())) == [tab.progress], "the tab has not been opened"
+    painted = tab._look(VISITOR, Wanted(opened=True), Painted())[tab.painted]
+    assert painted.settled
+    assert list(tab._look(VISITOR, Wanted(opened=True), painted)) == [tab.progress]
+
+
+def test_the_scenarios_of_a_tournament_that_is_picked_can_be_chosen(
+    parley: Parley, tab: TournamentTab, asked: Asked
+) -> None:
+    store = parley.tournaments.store
+    keys = [
+        store.begin(asked(baselines=["boulware", "micro"], scenarios=[name])) for name in ("night_train", "flat_lease")
+    ]
+    painted = Painted()
+    for key, name in zip(keys, ("night_train", "flat_lease"), strict=True):
+        new = tab._pick(VISITOR, Wanted(opened=True, where="elsewhere"), painted, key)
+        painted = new[tab.painted]
+        assert painted.tournament_id == key
+        assert [scenario for _, scenario in new[tab.where]["choices"]] == ["", name]
+        assert new[tab.where]["value"] == ""
 
 
 def test_agents_are_called_as_elsewhere() -> None:
