@@ -14,8 +14,8 @@ from manager.status.snapshot import Snapshot, WeightsStatus
 from negotiation.app.parley import Parley
 from ui.drawing.model_strip import device_line
 from ui.kit import text as shared
-from ui.kit.html import size
 from ui.kit.templates import render
+from ui.kit.units import size
 from ui.models import text
 from ui.widgets.agent_picker import needed
 

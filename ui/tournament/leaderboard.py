@@ -14,9 +14,8 @@ from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import SEATS
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
 from ui.drawing.turns import Labels
-from ui.kit.html import dollars
 from ui.kit.templates import render
-from ui.kit.units import points
+from ui.kit.units import dollars, points
 from ui.tournament import text
 
 WIDTH = 150

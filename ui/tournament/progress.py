@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from negotiation.tournament.service import Running
 from negotiation.tournament.store import Counts, TournamentSummary
-from ui.kit.html import seconds
 from ui.kit.templates import render
+from ui.kit.units import seconds
 from ui.tournament import text
 
 
@@ -49,7 +49,7 @@ def progress_html(row: TournamentSummary, size: int, counts: Counts, running: Ru
         "tournament/progress",
         status=row.status,
         words=text.STATUS[row.status],
-        percent=round(100 * min(1.0, (done + failed) / max(total, 1))) if row.status == "running" else None,
+        fraction=(done + failed) / max(total, 1) if row.status == "running" else None,
         done=text.PROGRESS.format(done=done, total=total),
         notes=notes,
         other=text.OTHER.format(title=other) if other else "",

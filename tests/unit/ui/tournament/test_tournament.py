@@ -1,4 +1,4 @@
-"""The tournament tab: what a form asks for, what a file fills in, and cells that lead to runs."""
+"""The Tournament tab: its form, files that fill it, looking at a running tournament, and cells that lead to runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Asked = Callable[..., Tournament]
 
 @pytest.fixture
 def asked(parley: Parley) -> Asked:
-    """What a form asks for that is as it is at first, but for some fields."""
+    """Return the tournament of a form with the initial values, except for some fields."""
     at_first = values_of(parley, TournamentFile(title="Cup", pairs=1))
 
     def make(**changed: Any) -> Tournament:
@@ -56,7 +56,7 @@ def asked(parley: Parley) -> Asked:
     return make
 
 
-def test_a_form_says_a_tournament(asked: Asked) -> None:
+def test_a_form_describes_a_tournament(asked: Asked) -> None:
     made = asked(baselines=["boulware", "micro"], scenarios=["company_car"], seeds="7, 11")
     assert list(made.agents) == ["boulware", "micro"]
     assert list(made.scenarios) == ["company_car"]
@@ -75,12 +75,12 @@ def test_a_form_says_a_tournament(asked: Asked) -> None:
         ({"baselines": ["random", "micro"], "pairs": 10_000}, "at most 20,000"),
     ],
 )
-def test_what_is_wrong_with_a_form_is_said(asked: Asked, changed: dict[str, Any], problem: str) -> None:
+def test_an_invalid_form_names_the_problem(asked: Asked, changed: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(problem)):
         asked(**changed)
 
 
-def test_a_file_fills_the_form_with_all_that_it_says(parley: Parley, tmp_path: Path) -> None:
+def test_a_file_fills_every_field_of_the_form(parley: Parley, tmp_path: Path) -> None:
     folder = tmp_path / "configs" / "tournaments"
     folder.mkdir()
     (folder / "cup.yaml").write_text(
@@ -94,8 +94,8 @@ def test_a_file_fills_the_form_with_all_that_it_says(parley: Parley, tmp_path: P
     assert [path.name for path in tournament_files(parley)] == ["cup.yaml"]
 
 
-def test_where_there_is_an_operator_others_may_only_look(parley: Parley, tmp_path: Path) -> None:
-    visitor: Any = SimpleNamespace(cookies={COOKIE: "somebody-who-visits"})
+def test_on_a_server_with_an_operator_visitors_may_only_look(parley: Parley, tmp_path: Path) -> None:
+    visitor: Any = SimpleNamespace(cookies={COOKIE: "a-visitor-with-a-name"})
     assert may_run(parley, visitor)
     guarded = opened(tmp_path, PARLEY_OPERATOR_PASSWORD="secret")
     try:
@@ -125,7 +125,7 @@ def test_every_cell_leads_to_its_runs(parley: Parley, asked: Asked) -> None:
 
 @pytest.fixture
 def tab(parley: Parley) -> TournamentTab:
-    """The tab of a page, built inside a loop, or Gradio makes one that nobody closes."""
+    """Build the tab inside an event loop; Gradio would otherwise create one and never close it."""
 
     async def build() -> TournamentTab:
         with gr.Blocks():
@@ -141,7 +141,7 @@ VISITOR: Any = SimpleNamespace(cookies={COOKIE: "a-visitor-with-a-name"})
 def test_a_page_that_looks_while_games_end_keeps_showing_the_progress(
     parley: Parley, tab: TournamentTab, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The leaderboard may lag behind the count of games. The page used to fail then, from its second look on."""
+    """A leaderboard may lag behind the count of games. The page used to fail in that case when it looked again."""
     parley.tournaments.store.begin(asked(baselines=["boulware", "conceder"], scenarios=["night_train"], pairs=2))
     painted = Painted()
     for done in (1, 2, 3):
@@ -176,6 +176,6 @@ def test_the_scenarios_of_a_tournament_that_is_picked_can_be_chosen(
         assert new[tab.where]["value"] == ""
 
 
-def test_agents_are_called_as_elsewhere() -> None:
+def test_agents_have_the_same_names_as_on_the_other_tabs() -> None:
     assert agent_name("small (guard=free)", {"small": "Small"}) == "Small (guard=free)"
     assert agent_name("micro", {"micro": "micro (scripted)"}) == "micro"
