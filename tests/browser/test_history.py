@@ -1,4 +1,4 @@
-"""Finding, replaying, judging, saving and playing on runs in a real browser."""
+"""History in a real browser: find, replay, judge, save, publish, delete and play on."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     expect(page.locator("#lane-1-transcript .turn").first).to_contain_text("One price", timeout=15_000)
     expect(page.locator("#lane-1-agent-a input")).to_have_value(re.compile("hardliner"))
 
-    page.context.clear_cookies()  # a stranger finds what was published, may look at it and change nothing
-    page.set_viewport_size({"width": 320, "height": 700})  # where not all tabs have room
+    page.context.clear_cookies()  # a stranger may look at a published run and change nothing
+    page.set_viewport_size({"width": 320, "height": 700})  # too narrow for all tabs
     page.goto(link)
     expect(page.locator("#replay-1-board")).to_be_visible(timeout=15_000)
     expect(page.locator("#replay-1-publish")).to_have_count(0)

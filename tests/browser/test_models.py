@@ -15,7 +15,7 @@ broken: {type: fake, label: Broken, fail_loads: 99}
 """
 
 
-def test_the_operator_loads_a_model_and_everybody_sees_the_timeline(
+def test_the_operator_loads_a_model_and_everyone_sees_the_timeline(
     tmp_path: Path, open_page: Callable[[str], Page]
 ) -> None:
     (tmp_path / "configs").mkdir()

@@ -36,7 +36,7 @@ def test_a_person_plays_against_a_script_and_sees_the_other_side_afterwards(
     expect(page.locator("#play-transcript .worth .seat-b")).to_have_count(0)
     expect(builder.locator("[data-message]")).to_have_value("")
 
-    page.reload()  # joins again, in the same tab
+    page.reload()  # rejoins in the same tab
     expect(taken).to_have_count(2, timeout=15_000)
     expect(offer).to_be_enabled()
     builder.locator("[data-do=accept]").click()

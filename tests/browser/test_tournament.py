@@ -1,4 +1,4 @@
-"""A tournament in the tab: set up, watched, joined again after a reload, looked into, exported."""
+"""A tournament in a real browser: set up, watched, rejoined after a reload, inspected, exported."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ def open_tab(page: Page) -> None:
     page.get_by_role("tab", name="Tournament").click()
 
 
-def test_a_tournament_is_run_found_again_looked_into_and_exported(
-    tmp_path: Path, open_page: Callable[[str], Page]
-) -> None:
+def test_a_tournament_is_run_rejoined_inspected_and_exported(tmp_path: Path, open_page: Callable[[str], Page]) -> None:
     folder = tmp_path / "configs" / "tournaments"
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(CUP)

@@ -1,4 +1,4 @@
-"""What a program can send to the page's server: to private endpoints, with others' ids, paths, cookies and headers."""
+"""Hostile requests to the page's server: private endpoints, other visitors' ids, paths, cookies and headers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _no_operator_yet(page: Served) -> None:
 
 
 def run_of(page: Served, a: str = "linear") -> str:
-    """A private run of the victim's; with a person in seat a it waits for them."""
+    """Start a private run of the victim's; with a person in seat a, it waits for them."""
     scenario = page.parley.scenarios["company_car"]
     agents: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig("linear")}
     run_id = page.parley.live.start(
@@ -69,7 +69,7 @@ def run_of(page: Served, a: str = "linear") -> str:
 ONLY_SHOWS = ("follow", "_follow", "_look", "_remember", "_idle", "_again_", "_first", "js_fn", "show_status")
 
 
-def test_whatever_a_stranger_sends_with_a_victims_ids_changes_nothing_of_theirs(page: Served) -> None:
+def test_a_stranger_with_a_victims_ids_changes_nothing_of_theirs(page: Served) -> None:
     done, waiting = run_of(page), run_of(page, HUMAN)
     before = [copy.deepcopy(page.parley.store.run(run_id)) for run_id in (done, waiting)]
     pins = {model_id: about["pinned"] for model_id, about in page.parley.manager.list_models().items()}
@@ -86,7 +86,7 @@ def test_whatever_a_stranger_sends_with_a_victims_ids_changes_nothing_of_theirs(
                 continue
             for opener in (openers[part] for part in endpoint["inputs"] if part in openers):
                 opened = page.post(opener, values(page, opener, run_id), **sent)
-                assert opened.status_code == 200 or run_id == waiting, "whoever has a run's id may look at it"
+                assert opened.status_code == 200 or run_id == waiting, "anyone with a run's id may look at it"
             answer = page.post(endpoint, values(page, endpoint, run_id), **sent)
             assert answer.status_code in (200, 500), (endpoint["api_name"], answer.text)
     assert [page.parley.store.run(run_id) for run_id in (done, waiting)] == before
@@ -97,7 +97,7 @@ def test_whatever_a_stranger_sends_with_a_victims_ids_changes_nothing_of_theirs(
 
 
 def values(page: Served, endpoint: dict[str, Any], run_id: str) -> list[Any]:
-    """Something that each input of an endpoint takes, the id wherever text may stand."""
+    """Return a valid value for each input of an endpoint, with the id wherever text is allowed."""
     hostile = {"runs": [run_id], "run": run_id, "pages": [], "last": None, "seat": "a", 1: run_id, 2: run_id}
     found: list[Any] = []
     for number in endpoint["inputs"]:
@@ -117,8 +117,8 @@ def values(page: Served, endpoint: dict[str, Any], run_id: str) -> list[Any]:
     return found
 
 
-def test_a_run_is_deleted_by_its_owner_alone_and_then_its_link_leads_nowhere(page: Served) -> None:
-    for run_id in (run_of(page), run_of(page, HUMAN)):  # one that has ended, and one that waits for a person
+def test_only_its_owner_deletes_a_run_and_its_link_dies_with_it(page: Served) -> None:
+    for run_id in (run_of(page), run_of(page, HUMAN)):  # one has ended, one waits for a person
         picked, delete, opened = page.of("_picked"), page.of("delete"), page.of("_opened_2")
         for visitor, status in ((NAME, 500), (None, 500), (VICTIM, 200)):
             sent: dict[str, Any] = {"visitor": visitor, "session": f"deleting as {visitor}"}
@@ -133,7 +133,7 @@ def test_a_run_is_deleted_by_its_owner_alone_and_then_its_link_leads_nowhere(pag
         assert run_id not in page.post("_again_1", [None, None, "", "", "", "", False, False], visitor=VICTIM).text
 
 
-def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
+def test_two_lanes_over_the_limit_are_refused_before_the_first_starts(
     page: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page.parley.lanes, "limits", Limits(lanes_per_visitor=1, queue_per_visitor=1))
@@ -148,28 +148,28 @@ def test_two_lanes_that_are_too_many_are_refused_before_the_first_begins(
     page.parley.live.stop(waiting)
 
 
-DEEDS = {"load": ["m"], "unload": ["m"], "pin": ["m"], "unpin": ["m"], "_add": ["owner/name", "", ""]}
+ACTIONS = {"load": ["m"], "unload": ["m"], "pin": ["m"], "unpin": ["m"], "_add": ["owner/name", "", ""]}
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_an_operators_deed_asks_for_the_password(page: Served, deed: str) -> None:
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_operators_action_requires_the_password(page: Served, action: str) -> None:
     before = page.parley.manager.list_models()
     for visitor in (NAME, None):
-        refused = page.post(deed, DEEDS[deed], visitor=visitor)
+        refused = page.post(action, ACTIONS[action], visitor=visitor)
         assert refused.status_code == 500
         assert server_text.OPERATOR_ONLY in refused.text
     assert page.parley.manager.list_models() == before
 
 
-def test_a_tournament_asks_for_the_password(page: Served) -> None:
+def test_a_tournament_requires_the_password(page: Served) -> None:
     for name in ("_run", "_resume_1", "_stop_2"):
         refused = page.post(name, values(page, page.of(name), "x"))
         assert refused.status_code == 500, name
     assert not page.parley.tournaments.store.newest()
 
 
-def test_the_password_is_not_guessed_by_changing_cookie_session_or_headers(page: Served) -> None:
-    told = []
+def test_changing_cookie_session_or_headers_does_not_help_to_guess_the_password(page: Served) -> None:
+    answers = []
     for number in range(ATTEMPTS_OF_ALL + 2):
         forged = {
             "x-forwarded-for": f"10.0.0.{number}",
@@ -177,12 +177,10 @@ def test_the_password_is_not_guessed_by_changing_cookie_session_or_headers(page:
             "forwarded": f"for=10.0.0.{number}",
         }
         other = f"{NAME}-{number}"
-        told.append(page.post("_enter", ["guess"], visitor=other, session=f"s{number}", headers=forged).text)
-    assert server_text.OPERATOR_WRONG in told[0]
-    assert all(server_text.OPERATOR_SLOWLY in answer for answer in told[5:])
-    assert server_text.OPERATOR_SLOWLY in page.post("_enter", [PASSWORD]).text, (
-        "not even the right one is told from others"
-    )
+        answers.append(page.post("_enter", ["guess"], visitor=other, session=f"s{number}", headers=forged).text)
+    assert server_text.OPERATOR_WRONG in answers[0]
+    assert all(server_text.OPERATOR_SLOWLY in answer for answer in answers[5:])
+    assert server_text.OPERATOR_SLOWLY in page.post("_enter", [PASSWORD]).text, "the right password is refused as well"
 
 
 def test_the_operator_is_one_visitor(page: Served) -> None:
@@ -197,7 +195,7 @@ def test_the_operator_is_one_visitor(page: Served) -> None:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_another_sites_page_acts_in_nobodys_name(page: Served, site: str) -> None:
+def test_another_sites_page_cannot_act_as_the_visitor(page: Served, site: str) -> None:
     page.post("_enter", [PASSWORD], visitor=OPERATOR)
     there = {"origin": "https://evil.test", "sec-fetch-site": site, "sec-fetch-mode": "cors"}
     assert server_text.OPERATOR_ONLY in page.post("pin", ["m"], visitor=OPERATOR, headers=there).text
@@ -205,14 +203,14 @@ def test_another_sites_page_acts_in_nobodys_name(page: Served, site: str) -> Non
     assert page.post("unpin", ["m"], visitor=OPERATOR, headers=own).status_code == 200
 
 
-def test_following_a_link_from_another_site_keeps_ones_name(page: Served) -> None:
+def test_following_a_link_from_another_site_keeps_the_visitors_name(page: Served) -> None:
     headers = {"cookie": f"{COOKIE}={NAME}", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     assert "set-cookie" not in page.client.get("/?run=x", headers=headers).headers
     form = page.client.post("/", headers=headers)
     assert form.status_code == 405
 
 
-def test_what_is_sent_is_taken_for_what_it_says_and_no_other_site_learns_an_address(page: Served) -> None:
+def test_content_types_are_not_guessed_and_addresses_are_not_sent_to_other_sites(page: Served) -> None:
     for path in ("/", "/config", "/nothing", "/monitoring"):
         headers = page.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -226,7 +224,7 @@ OPEN = re.compile(
     r"|/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|heartbeat/.*|queue/.*|call/.*|run/.*|api/.*"
     r"|cancel)/?"
 )
-"""What the page and its clients need."""
+"""The addresses that the page and its clients need."""
 PATHS = [
     "/etc/passwd",
     "../../../etc/passwd",
@@ -257,7 +255,7 @@ def _paths(routes: Any) -> Iterator[str]:
         inside = getattr(getattr(route, "app", None), "routes", None)
         if inside:
             yield from _paths(inside)
-        elif route.path not in ("/docs", "/docs/oauth2-redirect", "/redoc"):  # of the test's own app
+        elif route.path not in ("/docs", "/docs/oauth2-redirect", "/redoc"):  # added by this test's app
             yield str(route.path)
 
 
@@ -268,7 +266,7 @@ def test_no_file_of_the_server_is_served(page: Served, path: str) -> None:
         assert page.client.get(prefix + path).status_code in (400, 403, 404), prefix
 
 
-def test_the_server_keeps_no_files(page: Served) -> None:
+def test_the_server_accepts_no_uploads(page: Served) -> None:
     assert page.client.post("/gradio_api/upload", files={"files": ("x.yaml", b"title: x")}).status_code == 404
 
 
@@ -297,11 +295,11 @@ def test_a_file_is_read_by_the_browser_and_only_its_text_is_sent(page: Served) -
         assert "is not a text file" in answer.json()["error"]
 
 
-def test_requests_have_a_largest_size(page: Served) -> None:
+def test_requests_over_the_size_limit_are_refused(page: Served) -> None:
     body = b'{"data": ["' + b"x" * MOST_BYTES + b'"]}'
     headers = {"content-type": "application/json"}
     assert page.client.post("/gradio_api/queue/join", content=body, headers=headers).status_code == 413
-    pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))  # its length is not told before
+    pieces = (body[at : at + 100_000] for at in range(0, len(body), 100_000))  # sent without a length
     assert page.client.post("/gradio_api/queue/join", content=pieces, headers=headers).status_code == 413
 
 
@@ -358,7 +356,7 @@ STRANGERS: list[dict[str, Any]] = [
     {"visitor": None, "session": ""},
     {"visitor": VICTIM, "headers": {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}},
 ]
-"""Who is not the victim, whatever they send for a cookie; the last is the victim's browser on another site's page."""
+"""Requests that must not count as the victim's. The last is the victim's browser on another site's page."""
 
 
 def test_only_its_owner_deletes_or_publishes_a_run_even_if_strangers_have_its_link(page: Served) -> None:
@@ -378,18 +376,18 @@ def test_only_its_owner_deletes_or_publishes_a_run_even_if_strangers_have_its_li
 
 
 def look(page: Served, run_id: str, **who: Any) -> None:
-    """Open a run in History, as everybody may who has its id."""
+    """Open a run in History, as anyone with its id may."""
     opener = page.of("_picked")
     answer = page.post(opener, values(page, opener, run_id), event={"replay": run_id}, **who)
     assert answer.status_code == 200, answer.text
 
 
-# -- what others are told --------------------------------------------------------------------------------------
+# -- what leaks ------------------------------------------------------------------------------------------------
 
-MARK = "xyzzy-that-nobody-else-may-read"
+MARK = "xyzzy-that-no-one-else-may-read"
 
 
-def test_health_tells_everybody_the_same_four_things_and_no_path(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_reports_four_things_and_no_path(page: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     page.post("_begin", [], event=None)
     assert set(page.client.get("/healthz").json()) == {"status", "version", "uptime_seconds", "database"}
 
@@ -403,8 +401,8 @@ def test_health_tells_everybody_the_same_four_things_and_no_path(page: Served, m
     assert MARK not in answer.text
 
 
-def test_no_visitor_makes_a_label_of_the_figures(page: Served) -> None:
-    """Each value of a label is kept for ever, there and in Prometheus, so none may come from outside."""
+def test_no_visitor_can_create_labels_in_the_metrics(page: Served) -> None:
+    """A label's values are stored forever, here and in Prometheus, so none may come from a request."""
     run_of(page)
     before = label_values(page)
     lines = f"{MARK}\n{MARK} 1"
@@ -419,18 +417,18 @@ def test_no_visitor_makes_a_label_of_the_figures(page: Served) -> None:
     after = label_values(page)
     assert {value for name, value in after - before if name == "agent"} <= set(STRATEGIES)
     assert {name for name, _ in after - before} <= {"agent", "le", "status", "stage", "type"}
-    assert MARK not in figures(page)
+    assert MARK not in metrics(page)
     assert len(after) < len(before) + 8
 
 
-def figures(page: Served) -> str:
+def metrics(page: Served) -> str:
     return page.parley.metrics.text().decode()
 
 
 def label_values(page: Served) -> set[tuple[str, str]]:
     return {
         (name, value)
-        for family in text_string_to_metric_families(figures(page))
+        for family in text_string_to_metric_families(metrics(page))
         for sample in family.samples
         for name, value in sample.labels.items()
     }
@@ -448,20 +446,20 @@ def label_values(page: Served) -> set[tuple[str, str]]:
         {"x-forwarded-host": "127.0.0.1", "x-real-ip": "127.0.0.1"},
     ],
 )
-def test_a_visitor_does_not_see_the_figures(page: Served, headers: dict[str, str]) -> None:
+def test_a_visitor_does_not_see_the_metrics(page: Served, headers: dict[str, str]) -> None:
     assert page.client.get("/metrics", headers=headers).status_code == 403
 
 
-def test_what_breaks_a_handler_is_logged_by_its_type_and_never_quoted(
+def test_the_error_of_a_handler_is_logged_by_type_and_never_quoted(
     page: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Gradio itself would print what the visitor sent."""
+    """Gradio by itself would print what the visitor sent."""
     monkeypatch.setattr(traceback, "print_exc", _print_exc)
     endpoint = next(one for one in page.endpoints if chosen_from(page, one))
     data = [MARK if page.components[part]["type"] == "dropdown" else "" for part in endpoint["inputs"]]
     refused = page.post(endpoint, data)
     assert refused.status_code == 500
-    assert MARK in refused.text, "who sent it is told"
+    assert MARK in refused.text, "the sender sees what was wrong"
 
     def broken(*_: Any) -> None:
         raise ValueError(f"{MARK}\n2030-01-01 INFO nothing happened")
@@ -478,6 +476,6 @@ def test_what_breaks_a_handler_is_logged_by_its_type_and_never_quoted(
 
 
 def chosen_from(page: Served, endpoint: dict[str, Any]) -> bool:
-    """Whether something is to be chosen from a list."""
+    """Return whether an endpoint takes a choice from a list."""
     parts = [page.components[part] for part in endpoint["inputs"]]
     return any(one["type"] == "dropdown" and not one["props"].get("allow_custom_value") for one in parts)

@@ -1,4 +1,4 @@
-"""Hostile text in everything that is shown, linked or saved: it stays text, whoever wrote it."""
+"""Hostile text stays text wherever it is shown, linked or saved."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ RUN_OR_LOAD = {
 
 
 class Checker(HTMLParser):
-    """Refuses what could run, load or lead anywhere else."""
+    """Refuses markup that could run code, load anything or lead to another site."""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag not in RUN_OR_LOAD, f"<{tag}>"

@@ -63,9 +63,10 @@ class Setup:
         # What the browser remembers is read when the tab is first shown, and that is its first change.
         self.memory.change(self._remembered, [page, self.memory], self.outputs, **QUIET)
         for part in (self.scenario, self.seat):
-            part.input(self._choose, [self.scenario, self.seat], [self.seat, self.story, self.own], **QUIET)
+            shown = [self.seat, self.story, self.own]
+            part.input(self._choose, [self.scenario, self.seat], shown, trigger_mode="always_last", **QUIET)
         for part in self.picked:
-            part.input(self._remember, [page, *self.picked], [self.memory], **QUIET)
+            part.input(self._remember, [page, *self.picked], [self.memory], trigger_mode="always_last", **QUIET)
         self.opponent.change(self._describe, [self.opponent], [self.about], **QUIET)
 
     def show(self, scenario: Scenario, seat: Seat, opponent: str) -> Updates:

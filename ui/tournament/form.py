@@ -112,7 +112,8 @@ class Form:
         """Connect the parts: a file fills the form, and every change shows the size of the tournament."""
         filled = self.file.input(self._fill, [self.file], self.fields, **QUIET)
         filled.success(self._measure, self.fields, [self.size], **QUIET)
-        gr.on([field.input for field in self.fields], self._measure, self.fields, [self.size], **QUIET)
+        changes = [field.input for field in self.fields]
+        gr.on(changes, self._measure, self.fields, [self.size], trigger_mode="always_last", **QUIET)
 
     def asked(self, *values: Any) -> Tournament:
         """Return the tournament that the fields describe; raises ConfigError naming the key."""

@@ -49,7 +49,7 @@ def progress_html(row: TournamentSummary, size: int, counts: Counts, running: Ru
         "tournament/progress",
         status=row.status,
         words=text.STATUS[row.status],
-        percent=round(100 * min(1.0, (done + failed) / max(total, 1))) if row.status == "running" else None,
+        fraction=(done + failed) / max(total, 1) if row.status == "running" else None,
         done=text.PROGRESS.format(done=done, total=total),
         notes=notes,
         other=text.OTHER.format(title=other) if other else "",

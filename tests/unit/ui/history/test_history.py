@@ -1,4 +1,4 @@
-"""The list of runs and their replay, from plain values."""
+"""The list of runs and their replay, drawn from plain values."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def test_a_row_names_roles_agents_seed_outcome_and_worth() -> None:
     assert 'href="?run=r1"' in shown
 
 
-def test_what_failed_says_why_and_hostile_text_stays_text() -> None:
+def test_a_failed_run_shows_its_reason_and_hostile_text_stays_text() -> None:
     shown = runs_html([summary("r1", status="failed", reason="<script>hurt()</script>", outcome="")], NAMES, ())
     assert text.HALTED["failed"] in shown
     assert "&lt;script&gt;hurt()" in shown
     assert "<script>" not in shown
 
 
-def test_lanes_of_one_comparison_stand_together_in_their_order() -> None:
+def test_lanes_of_one_comparison_are_listed_together_in_order() -> None:
     runs = [summary("r2", comparison="c", lane=2), summary("r1", comparison="c", lane=1), summary("other")]
     shown = runs_html(runs, NAMES, ())
     assert shown.count("<tbody") == 2
     assert shown.index('data-value="r1"') < shown.index('data-value="r2"') < shown.index('data-value="other"')
 
 
-def test_who_played_is_hidden_before_the_vote() -> None:
+def test_agents_are_hidden_before_the_vote() -> None:
     shown = runs_html([summary("r1", comparison="c", lane=1)], NAMES, {"c"})
     assert "conceder" not in shown
     assert text.HIDDEN_AGENT in shown
@@ -78,7 +78,7 @@ def played() -> Run:
     return Run(run_id="run", scenario=scenario, agents=configs, seed=1, turns=turns).end(end)
 
 
-def test_a_replay_shows_the_turns_so_far_and_the_end_only_at_the_end(played: Run) -> None:
+def test_a_replay_shows_the_turns_so_far_and_the_ending_only_after_the_last(played: Run) -> None:
     assert view_at(played, 3).turns == played.turns[:3]
     assert view_at(played, 3).end is None
     assert view_at(played, 0).turns == ()
@@ -86,21 +86,21 @@ def test_a_replay_shows_the_turns_so_far_and_the_end_only_at_the_end(played: Run
     assert view_at(played, 99).turns == played.turns
 
 
-def test_a_replays_head_has_its_permanent_link_and_hides_names_where_asked(played: Run) -> None:
+def test_the_head_of_a_replay_has_its_permanent_link_and_can_hide_names(played: Run) -> None:
     assert 'href="?replay=run"' in head_html(played, {})
     hidden = head_html(replace(played, lane=1), {"conceder": text.HIDDEN_AGENT, "boulware": text.HIDDEN_AGENT})
     assert "conceder" not in hidden
     assert text.LANE.format(number=1) in hidden
 
 
-def test_who_plays_on_keeps_their_settings_unless_somebody_else_is_picked(played: Run) -> None:
+def test_an_agent_that_plays_on_keeps_its_settings_unless_another_is_picked(played: Run) -> None:
     model = AgentConfig("m", {"temperature": 0.1})
     run = replace(played, agents={"a": model, "b": AgentConfig("boulware")})
     assert forked_agents(run, {"a": "m", "b": None}) == run.agents
     assert forked_agents(run, {"a": "linear", "b": "boulware"})["a"] == AgentConfig("linear")
 
 
-def test_files_are_saved_whole(played: Run) -> None:
+def test_saved_files_are_complete(played: Run) -> None:
     for kind, first in (("jsonl", '{"run_id": "run"'), ("csv", "\ufeffrun_id,")):
         shown = file_html([played], kind)  # type: ignore[arg-type]
         found = re.search('data-bytes="([^"]*)"', shown)

@@ -45,7 +45,7 @@ LOAD = Entry(
 )
 
 
-def test_the_table_says_state_size_memory_licence_and_needs() -> None:
+def test_the_table_shows_state_size_memory_licence_and_needs() -> None:
     configs: dict[str, dict[str, Any]] = {
         "m": {"type": "fake", "label": "<b>Mine</b>", "size_bytes": 900_000_000, "license": "MIT", "size": "1B"},
         "hub": {"model_name": "a/b", "size": "1.7B"},
@@ -68,12 +68,12 @@ def test_the_table_says_state_size_memory_licence_and_needs() -> None:
     assert text.WAITING.format(count=2) in loading
 
 
-def test_no_models_is_a_state_of_its_own() -> None:
+def test_an_empty_registry_has_its_own_message() -> None:
     with LLMManager({}) as manager:
         assert shared.STATUS_NONE in models_html([], manager.snapshot(), {})
 
 
-def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
+def test_the_timeline_draws_a_row_for_each_set_of_weights_with_durations() -> None:
     wait = Entry(
         number=2,
         kind="wait",
@@ -118,7 +118,7 @@ def test_spans_stand_in_rows_and_say_how_long_they_took() -> None:
     assert "<i>no" not in shown
 
 
-def test_the_timeline_forgets_what_is_long_ago() -> None:
+def test_the_timeline_drops_old_entries() -> None:
     assert shared.TIMELINE_EMPTY in timeline_html([], NOW, {})
     assert shared.TIMELINE_EMPTY in timeline_html([LOAD], NOW + LONGEST_SECONDS, {})
 
@@ -134,7 +134,7 @@ def parley(tmp_path: Path) -> Iterator[Parley]:
     parley.close()
 
 
-def test_what_a_model_needs_and_what_does_not_fit(tmp_path: Path) -> None:
+def test_the_needs_of_each_kind_of_model_and_a_model_that_does_not_fit(tmp_path: Path) -> None:
     configs = tmp_path / "configs"
     configs.mkdir()
     (configs / "models.yaml").write_text(
@@ -147,8 +147,8 @@ def test_what_a_model_needs_and_what_does_not_fit(tmp_path: Path) -> None:
     environment = {"PARLEY_HOME": str(tmp_path), "PARLEY_CONFIG": str(configs)}
     parley = Parley.open(read_settings(environment, machine))
     try:
-        told = {spec.model_id: needs(parley, spec) for spec in map(parley.manager.spec, parley.manager.list_models())}
-        assert told == {
+        found = {spec.model_id: needs(parley, spec) for spec in map(parley.manager.spec, parley.manager.list_models())}
+        assert found == {
             "packaged": shared.EMBEDDED,
             "elsewhere": "2.0 GB download, needs about 2.4 GB",
             "folder": "downloaded, needs about 2.4 GB",
@@ -171,12 +171,12 @@ def request(visitor: str) -> Any:
 
 
 def load(actions: OperatorActions, asking: Any) -> None:
-    """On a thread of its own: `asyncio.run` would take away the main thread's event loop, which Gradio wants."""
+    """Load on a separate thread: `asyncio.run` would remove the main thread's event loop, which Gradio needs."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(lambda: asyncio.run(actions.load(asking, "m"))).result()
 
 
-def test_every_action_asks_for_the_operator_in_its_handler(parley: Parley) -> None:
+def test_every_handler_of_an_action_requires_the_operator(parley: Parley) -> None:
     actions, stranger = OperatorActions(parley), request("a-stranger-with-a-cookie")
     before = parley.manager.list_models()
     with pytest.raises(gr.Error, match="operator"):

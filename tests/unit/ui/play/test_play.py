@@ -1,4 +1,4 @@
-"""What a person sees of a negotiation, from plain values."""
+"""What the Play tab shows a person, and what it hides."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def car() -> Scenario:
     return load_scenario(SCENARIOS / "company_car.yaml")
 
 
-def test_only_the_own_side_is_told(venture: Scenario) -> None:
+def test_a_person_sees_only_their_own_side(venture: Scenario) -> None:
     shown = own_html(venture, "a")
     assert venture.roles["a"].briefing.split(".")[0] in shown
     assert venture.roles["b"].briefing.split(".")[0] not in shown
@@ -52,7 +52,7 @@ def test_only_the_own_side_is_told(venture: Scenario) -> None:
     assert preferences_html(venture, ("a", "b")).count('scope="col"') == 3
 
 
-def test_the_form_starts_with_what_one_wants_most_and_offers_every_option(venture: Scenario) -> None:
+def test_the_form_starts_with_the_best_offer_and_lists_every_option(venture: Scenario) -> None:
     start = best_offer(venture, "b")
     assert venture.utility("b", start) == 1
     form = builder_html(venture, "b", "run", start, taken=0, turn=True, table=False)
@@ -70,7 +70,7 @@ def test_a_range_is_a_slider_with_an_exact_number(car: Scenario) -> None:
     assert 'type="number" value="20000"' in form
 
 
-def test_what_an_offer_is_worth_is_told_to_its_maker_only(venture: Scenario, car: Scenario) -> None:
+def test_the_worth_of_an_offer_is_shown_only_for_its_own_side(venture: Scenario, car: Scenario) -> None:
     shown = worth_html(venture, "a", best_offer(venture, "a"), 1)
     assert "1.00" in shown
     assert venture.roles["b"].name not in shown
@@ -98,13 +98,13 @@ def test_the_other_sides_thoughts_prompts_and_worth_stay_hidden(car: Scenario) -
     assert "Hello" in now_html(view, eyes="a")
 
 
-def test_a_person_is_told_that_it_is_their_turn(car: Scenario) -> None:
+def test_a_person_sees_that_it_is_their_turn(car: Scenario) -> None:
     view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0)])
     assert shared.YOUR_TURN in now_html(view, eyes="a")
     assert shared.PERSON_THINKS in now_html(view)
 
 
-def test_who_has_answered_is_not_asked_again_while_the_answer_waits_for_a_lane(car: Scenario) -> None:
+def test_a_person_is_not_asked_again_while_their_answer_waits_for_a_lane(car: Scenario) -> None:
     view = LaneView(car, "run").fold([TurnStarted(0, 1, "a", "human"), Asked("a", 600.0), Queued(1, 1)])
     assert shared.YOUR_TURN not in now_html(view, eyes="a")
     assert view.moving is not None
@@ -119,7 +119,7 @@ def ended(scenario: Scenario, foe: str) -> Run:
     return Run(run_id="run", scenario=scenario, agents=agents, seed=1, turns=taken).end(done)
 
 
-def test_the_reveal_says_whether_baselines_were_played_or_points_of_theory_are_shown(car: Scenario) -> None:
+def test_the_reveal_compares_with_scripted_strategies_or_with_points_of_theory(car: Scenario) -> None:
     against_script = reveal_html(ended(car, "boulware"), "a")
     assert text.BASELINES_ABOUT.format(opponent="boulware", seed=1) in against_script
     assert car.roles["b"].briefing.split(".")[0] in against_script
@@ -128,7 +128,7 @@ def test_the_reveal_says_whether_baselines_were_played_or_points_of_theory_are_s
     assert text.REFERENCE_POINTS["egalitarian"] in against_model
 
 
-def test_nothing_is_revealed_of_what_did_not_end(car: Scenario) -> None:
+def test_a_run_that_did_not_end_reveals_nothing(car: Scenario) -> None:
     run = Run(
         run_id="run",
         scenario=car,

@@ -1,4 +1,4 @@
-"""What whoever keeps the server running may ask: is it well, and its figures."""
+"""Monitoring: the health of the server, and who may read its metrics."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Parley]]:
         parley.close()
 
 
-def asked(parley: Parley, host: str = "127.0.0.1", believed: str = "") -> TestClient:
-    """A client at an address, behind whose X-Forwarded-For stands what uvicorn does with it."""
-    app = ProxyHeadersMiddleware(Starlette(routes=health_routes(parley)), believed)  # type: ignore[arg-type]
+def asked(parley: Parley, host: str = "127.0.0.1", trusted: str = "") -> TestClient:
+    """Return a client at an address; X-Forwarded-For is handled as uvicorn handles it, from trusted hosts only."""
+    app = ProxyHeadersMiddleware(Starlette(routes=health_routes(parley)), trusted)  # type: ignore[arg-type]
     return TestClient(app, client=(host, 1234))  # type: ignore[arg-type]
 
 
-def test_it_is_well_until_it_drains(opened: Callable[..., Parley]) -> None:
+def test_health_is_ok_until_the_server_drains(opened: Callable[..., Parley]) -> None:
     parley = opened()
     client = asked(parley)
     answer = client.get("/healthz")
-    told = answer.json()
-    assert (answer.status_code, told["status"], told["database"]) == (200, "ok", "ok")
-    assert told["uptime_seconds"] >= 0
-    assert told["version"]
+    health = answer.json()
+    assert (answer.status_code, health["status"], health["database"]) == (200, "ok", "ok")
+    assert health["uptime_seconds"] >= 0
+    assert health["version"]
     parley.lanes.close()
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json()["status"]) == (503, "draining")
 
 
-def test_without_its_database_it_is_not_well(opened: Callable[..., Parley], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_fails_without_the_database(opened: Callable[..., Parley], monkeypatch: pytest.MonkeyPatch) -> None:
     parley = opened()
 
     def refuse() -> None:
@@ -70,7 +70,7 @@ def test_without_its_database_it_is_not_well(opened: Callable[..., Parley], monk
     assert "disk full" not in answer.text
 
 
-def test_the_figures_are_prometheus_and_for_this_machine(opened: Callable[..., Parley]) -> None:
+def test_metrics_are_in_prometheus_format_and_for_this_machine(opened: Callable[..., Parley]) -> None:
     parley = opened()
     answer = asked(parley).get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -80,15 +80,15 @@ def test_the_figures_are_prometheus_and_for_this_machine(opened: Callable[..., P
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
-def test_who_comes_through_a_proxy_is_not_this_machine(opened: Callable[..., Parley], name: str) -> None:
+def test_a_request_through_a_proxy_does_not_count_as_this_machine(opened: Callable[..., Parley], name: str) -> None:
     parley = opened()
     for host in ("127.0.0.1", "192.0.2.1"):
-        for believed in ("", "127.0.0.1"):
-            client = asked(parley, host, believed)
+        for trusted in ("", "127.0.0.1"):
+            client = asked(parley, host, trusted)
             assert client.get("/metrics", headers={name: "127.0.0.1"}).status_code == 403
 
 
-def test_a_token_opens_the_figures_from_anywhere_and_nothing_else_does(opened: Callable[..., Parley]) -> None:
+def test_only_the_token_opens_the_metrics_once_it_is_set(opened: Callable[..., Parley]) -> None:
     parley = opened(METRICS_TOKEN="swordfish")
     for host in ("127.0.0.1", "192.0.2.1"):
         client = asked(parley, host)
@@ -108,7 +108,7 @@ def test_a_token_may_be_any_text(opened: Callable[..., Parley], token: str) -> N
         assert client.get("/metrics", headers={b"Authorization": wrong}).status_code == 403
 
 
-def test_a_database_that_hangs_is_asked_by_one(opened: Callable[..., Parley], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_hangs_is_queried_once(opened: Callable[..., Parley], monkeypatch: pytest.MonkeyPatch) -> None:
     parley, asked_for, hangs = opened(), list[None](), threading.Event()
 
     def hang() -> None:
@@ -125,11 +125,11 @@ def test_a_database_that_hangs_is_asked_by_one(opened: Callable[..., Parley], mo
             pass
 
 
-def test_the_operator_sees_the_figures(opened: Callable[..., Parley]) -> None:
-    parley = opened(PARLEY_OPERATOR_PASSWORD="a password for figures")
+def test_the_operator_sees_the_metrics(opened: Callable[..., Parley]) -> None:
+    parley = opened(PARLEY_OPERATOR_PASSWORD="a password for metrics")
     client = asked(parley, "192.0.2.1")
     client.cookies.set(COOKIE, VISITOR)
     assert client.get("/metrics").status_code == 403
-    assert operators_of(parley).sign_in(VISITOR, "192.0.2.1", "a password for figures") is None
+    assert operators_of(parley).sign_in(VISITOR, "192.0.2.1", "a password for metrics") is None
     assert client.get("/metrics").status_code == 200
     operators_of(parley).sign_out(VISITOR)

@@ -1,4 +1,4 @@
-"""Who may do what only the operator may."""
+"""Signing in as the operator, and what it allows."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def request(visitor: str | None) -> Any:
     return SimpleNamespace(cookies={COOKIE: visitor} if visitor else {}, session_hash="page")
 
 
-def test_without_a_password_nobody_is_operator() -> None:
-    nobody = Operators(None)
-    assert not nobody.possible
+def test_without_a_password_there_is_no_operator() -> None:
+    operators = Operators(None)
+    assert not operators.possible
     for given in ("", "None", "x"):
-        assert nobody.sign_in(VISITOR, "here", given) == text.OPERATOR_NONE
+        assert operators.sign_in(VISITOR, "here", given) == text.OPERATOR_NONE
     with pytest.raises(gr.Error):
-        nobody.require(request(VISITOR))
+        operators.require(request(VISITOR))
 
 
-def test_the_password_makes_one_visitor_operator_for_a_while() -> None:
+def test_the_password_makes_one_visitor_the_operator_for_a_while() -> None:
     clock = Clock()
     operators = Operators("open sesame", clock)
     assert operators.sign_in(VISITOR, "here", "open sesam") == text.OPERATOR_WRONG
@@ -47,18 +47,18 @@ def test_the_password_makes_one_visitor_operator_for_a_while() -> None:
     assert not operators.is_operator(request(VISITOR))
 
 
-def test_who_signs_out_is_operator_no_longer() -> None:
+def test_signing_out_ends_the_operators_rights() -> None:
     operators = Operators("open sesame")
     operators.sign_in(VISITOR, "here", "open sesame")
     operators.sign_out(VISITOR)
     assert not operators.is_operator(request(VISITOR))
 
 
-def test_without_cookies_there_is_nobody_to_let_in() -> None:
+def test_signing_in_needs_a_cookie() -> None:
     assert Operators("open sesame").sign_in(None, "here", "open sesame") == text.OPERATOR_COOKIE
 
 
-def test_attempts_are_limited_for_an_address_and_for_all() -> None:
+def test_attempts_are_limited_per_address_and_in_total() -> None:
     clock = Clock()
     operators = Operators("open sesame", clock)
     for _ in range(ATTEMPTS):

@@ -1,4 +1,4 @@
-"""Every browser gets a name of its own with the page, and keeps it."""
+"""Every browser gets its own name with the page, and keeps it."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def test_behind_https_it_is_secure(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("others", ['prefs={"a": 1}; ', "a=b=c; =; ", 'x="unfinished; '])
-def test_other_cookies_cost_nobody_their_name(client: TestClient, others: str) -> None:
-    """Programs on other ports of the same host share their cookies with us."""
+def test_other_cookies_do_not_hide_the_visitors_name(client: TestClient, others: str) -> None:
+    """Programs on other ports of the same host share their cookies with this one."""
     name = client.get("/").cookies[COOKIE]
     again = TestClient(client.app).get("/", headers={"cookie": f"{others}{COOKIE}={name}"})
     assert "set-cookie" not in again.headers
 
 
 @pytest.mark.parametrize("name", ["", "x", "y" * 65])
-def test_a_name_that_is_none_is_replaced(client: TestClient, name: str) -> None:
+def test_an_invalid_name_is_replaced(client: TestClient, name: str) -> None:
     again = TestClient(client.app).get("/", headers={"cookie": f"{COOKIE}={name}"})
     assert len(again.cookies[COOKIE]) >= 22

@@ -1,25 +1,29 @@
-"""The tournament tab: what a form asks for, what a file fills in, and cells that lead to runs."""
+"""The Tournament tab: its form, files that fill it, looking at a running tournament, and cells that lead to runs."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.tournament.plan import ModelEntry, Tournament, TournamentFile, load_tournament, read_tournament
+from negotiation.tournament.store import Counts
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE, visitor_of
 from ui.tournament.form import model_choices, tournament_files, tournament_of, values_of
 from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html
-from ui.tournament.tab import may_run
+from ui.tournament.tab import Painted, TournamentTab, Wanted, may_run
 
 MODELS = "small: {type: fake, label: 'Small <one>'}\nlarge: {type: fake}\n"
 
@@ -43,7 +47,7 @@ Asked = Callable[..., Tournament]
 
 @pytest.fixture
 def asked(parley: Parley) -> Asked:
-    """What a form asks for that is as it is at first, but for some fields."""
+    """Return the tournament of a form with the initial values, except for some fields."""
     at_first = values_of(parley, TournamentFile(title="Cup", pairs=1))
 
     def make(**changed: Any) -> Tournament:
@@ -52,7 +56,7 @@ def asked(parley: Parley) -> Asked:
     return make
 
 
-def test_a_form_says_a_tournament(asked: Asked) -> None:
+def test_a_form_describes_a_tournament(asked: Asked) -> None:
     made = asked(baselines=["boulware", "micro"], scenarios=["company_car"], seeds="7, 11")
     assert list(made.agents) == ["boulware", "micro"]
     assert list(made.scenarios) == ["company_car"]
@@ -71,12 +75,12 @@ def test_a_form_says_a_tournament(asked: Asked) -> None:
         ({"baselines": ["random", "micro"], "pairs": 10_000}, "at most 20,000"),
     ],
 )
-def test_what_is_wrong_with_a_form_is_said(asked: Asked, changed: dict[str, Any], problem: str) -> None:
+def test_an_invalid_form_names_the_problem(asked: Asked, changed: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(problem)):
         asked(**changed)
 
 
-def test_a_file_fills_the_form_with_all_that_it_says(parley: Parley, tmp_path: Path) -> None:
+def test_a_file_fills_every_field_of_the_form(parley: Parley, tmp_path: Path) -> None:
     folder = tmp_path / "configs" / "tournaments"
     folder.mkdir()
     (folder / "cup.yaml").write_text(
@@ -90,8 +94,8 @@ def test_a_file_fills_the_form_with_all_that_it_says(parley: Parley, tmp_path: P
     assert [path.name for path in tournament_files(parley)] == ["cup.yaml"]
 
 
-def test_where_there_is_an_operator_others_may_only_look(parley: Parley, tmp_path: Path) -> None:
-    visitor: Any = SimpleNamespace(cookies={COOKIE: "somebody-who-visits"})
+def test_on_a_server_with_an_operator_visitors_may_only_look(parley: Parley, tmp_path: Path) -> None:
+    visitor: Any = SimpleNamespace(cookies={COOKIE: "a-visitor-with-a-name"})
     assert may_run(parley, visitor)
     guarded = opened(tmp_path, PARLEY_OPERATOR_PASSWORD="secret")
     try:
@@ -119,6 +123,59 @@ def test_every_cell_leads_to_its_runs(parley: Parley, asked: Asked) -> None:
     assert len(cell.run_ids) == 2
 
 
-def test_agents_are_called_as_elsewhere() -> None:
+@pytest.fixture
+def tab(parley: Parley) -> TournamentTab:
+    """Build the tab inside an event loop; Gradio would otherwise create one and never close it."""
+
+    async def build() -> TournamentTab:
+        with gr.Blocks():
+            return TournamentTab(parley)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(build())).result()
+
+
+VISITOR: Any = SimpleNamespace(cookies={COOKIE: "a-visitor-with-a-name"})
+
+
+def test_a_page_that_looks_while_games_end_keeps_showing_the_progress(
+    parley: Parley, tab: TournamentTab, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A leaderboard may lag behind the count of games. The page used to fail in that case when it looked again."""
+    parley.tournaments.store.begin(asked(baselines=["boulware", "conceder"], scenarios=["night_train"], pairs=2))
+    painted = Painted()
+    for done in (1, 2, 3):
+        monkeypatch.setattr(parley.tournaments.store, "counts", lambda _, done=done: Counts(done=done))
+        new = tab._look(VISITOR, Wanted(opened=True), painted)
+        assert f"{done} of 4 negotiations" in new[tab.progress]
+        painted = new[tab.painted]
+        assert not painted.settled
+
+
+def test_a_page_that_sees_nothing_new_is_left_alone(parley: Parley, tab: TournamentTab, asked: Asked) -> None:
+    parley.tournaments.store.begin(asked(baselines=["boulware", "conceder"], scenarios=["night_train"]))
+    assert list(tab._look(VISITOR, Wanted(), Painted())) == [tab.progress], "the tab has not been opened"
+    painted = tab._look(VISITOR, Wanted(opened=True), Painted())[tab.painted]
+    assert painted.settled
+    assert list(tab._look(VISITOR, Wanted(opened=True), painted)) == [tab.progress]
+
+
+def test_the_scenarios_of_a_tournament_that_is_picked_can_be_chosen(
+    parley: Parley, tab: TournamentTab, asked: Asked
+) -> None:
+    store = parley.tournaments.store
+    keys = [
+        store.begin(asked(baselines=["boulware", "micro"], scenarios=[name])) for name in ("night_train", "flat_lease")
+    ]
+    painted = Painted()
+    for key, name in zip(keys, ("night_train", "flat_lease"), strict=True):
+        new = tab._pick(VISITOR, Wanted(opened=True, where="elsewhere"), painted, key)
+        painted = new[tab.painted]
+        assert painted.tournament_id == key
+        assert [scenario for _, scenario in new[tab.where]["choices"]] == ["", name]
+        assert new[tab.where]["value"] == ""
+
+
+def test_agents_have_the_same_names_as_on_the_other_tabs() -> None:
     assert agent_name("small (guard=free)", {"small": "Small"}) == "Small (guard=free)"
     assert agent_name("micro", {"micro": "matches step for step (micro)"}) == "micro"
