@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.cli.base import Json, Output, opened
 
 app = typer.Typer()
@@ -32,10 +33,13 @@ def models(json: Json = None) -> int:
     listed: dict[str, Any] = {}
     lines = []
     for choice in choices:
-        facts = about.get(choice.agent, {"type": "strategy"})
-        listed[choice.agent] = facts
-        details = ", ".join(str(facts[key]) for key in ("model_name", "size", "license") if facts.get(key))
-        lines.append(f"{choice.agent:20} {details or choice.label}")
+        if strategy := STRATEGIES.get(choice.agent):
+            listed[choice.agent] = {"type": "strategy"}
+            details = f"strategy: {strategy.plain_name}"
+        else:
+            listed[choice.agent] = facts = about[choice.agent]
+            details = ", ".join(str(facts[key]) for key in ("model_name", "size", "license") if facts.get(key))
+        lines.append(f"{choice.agent:20} {details}".rstrip())
     lines += [f"{model_id:20} unavailable: {reason}" for model_id, reason in misfits.items() if reason]
     with Output(json) as out:
         out.write(listed, lines)
