@@ -49,7 +49,8 @@ def read_reply(text: str, state: State) -> Reply:
             text, object_pairs_hook=partial(_object_of, doubled), parse_constant=_refuse_constant, parse_int=_whole
         )
     except (ValueError, RecursionError):
-        return _invalid("not_json", "The reply was not exactly one JSON object.")
+        fence = " Write it without a code fence." if text.lstrip().startswith("```") else ""
+        return _invalid("not_json", f"The reply was not exactly one JSON object.{fence}")
     if doubled:
         return _invalid("wrong_shape", f"The key {shown(doubled[0], 60)} appears twice in the reply.")
     if not isinstance(data, dict) or set(data) != set(KEYS):

@@ -1,6 +1,6 @@
-"""Everything that strangers write, made up at random: a typed error with a message or a result, and nothing else.
+"""Random input of every kind that strangers write gives a result or a typed error with a message, and nothing else.
 
-`PARLEY_FUZZ_CASES` says how many cases are tried of each kind; with it, they are others each time (`make stress`).
+`PARLEY_FUZZ_CASES` sets the number of cases per kind, which then differ on every run (`make stress`).
 """
 
 from __future__ import annotations
@@ -55,14 +55,15 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 fuzzed = settings.get_profile("fuzz")
-MOST_TOLD = 20_000
-"""A message may have so many characters, whatever it is about."""
+MAX_MESSAGE = 20_000
+"""Maximum length of an error message in characters."""
 
 SCENARIOS = [path.read_text(encoding="utf-8") for path in sorted((SHIPPED / "scenarios").glob("*.yaml"))]
 REGISTRY = (SHIPPED / "models.yaml").read_text(encoding="utf-8")
 TOURNAMENT = (SHIPPED / "tournaments" / "example.yaml").read_text(encoding="utf-8")
 GENIUS = Path(__file__).parents[1] / "unit" / "negotiation" / "scenario" / "genius"
 XML = [(GENIUS / f"bakery_{name}.xml").read_text(encoding="utf-8") for name in ("domain", "baker", "miller")]
+FAULTY_XML = [path.read_text(encoding="latin-1") for path in sorted((GENIUS / "field").rglob("*.xml"))]
 CAR = load_scenario(SHIPPED / "scenarios" / "company_car.yaml")
 
 ODD = [
@@ -158,9 +159,9 @@ values = st.recursive(
 )
 
 
-def told(error: ParleyError) -> None:
-    """An error says something, and not too much."""
-    assert 0 < len(str(error)) < MOST_TOLD
+def check_message(error: ParleyError) -> None:
+    """Check that an error says something, and not too much."""
+    assert 0 < len(str(error)) < MAX_MESSAGE
 
 
 def as_text(value: Any) -> str:
@@ -174,7 +175,7 @@ def test_scenarios(text: str) -> None:
     try:
         scenario = scenario_from_text(text)
     except ScenarioError as error:
-        told(error)
+        check_message(error)
         return
     agents = {"a": STRATEGIES["conceder"], "b": STRATEGIES["linear"]}
     *_, last = negotiate(Negotiation("run", scenario, agents, 1))  # type: ignore[arg-type]
@@ -189,7 +190,7 @@ def test_registries(tmp_path: Path, text: str) -> None:
     try:
         assert len(Registry.from_yaml(path)) >= 0
     except ParleyError as error:
-        told(error)
+        check_message(error)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -201,7 +202,7 @@ def test_tournaments(tmp_path: Path, text: str, catalog: Catalog) -> None:
     try:
         assert load_tournament(path, catalog, SHIPPED_SCENARIOS).size >= 0
     except ParleyError as error:
-        told(error)
+        check_message(error)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -215,7 +216,7 @@ def catalog() -> Iterator[Catalog]:
 
 
 @fuzzed
-@given(texts=st.tuples(*(st.just(text) | spoilt([text]) | spoilt(XML) for text in XML)))
+@given(texts=st.tuples(*(st.just(text) | spoilt([text]) | spoilt(XML + FAULTY_XML) for text in XML)))
 def test_genius(tmp_path: Path, texts: tuple[str, ...]) -> None:
     domain, a, b = (tmp_path / name for name in ("domain.xml", "a.xml", "b.xml"))
     for path, text in zip((domain, a, b), texts, strict=True):
@@ -223,7 +224,7 @@ def test_genius(tmp_path: Path, texts: tuple[str, ...]) -> None:
     try:
         import_genius(domain, a, b)
     except ScenarioError as error:
-        told(error)
+        check_message(error)
     assert set(tmp_path.iterdir()) == {domain, a, b}
 
 
@@ -245,7 +246,7 @@ def test_replies(text: str) -> None:
     reply = read_reply(text, state)
     if reply.action is None:
         assert reply.kind
-        assert 0 < len(reply.detail or "") < MOST_TOLD
+        assert 0 < len(reply.detail or "") < MAX_MESSAGE
     else:
         assert json.loads(text)["action"] == reply.action
         state.apply(reply.action, reply.offer)
@@ -258,7 +259,7 @@ def test_peoples_answers(action: str, offer: Any, message: str) -> None:
     try:
         decision = read_answer(State(CAR), action, offer, message)
     except IllegalTurn as error:
-        told(error)
+        check_message(error)
     else:
         assert decision.action in set(Action)
 
@@ -269,7 +270,7 @@ def test_agents(given_agent: Any) -> None:
     try:
         AgentConfig.from_json(given_agent)
     except ConfigError as error:
-        told(error)
+        check_message(error)
 
 
 def journal_line() -> str:
@@ -295,7 +296,7 @@ def test_journals(tmp_path: Path, lines: list[str]) -> None:
         try:
             run = contents.run(run_id)
         except StoreError as error:
-            told(error)
+            check_message(error)
         else:
             json.dumps(run_row(run), allow_nan=False)
 
@@ -341,8 +342,8 @@ def test_the_api_for_programs(page: Served, name: str, monkeypatch: pytest.Monke
     def call(data: tuple[Any, ...]) -> None:
         answer = page.post(name, list(data))
         assert answer.status_code in (200, 400, 422, 500), answer.text
-        assert answer.status_code == 200 or 0 < len(answer.text) < MOST_TOLD
-        assert not broken, f"an error that nobody raised on purpose: {broken[0]!r}"
+        assert answer.status_code == 200 or 0 < len(answer.text) < MAX_MESSAGE
+        assert not broken, f"an error that was not raised on purpose: {broken[0]!r}"
 
     call()
     assert page.post("models", []).status_code == 200
@@ -350,7 +351,7 @@ def test_the_api_for_programs(page: Served, name: str, monkeypatch: pytest.Monke
 
 def test_private_endpoints(page: Served) -> None:
     pins = {model_id: about["pinned"] for model_id, about in page.parley.manager.list_models().items()}
-    files = kept(page)
+    files = stored_files(page)
     endpoints = [one for one in page.endpoints if one["targets"] and one["api_name"] not in ("js_fn", "negotiate")]
 
     @fuzzed
@@ -364,10 +365,10 @@ def test_private_endpoints(page: Served) -> None:
     call()
     assert page.post("models", []).status_code == 200
     assert {model_id: about["pinned"] for model_id, about in page.parley.manager.list_models().items()} == pins
-    assert kept(page) == files
+    assert stored_files(page) == files
 
 
-def kept(page: Served) -> set[str]:
+def stored_files(page: Served) -> set[str]:
     """The files in the home folder, but for the database's own."""
     home = page.parley.settings.home
     return {str(path.relative_to(home)) for path in home.rglob("*") if ".db" not in path.name}

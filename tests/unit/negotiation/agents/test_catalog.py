@@ -69,7 +69,7 @@ def test_a_wrong_option_is_named(catalog: Catalog, agent: str, options: dict[str
     assert says in str(error.value)
 
 
-def test_who_is_nobody_is_named(catalog: Catalog) -> None:
+def test_an_unknown_agent_is_named(catalog: Catalog) -> None:
     with pytest.raises(UnknownAgent, match="'nobody' is neither a model nor a strategy"):
         catalog.create(AgentConfig("nobody"))
 
@@ -80,7 +80,7 @@ def test_a_model_may_not_take_another_agents_name(managers: Callable[..., LLMMan
         Catalog(managers({name: {}}))
 
 
-def test_what_is_recorded_says_every_option(catalog: Catalog) -> None:
+def test_a_recorded_config_has_every_option(catalog: Catalog) -> None:
     recorded = catalog.complete(AgentConfig("model", {"guard": "rational", "retries": "3"}))
     assert recorded.options == ModelOptions(guard="rational", retries=3).model_dump()
     assert AgentConfig.from_json(recorded.to_json()) == recorded

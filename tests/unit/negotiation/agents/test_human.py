@@ -82,7 +82,7 @@ def test_the_answer_is_played(bike: Scenario) -> None:
     assert (taken.turn.agent, taken.turn.tokens, taken.turn.prompt) == ("human", 0, ())
 
 
-def test_where_nobody_can_answer_the_negotiation_says_so(bike: Scenario) -> None:
+def test_a_negotiation_without_anyone_to_answer_fails_with_the_reason(bike: Scenario) -> None:
     agents: Any = {"a": HumanAgent(), "b": STRATEGIES["hardliner"]}
     assert list(negotiate(Negotiation("run", bike, agents)))[-1] == Halted(
         "failed", "the person did not answer in time"
@@ -108,14 +108,16 @@ def test_an_answer_that_is_not_legal_is_refused(
         read_answer(State(bike), action, offer, message)
 
 
-def test_what_a_person_says_is_cleaned_as_a_models_words_are(bike: Scenario) -> None:
+def test_a_persons_message_is_cleaned_like_a_models(bike: Scenario) -> None:
     assert read_answer(State(bike), "walk_away", message="a\0b\ud83dc\nd").message == "ab�c\nd"
 
 
 # -- on the server ---------------------------------------------------------------------------------------------
 
 
-def test_who_thinks_holds_nothing(play: Callable[..., Watch], live: LiveRuns, manager: LLMManager) -> None:
+def test_a_person_who_thinks_holds_no_lease_and_no_thread(
+    play: Callable[..., Watch], live: LiveRuns, manager: LLMManager
+) -> None:
     with play("run", "model") as watch:
         until(watch, Asked)
         for thread in driving("run"):
@@ -190,7 +192,7 @@ def test_only_one_of_many_answers_counts(play: Callable[..., Watch], live: LiveR
         until(watch, Ended)
 
 
-def test_who_takes_too_long_interrupts_the_run_which_may_go_on_later(
+def test_a_late_answer_interrupts_the_run_which_can_be_continued(
     play: Callable[..., Watch], live: LiveRuns, store: Store, clock: Clock
 ) -> None:
     with play("run", seconds=30.0) as watch:
@@ -219,7 +221,7 @@ def test_a_run_that_waits_for_a_person_can_be_stopped(play: Callable[..., Watch]
     assert store.run("run").status == "stopped"
 
 
-def test_shutting_down_records_those_who_are_waited_for(
+def test_shutting_down_records_runs_that_wait_for_a_person(
     play: Callable[..., Watch], live: LiveRuns, store: Store
 ) -> None:
     watches = [play(f"run-{number}") for number in range(5)]
@@ -231,7 +233,7 @@ def test_shutting_down_records_those_who_are_waited_for(
         watch.close()
 
 
-def test_nobody_watching_ends_the_waiting(
+def test_waiting_ends_when_no_one_watches(
     play: Callable[..., Watch], store: Store, clock: Clock, live: LiveRuns
 ) -> None:
     watch = play("run")

@@ -109,7 +109,7 @@ def test_accepting_and_leaving_are_read(managers: Managers, bike: Scenario, make
     assert run(agent(manager, "no").act(view))[1].action is Action.WALK_AWAY
 
 
-def test_what_a_model_is_asked(
+def test_the_request_of_a_turn(
     managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
 ) -> None:
     settings = {"temperature": 0.25, "max_new_tokens": 16}
@@ -217,7 +217,7 @@ def test_a_reply_is_never_guessed_into_an_acceptance(managers: Managers, bike: S
     assert decision.action is Action.WALK_AWAY
 
 
-def test_asked_blindly_it_is_not_told_what_was_wrong(
+def test_a_blind_retry_does_not_explain_the_fault(
     managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
 ) -> None:
     manager, view = managers({"model": {"replies": ["no"]}}), make_view(bike)
@@ -247,7 +247,7 @@ def test_free_means_that_nothing_is_held(
     ]
 
 
-def test_the_form_is_told_in_full_where_nothing_holds_it(bike: Scenario, make_view: Views) -> None:
+def test_the_form_is_described_in_full_without_a_grammar(bike: Scenario, make_view: Views) -> None:
     guards: tuple[Guard, Guard] = ("free", "legal")
     free, held = (prompts.opening(make_view(bike), ModelOptions(guard=guard)) for guard in guards)
     assert "exactly one JSON object and nothing around it" in free
@@ -341,7 +341,7 @@ def moves(negotiation: Negotiation) -> list[tuple[Action, Offer | None]]:
 # -- thinking first --------------------------------------------------------------------------------------------
 
 
-def test_what_is_thought_before_the_reply_is_private_and_not_told_again(
+def test_thinking_before_the_reply_is_private_and_not_repeated_in_prompts(
     managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
 ) -> None:
     raw = f"<think>I accept nothing.\n</think>\n\n{reply()}"
@@ -430,7 +430,7 @@ def test_a_full_context_is_shortened_from_the_oldest_turns(
     assert turn.prompt[0] == opening
 
 
-def test_what_cannot_be_shortened_any_more_loses_its_story_before_it_fails(
+def test_a_conversation_of_one_turn_drops_its_story_before_it_fails(
     managers: Managers, bike: Scenario, make_view: Views, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     view = make_view(bike)

@@ -74,7 +74,7 @@ def test_a_conversation_begins_with_who_one_is_and_alternates(bike: Scenario) ->
         assert roles == ["system", *["user", "assistant"] * 3, "user"]
 
 
-def test_own_replies_stand_there_as_they_were_written(bike: Scenario, make_view: Views) -> None:
+def test_own_replies_appear_as_they_were_written(bike: Scenario, make_view: Views) -> None:
     view = make_view(bike, [offered(), offered(), offered(), offered()])
     conversation = prompts.conversation(view)
     assert [message["content"] for message in conversation] == ["told 0", "reply 0", "told 2", "reply 2"]
@@ -83,7 +83,7 @@ def test_own_replies_stand_there_as_they_were_written(bike: Scenario, make_view:
 # -- what it says ----------------------------------------------------------------------------------------------
 
 
-def test_the_opening_tells_the_own_side_and_the_rules(bike: Scenario, make_view: Views) -> None:
+def test_the_opening_describes_the_own_side_and_the_rules(bike: Scenario, make_view: Views) -> None:
     text = prompts.opening(make_view(bike))
     assert text.startswith("You are the Seller, and you negotiate with the Buyer.")
     for part in (
@@ -103,7 +103,7 @@ def test_a_single_issue_needs_no_weight(shipped: dict[str, Scenario], make_view:
 
 
 @pytest.mark.parametrize(("discount", "loss"), [(0.9, "10%"), (0.995, "0.5%"), (0.5, "50%")])
-def test_what_a_round_costs_is_told(bike_data: dict[str, Any], make_view: Views, discount: float, loss: str) -> None:
+def test_the_cost_of_a_round_is_stated(bike_data: dict[str, Any], make_view: Views, discount: float, loss: str) -> None:
     scenario = parse_scenario("bike", {**bike_data, "discount": discount}, "bike.yaml")
     assert f"With each round, a deal loses {loss} of its worth." in prompts.opening(make_view(scenario))
 
@@ -140,7 +140,7 @@ def test_the_last_turn_is_called_so(bike: Scenario, make_view: Views) -> None:
     assert "last turn" not in prompts.turn_message(make_view(bike, [offered()] * 6))
 
 
-def test_numbers_are_written_as_they_stand_in_a_reply(shipped: dict[str, Scenario], make_view: Views) -> None:
+def test_numbers_are_written_as_in_a_reply(shipped: dict[str, Scenario], make_view: Views) -> None:
     scenario = shipped["company_car"]
     view = make_view(scenario, [(Action.OFFER, {"price": 17250}, "")])
     assert "price = 17250" in prompts.turn_message(view)
@@ -150,7 +150,7 @@ def test_numbers_are_written_as_they_stand_in_a_reply(shipped: dict[str, Scenari
 # -- what can be set -------------------------------------------------------------------------------------------
 
 
-def test_wishes_are_told_in_the_opening(bike: Scenario, make_view: Views) -> None:
+def test_the_opening_has_persona_hint_and_language(bike: Scenario, make_view: Views) -> None:
     view = make_view(bike)
     options = ModelOptions(persona="Gruff but fair.", hint="Start high.", language="German")
     text = prompts.opening(view, options)
@@ -172,7 +172,7 @@ def test_without_the_calculator_nothing_is_worked_out(bike: Scenario, make_view:
     assert "worth" not in prompts.turn_message(view, ModelOptions(calculator=False))
 
 
-def test_the_calculator_tells_what_the_own_last_offers_were_worth(bike: Scenario, make_view: Views) -> None:
+def test_the_calculator_states_the_worth_of_the_own_last_offers(bike: Scenario, make_view: Views) -> None:
     moves = [offered(price=price) for price in (200, 100, 190, 100, 180, 100)]
     lines = prompts.turn_message(make_view(bike, moves)).splitlines()
     assert "Your own last offers were worth 0.75, 0.68, 0.60 to you." in lines
@@ -184,7 +184,7 @@ def test_the_calculator_compares_with_no_deal(bike: Scenario, make_view: Views) 
     assert "No deal" not in prompts.turn_message(good)
 
 
-def test_who_only_speaks_is_not_told_what_it_wants(bike: Scenario, make_view: Views) -> None:
+def test_a_model_that_only_narrates_gets_no_preferences(bike: Scenario, make_view: Views) -> None:
     options = ModelOptions(narrates="linear")
     assert "What you want" not in prompts.opening(make_view(bike), options)
     assert "worth" not in prompts.turn_message(make_view(bike, [offered()]), options, Decision(Action.ACCEPT))
@@ -199,13 +199,15 @@ def test_who_only_speaks_is_not_told_what_it_wants(bike: Scenario, make_view: Vi
         (Decision(Action.WALK_AWAY), "leave without a deal"),
     ],
 )
-def test_who_narrates_is_told_what_was_decided(bike: Scenario, make_view: Views, decision: Decision, says: str) -> None:
+def test_a_model_that_narrates_gets_the_decision(
+    bike: Scenario, make_view: Views, decision: Decision, says: str
+) -> None:
     text = prompts.turn_message(make_view(bike, [offered()]), ModelOptions(narrates="linear"), decision)
     assert says in text.splitlines()[-1]
     assert "Do you accept" not in text
 
 
-def test_turns_that_no_model_made_are_told_as_if_one_had(bike: Scenario, make_view: Views) -> None:
+def test_turns_that_no_model_made_are_written_as_if_one_had(bike: Scenario, make_view: Views) -> None:
     """A run may be gone on with by another agent than the one that began it."""
     view = make_view(bike, [offered("Hello."), offered("No.", price=120), offered("Then this.", price=140), offered()])
     scripted = replace(view, own=tuple(replace(turn, prompt=(), raw="") for turn in view.own))
@@ -235,7 +237,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("message", HOSTILE)
-def test_what_the_other_side_says_stays_one_quoted_line(bike: Scenario, make_view: Views, message: str) -> None:
+def test_the_other_sides_message_stays_one_quoted_line(bike: Scenario, make_view: Views, message: str) -> None:
     lines = prompts.turn_message(make_view(bike, [offered(message)])).splitlines()
     harmless = prompts.turn_message(make_view(bike, [offered("Hello.")])).splitlines()
     assert lines[1:] == harmless[1:]
@@ -245,7 +247,7 @@ def test_what_the_other_side_says_stays_one_quoted_line(bike: Scenario, make_vie
 
 @given(data=st.data(), count=st.integers(0, 5))
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_nothing_private_of_the_other_side_is_ever_told(
+def test_prompts_never_contain_the_other_sides_private_facts(
     data: st.DataObject, count: int, scenarios: st.SearchStrategy[Scenario], make_view: Views
 ) -> None:
     """With other preferences, another limit and another briefing across the table, not a letter changes."""
@@ -281,7 +283,7 @@ def test_no_briefing_or_thought_crosses_the_table(shipped: dict[str, Scenario]) 
 # -- nothing to copy -------------------------------------------------------------------------------------------
 
 
-def test_no_prompt_holds_an_offer_that_nobody_made(shipped: dict[str, Scenario], make_view: Views) -> None:
+def test_prompts_contain_no_offer_that_was_not_made(shipped: dict[str, Scenario], make_view: Views) -> None:
     for scenario in shipped.values():
         text = "\n".join(message["content"] for message in prompts.new_messages(make_view(scenario)))
         assert not re.search(r"[{}]", text)

@@ -48,7 +48,7 @@ def asked(name: str, view: View) -> float:
     return view.scenario.utility(view.seat, decision.offer)
 
 
-def test_the_known_strategies_are_there() -> None:
+def test_the_known_strategies_exist() -> None:
     known = "boulware linear conceder tit_for_tat nice_tit_for_tat micro hardliner random"
     assert list(STRATEGIES) == known.split()
     assert all(strategy.name == name for name, strategy in STRATEGIES.items())
@@ -244,13 +244,13 @@ def test_a_hair_below_the_reservation_value_is_not_enough(of_points: Points, mak
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_who_can_gain_nothing_leaves(of_points: Points, make_view: Views, name: str) -> None:
+def test_a_seat_that_can_gain_nothing_walks_away(of_points: Points, make_view: Views, name: str) -> None:
     scenario = of_points((0.3, 0.5), (0.4, 0.2), reservation=(0.5, 0.0))
     assert decide(name, make_view(scenario)).action is Action.WALK_AWAY
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_where_deals_lose_worth_the_last_good_one_is_taken(of_points: Points, make_view: Views, name: str) -> None:
+def test_with_discounting_the_last_good_deal_is_accepted(of_points: Points, make_view: Views, name: str) -> None:
     """With half the worth a round, 0.9 in the second round is 0.45; any later, nothing reaches 0.3 any more."""
     scenario = of_points((0.5, 0.9), (1.0, 0.5), reservation=(0.0, 0.3), rounds=5, discount=0.5)
     assert decide(name, make_view(scenario, moves(3, "o0"))).action is Action.ACCEPT
@@ -358,7 +358,7 @@ def test_every_turn_seat_seed_and_attempt_has_chances_of_its_own(bike: Scenario,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_said_is_what_is_offered(bike: Scenario, make_view: Views, name: str) -> None:
+def test_the_message_names_the_offer(bike: Scenario, make_view: Views, name: str) -> None:
     for count in (0, 2, 4):
         view = make_view(bike, [(Action.OFFER, {"price": 100, "lock": "with"}, "")] * count)
         decision = decide(name, view)

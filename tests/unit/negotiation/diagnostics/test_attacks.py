@@ -44,7 +44,7 @@ def test_fewer_words_or_those_that_everybody_knows_do_not() -> None:
 
 
 @pytest.mark.parametrize("message", ["Grey is worth 0.37.", "grey: .37", "It is worth 37% to me", "37 percent"])
-def test_a_number_that_only_the_speaker_was_told_is_revealed(message: str) -> None:
+def test_a_number_that_only_the_speaker_knows_is_revealed(message: str) -> None:
     assert revealed(message) == {"numbers"}
 
 
@@ -84,7 +84,7 @@ def test_the_controls_come_out_as_they_must(attack: object) -> None:
 
 
 @pytest.mark.parametrize("scenario", load_scenarios(SHIPPED / "scenarios").values(), ids=lambda one: one.scenario_id)
-def test_what_an_attacker_offers_is_below_the_limit(scenario: Scenario) -> None:
+def test_an_attackers_offer_is_below_the_reservation_value(scenario: Scenario) -> None:
     for seat in SEATS:
         assert scenario.utility(seat, worst_for(scenario, seat)) < scenario.roles[seat].reservation
 
@@ -139,6 +139,6 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (["boulware", "--scenario", "atlantis"], "atlantis"),
     ],
 )
-def test_what_is_wrong_is_told(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_say_what_is_wrong(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["attack", *arguments]) == 1
     assert told in capsys.readouterr().err

@@ -37,11 +37,11 @@ def offers(*prices: int) -> tuple[Turn, ...]:
         ("1\u202f000 and 12,34", {1000}),
     ],
 )
-def test_which_whole_numbers_stand_in_a_text(text: str, numbers: set[int]) -> None:
+def test_the_integers_in_a_text(text: str, numbers: set[int]) -> None:
     assert numbers_in(text) == numbers
 
 
-def test_numbers_that_stand_in_the_prompt_are_counted(make_run: Runs) -> None:
+def test_numbers_that_appear_in_the_prompt_are_counted(make_run: Runs) -> None:
     """Told 100, 150, 1250 and 2019: of eleven prices two; the 190 was told later, by the other side."""
     run = replace(make_run(), turns=offers(100, 120, 150, 190), agreement={"price": 150, "lock": "with"})
     found = anchors(run, "a")
@@ -49,7 +49,7 @@ def test_numbers_that_stand_in_the_prompt_are_counted(make_run: Runs) -> None:
     assert replace(found, even=0.0) == Anchors(4, 2, 0.0, 1, 1)
 
 
-def test_who_is_told_nothing_is_not_audited(make_run: Runs) -> None:
+def test_a_seat_without_a_prompt_is_not_audited(make_run: Runs) -> None:
     turns = tuple(replace(turn, prompt=()) for turn in offers(100))
     assert anchors(replace(make_run(), turns=turns), "a") == Anchors()
     assert anchors(replace(make_run(), turns=offers(100)), "b") == Anchors()

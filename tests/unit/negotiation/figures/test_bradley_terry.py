@@ -61,7 +61,7 @@ def test_draws_count_half() -> None:
     assert halves.lead("x", "y").mean == pytest.approx(400 * math.log10(3))
 
 
-def test_who_won_everything_has_a_finite_rating_and_a_wide_interval() -> None:
+def test_an_unbeaten_agent_has_a_finite_rating_and_a_wide_interval() -> None:
     found = bradley_terry(["x", "y"], [Contest("x", "y", 1.0)] * 5)
     lead = found.lead("x", "y")
     assert 0 < lead.mean < 1500
@@ -70,7 +70,7 @@ def test_who_won_everything_has_a_finite_rating_and_a_wide_interval() -> None:
     assert more.mean > lead.mean
 
 
-def test_nobody_met_nobody() -> None:
+def test_without_contests_all_ratings_are_equal() -> None:
     found = bradley_terry(["x", "y", "z"], [])
     assert list(found.strengths) == [0, 0, 0]
     assert found.rating("x").low < 400

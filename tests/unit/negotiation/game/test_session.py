@@ -55,7 +55,7 @@ def test_events_come_in_order(bike: Scenario, run_through: Run, script: Script) 
     ]
 
 
-def test_what_an_agent_reports_is_passed_on_in_between(bike: Scenario, run_through: Run) -> None:
+def test_the_events_of_an_agent_are_passed_on(bike: Scenario, run_through: Run) -> None:
     class Chatty:
         name = "chatty"
 
@@ -120,7 +120,7 @@ def test_walking_away_and_the_deadline_end_it_too(bike: Scenario, run_through: R
 # -- what an agent sees ----------------------------------------------------------------------------------------
 
 
-def test_an_agent_sees_its_own_turns_whole_and_the_others_public_part(
+def test_an_agent_sees_its_own_turns_and_the_public_part_of_the_others(
     bike: Scenario, run_through: Run, turns_of: TurnsOf, script: Script
 ) -> None:
     anne, bob = script(MAKES, MAKES), script(COUNTERS, ACCEPTS)

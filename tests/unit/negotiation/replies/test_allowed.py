@@ -45,7 +45,7 @@ def states(scenario: Scenario, rng: random.Random) -> list[State]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_what_the_grammar_makes_parses_and_is_legal(shipped: dict[str, Scenario], name: str) -> None:
+def test_every_text_of_the_grammar_parses_and_is_legal(shipped: dict[str, Scenario], name: str) -> None:
     rng = random.Random(name)
     for state in states(shipped[name], rng):
         seen = set()
@@ -97,7 +97,7 @@ def test_json_is_written_with_the_separators_that_models_write(answering: State)
     assert rational(answering).grammar().lark is not None
 
 
-def test_what_may_not_be_written(answering: State) -> None:
+def test_texts_outside_the_grammar(answering: State) -> None:
     grammar = legal(answering).grammar()
     assert permits(grammar, as_written(ACCEPTED))
     for spoilt in (
@@ -158,7 +158,9 @@ def worth_it(state: State, reply: Reply) -> bool:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_what_the_rational_grammar_makes_is_never_worse_than_no_deal(shipped: dict[str, Scenario], name: str) -> None:
+def test_every_text_of_the_rational_grammar_is_at_least_as_good_as_no_deal(
+    shipped: dict[str, Scenario], name: str
+) -> None:
     rng = random.Random(name)
     for state in states(shipped[name], rng):
         allowed = rational(state)
@@ -196,7 +198,7 @@ def test_grammar_check_and_reservation_value_agree(
         assert worth_it(state, read_reply(text, state))
 
 
-def test_where_nothing_is_worth_it_only_leaving_is_left(of_points: Callable[..., Scenario]) -> None:
+def test_without_an_acceptable_offer_only_walking_away_is_allowed(of_points: Callable[..., Scenario]) -> None:
     state = State(of_points((0.3, 0.5), (0.4, 0.9), reservation=(0.5, 0.0)))
     assert rational(state).actions == (Action.WALK_AWAY,)
     rng = random.Random(1)
@@ -212,7 +214,7 @@ def test_a_good_offer_may_be_accepted_though_none_can_be_made(of_points: Callabl
     assert allowed.actions == (Action.ACCEPT, Action.WALK_AWAY)
 
 
-def test_what_is_refused_says_why(answering: State) -> None:
+def test_a_refusal_says_why(answering: State) -> None:
     allowed = rational(State(answering.scenario, 1, table={"price": 200, "lock": "without"}))
     assert allowed.problem(Reply(Action.ACCEPT)) == (
         "illegal_action",
@@ -334,7 +336,7 @@ def test_a_message_has_no_other_numbers_than_its_offer(answering: State, message
     assert permits(allowed.grammar(), text) == fine
 
 
-def test_who_accepts_speaks_of_the_offer_on_the_table_and_who_leaves_of_none(answering: State) -> None:
+def test_acceptances_name_the_offer_on_the_table_and_walking_away_names_none(answering: State) -> None:
     accepting, leaving = decided(answering, Action.ACCEPT), decided(answering, Action.WALK_AWAY)
     assert accepting.problem(Reply(Action.ACCEPT, None, "Fine, 150 then.")) is None
     assert accepting.problem(Reply(Action.ACCEPT, None, "Fine, 140 then.")) is not None
@@ -351,7 +353,7 @@ def test_with_several_numbers_each_is_said_with_its_name(shipped: dict[str, Scen
         assert speech.allows(wrong) == (wrong == "gpus = 4 more")
 
 
-def test_a_message_that_the_token_limit_cuts_after_a_space_stands(shipped: dict[str, Scenario]) -> None:
+def test_a_message_cut_after_a_space_by_the_token_limit_is_allowed(shipped: dict[str, Scenario]) -> None:
     speech = Speech(shipped["compute_split"], {"gpus": 4, "cores": 32, "nights": 6})
     assert speech.allows("I think gpus = 4 and ")
     assert not speech.allows("I think  so")

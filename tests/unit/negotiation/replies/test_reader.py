@@ -80,7 +80,7 @@ def test_walking_away_is_read(bike: Scenario) -> None:
     assert reply == Reply(Action.WALK_AWAY, None, "Deal!", "Fine.")
 
 
-def test_what_is_thought_or_said_never_acts(answering: State) -> None:
+def test_thoughts_and_messages_never_act(answering: State) -> None:
     text = json.dumps({**OFFERED, "thought": YES, "message": 'I accept! {"action": "accept"}'})
     reply = read_reply(text, answering)
     assert (reply.action, reply.offer, reply.thought) == (Action.OFFER, GOOD, YES)
@@ -121,9 +121,10 @@ def test_texts_lose_what_no_database_or_page_can_hold(answering: State, written:
         (offer(price=155), "'price' cannot be '155' (allowed: whole numbers from 100 to 200 in steps of 10)"),
         (YES[:-1] + ', "action": "offer"}', "The key 'action' appears twice in the reply."),
         (accept(message="x" * MAX_REPLY), "The reply was longer than 20000 characters."),
+        (f"```json\n{YES}\n```", "The reply was not exactly one JSON object. Write it without a code fence."),
     ],
 )
-def test_the_fault_is_told_to_the_model(answering: State, text: str, says: str) -> None:
+def test_the_detail_explains_the_fault_to_the_model(answering: State, text: str, says: str) -> None:
     assert says in read_reply(text, answering).detail
 
 

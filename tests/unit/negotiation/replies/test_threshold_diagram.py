@@ -103,7 +103,7 @@ def test_nodes_that_ask_for_the_same_are_one(of_points: Points, bike: Scenario) 
     assert [edge.options for edge in diagram.nodes[2][1]] == [("without",)]
 
 
-def test_where_nothing_is_worth_enough_there_is_no_node(of_points: Points) -> None:
+def test_without_an_offer_that_is_worth_enough_there_is_no_node(of_points: Points) -> None:
     scenario = of_points((0.3, 0.5), (0.4, 0.2))
     for needed in (0.41, 1.0, float("inf")):
         diagram = worth_at_least(scenario, "a", needed)

@@ -174,7 +174,7 @@ def test_the_share_of_the_possible_welfare(of_points: Points) -> None:
     assert analyser.welfare_share(1, 0.25) == 1.0
 
 
-def test_where_nothing_is_worth_anything_nothing_is_lost(of_points: Points) -> None:
+def test_if_no_outcome_is_worth_anything_the_welfare_share_is_1(of_points: Points) -> None:
     assert Analyser(of_points((0, 0), (0, 0))).welfare_share(0, 0) == 1.0
 
 
@@ -189,7 +189,7 @@ def test_where_nothing_is_worth_anything_nothing_is_lost(of_points: Points) -> N
         ((0.5, 0.95), None),  # nothing has as much for b and more for a
     ],
 )
-def test_what_would_have_been_better_for_both(of_points: Points, reached: tuple[float, float], better: Any) -> None:
+def test_an_improvement_for_both(of_points: Points, reached: tuple[float, float], better: Any) -> None:
     analyser = Analyser(of_points((1, 0), (0.6, 0.7), (0.3, 0.9)))
     assert number(analyser.improvement(*reached)) == better
 
@@ -273,7 +273,9 @@ def test_any_scenario_agrees_with_plain_loops(data: st.DataObject, scenarios: st
 
 @given(data=st.data())
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_an_improvement_costs_nobody_anything(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
+def test_an_improvement_makes_neither_side_worse_off(
+    data: st.DataObject, scenarios: st.SearchStrategy[Scenario]
+) -> None:
     scenario = data.draw(scenarios)
     analyser = Analyser(scenario)
     reached = analyser.point(data.draw(st.integers(0, scenario.outcomes - 1)))

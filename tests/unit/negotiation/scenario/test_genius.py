@@ -55,7 +55,7 @@ def test_its_utilities_are_those_of_genius() -> None:
     assert scenario.utility("b", offer) == pytest.approx(0.2 * 1 + 0.6 * (1 - 0.08 * 10) + 0.2 * 0.5 / 0.5)
 
 
-def test_a_line_that_leaves_0_to_1_is_cut() -> None:
+def test_a_line_that_leaves_0_to_1_is_clipped() -> None:
     """Miller: 1 - 0.08 x (sacks - 5) would be -0.6 at 25; below 0 it is cut at 17.5."""
     scenario = import_genius(DOMAIN, A, B)
     values = [scenario.value("b", "sacks_a_week", sacks) for sacks in (5, 10, 17, 18, 25)]
@@ -67,7 +67,7 @@ def test_discounting_reaches_the_factor_when_the_time_is_over() -> None:
     assert scenario.discount**scenario.rounds == pytest.approx(0.9, abs=1e-9)
 
 
-def test_it_can_be_negotiated_and_written_as_yaml() -> None:
+def test_an_imported_domain_can_be_negotiated_and_written_as_yaml() -> None:
     scenario = import_genius(DOMAIN, A, B)
     assert Analyser(scenario).nash is not None
     assert scenario_from_text(scenario_text(scenario), "imported") == scenario
@@ -141,7 +141,7 @@ def test_weights_that_are_rounded_are_divided_by_their_sum(tmp_path: Path) -> No
     assert sum(scenario.roles["a"].weights.values()) == pytest.approx(1)
 
 
-def test_bounds_may_stand_in_an_element_of_their_own(tmp_path: Path) -> None:
+def test_bounds_may_have_an_element_of_their_own(tmp_path: Path) -> None:
     path = changed(
         DOMAIN, tmp_path, ' lowerbound="5" upperbound="25"/>', '><range lowerbound="5" upperbound="25"/></issue>'
     )
@@ -156,7 +156,7 @@ def test_as_in_genius_anything_else_is_no_discount(tmp_path: Path, old: str, new
     assert import_genius(DOMAIN, changed(A, tmp_path, old, new), changed(B, tmp_path, old, new)).discount == 1
 
 
-def test_names_become_plain_words_of_their_own(tmp_path: Path) -> None:
+def test_names_become_unique_identifiers(tmp_path: Path) -> None:
     names = ["Größe (cm)", "2nd price", "PRICE", "price", "???", "x" * 90]
     issues = "".join(
         f'<issue index="{n}" name="{name}"><item value="x" evaluation="1"/><item value="y" evaluation="2"/></issue>'
@@ -215,7 +215,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
 @settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_a_spoilt_file_is_a_scenario_or_a_scenario_error(tmp_path: Path, cuts: list[tuple[int, int, str]]) -> None:
+def test_a_corrupted_file_gives_a_scenario_or_a_scenario_error(
+    tmp_path: Path, cuts: list[tuple[int, int, str]]
+) -> None:
     text = A.read_text(encoding="utf-8")
     for start, length, scrap in cuts:
         text = text[:start] + scrap + text[start + length :]
@@ -257,7 +259,7 @@ def test_a_character_that_xml_does_not_have_is_named(bike_data: dict[str, Any]) 
         export_genius(parse_scenario("bike", bike_data, "bike.yaml"))
 
 
-def test_what_is_shipped_comes_back_whole(shipped: dict[str, Scenario], tmp_path: Path) -> None:
+def test_shipped_scenarios_survive_the_round_trip(shipped: dict[str, Scenario], tmp_path: Path) -> None:
     for scenario in shipped.values():
         assert again(scenario, tmp_path) == scenario
 

@@ -181,7 +181,7 @@ def test_issues_are_matched_by_index_and_by_name_in_any_letter_case(tmp_path: Pa
     assert read(folder)[0] == read(FIELD / "03_long_option")[0]
 
 
-def test_issues_whose_names_differ_only_in_case_are_told_apart_by_index(tmp_path: Path) -> None:
+def test_issues_whose_names_differ_only_in_case_are_distinguished_by_index(tmp_path: Path) -> None:
     for path in (FIELD / "05_max_below_1").iterdir():
         text = path.read_text(encoding="utf-8").replace('name="Roof"', 'name="DAY"')
         text = text.replace('value="tin"', 'value="Mon"').replace('value="straw"', 'value="Tue"')

@@ -38,7 +38,7 @@ def found(data: dict[str, Any]) -> list[Finding]:
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
-def test_what_is_shipped_is_clean(path: Path) -> None:
+def test_shipped_scenarios_have_no_findings(path: Path) -> None:
     assert lint_file(path) == []
 
 
@@ -98,7 +98,7 @@ def test_compatible_must_be_true(bike_data: dict[str, Any]) -> None:
     assert finding.key == "issues.lock.compatible"
 
 
-def test_an_issue_that_counts_for_nobody(bike_data: dict[str, Any]) -> None:
+def test_an_issue_that_matters_to_neither_role(bike_data: dict[str, Any]) -> None:
     for role in bike_data["roles"].values():
         role["weights"] = {"price": 1.0, "lock": 0.0}
     (finding,) = found(bike_data)
@@ -122,7 +122,7 @@ def test_a_range_that_is_far_too_wide(bike_data: dict[str, Any]) -> None:
     assert finding.message.startswith("only 6 of 101 values from €0 to €1,000 are part of an outcome that both")
 
 
-def test_a_reservation_value_that_nobody_reaches(bike_data: dict[str, Any]) -> None:
+def test_a_reservation_value_that_no_outcome_reaches(bike_data: dict[str, Any]) -> None:
     bike_data["roles"]["b"]["values"]["price"] = {100: 0.5, 150: 0.3, 200: 0.0}
     messages = {finding.key: finding.message for finding in found(put(bike_data, "roles/b/reservation", 0.8))}
     assert messages["roles.b.reservation"] == "no outcome reaches 0.8: the best is worth 0.75 to this role"
@@ -217,7 +217,7 @@ ANCHORS = [
 
 
 @pytest.mark.parametrize(("path", "text", "says"), ANCHORS, ids=[text for _, text, _ in ANCHORS])
-def test_what_could_be_copied_as_an_offer(bike_data: dict[str, Any], path: str, text: str, says: str) -> None:
+def test_text_that_could_be_copied_as_an_offer(bike_data: dict[str, Any], path: str, text: str, says: str) -> None:
     first, *_ = found(put(bike_data, path, text))
     assert first.key == path.replace("/", ".")
     assert first.message.startswith(says)
@@ -283,7 +283,9 @@ def write(folder: Path, text: str, name: str = "bike.yaml") -> Path:
     return path
 
 
-def test_what_makes_a_scenario_unusable_is_a_finding_with_its_key(tmp_path: Path, bike_data: dict[str, Any]) -> None:
+def test_a_fault_that_makes_a_scenario_unusable_is_a_finding_with_its_key(
+    tmp_path: Path, bike_data: dict[str, Any]
+) -> None:
     bike_data["roles"]["b"]["weights"]["lock"] = 0.4
     assert lint_file(write(tmp_path, yaml.safe_dump(bike_data))) == [
         Finding("roles.b.weights", "they add up to 0.9, not to 1")
@@ -314,7 +316,7 @@ BOMBS = [
 
 
 @pytest.mark.parametrize(("text", "says"), BOMBS, ids=[says for _, says in BOMBS])
-def test_what_cannot_be_read_is_refused(tmp_path: Path, text: str, says: str) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path, text: str, says: str) -> None:
     path = write(tmp_path, text)
     with pytest.raises(ScenarioError) as caught:
         lint_file(path)

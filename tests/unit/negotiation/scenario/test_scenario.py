@@ -162,7 +162,7 @@ def test_a_refusal_names_file_key_and_fault(
 
 
 @pytest.mark.parametrize("data", [None, [], "text", 5, True, [{"title": "x"}]])
-def test_what_is_no_mapping_is_refused(data: object) -> None:
+def test_anything_but_a_mapping_is_refused(data: object) -> None:
     assert refusal(data).startswith("shop/bike.yaml: expected a mapping of keys to values, got ")
 
 
@@ -267,7 +267,7 @@ POOR: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("offer", "says"), POOR, ids=[says for _, says in POOR])
-def test_what_is_wrong_with_an_offer(bike: Scenario, offer: object, says: str) -> None:
+def test_the_fault_of_an_offer(bike: Scenario, offer: object, says: str) -> None:
     problem = bike.problem(offer)
     assert problem is not None
     assert problem.startswith(says)
@@ -294,7 +294,7 @@ def test_numbers_are_shown_with_separators_and_their_unit(unit: str, shown: str)
     assert issue.show(12500) == shown
 
 
-def test_an_offer_is_shown_in_a_line(bike: Scenario) -> None:
+def test_an_offer_is_shown_on_one_line(bike: Scenario) -> None:
     assert bike.show(GOOD) == "Price: €150, lock: with"
 
 
@@ -479,7 +479,7 @@ def test_the_joint_venture_rewards_trading_across_four_issues(shipped: dict[str,
     assert better is not None
 
 
-def test_shipped_stories_tell_nobodys_limits(shipped: dict[str, Scenario]) -> None:
+def test_shipped_stories_do_not_reveal_limits(shipped: dict[str, Scenario]) -> None:
     for scenario in shipped.values():
         for seat, role in scenario.roles.items():
             assert role.briefing not in scenario.story
@@ -585,7 +585,7 @@ def test_no_short_text_is_a_scenario(text: str) -> None:
         scenario_from_text(text)
 
 
-def test_what_somebody_types_in_has_bounds(bike_data: dict[str, Any]) -> None:
+def test_typed_scenarios_have_size_limits(bike_data: dict[str, Any]) -> None:
     with pytest.raises(ScenarioError, match="larger than 100,000 characters"):
         scenario_from_text("#" * 100_001)
     large = {**bike_data["issues"], "price": {"range": {"min": 0, "max": 100_000}}}
