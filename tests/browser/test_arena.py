@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -87,51 +87,47 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
 
 
 @pytest.fixture
-def slow_server(tmp_path: Path) -> Server:
-    return Server(tmp_path / "home", fakes(tmp_path / "configs"))
+def slow_server(tmp_path: Path) -> Iterator[Server]:
+    """Two models that load and write slowly. What runs at a test's end is not waited for."""
+    server = Server(tmp_path / "home", fakes(tmp_path / "configs")).start()
+    yield server
+    server.kill()
 
 
 def test_stop_takes_effect_and_a_reload_joins_again(slow_server: Server, open_page: Callable[[str], Page]) -> None:
-    slow_server.start()
-    try:
-        page = open_page(slow_server.url)
-        page.locator("#arena-start").click()
-        expect(page.locator("#model-status .chip.loading").first).to_be_visible()
-        for lane in (1, 2):
-            expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible(timeout=30_000)
-        page.reload()
-        for lane in (1, 2):
-            expect(page.locator(f"#lane-{lane}-transcript .moving")).to_be_visible()
-        expect(page.locator("#arena-stop button, button#arena-stop").first).to_be_enabled()
-        page.locator("#arena-stop").click()
-        for lane in (1, 2):
-            expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text("Stopped")
-        expect(page.locator("#model-status .chip.busy")).to_have_count(0)
-        expect(page.locator("button#arena-start")).to_be_enabled()
-    finally:
-        assert slow_server.stop() == 0
+    page = open_page(slow_server.url)
+    page.locator("#arena-start").click()
+    expect(page.locator("#model-status .chip.loading").first).to_be_visible()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible(timeout=30_000)
+    page.reload()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-transcript .moving")).to_be_visible()
+    expect(page.locator("#arena-stop button, button#arena-stop").first).to_be_enabled()
+    page.locator("#arena-stop").click()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text("Stopped")
+    expect(page.locator("#model-status .chip.busy")).to_have_count(0)
+    expect(page.locator("button#arena-start")).to_be_enabled()
+    assert slow_server.stop() == 0
 
 
 def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
+    page = open_page(slow_server.url)
+    page.locator("#arena-start").click()
+    expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible(timeout=60_000)
+    expect(page).to_have_url(re.compile("run="))
+    link = page.url
+    turns = page.locator("#lane-1-transcript .turn:not(.moving) .message").all_inner_texts()
+    slow_server.kill()
+    page.close()
     slow_server.start()
-    try:
-        page = open_page(slow_server.url)
-        page.locator("#arena-start").click()
-        expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible(timeout=60_000)
-        expect(page).to_have_url(re.compile("run="))
-        link = page.url
-        turns = page.locator("#lane-1-transcript .turn:not(.moving) .message").all_inner_texts()
-        slow_server.kill()
-        page.close()
-        slow_server.start()
-        again = open_page(link)
-        expect(again.locator("#lane-1-verdict h3")).to_have_text("Interrupted", timeout=30_000)
-        kept = again.locator("#lane-1-transcript .turn .message").all_inner_texts()
-        assert kept[: len(turns)] == turns
-    finally:
-        slow_server.stop()
+    again = open_page(link)
+    expect(again.locator("#lane-1-verdict h3")).to_have_text("Interrupted", timeout=30_000)
+    kept = again.locator("#lane-1-transcript .turn .message").all_inner_texts()
+    assert kept[: len(turns)] == turns
 
 
 def test_scenarios_change_story_plot_and_roles(server: Server, open_page: Callable[[str], Page]) -> None:
@@ -174,23 +170,19 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
 def test_the_scenario_is_locked_while_ones_own_run_goes_on_but_not_by_anothers(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
-    slow_server.start()
-    try:
-        page = open_page(slow_server.url)
-        page.locator("#arena-start").click()
-        expect(page.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
-        expect(page.locator("#arena-scenario input")).to_be_disabled()
-        guest = open_page(page.url)
-        guest.context.clear_cookies()
-        guest.reload()
-        expect(guest.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
-        expect(guest.locator("button#arena-stop")).to_be_disabled()
-        pick(guest, "arena-scenario", "A joint venture")
-        expect(guest.locator("#lane-1-transcript .moving")).to_have_count(0)
-        expect(guest.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
-        expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
-    finally:
-        slow_server.stop()
+    page = open_page(slow_server.url)
+    page.locator("#arena-start").click()
+    expect(page.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
+    expect(page.locator("#arena-scenario input")).to_be_disabled()
+    guest = open_page(page.url)
+    guest.context.clear_cookies()
+    guest.reload()
+    expect(guest.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
+    expect(guest.locator("button#arena-stop")).to_be_disabled()
+    pick(guest, "arena-scenario", "A joint venture")
+    expect(guest.locator("#lane-1-transcript .moving")).to_have_count(0)
+    expect(guest.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
 
 
 def test_phone_width_needs_no_sideways_scrolling(server: Server, open_page: Callable[[str], Page]) -> None:

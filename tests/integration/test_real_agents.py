@@ -75,7 +75,10 @@ def test_a_narrating_model_speaks_for_the_strategy_and_says_no_other_number(cata
             assert decided.problem(Reply(turn.action, turn.offer, turn.message)) is None
 
 
-def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(catalog: Catalog, car: Scenario) -> None:
+def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(
+    catalog: Catalog, car: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("negotiation.agents.model.REPLY_TOKENS", 100)  # it may chat for minutes
     turns, end = played(catalog, car, "boulware", guard="free", retries=1)
     for turn in turns:
         for entry in turn.invalid:
