@@ -1,4 +1,4 @@
-"""The main job in a real browser."""
+"""Negotiations in the arena, in a real browser."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALWAYS = (
     '{"thought":"I stay with what I said.","action":"offer","offer":{"price":22000},"message":"I have thought about it '
     'long and well, and I stay with what I said before, whatever you say, because it is a good price for a good car."}'
 )
-"""A reply that ends no negotiation before its last round, however late the browser looks."""
+"""A reply that keeps a negotiation going until its last round, however late the browser looks."""
 
 SLOW_FAKES = f"""
 smollm2-steady: {{type: fake, label: Slow A, model_name: a, load_seconds: 2, tokens_per_second: 15,
@@ -35,7 +35,7 @@ def fakes(folder: Path, models: str = SLOW_FAKES) -> Path:
 
 
 def watch_both_lanes(page: Page) -> None:
-    """Leaves in window.seen whether both lanes were being written at the same moment, and the states of the strip."""
+    """Record in window.seen whether both lanes were streaming at once, and the states of the strip."""
     page.evaluate(
         """() => {
           window.seen = {together: false, states: []};
@@ -88,7 +88,7 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
 
 @pytest.fixture
 def slow_server(tmp_path: Path) -> Iterator[Server]:
-    """Two models that load and write slowly. What runs at a test's end is not waited for."""
+    """Start a server with two models that load and write slowly. It is killed afterwards, whatever runs."""
     server = Server(tmp_path / "home", fakes(tmp_path / "configs")).start()
     yield server
     server.kill()

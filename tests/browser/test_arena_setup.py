@@ -47,7 +47,7 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     expect(page.locator("#lane-1 .about").first).to_contain_text("gives in early")
     page.locator("#arena-seed input").fill("77")
     page.locator("#arena-suspense input").check()
-    page.wait_for_function(  # what is kept has no name for its parts: wait until nothing more is written
+    page.wait_for_function(  # stored values have no names: wait until writing has stopped
         """() => {
           const kept = localStorage.getItem('parley-arena');
           if (window.kept !== kept) [window.kept, window.since] = [kept, performance.now()];
@@ -129,7 +129,7 @@ def test_the_strip_stays_in_sight_and_the_newest_turn_too(server: Server, open_p
     last = page.locator("#lane-1-transcript .turn").last
     inside = "part => part.getBoundingClientRect().bottom <= part.closest('.transcript').getBoundingClientRect().bottom"
     assert last.evaluate(inside)
-    # Labels of pick lists lie in a layer of their own, and go under what stays in sight.
+    # Labels of pick lists have their own layer, which must pass below the sticky strip.
     under = """label => { const strip = document.getElementById('model-status').getBoundingClientRect();
       scrollBy({top: label.getBoundingClientRect().top - strip.top - 4, behavior: 'instant'});
       const place = label.getBoundingClientRect();

@@ -1,4 +1,4 @@
-"""A person negotiates in a real browser."""
+"""A person negotiates, in a real browser."""
 
 from __future__ import annotations
 

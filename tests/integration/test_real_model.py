@@ -1,4 +1,4 @@
-"""SmolLM2 itself, from its package, through the command line and the manager."""
+"""SmolLM2 from its package, through the command line and the manager."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:
 
 
 def test_parked_and_woken_it_writes_the_same(manager: LLMManager, real_home: Path) -> None:
-    manager.load_model("smollm2-steady")  # by now there is a converted copy
+    manager.load_model("smollm2-steady")  # ensures a converted copy
     (folder,) = (real_home / "cache" / "converted").glob("SmolLM2*")
     arena = Arena()
     spec = parse_spec("parked", {"model_name": str(folder), "dtype": "float32", "device": "cpu"})

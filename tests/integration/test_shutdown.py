@@ -1,4 +1,4 @@
-"""The real program is told to end: what runs may end, the rest is kept, and nothing begins any more."""
+"""Shutting down the real program: active runs may finish, the rest is stored, and nothing new starts."""
 
 from __future__ import annotations
 
