@@ -15,7 +15,7 @@ from tests.support.server import Server
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    expect.set_options(timeout=15_000)  # for busy machines
+    expect.set_options(timeout=60_000)  # for busy machines
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=installed,

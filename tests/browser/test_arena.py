@@ -99,7 +99,7 @@ def test_stop_takes_effect_and_a_reload_joins_again(slow_server: Server, open_pa
     page.locator("#arena-start").click()
     expect(page.locator("#model-status .chip.loading").first).to_be_visible()
     for lane in (1, 2):
-        expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible(timeout=30_000)
+        expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible()
     page.reload()
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-transcript .moving")).to_be_visible()
@@ -117,7 +117,7 @@ def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
 ) -> None:
     page = open_page(slow_server.url)
     page.locator("#arena-start").click()
-    expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible()
     expect(page).to_have_url(re.compile("run="))
     link = page.url
     turns = page.locator("#lane-1-transcript .turn:not(.moving) .message").all_inner_texts()
@@ -125,7 +125,7 @@ def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
     page.close()
     slow_server.start()
     again = open_page(link)
-    expect(again.locator("#lane-1-verdict h3")).to_have_text("Interrupted", timeout=30_000)
+    expect(again.locator("#lane-1-verdict h3")).to_have_text("Interrupted")
     kept = again.locator("#lane-1-transcript .turn .message").all_inner_texts()
     assert kept[: len(turns)] == turns
 
@@ -144,7 +144,7 @@ def test_history_lists_a_visitors_own_runs(server: Server, open_page: Callable[[
     for lane in (1, 2):
         pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
     page.locator("#arena-start").click()
-    expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal", timeout=20_000)
+    expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal")
     page.get_by_role("tab", name="History").click()
     expect(page.locator("table.history tbody tr")).to_have_count(2)
     page.get_by_role("link", name="open").first.click()
@@ -158,7 +158,7 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
     for lane in (1, 2):
         pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
     page.locator("#arena-start").click()
-    expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal", timeout=20_000)
+    expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal")
     marks = page.locator("#lane-2-plot svg .mark").count()
     for _ in range(3):
         page.reload()
@@ -172,12 +172,12 @@ def test_the_scenario_is_locked_while_ones_own_run_goes_on_but_not_by_anothers(
 ) -> None:
     page = open_page(slow_server.url)
     page.locator("#arena-start").click()
-    expect(page.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
+    expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
     expect(page.locator("#arena-scenario input")).to_be_disabled()
     guest = open_page(page.url)
     guest.context.clear_cookies()
     guest.reload()
-    expect(guest.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
+    expect(guest.locator("#lane-1-transcript .moving")).to_be_visible()
     expect(guest.locator("button#arena-stop")).to_be_disabled()
     pick(guest, "arena-scenario", "A joint venture")
     expect(guest.locator("#lane-1-transcript .moving")).to_have_count(0)
@@ -201,10 +201,10 @@ def test_hostile_text_stays_text(tmp_path: Path, open_page: Callable[[str], Page
     try:
         page = open_page(server.url)
         page.locator("#arena-start").click()
-        expect(page.locator("#lane-1-transcript .message").first).to_contain_text("<b>bold</b>", timeout=20_000)
+        expect(page.locator("#lane-1-transcript .message").first).to_contain_text("<b>bold</b>")
         page.locator("#lane-1-transcript summary").first.click()
         expect(page.locator("#lane-1-transcript .thought").first).to_contain_text("<img")
-        expect(page.locator("#lane-1-verdict h3")).to_be_visible(timeout=20_000)
+        expect(page.locator("#lane-1-verdict h3")).to_be_visible()
         assert page.evaluate("window.hurt") is None
     finally:
         server.stop()

@@ -21,7 +21,7 @@ def play_scripts(page: Page, first: str = "conceder", second: str = "linear") ->
         pick(page, f"lane-{lane}-agent-a", name)
     page.locator("#arena-start").click()
     for lane in (1, 2):
-        expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED, timeout=20_000)
+        expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED)
 
 
 def test_a_first_visit_starts_from_the_preset_that_teaches_most(
@@ -92,14 +92,14 @@ def test_pairs_tell_how_sure_a_difference_is_and_a_rerun_repeats(
     said, turns, link = transcript.text_content() or "", transcript.locator(".turn").count(), page.url
     expect(page.locator("#arena-link")).to_contain_text("repeats word for word")
     page.locator("#pairs-run").click()
-    expect(page.locator("#pairs-result")).to_contain_text("4 pairs", timeout=20_000)
+    expect(page.locator("#pairs-result")).to_contain_text("4 pairs")
     expect(page.locator("#pairs-run")).to_be_enabled()
     page.locator("#pairs-run").click()
-    expect(page.locator("#pairs-result")).to_contain_text("8 pairs", timeout=20_000)
+    expect(page.locator("#pairs-result")).to_contain_text("8 pairs")
     page.locator("#arena-again").click()
     expect(page).not_to_have_url(link)
     again = page.url.partition("run=")[2]
-    expect(transcript.locator(f'.fold[data-key^="{again}"]')).to_have_count(turns, timeout=20_000)
+    expect(transcript.locator(f'.fold[data-key^="{again}"]')).to_have_count(turns)
     expect(transcript).to_have_text(said)
 
 
@@ -151,7 +151,7 @@ def test_two_visitors_with_four_lanes_at_once(server: Server, browser: Browser) 
             page.locator("#arena-start").click()
         for page in pages:
             for lane in (1, 2):
-                expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED, timeout=20_000)
+                expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED)
         assert pages[0].url != pages[1].url
         expect(pages[0].locator("#lane-1-transcript")).to_contain_text("Start-up")
         expect(pages[1].locator("#lane-1-transcript")).not_to_contain_text("Start-up")

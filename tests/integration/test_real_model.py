@@ -123,7 +123,7 @@ def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:
     manager.unload_model("smollm2-bold")
     events = manager.subscribe()
     while manager.snapshot().of("smollm2-steady").state != "cold":  # type: ignore[union-attr]
-        assert events.get(timeout=30) is not None
+        assert events.get(timeout=60) is not None
     snapshot = manager.snapshot()
     assert [(d.bytes, d.leaked, d.loaded) for d in snapshot.devices] == [(0, 0, 0)]
 

@@ -53,7 +53,7 @@ def figures(server: Server) -> dict[str, float]:
 
 
 def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[float], Server]) -> None:
-    server = serve(2.5)
+    server = serve(5)
     client = Client(server.url, verbose=False)
     assert health(server) == (200, "ok")
     slow, quick = (client.submit("company_car", name, "linear", 1, api_name="/negotiate") for name in ("slow", "quick"))

@@ -6,7 +6,7 @@ from negotiation.game.events import Event
 from negotiation.live.feed import Watch
 from negotiation.live.live_runs import LiveRuns
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds to wait for an expected event before the test fails."""
 
 

@@ -42,8 +42,6 @@ from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from tests.unit.manager.conftest import SECONDS, MakeManager, byte_tokenizer, tiny_model
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -38,8 +38,6 @@ from manager.manager import LLMManager
 from manager.status.snapshot import Snapshot
 from tests.support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
 
-pytestmark = pytest.mark.timeout(60)
-
 KEY = "sk-Very-Secret-0123456789"
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"], "additionalProperties": False}
 
