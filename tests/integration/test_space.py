@@ -20,7 +20,7 @@ from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.game.events import Ended, Event, Halted
 from negotiation.runs.record import Run
-from tests.support.lending import ForkingGPU
+from tests.support.forking_gpu import ForkingGPU
 from tests.support.twin import preload_twin
 from tests.unit.manager.conftest import tiny_model
 from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer

@@ -24,7 +24,7 @@ from tests.soak.figures import Figures, p95
 from tests.soak.ledger import Account, Ledger, account, settled
 from tests.soak.programs import Program
 from tests.soak.visitors import Visitor
-from tests.support.elsewhere import FaultyServer
+from tests.support.remote_server import FaultyServer
 from tests.support.server import Server
 from tests.support.tab import Tab, browser
 

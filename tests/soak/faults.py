@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from tests.soak.ledger import Ledger
-from tests.support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
+from tests.support.remote_server import Behaviour, Call, FaultyServer, answers, refuses
 
 REPLY = '{"thought": "I stay with it.", "action": "offer", "offer": {"price": 13500}, "message": "Take it."}'
 GUEST = {"type": "fake", "tokens_per_second": 150, "label": "Guest"}
