@@ -83,6 +83,7 @@ leaderboard: $(VENV)/run
 stress: $(VENV)/dev
 	PARLEY_STRESS_STEPS=$${PARLEY_STRESS_STEPS:-100000} \
 	  $(BIN)/python -m pytest --timeout=3600 tests/unit/manager/scheduling/test_scheduler_properties.py
+	PARLEY_TEST_EFFORT=$${PARLEY_TEST_EFFORT:-20} $(BIN)/python -m pytest --timeout=3600 tests/unit/negotiation tests/unit/manager/generation
 	$(BIN)/python -m pytest --timeout=3600 -m heavy tests/bad_days
 	PARLEY_FUZZ_CASES=$${PARLEY_FUZZ_CASES:-2000} $(BIN)/python -m pytest --timeout=3600 tests/fuzz
 	SOAK_MINUTES=$${SOAK_MINUTES:-5} $(MAKE) soak

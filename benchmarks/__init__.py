@@ -1,1 +1,1 @@
-"""What Parley's figures are made with. Each module runs by itself and prints JSON lines."""
+"""Benchmarks behind Parley's figures. Each module runs by itself and prints JSON lines."""

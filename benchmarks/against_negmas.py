@@ -9,7 +9,7 @@ In an environment of negmas's own, with the folders that `export-genius` and `an
     python -m venv other && other/bin/pip install negmas && other/bin/python benchmarks/against_negmas.py check
 
 Negmas reads the files and works everything out itself. Its Kalai-Smorodinsky point is the frontier's most even one,
-ours the one with the largest smaller share, so these are told apart, not compared.
+ours the one with the largest smaller share, so these are reported separately, not compared.
 """
 
 import json
@@ -37,7 +37,7 @@ def near(point: Mapping[str, float], candidates: Iterable[Sequence[float]]) -> b
 
 
 def compare(folder: Path) -> dict[str, bool]:
-    """For each part of an analysis, whether both agree."""
+    """Return whether both agree on each part of an analysis."""
     ours = json.loads((folder / "analysis.json").read_text())
     scenario = load_genius_domain(folder / "domain.xml", [folder / "a.xml", folder / "b.xml"], ignore_discount=True)
     ufuns, outcomes = scenario.ufuns, list(scenario.outcome_space.enumerate_or_sample())
@@ -53,24 +53,24 @@ def compare(folder: Path) -> dict[str, bool]:
     }
     listed = [(point["utility_a"], point["utility_b"]) for point in ours["pareto"]]
     worth = {_key(outcome): tuple(pair) for outcome, pair in zip(outcomes, points.tolist(), strict=True)}
-    told = {
+    agree = {
         "outcomes": len(outcomes) == ours["outcomes"],
         "utilities": all(near(point, [worth[_key(point["offer"].values())]]) for point in ours["pareto"]),
         "pareto": {(round(a, 9), round(b, 9)) for a, b in listed} == {(float(a), float(b)) for a, b in frontier},
         "opposition": abs(opposition_level(ufuns, 1.0, outcomes=outcomes) - ours["opposition"]) < CLOSE,
     }
-    return told | {name: near(ours[name], [point for point, _ in found]) for name, found in solutions.items()}
+    return agree | {name: near(ours[name], [point for point, _ in found]) for name, found in solutions.items()}
 
 
 def _key(values: Iterable[object]) -> tuple[str, ...]:
-    """An outcome, whether its numbers are numbers or, as in a discrete issue, texts."""
+    """Return an outcome whose numbers may be numbers or, as in a discrete issue, strings."""
     return tuple(str(value) for value in values)
 
 
 def main() -> None:
     for folder in sorted(path for path in Path(sys.argv[1]).iterdir() if path.is_dir()):
-        told = compare(folder)
-        differ = [name for name, same in told.items() if not same]
+        agree = compare(folder)
+        differ = [name for name, same in agree.items() if not same]
         print(f"{folder.name:20} {'the same' if not differ else 'differs: ' + ', '.join(differ)}", flush=True)
 
 

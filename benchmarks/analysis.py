@@ -1,4 +1,4 @@
-"""How long it takes to work out what is optimal in a scenario: vectorised, and with plain loops over the outcomes.
+"""Time to analyse a scenario: vectorised, and with plain loops over the outcomes.
 
     python -m benchmarks.analysis            # all shipped scenarios
     python -m benchmarks.analysis job_offer  # one of them

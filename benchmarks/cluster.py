@@ -1,4 +1,4 @@
-"""What 1, 8 and 64 GPUs give in a tournament, and where the next bottleneck is: a simulation, checked against a run.
+"""Throughput of a tournament on 1, 8 and 64 GPUs, and the next bottleneck: a simulation, checked against a run.
 
 `python -m benchmarks.cluster` simulates tournaments with the real order of work (negotiation/tournament/job_order.py)
 on workers like the one of benchmarks/tournament.py: two places, loads of 2 s, a fixed number of tokens a second,
@@ -46,16 +46,18 @@ from negotiation.tournament.job_order import JobOrder, WorkerState
 from negotiation.tournament.plan import resolve
 
 PLACES = 2
-Job = tuple[str, str, int]  # two models, and how many tokens it takes
+Job = tuple[str, str, int]  # two models, and the tokens of the game
 
 
 @dataclass
 class Worker:
-    """One GPU: what it plays, in tokens still to be written. All games advance at one pace."""
+    """One GPU with the games it plays, in tokens still to write. All games advance at the same pace."""
 
     desk: WorkerState
-    ready: float = 0.0  # when its last load ends
-    games: list[tuple[float, frozenset[object]]] = field(default_factory=list)  # (written when it ends, its weights)
+    ready: float = 0.0  # end of its last load
+    games: list[tuple[float, frozenset[object]]] = field(
+        default_factory=list
+    )  # (tokens written at its end, its weights)
     written: float = 0.0  # tokens per game so far
     since: float = 0.0
     busy: float = 0.0
@@ -63,12 +65,12 @@ class Worker:
 
     @property
     def pace(self) -> float:
-        """Tokens a second for each game; half of the games are with each of two models."""
+        """Return tokens per second for each game; each of the two models has half of the games."""
         playing = len(self.games)
         return TOKENS_PER_SECOND * gain(max(1, (playing + 1) // 2)) / playing if playing else 0.0
 
     def advance(self, now: float) -> None:
-        """Write until now."""
+        """Advance all games to the present."""
         begin = max(self.since, self.ready)
         if now > begin and self.games:
             self.written += (now - begin) * self.pace
@@ -76,12 +78,12 @@ class Worker:
         self.since = now
 
     def next_end(self) -> float:
-        """When the next game ends."""
+        """Return when the next game ends."""
         return max(self.since, self.ready) + max(0.0, self.games[0][0] - self.written) / self.pace
 
 
 def simulate(jobs: Iterable[Job], workers: int, at_once: int) -> dict[str, float]:
-    """Play games on so many workers; seconds, games a minute, loads, and how busy the workers were."""
+    """Simulate games on a number of workers: seconds, games per minute, loads, and utilisation of the workers."""
     order: JobOrder[int] = JobOrder()
     games = 0
     for x, y, tokens in jobs:
@@ -125,7 +127,7 @@ def simulate(jobs: Iterable[Job], workers: int, at_once: int) -> dict[str, float
 
 
 def lengths(folder: Path) -> tuple[list[Job], float]:
-    """The benchmark's games with the tokens they take, played without delay, and the seconds that a commit takes."""
+    """Return the benchmark's games with their tokens, played without delay, and the seconds of a commit."""
     scenarios = load_scenarios(CONFIGS / "scenarios")
     quick = Registry({spec.model_id: spec.model_copy(update={"type": "fake"}) for spec in fakes(MODELS)})
     jobs: list[Job] = []
@@ -148,7 +150,7 @@ def lengths(folder: Path) -> tuple[list[Job], float]:
 
 
 def larger(jobs: Sequence[Job], models: int) -> list[Job]:
-    """A tournament of more models whose games are as long as those of the benchmark."""
+    """Return a tournament of more models with games as long as the benchmark's."""
     chance = random.Random(1)
     each = 2 * PAIRS * len(SCENARIOS)
     names = [f"model-{number}" for number in range(models)]
@@ -162,12 +164,12 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         jobs, commit = lengths(Path(folder))
-        told = {"case": "the benchmark's tournament, one worker", **_rounded(simulate(jobs, 1, AT_ONCE))}
+        line = {"case": "the benchmark's tournament, one worker", **_rounded(simulate(jobs, 1, AT_ONCE))}
         if not options.no_check:
             registry = Registry({spec.model_id: spec for spec in fakes(MODELS)})
             found = measure(registry, plan(), naive=False, cache_dir=Path(folder))
-            told |= {"measured_per_minute": round(found.per_minute, 1), "measured_loads": found.loads}
-        print(json.dumps(told))
+            line |= {"measured_per_minute": round(found.per_minute, 1), "measured_loads": found.loads}
+        print(json.dumps(line))
         many = larger(jobs, 16)
         for workers in (1, 8, 64):
             figures = simulate(many, workers, AT_ONCE)

@@ -1,4 +1,4 @@
-"""How fast text is written on this machine's CPU, against what one would use instead, with SmolLM2 135M.
+"""Generation speed on this machine's CPU with SmolLM2 135M, compared with the alternatives.
 
 `python -m benchmarks.generation [CASE ...]` prints a JSON line for each case: the median ratio over the rounds, its
 spread (least and greatest), and the raw figures. In every round all contenders of a case run one after the other.
@@ -37,17 +37,17 @@ from manager.generation.request import Grammar
 ROOT = Path(__file__).parents[1]
 STREAMS, TOKENS, PROMPT = 16, 64, 32
 TURNS = 4
-"""Of each of the 16 negotiations."""
+"""Turns of each of the 16 negotiations."""
 SAMPLE = 4
-"""Of the 16 negotiations, how many `generate` is timed on, one after the other: its turns per second are the same."""
+"""Number of the 16 negotiations on which `generate` is timed, one after another: its turns per second are constant."""
 _TEXTS = {key: {"type": "string", "minLength": 1000, "maxLength": 2000} for key in ("thought", "message")}
 ENDLESS = Grammar(schema={"type": "object", "properties": _TEXTS, "required": ["thought", "message"]})
-"""Replies that go on to any limit of tokens."""
+"""Replies that run to any token limit."""
 Figures = dict[str, Any]
 
 
 class Bench:
-    """The contenders, made when first needed, and the cases."""
+    """The contenders, created on first use, and the cases."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Bench:
 
     @cached_property
     def converted(self) -> Path:
-        """The folder of SmolLM2's converted copy."""
+        """Return the folder of SmolLM2's converted copy."""
         self._load(self.folder / "cache")
         return next(path.parent for path in (self.folder / "cache").rglob("complete.json"))
 
@@ -65,7 +65,7 @@ class Bench:
 
     @cached_property
     def plain(self) -> Any:
-        """The model as transformers loads it."""
+        """Return the model as transformers loads it."""
         return on_processor(self._model)
 
     @cached_property
@@ -92,7 +92,7 @@ class Bench:
     # -- cases -------------------------------------------------------------------------------------------------
 
     def concurrent_16(self) -> Figures:
-        """16 negotiations at once, each going on as soon as it can, against the same turns one after the other."""
+        """Compare 16 concurrent negotiations with the same turns one after another."""
         self.ours.forget()
         sides = negotiators(STREAMS)
         ours = self._turns(sides, self.ours.write, at_once=STREAMS)
@@ -118,7 +118,7 @@ class Bench:
         }
 
     def two_lanes(self) -> Figures:
-        """A turn of as many tokens in two negotiations at once against one alone."""
+        """Compare turns of equal length in two concurrent negotiations with one alone."""
         asked = [side.after([]) for side in negotiators(2)]
         took = []
         for count in (1, 2):
@@ -127,7 +127,7 @@ class Bench:
         return {"ratio": took[1] / took[0], "one_seconds": took[0], "two_seconds": took[1]}
 
     def first_token_growth(self) -> Figures:
-        """Time to the first token at turn 20 of a negotiation against turn 2, its transcript kept."""
+        """Compare the time to the first token at turn 20 with turn 2, with the transcript cached."""
         self.ours.forget()
         (side,) = negotiators(1)
         replies: list[str] = []
@@ -145,12 +145,12 @@ class Bench:
         }
 
     def constraint_cost(self) -> Figures:
-        """Chosen tokens per second at batch 16 with the grammar of replies against without any."""
+        """Compare chosen tokens per second at batch 16 with the reply grammar and without a grammar."""
         sides = negotiators(STREAMS)
         asked = [side.after([]) for side in sides]
         rates = {}
         for name, grammars in (("free", []), ("constrained", [ENDLESS] * STREAMS)):
-            self.ours.write(asked, 1, grammars)  # the prompts are read before, and not again
+            self.ours.write(asked, 1, grammars)  # reads the prompts, once
             ends, self.ours.engine.end_tokens = self.ours.engine.end_tokens, frozenset()
             wrote = self.ours.write(asked, TOKENS, grammars)
             self.ours.engine.end_tokens = ends
@@ -159,7 +159,7 @@ class Bench:
         return {"ratio": ratio, **rates}
 
     def single_stream(self) -> Figures:
-        """Tokens per second of one stream against the faster of `generate` and a plain loop."""
+        """Compare tokens per second of one stream with the faster of `generate` and a plain loop."""
         rates = {
             "ours": self._ours(1),
             "generate": self.generate.write([_words(PROMPT)], TOKENS, temperature=0, stop=False).rate,
@@ -168,7 +168,7 @@ class Bench:
         return {"ratio": rates["ours"] / max(rates["generate"], rates["loop"]), **rates}
 
     def llama_cpp(self) -> Figures:
-        """16 streams (and one) against llama.cpp on the same GGUF file (4-bit; ours is bfloat16 or float32)."""
+        """Compare 16 streams (and one) with llama.cpp on the same GGUF file (4-bit; ours is bfloat16 or float32)."""
         prompt = len(self._prompt())
         rates = {f"{name}_{streams}": rate for streams in (1, STREAMS) for name, rate in self._against(streams, prompt)}
         ratios = {f"ratio_{n}": rates[f"ours_{n}"] / rates[f"llama_cpp_{n}"] for n in (1, STREAMS)}
@@ -178,13 +178,13 @@ class Bench:
         return [("ours", self._ours(streams)), ("llama_cpp", self.llama.write(streams, TOKENS, prompt).rate)]
 
     def second_load(self) -> Figures:
-        """The second load of the embedded model against the first, which converts it."""
+        """Compare the second load of the embedded model with the first, which converts it."""
         with tempfile.TemporaryDirectory(dir=self.folder) as cache:
             first, second = self._load(Path(cache)), self._load(Path(cache))
         return {"ratio": first / second, "first_seconds": first, "second_seconds": second}
 
     def limit(self) -> Figures:
-        """How near one stream comes to reading every weight once per token at the memory's measured bandwidth."""
+        """Compare one stream with the bound of reading every weight once per token at the measured memory bandwidth."""
         bandwidth = on_processor(self._bandwidth)
         size = packed.packed_bytes(self.ours.engine.model) or sum(p.nbytes for p in self.plain.parameters())
         rate = self._ours(1)
@@ -196,7 +196,7 @@ class Bench:
         }
 
     def _bandwidth(self) -> float:
-        """Bytes per second that come from memory, the best of several readings."""
+        """Return the memory bandwidth in bytes per second, the best of several readings."""
         numbers = torch.ones(1 << 27, dtype=torch.float32)
         took = []
         for _ in range(5):
@@ -225,7 +225,7 @@ class Bench:
         return took
 
     def warm_up(self) -> None:
-        """Make what is made at the first call."""
+        """Create everything that the first call creates."""
         side = negotiators(1)[0]
         self.ours.write([side.after([])], 2, [side.grammar])
         self.generate.write([side.after([])], 2, [side.grammar])
@@ -234,7 +234,7 @@ class Bench:
         return self.ours.engine.template.encode(_words(PROMPT))
 
     def _ours(self, streams: int) -> float:
-        """Tokens per second, prompts read before and not counted in `generate` or the loop either way."""
+        """Return tokens per second without the time to read the prompts."""
         self.ours.forget()
         ends, self.ours.engine.end_tokens = self.ours.engine.end_tokens, frozenset()
         wrote = self.ours.write([_words(PROMPT, n) for n in range(streams)], TOKENS, temperature=0)
@@ -243,7 +243,7 @@ class Bench:
 
 
 def _words(count: int, number: int = 0) -> Any:
-    """A conversation whose prompt has about so many tokens."""
+    """Return a conversation whose prompt has about this many tokens."""
     return ({"role": "user", "content": f"{number % 10} " + "Tell me a story about a car. " * ((count - 10) // 7)},)
 
 
@@ -268,7 +268,7 @@ BARS = {
 
 
 def measured(bench: Bench, case: str, rounds: int) -> Figures:
-    """The line of one case: the round with the median ratio gives the raw figures."""
+    """Return the line of one case; the raw figures come from the round with the median ratio."""
     run: Callable[[], Figures] = getattr(bench, case)
     try:
         bench.warm_up()
@@ -287,7 +287,7 @@ def _ratio(figures: Figures) -> float:
 
 
 def rounded(value: Any) -> Any:
-    """Floats with four digits, however deep."""
+    """Round all floats to four digits, at any depth."""
     if isinstance(value, float):
         return float(f"{value:.4g}")
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""How fast text is written on a CUDA device, with random weights of common shapes.
+"""Generation speed on a CUDA device, with random weights of common shapes.
 
 `python -m benchmarks.gpu_generation` prints a JSON line for each shape and number of streams: tokens per second of
 our engine, of `generate` with all streams in one batch, and of transformers' own `generate_batch` (continuous
@@ -39,7 +39,7 @@ SHAPES: dict[str, dict[str, int]] = {
 
 
 def random_model(shape: str, device: str) -> Any:
-    """A Llama of random numbers in bfloat16, made on the device."""
+    """Create a random bfloat16 Llama on the device."""
     given = dict(SHAPES[shape])
     heads, kv = given.pop("heads"), given.pop("kv")
     config = LlamaConfig(
@@ -57,7 +57,7 @@ def random_model(shape: str, device: str) -> Any:
 
 
 def ours(model: Any, prompts: list[list[int]]) -> float:
-    """Seconds that a batch of ours takes."""
+    """Return the seconds for one batch of ours."""
     runner = flat_runner(model)
     assert runner is not None
     batch = Batch(runner, Shelf(0), 1 << 40)
@@ -85,7 +85,7 @@ def ours(model: Any, prompts: list[list[int]]) -> float:
 
 
 class _Silent:
-    """Stands for a tokenizer and a template: text costs nothing here."""
+    """Stands in for a tokenizer and a template: text costs nothing here."""
 
     stops: tuple[str, ...] = ()
 
@@ -94,7 +94,7 @@ class _Silent:
 
 
 def generate(model: Any, prompts: list[list[int]]) -> float:
-    """Seconds that `generate` takes for all prompts as one batch."""
+    """Return the seconds of `generate` for all prompts as one batch."""
     ids = torch.tensor(prompts, device=model.device)
     begun = time.perf_counter()
     model.generate(
@@ -109,7 +109,7 @@ def generate(model: Any, prompts: list[list[int]]) -> float:
 
 
 def generate_batch(model: Any, prompts: list[list[int]]) -> float:
-    """Seconds that transformers' continuous batching takes."""
+    """Return the seconds of transformers' continuous batching."""
     config = HubGenerationConfig(max_new_tokens=REPLY, do_sample=False, eos_token_id=-1, pad_token_id=0)
     begun = time.perf_counter()
     model.generate_batch(inputs=prompts, generation_config=config, progress_bar=False)
@@ -124,7 +124,7 @@ CONTENDERS: dict[str, Callable[[Any, list[list[int]]], float]] = {
 
 
 def bandwidth(device: str) -> float:
-    """Bytes per second that the device's memory delivers: the best of several sums of a gibibyte."""
+    """Return the device's memory bandwidth in bytes per second: the best of several sums over a gibibyte."""
     numbers = torch.ones(1 << 28, dtype=torch.float32, device=device)
     took = []
     for _ in range(5):
@@ -137,7 +137,7 @@ def bandwidth(device: str) -> float:
 
 
 def case(shape: str, model: Any, streams: int, rounds: int, speed: float) -> dict[str, Any]:
-    """One line: medians over rounds in which all contenders run one after the other."""
+    """Return one line: medians over rounds in which the contenders take turns."""
     chance = torch.Generator().manual_seed(0)
     prompts = torch.randint(1, model.config.vocab_size, (streams, PROMPT), generator=chance).tolist()
     rates: dict[str, list[float]] = {name: [] for name in CONTENDERS}

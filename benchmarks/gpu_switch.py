@@ -1,4 +1,4 @@
-"""What changing models costs on a GPU: loading from files, parking in host memory, waking from there.
+"""Cost of switching models on a GPU: loading from files, parking in host memory, waking from there.
 
 `python -m benchmarks.gpu_switch` makes models of about 1 and 3 billion random numbers, has them loaded, parked and
 woken by the code that Parley itself uses, and prints a JSON line for each: seconds (the median of the rounds), and
@@ -34,11 +34,11 @@ VOCABULARY = 128_256
 
 
 def pinned_bandwidth(device: str, size: int = 1 << 30, rounds: int = ROUNDS) -> float:
-    """Bytes a second that one large copy from pinned host memory reaches; the best of the rounds."""
+    """Return the bytes per second of one large copy from pinned host memory, the best of the rounds."""
     host = torch.empty(size, dtype=torch.uint8, pin_memory=True)
     there = torch.empty(size, dtype=torch.uint8, device=device)
     best = float("inf")
-    for _ in range(rounds + 1):  # the first warms up
+    for _ in range(rounds + 1):  # the first round warms up
         torch.cuda.synchronize(device)
         started = time.perf_counter()
         there.copy_(host, non_blocking=True)
@@ -48,7 +48,7 @@ def pinned_bandwidth(device: str, size: int = 1 << 30, rounds: int = ROUNDS) -> 
 
 
 def save_model(folder: Path, shape: dict[str, int], vocabulary: int = VOCABULARY) -> None:
-    """A model of random bfloat16 numbers with tied embeddings, and a tokenizer of one word."""
+    """Save a random bfloat16 model with tied embeddings, and a one-word tokenizer."""
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 
@@ -70,7 +70,7 @@ def save_model(folder: Path, shape: dict[str, int], vocabulary: int = VOCABULARY
 def measure(
     folder: Path, device: str, memory: Callable[[str], DeviceMemory] = memory_of, rounds: int = ROUNDS
 ) -> dict[str, Any]:
-    """Bytes, and seconds: of the very first parking, which pins host memory, and the medians of everything else.
+    """Measure bytes and seconds: the first parking, which pins host memory, and medians for the rest.
 
     Loads read files that are in the page cache; `copy_and_park` copies out, `park` finds its copy there already.
     """

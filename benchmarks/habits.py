@@ -50,7 +50,7 @@ COLUMNS = (
 
 @dataclass
 class PairTally:
-    """What came of a setting."""
+    """Results of a setting."""
 
     games: int = 0
     deals: int = 0
@@ -64,7 +64,7 @@ class PairTally:
         return PairTally(*(getattr(self, part.name) + getattr(more, part.name) for part in fields(self)))
 
     def row(self) -> list[str]:
-        """The cells after the setting's name."""
+        """Return the cells after the setting's name."""
         seen = self.habits
         return [
             str(self.games),
@@ -80,7 +80,7 @@ class PairTally:
 
 @dataclass(frozen=True)
 class Game:
-    """One negotiation: an agent with some settings in a seat, against an opponent."""
+    """One negotiation of an agent, with its settings and seat, against an opponent."""
 
     name: str
     agent: Agent
@@ -90,7 +90,7 @@ class Game:
     seed: int
 
     def play(self) -> PairTally:
-        """Run it, and see what the agent did."""
+        """Run the negotiation and collect what the agent did."""
         agents: dict[Seat, Agent] = {self.seat: self.agent, other(self.seat): self.opponent}
         run_id = f"{self.name} {self.scenario.scenario_id} {self.seat} {self.opponent.name} {self.seed}"
         tally, turns = PairTally(), []

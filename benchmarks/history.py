@@ -1,4 +1,4 @@
-"""How long History takes to list a page of runs, by how many there are.
+"""Time for History to list a page of runs, by number of stored runs.
 
     python -m benchmarks.history          # 1,000 and 10,000 runs
     python -m benchmarks.history 50000
@@ -33,7 +33,7 @@ BATCH = 1000
 
 
 def fill(store: Store, count: int) -> None:
-    """Store so many runs of all shipped scenarios, without turns, one a second."""
+    """Store a number of runs of all shipped scenarios, without turns, one per second."""
     scenarios = [
         (scenario.scenario_id, scenario.title, scenario_to_json(scenario))
         for scenario in load_scenarios(SHIPPED).values()
@@ -69,7 +69,7 @@ def fill(store: Store, count: int) -> None:
 
 
 def median(work: Callable[[], object]) -> float:
-    """Milliseconds."""
+    """Return the duration of a call in milliseconds."""
     took = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -79,7 +79,7 @@ def median(work: Callable[[], object]) -> float:
 
 
 def measured(store: Store, count: int) -> list[float]:
-    """Milliseconds for each of COLUMNS."""
+    """Return milliseconds for each of COLUMNS."""
     last = store.summaries(RunFilter("visitor"), count // 2)[-1]
     filters = [
         RunFilter("visitor"),

@@ -1,4 +1,4 @@
-"""What the scheduler is worth: two-agent negotiations over few places, against a common model manager.
+"""Benefit of the scheduler: two-agent negotiations with few slots, compared with a common model manager.
 
 `python -m benchmarks.manager` runs eight negotiations of 20 turns over four models with two places (turns of 1 s
 ± 30 %, loads of 2 s, turns on resident weights overlap) on a simulated clock, under a baseline and under the real
@@ -24,7 +24,7 @@ def compare(
     load_seconds: float = LOAD_SECONDS,
     seeds: range = SEEDS,
 ) -> dict[str, dict[str, float]]:
-    """The medians over the seeds, for each figure and contender."""
+    """Return the medians over the seeds for each figure and contender."""
     evenings = [turns_of(pairs, seed) for seed in seeds]
     baseline = medians([Baseline(places, load_seconds).run(turns) for turns in evenings])
     ours = medians([Ours(places, load_seconds).run(turns) for turns in evenings])

@@ -1,4 +1,4 @@
-"""Where the scheduler helps and where it cannot: other evenings, other loads, and the best possible order.
+"""Where the scheduler helps and where it cannot: other workloads, other load times, and the optimal order.
 
 `python -m benchmarks.manager_cases` prints one JSON line. `evenings`: for each case and load time, ours divided by
 the baseline (medians over the seeds), and the longest bypass. `optimum`: for cases small enough to search exactly,
@@ -41,7 +41,7 @@ SMALL_LOADS = (1, 2, 5)
 
 
 def against_baseline(pairs: Pairs, places: int, load_seconds: float) -> dict[str, float]:
-    """Ours divided by the baseline, figure by figure."""
+    """Return ours divided by the baseline for each figure."""
 
     def ratio(figure: str) -> float:
         return round(statistics.median(ours[figure] / (common[figure] or 1) for common, ours in runs), 2)
@@ -56,7 +56,7 @@ def against_baseline(pairs: Pairs, places: int, load_seconds: float) -> dict[str
 
 
 def against_optimum(pairs: Pairs, turns: int, load: int) -> dict[str, object]:
-    """Three makespans, with two places and turns of exactly 1 s."""
+    """Return three makespans with two slots and turns of exactly 1 s."""
     sessions: list[Turns] = [[(pair[turn % 2], 1.0) for turn in range(turns)] for pair in pairs]
     least = best([[model for model, _ in session] for session in sessions], 2, load, "makespan")
     ours = Ours(2, load).run(sessions).makespan
@@ -72,7 +72,7 @@ def against_optimum(pairs: Pairs, turns: int, load: int) -> dict[str, object]:
 
 
 def measure() -> dict[str, object]:
-    """Both tables."""
+    """Return both tables."""
     return {
         "evenings": {
             name: {f"loads of {load} s": against_baseline(pairs, places, load) for load in LOADS}

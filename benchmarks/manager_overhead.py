@@ -1,4 +1,4 @@
-"""What the manager itself costs: an uncontended lease and release, and a snapshot of 100 models.
+"""Overhead of the manager: an uncontended lease and release, and a snapshot of 100 models.
 
 `python -m benchmarks.manager_overhead` prints one JSON line: microseconds (the median of many), and the goals.
 """
@@ -18,7 +18,7 @@ GOALS = {"lease_and_release_us": 50.0, "snapshot_us": 200.0}
 
 
 def microseconds(call: Callable[[], object]) -> float:
-    """How long a call takes: the median, which other programs on the machine disturb least."""
+    """Return the median duration of a call, which other programs disturb least."""
     found = []
     for _ in range(CALLS):
         started = time.perf_counter()
@@ -28,7 +28,7 @@ def microseconds(call: Callable[[], object]) -> float:
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """Both figures, with 100 registered models of which some are resident."""
+    """Return both figures with 100 registered models, some of them resident."""
     with LLMManager({f"model-{n}": {"type": "fake"} for n in range(MODELS)}, max_loaded_models=10) as manager:
         for n in range(10):
             manager.lease(f"model-{n}").release()

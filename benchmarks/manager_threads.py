@@ -1,4 +1,4 @@
-"""The same evenings as in benchmarks/manager.py with real threads, the real LLMManager and fake models.
+"""The workloads of benchmarks/manager.py with real threads, the real LLMManager and fake models.
 
 `python -m benchmarks.manager_threads` runs them at a tenth of the times and prints one JSON line: the medians over
 the seeds in seconds of the full-length evening, those of the simulation beside them, and whether they agree.
@@ -23,21 +23,21 @@ from manager.status.snapshot import StatusEvent
 SCALE = 0.1
 SEEDS = range(3)
 TOLERANCE = 0.1
-"""How far a median may be from the simulation's, relatively: threads wake late and in no fixed order."""
+"""Allowed relative difference of a median from the simulation's: threads wake late and in no fixed order."""
 
 Hold = Callable[[str, int, int | None], AbstractContextManager[object]]
 """(owner, model, the owner's next model) -> a block in which the model may be used."""
 
 
 class CommonManager:
-    """One lock around loading, first come first served, least recently used of what nobody uses."""
+    """One lock around loading, first come first served, evicting the least recently used idle model."""
 
     def __init__(self) -> None:
         self.loads = 0
         self._changed = threading.Condition()
         self._numbers = itertools.count()
         self._queue: deque[int] = deque()
-        self._users: dict[int, int] = {}  # loaded models, least recently used first -> how many use them
+        self._users: dict[int, int] = {}  # loaded models, least recently used first -> users
 
     @contextmanager
     def hold(self, _owner: str, model: int, _following: int | None) -> Iterator[None]:
@@ -66,7 +66,7 @@ class CommonManager:
 
 
 def evening(sessions: list[Turns], hold: Hold, forget: Callable[[str], None]) -> Figures:
-    """Run all sessions at once, a thread each, and take the times; loads are counted elsewhere."""
+    """Run all sessions at once, one thread each, and measure times; the caller counts loads."""
     figures = Figures()
 
     def run(owner: str, turns: Turns) -> None:
@@ -112,7 +112,7 @@ def threaded_ours(sessions: list[Turns]) -> Figures:
 
 
 def compare(seeds: range = SEEDS) -> dict[str, object]:
-    """The medians of both contenders, with threads and simulated, and whether they agree."""
+    """Return the medians of both contenders, threaded and simulated, and whether they agree."""
     evenings = [turns_of(PAIRS, seed) for seed in seeds]
     found = {
         "baseline": medians([threaded_baseline(turns) for turns in evenings]),

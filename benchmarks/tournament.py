@@ -1,15 +1,15 @@
-"""What the order of work and working on many negotiations at once are worth in a tournament.
+"""Benefit of job order and concurrency in a tournament.
 
 `python -m benchmarks.tournament` plays the same tournament twice through the same manager, agents and store:
-- naive: each negotiation in the order of the file, one after the other, loading what it needs, and
+- naive: the negotiations in file order, one after another, loading what each needs, and
 - ours: `negotiation.tournament`,
-and prints one JSON line. Six fake models (loads of 2 s, two places) meet each other on four scenarios. The fakes share
-one device: a model that writes for k requests at once writes as many times as fast as for one as SmolLM2 did on a CPU
-(19, 37, 72, 146 and 215 tokens a second at batches of 1, 2, 4, 8 and 16, in a plain forward loop), and models that
-write at the same time share the device's time, so sleeping in parallel wins nothing.
+and prints one JSON line. Six fake models (loads of 2 s, two slots) meet on four scenarios. The fakes share one device:
+a model that serves k requests at once speeds up as SmolLM2 did on a CPU (19, 37, 72, 146 and 215 tokens per second at
+batches of 1, 2, 4, 8 and 16, in a plain forward loop). Models that write concurrently share the device's time, so
+sleeping in parallel gains nothing.
 
-A second line does the same with two aliases of the real SmolLM2 and two baselines on one scenario; --fakes-only leaves
-it out.
+A second line repeats this with two aliases of the real SmolLM2 and two baselines on one scenario. `--fakes-only` skips
+it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ STEP_TOKENS = 8
 
 
 class Device:
-    """One device's time: who writes on it now."""
+    """One device's time, shared by everything that writes on it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -67,7 +67,7 @@ class Device:
 
     @contextmanager
     def writing(self, model_id: str) -> Iterator[None]:
-        """A request is being written for by a model."""
+        """Count a request as active on a model."""
         with self._lock:
             self._rows[model_id] += 1
         try:
@@ -77,7 +77,7 @@ class Device:
                 self._rows[model_id] -= 1
 
     def seconds(self, model_id: str, tokens: int) -> float:
-        """How long a request of a model takes for some tokens, as things are now."""
+        """Return how long a model currently takes for some tokens of a request."""
         with self._lock:
             rows, models = self._rows[model_id], sum(count > 0 for count in self._rows.values())
         return tokens * rows * models / (TOKENS_PER_SECOND * gain(rows))
@@ -85,7 +85,7 @@ class Device:
 
 @cache
 def gain(rows: int) -> float:
-    """How many times as fast a batch of rows is written as one row."""
+    """Return the throughput of a batch relative to one row."""
     return float(np.interp(rows, BATCHES, np.array(SPEEDS) / SPEEDS[0]))
 
 
@@ -108,20 +108,20 @@ register_backend("sharing", SharingFake)
 
 
 def fakes(count: int) -> list[ModelSpec]:
-    """So many fake models on the one device."""
+    """Return a number of fake models on one device."""
     names = [f"model-{number}" for number in range(count)]
     return [ModelSpec(model_id=name, model_name=name, type="sharing", load_seconds=LOAD_SECONDS) for name in names]
 
 
 def plan() -> TournamentFile:
-    """The tournament of the fakes."""
+    """Return the tournament of the fakes."""
     limits = TournamentLimits(at_once=AT_ONCE)
     return TournamentFile(title="Fakes", models="all", scenarios=SCENARIOS, pairs=PAIRS, limits=limits)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What playing a tournament took."""
+    """The cost of a tournament."""
 
     negotiations: int
     seconds: float
@@ -129,12 +129,12 @@ class Figures:
 
     @property
     def per_minute(self) -> float:
-        """Negotiations per minute."""
+        """Return negotiations per minute."""
         return self.negotiations / self.seconds * 60
 
 
 def measure(specs: Registry, given: TournamentFile, *, naive: bool, cache_dir: Path) -> Figures:
-    """Play a tournament once, from cold."""
+    """Play a tournament once, with all models cold."""
     with tempfile.TemporaryDirectory() as folder, LLMManager(specs, 2, cache_dir=cache_dir) as manager:
         catalog = Catalog(manager)
         asked = resolve(given, catalog, load_scenarios(CONFIGS / "scenarios"))
@@ -165,13 +165,13 @@ def _ours(asked: Tournament, catalog: Catalog, store: Store) -> int:
     kept = TournamentStore(store)
     executor = Threads(catalog, asked.limits.at_once)
     key = tournament.begin(asked, kept, resume=False)
-    told = list(tournament.run(asked, key, kept, catalog, executor, max_loaded=2))
-    assert all(progress.status == "done" for progress in told)
-    return len(told)
+    played = list(tournament.run(asked, key, kept, catalog, executor, max_loaded=2))
+    assert all(progress.status == "done" for progress in played)
+    return len(played)
 
 
 def compare(name: str, specs: Registry, given: TournamentFile, cache_dir: Path) -> dict[str, object]:
-    """Both ways of playing, side by side."""
+    """Return both ways of playing, side by side."""
     naive = measure(specs, given, naive=True, cache_dir=cache_dir)
     ours = measure(specs, given, naive=False, cache_dir=cache_dir)
     assert naive.negotiations == ours.negotiations
@@ -203,7 +203,7 @@ def main() -> None:
         some = TournamentFile(
             title="Real", models="all", baselines=("boulware", "conceder"), scenarios=("company_car",), pairs=1
         )
-        with LLMManager(Registry(real), cache_dir=folder) as manager:  # converts the weights, once for both
+        with LLMManager(Registry(real), cache_dir=folder) as manager:  # converts the weights for both
             manager.load_model(next(iter(real)))
         print(json.dumps(compare("tournament of SmolLM2 and baselines", Registry(real), some, Path(folder))))
 

@@ -1,1 +1,1 @@
-"""What the benchmarks are made of."""
+"""Parts shared by the benchmarks."""

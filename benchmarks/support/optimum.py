@@ -17,16 +17,16 @@ from manager.scheduling.policy import BYPASS_BOUND
 
 
 class _State(NamedTuple):
-    """At a whole time, nobody is speaking: all sessions that are not done wait, the oldest request first."""
+    """State at a whole time, between turns: all unfinished sessions wait, the oldest request first."""
 
     queue: tuple[tuple[int, int], ...]  # (session, how often it was bypassed)
-    done: tuple[int, ...]  # turns, by session
+    done: tuple[int, ...]  # turns played, by session
     resident: frozenset[int]
     loading: tuple[int, int] | None  # model, time left
 
 
 def best(sessions: Sequence[Sequence[int]], places: int, load: int, measure: str, bound: int = BYPASS_BOUND) -> int:
-    """The least possible `makespan`, sum of all `waits`, or number of `loads`; a session lists the models of its turns.
+    """Return the least `makespan`, sum of all `waits`, or number of `loads`; a session lists the models of its turns.
 
     Raises ValueError if nothing keeps the bound, which cannot happen with two places or more.
     """
@@ -51,7 +51,7 @@ def best(sessions: Sequence[Sequence[int]], places: int, load: int, measure: str
 
 
 def _at_least(state: _State, sessions: Sequence[Sequence[int]], measure: str) -> int:
-    """What is still to come, never overestimated."""
+    """Return a lower bound of the remaining cost."""
     if measure == "makespan":
         return max((len(sessions[s]) - state.done[s] for s, _ in state.queue), default=0)
     away = {sessions[s][state.done[s]] for s, _ in state.queue} - state.resident
@@ -63,7 +63,7 @@ def _at_least(state: _State, sessions: Sequence[Sequence[int]], measure: str) ->
 def _choices(
     state: _State, sessions: Sequence[Sequence[int]], places: int, load: int, bound: int
 ) -> Iterator[tuple[_State, int, int]]:
-    """All states one turn later, with how many were granted and how many loads begun."""
+    """Yield all states one turn later, with the numbers of grants and of loads begun."""
     wanted = {s: sessions[s][state.done[s]] for s, _ in state.queue}
     ready = [s for s, _ in state.queue if wanted[s] in state.resident]
     for number in range(len(ready), -1, -1):
@@ -88,7 +88,7 @@ def _choices(
 def _loads(
     state: _State, used: set[int], wanted: set[int], places: int, load: int
 ) -> Iterator[tuple[frozenset[int], tuple[int, int] | None]]:
-    """What may be resident and loading from now on: go on, or begin to load in the place of what nobody uses."""
+    """Yield what may be resident and loading next: continue, or start a load in place of an idle model."""
     yield state.resident, state.loading
     if state.loading is not None:
         return
@@ -107,7 +107,7 @@ def _overtake(
     resident: frozenset[int],
     loading: tuple[int, int] | None,
 ) -> tuple[tuple[int, int], ...]:
-    """The queue without those granted; each of them bypassed whoever waits for cold weights before it."""
+    """Return the queue without the granted sessions, each of which bypassed earlier waiters for cold weights."""
     left: list[tuple[int, int]] = []
     younger = len(granted)
     coming = resident if loading is None else resident | {loading[0]}

@@ -1,4 +1,4 @@
-"""Puts measured tables into docs/performance.md, each between marks of its own, with commit and hardware."""
+"""Writes measured tables into docs/performance.md, each between its marks, with commit and hardware."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def write_table(page: Path, name: str, lines: Sequence[Mapping[str, Any]], bars: Mapping[str, str]) -> None:
-    """Replace what stands on `page` between the marks of `name` by a table of `lines`."""
+    """Replace the text between the marks of `name` on `page` with a table of `lines`."""
     rows = [
         f"*{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {hardware()}*",
         "",
@@ -35,7 +35,7 @@ def write_table(page: Path, name: str, lines: Sequence[Mapping[str, Any]], bars:
 
 
 def figures(values: Mapping[str, Any], within: str = "") -> str:
-    """Nested figures in one line."""
+    """Flatten nested figures."""
     parts = []
     for key, value in values.items():
         name = f"{within} {key}".strip().replace("_", " ")
@@ -44,18 +44,18 @@ def figures(values: Mapping[str, Any], within: str = "") -> str:
 
 
 def shown(value: Any) -> str:
-    """A figure, short."""
+    """Format a figure briefly."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def commit() -> str:
-    """The commit that is checked out, marked if files were changed since."""
+    """Return the checked-out commit, marked if files have changed since."""
     done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
 
 
 def hardware() -> str:
-    """Processor and cores."""
+    """Return the processor and number of cores."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():

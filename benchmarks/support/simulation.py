@@ -1,4 +1,4 @@
-"""Evenings of negotiations on a simulated clock, under a common model manager and under the real scheduler.
+"""Negotiation workloads on a simulated clock, under a common model manager and under the real scheduler.
 
 - Baseline: one lock around "is it loaded? else evict the least recently used that nobody uses, and load"; first come,
   first served, as the common managers do.
@@ -29,7 +29,7 @@ Turns = list[tuple[int, float]]
 
 @dataclass
 class Figures:
-    """What one simulated evening cost."""
+    """The cost of one simulated workload."""
 
     loads: int = 0
     makespan: float = 0.0
@@ -48,7 +48,7 @@ class Figures:
 
 
 class Clock:
-    """Simulated time: what was put off happens in order."""
+    """Simulated time, in which scheduled calls run in order."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -65,13 +65,13 @@ class Clock:
 
 
 def turns_of(pairs: list[tuple[int, int]], seed: int, turns: int = TURNS) -> list[Turns]:
-    """For each session, its turns as (model, seconds); the same for every contender."""
+    """Return the turns of each session as (model, seconds), the same for every contender."""
     chance = random.Random(seed)
     return [[(pair[turn % 2], chance.uniform(0.7, 1.3)) for turn in range(turns)] for pair in pairs]
 
 
 class Baseline:
-    """One lock around loading, first come first served, least recently used of what nobody uses."""
+    """One lock around loading, first come first served, evicting the least recently used idle model."""
 
     def __init__(self, places: int, load_seconds: float) -> None:
         self.clock = Clock()
@@ -79,7 +79,7 @@ class Baseline:
         self._places = places
         self._load_seconds = load_seconds
         self._queue: deque[tuple[float, int, Callable[[], None]]] = deque()
-        self._users: dict[int, int] = {}  # loaded models, least recently used first -> how many use them
+        self._users: dict[int, int] = {}  # loaded models, least recently used first -> users
         self._locked = False
 
     def run(self, sessions: list[Turns]) -> Figures:
@@ -134,7 +134,7 @@ class Baseline:
 
 
 class Ours:
-    """The real scheduler, its effects carried out on simulated time."""
+    """The real scheduler, with its effects carried out in simulated time."""
 
     def __init__(self, places: int, load_seconds: float) -> None:
         self.clock = Clock()
@@ -207,6 +207,6 @@ def key(model: int) -> WeightsKey:
 
 
 def medians(runs: Sequence[Figures]) -> dict[str, float]:
-    """The median of each figure."""
+    """Return the median of each figure."""
     summaries = [run.summary() for run in runs]
     return {name: round(statistics.median(summary[name] for summary in summaries), 4) for name in summaries[0]}

@@ -35,27 +35,27 @@ from negotiation.scenario.model import SEATS, load_scenario
 
 ROOT = Path(__file__).parents[2]
 THOUGHT, MESSAGE = 60, 80
-"""Characters of the texts in a reply, fixed so that all contenders write as much."""
+"""Characters of the texts in a reply, fixed so that all contenders write the same amount."""
 
 
 @dataclass(frozen=True)
 class Wrote:
-    """What a contender wrote: the texts, their tokens, how many of them the grammar forced, and the seconds."""
+    """The output of a contender: texts, tokens, tokens forced by the grammar, and seconds."""
 
     texts: tuple[str, ...]
     tokens: int
     forced: int
     seconds: float
-    first: float = 0.0  # seconds to the first token, the median over the texts
+    first: float = 0.0  # median seconds to the first token
 
     @property
     def rate(self) -> float:
-        """Tokens per second that were chosen, those not counted that the grammar forced."""
+        """Return tokens per second, without those that the grammar forced."""
         return (self.tokens - self.forced) / self.seconds
 
 
 class Ours:
-    """The engine, all requests at once."""
+    """The engine, with all requests at once."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.engine = Engine(model, tokenizer, "benchmark")
@@ -68,7 +68,7 @@ class Ours:
         temperature: float = 0.7,
         names: Sequence[str] = (),
     ) -> Wrote:
-        """Answer all conversations at the same time; `names` say which of them grew from earlier ones."""
+        """Answer all conversations at once; `names` identify those that continue earlier ones."""
         config = GenerationConfig(max_new_tokens=tokens, temperature=temperature)
         streams = [TokenStream() for _ in conversations]
         begun = time.perf_counter()
@@ -92,7 +92,7 @@ class Ours:
 
 
 class Generate:
-    """transformers' `generate`, one conversation after the other, under the same grammar."""
+    """transformers' `generate`, one conversation after another, under the same grammar."""
 
     def __init__(self, model: Any, tokenizer: Any, ours: Ours) -> None:
         self.model, self.tokenizer, self._template = model, tokenizer, ours.engine.template
@@ -107,7 +107,7 @@ class Generate:
         names: Sequence[str] = (),
         stop: bool = True,
     ) -> Wrote:
-        """Answer the conversations one after the other, whatever their `names`; without `stop`, to the limit."""
+        """Answer the conversations one after another, ignoring `names`; without `stop`, up to the limit."""
         return on_processor(partial(self._write, conversations, tokens, grammars, temperature, stop))
 
     def _write(
@@ -139,7 +139,7 @@ class Generate:
 
 
 class Constrained(LogitsProcessor):  # type: ignore[misc]
-    """A grammar for `generate`: every token is computed, those that the grammar forces, too."""
+    """A grammar for `generate`, which computes every token, including forced ones."""
 
     def __init__(self, matcher: GrammarMatcher, prompt: int) -> None:
         self._matcher, self._seen = matcher, prompt
@@ -158,7 +158,7 @@ class Loop:
         self.model = model
 
     def write(self, prompts: Sequence[list[int]], tokens: int) -> Wrote:
-        """Go on after prompts of one length, all in one batch, for so many tokens."""
+        """Continue prompts of one length in one batch, for a number of tokens."""
         return on_processor(partial(self._write, prompts, tokens))
 
     def _write(self, prompts: Sequence[list[int]], tokens: int) -> Wrote:
@@ -218,7 +218,7 @@ class LlamaCpp:
             raise RuntimeError(f"npm install failed: {done.stderr.strip()[-200:]}")
 
     def write(self, streams: int, tokens: int, prompt: int) -> Wrote:
-        """Go on after prompts of one length in so many sequences at once; loading is not counted."""
+        """Continue prompts of one length in concurrent sequences; loading is not counted."""
         command = ["node", "write.mjs", str(self._gguf), str(streams), str(tokens), str(prompt)]
         environment = {**os.environ, "THREADS": str(torch.get_num_threads())}
         done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, env=environment, timeout=300)
@@ -230,13 +230,13 @@ class LlamaCpp:
 
 @dataclass(frozen=True)
 class Negotiator:
-    """One side of a negotiation, as far as it matters to whoever writes for it."""
+    """One side of a negotiation, reduced to what its writer needs."""
 
     opening: tuple[Message, ...]
     grammar: Grammar
 
     def after(self, replies: Sequence[str]) -> tuple[Message, ...]:
-        """The conversation after so many replies; the other side always says the same."""
+        """Return the conversation after a number of replies; the other side always says the same."""
         messages = list(self.opening)
         for number, reply in enumerate(replies, start=2):
             said = f'The other side says: "{ANSWER}"\nRound {number}.\nDo you accept it, or what do you offer?'
@@ -248,7 +248,7 @@ ANSWER = "That is not enough for us. We would need a better price, and delivery 
 
 
 def negotiators(count: int) -> list[Negotiator]:
-    """Sides of the scenarios that come with Parley, in turn, with replies whose texts have a fixed length."""
+    """Return sides of the shipped scenarios in turn, with replies of fixed text length."""
     made = []
     for path in sorted((ROOT / "configs" / "scenarios").glob("*.yaml")):
         scenario = load_scenario(path)

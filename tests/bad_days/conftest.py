@@ -34,7 +34,7 @@ from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import verdict_html
 from ui.widgets.follow import stored_view
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which something that should happen is taken not to."""
 MODELS: dict[str, dict[str, Any]] = {
     "steady": {"type": "faulty", "model_name": "steady", "size_bytes": 10},

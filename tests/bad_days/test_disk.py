@@ -20,8 +20,6 @@ from negotiation.runs.store import Store
 from tests.bad_days.conftest import House
 from tests.support.hubserver import Hub
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def mounted(folder: Path, options: str) -> Path:
     """A disk of its own, which only root may have; whoever asked unmounts it."""

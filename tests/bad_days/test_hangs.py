@@ -8,8 +8,6 @@ from manager.state import State
 from negotiation.game.events import Ended, Halted, TurnTaken
 from tests.bad_days.conftest import Faults, House
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture(autouse=True)
 def _short_patience(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,6 @@ from manager.state import State
 from negotiation.game.events import Ended, Halted
 from tests.bad_days.conftest import PATIENCE, Faults, House
 
-pytestmark = pytest.mark.timeout(60)
-
 
 class Panic(BaseException):
     """As a panic in a native library comes: no Exception."""

@@ -18,8 +18,6 @@ from tests.bad_days.conftest import Faults, House
 from tests.support.hubserver import Hub
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
-pytestmark = pytest.mark.timeout(60)
-
 DAY = 86_400.0
 
 

@@ -13,8 +13,6 @@ from negotiation.game.events import Asked, Halted
 from tests.bad_days.conftest import House
 from ui.widgets import follow
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def test_whoever_left_while_nothing_happened_is_noticed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page's generator ends only where it yields; one that waits for a person's move would watch for ever."""

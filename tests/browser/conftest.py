@@ -15,7 +15,7 @@ from tests.support.server import Server
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    expect.set_options(timeout=15_000)  # for machines with other work to do
+    expect.set_options(timeout=60_000)  # for busy machines
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=installed,
@@ -32,7 +32,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def open_page(context: BrowserContext) -> Callable[[str], Page]:
-    """Opens a page and waits until it is alive: its first status tick has come."""
+    """Return a function that opens a page and waits for its first status tick."""
 
     def open_at(url: str) -> Page:
         page = context.new_page()
@@ -42,7 +42,7 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
             page.goto(url)
         expect(page.locator("#arena-start")).to_be_visible()
         page.wait_for_load_state("load")
-        expect(page.locator(".picker .about").first).to_be_attached()  # what was set up before is there
+        expect(page.locator(".picker .about").first).to_be_attached()  # the stored set-up is restored
         return page
 
     return open_at
@@ -50,7 +50,7 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
 
 @pytest.fixture(scope="session")
 def server(real_home: Path) -> Iterator[Server]:
-    """The program on its shipped configuration, with the embedded model."""
+    """Start the program with its shipped configuration and the embedded model."""
     server = Server(real_home).start()
     yield server
     server.stop()

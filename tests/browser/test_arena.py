@@ -1,9 +1,9 @@
-"""The main job in a real browser."""
+"""Negotiations in the arena, in a real browser."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ ALWAYS = (
     '{"thought":"I stay with what I said.","action":"offer","offer":{"price":22000},"message":"I have thought about it '
     'long and well, and I stay with what I said before, whatever you say, because it is a good price for a good car."}'
 )
-"""A reply that ends no negotiation before its last round, however late the browser looks."""
+"""A reply that keeps a negotiation going until its last round, however late the browser looks."""
 
 SLOW_FAKES = f"""
 smollm2-steady: {{type: fake, label: Slow A, model_name: a, load_seconds: 2, tokens_per_second: 15,
@@ -35,7 +35,7 @@ def fakes(folder: Path, models: str = SLOW_FAKES) -> Path:
 
 
 def watch_both_lanes(page: Page) -> None:
-    """Leaves in window.seen whether both lanes were being written at the same moment, and the states of the strip."""
+    """Record in window.seen whether both lanes were streaming at once, and the states of the strip."""
     page.evaluate(
         """() => {
           window.seen = {together: false, states: []};
@@ -87,51 +87,47 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
 
 
 @pytest.fixture
-def slow_server(tmp_path: Path) -> Server:
-    return Server(tmp_path / "home", fakes(tmp_path / "configs"))
+def slow_server(tmp_path: Path) -> Iterator[Server]:
+    """Start a server with two models that load and write slowly. It is killed afterwards, whatever runs."""
+    server = Server(tmp_path / "home", fakes(tmp_path / "configs")).start()
+    yield server
+    server.kill()
 
 
 def test_stop_takes_effect_and_a_reload_joins_again(slow_server: Server, open_page: Callable[[str], Page]) -> None:
-    slow_server.start()
-    try:
-        page = open_page(slow_server.url)
-        page.locator("#arena-start").click()
-        expect(page.locator("#model-status .chip.loading").first).to_be_visible()
-        for lane in (1, 2):
-            expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible(timeout=30_000)
-        page.reload()
-        for lane in (1, 2):
-            expect(page.locator(f"#lane-{lane}-transcript .moving")).to_be_visible()
-        expect(page.locator("#arena-stop button, button#arena-stop").first).to_be_enabled()
-        page.locator("#arena-stop").click()
-        for lane in (1, 2):
-            expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text("Stopped")
-        expect(page.locator("#model-status .chip.busy")).to_have_count(0)
-        expect(page.locator("button#arena-start")).to_be_enabled()
-    finally:
-        assert slow_server.stop() == 0
+    page = open_page(slow_server.url)
+    page.locator("#arena-start").click()
+    expect(page.locator("#model-status .chip.loading").first).to_be_visible()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible()
+    page.reload()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-transcript .moving")).to_be_visible()
+    expect(page.locator("#arena-stop button, button#arena-stop").first).to_be_enabled()
+    page.locator("#arena-stop").click()
+    for lane in (1, 2):
+        expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text("Stopped")
+    expect(page.locator("#model-status .chip.busy")).to_have_count(0)
+    expect(page.locator("button#arena-start")).to_be_enabled()
+    assert slow_server.stop() == 0
 
 
 def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
+    page = open_page(slow_server.url)
+    page.locator("#arena-start").click()
+    expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible()
+    expect(page).to_have_url(re.compile("run="))
+    link = page.url
+    turns = page.locator("#lane-1-transcript .turn:not(.moving) .message").all_inner_texts()
+    slow_server.kill()
+    page.close()
     slow_server.start()
-    try:
-        page = open_page(slow_server.url)
-        page.locator("#arena-start").click()
-        expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible(timeout=60_000)
-        expect(page).to_have_url(re.compile("run="))
-        link = page.url
-        turns = page.locator("#lane-1-transcript .turn:not(.moving) .message").all_inner_texts()
-        slow_server.kill()
-        page.close()
-        slow_server.start()
-        again = open_page(link)
-        expect(again.locator("#lane-1-verdict h3")).to_have_text("Interrupted", timeout=30_000)
-        kept = again.locator("#lane-1-transcript .turn .message").all_inner_texts()
-        assert kept[: len(turns)] == turns
-    finally:
-        slow_server.stop()
+    again = open_page(link)
+    expect(again.locator("#lane-1-verdict h3")).to_have_text("Interrupted")
+    kept = again.locator("#lane-1-transcript .turn .message").all_inner_texts()
+    assert kept[: len(turns)] == turns
 
 
 def test_scenarios_change_story_plot_and_roles(server: Server, open_page: Callable[[str], Page]) -> None:
@@ -148,7 +144,7 @@ def test_history_lists_a_visitors_own_runs(server: Server, open_page: Callable[[
     for lane in (1, 2):
         pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
     page.locator("#arena-start").click()
-    expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal", timeout=20_000)
+    expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal")
     page.get_by_role("tab", name="History").click()
     expect(page.locator("table.history tbody tr")).to_have_count(2)
     page.get_by_role("link", name="open").first.click()
@@ -162,7 +158,7 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
     for lane in (1, 2):
         pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
     page.locator("#arena-start").click()
-    expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal", timeout=20_000)
+    expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal")
     marks = page.locator("#lane-2-plot svg .mark").count()
     for _ in range(3):
         page.reload()
@@ -174,23 +170,19 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
 def test_the_scenario_is_locked_while_ones_own_run_goes_on_but_not_by_anothers(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
-    slow_server.start()
-    try:
-        page = open_page(slow_server.url)
-        page.locator("#arena-start").click()
-        expect(page.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
-        expect(page.locator("#arena-scenario input")).to_be_disabled()
-        guest = open_page(page.url)
-        guest.context.clear_cookies()
-        guest.reload()
-        expect(guest.locator("#lane-1-transcript .moving")).to_be_visible(timeout=30_000)
-        expect(guest.locator("button#arena-stop")).to_be_disabled()
-        pick(guest, "arena-scenario", "A joint venture")
-        expect(guest.locator("#lane-1-transcript .moving")).to_have_count(0)
-        expect(guest.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
-        expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
-    finally:
-        slow_server.stop()
+    page = open_page(slow_server.url)
+    page.locator("#arena-start").click()
+    expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
+    expect(page.locator("#arena-scenario input")).to_be_disabled()
+    guest = open_page(page.url)
+    guest.context.clear_cookies()
+    guest.reload()
+    expect(guest.locator("#lane-1-transcript .moving")).to_be_visible()
+    expect(guest.locator("button#arena-stop")).to_be_disabled()
+    pick(guest, "arena-scenario", "A joint venture")
+    expect(guest.locator("#lane-1-transcript .moving")).to_have_count(0)
+    expect(guest.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
 
 
 def test_phone_width_needs_no_sideways_scrolling(server: Server, open_page: Callable[[str], Page]) -> None:
@@ -209,10 +201,10 @@ def test_hostile_text_stays_text(tmp_path: Path, open_page: Callable[[str], Page
     try:
         page = open_page(server.url)
         page.locator("#arena-start").click()
-        expect(page.locator("#lane-1-transcript .message").first).to_contain_text("<b>bold</b>", timeout=20_000)
+        expect(page.locator("#lane-1-transcript .message").first).to_contain_text("<b>bold</b>")
         page.locator("#lane-1-transcript summary").first.click()
         expect(page.locator("#lane-1-transcript .thought").first).to_contain_text("<img")
-        expect(page.locator("#lane-1-verdict h3")).to_be_visible(timeout=20_000)
+        expect(page.locator("#lane-1-verdict h3")).to_be_visible()
         assert page.evaluate("window.hurt") is None
     finally:
         server.stop()

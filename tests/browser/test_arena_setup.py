@@ -21,7 +21,7 @@ def play_scripts(page: Page, first: str = "conceder", second: str = "linear") ->
         pick(page, f"lane-{lane}-agent-a", name)
     page.locator("#arena-start").click()
     for lane in (1, 2):
-        expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED, timeout=20_000)
+        expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED)
 
 
 def test_a_first_visit_starts_from_the_preset_that_teaches_most(
@@ -47,7 +47,7 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     expect(page.locator("#lane-1 .about").first).to_contain_text("gives in early")
     page.locator("#arena-seed input").fill("77")
     page.locator("#arena-suspense input").check()
-    page.wait_for_function(  # what is kept has no name for its parts: wait until nothing more is written
+    page.wait_for_function(  # stored values have no names: wait until writing has stopped
         """() => {
           const kept = localStorage.getItem('parley-arena');
           if (window.kept !== kept) [window.kept, window.since] = [kept, performance.now()];
@@ -92,14 +92,14 @@ def test_pairs_tell_how_sure_a_difference_is_and_a_rerun_repeats(
     said, turns, link = transcript.text_content() or "", transcript.locator(".turn").count(), page.url
     expect(page.locator("#arena-link")).to_contain_text("repeats word for word")
     page.locator("#pairs-run").click()
-    expect(page.locator("#pairs-result")).to_contain_text("4 pairs", timeout=20_000)
+    expect(page.locator("#pairs-result")).to_contain_text("4 pairs")
     expect(page.locator("#pairs-run")).to_be_enabled()
     page.locator("#pairs-run").click()
-    expect(page.locator("#pairs-result")).to_contain_text("8 pairs", timeout=20_000)
+    expect(page.locator("#pairs-result")).to_contain_text("8 pairs")
     page.locator("#arena-again").click()
     expect(page).not_to_have_url(link)
     again = page.url.partition("run=")[2]
-    expect(transcript.locator(f'.fold[data-key^="{again}"]')).to_have_count(turns, timeout=20_000)
+    expect(transcript.locator(f'.fold[data-key^="{again}"]')).to_have_count(turns)
     expect(transcript).to_have_text(said)
 
 
@@ -129,7 +129,7 @@ def test_the_strip_stays_in_sight_and_the_newest_turn_too(server: Server, open_p
     last = page.locator("#lane-1-transcript .turn").last
     inside = "part => part.getBoundingClientRect().bottom <= part.closest('.transcript').getBoundingClientRect().bottom"
     assert last.evaluate(inside)
-    # Labels of pick lists lie in a layer of their own, and go under what stays in sight.
+    # Labels of pick lists have their own layer, which must pass below the sticky strip.
     under = """label => { const strip = document.getElementById('model-status').getBoundingClientRect();
       scrollBy({top: label.getBoundingClientRect().top - strip.top - 4, behavior: 'instant'});
       const place = label.getBoundingClientRect();
@@ -151,7 +151,7 @@ def test_two_visitors_with_four_lanes_at_once(server: Server, browser: Browser) 
             page.locator("#arena-start").click()
         for page in pages:
             for lane in (1, 2):
-                expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED, timeout=20_000)
+                expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED)
         assert pages[0].url != pages[1].url
         expect(pages[0].locator("#lane-1-transcript")).to_contain_text("Start-up")
         expect(pages[1].locator("#lane-1-transcript")).not_to_contain_text("Start-up")

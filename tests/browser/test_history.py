@@ -17,7 +17,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     pick(page, "lane-1-agent-a", "gives in early (conceder)")
     pick(page, "lane-2-agent-a", "gives in steadily (linear)")
     page.locator("#arena-start").click()
-    expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal", timeout=20_000)
+    expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal")
     page.get_by_role("tab", name="History").click()
     rows = page.locator("table.history tbody tr")
     expect(rows).to_have_count(2)
@@ -57,13 +57,13 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     pick(page, "replay-1-agent-a", "never gives in (hardliner)")
     page.locator("#replay-1-message textarea").fill("One price, and it is this one.")
     page.locator("#replay-1-go").click()
-    expect(page.locator("#lane-1-transcript .turn").first).to_contain_text("One price", timeout=15_000)
+    expect(page.locator("#lane-1-transcript .turn").first).to_contain_text("One price")
     expect(page.locator("#lane-1-agent-a input")).to_have_value(re.compile("hardliner"))
 
     page.context.clear_cookies()  # a stranger may look at a published run and change nothing
     page.set_viewport_size({"width": 320, "height": 700})  # too narrow for all tabs
     page.goto(link)
-    expect(page.locator("#replay-1-board")).to_be_visible(timeout=15_000)
+    expect(page.locator("#replay-1-board")).to_be_visible()
     expect(page.locator("#replay-1-publish")).to_have_count(0)
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

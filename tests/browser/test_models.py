@@ -1,4 +1,4 @@
-"""The Models tab in a real browser."""
+"""The Models tab, in a real browser."""
 
 from __future__ import annotations
 

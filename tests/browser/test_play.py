@@ -1,4 +1,4 @@
-"""A person negotiates in a real browser."""
+"""A person negotiates, in a real browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_person_plays_against_a_script_and_sees_the_other_side_afterwards(
     page.locator("#play-begin").click()
     builder = page.locator("#play-builder")
     offer = builder.locator("[data-do=offer]")
-    expect(offer).to_be_enabled(timeout=15_000)
+    expect(offer).to_be_enabled()
     expect(builder.locator("[data-do=accept]")).to_be_disabled()
     before = page.locator("#play-worth b").inner_text()
     builder.locator("select").first.select_option(index=0)
@@ -31,16 +31,16 @@ def test_a_person_plays_against_a_script_and_sees_the_other_side_afterwards(
     builder.locator("[data-message]").fill("<b>Let us</b> meet half way.")
     offer.click()
     taken = page.locator("#play-transcript .turn:not(.moving)")
-    expect(taken).to_have_count(2, timeout=15_000)
+    expect(taken).to_have_count(2)
     expect(taken.first).to_contain_text("<b>Let us</b> meet half way.")
     expect(page.locator("#play-transcript .worth .seat-b")).to_have_count(0)
     expect(builder.locator("[data-message]")).to_have_value("")
 
     page.reload()  # rejoins in the same tab
-    expect(taken).to_have_count(2, timeout=15_000)
+    expect(taken).to_have_count(2)
     expect(offer).to_be_enabled()
     builder.locator("[data-do=accept]").click()
-    expect(page.locator("#play-table h3")).to_contain_text("Deal", timeout=15_000)
+    expect(page.locator("#play-table h3")).to_contain_text("Deal")
     reveal = page.locator("#play-reveal")
     expect(reveal).to_contain_text("patents")
     expect(reveal.locator("svg.plot")).to_have_count(2)

@@ -36,7 +36,7 @@ def test_a_tournament_is_run_rejoined_inspected_and_exported(tmp_path: Path, ope
         page.reload()
         expect(page.locator("#arena-start")).to_be_visible()
         open_tab(page)
-        expect(page.locator("#cup-progress [data-status=done]")).to_contain_text("24 of 24", timeout=30_000)
+        expect(page.locator("#cup-progress [data-status=done]")).to_contain_text("24 of 24")
         expect(page.locator("#cup-board tbody tr")).to_have_count(6)
         page.locator("#cup-places button").first.click()
         expect(page.locator("#cup-runs a")).to_have_count(8)

@@ -1,4 +1,4 @@
-"""What the heavy tests share: a PostgreSQL server of their own, and a tournament of fakes."""
+"""Fixtures for the heavy tests: a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-_NEEDS = {"ray": "test_cluster.py", "openai": "test_transformers_serve.py"}  # which `make test-heavy` installs
+_NEEDS = {"ray": "test_cluster.py", "openai": "test_transformers_serve.py"}  # installed by `make test-heavy`
 collect_ignore = [test for package, test in _NEEDS.items() if not find_spec(package)]
 
 
@@ -24,8 +24,8 @@ def _postgres_bin() -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The URL of a real PostgreSQL server's database, started for these tests."""
-    with tempfile.TemporaryDirectory(prefix="parley-postgresql-") as folder:  # where its user may go, too
+    """Start a PostgreSQL server and return the URL of its database."""
+    with tempfile.TemporaryDirectory(prefix="parley-postgresql-") as folder:  # accessible to the server's user
         yield from _server(Path(folder))
 
 

@@ -28,7 +28,7 @@ MODELS: dict[str, Any] = {name: {"type": "fake", "tokens_per_second": 400} for n
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head and one node more, to which this process is connected."""
+    """Start a head and a second node, and connect this process to them."""
     from ray.cluster_utils import Cluster
 
     before = os.environ.get("PYTHONPATH")
@@ -85,7 +85,7 @@ def play(asked: Tournament, store: Store, catalog: Catalog, executor: Executor, 
 def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
     cluster: Any, asked: Tournament, catalog: Catalog, postgresql: str, tmp_path: Path
 ) -> None:
-    """Two workers play into PostgreSQL; the values are those of an undisturbed run on this machine alone."""
+    """Two workers record into PostgreSQL, with the same values as an undisturbed run on one machine."""
     from negotiation.batch.ray_executor import WorkerSettings, ray_workers
 
     manager = catalog.manager
@@ -110,7 +110,7 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
 
         together = play(asked, shared, catalog, executor, kill)
     assert together == alone
-    assert len(workers) == 3  # one was lost, and another one hired in its place
+    assert len(workers) == 3  # one was lost and replaced
     assert lost
     assert all(f"worker {killed[0]} was lost" in reason for reason in lost)
     assert len({run.run_id for run in shared.summaries(limit=10_000)}) >= asked.size

@@ -1,4 +1,4 @@
-"""What a CPU Space does: install requirements.txt and nothing else, start app.py, and serve a visitor.
+"""The steps of a CPU Space: install only requirements.txt, start app.py, and serve a visitor.
 
 The Space's cache of the Hub holds a tiny stand-in for the model that its build preloads; there is no internet.
 """
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800), pytest.mark.filterwa
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment with what Spaces would install."""
+    """Return the interpreter of a fresh environment with the packages that a Space installs."""
     folder = tmp_path_factory.mktemp("space") / "venv"
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"

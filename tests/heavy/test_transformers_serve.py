@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900), pytest.mark.filterwar
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SmolLM2 as `transformers serve` takes it: the copy that Parley makes of the GGUF file."""
+    """Return SmolLM2 in a form that `transformers serve` loads: Parley's copy of the GGUF file."""
     cache = tmp_path_factory.mktemp("cache")
     with LLMManager(Registry.from_yaml(ROOT / "configs" / "models.yaml"), cache_dir=cache) as manager:
         manager.load_model("smollm2-steady")
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Served:
-    """The server's process."""
+    """Start the server and return its process."""
 
     def __init__(self, folder: Path, log: Path) -> None:
         self.name = str(folder)
@@ -112,7 +112,7 @@ def test_cancelling_leaves_the_server_free(served: Served) -> None:
 
 
 def test_it_negotiates_and_its_invalid_replies_are_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This server does not hold to schemas, so a small model often fails; that is what has to be said."""
+    """This server ignores schemas, so a small model often fails, and the run must say so."""
     monkeypatch.setattr(llm, "REPLY_TOKENS", 80)
     scenario = load_scenarios(ROOT / "configs" / "scenarios")["used_camera"]
     with LLMManager({"far": served.entry(price={"input": 1, "output": 2})}) as manager:

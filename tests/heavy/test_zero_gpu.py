@@ -1,4 +1,4 @@
-"""ZeroGPU's own package forks the workers and asks a stand-in for its server for GPUs; torch stays what it is."""
+"""ZeroGPU's own package forks the workers and requests GPUs from a stand-in server; torch is unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300), pytest.mark.filterwar
 
 
 class Lending(http.server.ThreadingHTTPServer):
-    """The server that lends GPUs. `idle` says that the last worker still has its GPU; `left` is a visitor's share."""
+    """The server that grants GPUs. `idle`: the last worker still has its GPU. `left`: a visitor's remaining quota."""
 
     daemon_threads = True
 
@@ -92,7 +92,7 @@ def test_lanes_run_in_workers_that_the_package_forks(tmp_path: Path) -> None:
 
 
 def _check(client: Client, gpus: Lending) -> None:
-    assert len(gpus.of("/startup-report")) == 1  # else the Space is told that it uses no GPU
+    assert len(gpus.of("/startup-report")) == 1  # otherwise the Space counts as not using a GPU
     events = list(client.submit("company_car", "mindless", "boulware", 1, api_name="/negotiate"))
     assert events[-1]["event"] == "ended", events[-1]
     assert [event["event"] for event in events[:3]] == ["started", "turn_started", "waiting"]
@@ -101,7 +101,7 @@ def _check(client: Client, gpus: Lending) -> None:
     asked = int(gpus.of("/schedule")[0]["durationSeconds"][0])
     assert PREPARING_SECONDS < asked <= MOST_SECONDS
 
-    gpus.idle = True  # the worker that is there goes on
+    gpus.idle = True  # the existing worker continues
     events = list(client.submit("company_car", "mindless", "mindless", 2, api_name="/negotiate"))
     assert events[-1]["event"] == "ended", events[-1]
     assert [len(gpus.of(path)) for path in ("/schedule", "/allow", "/release")] == [2, 1, 2]
@@ -110,6 +110,6 @@ def _check(client: Client, gpus: Lending) -> None:
     events = list(client.submit("company_car", "boulware", "mindless", 3, api_name="/negotiate"))
     assert (events[-1]["event"], events[-1]["status"]) == ("halted", "failed")
     assert "GPU" in events[-1]["reason"]
-    assert any(event["event"] == "turn_taken" for event in events)  # the script's turn, which needs no GPU
+    assert any(event["event"] == "turn_taken" for event in events)  # the scripted turn needs no GPU
     (mindless, *_) = client.predict(api_name="/models")
     assert (mindless["agent"], mindless["state"]) == ("mindless", "resident")

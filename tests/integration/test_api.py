@@ -1,4 +1,4 @@
-"""The API for programs, over the wire, as docs/api.md tells."""
+"""The API for programs, over HTTP, as docs/api.md describes it."""
 
 from __future__ import annotations
 

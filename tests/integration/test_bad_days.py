@@ -1,4 +1,4 @@
-"""Bad input and bad surroundings: one clear message, and nothing that was there is lost."""
+"""Bad input and a bad environment: one clear message, and no data is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIGS = ROOT / "configs"
 
 
 def start(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python app.py` where it should refuse to start."""
+    """Run `python app.py`, which should refuse to start."""
     return subprocess.run(
         [sys.executable, str(ROOT / "app.py")],
         env={**os.environ, "PARLEY_HOME": str(home), **environment},
@@ -73,11 +73,11 @@ def test_a_package_that_is_not_installed(tmp_path: Path, package: str) -> None:
     ]
 
 
-# -- the messages: every ParleyError of a start ends as above ---------------------------------------------------
+# -- the messages: every ParleyError at the start ends as above ---------------------------------------------------
 
 
 def refusal(home: Path, **environment: str) -> str:
-    """Return what a start says that refuses."""
+    """Return the message of a start that fails."""
     with pytest.raises(ParleyError) as caught:
         Parley.open(read_settings({"PARLEY_HOME": str(home), **environment})).close()
     return str(caught.value)

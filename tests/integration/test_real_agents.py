@@ -1,4 +1,4 @@
-"""SmolLM2 itself under each guard rail: it plays, and what it may not do it does not."""
+"""SmolLM2 under each guard rail: it plays, and never does what the rail forbids."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def catalog(real_home: Path) -> Iterator[Catalog]:
 
 @pytest.fixture(scope="module")
 def car() -> Scenario:
-    """The company car, in two rounds."""
+    """Return the company car with two rounds."""
     return load_scenarios(SHIPPED / "scenarios")["company_car"].model_copy(update={"rounds": 2})
 
 
 def played(catalog: Catalog, scenario: Scenario, other: str, **options: Any) -> tuple[list[Turn], Ended]:
-    """The turns of the model as b, and the end."""
+    """Return the turns of the model in seat b, and the end."""
     model = catalog.create(AgentConfig(MODEL, options))
     agents: dict[Seat, Agent] = {"a": STRATEGIES[other], "b": model}
     events: list[Event] = list(negotiate(Negotiation(f"{other} {options}", scenario, agents, 1)))
@@ -51,7 +51,7 @@ def played(catalog: Catalog, scenario: Scenario, other: str, **options: Any) -> 
 
 
 def test_a_rational_model_never_does_worse_than_no_deal(catalog: Catalog, car: Scenario) -> None:
-    """The hardliner asks for the most, which a small model would take."""
+    """Against a hardliner, whose offers a small model tends to accept."""
     turns, end = played(catalog, car, "hardliner", guard="rational")
     assert end.agreement is None
     for turn in turns:
@@ -75,7 +75,10 @@ def test_a_narrating_model_speaks_for_the_strategy_and_says_no_other_number(cata
             assert decided.problem(Reply(turn.action, turn.offer, turn.message)) is None
 
 
-def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(catalog: Catalog, car: Scenario) -> None:
+def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(
+    catalog: Catalog, car: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("negotiation.agents.model.REPLY_TOKENS", 100)  # it may chat for minutes
     turns, end = played(catalog, car, "boulware", guard="free", retries=1)
     for turn in turns:
         for entry in turn.invalid:

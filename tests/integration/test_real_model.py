@@ -1,4 +1,4 @@
-"""SmolLM2 itself, from its package, through the command line and the manager."""
+"""SmolLM2 from its package, through the command line and the manager."""
 
 from __future__ import annotations
 
@@ -123,13 +123,13 @@ def test_unloading_gives_the_memory_back(manager: LLMManager) -> None:
     manager.unload_model("smollm2-bold")
     events = manager.subscribe()
     while manager.snapshot().of("smollm2-steady").state != "cold":  # type: ignore[union-attr]
-        assert events.get(timeout=30) is not None
+        assert events.get(timeout=60) is not None
     snapshot = manager.snapshot()
     assert [(d.bytes, d.leaked, d.loaded) for d in snapshot.devices] == [(0, 0, 0)]
 
 
 def test_parked_and_woken_it_writes_the_same(manager: LLMManager, real_home: Path) -> None:
-    manager.load_model("smollm2-steady")  # by now there is a converted copy
+    manager.load_model("smollm2-steady")  # ensures a converted copy
     (folder,) = (real_home / "cache" / "converted").glob("SmolLM2*")
     arena = Arena()
     spec = parse_spec("parked", {"model_name": str(folder), "dtype": "float32", "device": "cpu"})

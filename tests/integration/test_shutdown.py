@@ -1,4 +1,4 @@
-"""The real program is told to end: what runs may end, the rest is kept, and nothing begins any more."""
+"""Shutting down the real program: active runs may finish, the rest is stored, and nothing new starts."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def figures(server: Server) -> dict[str, float]:
 
 
 def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[float], Server]) -> None:
-    server = serve(2.5)
+    server = serve(5)
     client = Client(server.url, verbose=False)
     assert health(server) == (200, "ok")
     slow, quick = (client.submit("company_car", name, "linear", 1, api_name="/negotiate") for name in ("slow", "quick"))

@@ -1,4 +1,4 @@
-"""A Space, simulated in this process: what the environment says, the twin of the embedded model, and lent GPUs."""
+"""A Space, simulated in this process: its environment, the embedded model's Hub version, and ZeroGPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.game.events import Ended, Event, Halted
 from negotiation.runs.record import Run
-from tests.support.lending import ForkingGPU
+from tests.support.forking_gpu import ForkingGPU
 from tests.support.twin import preload_twin
 from tests.unit.manager.conftest import tiny_model
 from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
@@ -37,14 +37,14 @@ Open = Callable[..., Parley]
 
 @pytest.fixture
 def open_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Opens Parley as on a Space: the variables as given, no package with weights, no network."""
+    """Return a function that opens Parley as on a Space: without the weights package and without a network."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     for module in (files, gguf):
         monkeypatch.setattr(module, "packaged", lambda gguf_file: None)
     wrapper = "manager.backends.huggingface:HuggingFaceModelWrapper"
-    monkeypatch.setitem(base._FACTORIES, "huggingface", wrapper)  # and as it was, afterwards
+    monkeypatch.setitem(base._FACTORIES, "huggingface", wrapper)  # and restored afterwards
     with ExitStack() as stack:
 
         def start(environment: dict[str, str], gpu: Any = None, **machine: Any) -> Parley:
@@ -84,7 +84,7 @@ def test_a_cpu_space_works_without_any_setting(open_space: Open, tmp_path: Path)
 
 
 def test_a_lent_gpu_writes_in_a_forked_process(open_space: Open, tmp_path: Path) -> None:
-    """With a real engine over random weights, on the CPU in a GPU's stead."""
+    """Use a real engine with random weights, on the CPU instead of a GPU."""
     gpu = ForkingGPU()
     parley = open_space(zero_gpu(tmp_path), gpu)
     snapshot = parley.manager.snapshot()
@@ -109,7 +109,7 @@ def test_the_spaces_package_changes_nothing_elsewhere(open_space: Open, tmp_path
 
 
 def zero_gpu(tmp_path: Path) -> dict[str, str]:
-    """The environment of a ZeroGPU Space with a tiny model and one whose files cannot be had."""
+    """Return the environment of a ZeroGPU Space with a tiny model and one without files."""
     folder, configs = tmp_path / "mindless", tmp_path / "configs"
     tokenizer = wordy_tokenizer()
     tiny_model(context=16384, vocabulary=len(tokenizer)).save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""The whole program for SOAK_MINUTES with visitors, programs and random faults, and what became of every run.
+"""Run the whole program for SOAK_MINUTES with visitors, programs and random faults, and account for every run.
 
     make soak                      # half an hour
     SOAK_MINUTES=3 SOAK_SEED=7 make soak
@@ -24,19 +24,19 @@ from tests.soak.figures import Figures, p95
 from tests.soak.ledger import Account, Ledger, account, settled
 from tests.soak.programs import Program
 from tests.soak.visitors import Visitor
-from tests.support.elsewhere import FaultyServer
+from tests.support.remote_server import FaultyServer
 from tests.support.server import Server
 from tests.support.tab import Tab, browser
 
 VISITORS, PROGRAMS = 16, 4
 STUCK_SECONDS = 90.0
-"""After everybody left, runs end within this: the grace time, a text that is given up, a database that was locked."""
+"""Runs end within this time after all visitors have left: the grace time, an abandoned text, a locked database."""
 
 logging.basicConfig(level=logging.WARNING)
 
 
 def main() -> int:
-    """Soak, tell the figures, and answer the exit status."""
+    """Soak, report the figures, and return the exit status."""
     minutes = float(os.environ.get("SOAK_MINUTES", "30"))
     seed = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     folder = Path(tempfile.mkdtemp(prefix="parley-soak-"))
@@ -64,7 +64,7 @@ def soak(
     seed: int,
 ) -> int:
     assert server.process is not None
-    asyncio.run(Program(server.url, "first", chance, ledger).wake("real"))  # its file is converted once, and kept
+    asyncio.run(Program(server.url, "first", chance, ledger).wake("real"))  # converts its file, once
     database = server.home / "data" / "parley.db"
     ledger.first_tokens.clear()
     figures = Figures(server.process.pid, server.port)
@@ -96,7 +96,7 @@ def soak(
 async def live(
     url: str, ledger: Ledger, chance: random.Random, faults: Faults, figures: Figures, seconds: float
 ) -> None:
-    """Let everybody come, do what they do for so long, and go."""
+    """Run all visitors and programs for `seconds`."""
     own = [random.Random(chance.random()) for _ in range(VISITORS + PROGRAMS)]
     clients = [Visitor(url, f"visitor {n}", own[n], ledger) for n in range(VISITORS)]
     programs = [Program(url, f"program {n}", own[VISITORS + n], ledger) for n in range(PROGRAMS)]
@@ -114,13 +114,13 @@ async def live(
 
 
 async def status(url: str) -> str:
-    """What the strip of models says, once all is quiet."""
+    """Return the text of the model strip once everything is quiet."""
     async with browser(url) as own:
         return str((await Tab.open(own)).value("model-status"))
 
 
 def tell(ledger: Ledger, found: Account, figures: Figures, busy: str) -> None:
-    """The figures in words, and all that is wrong."""
+    """Report the figures in words, and everything that is wrong."""
     say(f"faults: {dict(ledger.faults)}")
     say(f"did: {dict(ledger.did)}; begun: {len(ledger.runs)}; stored: {dict(found.statuses)}")
     for reason, count in found.reasons.most_common():

@@ -1,4 +1,4 @@
-"""Random faults in a running program: its database locked, its servers elsewhere broken, its settings exchanged."""
+"""Random faults in a running program: a locked database, broken remote servers, changed settings."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 import yaml
 
 from tests.soak.ledger import Ledger
-from tests.support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
+from tests.support.remote_server import Behaviour, Call, FaultyServer, answers, refuses
 
 REPLY = '{"thought": "I stay with it.", "action": "offer", "offer": {"price": 13500}, "message": "Take it."}'
 GUEST = {"type": "fake", "tokens_per_second": 150, "label": "Guest"}
 
 
 def models(server: FaultyServer) -> dict[str, dict[str, object]]:
-    """A real model, fakes of every temper, and one that is served elsewhere, badly."""
+    """Return a real model, fakes with various behaviour, and one on an unreliable remote server."""
     fake = {"type": "fake", "size_bytes": 1_000_000}
     timeouts = {"connect": 2, "first_token": 3, "between_tokens": 3}
     return {
@@ -45,7 +45,7 @@ def models(server: FaultyServer) -> dict[str, dict[str, object]]:
 
 
 class Faults:
-    """Injects one fault after the other until cancelled."""
+    """Injects one fault after another until cancelled."""
 
     def __init__(
         self, chance: random.Random, ledger: Ledger, database: Path, registry: Path, server: FaultyServer, pid: int
@@ -55,7 +55,7 @@ class Faults:
         self.heal()
 
     def heal(self) -> None:
-        """Everything as it should be."""
+        """End all faults."""
         self._server.behaviours = [answers(REPLY)]
         self._write(yaml.safe_dump(models(self._server)))
 
@@ -78,7 +78,7 @@ class Faults:
             other.execute("ROLLBACK")
 
     async def _lock_long(self) -> None:
-        """For longer than Parley waits."""
+        """Lock the database for longer than Parley waits."""
         await self._lock(17)
 
     async def _served(self, behaviour: Behaviour) -> None:
@@ -100,7 +100,7 @@ class Faults:
         await self._served(hang)
 
     async def _reload(self) -> None:
-        """A model comes, or goes while negotiations play with it."""
+        """Add a model, or remove it while negotiations use it."""
         entries = models(self._server)
         if self._chance.random() < 0.5:
             entries["guest"] = GUEST

@@ -1,4 +1,4 @@
-"""What the server takes and how quickly it answers: memory, threads, and how long its event loop keeps one waiting."""
+"""The server's memory, threads, and event-loop latency."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 
 SAMPLE_SECONDS = 0.5
 WARM_UP = 0.25
-"""The share of the time after which memory is looked at: by then, everything was imported and used once."""
+"""Share of the time to skip before memory is measured: by then, everything has been imported and used once."""
 PROBE = "/gradio_api/queue/status"
-"""Answered on the event loop itself, with nothing to be looked up."""
+"""Answered on the event loop itself, without any lookup."""
 
 
 class Figures:
@@ -34,28 +34,28 @@ class Figures:
 
     @property
     def threads(self) -> int:
-        """Threads of the server now."""
+        """Return the current number of threads of the server."""
         return int(self._status("Threads"))
 
     @property
     def memory(self) -> float:
-        """Resident memory of the server now, in MB."""
+        """Return the current resident memory of the server in MB."""
         return self._status("VmRSS") / 1024
 
     @property
     def lag_p95(self) -> float:
-        """Seconds within which 95 of 100 tiny requests were answered."""
+        """Return the 95th percentile of the latency of tiny requests, in seconds."""
         return p95(self._lags)
 
     @property
     def slope(self) -> float:
-        """Growth of resident memory in MB a minute, by least squares over all samples after the warm-up."""
+        """Return the growth of resident memory in MB per minute: least squares over all samples after the warm-up."""
         samples = np.array(self._memory)
         after = samples[samples[:, 0] >= samples[-1, 0] * WARM_UP]
         return float(np.polyfit(after[:, 0], after[:, 1], 1)[0])
 
     def stop(self) -> None:
-        """Take no more samples."""
+        """Stop sampling."""
         self._stopping.set()
         self._thread.join()
 
@@ -79,5 +79,5 @@ class Figures:
 
 
 def p95(values: Sequence[float]) -> float:
-    """The 95th percentile; 0 of nothing."""
+    """Return the 95th percentile, or 0 without values."""
     return round(float(np.percentile(values, 95)), 3) if values else 0.0

@@ -1,4 +1,4 @@
-"""Who began which run, what they were shown of it, and whether the database tells the same when all is over."""
+"""Which runs were started, what was shown of them, and whether the database agrees at the end."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ REASON = re.compile(r'class="reason">(.*?)</p>', re.DOTALL)
 
 @dataclass
 class Begun:
-    """A run that somebody began, and what was shown of it."""
+    """A started run, and what was shown of it."""
 
     by: str
     turns: int = 0  # shown as final
-    said: dict[int, Any] = field(default_factory=dict)  # turns as a program was given them
-    spoke: bool = False  # the first text came
-    reason: str | None = None  # why it did not come to its end, as it was shown
-    followed: bool = False  # somebody watched to the end
+    said: dict[int, Any] = field(default_factory=dict)  # turns as a program received them
+    spoke: bool = False  # the first text has arrived
+    reason: str | None = None  # the reason shown for a run that did not finish
+    followed: bool = False  # watched to the end
 
 
 class Ledger:
     """All runs of one soak."""
 
     def __init__(self) -> None:
-        self.runs: dict[tuple[str, int], Begun] = {}  # of a pair, the first lane's run names both
-        self.refusals: list[str] = []  # what else visitors were told was wrong, in the words they were told
+        self.runs: dict[tuple[str, int], Begun] = {}  # a pair has the id of the first lane's run
+        self.refusals: list[str] = []  # other errors shown to visitors, verbatim
         self.first_tokens: list[float] = []
         self.did: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
@@ -43,7 +43,7 @@ class Ledger:
         return self.runs.setdefault((run_id, lane), Begun(by))
 
     def shown(self, run_id: str, lane: int, turns: str | None = None, verdict: str | None = None) -> None:
-        """What a lane shows of a run, as HTML."""
+        """Record what a lane shows of a run, as HTML."""
         run = self.runs[run_id, lane]
         if turns is not None:
             run.turns = max(run.turns, len(TURN.findall(turns)))
@@ -55,7 +55,7 @@ class Ledger:
 
 @dataclass
 class Account:
-    """What became of all runs, by the database."""
+    """How all runs ended, according to the database."""
 
     finished: int
     lost: list[str]
@@ -68,7 +68,7 @@ class Account:
 
 
 def settled(database: Path, seconds: float) -> None:
-    """Wait until no run is running any more, or too long."""
+    """Wait until no run is active, or until the time is up."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and _rows(database, "SELECT 1 FROM runs WHERE status = 'running'"):
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Programs that use the API: they start negotiations, read what is streamed, and hang up on some of them."""
+"""Programs that use the API: they start negotiations, read the stream, and sometimes hang up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.tab import API, browser
 
 
 class Program:
-    """One program, which negotiates again and again until cancelled."""
+    """A program that negotiates repeatedly until cancelled."""
 
     def __init__(self, url: str, name: str, chance: random.Random, ledger: Ledger) -> None:
         self._url, self._name, self._chance, self._ledger = url, name, chance, ledger
@@ -34,7 +34,7 @@ class Program:
                 await asyncio.sleep(self._chance.uniform(0.5, 3))
 
     async def wake(self, agent: str) -> None:
-        """Have a model loaded, and hear it begin."""
+        """Load a model, and wait until it starts to write."""
         async with browser(self._url) as own:
             await self._negotiate(own, agent, until="writing")
 

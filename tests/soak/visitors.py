@@ -1,4 +1,4 @@
-"""Visitors with browsers: they open the page, start lanes, watch, stop, reload, leave, play themselves, look back."""
+"""Visitors with browsers: they open the page, start lanes, watch, stop, reload, leave, play, and browse History."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ STATUS_SECONDS = 0.5
 
 
 class Visitor:
-    """One person with one browser, who does one thing after the other until cancelled."""
+    """A person with a browser who does one thing after another until cancelled."""
 
     def __init__(self, url: str, name: str, chance: random.Random, ledger: Ledger) -> None:
         self._url, self._name, self._chance, self._ledger = url, name, chance, ledger
-        self._mine: list[str] = []  # runs begun here
+        self._mine: list[str] = []  # runs started by this visitor
 
     async def run(self) -> None:
         async with browser(self._url) as own:
             while True:
                 doing = self._chance.choices([self._watch, self._play, self._look_back], [7, 2, 2])[0]
                 self._ledger.did[doing.__name__.strip("_")] += 1
-                with suppress(httpx.HTTPError):  # a connection that a fault cost; the page would try again
+                with suppress(httpx.HTTPError):  # a fault broke the connection; a real page would retry
                     await doing(own)
                 await asyncio.sleep(self._chance.uniform(0.2, 2))
 
@@ -45,14 +45,14 @@ class Visitor:
         return tab
 
     async def _status(self, tab: Tab) -> None:
-        """The strip of models, which asks again and again."""
+        """Poll the model strip."""
         while True:
             await asyncio.sleep(STATUS_SECONDS)
             with suppress(Refused, httpx.HTTPError):
                 await tab.tick()
 
-    async def _told(self, work: Any) -> bool:
-        """Do something; whether it could be done. If not, the visitor was told why, or was not."""
+    async def _worked(self, work: Any) -> bool:
+        """Do something, and return whether it worked. Records an error that the visitor was shown."""
         try:
             await work
         except Refused as error:
@@ -71,14 +71,14 @@ class Visitor:
         tab = await self._opened(own)
         runs: list[str] = []
         try:
-            await self._told(tab.load())
+            await self._worked(tab.load())
             picked = [self._agent() for _ in range(4)]
             for place, agent in zip(("1-agent-a", "1-agent-b", "2-agent-a", "2-agent-b"), picked, strict=True):
                 tab.set(f"lane-{place}", agent)
             tab.set("arena-seed", self._chance.randrange(1000))
             began = time.monotonic()
             self._note(tab, runs, began if not {*picked} <= {*STRATEGIES} else None)
-            going = tab.spawn(self._told(tab.do("arena-start")))
+            going = tab.spawn(self._worked(tab.do("arena-start")))
             await self._follow(tab, going)
         finally:
             await tab.close()
@@ -86,7 +86,7 @@ class Visitor:
             await self._return(own, runs)
 
     def _note(self, tab: Tab, runs: list[str], began: float | None) -> None:
-        """Note which runs were begun, and what their lanes show."""
+        """Record which runs were started, and what their lanes show."""
         shown_in = tab.lanes
         lanes = {part: place for place, lane in enumerate(shown_in) for part in lane}
         spoken = began is None
@@ -115,7 +115,7 @@ class Visitor:
         tab.changed = changed
 
     async def _follow(self, tab: Tab, going: asyncio.Task[Any]) -> None:
-        """Watch to the end, or stop, or leave before."""
+        """Watch to the end, stop, or leave early."""
         patience = self._chance.choices(["end", "stop", "leave"], [6, 1, 2])[0]
         if patience == "end":
             await going
@@ -123,16 +123,16 @@ class Visitor:
         await asyncio.wait([going], timeout=self._chance.uniform(0.3, 6))
         if patience == "stop" and not going.done():
             self._ledger.did["stop"] += 1
-            await self._told(tab.do("arena-stop"))
+            await self._worked(tab.do("arena-stop"))
             await going
 
     async def _return(self, own: httpx.AsyncClient, runs: list[str]) -> None:
-        """Reload, or come back by the link: the run goes on where it is, or is shown as it ended."""
+        """Reload or reopen the link: the page shows the run, active or ended."""
         self._ledger.did["return"] += 1
         tab = await self._opened(own, f"?run={runs[0]}")
         try:
             self._note(tab, runs, None)
-            going = tab.spawn(self._told(tab.load()))
+            going = tab.spawn(self._worked(tab.load()))
             await self._follow(tab, going)
         finally:
             await tab.close()
@@ -142,15 +142,15 @@ class Visitor:
     async def _play(self, own: httpx.AsyncClient) -> None:
         tab = await self._opened(own)
         try:
-            await self._told(tab.do("tab-play", "select"))
+            await self._worked(tab.do("tab-play", "select"))
             tab.set("play-opponent", self._agent())
-            going = tab.spawn(self._told(tab.do("play-begin")))
+            going = tab.spawn(self._worked(tab.do("play-begin")))
             await self._answer(tab, going)
         finally:
             await tab.close()
 
     async def _answer(self, tab: Tab, going: asyncio.Task[Any]) -> None:
-        """Make turns until it is over, or leave in the midst of it."""
+        """Make turns until the end, or leave halfway."""
         leaves = self._chance.random() < 0.3
         taken = -1
         for _ in range(600):
@@ -172,18 +172,18 @@ class Visitor:
                 "offer": None if accepts else offer,
                 "message": "How about this?",
             }
-            await self._told(tab.do("play-builder", "submit", data))
+            await self._worked(tab.do("play-builder", "submit", data))
 
     # -- looking back ------------------------------------------------------------------------------------------
 
     async def _look_back(self, own: httpx.AsyncClient) -> None:
         tab = await self._opened(own)
         try:
-            await self._told(tab.do("tab-history", "select"))
+            await self._worked(tab.do("tab-history", "select"))
             if self._mine:
                 replay = {"replay": self._chance.choice(self._mine)}
-                if await self._told(tab.do("history-table", "click", replay)):
-                    await self._told(tab.do(f"replay-vote-{self._chance.choice(['1', '2', 'tie', 'neither'])}"))
+                if await self._worked(tab.do("history-table", "click", replay)):
+                    await self._worked(tab.do(f"replay-vote-{self._chance.choice(['1', '2', 'tie', 'neither'])}"))
             await asyncio.sleep(self._chance.uniform(0.1, 1))
         finally:
             await tab.close()

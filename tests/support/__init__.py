@@ -1,1 +1,1 @@
-"""What tests of several kinds need."""
+"""Helpers shared by several kinds of tests."""

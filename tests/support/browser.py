@@ -1,4 +1,4 @@
-"""What tests of the page do in a browser."""
+"""Actions that tests perform on the page in a browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 
 def pick(page: Page, element: str, label: str) -> None:
-    """Choose from a pick list as a person does: type, and take what is offered."""
+    """Choose from a pick list as a person does: type, then take the suggestion."""
     field = page.locator(f"#{element} input")
     field.fill(label)
     page.get_by_role("option", name=label).first.click()

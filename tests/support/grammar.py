@@ -1,4 +1,4 @@
-"""Writing under a grammar without a model, byte by byte by chance, and asking a grammar whether it allows a text."""
+"""Random text under a grammar, without a model, and whether a grammar allows a given text."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ def matcher(grammar: Grammar) -> Any:
 
 
 def written_under(grammar: Grammar, rng: random.Random) -> str:
-    """A text that the grammar allows, as the most mindless model would write it."""
+    """Return a random text that the grammar allows."""
     following, written = matcher(grammar), bytearray()
     while not following.is_stopped():
         bits = np.unpackbits(np.frombuffer(following.compute_bitmask(), dtype=np.uint8), bitorder="little")
         token = rng.choice(np.flatnonzero(bits[:256]).tolist())
         assert following.consume_token(token)
         written.append(token)
-    return written.decode(errors="replace")  # a limit on tokens may cut a character
+    return written.decode(errors="replace")  # a token limit may split a character
 
 
 def permits(grammar: Grammar, text: str) -> bool:
-    """Whether the grammar allows a whole text."""
+    """Return whether the grammar allows the whole text."""
     following, tokens = matcher(grammar), list(text.encode())
     return int(following.try_consume_tokens(tokens)) == len(tokens) and bool(following.is_accepting())
 
 
 def as_written(reply: dict[str, Any]) -> str:
-    """A reply as it is written under a grammar, with the separators that models write."""
+    """Return a reply as a model writes it under a grammar, with the usual separators."""
     return json.dumps(reply, ensure_ascii=False)

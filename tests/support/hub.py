@@ -1,4 +1,4 @@
-"""A stand-in for the Hub's dataset repositories: what `huggingface_hub` asks when files are committed and fetched."""
+"""A stand-in for the Hub's dataset repositories, with the requests that commit and fetch files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 class Repository:
     private: bool
     files: dict[str, bytes] = field(default_factory=dict)
-    commits: list[str] = field(default_factory=list)  # their messages
+    commits: list[str] = field(default_factory=list)  # commit messages
     squashed: int = 0
 
     @property
@@ -25,7 +25,7 @@ class Repository:
 
 
 class DatasetHub(http.server.ThreadingHTTPServer):
-    """Repositories by name. `broken` has every request fail."""
+    """Repositories by name. While `broken` is set, every request fails."""
 
     daemon_threads = True
 
@@ -41,7 +41,7 @@ class DatasetHub(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def wait_for_commits(self, name: str, count: int) -> None:
-        """Wait until a repository has so many commits."""
+        """Wait until a repository has at least `count` commits."""
         with self.committed:
             enough = lambda: name in self.repositories and len(self.repositories[name].commits) >= count  # noqa: E731
             assert self.committed.wait_for(enough, 30), f"no {count} commits"

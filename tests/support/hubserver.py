@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub on this machine, which may lose its connections."""
+"""A loopback stand-in for the Hugging Face Hub that can drop connections."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ERRORS = {
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """Serves the repositories in `files`, {name: {path: content}}; `owner/gated` and the like answer with errors."""
+    """Serves the repositories in `files`, {name: {path: content}}; `owner/gated` and the other names in ERRORS fail."""
 
     daemon_threads = True
 
@@ -33,7 +33,7 @@ class Hub(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, dict[str, bytes]] = {}
         self.asked: list[str] = []
-        self.drops: list[int] = []  # after so many bytes of its weights a connection is lost, one after the other
+        self.drops: list[int] = []  # bytes of weights after which each successive connection breaks
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -91,7 +91,7 @@ def digest(content: bytes) -> str:
 
 @contextmanager
 def serving_hub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Hub]:
-    """A stand-in that everybody in this process takes for the Hub, with the cache in `folder`."""
+    """Make this process use a stand-in Hub, with its cache in `folder`."""
     with serving(Hub()) as server:
         point_to(f"http://127.0.0.1:{server.server_address[1]}", monkeypatch, folder)
         yield server

@@ -1,4 +1,4 @@
-"""The page as a server would serve it, inside the test's process: what any program can send to it."""
+"""The served page inside the test's process, open to any request that a program can send."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAME = "a-visitor-with-a-long-name"
 
 
 class Served:
-    """A running page. Endpoints answer direct requests, too, which the real server leaves to its queue."""
+    """A running page. Its endpoints also answer direct requests, which the real server sends through its queue."""
 
     def __init__(self, parley: Parley, client: TestClient) -> None:
         self.parley = parley
@@ -38,7 +38,7 @@ class Served:
         self.components: dict[int, dict[str, Any]] = {part["id"]: part for part in config["components"]}
 
     def of(self, name: str) -> dict[str, Any]:
-        """The first endpoint of a name."""
+        """Return the first endpoint with this name."""
         return next(one for one in self.endpoints if one["api_name"] == name)
 
     def post(
@@ -52,7 +52,7 @@ class Served:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
-        """Call an endpoint of the page directly, as a visitor or, with None, as nobody."""
+        """Call an endpoint directly, as a visitor or, with None, without a cookie."""
         found = self.of(endpoint) if isinstance(endpoint, str) else endpoint
         body = json.dumps({"data": data, "fn_index": found["id"], "session_hash": session, "event_data": event})
         cookie = {} if visitor is None else {"cookie": f"{COOKIE}={visitor}"}
@@ -63,7 +63,7 @@ class Served:
 
 @contextmanager
 def served(folder: Path, models: str = "m: {type: fake}\n") -> Iterator[Served]:
-    """A page over a home folder of its own, whose operator's password is `PASSWORD`."""
+    """Serve a page with its own home folder and the operator password `PASSWORD`."""
     configs = folder / "configs"
     configs.mkdir()
     (configs / "models.yaml").write_text(models)
@@ -79,7 +79,7 @@ def served(folder: Path, models: str = "m: {type: fake}\n") -> Iterator[Served]:
 
 
 async def _built(parley: Parley) -> FastAPI:
-    """Inside a loop, or Gradio makes loops that nobody closes."""
+    """Build the page inside an event loop, because Gradio otherwise creates loops and never closes them."""
     page = build_page(parley)
     page.queue(default_concurrency_limit=None)
     app = FastAPI(middleware=[Middleware(Doors), Middleware(VisitorCookie)], routes=health_routes(parley))

@@ -1,4 +1,4 @@
-"""The real program as a subprocess: started, killed, started again over the same data."""
+"""The real program as a subprocess that can be killed and restarted on the same data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def free_port() -> int:
 
 
 class Server:
-    """`python app.py` over a home folder."""
+    """`python app.py` with a home folder."""
 
     def __init__(
         self,
@@ -72,13 +72,13 @@ class Server:
             return False
 
     def kill(self) -> None:
-        """As if the power went."""
+        """Kill the process, as a power failure would."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
-        """As an operator would; returns the exit status."""
+        """Terminate the process as an operator would, and return its exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Stand-ins for servers, while a block runs."""
+"""Runs stand-in servers for the duration of a block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Stand = TypeVar("Stand", bound=http.server.ThreadingHTTPServer)
 
 @contextmanager
 def serving(server: Stand) -> Iterator[Stand]:
-    """Answers on a thread of its own; at the end the thread and the socket are gone."""
+    """Serve on a separate thread, and end the thread and close the socket afterwards."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -1,4 +1,4 @@
-"""An open page as a browser has it, over HTTP alone: one session, the values of its components, events that chain.
+"""An open page over plain HTTP: one session, the values of its components, and chained events.
 
 Does what Gradio's own page does (queue/join, one stream of answers with differences, listeners after others), without
 drawing anything: hundreds of them cost little.
@@ -21,11 +21,11 @@ Result = TypeVar("Result")
 
 
 class Refused(Exception):
-    """A listener ended with an error; its text is what the visitor is shown."""
+    """A listener failed; the text is what the visitor sees."""
 
 
 class Tab:
-    """One open page. `changed` hears of every new value: (elem_id or number of a component, value)."""
+    """One open page. `changed` is called for every new value with a component (elem_id or number) and the value."""
 
     def __init__(self, browser: httpx.AsyncClient, config: Mapping[str, Any], query: str = "") -> None:
         self.browser, self.query = browser, query
@@ -44,14 +44,14 @@ class Tab:
 
     @classmethod
     async def open(cls, browser: httpx.AsyncClient, query: str = "") -> Tab:
-        """Fetch the page and begin to tell that it is open; what happens on opening is up to `load`."""
+        """Fetch the page and start its heartbeat. `load` runs the load events."""
         (await browser.get(f"/{query}")).raise_for_status()
         tab = cls(browser, (await browser.get("/config")).raise_for_status().json(), query)
         tab.spawn(tab._beat())
         return tab
 
     async def close(self) -> None:
-        """As a closed page: everything it listens to is cut off."""
+        """Close the page, which cuts off everything it listens to."""
         tasks = [*self._tasks, *([self._stream] if self._stream else [])]
         for task in tasks:
             task.cancel()
@@ -60,7 +60,7 @@ class Tab:
 
     @property
     def lanes(self) -> list[list[str]]:
-        """The names of what each lane of the arena shows: table, verdict, turns, what is being said, two plots."""
+        """Names of the parts of each arena lane: table, verdict, turns, current message, two plots."""
         found: dict[str, list[str]] = {}
         for listener in self.listeners.values():
             names = [self.names.get(part, str(part)) for part in listener["outputs"]]
@@ -69,7 +69,7 @@ class Tab:
         return [found[name] for name in sorted(found)]
 
     async def tick(self) -> None:
-        """What a page asks for by itself, again and again."""
+        """Send the periodic requests of an open page once."""
         await self._all([one for one in self.listeners.values() if not one["queue"] and self._ticks(one)])
 
     @staticmethod
@@ -77,26 +77,26 @@ class Tab:
         return any(event == "tick" for _, event in listener["targets"])
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Do something beside, as long as the page is open."""
+        """Run something in the background while the page is open."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     def set(self, name: str, value: Any) -> None:
-        """A person changes a component."""
+        """Change a component as a person would."""
         self.values[self.ids[name]] = value
 
     def value(self, name: str) -> Any:
-        """What a component shows."""
+        """Return the value of a component."""
         return self.values[self.ids[name]]
 
     async def load(self) -> None:
-        """What happens when a page is opened, with all that follows."""
+        """Run the load events and everything they trigger."""
         await self._all(self._listening(None, "load"))
 
     async def do(self, name: str, event: str = "click", data: Any = None) -> None:
-        """A person does something to a component; ends when all that follows has ended. Raises Refused."""
+        """Trigger an event as a person would, and wait for everything that follows. Raises Refused."""
         await self._all(self._listening(self.ids[name], event), data)
 
     def _listening(self, component: int | None, event: str) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ class Tab:
                 raise Refused(str(message.get("message")))
 
     async def _listen(self) -> None:
-        """The one stream of answers, as long as any are awaited."""
+        """Read the stream of answers for as long as any are awaited."""
         while self._answers:
             try:
                 async for message in self._messages(f"{API}/queue/data?session_hash={self.session}"):
@@ -208,14 +208,14 @@ class Tab:
                     yield json.loads(line.removeprefix("data: "))
 
     async def _beat(self) -> None:
-        """Tell the server that the page is open, until it is closed."""
-        with contextlib.suppress(httpx.HTTPError, RuntimeError):  # the browser may be closed before it began
+        """Send heartbeats until the page is closed."""
+        with contextlib.suppress(httpx.HTTPError, RuntimeError):  # the browser may close before this starts
             async with self.browser.stream("GET", f"{API}/heartbeat/{self.session}") as response:
                 async for _ in response.aiter_lines():
                     pass
 
 
 def browser(url: str) -> httpx.AsyncClient:
-    """A browser of its own, with its own cookies."""
+    """Open a browser with its own cookies."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=4)
     return httpx.AsyncClient(base_url=url, timeout=httpx.Timeout(60, read=None), limits=limits, trust_env=False)

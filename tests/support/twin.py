@@ -1,4 +1,4 @@
-"""A stand-in for the embedded model's twin on the Hub, in a cache of the Hub's client: tiny, and of random numbers."""
+"""A tiny random stand-in for the embedded model's Hub version, in a cache of the Hub's client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 def preload_twin(home: Path) -> None:
-    """Make the cache under `home` (HF_HOME) look as after the `preload_from_hub` of a Space's build."""
+    """Fill the cache under `home` (HF_HOME) as `preload_from_hub` does in a Space's build."""
     repository = home / "hub" / f"models--{TWIN.replace('/', '--')}"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text(COMMIT)

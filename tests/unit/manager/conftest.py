@@ -19,7 +19,7 @@ from manager.manager import LLMManager
 from manager.state import State
 from manager.status.snapshot import Heartbeat, StatusEvent, Subscription
 
-SECONDS = 20.0
+SECONDS = 60.0
 """How long a test waits for what must happen soon; reached only by tests that fail."""
 
 Result = TypeVar("Result")

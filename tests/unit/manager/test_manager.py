@@ -39,8 +39,6 @@ from manager.manager import LLMManager
 from manager.state import State
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
-pytestmark = pytest.mark.timeout(60)
-
 Together = Callable[[list[Callable[[], Any]]], list[Any]]
 ASK = GenerationRequest(as_messages("Hello"))
 FAKE = {"type": "fake"}

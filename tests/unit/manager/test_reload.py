@@ -12,8 +12,6 @@ from manager.manager import LLMManager
 from manager.state import State
 from tests.unit.manager.conftest import SECONDS, MakeManager, Watch, Workshop, bench
 
-pytestmark = pytest.mark.timeout(60)
-
 FAKE = {"type": "fake"}
 
 

@@ -18,7 +18,7 @@ from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from tests.unit.manager.conftest import byte_tokenizer
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.filterwarnings("default")
 
 
 def silent(stage: str, done: int, total: int) -> None:

@@ -16,8 +16,6 @@ from manager.errors import Cancelled, GenerationFailed, LoadFailed
 from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
 from manager.generation.stream import TokenStream
 
-pytestmark = pytest.mark.timeout(60)
-
 ASK = GenerationRequest(as_messages("Hello"))
 
 

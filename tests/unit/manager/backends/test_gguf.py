@@ -23,8 +23,6 @@ from manager.config.registry import parse_spec
 from manager.errors import LoadFailed, MissingPackage, Refused
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
-pytestmark = pytest.mark.timeout(120)
-
 PARTS = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",

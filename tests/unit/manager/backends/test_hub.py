@@ -20,8 +20,6 @@ from manager.errors import AccessDenied, Cancelled, ParleyError, Refused, Unreac
 from tests.support.hubserver import COMMIT, Hub, point_to, serving_hub
 from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:

@@ -36,9 +36,7 @@ from manager.generation.request import Completion, GenerationRequest, Grammar, a
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
 from manager.status.snapshot import Snapshot
-from tests.support.elsewhere import Behaviour, Call, FaultyServer, answers, refuses
-
-pytestmark = pytest.mark.timeout(60)
+from tests.support.remote_server import Behaviour, Call, FaultyServer, answers, refuses
 
 KEY = "sk-Very-Secret-0123456789"
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"], "additionalProperties": False}

@@ -23,8 +23,6 @@ from manager.state import State
 from tests.unit.manager.arena import Arena
 from tests.unit.manager.conftest import MakeManager, Watch, byte_tokenizer, tiny_model
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def silent(stage: str, done: int, total: int) -> None:
     pass

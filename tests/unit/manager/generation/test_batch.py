@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from manager.config.registry import GenerationConfig
@@ -25,9 +25,8 @@ from manager.generation.row import Arrival, Row
 from manager.generation.solo import SoloRunner
 from manager.generation.stream import TokenStream
 from manager.generation.text import ChatTemplate
+from tests.support.effort import examples
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
-
-pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -221,7 +220,7 @@ def test_a_continued_conversation_computes_only_new_tokens() -> None:
 # -- grammars --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@examples(8)
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.floats(0, 3), st.integers(1, 60)), min_size=1, max_size=8))
 def test_no_row_leaves_its_grammar(rows: list[tuple[int, float, int]]) -> None:
     together = batch()
@@ -358,7 +357,7 @@ def held(batch: Batch) -> int:
     return sum(one.memo.bytes for one in batch.rows if one.memo is not None)
 
 
-@settings(max_examples=5, deadline=None, derandomize=True)
+@examples(5)
 @given(st.randoms(use_true_random=False), st.integers(0, 250_000), st.integers(0, 250_000))
 def test_keys_and_values_stay_within_their_budget(chance: random.Random, writing: int, kept: int) -> None:
     rows = batch(writing=writing, kept=kept)

@@ -18,8 +18,6 @@ from manager.generation.request import GenerationRequest, Grammar, as_messages
 from manager.generation.stream import TokenStream
 from tests.unit.manager.conftest import SECONDS, byte_tokenizer, tiny_model
 
-pytestmark = pytest.mark.timeout(60)
-
 MakeEngine = Callable[..., Engine]
 GRAMMAR = Grammar(lark='start: "yes" | "no"')
 

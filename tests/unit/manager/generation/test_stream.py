@@ -14,8 +14,6 @@ from manager.errors import Cancelled, GenerationFailed, OutOfMemory
 from manager.generation.request import Completion
 from manager.generation.stream import TokenStream, cancelled
 
-pytestmark = pytest.mark.timeout(60)
-
 DONE = Completion("one two", "stop", tokens=2)
 
 

@@ -20,8 +20,6 @@ from manager.scheduling import messages as h
 from manager.state import LoadProgress
 from tests.unit.manager.conftest import SECONDS, BenchModel, Workshop
 
-pytestmark = pytest.mark.timeout(60)
-
 SPEC_A = ModelSpec(model_id="a", type="bench", model_name="A", size_bytes=5)
 SPEC_B = ModelSpec(model_id="b", type="bench", model_name="B", size_bytes=7)
 SPEC_P = ModelSpec(model_id="p", type="parkable", model_name="P")

@@ -18,8 +18,6 @@ from manager.manager import LLMManager
 from manager.state import State
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench, byte_tokenizer, tiny_model
 
-pytestmark = pytest.mark.timeout(60)
-
 ASK = GenerationRequest(as_messages("Hello"))
 
 

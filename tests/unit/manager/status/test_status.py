@@ -21,8 +21,6 @@ from manager.state import LoadProgress, State
 from manager.status.snapshot import Heartbeat, Resync, Snapshot, StatusEvent, Subscription
 from tests.unit.manager.conftest import SECONDS, Clock, MakeManager, Watch, Workshop, bench
 
-pytestmark = pytest.mark.timeout(60)
-
 FAKE = {"type": "fake"}
 
 

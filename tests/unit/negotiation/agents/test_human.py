@@ -22,7 +22,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer, Scenario
-from tests.support.watching import PATIENCE, until
+from tests.support.watch import PATIENCE, until
 
 OFFER: Offer = {"price": 150, "lock": "with"}
 Runs = Callable[..., Run]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.agents import prompts
@@ -19,6 +19,7 @@ from negotiation.game.agent import Decision, View
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import SEATS, Offer, Scenario, Seat, other, parse_scenario
+from tests.support.effort import examples
 
 Views = Callable[..., View]
 OFFER: Offer = {"price": 150, "lock": "with"}
@@ -56,7 +57,7 @@ def talked(scenario: Scenario, seed: int = 1) -> dict[Seat, Talker]:
 
 
 @given(data=st.data(), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(40)
 def test_a_conversation_only_grows_at_its_end(
     data: st.DataObject, seed: int, scenarios: st.SearchStrategy[Scenario]
 ) -> None:
@@ -246,7 +247,7 @@ def test_the_other_sides_message_stays_one_quoted_line(bike: Scenario, make_view
 
 
 @given(data=st.data(), count=st.integers(0, 5))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 def test_prompts_never_contain_the_other_sides_private_facts(
     data: st.DataObject, count: int, scenarios: st.SearchStrategy[Scenario], make_view: Views
 ) -> None:

@@ -20,7 +20,7 @@ from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.runs.codec import turns_from_json, turns_to_json
 from negotiation.scenario.model import Offer, Scenario
-from tests.support.elsewhere import Call, FaultyServer, answers, refuses
+from tests.support.remote_server import Call, FaultyServer, answers, refuses
 
 OFFER: Offer = {"price": 150, "lock": "with"}
 GOOD = json.dumps({"thought": "Hm.", "action": "offer", "offer": OFFER, "message": "How about it?"})

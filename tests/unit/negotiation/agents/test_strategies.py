@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.agents.strategies import STRATEGIES
@@ -15,6 +15,7 @@ from negotiation.game.events import Ended, Event
 from negotiation.game.protocol import Action, Ending
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import Scenario, Seat, parse_scenario
+from tests.support.effort import examples
 
 Points = Callable[..., Scenario]
 Views = Callable[..., View]
@@ -78,7 +79,7 @@ def test_in_a_single_round_the_best_is_asked_for(of_points: Points, make_view: V
 
 @pytest.mark.parametrize("name", BY_TIME)
 @given(data=st.data(), seat=st.sampled_from(["a", "b"]), seed=st.integers(0, 99))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(30)
 def test_concession_is_monotone_from_the_best_and_never_below_the_reservation_value(
     data: st.DataObject,
     name: str,
@@ -94,7 +95,7 @@ def test_concession_is_monotone_from_the_best_and_never_below_the_reservation_va
 
 
 @given(data=st.data(), seat=st.sampled_from(["a", "b"]))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@examples(30)
 def test_a_conceder_asks_for_no_more_than_a_boulware(
     data: st.DataObject,
     seat: Seat,
@@ -280,7 +281,7 @@ class Meek(Generous):
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data(), seat=st.sampled_from(["a", "b"]), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(30)
 def test_no_deal_is_below_the_own_reservation_value(
     data: st.DataObject, name: str, seat: Seat, seed: int, scenarios: st.SearchStrategy[Scenario]
 ) -> None:
@@ -299,7 +300,7 @@ def test_no_deal_is_below_the_own_reservation_value(
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data(), seed=st.integers(0, 99), count=st.integers(0, 5))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(30)
 def test_the_other_sides_preferences_change_nothing(
     data: st.DataObject,
     name: str,

@@ -33,7 +33,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
-from tests.support.lending import ForkingGPU
+from tests.support.forking_gpu import ForkingGPU
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 

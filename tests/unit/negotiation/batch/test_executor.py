@@ -15,7 +15,7 @@ from negotiation.batch.executor import LaneAccess, Threads
 from negotiation.live.threads import ThreadGroup
 from negotiation.runs.record import Run
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 5])

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.figures.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test, student_t
+from tests.support.effort import examples
 
 VALUES = st.lists(st.integers(-1000, 1000).map(lambda number: number / 1000), min_size=1, max_size=40)
 
@@ -52,7 +53,7 @@ def test_few_values_have_students_interval() -> None:
 
 
 @given(values=VALUES)
-@settings(deadline=None, derandomize=True, max_examples=50)
+@examples(50)
 def test_intervals_hold_the_mean_and_stay_in_bounds(values: list[float]) -> None:
     found = mean_interval(values, -1, 1)
     assert found is not None
@@ -132,7 +133,7 @@ def test_how_many_more_values_are_needed() -> None:
 
 
 @given(values=VALUES.filter(lambda values: len(values) > 1))
-@settings(deadline=None, derandomize=True, max_examples=50)
+@examples(50)
 def test_more_are_needed_exactly_while_zero_is_not_excluded(values: list[float]) -> None:
     interval, more = mean_interval(values, -1, 1), more_needed(values)
     assert interval is not None

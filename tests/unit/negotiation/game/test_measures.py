@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.game.events import InvalidReply, Measures, Turn
@@ -15,6 +15,7 @@ from negotiation.game.measures import accepted_below_reservation, final_utility,
 from negotiation.game.protocol import Action, State
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario
+from tests.support.effort import examples
 
 Points = Callable[..., Scenario]
 POINTS = (1.0, 0.0), (0.6, 0.7), (0.0, 1.0), (0.3, 0.3)
@@ -88,7 +89,7 @@ def test_a_late_deal_may_fall_below_the_reservation_value(of_points: Points) -> 
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(80)
 def test_figures_of_any_end_are_sound(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
     scenario = data.draw(scenarios)
     analyser = Analyser(scenario)

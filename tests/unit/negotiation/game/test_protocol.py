@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.errors import IllegalTurn
 from negotiation.game.protocol import Action, Ending, State
 from negotiation.scenario.model import Offer, Scenario, Seat, other
+from tests.support.effort import examples
 
 OFFER, ACCEPT, WALK_AWAY = Action.OFFER, Action.ACCEPT, Action.WALK_AWAY
 GOOD: Offer = {"price": 150, "lock": "with"}
@@ -152,7 +153,7 @@ JUNK: st.SearchStrategy[Any] = st.one_of(
 
 
 @given(data=st.data(), starts=st.sampled_from(["a", "b"]))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(100)
 def test_no_sequence_of_actions_reaches_an_illegal_state(
     data: st.DataObject, starts: Seat, scenarios: st.SearchStrategy[Scenario]
 ) -> None:

@@ -24,7 +24,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer
-from tests.support.watching import PATIENCE, follow, until
+from tests.support.watch import PATIENCE, follow, until
 
 OFFER: Offer = {"price": 150, "lock": "with"}
 INTERRUPTED = Halted("interrupted", SHUT_DOWN)

@@ -36,7 +36,7 @@ from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer, Scenario
-from tests.support.watching import PATIENCE, follow, until
+from tests.support.watch import PATIENCE, follow, until
 
 Stores = Callable[..., Store]
 Runs = Callable[..., Run]

@@ -23,7 +23,7 @@ from negotiation.live.driver import SHUT_DOWN
 from negotiation.live.live_runs import DELETED, LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store, Vote
-from tests.support.watching import PATIENCE, follow, until
+from tests.support.watch import PATIENCE, follow, until
 
 
 class Patient:

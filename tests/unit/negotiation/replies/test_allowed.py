@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.game.protocol import Action, State
@@ -18,6 +18,7 @@ from negotiation.replies.allowed import MAX_THOUGHT, Allowed, Decided, legal, ra
 from negotiation.replies.narration import MAX_MESSAGE, MAX_TOKENS, Speech
 from negotiation.replies.reader import Reply, read_reply, split_thinking
 from negotiation.scenario.model import Scenario, parse_scenario
+from tests.support.effort import EFFORT, examples
 from tests.support.grammar import as_written, permits, written_under
 from tests.support.hostile import ACCEPTED, GOOD, OFFERED
 
@@ -49,7 +50,7 @@ def test_every_text_of_the_grammar_parses_and_is_legal(shipped: dict[str, Scenar
     rng = random.Random(name)
     for state in states(shipped[name], rng):
         seen = set()
-        for _ in range(25):
+        for _ in range(10 * EFFORT):
             for text in (written_under(legal(state).grammar(), rng), legal(state).sample(rng)):
                 reply = read_reply(text, state)
                 assert reply.action in state.legal, (text, reply.detail)
@@ -59,7 +60,7 @@ def test_every_text_of_the_grammar_parses_and_is_legal(shipped: dict[str, Scenar
 
 
 @given(data=st.data(), seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(30)
 def test_any_scenarios_grammar_makes_legal_replies(
     data: st.DataObject, seed: int, scenarios: st.SearchStrategy[Scenario]
 ) -> None:
@@ -72,7 +73,7 @@ def test_any_scenarios_grammar_makes_legal_replies(
 
 
 @given(data=st.data(), seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(30)
 def test_every_legal_reply_is_in_the_grammar(
     data: st.DataObject, seed: int, scenarios: st.SearchStrategy[Scenario]
 ) -> None:
@@ -165,7 +166,7 @@ def test_every_text_of_the_rational_grammar_is_at_least_as_good_as_no_deal(
     for state in states(shipped[name], rng):
         allowed = rational(state)
         grammar = allowed.grammar()
-        for _ in range(15):
+        for _ in range(8 * EFFORT):
             for text in (written_under(grammar, rng), allowed.sample(rng)):
                 reply = read_reply(text, state)
                 assert reply.action in allowed.actions, (text, reply.detail)
@@ -174,7 +175,7 @@ def test_every_text_of_the_rational_grammar_is_at_least_as_good_as_no_deal(
 
 
 @given(data=st.data(), seed=st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@examples(20)
 def test_grammar_check_and_reservation_value_agree(
     data: st.DataObject, seed: int, scenarios: st.SearchStrategy[Scenario]
 ) -> None:

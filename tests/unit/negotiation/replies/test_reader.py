@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from negotiation.game.protocol import Action, State
 from negotiation.replies.reader import MAX_REPLY, Reply, glimpse, read_reply
 from negotiation.scenario.model import Scenario
+from tests.support.effort import examples
 from tests.support.hostile import (
     ACCEPTED,
     EMPTY,
@@ -144,7 +145,7 @@ EDITS = st.lists(
 
 
 @given(edits=EDITS)
-@settings(max_examples=800, deadline=None, derandomize=True)
+@examples(800)
 def test_a_spoilt_acceptance_is_one_only_if_it_still_says_so(bike: Scenario, edits: list[tuple[int, int, str]]) -> None:
     text = YES
     for start, length, new in edits:
@@ -162,7 +163,7 @@ WORDS = st.sampled_from([*'{}[]":,\\ \n', '"accept"', '"action"', '"offer"', "nu
 
 
 @given(text=st.lists(WORDS, max_size=20).map("".join))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@examples(300)
 def test_no_text_by_chance_has_an_action(bike: Scenario, text: str) -> None:
     assert read_reply(text, State(bike).apply(Action.OFFER, GOOD)).action is None
 
@@ -180,7 +181,7 @@ VALUES = st.recursive(
 
 
 @given(data=st.data(), key=st.sampled_from([*ACCEPTED, "price", "lock"]), value=VALUES)
-@settings(max_examples=400, deadline=None, derandomize=True)
+@examples(400)
 def test_any_value_in_any_key_is_read_exactly_or_refused(
     bike: Scenario, data: st.DataObject, key: str, value: object
 ) -> None:
@@ -239,7 +240,7 @@ def test_a_glimpse_keeps_to_the_first_of_two() -> None:
 
 
 @given(thought=st.text(), message=st.text(), escaped=st.booleans())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(60)
 def test_a_growing_text_is_seen_growing(bike: Scenario, thought: str, message: str, escaped: bool) -> None:
     told = {**ACCEPTED, "thought": thought, "message": message}
     text = json.dumps(told, ensure_ascii=escaped)
@@ -272,7 +273,7 @@ PIECES = [
 
 @given(text=st.text() | st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 @example('{"thought": "' + "\\" * 99)
-@settings(max_examples=400, deadline=None, derandomize=True)
+@examples(400)
 def test_a_glimpse_of_anything_is_text_that_can_be_shown(text: str) -> None:
     for end in range(len(text) + 1):
         for seen in glimpse(text[:end]).values():

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.replies.grammar import diagram_rules
 from negotiation.replies.threshold_diagram import threshold, worth_at_least
 from negotiation.scenario.model import Scenario, parse_scenario
+from tests.support.effort import examples
 
 Points = Callable[..., Scenario]
 
@@ -24,7 +25,7 @@ def offers(scenario: Scenario) -> list[dict[str, Any]]:
 
 
 @given(data=st.data(), seat=st.sampled_from(["a", "b"]), needed=st.integers(0, 101).map(lambda number: number / 100))
-@settings(max_examples=150, deadline=None, derandomize=True)
+@examples(150)
 def test_exactly_the_offers_that_are_worth_enough(
     data: st.DataObject, seat: Any, needed: float, scenarios: st.SearchStrategy[Scenario]
 ) -> None:
@@ -47,7 +48,7 @@ def test_exactly_the_offers_that_are_worth_enough(
     turn=st.integers(0, 11),
     worth=st.integers(0, 10**9).map(lambda n: n / 10**9),
 )
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(200)
 def test_the_threshold_is_where_a_deal_begins_to_be_worth_the_reservation_value(
     data: st.DataObject, seat: Any, turn: int, worth: float, scenarios: st.SearchStrategy[Scenario]
 ) -> None:

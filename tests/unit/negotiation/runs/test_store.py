@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.history import fill
@@ -43,6 +43,7 @@ from negotiation.runs.liveness import STALE_SECONDS, this_process
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunFilter, Store, Vote
 from negotiation.scenario.model import Offer, Scenario
+from tests.support.effort import examples
 
 ROOT = Path(__file__).resolve().parents[4]
 Stores = Callable[..., Store]
@@ -612,7 +613,7 @@ TURNS = st.builds(
 
 
 @given(made=TURNS)
-@settings(max_examples=150, deadline=None, derandomize=True)
+@examples(75)
 def test_a_turn_survives_json_exactly(made: Turn) -> None:
     (again,) = turns_from_json("run", json.loads(json.dumps(turns_to_json([made]))))
     assert again == made
@@ -628,7 +629,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 @given(data=st.data(), made=TURNS)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@examples(30)
 def test_a_run_survives_the_database_exactly(
     kept: Store, data: st.DataObject, made: Turn, scenarios: st.SearchStrategy[Scenario], make_run: Runs
 ) -> None:

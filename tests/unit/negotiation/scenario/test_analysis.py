@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.scenario.analysis import Analyser, OutcomeSpace, as_json
 from negotiation.scenario.model import Scenario, parse_scenario
+from tests.support.effort import examples
 
 Points = Callable[..., Scenario]
 
@@ -45,7 +46,7 @@ def test_an_offers_options_have_the_types_of_a_reply(bike: Scenario) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 def test_numbers_and_offers_match(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
     scenario = data.draw(scenarios)
     space = OutcomeSpace(scenario)
@@ -214,7 +215,7 @@ def test_a_point_as_plain_data(bike: Scenario) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, derandomize=True)
+@examples(150)
 def test_any_scenario_agrees_with_plain_loops(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
     scenario = data.draw(scenarios)
     analyser = Analyser(scenario)
@@ -272,7 +273,7 @@ def test_any_scenario_agrees_with_plain_loops(data: st.DataObject, scenarios: st
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 def test_an_improvement_makes_neither_side_worse_off(
     data: st.DataObject, scenarios: st.SearchStrategy[Scenario]
 ) -> None:

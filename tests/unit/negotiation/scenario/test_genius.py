@@ -20,6 +20,7 @@ from negotiation.scenario.genius_import import import_genius
 from negotiation.scenario.model import Offer, Scenario, parse_scenario, scenario_from_text
 from negotiation.scenario.source import scenario_text
 from negotiation.scenario.xml_reader import read_xml
+from tests.support.effort import examples
 
 SAMPLES = Path(__file__).parent / "genius"
 DOMAIN, A, B = (SAMPLES / name for name in ("bakery_domain.xml", "bakery_baker.xml", "bakery_miller.xml"))
@@ -316,7 +317,7 @@ def test_weights_that_miss_1_by_rounding_and_a_steep_discount_come_back(
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(80)
 def test_yaml_and_back_changes_nothing(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
     scenario = data.draw(scenarios)
     text = data.draw(st.text(min_size=1, max_size=40, alphabet=st.characters(exclude_categories=["Cs"])))

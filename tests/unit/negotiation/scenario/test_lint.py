@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.errors import ScenarioError
@@ -19,6 +19,7 @@ from negotiation.scenario.lint import Finding, lint, lint_file
 from negotiation.scenario.lint_prose import text_findings
 from negotiation.scenario.model import Scenario, load_scenario, parse_scenario
 from negotiation.scenario.source import schema_text
+from tests.support.effort import examples
 
 SHIPPED = Path(__file__).resolve().parents[4] / "configs" / "scenarios"
 
@@ -240,7 +241,7 @@ def test_numbers_that_are_no_anchor(bike_data: dict[str, Any], text: str) -> Non
 
 
 @given(story=st.text(max_size=80), briefing=st.text(min_size=1, max_size=200))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@examples(100)
 def test_any_text_is_read(bike: Scenario, story: str, briefing: str) -> None:
     role = bike.roles["a"].model_copy(update={"briefing": briefing})
     scenario = bike.model_copy(update={"story": story, "roles": {**bike.roles, "a": role}})
@@ -251,7 +252,7 @@ def test_any_text_is_read(bike: Scenario, story: str, briefing: str) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(80)
 def test_findings_agree_with_plain_loops(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
     scenario = data.draw(scenarios)
     keys = {(finding.key, word) for finding in lint(scenario) for word in finding.message.replace(":", " ").split()}

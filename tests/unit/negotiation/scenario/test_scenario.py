@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.errors import ScenarioError
@@ -23,6 +23,7 @@ from negotiation.scenario.model import (
     parse_scenario,
     scenario_from_text,
 )
+from tests.support.effort import examples
 
 GONE = object()
 
@@ -215,7 +216,7 @@ def test_without_a_discount_time_costs_nothing(bike: Scenario) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(80)
 def test_utilities_lie_between_0_and_1(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
     scenario = data.draw(scenarios)
     offer = {name: data.draw(st.sampled_from(issue.choices)) for name, issue in scenario.issues.items()}
@@ -415,7 +416,7 @@ def test_many_given_points_are_found_quickly(bike_data: dict[str, Any]) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, derandomize=True)
+@examples(80)
 def test_json_and_back_changes_nothing(data: st.DataObject, scenarios: st.SearchStrategy[Scenario]) -> None:
     scenario = data.draw(scenarios)
     text = json.dumps(scenario.model_dump(mode="json", exclude={"scenario_id"}, exclude_none=True))
@@ -521,7 +522,7 @@ def usable(scenario: Scenario) -> bool:
 
 
 @given(path=st.sampled_from(NODES), value=ANYTHING)
-@settings(max_examples=600, deadline=None, derandomize=True)
+@examples(300)
 def test_anything_in_any_place_is_a_scenario_or_a_scenario_error(path: str, value: object) -> None:
     data = changed(yaml.safe_load(BASE), path, value)
     try:
@@ -567,7 +568,7 @@ SCRAPS = [
         max_size=4,
     )
 )
-@settings(max_examples=500, deadline=None, derandomize=True)
+@examples(250)
 def test_a_spoilt_text_is_a_scenario_or_a_scenario_error(cuts: list[tuple[int, int, str]]) -> None:
     text = BASE
     for start, length, scrap in cuts:
@@ -579,7 +580,7 @@ def test_a_spoilt_text_is_a_scenario_or_a_scenario_error(cuts: list[tuple[int, i
 
 
 @given(text=st.text(max_size=60))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@examples(100)
 def test_no_short_text_is_a_scenario(text: str) -> None:
     with pytest.raises(ScenarioError):
         scenario_from_text(text)

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.tournament.job_order import Group, JobOrder, WorkerState
+from tests.support.effort import examples
 
 
 def work_off(
@@ -111,7 +112,7 @@ GROUPS = st.lists(st.sets(st.integers(0, 5), max_size=2), max_size=40)
 
 
 @given(groups=GROUPS, places=st.integers(1, 4), slots=st.integers(1, 5), workers=st.integers(1, 3), seed=st.integers())
-@settings(deadline=None, derandomize=True, max_examples=150)
+@examples(150)
 def test_any_work_is_done_once(groups: list[Iterable[int]], places: int, slots: int, workers: int, seed: int) -> None:
     order: JobOrder[str] = JobOrder()
     for number, group in enumerate(groups):

@@ -1,7 +1,7 @@
 """A stand-in for `spaces.GPU` that really forks: each call drives its generator in a child process.
 
 Arguments and values are pickled through a pipe, and closing the generator stops the child at its next value, as
-ZeroGPU's package does it. What the function refers to besides its arguments is inherited by the fork.
+ZeroGPU's package does it. The fork inherits whatever else the function refers to.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Function = Callable[..., Generator[Any, None, None]]
 
 
 class ForkingGPU:
-    """The decorator. `durations` are what was asked for, `processes` who worked; `broken` refuses to lend."""
+    """The decorator. Records the requested `durations` and the worker `processes`; raises `broken` if that is set."""
 
     def __init__(self) -> None:
         self.durations: list[int] = []
         self.processes: set[int] = set()
         self.calls = 0
         self.broken: Exception | None = None
-        self.kill_after: int | None = None  # so many values, as when the time is over
+        self.kill_after: int | None = None  # number of values after which the worker dies, as when its time runs out
 
     def __call__(self, *, duration: Callable[..., int]) -> Callable[[Function], Function]:
         def decorate(function: Function) -> Function:
@@ -83,4 +83,4 @@ def _work(function: Function, given: bytes, pipe: Connection, stop: Any) -> None
     except Exception as error:  # noqa: BLE001 (it is told to whoever called)
         pipe.send_bytes(pickle.dumps(("error", f"{type(error).__name__}: {error}")))
     finally:
-        os._exit(0)  # without what pytest and torch do at the end of a process
+        os._exit(0)  # skip the exit handlers of pytest and torch

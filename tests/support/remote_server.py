@@ -1,4 +1,4 @@
-"""A server on loopback that speaks OpenAI's chat completions, or breaks in every way that one can."""
+"""A loopback server that speaks OpenAI's chat completions, or fails in any way that such servers do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Call:
-    """One request, and what may be sent for it."""
+    """A request, and the means to answer it well or badly."""
 
     def __init__(self, handler: BaseHTTPRequestHandler, body: dict[str, Any], released: threading.Event) -> None:
         self.body = body
@@ -52,7 +52,7 @@ class Call:
         return self.raw(json.dumps({"error": {"message": message, "type": "error"}}).encode())
 
     def hang(self) -> None:
-        """Say nothing until the test is over."""
+        """Send nothing until the test ends."""
         self._released.wait(SECONDS)
 
 
@@ -60,7 +60,7 @@ Behaviour = Callable[[Call], object]
 
 
 def answers(text: str, usage: tuple[int, int] | None = (7, 3), reason: str = "stop") -> Behaviour:
-    """Write a text, token by token."""
+    """Stream a text token by token."""
 
     def behave(call: Call) -> None:
         call.start()
@@ -78,7 +78,7 @@ def refuses(status: int, message: str = "", **headers: str) -> Behaviour:
 
 
 class FaultyServer(ThreadingHTTPServer):
-    """Answers requests for text by its behaviours, one after the other, the last one again and again."""
+    """Answers each request for text with the next of its `behaviours`, and repeats the last one."""
 
     daemon_threads = True
 
@@ -110,12 +110,12 @@ class FaultyServer(ThreadingHTTPServer):
             self.arrived.notify_all()
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many requests for text came."""
+        """Wait until that many requests for text have arrived."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.calls) >= count, SECONDS)
 
     def wait_idle(self) -> None:
-        """Wait until nobody is being answered."""
+        """Wait until no request is being answered."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: not self._at_once, SECONDS)
 
@@ -125,7 +125,7 @@ class FaultyServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Whoever hangs up on us may."""
+        """Ignore clients that hang up."""
 
 
 class _Handler(BaseHTTPRequestHandler):

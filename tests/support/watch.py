@@ -1,4 +1,4 @@
-"""Watching runs in tests: joining one that is driven, and waiting for what it is to tell."""
+"""Watch a run in a test: join it, and wait for its events."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from negotiation.game.events import Event
 from negotiation.live.feed import Watch
 from negotiation.live.live_runs import LiveRuns
 
-PATIENCE = 20.0
-"""Seconds after which something that should happen is taken not to."""
+PATIENCE = 60.0
+"""Seconds to wait for an expected event before the test fails."""
 
 
 def follow(live: LiveRuns, run_id: str) -> Watch:
-    """Join a run, which is driven."""
+    """Join a run, which must be active."""
     watch = live.watch(run_id)
     assert watch is not None
     return watch
 
 
 def until(watch: Watch, wanted: Event | type, seen: list[Event] | None = None) -> list[Event]:
-    """What a watcher has `seen` once a certain event came, or any of a kind."""
+    """Wait for an event, or any event of a type, and return all events `seen` up to then."""
     seen = [] if seen is None else seen
     while not any(event == wanted or type(event) is wanted for event in seen):
         new = watch.poll(PATIENCE)
