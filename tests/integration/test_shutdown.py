@@ -99,3 +99,26 @@ def test_a_second_signal_ends_it_at_once_and_the_next_program_says_so(serve: Cal
         assert store.run(run_id).status == "interrupted"
     finally:
         store.close()
+
+
+def test_many_signals_to_the_group_are_one_shutdown_with_its_grace_time(serve: Callable[[float], Server]) -> None:
+    """A service manager signals the whole group, and its members pass the signal on."""
+    server = serve(2.5)
+    job = Client(server.url, verbose=False).submit("company_car", "slow", "linear", 1, api_name="/negotiate")
+    run_id = next(iter(job))["run_id"]
+    assert server.process is not None
+    for _ in range(200):
+        server.process.send_signal(signal.SIGTERM)
+    while health(server) != (503, "draining"):
+        pass
+    for _ in range(200):
+        server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(30) == 0
+    messages = [json.loads(line)["message"] for line in server.log.read_text().splitlines()]
+    assert sum(message.startswith("shutting down") for message in messages) == 1
+    assert "shut down" in messages
+    store = Store(f"sqlite:///{server.home}/data/parley.db")
+    try:
+        assert store.run(run_id).status == "interrupted"
+    finally:
+        store.close()
