@@ -52,7 +52,7 @@ def figures(server: Server) -> dict[str, float]:
         return {sample.name: sample.value for family in families for sample in family.samples}
 
 
-def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[float], Server]) -> None:
+def test_running_negotiations_may_end_and_the_rest_are_interrupted(serve: Callable[[float], Server]) -> None:
     server = serve(5)
     client = Client(server.url, verbose=False)
     assert health(server) == (200, "ok")
@@ -83,7 +83,7 @@ def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[
 
 
 @pytest.mark.heavy
-def test_a_second_signal_ends_it_at_once_and_the_next_program_says_so(serve: Callable[[float], Server]) -> None:
+def test_a_ctrl_c_during_shutdown_ends_it_at_once(serve: Callable[[float], Server]) -> None:
     server = serve(1000.0)
     job = Client(server.url, verbose=False).submit("company_car", "slow", "linear", 1, api_name="/negotiate")
     run_id = next(iter(job))["run_id"]

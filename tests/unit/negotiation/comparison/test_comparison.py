@@ -67,7 +67,7 @@ def test_every_negotiation_is_run_once_and_agents_take_turns_in_blocks(asked: As
     assert changes == -(-pairs // comparison.BLOCK)
 
 
-def test_all_are_run_stored_and_told(asked: Ask, catalog: Catalog, store: Store) -> None:
+def test_all_negotiations_are_run_stored_and_reported(asked: Ask, catalog: Catalog, store: Store) -> None:
     told = list(comparison.run(asked(owner="me"), catalog, store))
     assert [progress.done for progress in told] == list(range(1, 13))
     assert {progress.total for progress in told} == {12}
@@ -137,14 +137,14 @@ def test_repeats_are_reported_and_count_once(asked: Ask, catalog: Catalog, store
     assert last.result.more_pairs_needed is None
 
 
-def test_invalid_replies_are_counted_for_who_made_them(asked: Ask, catalog: Catalog, store: Store) -> None:
+def test_invalid_replies_count_for_their_agent(asked: Ask, catalog: Catalog, store: Store) -> None:
     *_, last = comparison.run(asked("clumsy", "left", opponent="clumsy", pairs=1), catalog, store)
     clumsy, left = last.result.agents
     assert set(clumsy.invalid) == {"off_menu", "not_json"}
     assert left.invalid.total() == 0
 
 
-def test_what_fails_is_told_and_its_pair_left_out(asked: Ask, managers: Managers, store: Store) -> None:
+def test_failures_are_reported_and_their_pairs_left_out(asked: Ask, managers: Managers, store: Store) -> None:
     catalog = Catalog(managers({"left": {}, "broken": {"fail_loads": 99}}))
     *_, last = comparison.run(asked("left", "broken", pairs=2), catalog, store)
     assert (last.result.pairs, last.result.difference, len(last.result.failed)) == (0, None, 4)
@@ -187,7 +187,7 @@ def test_it_can_be_stopped(asked: Ask, managers: Managers, store: Store, how: st
     assert not catalog.manager.snapshot().queue
 
 
-def test_at_most_so_many_run_at_once(
+def test_the_number_of_running_negotiations_is_bounded(
     asked: Ask, catalog: Catalog, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three meet at a barrier that lets only three pass; a fourth would have to wait for ever."""

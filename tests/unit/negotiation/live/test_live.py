@@ -180,7 +180,7 @@ def test_a_run_is_recorded_before_it_is_driven(live: LiveRuns, store: Store, mak
     assert live.owner(run_id) == "anne"
 
 
-def test_a_given_id_is_kept(live: LiveRuns, make_run: Runs) -> None:
+def test_a_given_id_is_used(live: LiveRuns, make_run: Runs) -> None:
     assert live.start(make_run("my-run", a="gate", b="gate")) == "my-run"
 
 
@@ -199,7 +199,7 @@ def test_a_run_that_cannot_be_recorded_is_not_started(live: LiveRuns, make_run: 
     assert isinstance(until(first, Writing)[0], Started)
 
 
-def test_what_is_not_driven_here_is_not_running(live: LiveRuns) -> None:
+def test_a_run_that_is_not_driven_here_is_not_running(live: LiveRuns) -> None:
     assert live.watch("elsewhere") is None
     assert live.owner("elsewhere") is None
     assert not live.is_running("elsewhere")
@@ -223,7 +223,7 @@ def test_a_watcher_sees_everything_in_order(live: LiveRuns, gate: Gate, make_run
     assert [event.turn.index for event in seen if isinstance(event, TurnTaken)] == list(range(6))
 
 
-def test_a_late_watcher_sees_the_facts_and_what_goes_on_now(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
+def test_a_late_watcher_sees_the_turns_and_the_current_state(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as early:
         gate.go(3)
@@ -235,7 +235,7 @@ def test_a_late_watcher_sees_the_facts_and_what_goes_on_now(live: LiveRuns, gate
     assert seen[-1] == thinking(3)
 
 
-def test_a_watcher_that_fell_behind_misses_no_fact(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
+def test_a_slow_watcher_misses_no_turn(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as slow, follow(live, run_id) as quick:
         seen = until(slow, Writing)
@@ -270,7 +270,7 @@ def test_an_ended_run_is_no_longer_running(
     tidying.set()
 
 
-def test_only_the_latest_wait_is_kept() -> None:
+def test_only_the_latest_wait_remains_in_the_feed() -> None:
     """However long a run waits, a watcher that joins is told once, and it costs no memory."""
     running = Feed(Clock())
     running.publish(Started("run-1", "bike", {}, 1))
@@ -287,7 +287,7 @@ def test_only_the_latest_wait_is_kept() -> None:
             ]
 
 
-def test_what_was_written_is_forgotten_once_the_turn_is_taken() -> None:
+def test_pieces_are_dropped_once_the_turn_is_taken() -> None:
     running = Feed(Clock())
     made = TurnTaken(Turn(0, 1, "a", "x", Action.OFFER, OFFER))
     running.publish(Waiting("a", "queued", 1))
@@ -301,7 +301,7 @@ def test_what_was_written_is_forgotten_once_the_turn_is_taken() -> None:
 # -- recording -------------------------------------------------------------------------------------------------
 
 
-def test_nobody_sees_a_turn_or_an_end_before_it_is_stored(
+def test_turns_and_endings_are_stored_before_they_are_published(
     live: LiveRuns, gate: Gate, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = "run-1"
@@ -334,9 +334,7 @@ def test_nobody_sees_a_turn_or_an_end_before_it_is_stored(
     assert store.run(run_id).status == "done"
 
 
-def test_what_is_stored_tells_the_same_as_what_was_seen(
-    live: LiveRuns, gate: Gate, store: Store, make_run: Runs
-) -> None:
+def test_stored_events_match_the_published_ones(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as watch:
         assert [type(event) for event in stored_events(store.run(run_id))] == [Started]
@@ -346,7 +344,7 @@ def test_what_is_stored_tells_the_same_as_what_was_seen(
 
 
 @pytest.mark.parametrize("status", ["stopped", "interrupted", "failed"])
-def test_a_halted_run_is_told_as_such(store: Store, make_run: Runs, status: Any) -> None:
+def test_a_halted_run_ends_with_halted(store: Store, make_run: Runs, status: Any) -> None:
     store.begin(make_run("run-1"))
     store.end("run-1", Halted(status, "because"))
     assert stored_events(store.run("run-1"))[-1] == Halted(status, "because")
@@ -365,7 +363,7 @@ def test_a_deal_is_recorded_with_its_figures(live: LiveRuns, gate: Gate, store: 
 # -- failing ---------------------------------------------------------------------------------------------------
 
 
-def test_an_agents_failure_is_told_and_recorded(
+def test_an_agents_failure_is_published_and_recorded(
     live: LiveRuns, house: House, gate: Gate, store: Store, make_run: Runs
 ) -> None:
     house.own["broken"] = Broken(LoadFailed("no such file"))
@@ -377,7 +375,7 @@ def test_an_agents_failure_is_told_and_recorded(
     assert (found.status, found.reason, len(found.turns)) == ("failed", "no such file", 1)
 
 
-def test_a_fault_of_ours_is_logged_and_told_without_its_inside(
+def test_an_internal_error_is_logged_and_shown_without_details(
     live: LiveRuns, house: House, gate: Gate, store: Store, make_run: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.own["broken"] = Broken(ZeroDivisionError("secret"))
@@ -474,7 +472,7 @@ class Deaf:
         return Decision(Action.OFFER, OFFER)
 
 
-def test_the_first_reason_to_stop_is_the_one_that_is_told(
+def test_the_first_reason_to_stop_is_recorded(
     live: LiveRuns, house: House, store: Store, clock: Clock, make_run: Runs, looks: Signals
 ) -> None:
     deaf = house.own["deaf"] = Deaf()
@@ -515,7 +513,7 @@ def pass_time(clock: Clock, looks: Signals, seconds: float) -> None:
         looks.wait()
 
 
-def test_a_run_that_nobody_watches_stops_after_the_grace_time(
+def test_a_run_without_watchers_stops_after_the_grace_time(
     live: LiveRuns, store: Store, clock: Clock, make_run: Runs, ends: Signals, manager: LLMManager
 ) -> None:
     run_id = live.start(make_run(a="slow", b="slow"))
@@ -537,7 +535,7 @@ def test_a_run_that_was_never_watched_stops_too(
     assert store.run(run_id).status == "interrupted"
 
 
-def test_within_the_grace_time_somebody_may_come_back(clock: Clock) -> None:
+def test_a_watcher_may_return_within_the_grace_time(clock: Clock) -> None:
     """As a page does that is reloaded; the time counts anew from the last one who left."""
     running = Feed(clock)
     clock.now += 9.9
@@ -643,7 +641,7 @@ def test_closing_interrupts_and_records_every_run(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("run ")]
 
 
-def test_what_is_started_too_late_is_refused(house: House, store: Store, clock: Clock, make_run: Runs) -> None:
+def test_starting_after_closing_is_refused(house: House, store: Store, clock: Clock, make_run: Runs) -> None:
     live = LiveRuns(house, store, clock=clock)
     live.close()
     with pytest.raises(LimitReached, match="the server is being restarted"):
@@ -651,7 +649,7 @@ def test_what_is_started_too_late_is_refused(house: House, store: Store, clock: 
     assert store.summaries() == []
 
 
-def test_starting_up_marks_what_a_dead_process_left(
+def test_starting_up_marks_the_runs_of_a_dead_process(
     house: House, store: Store, clock: Clock, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.begin(make_run("left"))
@@ -718,7 +716,7 @@ def test_a_continued_run_needs_watchers_again(
     assert store.run("run-1").reason == "nobody was watching"
 
 
-def test_what_runs_or_is_done_is_not_continued(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
+def test_running_and_finished_runs_are_not_continued(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as watch:
         with pytest.raises(StoreError, match="cannot be continued: it is running"):
@@ -732,7 +730,7 @@ def test_what_runs_or_is_done_is_not_continued(live: LiveRuns, gate: Gate, store
         live.resume("missing")
 
 
-def test_a_run_whose_agent_is_gone_stays_as_it_was(live: LiveRuns, store: Store, make_run: Runs) -> None:
+def test_a_run_whose_agent_is_gone_is_unchanged(live: LiveRuns, store: Store, make_run: Runs) -> None:
     store.begin(make_run("run-1", a="gone"))
     store.end("run-1", Halted("interrupted", "because"))
     with pytest.raises(UnknownAgent):
@@ -740,7 +738,7 @@ def test_a_run_whose_agent_is_gone_stays_as_it_was(live: LiveRuns, store: Store,
     assert (store.run("run-1").status, store.run("run-1").reason) == ("interrupted", "because")
 
 
-def test_continuing_at_once_is_not_undone_by_the_first_drivers_tidying(
+def test_continuing_at_once_survives_the_first_drivers_cleanup(
     live: LiveRuns, house: House, gate: Gate, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tidying, first = threading.Event(), threading.Semaphore(1)

@@ -69,7 +69,7 @@ def test_a_worker_stays_with_the_weights_it_has() -> None:
     assert len({group for _, group in filter(None, begun)}) == 1
 
 
-def test_it_waits_rather_than_swap_what_is_running() -> None:
+def test_it_waits_rather_than_swap_weights_in_use() -> None:
     order: JobOrder[str] = JobOrder()
     order.add("one", "xy")
     order.add("two", "xz")
@@ -83,7 +83,7 @@ def test_it_waits_rather_than_swap_what_is_running() -> None:
     assert second[0] == "two"
 
 
-def test_what_needs_little_fills_the_gap_before_a_swap() -> None:
+def test_small_jobs_fill_the_gap_before_a_swap() -> None:
     order: JobOrder[str] = JobOrder()
     for name, group in (("pair", "xy"), ("next", "xz"), ("alone", "x"), ("scripted", "")):
         order.add(name, group)
@@ -113,7 +113,7 @@ GROUPS = st.lists(st.sets(st.integers(0, 5), max_size=2), max_size=40)
 
 @given(groups=GROUPS, places=st.integers(1, 4), slots=st.integers(1, 5), workers=st.integers(1, 3), seed=st.integers())
 @examples(150)
-def test_any_work_is_done_once(groups: list[Iterable[int]], places: int, slots: int, workers: int, seed: int) -> None:
+def test_every_job_is_done_once(groups: list[Iterable[int]], places: int, slots: int, workers: int, seed: int) -> None:
     order: JobOrder[str] = JobOrder()
     for number, group in enumerate(groups):
         order.add(str(number), group)
