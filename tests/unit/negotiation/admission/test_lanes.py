@@ -1,4 +1,4 @@
-"""Whose negotiation runs next: fair between visitors, bounded, and told."""
+"""Lanes and their queue: fair between visitors, bounded, and visible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Clock:
 
 
 class House:
-    """Lanes, and who began in them, in order."""
+    """Lanes, and the tickets that started in them, in order."""
 
     def __init__(self, **limits: int | None) -> None:
         self.clock = Clock()
@@ -40,7 +40,7 @@ class House:
         self.lanes.leave(ticket)
 
     def play(self, turns: int) -> None:
-        """So many of those that run end, the oldest first."""
+        """End this many running tickets, the oldest first."""
         for _ in range(turns):
             self.end(next(ticket for ticket in self.begun if ticket.stage is Stage.RUNNING))
 
@@ -139,7 +139,7 @@ def test_background_work_gets_half_of_its_visitors_lanes(house: Callable[..., Ho
 
 
 def test_no_lane_is_given_twice_and_none_is_lost(house: Callable[..., House]) -> None:
-    """Everything that can become of a ticket, in every order; afterwards there are as many lanes as before."""
+    """All events of a ticket in random order; afterwards there are as many lanes as before."""
     ways = ("leave", "withdraw", "aside", "twice")
     for order in itertools.permutations(ways):
         there = house(lanes=2, lanes_per_visitor=2)
@@ -356,7 +356,7 @@ def test_nothing_starts_after_closing(house: Callable[..., House]) -> None:
 
 
 def test_a_thousand_instant_negotiations_do_not_recurse(house: Callable[..., House]) -> None:
-    """As negotiations do for which there is no thread; and not each within the one before."""
+    """Like negotiations without a thread; they must not start recursively."""
     there = house(lanes=1, queue=2000, queue_per_visitor=2000)
     first, ended = there.come(A), []
 

@@ -1,4 +1,4 @@
-"""What limits there are, and how app.yaml sets them."""
+"""The limits, and setting them in app.yaml."""
 
 from __future__ import annotations
 

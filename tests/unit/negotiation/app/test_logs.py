@@ -1,4 +1,4 @@
-"""What is logged: as lines or as JSON, and never what anybody wrote."""
+"""Logging as lines or JSON, never with texts of people or models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MARK = "xyzzy"
 
 
 class Broken:
-    """An agent that breaks, and says in its error what it was told."""
+    """An agent that fails with its prompt in the error."""
 
     name = "broken"
 
@@ -109,7 +109,7 @@ HOSTILE = (
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_logged_text_cannot_forge_records(logged: io.StringIO, text: str) -> None:
-    """What is named in a record may come from elsewhere; it stays in its line, and a terminal is told nothing."""
+    """Names in a record can come from outside; they stay in their line and cannot control a terminal."""
     log_event("abc", Started("abc", text, {"a": text, "b": "linear"}, 1))
     log_event("abc", Halted("failed", text, text))
     logging.getLogger("parley").error("%s cannot be read", text)

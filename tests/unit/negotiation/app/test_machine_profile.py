@@ -1,4 +1,4 @@
-"""What follows from where we run: a pure function of the environment and the machine."""
+"""The machine profile: a pure function of the environment and the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures for monitoring: true, readable by Prometheus' own parser, and without anybody's text."""
+"""Metrics: correct, readable by Prometheus' own parser, and without texts of people or models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environment variables and app.yaml: defaults, what is taken, and how what is wrong is told."""
+"""Environment variables and app.yaml: defaults, values and error messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from negotiation.runs.store import Store
 
 @pytest.fixture
 def configs(tmp_path: Path) -> Path:
-    """An own config folder."""
+    """The operator's config folder."""
     folder = tmp_path / "configs"
     folder.mkdir()
     return folder

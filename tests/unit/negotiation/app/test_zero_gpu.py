@@ -1,4 +1,4 @@
-"""ZeroGPU's way: models are placed once, and a forked process to which a GPU is lent drives negotiations."""
+"""ZeroGPU: models are placed once, and a forked process with a GPU drives negotiations."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def driven(catalog: Catalog, run: Run, cancel: CancelToken | None = None) -> lis
 
 
 def facts(events: list[Event]) -> list[Any]:
-    """What happened, without how long it took."""
+    """Return the events without durations."""
     return [
         replace(event.turn, seconds=0.0) if isinstance(event, TurnTaken) else event
         for event in events

@@ -1,4 +1,4 @@
-"""Negotiations on threads that nobody watches: as many at once as there are slots, and none left in the end."""
+"""Unwatched negotiations on threads: as many at once as there are slots, and none left at the end."""
 
 from __future__ import annotations
 

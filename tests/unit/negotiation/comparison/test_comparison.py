@@ -1,4 +1,4 @@
-"""Comparisons: the right negotiations are run, and their difference is told with what is known of it."""
+"""Comparisons run the right negotiations and report their difference with its uncertainty."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_an_agent_compared_with_itself_makes_the_same_moves(asked: Ask, catalog:
 
 
 def test_repeats_are_reported_and_count_once(asked: Ask, catalog: Catalog, store: Store, shipped: Any) -> None:
-    """Scripted strategies that draw no lots make the same moves with every seed."""
+    """Deterministic strategies make the same moves with every seed."""
     car = replace(asked("boulware", "conceder", pairs=6), scenario=shipped["company_car"])
     *_, last = comparison.run(car, catalog, store)
     assert last.result.identical == "repeats"
@@ -170,7 +170,7 @@ def test_a_comparison_needs_a_pair(asked: Ask) -> None:
 
 @pytest.mark.parametrize("how", ["cancel", "close"])
 def test_it_can_be_stopped(asked: Ask, managers: Managers, store: Store, how: str) -> None:
-    """What ended is kept, what was running is not, and no thread is left."""
+    """Finished negotiations count, running ones do not, and no thread remains."""
     catalog = Catalog(managers({"left": {}, "endless": {"tokens_per_second": 0.01}}))
     cancel = CancelToken()
     told = comparison.run(asked("left", "endless", pairs=2), catalog, store, cancel)
@@ -190,7 +190,7 @@ def test_it_can_be_stopped(asked: Ask, managers: Managers, store: Store, how: st
 def test_the_number_of_running_negotiations_is_bounded(
     asked: Ask, catalog: Catalog, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three meet at a barrier that lets only three pass; a fourth would have to wait for ever."""
+    """Three meet at a barrier for three; a fourth would wait forever."""
     barrier, inside, most = threading.Barrier(3), Counter[str](), []
 
     class Meeting:
@@ -212,7 +212,7 @@ def test_the_number_of_running_negotiations_is_bounded(
 
 
 def played(scenario: Scenario, seed: int, utility: float, offer: int) -> Run:
-    """A run that ended with a utility, after a move of its own."""
+    """Return a finished run with a utility and its own moves."""
     measures = Measures(utility, utility, 1, 0, 0, rational_a=True, rational_b=True)
     turn = Turn(0, 1, "a", "any", Action.OFFER, {"price": offer}, invalid=(InvalidReply("empty", "", ""),))
     return Run(

@@ -87,7 +87,7 @@ def test_an_unknown_agent_is_refused_at_once(comparisons: Comparisons) -> None:
 
 
 class Refusing:
-    """Lets the system give no threads of a name."""
+    """Makes threads of a name fail to start."""
 
     def __init__(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         begin = threading.Thread.start
@@ -129,7 +129,7 @@ def test_without_threads_its_negotiations_fail_and_it_ends(
 
 
 def test_simultaneous_starts_run_one_after_the_other(comparisons: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second begins between the first one's looking for what runs and its beginning."""
+    """The second starts between the first one's check and its start."""
     stop, presses = comparisons.stop, iter([True])
 
     def stop_and_press(owner: str | None, *, wait: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Driving runs: whatever breaks, and whenever a run is told to stop, it ends, is recorded, and gives back its lane."""
+"""Driving runs: whatever fails and whenever it is stopped, a run ends, is recorded, and releases its lane."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Runs = Callable[..., Run]
 
 
 class Panic(BaseException):
-    """As the extensions written in Rust raise: no Exception."""
+    """Like a panic in a Rust extension: not an Exception."""
 
 
 class Acting:
@@ -49,7 +49,7 @@ class Acting:
 
 
 class House(Catalog):
-    """The catalog with agents of our own, and generators that do not let themselves be closed."""
+    """A catalog with test agents, and generators that fail to close."""
 
     def __init__(self, manager: LLMManager) -> None:
         super().__init__(manager)
@@ -71,7 +71,7 @@ class House(Catalog):
 
 
 class Clock:
-    """Time, and what happens when the keeper looks at it."""
+    """A clock with a hook for the housekeeping thread."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -107,7 +107,7 @@ def live(house: House, store: Store, lanes: Lanes, clock: Clock) -> Iterator[Liv
 
 
 def over(live: LiveRuns, lanes: Lanes, store: Store, run_id: str) -> tuple[str, str]:
-    """How a run is stored; nothing is left of it here."""
+    """Return how a run is stored, after checking that this process holds nothing of it."""
     live._driver.join()
     assert live.watch(run_id) is None
     assert sum(lanes.count(stage, background=False) for stage in Stage) == 0
@@ -189,7 +189,7 @@ def test_without_a_thread_it_is_recorded_that_a_run_was_stopped(
 
 
 def between(lanes: Lanes, happens: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have something happen once, when a run is about to wait for its lane."""
+    """Call a function once, just before a run waits for its lane."""
     wait, times = lanes.wait, iter([happens])
 
     def waiting(*given: Any, **how: Any) -> None:
@@ -203,7 +203,7 @@ def between(lanes: Lanes, happens: Callable[[], object], monkeypatch: pytest.Mon
 def test_an_answer_during_a_stop_learns_how_the_run_ended(
     live: LiveRuns, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """It has a lane to wait for then, which is given to nobody any more."""
+    """It waits for a lane that is never granted."""
     run_id = live.start(make_run(a="human"))
     with follow(live, run_id) as watch:
         until(watch, Asked)
@@ -247,7 +247,7 @@ def test_an_answer_at_the_last_moment_counts(live: LiveRuns, clock: Clock, make_
 def test_a_started_run_publishes_no_queue_position(
     live: LiveRuns, lanes: Lanes, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even if its lane comes between looking where it waits and telling."""
+    """Even if it gets its lane between reading its position and publishing it."""
     begins, begin, places = threading.Event(), Driver._begin, lanes.positions
     looked = threading.Event()
 

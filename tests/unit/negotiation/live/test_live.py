@@ -1,4 +1,4 @@
-"""Running negotiations: they belong to the server, whoever watches them, and every one is recorded to its end."""
+"""Running negotiations belong to the server, whoever watches them, and each is recorded to its end."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Clock:
 
 
 class Gate:
-    """An agent that offers the same until its fifth turn and then accepts, each time only when it is told to."""
+    """An agent that repeats its offer until its fifth turn and then accepts, each time only when let through."""
 
     name = "gate"
 
@@ -60,7 +60,7 @@ class Gate:
         self._told = threading.Semaphore(0)
 
     def go(self, turns: int = 1) -> None:
-        """Let it take so many turns."""
+        """Let it take this many turns."""
         self._told.release(turns)
 
     def act(self, view: View) -> Generator[Any, None, Decision]:
@@ -86,7 +86,7 @@ class Broken:
 
 
 class House(Catalog):
-    """The catalog, with some agents of our own."""
+    """The catalog with some test agents."""
 
     def __init__(self, manager: LLMManager, **own: Agent) -> None:
         super().__init__(manager)
@@ -97,7 +97,7 @@ class House(Catalog):
 
 
 class Signals:
-    """Says when a method of an object was called, as a thread that waits for it needs to know."""
+    """Signals waiting threads when a method of an object is called."""
 
     def __init__(self, target: object, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self._calls = threading.Semaphore(0)
@@ -115,7 +115,7 @@ class Signals:
         assert self._calls.acquire(timeout=PATIENCE)
 
     def forget(self) -> None:
-        """Calls so far do not count."""
+        """Ignore the calls so far."""
         while self._calls.acquire(blocking=False):
             pass
 
@@ -149,7 +149,7 @@ def live(house: House, store: Store, clock: Clock, gate: Gate) -> Iterator[LiveR
 
 
 def thinking(turn: int) -> Writing:
-    """What a gate writes in a turn while it waits to be told."""
+    """The text that a gate writes while it waits to be let through."""
     return Writing("ab"[turn % 2], 0, f"turn {turn}")  # type: ignore[arg-type]
 
 
@@ -165,7 +165,7 @@ def timeless(events: list[Event]) -> list[Event]:
 
 
 def test_run_ids_cannot_be_guessed() -> None:
-    """At least 96 bits, and letters and digits only: a leading dash would make them options of a command."""
+    """At least 96 bits, letters and digits only: a leading dash would look like a command-line option."""
     ids = {new_run_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(len(bytes.fromhex(run_id)) >= 12 for run_id in ids)
@@ -257,7 +257,7 @@ def test_iterating_ends_with_the_run(live: LiveRuns, gate: Gate, make_run: Runs)
 def test_an_ended_run_is_no_longer_running(
     live: LiveRuns, house: House, gate: Gate, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has seen the end may start the next: even if the thread that drove it has not tidied up yet."""
+    """A watcher of the end can start the next run, even before the driving thread has cleaned up."""
     tidying = threading.Event()
     monkeypatch.setattr(house.manager, "forget", lambda _: tidying.wait(PATIENCE))
     run_id = live.start(make_run(a="gate", b="gate"))
@@ -271,7 +271,7 @@ def test_an_ended_run_is_no_longer_running(
 
 
 def test_only_the_latest_wait_remains_in_the_feed() -> None:
-    """However long a run waits, a watcher that joins is told once, and it costs no memory."""
+    """However long a run waits, a new watcher gets one event, and memory does not grow."""
     running = Feed(Clock())
     running.publish(Started("run-1", "bike", {}, 1))
     running.publish(TurnStarted(0, 1, "a", "x"))
@@ -459,7 +459,7 @@ def test_stopping_ends_the_waiting_for_a_model(live: LiveRuns, manager: LLMManag
 
 
 class Deaf:
-    """An agent that does not hear that it is cancelled while it thinks."""
+    """An agent that ignores cancellation while it thinks."""
 
     name = "deaf"
 
@@ -501,12 +501,12 @@ def ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> Signals:
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Signals:
-    """Says when the keeper asked whether anybody watches a run."""
+    """Signals when the housekeeping thread has checked for watchers."""
     return Signals(Feed, "orphaned", monkeypatch)
 
 
 def pass_time(clock: Clock, looks: Signals, seconds: float) -> None:
-    """Let time pass until the keeper has looked after the one run that there is since."""
+    """Advance the clock until the housekeeping thread has checked the run."""
     clock.now += seconds
     looks.forget()
     for _ in range(2):  # the first may have begun to look before
@@ -536,7 +536,7 @@ def test_a_run_that_was_never_watched_stops_too(
 
 
 def test_a_watcher_may_return_within_the_grace_time(clock: Clock) -> None:
-    """As a page does that is reloaded; the time counts anew from the last one who left."""
+    """Like a page that is reloaded; the grace time restarts when the last watcher leaves."""
     running = Feed(clock)
     clock.now += 9.9
     assert not running.orphaned(10.0)

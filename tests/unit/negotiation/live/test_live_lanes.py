@@ -1,4 +1,4 @@
-"""Running negotiations and their lanes: waiting is told, can be stopped, and ends when the program does."""
+"""Running negotiations and lanes: waiting is visible, can be stopped, and ends with the program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.watch import PATIENCE, follow, until
 
 
 class Patient:
-    """An agent that thinks until it is told, then leaves."""
+    """An agent that thinks until it is let through, then walks away."""
 
     name = "patient"
 
@@ -41,7 +41,7 @@ class Patient:
 
 
 class House(Catalog):
-    """The catalog, with an agent of our own."""
+    """The catalog with a test agent."""
 
     patient = Patient()
 

@@ -98,7 +98,7 @@ def test_runs_publications_deletions_and_votes_survive_a_restart(
 
 
 def test_a_live_run_is_archived_in_its_final_state(tmp_path: Path, open_store: Open, played: Runs) -> None:
-    """As live runs are stored: begun, turn by turn, ended; and once more, when one was continued."""
+    """A live run is stored turn by turn; one that was continued is archived again."""
     from negotiation.game.events import Ended, Halted
 
     whole = played("x")
@@ -160,7 +160,7 @@ def test_half_written_lines_are_skipped(
 def test_malformed_runs_are_rejected(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever can write into the volume or the dataset may have written anything; the archive goes on."""
+    """Anyone who can write to the volume or the dataset can have written anything; the archive goes on."""
     folder = tmp_path / "data"
     first = open_store(FolderStorage(folder))
     run = played("whole", owner="a visitor")
@@ -281,7 +281,7 @@ def test_a_failing_volume_is_retried_and_delays_no_request(
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Journal], Callable[[], None]]:
-    """Has a journal fail, having written half of what it was given; what is returned lets it work, once it failed."""
+    """Makes a journal fail after half of a write; the returned function repairs it once it has failed."""
     monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
 
     def break_it(kept: Journal) -> Callable[[], None]:
@@ -323,7 +323,7 @@ def test_a_deletion_is_archived_once_a_failing_volume_recovers(
 def test_a_publication_is_archived_once_a_failing_volume_recovers(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
 ) -> None:
-    """Where only published runs are kept, publishing one brings the whole run there."""
+    """Publishing a run adds the whole run to a public archive."""
     storage = FolderStorage(tmp_path / "data")
     storage.private = False
     store = open_store(storage)

@@ -1,4 +1,4 @@
-"""Runs on disk, in real SQLite files: nothing committed is lost, and what was left behind is found."""
+"""Runs in real SQLite files: nothing committed is lost, and abandoned runs are found."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def turn(index: int = 0, **about: Any) -> Turn:
 
 
 def rows(url: str, query: str) -> list[Any]:
-    """What a stranger's connection finds in the database: only what was committed."""
+    """The rows that another connection sees: only what was committed."""
     connection = sqlite3.connect(url.removeprefix("sqlite:///"))
     try:
         return connection.execute(query).fetchall()
@@ -107,7 +107,7 @@ def test_a_run_is_read_back_as_it_was_recorded(store: Store, make_run: Runs, clo
 
 
 def test_shipped_scenarios_are_stored_unchanged(store: Store, make_run: Runs, shipped: dict[str, Scenario]) -> None:
-    """A run is read with the scenario it had, whatever became of the file."""
+    """A run is read with the scenario it was played on, whatever happened to the file."""
     for name, scenario in shipped.items():
         store.begin(make_run(name, scenario=scenario))
         assert store.run(name).scenario == scenario
@@ -364,7 +364,7 @@ def test_many_may_open_new_databases_at_once(tmp_path: Path, files: int) -> None
 
 
 def test_writers_wait_for_each_other_and_lose_nothing(stores: Stores, make_run: Runs) -> None:
-    """Six threads, every two with a connection pool of their own, write and read at the same time."""
+    """Six threads with three connection pools write and read concurrently."""
     opened = [stores() for _ in range(3)]
     barrier, failed = threading.Barrier(6), []
 
@@ -452,7 +452,7 @@ def test_another_process_that_lives_is_left_alone(stores: Stores, driver: subpro
 
 
 def test_this_process_needs_no_heartbeat_to_be_alive(store: Store, make_run: Runs, clock: Clock) -> None:
-    """A laptop may sleep, a database may be locked: who lives, lives."""
+    """A living process counts as alive without heartbeats: a laptop may sleep, a database may be locked."""
     store.begin(make_run("run-1"))
     clock.now += 100 * STALE_SECONDS
     assert store.mark_interrupted() == 0
@@ -516,7 +516,7 @@ def test_only_running_runs_become_interrupted(store: Store, make_run: Runs, cloc
 def test_a_run_that_ends_during_the_check_stays_ended(
     store: Store, make_run: Runs, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between reading that a run is silent and saying so, its process may come back to life."""
+    """A silent process may wake up between the check of its run and the update."""
     store.begin(make_run("ends"))
     store.begin(make_run("beats"))
     clock.now += STALE_SECONDS
@@ -553,7 +553,7 @@ def test_a_halted_run_can_be_continued(store: Store, make_run: Runs, clock: Cloc
 
 
 def test_an_unreadable_run_is_not_continued(store: Store, make_run: Runs) -> None:
-    """Else it would be called running, and nobody would drive it."""
+    """Otherwise it would count as running without a driver."""
     store.begin(make_run("run-1"))
     store.end("run-1", Halted("interrupted", "because"))
     with store.database.write("break a turn") as connection:

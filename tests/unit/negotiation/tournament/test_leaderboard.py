@@ -1,4 +1,4 @@
-"""Leaderboards and adaptive choices, on games worked out by hand."""
+"""Leaderboards and adaptive choices, on games calculated by hand."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_neighbours_that_overlap_are_not_settled_unless_close_enough() -> None:
 
 
 def test_unsettled_neighbours_meet_next(cup: Cup) -> None:
-    """x and y are alike; z loses to both. Only meetings of x and y tell more about the ranking."""
+    """x and y are equal; z loses to both. Only meetings of x and y add information about the ranking."""
     asked, games = of_scores(cup, {("x", "y"): 0.5, ("x", "z"): 1.0, ("y", "z"): 1.0}, seeds=60, games=20)
     picked = next_meetings(asked, games, rate(asked, games), 0, 6)
     assert len(set(picked)) == 6
@@ -265,7 +265,7 @@ def test_cells_that_only_repeat_themselves_are_left_out(cup: Cup) -> None:
 
 
 def test_running_meetings_count_as_played(cup: Cup) -> None:
-    """x, y and z are alike: a meeting of each two is what the first three choices are."""
+    """x, y and z are equal: the first three choices are one meeting of each pair."""
     asked, games = of_scores(cup, {("x", "y"): 0.5, ("x", "z"): 0.5, ("y", "z"): 0.5}, seeds=60, games=20)
     ratings = rate(asked, games)
     all_at_once = next_meetings(asked, games, ratings, 0, 6)

@@ -1,4 +1,4 @@
-"""The tournament in the background: one at a time, stopped, resumed, and looked at by many."""
+"""The background tournament: one at a time, stopped, resumed, and watched by many."""
 
 from __future__ import annotations
 

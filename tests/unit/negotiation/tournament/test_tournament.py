@@ -1,4 +1,4 @@
-"""Tournaments: every game once, whatever happens on the way; kept with their runs; resumed with what is missing."""
+"""Tournaments: every game once, whatever happens; stored with their runs; resumed with the missing games."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def play(catalog: Catalog, kept: TournamentStore) -> Play:
 
 
 def results(games: list[PlayedGame]) -> dict[Game, Any]:
-    """What came out of each game; how long it took is no part of it."""
+    """Return the results of each game, without durations."""
     assert len({played.game for played in games}) == len(games)
     return {played.game: (played.status, played.moves, played.agreement, played.measures) for played in games}
 
@@ -348,7 +348,7 @@ def test_a_model_that_cannot_be_loaded_does_not_stop_the_others(
 
 
 def test_retries_wait_longer_each_time(make: Make, catalog: Catalog, kept: TournamentStore) -> None:
-    """With a clock that stands still but for one step, nothing is tried again before it is due."""
+    """With a clock that moves one step, nothing is retried before it is due."""
     asked = make(pairs=1, models=[], scenarios=["bike"], limits={"retry_seconds": 10})
     key, now, due = tournament.begin(asked, kept, resume=False), [0.0], list[float]()
     executor = Flaky(catalog, lambda tries: tries <= 2)
@@ -460,7 +460,7 @@ def test_adaptive_tournaments_do_not_wait_for_a_straggler(
 def test_models_are_swapped_as_rarely_as_possible(
     managers: Managers, scenarios: dict[str, Scenario], kept: TournamentStore
 ) -> None:
-    """Four models, two places: the six pairings, whatever their order, take seven loads."""
+    """Four models, room for two: the six pairings take seven loads in any order."""
     manager = managers({name: {} for name in "wxyz"}, max_loaded_models=2)
     catalog = Catalog(manager)
     given = {"title": "Swaps", "models": list("wxyz"), "baselines": ["boulware"], "pairs": 2}
