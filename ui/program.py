@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import threading
 import time
-import types
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,6 +22,7 @@ from manager.machine.process import keep_memory_low
 from negotiation.app.logs import one_log, set_up_logging
 from negotiation.app.parley import Parley
 from negotiation.app.settings import Settings, read_settings
+from negotiation.app.signals import Signals
 from ui.kit.theme import STYLES, THEME
 from ui.page import build_page
 from ui.server.health import health_routes
@@ -46,6 +46,8 @@ def run(gpu: Callable[..., Any] | None = None) -> int:
         The exit status: 1 after a configuration error, which is logged.
     """
     keep_memory_low()
+    signals = Signals()
+    signals.listen()  # before anything is opened: a signal during the start must not interrupt it halfway
     try:
         set_up_logging(os.environ)
         settings = read_settings()
@@ -59,13 +61,13 @@ def run(gpu: Callable[..., Any] | None = None) -> int:
         logger.error("%s", error)  # noqa: TRY400 (the message is complete)
         return 1
     try:
-        _serve(parley, settings)
+        _serve(parley, settings, signals)
     finally:
         parley.close()
     return 0
 
 
-def _serve(parley: Parley, settings: Settings) -> None:
+def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
     page = build_page(parley)
     page.queue(default_concurrency_limit=None, api_open=False)
     page.launch(
@@ -91,18 +93,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
     one_log()
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
-    stopped = threading.Event()
-
-    def stop(*_: int | types.FrameType | None) -> None:
-        if stopped.is_set():  # a second signal: end at once; the next start marks what ran as interrupted
-            os._exit(1)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=reload_models, args=(parley,)).start())
-    stopped.wait()
+    signals.wait(reload=partial(reload_models, parley))
     grace = settings.app.shutdown_grace_seconds
     logger.info("shutting down: nothing new starts, and running negotiations have %g s to end", grace)
     parley.drain(grace)

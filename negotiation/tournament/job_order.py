@@ -104,8 +104,8 @@ class JobOrder(Generic[Job]):
     def _cost(self, group: Group, worker: WorkerState) -> tuple[int, int, int]:
         """Return the sort key of new weights: few to load, then few other holders, then few jobs left."""
         others = sum(group <= other.weights for other in self._workers if other is not worker)
-        kept = group & worker.weights
-        return len(group - worker.weights) - len(kept), others, self._work(kept) if kept else -self._size(group)
+        shared = group & worker.weights
+        return len(group - worker.weights) - len(shared), others, self._work(shared) if shared else -self._size(group)
 
     def _work(self, weights: Iterable[Weights]) -> int:
         """Return how many waiting jobs need each of these weights, in total."""

@@ -211,10 +211,8 @@ class _Play:
                 if (picked := self._order.next(state)) is None:
                     break
                 if state.weights != before:
-                    kept = (
-                        state.weights if len(state.weights) <= self.max_loaded else set()
-                    )  # else they must take turns
-                    self.executor.expect(worker, [self._models[weights] for weights in kept])
+                    resident = len(state.weights) <= self.max_loaded  # otherwise the weights take turns
+                    self.executor.expect(worker, [self._models[each] for each in state.weights if resident])
                 attempt, group = picked
                 self._submit(replace(attempt, worker=worker, group=group))
 

@@ -195,16 +195,16 @@ class Boards:
             UnknownTournament: There is no such tournament.
         """
         with self._lock:
-            kept = self._cache.pop(tournament_id, None)
+            cached = self._cache.pop(tournament_id, None)
             counts = self._store.counts(tournament_id)
             began = time.monotonic()
-            pausing = kept is not None and not exact and began - kept.computed < self.PAUSE * kept.seconds
-            if kept is None or (kept.counts != counts and not pausing):
+            pausing = cached is not None and not exact and began - cached.computed < self.PAUSE * cached.seconds
+            if cached is None or (cached.counts != counts and not pausing):
                 board = Leaderboard(self._store.get(tournament_id).tournament, self._store.games(tournament_id))
                 board.compute()
                 ended = time.monotonic()
-                kept = _Board(board, counts, ended, ended - began)
-            self._cache[tournament_id] = kept
+                cached = _Board(board, counts, ended, ended - began)
+            self._cache[tournament_id] = cached
             while len(self._cache) > self.CACHED:
                 del self._cache[next(iter(self._cache))]
-            return kept.board
+            return cached.board

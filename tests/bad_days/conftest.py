@@ -1,4 +1,4 @@
-"""A whole program without its page, a backend that breaks as it is told to, and what must hold after every bad day."""
+"""A whole program without its page, a backend with scripted faults, and the invariants after every bad day."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from ui.drawing.table_and_verdict import verdict_html
 from ui.widgets.follow import stored_view
 
 PATIENCE = 60.0
-"""Seconds after which something that should happen is taken not to."""
+"""Seconds after which an expected event counts as missing."""
 MODELS: dict[str, dict[str, Any]] = {
     "steady": {"type": "faulty", "model_name": "steady", "size_bytes": 10},
     "victim": {"type": "faulty", "model_name": "victim", "size_bytes": 20},
@@ -44,7 +44,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 class Clock:
-    """Time that passes as it does, and faster when a test says so."""
+    """A clock that runs normally and can be moved ahead."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -57,7 +57,7 @@ class Clock:
 
 
 class Faults:
-    """What the models of one test do wrong: an error to raise at a stage ("load victim"), or an event to wait for."""
+    """The faults of a test's models: an error to raise at a stage ("load victim"), or an event to wait for."""
 
     def __init__(self) -> None:
         self.at: dict[str, BaseException | threading.Event] = {}
@@ -65,7 +65,7 @@ class Faults:
         self._log: list[str] = []
 
     def reach(self, stage: str) -> None:
-        """Called by the models, which then break, or hang as long as the test likes."""
+        """Called by the models; raises the error of the stage, or waits for its event."""
         with self._reached:
             self._log.append(stage)
             self._reached.notify_all()
@@ -76,7 +76,7 @@ class Faults:
             raise fault
 
     def hang(self, stage: str) -> threading.Event:
-        """Have models hang at a stage until the event is set."""
+        """Make models hang at a stage until the event is set."""
         event = self.at[stage] = threading.Event()
         return event
 
@@ -91,7 +91,7 @@ class Faults:
 
 
 class FaultyModel(FakeModel):
-    """A fake that breaks where its test says; it hears of cancelling only where it does not hang."""
+    """A fake with scripted faults; it notices cancellation only where it does not hang."""
 
     def __init__(self, spec: ModelSpec, cache_dir: Path, faults: Faults) -> None:
         super().__init__(spec, cache_dir)
@@ -139,7 +139,7 @@ class FaultyModel(FakeModel):
 
 
 class House:
-    """Manager, store and running negotiations, and what they were before anything happened."""
+    """Manager, store and running negotiations, and their state before anything happened."""
 
     def __init__(self, folder: Path, url: str, models: Mapping[str, Any], faults: Faults, **options: Any) -> None:
         self.threads = set(threading.enumerate())
@@ -153,7 +153,7 @@ class House:
         self._open, self._held = True, threading.Event()
 
     def start(self, a: str, b: str = "boulware", seed: int = 1, **options: Any) -> str:
-        """A negotiation that somebody watches; `options` are b's."""
+        """Start a watched negotiation; `options` are b's."""
         run_id = self.live.start(self.run(a, b, seed, **options))
         watch = self.live.watch(run_id)
         assert watch is not None
@@ -161,12 +161,12 @@ class House:
         return run_id
 
     def run(self, a: str, b: str = "boulware", seed: int = 1, **options: Any) -> Run:
-        """A negotiation that is to be."""
+        """Return a run to start."""
         agents: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig(b, options)}
         return Run(run_id="", scenario=self.scenario, agents=agents, seed=seed)
 
     def until(self, run_id: str, wanted: Callable[[Event], bool] | type) -> Event:
-        """What a watcher has been waiting for."""
+        """Return the event that a watcher waits for."""
         seen = self.seen[run_id]
         while True:
             for event in seen:
@@ -177,7 +177,7 @@ class House:
             seen += new
 
     def beside(self) -> str:
-        """Another lane, which has made its first turn and is held in its second until `go_on`."""
+        """Start another lane, which takes its first turn and is held in its second until `go_on`."""
         self._held = self.faults.hang("write steady")
         run_id = self.start("conceder", "steady", seed=2)
         self.until(run_id, TurnTaken)
@@ -185,11 +185,11 @@ class House:
         return run_id
 
     def go_on(self) -> None:
-        """Let the other lane go on."""
+        """Let the other lane continue."""
         self._held.set()
 
     def recorded(self, run_id: str) -> None:
-        """Wait until it is stored how a run ended: what could not be told the store is told again later."""
+        """Wait until the ending of a run is stored; a failed attempt is repeated later."""
         ends = time.monotonic() + PATIENCE
         while self.store.run(run_id).status == "running":
             assert time.monotonic() < ends
@@ -218,7 +218,7 @@ class House:
     def aftermath(
         self, failed: Mapping[str, str], *finished: str, status: str = "failed", leaked: int = 0, parked: int = 0
     ) -> None:
-        """What must hold after every bad day, which ends here.
+        """Check the invariants after a bad day, and close everything.
 
         Runs that `failed` say why, where a visitor sees it (what matches the given text); the others finish. What
         was shown as final is stored. No lease, no waiter and no thread is left, and no memory but what was announced.
@@ -248,7 +248,7 @@ class House:
         self.threads_ended()
 
     def threads_ended(self) -> None:
-        """No thread is left of all that were begun here."""
+        """Check that no thread started here remains."""
         begun = [thread for thread in set(threading.enumerate()) - self.threads if not re.search(HELPERS, thread.name)]
         for thread in begun:
             thread.join(PATIENCE)
@@ -256,7 +256,7 @@ class House:
 
 
 HELPERS = "remote servers|processor_|asyncio_|tqdm_monitor|process_request_thread"
-"""Threads that all managers together, libraries, or the stand-in for the Hub keep for the next time."""
+"""Threads that managers, libraries or the stand-in for the Hub keep for reuse."""
 
 
 @pytest.fixture

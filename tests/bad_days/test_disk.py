@@ -1,4 +1,4 @@
-"""The disk and the database: full, locked, gone, exchanged, read-only."""
+"""The disk and the database: full, locked, removed, replaced, read-only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.hubserver import Hub
 
 
 def mounted(folder: Path, options: str) -> Path:
-    """A disk of its own, which only root may have; whoever asked unmounts it."""
+    """Mount a separate disk, which needs root; the caller unmounts it."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
@@ -31,7 +31,7 @@ def mounted(folder: Path, options: str) -> Path:
 
 
 def fill(path: Path) -> None:
-    """Write until the disk takes no more."""
+    """Fill the disk."""
     with path.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):
             pass
@@ -50,7 +50,7 @@ def locked_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def halfway(house: House) -> tuple[str, str, Callable[[], None]]:
-    """Another lane, a run that has a turn and is held in its second, and what lets that one go on."""
+    """Return another lane, a run held in its second turn, and the event that lets it continue."""
     beside, gate = house.beside(), house.faults.hang("write victim")
     run = house.start("boulware", "victim")
     house.until(run, TurnTaken)
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full(houses: Callable[..., House], disk: Path) -> None:
 
 
 def test_a_database_that_takes_no_more(house: House) -> None:
-    """The same where no disk can be mounted: SQLite is allowed no more pages."""
+    """The same without mounting a disk: SQLite may not add pages."""
     limit = [4294967294]
 
     def limited(connection: Any, *_: object) -> None:
@@ -166,6 +166,6 @@ def test_a_cache_that_is_read_only(
     try:
         beside, run = house.beside(), house.start("hub")
         house.until(run, Halted)
-        house.aftermath({run: "'owner/tiny' cannot be stored: .* cannot be written .*; set HF_HOME to a"}, beside)
+        house.aftermath({run: "'owner/tiny' cannot be stored: .* is not writable .*; set HF_HOME to a"}, beside)
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -1,4 +1,4 @@
-"""Backends that hang: in a load, while they write, while they leave. They hear of nothing until the test lets them."""
+"""Backends that hang while loading, generating or unloading, until the test releases them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one thread that loads and unloads, hit by what no backend may raise: it goes on, and nothing is forgotten."""
+"""The loader thread survives errors that no backend may raise, and forgets nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.bad_days.conftest import PATIENCE, Faults, House
 
 
 class Panic(BaseException):
-    """As a panic in a native library comes: no Exception."""
+    """Like a panic in a native library: not an Exception."""
 
 
 def state(house: House, model_id: str) -> State:

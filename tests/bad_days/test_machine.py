@@ -1,4 +1,4 @@
-"""The machine: clocks that jump, memory that runs out, numbers that are none, a network that goes, no more threads."""
+"""The machine: clocks that jump, memory that runs out, NaNs, a lost network, no more threads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY = 86_400.0
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real model, as small as it can be, whose context holds a negotiation."""
+    """A tiny real model whose context holds a negotiation."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tiny_model(context=16_384).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
@@ -36,7 +36,7 @@ def tiny(houses: Callable[..., House], saved: Path) -> House:
 
 
 def writes_again(house: House) -> str:
-    """A run in which the model writes, once it may be tried again; it is stopped then."""
+    """Run the model once it may be retried, and stop it when it writes."""
     house.clock.skip(600)
     run = house.start("tiny")
     house.until(run, Writing)
@@ -84,7 +84,7 @@ def test_memory_runs_out_in_a_load(tiny: House, monkeypatch: pytest.MonkeyPatch)
 
 
 def breaks(model: Any, how: str) -> Any:
-    """Have a real model break in every pass, until what is returned is removed."""
+    """Make a real model fail in every pass until the returned hook is removed."""
 
     def hook(_: object, __: object, output: Any) -> None:
         if how == "memory":
@@ -116,7 +116,7 @@ def test_a_real_model_breaks_while_it_writes(tiny: House, how: str, reason: str,
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Hub's client waits between its attempts; that takes no time here."""
+    """Skip the pauses between attempts of the Hub's client."""
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
 

@@ -1,4 +1,4 @@
-"""A thousand tabs, opened and closed: nothing of them is left in the server."""
+"""A thousand tabs, opened and closed, leave nothing in the server."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TABS, AT_ONCE = 1000, 25
 FORGOTTEN_SECONDS = 8.0
 SETTLE_SECONDS = 60.0
 MOST_MB = 100.0
-"""What a thousand tabs may leave behind, fragments of memory included: 0.1 MB each."""
+"""Memory that a thousand tabs may leave behind, including fragmentation: 0.1 MB each."""
 
 
 EARLY = """
@@ -60,7 +60,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 async def visit(url: str, number: int) -> None:
-    """Open the page; every tenth starts two lanes and leaves in the midst of them. All are cut off."""
+    """Open the page; every tenth tab starts two lanes and leaves before they end. All are cut off."""
     async with browser(url) as own:
         tab = await Tab.open(own)
         with suppress(Refused, httpx.HTTPError):
@@ -86,7 +86,7 @@ async def visits(url: str, count: int) -> None:
 
 @dataclass(frozen=True)
 class Taken:
-    """What the server takes."""
+    """Return the memory of the server."""
 
     memory: float
     threads: int
@@ -95,7 +95,7 @@ class Taken:
 
 
 def sockets(pid: int) -> int:
-    """How many connections a process has open; of files, SQLite keeps some for the next time."""
+    """Return how many connections a process has open; SQLite keeps some files open for reuse."""
     found = 0
     for handle in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Visitors who leave without a word."""
+"""Visitors who disconnect without notice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ui.widgets import follow
 
 
 def test_whoever_left_while_nothing_happened_is_noticed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page's generator ends only where it yields; one that waits for a person's move would watch for ever."""
+    """A page's generator ends only where it yields; one that waits for a person's move would watch forever."""
     monkeypatch.setattr(follow, "SIGN_SECONDS", 0.1)
     run = house.start("human")
     house.until(run, Asked)

@@ -52,7 +52,7 @@ def figures(server: Server) -> dict[str, float]:
         return {sample.name: sample.value for family in families for sample in family.samples}
 
 
-def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[float], Server]) -> None:
+def test_running_negotiations_may_end_and_the_rest_are_interrupted(serve: Callable[[float], Server]) -> None:
     server = serve(5)
     client = Client(server.url, verbose=False)
     assert health(server) == (200, "ok")
@@ -83,7 +83,7 @@ def test_what_runs_may_end_the_rest_is_kept_and_nothing_begins(serve: Callable[[
 
 
 @pytest.mark.heavy
-def test_a_second_signal_ends_it_at_once_and_the_next_program_says_so(serve: Callable[[float], Server]) -> None:
+def test_a_ctrl_c_during_shutdown_ends_it_at_once(serve: Callable[[float], Server]) -> None:
     server = serve(1000.0)
     job = Client(server.url, verbose=False).submit("company_car", "slow", "linear", 1, api_name="/negotiate")
     run_id = next(iter(job))["run_id"]
@@ -96,6 +96,29 @@ def test_a_second_signal_ends_it_at_once_and_the_next_program_says_so(serve: Cal
     store = Store(f"sqlite:///{server.home}/data/parley.db")
     try:
         store.mark_interrupted()
+        assert store.run(run_id).status == "interrupted"
+    finally:
+        store.close()
+
+
+def test_many_signals_to_the_group_are_one_shutdown_with_its_grace_time(serve: Callable[[float], Server]) -> None:
+    """A service manager signals the whole group, and its members pass the signal on."""
+    server = serve(2.5)
+    job = Client(server.url, verbose=False).submit("company_car", "slow", "linear", 1, api_name="/negotiate")
+    run_id = next(iter(job))["run_id"]
+    assert server.process is not None
+    for _ in range(200):
+        server.process.send_signal(signal.SIGTERM)
+    while health(server) != (503, "draining"):
+        pass
+    for _ in range(200):
+        server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(30) == 0
+    messages = [json.loads(line)["message"] for line in server.log.read_text().splitlines()]
+    assert sum(message.startswith("shutting down") for message in messages) == 1
+    assert "shut down" in messages
+    store = Store(f"sqlite:///{server.home}/data/parley.db")
+    try:
         assert store.run(run_id).status == "interrupted"
     finally:
         store.close()

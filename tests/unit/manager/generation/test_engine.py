@@ -342,7 +342,7 @@ def test_closing_ends_every_stream_and_the_thread(engine: MakeEngine) -> None:
 
 
 class Panic(BaseException):
-    """As a panic in a native library comes: no Exception."""
+    """Like a panic in a native library: not an Exception."""
 
 
 def test_a_panic_in_a_pass_ends_that_row_alone(engine: MakeEngine) -> None:

@@ -1,4 +1,4 @@
-"""Whose negotiation runs next: fair between visitors, bounded, and told."""
+"""Lanes and their queue: fair between visitors, bounded, and visible."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Clock:
 
 
 class House:
-    """Lanes, and who began in them, in order."""
+    """Lanes, and the tickets that started in them, in order."""
 
     def __init__(self, **limits: int | None) -> None:
         self.clock = Clock()
@@ -40,7 +40,7 @@ class House:
         self.lanes.leave(ticket)
 
     def play(self, turns: int) -> None:
-        """So many of those that run end, the oldest first."""
+        """End this many running tickets, the oldest first."""
         for _ in range(turns):
             self.end(next(ticket for ticket in self.begun if ticket.stage is Stage.RUNNING))
 
@@ -57,7 +57,7 @@ def house() -> Callable[..., House]:
 # -- fairness --------------------------------------------------------------------------------------------------
 
 
-def test_with_room_everybody_begins_at_once(house: Callable[..., House]) -> None:
+def test_with_free_lanes_everything_starts_at_once(house: Callable[..., House]) -> None:
     there = house(lanes=3)
     tickets = [there.come(A), there.come(A), there.come(B)]
     assert there.begun == tickets
@@ -76,7 +76,7 @@ def test_one_lane_is_not_starved_by_fifty(house: Callable[..., House], lanes: in
     assert not there.lanes.positions()
 
 
-def test_the_own_share_is_bounded_so_that_others_begin_at_once(house: Callable[..., House]) -> None:
+def test_a_visitors_lanes_are_bounded_so_that_others_start_at_once(house: Callable[..., House]) -> None:
     there = house(lanes=8, lanes_per_visitor=2)
     mine = [there.come(A) for _ in range(50)]
     assert there.running == mine[:2]
@@ -84,7 +84,7 @@ def test_the_own_share_is_bounded_so_that_others_begin_at_once(house: Callable[.
 
 
 @pytest.mark.parametrize("visitors", [2, 5, 20])
-def test_visitors_take_turns_and_each_ones_own_begin_in_their_order(house: Callable[..., House], visitors: int) -> None:
+def test_visitors_take_turns_and_their_own_runs_start_in_order(house: Callable[..., House], visitors: int) -> None:
     there = house(lanes=1)
     last = there.come(Caller("first"))
     callers = [Caller(f"visitor {number}") for number in range(visitors)]
@@ -97,7 +97,7 @@ def test_visitors_take_turns_and_each_ones_own_begin_in_their_order(house: Calla
     assert there.begun[1:] == expected
 
 
-def test_who_comes_again_and_again_waits_for_a_turn_like_everybody(house: Callable[..., House]) -> None:
+def test_a_returning_visitor_waits_for_a_turn(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     there.come(A)
     waiting = [there.come(Caller(f"visitor {number}")) for number in range(3)]
@@ -107,7 +107,7 @@ def test_who_comes_again_and_again_waits_for_a_turn_like_everybody(house: Callab
     assert all(ticket in there.begun for ticket in waiting)
 
 
-def test_work_in_the_background_waits_for_what_is_watched_but_not_for_ever(house: Callable[..., House]) -> None:
+def test_background_work_waits_for_watched_runs_but_not_forever(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     there.come(A)
     behind = there.come(B, background=True)
@@ -120,7 +120,7 @@ def test_work_in_the_background_waits_for_what_is_watched_but_not_for_ever(house
     assert behind.stage is Stage.RUNNING
 
 
-def test_the_last_quarter_of_the_lanes_is_for_what_is_watched(house: Callable[..., House]) -> None:
+def test_the_last_quarter_of_the_lanes_is_for_watched_runs(house: Callable[..., House]) -> None:
     there = house(lanes=8, lanes_per_visitor=8)
     for number in range(4):
         for _ in range(8):
@@ -129,7 +129,7 @@ def test_the_last_quarter_of_the_lanes_is_for_what_is_watched(house: Callable[..
     assert there.come(A).stage is there.come(B).stage is Stage.RUNNING
 
 
-def test_the_background_counts_as_its_visitors_and_leaves_them_half(house: Callable[..., House]) -> None:
+def test_background_work_gets_half_of_its_visitors_lanes(house: Callable[..., House]) -> None:
     there = house(lanes=20, lanes_per_visitor=4)
     for _ in range(10):
         there.come(A, background=True)
@@ -139,7 +139,7 @@ def test_the_background_counts_as_its_visitors_and_leaves_them_half(house: Calla
 
 
 def test_no_lane_is_given_twice_and_none_is_lost(house: Callable[..., House]) -> None:
-    """Everything that can become of a ticket, in every order; afterwards there are as many lanes as before."""
+    """All events of a ticket in random order; afterwards there are as many lanes as before."""
     ways = ("leave", "withdraw", "aside", "twice")
     for order in itertools.permutations(ways):
         there = house(lanes=2, lanes_per_visitor=2)
@@ -162,7 +162,7 @@ def test_no_lane_is_given_twice_and_none_is_lost(house: Callable[..., House]) ->
 # -- people ----------------------------------------------------------------------------------------------------
 
 
-def test_who_waits_for_a_person_holds_no_lane_and_goes_on_before_the_visitors_others(
+def test_an_answered_run_goes_before_its_visitors_others(
     house: Callable[..., House],
 ) -> None:
     there = house(lanes=1)
@@ -176,7 +176,7 @@ def test_who_waits_for_a_person_holds_no_lane_and_goes_on_before_the_visitors_ot
     assert (mine.stage, later.stage) == (Stage.RUNNING, Stage.WAITING)
 
 
-def test_what_is_withdrawn_does_not_begin(house: Callable[..., House]) -> None:
+def test_a_withdrawn_ticket_does_not_start(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     first, second = there.come(A), there.come(A)
     assert there.lanes.withdraw(second)
@@ -189,7 +189,7 @@ def test_what_is_withdrawn_does_not_begin(house: Callable[..., House]) -> None:
 # -- what is told ----------------------------------------------------------------------------------------------
 
 
-def test_it_is_told_who_comes_first_and_how_long_it_takes(house: Callable[..., House]) -> None:
+def test_positions_count_those_ahead_and_estimate_the_wait(house: Callable[..., House]) -> None:
     there = house(lanes=2)
     there.end(there.come(A), 40.0)
     running = [there.come(A), there.come(A)]
@@ -203,7 +203,7 @@ def test_it_is_told_who_comes_first_and_how_long_it_takes(house: Callable[..., H
     assert there.lanes.positions()[mine] == QueuePosition(visitors=1, ahead=1, expected_seconds=40.0)
 
 
-def test_how_long_watched_ones_waited_is_told_when_they_begin() -> None:
+def test_the_waiting_time_of_watched_runs_is_reported() -> None:
     clock, waited = Clock(), list[float]()
     lanes = Lanes(Limits(lanes=1), clock, waited.append)
     tickets = [lanes.enter(A), lanes.enter(B), lanes.enter(B, background=True)]
@@ -215,7 +215,7 @@ def test_how_long_watched_ones_waited_is_told_when_they_begin() -> None:
     assert waited == [0.0, 7.0]
 
 
-def test_those_that_run_for_long_are_believed_to_run_on(house: Callable[..., House]) -> None:
+def test_long_running_negotiations_raise_the_estimate(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     there.end(there.come(A), 10.0)
     there.come(A)
@@ -225,14 +225,14 @@ def test_those_that_run_for_long_are_believed_to_run_on(house: Callable[..., Hou
     assert there.lanes.positions()[mine].expected_seconds == 60.0
 
 
-def test_without_experience_no_time_is_told(house: Callable[..., House]) -> None:
+def test_there_is_no_estimate_before_the_first_ending(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     there.come(A)
     mine = there.come(B)
     assert there.lanes.positions() == {mine: QueuePosition(0, 0, None)}
 
 
-def test_it_is_told_when_one_waits_for_ones_own(house: Callable[..., House]) -> None:
+def test_a_position_says_whether_it_waits_for_the_same_visitor(house: Callable[..., House]) -> None:
     there = house(lanes=8, lanes_per_visitor=1)
     there.end(there.come(A), 30.0)
     there.come(A)
@@ -254,7 +254,7 @@ def test_the_queue_is_bounded_and_says_so(house: Callable[..., House]) -> None:
     there.come(B)
 
 
-def test_a_visitor_has_only_so_many(house: Callable[..., House]) -> None:
+def test_a_visitors_open_negotiations_are_limited(house: Callable[..., House]) -> None:
     there = house(lanes=10, lanes_per_visitor=2, queue_per_visitor=3)
     for _ in range(5):
         there.come(A)
@@ -263,7 +263,7 @@ def test_a_visitor_has_only_so_many(house: Callable[..., House]) -> None:
     there.come(B)
 
 
-def test_what_is_begun_together_is_refused_together(house: Callable[..., House]) -> None:
+def test_negotiations_that_start_together_are_refused_together(house: Callable[..., House]) -> None:
     there = house(lanes=2, lanes_per_visitor=2, queue=1, queue_per_visitor=1, starts_per_minute=4)
     there.lanes.check(B, 2)
     there.lanes.check(B, 3)  # two at once, and one that waits
@@ -325,7 +325,7 @@ def test_tokens_are_counted_by_the_hour(house: Callable[..., House]) -> None:
     there.come(A)
 
 
-def test_what_is_too_old_to_count_is_forgotten_where_nothing_is_limited(house: Callable[..., House]) -> None:
+def test_old_entries_are_dropped_even_without_limits(house: Callable[..., House]) -> None:
     there = house()
     for there.clock.now in range(0, 36_000, 100):
         there.end(there.come(A))
@@ -342,7 +342,7 @@ def test_the_operator_is_limited_by_the_lanes_only(house: Callable[..., House]) 
     assert there.running == tickets[:3]
 
 
-def test_after_closing_nothing_begins(house: Callable[..., House]) -> None:
+def test_nothing_starts_after_closing(house: Callable[..., House]) -> None:
     there = house(lanes=1)
     first, second = there.come(A), there.come(A)
     there.lanes.close()
@@ -355,8 +355,8 @@ def test_after_closing_nothing_begins(house: Callable[..., House]) -> None:
 # -- beginning -------------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_that_end_as_they_begin_follow_each_other(house: Callable[..., House]) -> None:
-    """As negotiations do for which there is no thread; and not each within the one before."""
+def test_a_thousand_instant_negotiations_do_not_recurse(house: Callable[..., House]) -> None:
+    """Like negotiations without a thread; they must not start recursively."""
     there = house(lanes=1, queue=2000, queue_per_visitor=2000)
     first, ended = there.come(A), []
 
@@ -372,7 +372,7 @@ def test_a_thousand_that_end_as_they_begin_follow_each_other(house: Callable[...
     assert there.lanes.wait_until_idle(0)
 
 
-def test_what_cannot_begin_gives_its_lane_to_the_next(
+def test_a_ticket_that_cannot_start_frees_its_lane(
     house: Callable[..., House], caplog: pytest.LogCaptureFixture
 ) -> None:
     there = house(lanes=1)
@@ -388,7 +388,7 @@ def test_what_cannot_begin_gives_its_lane_to_the_next(
     assert "MemoryError: no room" in caplog.text
 
 
-def test_what_comes_while_another_begins_is_not_forgotten(house: Callable[..., House]) -> None:
+def test_a_ticket_that_arrives_during_a_start_is_not_lost(house: Callable[..., House]) -> None:
     there = house(lanes=2)
     ticket, came = there.lanes.enter(A), []
     there.lanes.wait(ticket, lambda: came.append(there.come(B)))

@@ -1,4 +1,4 @@
-"""What limits there are, and how app.yaml sets them."""
+"""The limits, and setting them in app.yaml."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_variable_chooses_the_public_set_and_app_yaml_still_counts(environment
     assert limits == dataclasses.replace(PUBLIC, rounds=50, open_per_address=None)
 
 
-def test_a_set_that_does_not_exist_is_told(environment: dict[str, str]) -> None:
+def test_an_unknown_set_of_limits_is_an_error(environment: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"PARLEY_LIMITS: 'none' is not a set of limits; use one of private, public"):
         read_settings({**environment, "PARLEY_LIMITS": "none"})
 
@@ -52,13 +52,13 @@ def test_a_set_that_does_not_exist_is_told(environment: dict[str, str]) -> None:
         ("limits:\n  reply_tokens: 100\n", "key 'limits.reply_tokens': Input should be greater than or equal to 1200"),
     ],
 )
-def test_what_is_wrong_is_told_with_file_and_key(environment: dict[str, str], text: str, message: str) -> None:
+def test_errors_name_file_and_key(environment: dict[str, str], text: str, message: str) -> None:
     path = write(environment, text)
     with pytest.raises(ConfigError, match="^" + re.escape(f"{path}: {message}")):
         read_settings(environment)
 
 
-def test_public_is_nowhere_laxer_than_private() -> None:
+def test_every_public_limit_is_stricter() -> None:
     for name, value in dataclasses.asdict(Limits()).items():
         assert getattr(PUBLIC, name) is not None
         assert value is None or getattr(PUBLIC, name) < value, name
@@ -71,5 +71,5 @@ def test_app_yaml_explains_every_limit_with_its_default() -> None:
     assert {name: None if value == "null" else int(value) for name, value in told.items()} == limits
 
 
-def test_the_error_is_one_that_visitors_are_shown() -> None:
+def test_visitors_see_the_message_of_the_error() -> None:
     assert issubclass(LimitReached, ParleyError)

@@ -1,4 +1,4 @@
-"""What is logged: as lines or as JSON, and never what anybody wrote."""
+"""Logging as lines or JSON, never with texts of people or models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MARK = "xyzzy"
 
 
 class Broken:
-    """An agent that breaks, and says in its error what it was told."""
+    """An agent that fails with its prompt in the error."""
 
     name = "broken"
 
@@ -63,7 +63,7 @@ def logged(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
 
 
 @pytest.mark.parametrize("error", [None, GenerationFailed(f"it said {MARK}"), ValueError(MARK), KeyError(MARK)])
-def test_no_text_of_anybody_is_logged(
+def test_no_texts_of_people_or_models_are_logged(
     logged: io.StringIO,
     error: Exception | None,
     managers: Callable[..., LLMManager],
@@ -108,8 +108,8 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nobody_writes_records_that_nobody_made(logged: io.StringIO, text: str) -> None:
-    """What is named in a record may come from elsewhere; it stays in its line, and a terminal is told nothing."""
+def test_logged_text_cannot_forge_records(logged: io.StringIO, text: str) -> None:
+    """Names in a record can come from outside; they stay in their line and cannot control a terminal."""
     log_event("abc", Started("abc", text, {"a": text, "b": "linear"}, 1))
     log_event("abc", Halted("failed", text, text))
     logging.getLogger("parley").error("%s cannot be read", text)
@@ -121,7 +121,7 @@ def test_nobody_writes_records_that_nobody_made(logged: io.StringIO, text: str) 
     assert "2030" not in "".join(lines) or "\\n2030" in "".join(lines)
 
 
-def test_what_asyncio_quotes_is_left_out(logged: io.StringIO) -> None:
+def test_exceptions_quoted_by_asyncio_are_left_out(logged: io.StringIO) -> None:
     logging.getLogger("asyncio").error("Task exception was never retrieved\nfuture: ValueError('%s')", MARK)
     assert "never retrieved" in logged.getvalue()
     assert MARK not in logged.getvalue()
@@ -167,7 +167,7 @@ def test_json_lines_can_be_read_by_programs(json_log: Callable[[], list[Any]]) -
     assert MARK not in second["stack"]
 
 
-def test_what_libraries_print_and_log_their_own_way_is_written_like_all_else(
+def test_output_of_libraries_is_logged_like_everything_else(
     json_log: Callable[[], list[Any]],
 ) -> None:
     uvicorn.Config(lambda: None)  # brings handlers of its own
@@ -186,6 +186,6 @@ def test_what_libraries_print_and_log_their_own_way_is_written_like_all_else(
     assert MARK not in str(printed)
 
 
-def test_an_unknown_format_is_told() -> None:
+def test_an_unknown_format_is_an_error() -> None:
     with pytest.raises(ConfigError, match="LOG_FORMAT: 'xml' is not a format; use one of text, json"):
         set_up_logging({"LOG_FORMAT": "xml"})

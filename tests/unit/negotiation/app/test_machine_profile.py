@@ -1,4 +1,4 @@
-"""What follows from where we run: a pure function of the environment and the machine."""
+"""The machine profile: a pure function of the environment and the machine."""
 
 from __future__ import annotations
 
@@ -90,14 +90,14 @@ def test_what_fits_depends_on_device_numbers_and_quantization() -> None:
     assert box.misfit(model(device="cpu")) == ""
 
 
-def test_an_operators_budget_counts_instead() -> None:
+def test_an_operators_budget_overrides_the_profile() -> None:
     laptop = profile({}, Machine(24 * GB))
     assert laptop.misfit(model(), {"cpu": 5}) != ""
     assert laptop.misfit(model(), {"cuda:0": 5}) == ""
     assert profile({}, Machine(64 * GB, gpus=(8 * GB,))).misfit(model(), {"cuda:0": 20, "cpu": 1}) == ""
 
 
-def test_what_is_not_known_or_is_elsewhere_is_offered() -> None:
+def test_remote_models_and_those_of_unknown_size_are_offered() -> None:
     tiny = profile({}, Machine(1 * GB))
     assert tiny.misfit(model(size="")) == ""
     served = parse_spec("m", {"type": "openai", "model_name": "x", "base_url": "http://127.0.0.1:1/v1", "size": "900B"})

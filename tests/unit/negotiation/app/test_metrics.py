@@ -1,4 +1,4 @@
-"""Figures for monitoring: true, readable by Prometheus' own parser, and without anybody's text."""
+"""Metrics: correct, readable by Prometheus' own parser, and without texts of people or models."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ def read(metrics: Metrics) -> dict[str, float]:
     return found
 
 
-def test_what_happens_is_counted(
-    managers: Callable[..., LLMManager], store: Store, make_run: Callable[..., Run]
-) -> None:
+def test_events_are_counted(managers: Callable[..., LLMManager], store: Store, make_run: Callable[..., Run]) -> None:
     manager = managers({"one": {"size_bytes": 1000}, "two": {"size_bytes": 2000}}, max_loaded_models=1)
     lanes, metrics = Lanes(Limits(lanes=1)), Metrics()
     live = LiveRuns(Catalog(manager), store, lanes=lanes, on_event=metrics.count)

@@ -1,4 +1,4 @@
-"""Environment variables and app.yaml: defaults, what is taken, and how what is wrong is told."""
+"""Environment variables and app.yaml: defaults, values and error messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from negotiation.runs.store import Store
 
 @pytest.fixture
 def configs(tmp_path: Path) -> Path:
-    """An own config folder."""
+    """The operator's config folder."""
     folder = tmp_path / "configs"
     folder.mkdir()
     return folder
@@ -60,7 +60,7 @@ def test_the_shipped_file_says_what_the_defaults_are() -> None:
     assert AppConfig.model_validate(yaml.safe_load((SHIPPED / "app.yaml").read_text())) == AppConfig()
 
 
-def test_every_variable_counts(environment: dict[str, str], tmp_path: Path, configs: Path) -> None:
+def test_every_variable_takes_effect(environment: dict[str, str], tmp_path: Path, configs: Path) -> None:
     given = {**environment, "HOST": "0.0.0.0", "PORT": "8080", "DATABASE_URL": "postgresql://db/parley"}
     settings = read_settings(given)
     assert (settings.home, settings.configs) == (tmp_path / "home", configs)
@@ -68,13 +68,13 @@ def test_every_variable_counts(environment: dict[str, str], tmp_path: Path, conf
     assert settings.database_url == "postgresql://db/parley"
 
 
-def test_empty_variables_are_as_good_as_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     empty = dict.fromkeys(["PARLEY_HOME", "PARLEY_CONFIG", "PORT", "HOST", "DATABASE_URL"], "")
     assert read_settings(empty) == read_settings({})
 
 
-def test_paths_may_be_relative_or_begin_with_the_home(
+def test_paths_may_be_relative_or_begin_with_a_tilde(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -98,7 +98,7 @@ def test_the_data_folder_is_made(environment: dict[str, str], tmp_path: Path) ->
     assert (tmp_path / "home" / "data").stat().st_mode & 0o077 == 0, "other users of the machine see nothing of it"
 
 
-def test_with_a_database_elsewhere_no_data_folder_is_needed(environment: dict[str, str], tmp_path: Path) -> None:
+def test_another_database_needs_no_data_folder(environment: dict[str, str], tmp_path: Path) -> None:
     read_settings({**environment, "DATABASE_URL": "sqlite://"})
     assert not (tmp_path / "home").exists()
 
@@ -112,12 +112,12 @@ def test_a_bad_port_is_named(environment: dict[str, str], port: str) -> None:
 
 
 @pytest.mark.parametrize("port", ["1", "65535", "07860"])
-def test_ports_that_can_be_served_at(environment: dict[str, str], port: str) -> None:
+def test_valid_ports(environment: dict[str, str], port: str) -> None:
     assert read_settings({**environment, "PORT": port}).port == int(port)
 
 
 @pytest.mark.parametrize("name", ["missing", "a_file"])
-def test_a_config_folder_that_is_none_is_named(environment: dict[str, str], tmp_path: Path, name: str) -> None:
+def test_a_missing_config_folder_is_named(environment: dict[str, str], tmp_path: Path, name: str) -> None:
     (tmp_path / "a_file").write_text("")
     with pytest.raises(ConfigError, match=rf"^PARLEY_CONFIG: '{tmp_path / name}' is not a folder$"):
         read_settings({**environment, "PARLEY_CONFIG": str(tmp_path / name)})
@@ -135,7 +135,7 @@ def test_a_data_folder_that_cannot_be_written_is_named(environment: dict[str, st
 
 
 @pytest.mark.parametrize("variable", ["PARLEY_HOME", "PARLEY_CONFIG"])
-def test_the_home_of_nobody_is_named(environment: dict[str, str], variable: str) -> None:
+def test_an_unknown_home_directory_is_named(environment: dict[str, str], variable: str) -> None:
     with pytest.raises(ConfigError, match=f"^{variable}: .*; set it to a folder$"):
         read_settings({**environment, variable: "~no-such-user-here/parley"})
 
@@ -143,7 +143,7 @@ def test_the_home_of_nobody_is_named(environment: dict[str, str], variable: str)
 # -- app.yaml --------------------------------------------------------------------------------------------------
 
 
-def test_own_settings_count(environment: dict[str, str], configs: Path) -> None:
+def test_app_yaml_takes_effect(environment: dict[str, str], configs: Path) -> None:
     (configs / "app.yaml").write_text(
         "max_loaded_models: 3\nmemory_budget: {'cuda:0': 20, cpu: 7.5}\norphan_grace_seconds: 0\nmax_queue: 5\n"
         "max_loaded_on: {'cuda:1': 1}\nparking_memory: 0\n"
@@ -156,15 +156,13 @@ def test_own_settings_count(environment: dict[str, str], configs: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "# nothing here\n", "{}"])
-def test_without_own_settings_the_defaults_count(environment: dict[str, str], configs: Path, text: str | None) -> None:
+def test_without_keys_the_defaults_apply(environment: dict[str, str], configs: Path, text: str | None) -> None:
     if text is not None:
         (configs / "app.yaml").write_text(text)
     assert read_settings(environment, Machine(16 * GB)).app == AppConfig()
 
 
-def test_what_is_left_open_follows_from_the_machine_and_what_is_set_wins(
-    environment: dict[str, str], configs: Path
-) -> None:
+def test_app_yaml_overrides_what_follows_from_the_machine(environment: dict[str, str], configs: Path) -> None:
     small, large = Machine(2 * GB), Machine(64 * GB, gpus=(80 * GB,))
     assert read_settings(environment, small).app.max_loaded_models == 1
     assert read_settings(environment, large).app.max_loaded_models == 4
@@ -213,16 +211,14 @@ def test_an_operators_budget_says_what_fits(environment: dict[str, str], configs
         ("no", "expected a mapping of keys to values, got bool"),
     ],
 )
-def test_what_is_wrong_in_it_is_named(environment: dict[str, str], configs: Path, text: str, says: str) -> None:
+def test_errors_in_app_yaml_are_named(environment: dict[str, str], configs: Path, text: str, says: str) -> None:
     (configs / "app.yaml").write_text(text)
     with pytest.raises(ConfigError) as caught:
         read_settings(environment)
     assert str(caught.value).startswith(f"{configs / 'app.yaml'}: {says}")
 
 
-def test_an_own_folder_takes_the_place_of_the_shipped_one_file_by_file(
-    environment: dict[str, str], configs: Path
-) -> None:
+def test_a_config_folder_overrides_the_shipped_one_file_by_file(environment: dict[str, str], configs: Path) -> None:
     settings = read_settings(environment)
     assert settings.config_file("models.yaml") == SHIPPED / "models.yaml"
     (configs / "models.yaml").write_text("{}")
@@ -233,7 +229,7 @@ def test_an_own_folder_takes_the_place_of_the_shipped_one_file_by_file(
 SPACE = {"SPACE_ID": "me/parley"}
 
 
-def test_a_space_keeps_runs_in_its_volume_if_nobody_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_space_archives_runs_in_its_volume_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     bare, mounted = Machine(16 * GB), Machine(16 * GB, volume=tmp_path / "volume")
     assert read_settings({}, mounted).archive is None
@@ -245,7 +241,7 @@ def test_a_space_keeps_runs_in_its_volume_if_nobody_says_where(tmp_path: Path, m
         assert read_settings({**SPACE, **told}, mounted).archive is None
 
 
-def test_where_runs_are_archived_can_be_told(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_archive_can_be_chosen(environment: dict[str, str], tmp_path: Path) -> None:
     folder = read_settings({**environment, "PARLEY_ARCHIVE": str(tmp_path / "a")}).archive
     assert folder == ArchiveSettings(tmp_path / "a")
     dataset = read_settings({**environment, "PARLEY_DATASET": "me/runs", "HF_TOKEN": "hf_secret"})
@@ -264,13 +260,13 @@ def test_where_runs_are_archived_can_be_told(environment: dict[str, str], tmp_pa
         ),
     ],
 )
-def test_an_archive_that_cannot_be_is_named(environment: dict[str, str], given: dict[str, str], says: str) -> None:
+def test_wrong_archives_are_named(environment: dict[str, str], given: dict[str, str], says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_settings({**environment, **given})
     assert str(caught.value) == says
 
 
-def test_a_space_without_an_archive_forgets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_space_without_an_archive_loses_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert read_settings(SPACE, Machine(GB)).forgets
     assert not read_settings({}, Machine(GB)).forgets
@@ -293,5 +289,5 @@ def test_settings_cannot_be_changed(environment: dict[str, str]) -> None:
         ({"SPACE_ID": "someone/parley", "HOST": "10.0.0.1", "GRADIO_SERVER_NAME": "0.0.0.0"}, "10.0.0.1"),
     ],
 )
-def test_spaces_reach_it_from_outside(environment: dict[str, str], given: dict[str, str], host: str) -> None:
+def test_spaces_listen_on_all_addresses(environment: dict[str, str], given: dict[str, str], host: str) -> None:
     assert read_settings({**environment, **given}).host == host

@@ -1,4 +1,4 @@
-"""ZeroGPU's way: models are placed once, and a forked process to which a GPU is lent drives negotiations."""
+"""ZeroGPU: models are placed once, and a forked process with a GPU drives negotiations."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def driven(catalog: Catalog, run: Run, cancel: CancelToken | None = None) -> lis
 
 
 def facts(events: list[Event]) -> list[Any]:
-    """What happened, without how long it took."""
+    """Return the events without durations."""
     return [
         replace(event.turn, seconds=0.0) if isinstance(event, TurnTaken) else event
         for event in events
@@ -91,7 +91,7 @@ def facts(events: list[Event]) -> list[Any]:
     ]
 
 
-def test_a_negotiation_is_the_same_as_without_and_takes_one_call(
+def test_a_negotiation_takes_one_gpu_call_and_is_the_same_as_without(
     lend: Lend, gpu: ForkingGPU, make_run: Runs, bike: Scenario
 ) -> None:
     lent = driven(lend(first={}, second={}), make_run("r", "first", "second"))
@@ -109,7 +109,7 @@ def test_scripts_alone_need_no_gpu(lend: Lend, gpu: ForkingGPU, make_run: Runs) 
     assert gpu.calls == 0
 
 
-def test_what_moves_before_a_model_moves_here(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
+def test_turns_before_the_first_model_are_taken_without_a_gpu(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
     events = driven(lend(first={}), make_run("r", "boulware", "first"))
     kinds = [type(event) for event in events]
     assert kinds[:5] == [Started, TurnStarted, TurnTaken, TurnStarted, Waiting]
@@ -117,14 +117,14 @@ def test_what_moves_before_a_model_moves_here(lend: Lend, gpu: ForkingGPU, make_
     assert gpu.calls == 1
 
 
-def test_a_model_elsewhere_plays_here_against_one_on_a_lent_gpu(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
+def test_a_remote_model_plays_against_one_on_zero_gpu(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
     events = driven(lend(first={}, other={"type": "fake"}), make_run("r", "first", "other"))
     turns = [event.turn for event in events if isinstance(event, TurnTaken)]
     assert isinstance(events[-1], Ended)
     assert gpu.calls == sum(turn.agent == "first" for turn in turns)
 
 
-def test_for_a_person_no_gpu_is_held(lend: Lend, gpu: ForkingGPU, make_run: Runs, store: Store) -> None:
+def test_no_gpu_is_held_while_a_person_is_asked(lend: Lend, gpu: ForkingGPU, make_run: Runs, store: Store) -> None:
     live = LiveRuns(lend(first={}), store, grace=1e9)
     try:
         run_id = live.start(make_run("", "human", "first"))
@@ -184,7 +184,7 @@ def test_stopping_gives_the_gpu_back_and_continuing_asks_for_another(
         live.close()
 
 
-def test_a_gpu_that_is_not_lent_is_told(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
+def test_a_refused_gpu_call_gives_its_reason(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
     gpu.broken = RuntimeError("You have exceeded your quota (60s requested vs. 12s left)")
     *_, end = driven(lend(first={}), make_run("r", "first", "boulware"))
     assert isinstance(end, Halted)
@@ -192,7 +192,7 @@ def test_a_gpu_that_is_not_lent_is_told(lend: Lend, gpu: ForkingGPU, make_run: R
     assert "60s requested vs. 12s left" in end.reason
 
 
-def test_what_is_sent_to_a_gpu_names_no_visitor_and_what_comes_back_is_not_logged(
+def test_gpu_calls_name_no_visitor_and_their_errors_are_not_logged(
     lend: Lend, make_run: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     house, sent = lend(first={}), []
@@ -209,9 +209,7 @@ def test_what_is_sent_to_a_gpu_names_no_visitor_and_what_comes_back_is_not_logge
     assert "anne" not in repr(sent)
 
 
-def test_a_gpu_that_is_taken_back_leaves_a_run_that_can_be_continued(
-    lend: Lend, gpu: ForkingGPU, make_run: Runs
-) -> None:
+def test_a_run_can_be_continued_after_an_aborted_gpu_call(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
     catalog = lend(first={})
     whole = driven(catalog, make_run("r", "first", "boulware"))
     gpu.kill_after = next(number for number, event in enumerate(whole) if isinstance(event, TurnTaken)) + 3
@@ -238,7 +236,7 @@ def test_nothing_is_loaded_or_evicted_here_whatever_is_played(lend: Lend, gpu: F
     assert [entry.kind for entry in after.timeline] == [entry.kind for entry in before.timeline]
 
 
-def test_what_was_not_placed_is_not_offered_and_it_is_said_why(lend: Lend) -> None:
+def test_models_that_were_not_placed_are_not_offered_with_the_reason(lend: Lend) -> None:
     catalog = lend(first={}, broken={}, later={"license": "not placed"})
     assert [spec.model_id for spec in catalog.models()] == ["first"]
     with pytest.raises(DoesNotFit, match=f"it {NOT_PLACED} .its terms were not accepted.; pick"):
@@ -257,7 +255,7 @@ def test_what_was_not_placed_is_not_offered_and_it_is_said_why(lend: Lend) -> No
         (20, 0, {"a": {}, "b": {}}, MOST_SECONDS),
     ],
 )
-def test_a_gpu_is_asked_for_as_long_as_the_settings_need(
+def test_the_requested_gpu_time_follows_from_the_settings(
     bike: Scenario, rounds: int, turns: int, models: dict[Any, dict[str, Any]], seconds: int
 ) -> None:
     made: Any = (None,) * turns
@@ -267,7 +265,7 @@ def test_a_gpu_is_asked_for_as_long_as_the_settings_need(
     assert task.seconds == seconds
 
 
-def test_models_are_placed_in_order_as_long_as_they_have_room() -> None:
+def test_models_are_placed_in_order_as_long_as_they_fit() -> None:
     def spec(name: str, size: str, **about: Any) -> ModelSpec:
         return parse_spec(name, {"model_name": name, "size": size, **about})
 

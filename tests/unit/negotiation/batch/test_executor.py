@@ -1,4 +1,4 @@
-"""Negotiations on threads that nobody watches: as many at once as there are slots, and none left in the end."""
+"""Unwatched negotiations on threads: as many at once as there are slots, and none left at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 5])
-def test_by_itself_it_has_a_lane_for_every_slot(
+def test_every_slot_has_a_lane_by_default(
     managers: Callable[..., LLMManager], make_run: Callable[..., Run], slots: int
 ) -> None:
     access = LaneAccess.all(slots)
@@ -32,7 +32,7 @@ def test_by_itself_it_has_a_lane_for_every_slot(
     assert access.lanes.visitors() == 0
 
 
-def test_what_cannot_be_played_is_told_as_failed(
+def test_runs_that_cannot_start_end_as_failed(
     managers: Callable[..., LLMManager], make_run: Callable[..., Run], caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[str] = []
@@ -53,7 +53,7 @@ def test_what_cannot_be_played_is_told_as_failed(
     assert "SystemError: a panic" in caplog.text
 
 
-def test_a_crew_is_waited_for_with_all_that_it_begins_meanwhile() -> None:
+def test_joining_a_thread_group_includes_threads_started_in_the_meantime() -> None:
     crew, done, gate = ThreadGroup(), [], threading.Event()
 
     def first() -> None:

@@ -1,4 +1,4 @@
-"""Comparisons: the right negotiations are run, and their difference is told with what is known of it."""
+"""Comparisons run the right negotiations and report their difference with its uncertainty."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_negotiation_is_run_once_and_agents_take_turns_in_blocks(asked: As
     assert changes == -(-pairs // comparison.BLOCK)
 
 
-def test_all_are_run_stored_and_told(asked: Ask, catalog: Catalog, store: Store) -> None:
+def test_all_negotiations_are_run_stored_and_reported(asked: Ask, catalog: Catalog, store: Store) -> None:
     told = list(comparison.run(asked(owner="me"), catalog, store))
     assert [progress.done for progress in told] == list(range(1, 13))
     assert {progress.total for progress in told} == {12}
@@ -127,7 +127,7 @@ def test_an_agent_compared_with_itself_makes_the_same_moves(asked: Ask, catalog:
 
 
 def test_repeats_are_reported_and_count_once(asked: Ask, catalog: Catalog, store: Store, shipped: Any) -> None:
-    """Scripted strategies that draw no lots make the same moves with every seed."""
+    """Deterministic strategies make the same moves with every seed."""
     car = replace(asked("boulware", "conceder", pairs=6), scenario=shipped["company_car"])
     *_, last = comparison.run(car, catalog, store)
     assert last.result.identical == "repeats"
@@ -137,14 +137,14 @@ def test_repeats_are_reported_and_count_once(asked: Ask, catalog: Catalog, store
     assert last.result.more_pairs_needed is None
 
 
-def test_invalid_replies_are_counted_for_who_made_them(asked: Ask, catalog: Catalog, store: Store) -> None:
+def test_invalid_replies_count_for_their_agent(asked: Ask, catalog: Catalog, store: Store) -> None:
     *_, last = comparison.run(asked("clumsy", "left", opponent="clumsy", pairs=1), catalog, store)
     clumsy, left = last.result.agents
     assert set(clumsy.invalid) == {"off_menu", "not_json"}
     assert left.invalid.total() == 0
 
 
-def test_what_fails_is_told_and_its_pair_left_out(asked: Ask, managers: Managers, store: Store) -> None:
+def test_failures_are_reported_and_their_pairs_left_out(asked: Ask, managers: Managers, store: Store) -> None:
     catalog = Catalog(managers({"left": {}, "broken": {"fail_loads": 99}}))
     *_, last = comparison.run(asked("left", "broken", pairs=2), catalog, store)
     assert (last.result.pairs, last.result.difference, len(last.result.failed)) == (0, None, 4)
@@ -170,7 +170,7 @@ def test_a_comparison_needs_a_pair(asked: Ask) -> None:
 
 @pytest.mark.parametrize("how", ["cancel", "close"])
 def test_it_can_be_stopped(asked: Ask, managers: Managers, store: Store, how: str) -> None:
-    """What ended is kept, what was running is not, and no thread is left."""
+    """Finished negotiations count, running ones do not, and no thread remains."""
     catalog = Catalog(managers({"left": {}, "endless": {"tokens_per_second": 0.01}}))
     cancel = CancelToken()
     told = comparison.run(asked("left", "endless", pairs=2), catalog, store, cancel)
@@ -187,10 +187,10 @@ def test_it_can_be_stopped(asked: Ask, managers: Managers, store: Store, how: st
     assert not catalog.manager.snapshot().queue
 
 
-def test_at_most_so_many_run_at_once(
+def test_the_number_of_running_negotiations_is_bounded(
     asked: Ask, catalog: Catalog, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three meet at a barrier that lets only three pass; a fourth would have to wait for ever."""
+    """Three meet at a barrier for three; a fourth would wait forever."""
     barrier, inside, most = threading.Barrier(3), Counter[str](), []
 
     class Meeting:
@@ -212,7 +212,7 @@ def test_at_most_so_many_run_at_once(
 
 
 def played(scenario: Scenario, seed: int, utility: float, offer: int) -> Run:
-    """A run that ended with a utility, after a move of its own."""
+    """Return a finished run with a utility and its own moves."""
     measures = Measures(utility, utility, 1, 0, 0, rational_a=True, rational_b=True)
     turn = Turn(0, 1, "a", "any", Action.OFFER, {"price": offer}, invalid=(InvalidReply("empty", "", ""),))
     return Run(

@@ -47,7 +47,7 @@ def ended(comparisons: Comparisons, owner: str = "me") -> ComparisonStatus:
     return standing
 
 
-def test_pairs_are_run_and_more_of_them_go_on_with_the_next_seeds(comparisons: Comparisons) -> None:
+def test_more_pairs_continue_with_the_next_seeds(comparisons: Comparisons) -> None:
     comparisons.start(asked(2))
     first = ended(comparisons)
     assert (first.done, first.goal, first.result.pairs, first.running) == (8, 8, 2, False)
@@ -58,7 +58,7 @@ def test_pairs_are_run_and_more_of_them_go_on_with_the_next_seeds(comparisons: C
     assert {run.seed for run in runs} == {1, 2, 3}
 
 
-def test_another_comparison_takes_its_place_and_others_see_nothing_of_it(comparisons: Comparisons) -> None:
+def test_a_new_comparison_replaces_the_last_and_stays_private(comparisons: Comparisons) -> None:
     comparisons.start(asked(2))
     ended(comparisons)
     comparisons.start(asked(1, seed=5))
@@ -68,7 +68,7 @@ def test_another_comparison_takes_its_place_and_others_see_nothing_of_it(compari
     assert comparisons.status(None) is None
 
 
-def test_stopping_keeps_what_was_played(comparisons: Comparisons) -> None:
+def test_finished_negotiations_count_after_stopping(comparisons: Comparisons) -> None:
     slow = Comparison(SCENARIO, (AgentConfig("slow"), SECOND), OPPONENT, 3, owner="me")
     comparisons.start(slow)
     standing = comparisons.status("me")
@@ -87,7 +87,7 @@ def test_an_unknown_agent_is_refused_at_once(comparisons: Comparisons) -> None:
 
 
 class Refusing:
-    """Lets the system give no threads of a name."""
+    """Makes threads of a name fail to start."""
 
     def __init__(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         begin = threading.Thread.start
@@ -100,7 +100,7 @@ class Refusing:
         monkeypatch.setattr(threading.Thread, "start", start)
 
 
-def test_without_a_thread_it_is_refused_and_begins_later(
+def test_without_a_thread_it_is_refused_and_starts_later(
     comparisons: Comparisons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     comparisons.start(asked(1))
@@ -128,10 +128,8 @@ def test_without_threads_its_negotiations_fail_and_it_ends(
     assert set(standing.result.failed) == {"the server has no room for more work now; try again later"}
 
 
-def test_two_presses_at_once_begin_one_after_the_other(
-    comparisons: Comparisons, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second begins between the first one's looking for what runs and its beginning."""
+def test_simultaneous_starts_run_one_after_the_other(comparisons: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second starts between the first one's check and its start."""
     stop, presses = comparisons.stop, iter([True])
 
     def stop_and_press(owner: str | None, *, wait: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Driving runs: whatever breaks, and whenever a run is told to stop, it ends, is recorded, and gives back its lane."""
+"""Driving runs: whatever fails and whenever it is stopped, a run ends, is recorded, and releases its lane."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Runs = Callable[..., Run]
 
 
 class Panic(BaseException):
-    """As the extensions written in Rust raise: no Exception."""
+    """Like a panic in a Rust extension: not an Exception."""
 
 
 class Acting:
@@ -49,7 +49,7 @@ class Acting:
 
 
 class House(Catalog):
-    """The catalog with agents of our own, and generators that do not let themselves be closed."""
+    """A catalog with test agents, and generators that fail to close."""
 
     def __init__(self, manager: LLMManager) -> None:
         super().__init__(manager)
@@ -71,7 +71,7 @@ class House(Catalog):
 
 
 class Clock:
-    """Time, and what happens when the keeper looks at it."""
+    """A clock with a hook for the housekeeping thread."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -107,7 +107,7 @@ def live(house: House, store: Store, lanes: Lanes, clock: Clock) -> Iterator[Liv
 
 
 def over(live: LiveRuns, lanes: Lanes, store: Store, run_id: str) -> tuple[str, str]:
-    """How a run is stored; nothing is left of it here."""
+    """Return how a run is stored, after checking that this process holds nothing of it."""
     live._driver.join()
     assert live.watch(run_id) is None
     assert sum(lanes.count(stage, background=False) for stage in Stage) == 0
@@ -147,7 +147,7 @@ def test_a_panic_ends_the_run_like_any_fault(
     assert "at src/lib.rs:1" in caplog.text
 
 
-def test_what_cannot_be_closed_gives_its_lane_back_all_the_same(
+def test_a_lane_is_released_even_if_cleanup_fails(
     live: LiveRuns, house: House, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.stubborn = True
@@ -189,7 +189,7 @@ def test_without_a_thread_it_is_recorded_that_a_run_was_stopped(
 
 
 def between(lanes: Lanes, happens: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have something happen once, when a run is about to wait for its lane."""
+    """Call a function once, just before a run waits for its lane."""
     wait, times = lanes.wait, iter([happens])
 
     def waiting(*given: Any, **how: Any) -> None:
@@ -200,10 +200,10 @@ def between(lanes: Lanes, happens: Callable[[], object], monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("how", ["stop", "drain"])
-def test_who_answers_as_the_run_is_told_to_stop_is_told_how_it_ended(
+def test_an_answer_during_a_stop_learns_how_the_run_ended(
     live: LiveRuns, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """It has a lane to wait for then, which is given to nobody any more."""
+    """It waits for a lane that is never granted."""
     run_id = live.start(make_run(a="human"))
     with follow(live, run_id) as watch:
         until(watch, Asked)
@@ -216,7 +216,7 @@ def test_who_answers_as_the_run_is_told_to_stop_is_told_how_it_ended(
     assert over(live, lanes, store, run_id) == (halted.status, halted.reason)
 
 
-def test_a_run_that_begins_as_the_program_ends_is_interrupted(
+def test_a_run_that_starts_during_shutdown_is_interrupted(
     live: LiveRuns, lanes: Lanes, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     between(lanes, live.drain, monkeypatch)
@@ -224,7 +224,7 @@ def test_a_run_that_begins_as_the_program_ends_is_interrupted(
     assert over(live, lanes, store, run_id) == ("interrupted", SHUT_DOWN)
 
 
-def test_draining_ends_what_waits_in_the_background_too(live: LiveRuns, store: Store, make_run: Runs) -> None:
+def test_draining_interrupts_waiting_background_runs_too(live: LiveRuns, store: Store, make_run: Runs) -> None:
     live.start(make_run(a="slow", b="slow"))
     waiting = live.start(make_run(), background=True)
     with follow(live, waiting) as watch:
@@ -233,9 +233,7 @@ def test_draining_ends_what_waits_in_the_background_too(live: LiveRuns, store: S
     assert store.run(waiting).status == "interrupted"
 
 
-def test_who_answers_at_the_last_moment_is_not_told_that_nobody_did(
-    live: LiveRuns, clock: Clock, make_run: Runs
-) -> None:
+def test_an_answer_at_the_last_moment_counts(live: LiveRuns, clock: Clock, make_run: Runs) -> None:
     run_id = live.start(make_run(a="human", b="conceder"))
     with follow(live, run_id) as watch:
         (asked,) = [event for event in until(watch, Asked) if isinstance(event, Asked)]
@@ -246,10 +244,10 @@ def test_who_answers_at_the_last_moment_is_not_told_that_nobody_did(
     assert sum(isinstance(event, TurnTaken) for event in seen) == 2
 
 
-def test_what_has_begun_is_not_told_that_it_waits(
+def test_a_started_run_publishes_no_queue_position(
     live: LiveRuns, lanes: Lanes, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even if its lane comes between looking where it waits and telling."""
+    """Even if it gets its lane between reading its position and publishing it."""
     begins, begin, places = threading.Event(), Driver._begin, lanes.positions
     looked = threading.Event()
 

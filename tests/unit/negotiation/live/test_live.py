@@ -1,4 +1,4 @@
-"""Running negotiations: they belong to the server, whoever watches them, and every one is recorded to its end."""
+"""Running negotiations belong to the server, whoever watches them, and each is recorded to its end."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Clock:
 
 
 class Gate:
-    """An agent that offers the same until its fifth turn and then accepts, each time only when it is told to."""
+    """An agent that repeats its offer until its fifth turn and then accepts, each time only when let through."""
 
     name = "gate"
 
@@ -60,7 +60,7 @@ class Gate:
         self._told = threading.Semaphore(0)
 
     def go(self, turns: int = 1) -> None:
-        """Let it take so many turns."""
+        """Let it take this many turns."""
         self._told.release(turns)
 
     def act(self, view: View) -> Generator[Any, None, Decision]:
@@ -86,7 +86,7 @@ class Broken:
 
 
 class House(Catalog):
-    """The catalog, with some agents of our own."""
+    """The catalog with some test agents."""
 
     def __init__(self, manager: LLMManager, **own: Agent) -> None:
         super().__init__(manager)
@@ -97,7 +97,7 @@ class House(Catalog):
 
 
 class Signals:
-    """Says when a method of an object was called, as a thread that waits for it needs to know."""
+    """Signals waiting threads when a method of an object is called."""
 
     def __init__(self, target: object, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self._calls = threading.Semaphore(0)
@@ -115,7 +115,7 @@ class Signals:
         assert self._calls.acquire(timeout=PATIENCE)
 
     def forget(self) -> None:
-        """Calls so far do not count."""
+        """Ignore the calls so far."""
         while self._calls.acquire(blocking=False):
             pass
 
@@ -149,7 +149,7 @@ def live(house: House, store: Store, clock: Clock, gate: Gate) -> Iterator[LiveR
 
 
 def thinking(turn: int) -> Writing:
-    """What a gate writes in a turn while it waits to be told."""
+    """The text that a gate writes while it waits to be let through."""
     return Writing("ab"[turn % 2], 0, f"turn {turn}")  # type: ignore[arg-type]
 
 
@@ -165,7 +165,7 @@ def timeless(events: list[Event]) -> list[Event]:
 
 
 def test_run_ids_cannot_be_guessed() -> None:
-    """At least 96 bits, and letters and digits only: a leading dash would make them options of a command."""
+    """At least 96 bits, letters and digits only: a leading dash would look like a command-line option."""
     ids = {new_run_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(len(bytes.fromhex(run_id)) >= 12 for run_id in ids)
@@ -180,7 +180,7 @@ def test_a_run_is_recorded_before_it_is_driven(live: LiveRuns, store: Store, mak
     assert live.owner(run_id) == "anne"
 
 
-def test_a_given_id_is_kept(live: LiveRuns, make_run: Runs) -> None:
+def test_a_given_id_is_used(live: LiveRuns, make_run: Runs) -> None:
     assert live.start(make_run("my-run", a="gate", b="gate")) == "my-run"
 
 
@@ -199,7 +199,7 @@ def test_a_run_that_cannot_be_recorded_is_not_started(live: LiveRuns, make_run: 
     assert isinstance(until(first, Writing)[0], Started)
 
 
-def test_what_is_not_driven_here_is_not_running(live: LiveRuns) -> None:
+def test_a_run_that_is_not_driven_here_is_not_running(live: LiveRuns) -> None:
     assert live.watch("elsewhere") is None
     assert live.owner("elsewhere") is None
     assert not live.is_running("elsewhere")
@@ -223,7 +223,7 @@ def test_a_watcher_sees_everything_in_order(live: LiveRuns, gate: Gate, make_run
     assert [event.turn.index for event in seen if isinstance(event, TurnTaken)] == list(range(6))
 
 
-def test_a_late_watcher_sees_the_facts_and_what_goes_on_now(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
+def test_a_late_watcher_sees_the_turns_and_the_current_state(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as early:
         gate.go(3)
@@ -235,7 +235,7 @@ def test_a_late_watcher_sees_the_facts_and_what_goes_on_now(live: LiveRuns, gate
     assert seen[-1] == thinking(3)
 
 
-def test_a_watcher_that_fell_behind_misses_no_fact(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
+def test_a_slow_watcher_misses_no_turn(live: LiveRuns, gate: Gate, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as slow, follow(live, run_id) as quick:
         seen = until(slow, Writing)
@@ -257,7 +257,7 @@ def test_iterating_ends_with_the_run(live: LiveRuns, gate: Gate, make_run: Runs)
 def test_an_ended_run_is_no_longer_running(
     live: LiveRuns, house: House, gate: Gate, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has seen the end may start the next: even if the thread that drove it has not tidied up yet."""
+    """A watcher of the end can start the next run, even before the driving thread has cleaned up."""
     tidying = threading.Event()
     monkeypatch.setattr(house.manager, "forget", lambda _: tidying.wait(PATIENCE))
     run_id = live.start(make_run(a="gate", b="gate"))
@@ -270,8 +270,8 @@ def test_an_ended_run_is_no_longer_running(
     tidying.set()
 
 
-def test_only_the_latest_wait_is_kept() -> None:
-    """However long a run waits, a watcher that joins is told once, and it costs no memory."""
+def test_only_the_latest_wait_remains_in_the_feed() -> None:
+    """However long a run waits, a new watcher gets one event, and memory does not grow."""
     running = Feed(Clock())
     running.publish(Started("run-1", "bike", {}, 1))
     running.publish(TurnStarted(0, 1, "a", "x"))
@@ -287,7 +287,7 @@ def test_only_the_latest_wait_is_kept() -> None:
             ]
 
 
-def test_what_was_written_is_forgotten_once_the_turn_is_taken() -> None:
+def test_pieces_are_dropped_once_the_turn_is_taken() -> None:
     running = Feed(Clock())
     made = TurnTaken(Turn(0, 1, "a", "x", Action.OFFER, OFFER))
     running.publish(Waiting("a", "queued", 1))
@@ -301,7 +301,7 @@ def test_what_was_written_is_forgotten_once_the_turn_is_taken() -> None:
 # -- recording -------------------------------------------------------------------------------------------------
 
 
-def test_nobody_sees_a_turn_or_an_end_before_it_is_stored(
+def test_turns_and_endings_are_stored_before_they_are_published(
     live: LiveRuns, gate: Gate, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = "run-1"
@@ -334,9 +334,7 @@ def test_nobody_sees_a_turn_or_an_end_before_it_is_stored(
     assert store.run(run_id).status == "done"
 
 
-def test_what_is_stored_tells_the_same_as_what_was_seen(
-    live: LiveRuns, gate: Gate, store: Store, make_run: Runs
-) -> None:
+def test_stored_events_match_the_published_ones(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as watch:
         assert [type(event) for event in stored_events(store.run(run_id))] == [Started]
@@ -346,7 +344,7 @@ def test_what_is_stored_tells_the_same_as_what_was_seen(
 
 
 @pytest.mark.parametrize("status", ["stopped", "interrupted", "failed"])
-def test_a_halted_run_is_told_as_such(store: Store, make_run: Runs, status: Any) -> None:
+def test_a_halted_run_ends_with_halted(store: Store, make_run: Runs, status: Any) -> None:
     store.begin(make_run("run-1"))
     store.end("run-1", Halted(status, "because"))
     assert stored_events(store.run("run-1"))[-1] == Halted(status, "because")
@@ -365,7 +363,7 @@ def test_a_deal_is_recorded_with_its_figures(live: LiveRuns, gate: Gate, store: 
 # -- failing ---------------------------------------------------------------------------------------------------
 
 
-def test_an_agents_failure_is_told_and_recorded(
+def test_an_agents_failure_is_published_and_recorded(
     live: LiveRuns, house: House, gate: Gate, store: Store, make_run: Runs
 ) -> None:
     house.own["broken"] = Broken(LoadFailed("no such file"))
@@ -377,7 +375,7 @@ def test_an_agents_failure_is_told_and_recorded(
     assert (found.status, found.reason, len(found.turns)) == ("failed", "no such file", 1)
 
 
-def test_a_fault_of_ours_is_logged_and_told_without_its_inside(
+def test_an_internal_error_is_logged_and_shown_without_details(
     live: LiveRuns, house: House, gate: Gate, store: Store, make_run: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     house.own["broken"] = Broken(ZeroDivisionError("secret"))
@@ -461,7 +459,7 @@ def test_stopping_ends_the_waiting_for_a_model(live: LiveRuns, manager: LLMManag
 
 
 class Deaf:
-    """An agent that does not hear that it is cancelled while it thinks."""
+    """An agent that ignores cancellation while it thinks."""
 
     name = "deaf"
 
@@ -474,7 +472,7 @@ class Deaf:
         return Decision(Action.OFFER, OFFER)
 
 
-def test_the_first_reason_to_stop_is_the_one_that_is_told(
+def test_the_first_reason_to_stop_is_recorded(
     live: LiveRuns, house: House, store: Store, clock: Clock, make_run: Runs, looks: Signals
 ) -> None:
     deaf = house.own["deaf"] = Deaf()
@@ -503,19 +501,19 @@ def ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> Signals:
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Signals:
-    """Says when the keeper asked whether anybody watches a run."""
+    """Signals when the housekeeping thread has checked for watchers."""
     return Signals(Feed, "orphaned", monkeypatch)
 
 
 def pass_time(clock: Clock, looks: Signals, seconds: float) -> None:
-    """Let time pass until the keeper has looked after the one run that there is since."""
+    """Advance the clock until the housekeeping thread has checked the run."""
     clock.now += seconds
     looks.forget()
     for _ in range(2):  # the first may have begun to look before
         looks.wait()
 
 
-def test_a_run_that_nobody_watches_stops_after_the_grace_time(
+def test_a_run_without_watchers_stops_after_the_grace_time(
     live: LiveRuns, store: Store, clock: Clock, make_run: Runs, ends: Signals, manager: LLMManager
 ) -> None:
     run_id = live.start(make_run(a="slow", b="slow"))
@@ -537,8 +535,8 @@ def test_a_run_that_was_never_watched_stops_too(
     assert store.run(run_id).status == "interrupted"
 
 
-def test_within_the_grace_time_somebody_may_come_back(clock: Clock) -> None:
-    """As a page does that is reloaded; the time counts anew from the last one who left."""
+def test_a_watcher_may_return_within_the_grace_time(clock: Clock) -> None:
+    """Like a page that is reloaded; the grace time restarts when the last watcher leaves."""
     running = Feed(clock)
     clock.now += 9.9
     assert not running.orphaned(10.0)
@@ -643,7 +641,7 @@ def test_closing_interrupts_and_records_every_run(
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("run ")]
 
 
-def test_what_is_started_too_late_is_refused(house: House, store: Store, clock: Clock, make_run: Runs) -> None:
+def test_starting_after_closing_is_refused(house: House, store: Store, clock: Clock, make_run: Runs) -> None:
     live = LiveRuns(house, store, clock=clock)
     live.close()
     with pytest.raises(LimitReached, match="the server is being restarted"):
@@ -651,7 +649,7 @@ def test_what_is_started_too_late_is_refused(house: House, store: Store, clock: 
     assert store.summaries() == []
 
 
-def test_starting_up_marks_what_a_dead_process_left(
+def test_starting_up_marks_the_runs_of_a_dead_process(
     house: House, store: Store, clock: Clock, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.begin(make_run("left"))
@@ -718,7 +716,7 @@ def test_a_continued_run_needs_watchers_again(
     assert store.run("run-1").reason == "nobody was watching"
 
 
-def test_what_runs_or_is_done_is_not_continued(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
+def test_running_and_finished_runs_are_not_continued(live: LiveRuns, gate: Gate, store: Store, make_run: Runs) -> None:
     run_id = live.start(make_run(a="gate", b="gate"))
     with follow(live, run_id) as watch:
         with pytest.raises(StoreError, match="cannot be continued: it is running"):
@@ -732,7 +730,7 @@ def test_what_runs_or_is_done_is_not_continued(live: LiveRuns, gate: Gate, store
         live.resume("missing")
 
 
-def test_a_run_whose_agent_is_gone_stays_as_it_was(live: LiveRuns, store: Store, make_run: Runs) -> None:
+def test_a_run_whose_agent_is_gone_is_unchanged(live: LiveRuns, store: Store, make_run: Runs) -> None:
     store.begin(make_run("run-1", a="gone"))
     store.end("run-1", Halted("interrupted", "because"))
     with pytest.raises(UnknownAgent):
@@ -740,7 +738,7 @@ def test_a_run_whose_agent_is_gone_stays_as_it_was(live: LiveRuns, store: Store,
     assert (store.run("run-1").status, store.run("run-1").reason) == ("interrupted", "because")
 
 
-def test_continuing_at_once_is_not_undone_by_the_first_drivers_tidying(
+def test_continuing_at_once_survives_the_first_drivers_cleanup(
     live: LiveRuns, house: House, gate: Gate, store: Store, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tidying, first = threading.Event(), threading.Semaphore(1)

@@ -1,4 +1,4 @@
-"""Running negotiations and their lanes: waiting is told, can be stopped, and ends when the program does."""
+"""Running negotiations and lanes: waiting is visible, can be stopped, and ends with the program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.watch import PATIENCE, follow, until
 
 
 class Patient:
-    """An agent that thinks until it is told, then leaves."""
+    """An agent that thinks until it is let through, then walks away."""
 
     name = "patient"
 
@@ -41,7 +41,7 @@ class Patient:
 
 
 class House(Catalog):
-    """The catalog, with an agent of our own."""
+    """The catalog with a test agent."""
 
     patient = Patient()
 
@@ -69,7 +69,7 @@ def open_live(catalog: Catalog, store: Store) -> Iterator[Callable[..., LiveRuns
         live.close()
 
 
-def test_what_waits_for_a_lane_says_so_and_begins_in_its_turn(
+def test_waiting_runs_publish_their_position_and_start_in_turn(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1)
@@ -83,7 +83,7 @@ def test_what_waits_for_a_lane_says_so_and_begins_in_its_turn(
     assert store.run(second).status == "done"
 
 
-def test_one_negotiation_is_not_starved_by_somebodys_twenty(
+def test_one_negotiation_is_not_starved_by_another_visitors_twenty(
     catalog: House, store: Store, make_run: Callable[..., Run]
 ) -> None:
     begun: list[str] = []
@@ -111,7 +111,7 @@ def test_one_negotiation_is_not_starved_by_somebodys_twenty(
     assert len(begun) == 21
 
 
-def test_what_waits_can_be_stopped(
+def test_a_waiting_run_can_be_stopped(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1)
@@ -123,7 +123,7 @@ def test_what_waits_can_be_stopped(
     assert live.is_running(first)
 
 
-def test_what_is_refused_leaves_nothing_behind(
+def test_a_refused_run_leaves_nothing_behind(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1, queue=1, text_characters=20, rounds=4, reply_tokens=1200)
@@ -152,7 +152,7 @@ def test_what_is_refused_leaves_nothing_behind(
     assert len(store.summaries()) == kept
 
 
-def test_a_person_who_is_waited_for_holds_no_lane(
+def test_a_run_waiting_for_a_person_holds_no_lane(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1)
@@ -169,7 +169,7 @@ def test_a_person_who_is_waited_for_holds_no_lane(
         until(watch, Ended)
 
 
-def test_what_was_stopped_while_it_waited_goes_on_in_its_turn(
+def test_a_run_stopped_in_the_queue_can_be_continued(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1)
@@ -192,7 +192,7 @@ def store_says(store: Store, run_id: str, status: str) -> None:
 # -- the end of the program ------------------------------------------------------------------------------------
 
 
-def test_draining_ends_what_waits_and_begins_nothing_while_what_runs_goes_on(
+def test_draining_interrupts_waiting_runs_while_running_ones_continue(
     open_live: Callable[..., LiveRuns], catalog: House, store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live(lanes=1)
@@ -211,7 +211,7 @@ def test_draining_ends_what_waits_and_begins_nothing_while_what_runs_goes_on(
     assert store.run(waiting).status == "interrupted"
 
 
-def test_draining_waits_for_nobody_who_thinks(
+def test_draining_does_not_wait_for_a_person(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live()
@@ -223,7 +223,7 @@ def test_draining_waits_for_nobody_who_thinks(
     assert store.run(played).status == "interrupted"
 
 
-def test_what_was_interrupted_can_be_continued(
+def test_an_interrupted_run_can_be_continued(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live()
@@ -261,7 +261,7 @@ def test_a_run_is_deleted_with_its_turns_and_votes_while_people_watch(
         assert connection.exec_driver_sql("select count(*) from turns").scalar() == 0
 
 
-def test_the_operator_deletes_what_is_anybodys(
+def test_the_operator_deletes_any_run(
     open_live: Callable[..., LiveRuns], store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live()
@@ -271,7 +271,7 @@ def test_the_operator_deletes_what_is_anybodys(
         store.run(run_id)
 
 
-def test_deleting_from_many_sides_while_it_runs_leaves_nothing_of_it(
+def test_concurrent_deletions_of_a_running_run_leave_nothing(
     open_live: Callable[..., LiveRuns], catalog: Catalog, store: Store, make_run: Callable[..., Run]
 ) -> None:
     live = open_live()

@@ -72,7 +72,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetHub]:
 # -- a folder --------------------------------------------------------------------------------------------------
 
 
-def test_runs_and_what_became_of_them_are_there_after_a_restart(
+def test_runs_publications_deletions_and_votes_survive_a_restart(
     tmp_path: Path, open_store: Open, played: Callable[..., Run]
 ) -> None:
     first = open_store(FolderStorage(tmp_path / "data"))
@@ -97,8 +97,8 @@ def test_runs_and_what_became_of_them_are_there_after_a_restart(
     assert not open_store(FolderStorage(tmp_path / "data")).run("two").published
 
 
-def test_a_run_that_was_driven_is_kept_as_it_ended(tmp_path: Path, open_store: Open, played: Runs) -> None:
-    """As live runs are stored: begun, turn by turn, ended; and once more, when one was continued."""
+def test_a_live_run_is_archived_in_its_final_state(tmp_path: Path, open_store: Open, played: Runs) -> None:
+    """A live run is stored turn by turn; one that was continued is archived again."""
     from negotiation.game.events import Ended, Halted
 
     whole = played("x")
@@ -119,7 +119,7 @@ def test_a_run_that_was_driven_is_kept_as_it_ended(tmp_path: Path, open_store: O
     assert (again.status, again.turns) == ("done", whole.turns)
 
 
-def test_what_was_deleted_is_in_no_file_after_the_next_start(
+def test_deleted_runs_are_in_no_file_after_the_next_start(
     tmp_path: Path, open_store: Open, played: Callable[..., Run]
 ) -> None:
     folder = tmp_path / "data"
@@ -136,7 +136,7 @@ def test_what_was_deleted_is_in_no_file_after_the_next_start(
     assert [(line["kind"], line["run_id"]) for line in lines] == [("run", "kept"), ("deleted", "gone")]
 
 
-def test_what_a_crash_left_half_written_is_skipped(
+def test_half_written_lines_are_skipped(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "data"
@@ -157,10 +157,10 @@ def test_what_a_crash_left_half_written_is_skipped(
     assert "not restored from the archive: run 'odd' cannot be read" in caplog.text
 
 
-def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
+def test_malformed_runs_are_rejected(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever can write into the volume or the dataset may have written anything; the archive goes on."""
+    """Anyone who can write to the volume or the dataset can have written anything; the archive goes on."""
     folder = tmp_path / "data"
     first = open_store(FolderStorage(folder))
     run = played("whole", owner="a visitor")
@@ -216,12 +216,12 @@ def test_what_is_no_run_is_not_taken_for_one_whoever_wrote_it(
     assert {one.run_id for one in open_store(FolderStorage(folder)).summaries()} == {"whole", "after"}
 
 
-def test_other_users_of_the_machine_cannot_look_into_it(tmp_path: Path, open_store: Open) -> None:
+def test_the_archive_is_private_to_its_user(tmp_path: Path, open_store: Open) -> None:
     open_store(FolderStorage(tmp_path / "made" / "data")).close()
     assert (tmp_path / "made" / "data").stat().st_mode & 0o077 == 0
 
 
-def test_many_small_files_become_one(tmp_path: Path, open_store: Open, played: Callable[..., Run]) -> None:
+def test_many_small_files_are_merged(tmp_path: Path, open_store: Open, played: Callable[..., Run]) -> None:
     folder = tmp_path / "data"
     for number in range(journal.FILES + 1):
         journal.Journal(folder).add([journal.published_line("x", bool(number % 2))])
@@ -231,7 +231,7 @@ def test_many_small_files_become_one(tmp_path: Path, open_store: Open, played: C
     assert store.run("x").run_id == "x"
 
 
-def test_when_the_new_file_cannot_be_written_the_old_ones_stay(
+def test_old_files_stay_if_the_merged_one_cannot_be_written(
     tmp_path: Path, played: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = journal.Journal(tmp_path)
@@ -251,7 +251,7 @@ def test_when_the_new_file_cannot_be_written_the_old_ones_stay(
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_volume_that_fails_is_tried_again_and_delays_nobody(
+def test_a_failing_volume_is_retried_and_delays_no_request(
     tmp_path: Path,
     open_store: Open,
     played: Callable[..., Run],
@@ -281,7 +281,7 @@ def test_a_volume_that_fails_is_tried_again_and_delays_nobody(
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Journal], Callable[[], None]]:
-    """Has a journal fail, having written half of what it was given; what is returned lets it work, once it failed."""
+    """Makes a journal fail after half of a write; the returned function repairs it once it has failed."""
     monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
 
     def break_it(kept: Journal) -> Callable[[], None]:
@@ -305,7 +305,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Journal], Callable[[], No
     return break_it
 
 
-def test_a_deletion_is_kept_although_the_volume_failed_at_first(
+def test_a_deletion_is_archived_once_a_failing_volume_recovers(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
 ) -> None:
     first = open_store(FolderStorage(tmp_path / "data"))
@@ -320,10 +320,10 @@ def test_a_deletion_is_kept_although_the_volume_failed_at_first(
     assert open_store(FolderStorage(tmp_path / "data")).summaries() == []
 
 
-def test_what_was_published_is_kept_although_the_volume_failed_at_first(
+def test_a_publication_is_archived_once_a_failing_volume_recovers(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
 ) -> None:
-    """Where only published runs are kept, publishing one brings the whole run there."""
+    """Publishing a run adds the whole run to a public archive."""
     storage = FolderStorage(tmp_path / "data")
     storage.private = False
     store = open_store(storage)
@@ -335,7 +335,7 @@ def test_what_was_published_is_kept_although_the_volume_failed_at_first(
     assert set(read_journal(tmp_path / "data").runs) == {"x"}
 
 
-def test_what_comes_after_half_a_line_can_be_read(
+def test_lines_after_an_incomplete_one_are_read(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], away: Callable[[Journal], Callable[[], None]]
 ) -> None:
     storage = FolderStorage(tmp_path / "data")
@@ -347,7 +347,7 @@ def test_what_comes_after_half_a_line_can_be_read(
     assert set(read_journal(tmp_path / "data").runs) == {"x"}
 
 
-def test_what_was_deleted_before_the_archive_could_be_read_does_not_come_back(
+def test_runs_deleted_before_the_archive_was_read_stay_deleted(
     tmp_path: Path, played: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
@@ -372,7 +372,7 @@ def test_what_was_deleted_before_the_archive_could_be_read_does_not_come_back(
     assert read_journal(tmp_path / "data").runs == {}
 
 
-def test_what_could_not_be_kept_in_the_end_is_told(
+def test_changes_that_never_reach_the_archive_are_logged(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], caplog: pytest.LogCaptureFixture
 ) -> None:
     storage = FolderStorage(tmp_path / "data")
@@ -386,7 +386,7 @@ def test_what_could_not_be_kept_in_the_end_is_told(
 # -- a dataset repository --------------------------------------------------------------------------------------
 
 
-def test_a_dataset_is_made_private_and_gets_all_runs(
+def test_a_missing_dataset_is_created_private_and_gets_all_runs(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], hub: DatasetHub
 ) -> None:
     first = open_store(DatasetStorage("me/runs", "hf_secret", tmp_path / "1"))
@@ -411,7 +411,7 @@ def test_a_dataset_is_made_private_and_gets_all_runs(
     assert repository.squashed == 1  # so that the history does not tell what was deleted
 
 
-def test_a_public_dataset_gets_published_runs_only_and_nobodys_cookie(
+def test_a_public_dataset_gets_published_runs_only_without_owners(
     tmp_path: Path, open_store: Open, played: Callable[..., Run], hub: DatasetHub
 ) -> None:
     repository = hub.repositories["me/runs"] = Repository(private=False)
@@ -445,7 +445,7 @@ def test_a_run_may_be_published_hidden_and_published_again(
     assert open_store(DatasetStorage("me/runs", "t", tmp_path / "2")).run("x").published
 
 
-def test_a_dataset_that_became_public_gets_nothing_more(
+def test_nothing_is_pushed_to_a_dataset_that_became_public(
     tmp_path: Path,
     open_store: Open,
     played: Callable[..., Run],
@@ -463,7 +463,7 @@ def test_a_dataset_that_became_public_gets_nothing_more(
     assert "is now public" in caplog.text
 
 
-def test_a_hub_that_is_away_at_the_start_is_asked_again(
+def test_an_unreachable_hub_is_retried(
     tmp_path: Path,
     open_store: Open,
     played: Callable[..., Run],

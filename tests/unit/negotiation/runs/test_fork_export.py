@@ -55,7 +55,7 @@ def test_a_fork_with_the_same_agents_keeps_the_turns_word_for_word(run: Run) -> 
     assert (forked.run_id, forked.owner, forked.ending) == ("", None, None)
 
 
-def test_a_new_player_is_told_the_past_as_if_it_had_played_it(run: Run, catalog: Catalog) -> None:
+def test_a_new_agent_sees_the_past_as_if_it_had_played_it(run: Run, catalog: Catalog) -> None:
     forked = fork(run, 4, {**run.agents, "a": AgentConfig("other")})
     assert [turn.message for turn in forked.turns] == [turn.message for turn in run.turns[:4]]
     assert {turn.thought for turn in forked.turns[::2]} == {""}, "what its predecessor thought is its own affair"
@@ -68,7 +68,7 @@ def test_a_new_player_is_told_the_past_as_if_it_had_played_it(run: Run, catalog:
     assert [json.loads(message["content"])["offer"] for message in told[2::2]] == [t.offer for t in run.turns[:4:2]]
 
 
-def test_another_message_is_what_the_other_side_hears(run: Run, catalog: Catalog) -> None:
+def test_the_other_side_sees_the_replaced_message(run: Run, catalog: Catalog) -> None:
     forked = fork(run, 2, {**run.agents, "a": AgentConfig("other")}, message="My last word.")
     assert forked.turns[-1].message == "My last word."
     agents = {seat: catalog.create(config) for seat, config in forked.agents.items()}
@@ -78,12 +78,12 @@ def test_another_message_is_what_the_other_side_hears(run: Run, catalog: Catalog
 
 
 @pytest.mark.parametrize(("turns", "message"), [(-1, None), (99, None), (0, "too early")])
-def test_what_is_no_point_of_the_run_is_refused(run: Run, turns: int, message: str | None) -> None:
+def test_impossible_fork_points_are_refused(run: Run, turns: int, message: str | None) -> None:
     with pytest.raises(IllegalTurn):
         fork(run, turns, run.agents, message)
 
 
-def test_the_end_is_no_point_to_go_on_from(run: Run) -> None:
+def test_a_fork_after_the_end_is_refused(run: Run) -> None:
     with pytest.raises(IllegalTurn, match="had already ended"):
         fork(run, len(run.turns), run.agents)
 

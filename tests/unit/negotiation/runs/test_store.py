@@ -1,4 +1,4 @@
-"""Runs on disk, in real SQLite files: nothing committed is lost, and what was left behind is found."""
+"""Runs in real SQLite files: nothing committed is lost, and abandoned runs are found."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def turn(index: int = 0, **about: Any) -> Turn:
 
 
 def rows(url: str, query: str) -> list[Any]:
-    """What a stranger's connection finds in the database: only what was committed."""
+    """The rows that another connection sees: only what was committed."""
     connection = sqlite3.connect(url.removeprefix("sqlite:///"))
     try:
         return connection.execute(query).fetchall()
@@ -106,8 +106,8 @@ def test_a_run_is_read_back_as_it_was_recorded(store: Store, make_run: Runs, clo
     assert store.run("run-1") == replace(run, created=clock.now)
 
 
-def test_shipped_scenarios_are_kept_whole(store: Store, make_run: Runs, shipped: dict[str, Scenario]) -> None:
-    """A run is read with the scenario it had, whatever became of the file."""
+def test_shipped_scenarios_are_stored_unchanged(store: Store, make_run: Runs, shipped: dict[str, Scenario]) -> None:
+    """A run is read with the scenario it was played on, whatever happened to the file."""
     for name, scenario in shipped.items():
         store.begin(make_run(name, scenario=scenario))
         assert store.run(name).scenario == scenario
@@ -121,7 +121,7 @@ def test_a_run_is_recorded_whole_or_not_at_all(store: Store, database: str, make
     assert rows(database, "select count(*) from runs") == rows(database, "select count(*) from turns") == [(0,)]
 
 
-def test_measures_from_before_seats_were_measured_are_read(store: Store, database: str, make_run: Runs) -> None:
+def test_measures_without_seats_are_read(store: Store, database: str, make_run: Runs) -> None:
     store.record(replace(make_run("run-1"), status="done", ending=Ending.DEADLINE, measures=MEASURES))
     change(database, "update runs set measures = json_remove(measures, '$.seats')")
     assert store.run("run-1").measures == MEASURES
@@ -201,7 +201,7 @@ def test_a_comparison_is_all_that_was_started_together(store: Store, make_run: R
 @pytest.mark.parametrize(
     "run_id", ["", "missing", "run-1 ", "RUN-1", "\0", "\ud800", "'; drop table runs; --", "x" * 10**6]
 )
-def test_a_run_that_is_not_there_is_unknown(store: Store, make_run: Runs, run_id: str) -> None:
+def test_an_unknown_run_is_an_error(store: Store, make_run: Runs, run_id: str) -> None:
     store.begin(make_run("run-1"))
     for ask in (store.run, store.comparison):
         with pytest.raises(UnknownRun, match=r"there is no run ['\"].{0,90}['\"]; check the link"):
@@ -233,7 +233,7 @@ def test_a_turn_belongs_to_a_run(store: Store) -> None:
 
 
 @pytest.mark.parametrize("seed", [-(2**63), -1, 0, 2**63 - 1])
-def test_seeds_of_64_bits_are_kept(store: Store, make_run: Runs, seed: int) -> None:
+def test_seeds_of_64_bits_are_stored(store: Store, make_run: Runs, seed: int) -> None:
     store.begin(make_run("run-1", seed=seed))
     assert store.run("run-1").seed == seed
 
@@ -315,7 +315,7 @@ def test_opening_again_keeps_everything(stores: Stores, make_run: Runs) -> None:
     assert len(stores().run("run-1").turns) == 2
 
 
-def test_an_opening_that_was_cut_short_leaves_nothing_half_made(
+def test_an_interrupted_migration_leaves_no_partial_schema(
     stores: Stores, database: str, make_run: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The migration is one transaction: without its end, the database is as empty as before."""
@@ -333,7 +333,7 @@ def test_an_opening_that_was_cut_short_leaves_nothing_half_made(
     assert stores().begin(make_run("run-1")).run_id == "run-1"
 
 
-def test_parley_may_live_in_any_folder(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrations_work_from_any_folder(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     odd = tmp_path / "50% off"
     odd.mkdir()
     (odd / "migrations").symlink_to(ROOT / "negotiation" / "runs" / "migrations")
@@ -364,7 +364,7 @@ def test_many_may_open_new_databases_at_once(tmp_path: Path, files: int) -> None
 
 
 def test_writers_wait_for_each_other_and_lose_nothing(stores: Stores, make_run: Runs) -> None:
-    """Six threads, every two with a connection pool of their own, write and read at the same time."""
+    """Six threads with three connection pools write and read concurrently."""
     opened = [stores() for _ in range(3)]
     barrier, failed = threading.Barrier(6), []
 
@@ -452,7 +452,7 @@ def test_another_process_that_lives_is_left_alone(stores: Stores, driver: subpro
 
 
 def test_this_process_needs_no_heartbeat_to_be_alive(store: Store, make_run: Runs, clock: Clock) -> None:
-    """A laptop may sleep, a database may be locked: who lives, lives."""
+    """A living process counts as alive without heartbeats: a laptop may sleep, a database may be locked."""
     store.begin(make_run("run-1"))
     clock.now += 100 * STALE_SECONDS
     assert store.mark_interrupted() == 0
@@ -463,16 +463,14 @@ def process(url: str, name: str) -> None:
     change(url, f"update runs set process = '{name}'")
 
 
-def test_a_number_that_now_belongs_to_another_process_does_not_count(
-    store: Store, database: str, make_run: Runs, clock: Clock
-) -> None:
+def test_a_reused_process_id_does_not_count(store: Store, database: str, make_run: Runs, clock: Clock) -> None:
     store.begin(make_run("run-1"))
     process(database, f"{socket.gethostname()} {os.getpid()} 1")
     assert store.mark_interrupted() == 1
 
 
 @pytest.mark.parametrize("name", ["elsewhere 1 1", "elsewhere 1 ", "elsewhere", ""])
-def test_processes_elsewhere_are_judged_by_their_heartbeat(
+def test_processes_on_other_hosts_are_judged_by_their_heartbeat(
     store: Store, database: str, make_run: Runs, clock: Clock, name: str
 ) -> None:
     store.begin(make_run("run-1"))
@@ -487,7 +485,7 @@ def test_processes_elsewhere_are_judged_by_their_heartbeat(
 
 
 @pytest.mark.parametrize("meanwhile", ["taken over", "ended"])
-def test_only_who_drives_a_run_may_change_it(
+def test_only_the_driving_process_changes_a_run(
     store: Store, database: str, make_run: Runs, clock: Clock, meanwhile: str
 ) -> None:
     store.begin(make_run("run-1"))
@@ -504,7 +502,7 @@ def test_only_who_drives_a_run_may_change_it(
     assert store.run("run-1") == before
 
 
-def test_only_running_runs_can_be_left_behind(store: Store, make_run: Runs, clock: Clock) -> None:
+def test_only_running_runs_become_interrupted(store: Store, make_run: Runs, clock: Clock) -> None:
     late = Ended(Ending.DEADLINE, None, None, MEASURES)
     ends: list[Halted | Ended] = [Halted("stopped", "a"), Halted("failed", "b"), late]
     for number, ended in enumerate(ends):
@@ -515,10 +513,10 @@ def test_only_running_runs_can_be_left_behind(store: Store, make_run: Runs, cloc
     assert {store.run(f"run-{number}").status for number in range(3)} == {"stopped", "failed", "done"}
 
 
-def test_a_run_that_ends_while_it_is_looked_at_stays_ended(
+def test_a_run_that_ends_during_the_check_stays_ended(
     store: Store, make_run: Runs, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between reading that a run is silent and saying so, its process may come back to life."""
+    """A silent process may wake up between the check of its run and the update."""
     store.begin(make_run("ends"))
     store.begin(make_run("beats"))
     clock.now += STALE_SECONDS
@@ -535,7 +533,7 @@ def test_a_run_that_ends_while_it_is_looked_at_stays_ended(
     assert (store.run("ends").status, store.run("beats").status) == ("stopped", "running")
 
 
-def test_this_process_is_told_from_others() -> None:
+def test_process_identities_differ() -> None:
     host, pid, began = this_process().split(" ")
     assert (host, int(pid)) == (socket.gethostname(), os.getpid())
     assert began == "" or int(began) > 0
@@ -554,8 +552,8 @@ def test_a_halted_run_can_be_continued(store: Store, make_run: Runs, clock: Cloc
     assert store.mark_interrupted() == 0
 
 
-def test_what_cannot_be_read_is_not_continued(store: Store, make_run: Runs) -> None:
-    """Else it would be called running, and nobody would drive it."""
+def test_an_unreadable_run_is_not_continued(store: Store, make_run: Runs) -> None:
+    """Otherwise it would count as running without a driver."""
     store.begin(make_run("run-1"))
     store.end("run-1", Halted("interrupted", "because"))
     with store.database.write("break a turn") as connection:
@@ -574,7 +572,7 @@ def test_only_one_may_continue_a_run(store: Store, make_run: Runs) -> None:
         store.resume("run-1")
 
 
-def test_what_is_done_is_done(store: Store, make_run: Runs) -> None:
+def test_a_finished_run_is_not_continued(store: Store, make_run: Runs) -> None:
     store.begin(make_run("run-1"))
     store.end("run-1", Ended(Ending.AGREEMENT, "b", OFFER, MEASURES))
     with pytest.raises(StoreError, match="cannot be continued"):
@@ -726,7 +724,7 @@ def test_only_its_owner_or_the_operator_deletes_a_run(store: Store, database: st
     assert rows(database, "select * from turns") == []
 
 
-def test_what_was_deleted_is_not_left_in_the_file(tmp_path: Path, make_run: Runs) -> None:
+def test_deleted_texts_do_not_remain_in_the_file(tmp_path: Path, make_run: Runs) -> None:
     path = tmp_path / "own.db"
     store = Store(f"sqlite:///{path}")
     store.begin(make_run("run-1", owner="anne"))

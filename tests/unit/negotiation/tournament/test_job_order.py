@@ -1,4 +1,4 @@
-"""The order of work: nothing lost, nothing stuck, few swaps."""
+"""The order of jobs: nothing lost, nothing stuck, few swaps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.effort import examples
 def work_off(
     order: JobOrder[str], workers: list[WorkerState], slots: int, chance: random.Random
 ) -> tuple[list[str], int]:
-    """Work everything off, ending jobs in any order; the jobs as they began, and how many loads it took."""
+    """Do all jobs, ending them in random order; return them as they started and the number of loads."""
     running: list[tuple[WorkerState, Group]] = []
     begun, loads = [], 0
     while len(order) or running:
@@ -54,7 +54,7 @@ def round_robin(models: int, games: int, alone: bool) -> JobOrder[str]:
 @pytest.mark.parametrize(("models", "places", "loads"), [(6, 2, 16), (6, 3, 10), (8, 2, 29), (8, 4, 13), (3, 3, 3)])
 @pytest.mark.parametrize("alone", [False, True])
 def test_all_pairs_of_models_need_few_loads(models: int, places: int, loads: int, alone: bool) -> None:
-    """With two places every pairing but the first needs one load more, which is the least there is."""
+    """With room for two, every pairing but the first needs one more load, which is the minimum."""
     order = round_robin(models, 8, alone)
     waiting = len(order)
     begun, taken = work_off(order, [order.add_worker(places)], 8, random.Random(1))
@@ -69,7 +69,7 @@ def test_a_worker_stays_with_the_weights_it_has() -> None:
     assert len({group for _, group in filter(None, begun)}) == 1
 
 
-def test_it_waits_rather_than_swap_what_is_running() -> None:
+def test_it_waits_rather_than_swap_weights_in_use() -> None:
     order: JobOrder[str] = JobOrder()
     order.add("one", "xy")
     order.add("two", "xz")
@@ -83,7 +83,7 @@ def test_it_waits_rather_than_swap_what_is_running() -> None:
     assert second[0] == "two"
 
 
-def test_what_needs_little_fills_the_gap_before_a_swap() -> None:
+def test_small_jobs_fill_the_gap_before_a_swap() -> None:
     order: JobOrder[str] = JobOrder()
     for name, group in (("pair", "xy"), ("next", "xz"), ("alone", "x"), ("scripted", "")):
         order.add(name, group)
@@ -113,7 +113,7 @@ GROUPS = st.lists(st.sets(st.integers(0, 5), max_size=2), max_size=40)
 
 @given(groups=GROUPS, places=st.integers(1, 4), slots=st.integers(1, 5), workers=st.integers(1, 3), seed=st.integers())
 @examples(150)
-def test_any_work_is_done_once(groups: list[Iterable[int]], places: int, slots: int, workers: int, seed: int) -> None:
+def test_every_job_is_done_once(groups: list[Iterable[int]], places: int, slots: int, workers: int, seed: int) -> None:
     order: JobOrder[str] = JobOrder()
     for number, group in enumerate(groups):
         order.add(str(number), group)

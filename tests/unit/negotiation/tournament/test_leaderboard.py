@@ -1,4 +1,4 @@
-"""Leaderboards and adaptive choices, on games worked out by hand."""
+"""Leaderboards and adaptive choices, on games calculated by hand."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def both(x: str, y: str, seed: int, first: int | None, second: int | None, moves
     return [played(x, y, seed, first, labels[0]), played(y, x, seed, second, labels[1])]
 
 
-def test_utilities_are_measured_from_the_reservation_value_to_the_best_that_can_be_had(scenario: Scenario) -> None:
+def test_utilities_are_normalised_to_the_best_acceptable_outcome(scenario: Scenario) -> None:
     analyser = Analyser(scenario)
     assert [normalised(analyser, "a", utility) for utility in (0.2, 0.6, 0.4, 0.0, 1.0)] == [
         0,
@@ -82,11 +82,11 @@ def test_utilities_are_measured_from_the_reservation_value_to_the_best_that_can_
     assert normalised(analyser, "b", 0.4) == pytest.approx(0.5)
 
 
-def test_where_nothing_can_be_gained_nothing_counts(of_points: Callable[..., Scenario]) -> None:
+def test_normalised_utility_is_zero_if_nothing_can_be_gained(of_points: Callable[..., Scenario]) -> None:
     assert normalised(Analyser(of_points((0.5, 0.5), (0.4, 0.4), reservation=(0.5, 0.5))), "a", 0.7) == 0
 
 
-def test_who_got_more_over_both_seats_wins_the_meeting(cup: Cup) -> None:
+def test_more_utility_over_both_seats_wins_the_meeting(cup: Cup) -> None:
     """Seed 1: x gets o0 as a (1) and no deal as b (0), y nothing: x wins. Seed 2: both get the same: a draw."""
     board = Leaderboard(cup("x", "y"), [*both("x", "y", 1, 0, None), *both("x", "y", 2, 1, 1)])
     x, y = board.standings
@@ -175,7 +175,7 @@ def test_by_scenario_and_by_seat(cup: Cup) -> None:
     assert seats["b"]["agreement"].mean == 0.5
 
 
-def test_failures_are_listed_and_count_for_nothing(cup: Cup) -> None:
+def test_failures_are_listed_but_do_not_count(cup: Cup) -> None:
     failed = played("x", "y", 2, None, status="failed", reason="a fault")
     board = Leaderboard(cup("x", "y"), [*both("x", "y", 1, 0, None), failed])
     assert board.failed == [failed]
@@ -236,8 +236,8 @@ def test_neighbours_that_overlap_are_not_settled_unless_close_enough() -> None:
     assert unsettled(ratings, 10_000) == []
 
 
-def test_the_next_meetings_are_those_of_the_doubtful(cup: Cup) -> None:
-    """x and y are alike; z loses to both. Only meetings of x and y tell more about the ranking."""
+def test_unsettled_neighbours_meet_next(cup: Cup) -> None:
+    """x and y are equal; z loses to both. Only meetings of x and y add information about the ranking."""
     asked, games = of_scores(cup, {("x", "y"): 0.5, ("x", "z"): 1.0, ("y", "z"): 1.0}, seeds=60, games=20)
     picked = next_meetings(asked, games, rate(asked, games), 0, 6)
     assert len(set(picked)) == 6
@@ -250,7 +250,7 @@ def test_a_settled_ranking_needs_no_more(cup: Cup) -> None:
     assert next_meetings(asked, games, rate(asked, games), 0, 6) == []
 
 
-def test_nothing_is_picked_twice_nor_when_all_was_played(cup: Cup) -> None:
+def test_no_meeting_is_picked_twice(cup: Cup) -> None:
     asked, games = of_scores(cup, {("x", "y"): 0.5}, seeds=5, games=3)
     picked = next_meetings(asked, games, rate(asked, games), 0, 99)
     assert sorted(picked) == [Meeting("points", "x", "y", 4), Meeting("points", "x", "y", 5)]
@@ -264,8 +264,8 @@ def test_cells_that_only_repeat_themselves_are_left_out(cup: Cup) -> None:
     assert len(picked) == 9
 
 
-def test_what_is_being_played_is_not_picked_again_and_counts_as_played(cup: Cup) -> None:
-    """x, y and z are alike: a meeting of each two is what the first three choices are."""
+def test_running_meetings_count_as_played(cup: Cup) -> None:
+    """x, y and z are equal: the first three choices are one meeting of each pair."""
     asked, games = of_scores(cup, {("x", "y"): 0.5, ("x", "z"): 0.5, ("y", "z"): 0.5}, seeds=60, games=20)
     ratings = rate(asked, games)
     all_at_once = next_meetings(asked, games, ratings, 0, 6)

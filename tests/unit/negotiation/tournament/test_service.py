@@ -1,4 +1,4 @@
-"""The tournament in the background: one at a time, stopped, resumed, and looked at by many."""
+"""The background tournament: one at a time, stopped, resumed, and watched by many."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def wait(tournaments: Tournaments) -> None:
     assert tournaments.running() is None
 
 
-def test_it_is_played_to_its_end_without_anybody_watching(
-    tournaments: Tournaments, cup: Callable[..., Tournament]
-) -> None:
+def test_a_tournament_needs_no_watchers(tournaments: Tournaments, cup: Callable[..., Tournament]) -> None:
     key = tournaments.start(cup(), "me")
     wait(tournaments)
     (row,) = tournaments.store.newest()
@@ -68,7 +66,7 @@ def test_it_is_played_to_its_end_without_anybody_watching(
     assert {standing.agent for standing in tournaments.boards.of(key).standings} == {"boulware", "conceder"}
 
 
-def test_one_at_a_time_and_what_was_stopped_is_resumed(
+def test_one_tournament_runs_at_a_time_and_a_stopped_one_is_resumed(
     tournaments: Tournaments, cup: Callable[..., Tournament]
 ) -> None:
     asked = cup(models=["slow"])
@@ -111,7 +109,7 @@ def test_without_a_thread_it_is_refused_and_resumed_later(
     assert tournaments.store.get(row.tournament_id).status == "done"
 
 
-def test_one_whose_end_could_not_be_recorded_can_be_resumed(
+def test_a_tournament_whose_end_was_not_recorded_can_be_resumed(
     tournaments: Tournaments, cup: Callable[..., Tournament], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -127,7 +125,7 @@ def test_one_whose_end_could_not_be_recorded_can_be_resumed(
     assert tournaments.store.get(key).status == "done"
 
 
-def test_only_what_is_still_the_same_is_resumed(
+def test_only_an_unchanged_tournament_is_resumed(
     tournaments: Tournaments, cup: Callable[..., Tournament], managers: Managers, store: Store
 ) -> None:
     key = tournaments.start(cup(models=["slow"]), None)
@@ -143,7 +141,7 @@ def test_only_what_is_still_the_same_is_resumed(
     assert tournaments.store.get(key).status == "stopped"
 
 
-def test_a_board_is_worked_out_again_only_when_games_have_ended(
+def test_a_leaderboard_is_recomputed_only_after_games_have_ended(
     tournaments: Tournaments, cup: Callable[..., Tournament]
 ) -> None:
     key = tournaments.start(cup(), None)
@@ -157,7 +155,7 @@ def test_a_board_is_worked_out_again_only_when_games_have_ended(
     assert len(tournaments.boards.of(key).games) == 6
 
 
-def test_a_page_of_it_names_commit_and_machine(tournaments: Tournaments, cup: Callable[..., Tournament]) -> None:
+def test_the_markdown_names_commit_and_machine(tournaments: Tournaments, cup: Callable[..., Tournament]) -> None:
     key = tournaments.start(cup(), None)
     wait(tournaments)
     row, board = tournaments.store.get(key), tournaments.boards.of(key)
@@ -189,7 +187,7 @@ def watched(store: Store, scenario: Scenario, name: str, *lanes: tuple[AgentConf
         )
 
 
-def test_blind_votes_are_contests_of_what_the_lanes_differ_in(store: Store, bike: Scenario) -> None:
+def test_a_blind_vote_is_a_contest_of_the_differing_agents(store: Store, bike: Scenario) -> None:
     watched(store, bike, "seat a", (A, C), (B, C))
     watched(store, bike, "seat b", (C, B), (C, A))
     watched(store, bike, "both", (A, B), (B, A))
@@ -211,5 +209,5 @@ def test_blind_votes_are_contests_of_what_the_lanes_differ_in(store: Store, bike
     assert [row["rank"] for row in to_json([first, second])] == [1, 2]
 
 
-def test_without_votes_nobody_is_preferred(store: Store) -> None:
+def test_without_votes_there_are_no_preferences(store: Store) -> None:
     assert preferences(store) == []

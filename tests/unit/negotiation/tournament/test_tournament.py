@@ -1,4 +1,4 @@
-"""Tournaments: every game once, whatever happens on the way; kept with their runs; resumed with what is missing."""
+"""Tournaments: every game once, whatever happens; stored with their runs; resumed with the missing games."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def play(catalog: Catalog, kept: TournamentStore) -> Play:
 
 
 def results(games: list[PlayedGame]) -> dict[Game, Any]:
-    """What came out of each game; how long it took is no part of it."""
+    """Return the results of each game, without durations."""
     assert len({played.game for played in games}) == len(games)
     return {played.game: (played.status, played.moves, played.agreement, played.measures) for played in games}
 
@@ -104,7 +104,7 @@ def test_every_two_agents_meet_on_every_scenario_with_every_seed_in_both_seats(m
     assert all(game.a != game.b for game in games)
 
 
-def test_without_mirrored_seats_who_is_named_first_has_seat_a(make: Make) -> None:
+def test_without_mirrored_seats_the_first_agent_has_seat_a(make: Make) -> None:
     asked = make(mirrored=False)
     names = list(asked.agents)
     assert asked.size == len(list(asked.games())) == 12
@@ -178,7 +178,7 @@ def test_a_tournament_is_written_and_read_back(make: Make) -> None:
     assert Tournament.from_json(json.loads(json.dumps(asked.to_json())), asked.digest) == asked
 
 
-def test_what_decides_how_games_go_decides_what_may_be_resumed(make: Make) -> None:
+def test_the_digest_covers_everything_that_affects_games(make: Make) -> None:
     same = [make(), make(pairs=9), make(seeds=[4]), make(limits={"at_once": 1}), make(adaptive={})]
     other = [make(), make(title="Other"), make(mirrored=False), make(models=["right"]), make(scenarios=["bike"])]
     other.append(make(models=[{"agent": "left", "options": {"guard": "rational"}}]))
@@ -189,7 +189,7 @@ def test_what_decides_how_games_go_decides_what_may_be_resumed(make: Make) -> No
 # -- playing ---------------------------------------------------------------------------------------------------
 
 
-def test_every_game_is_played_once_and_kept_with_its_run(
+def test_every_game_is_played_once_and_stored_with_its_run(
     make: Make, play: Play, kept: TournamentStore, store: Store
 ) -> None:
     asked = make()
@@ -222,7 +222,7 @@ def test_it_is_played_the_same_again(make: Make, play: Play, kept: TournamentSto
 
 
 @pytest.mark.parametrize("after", [1, 7, 23])
-def test_what_was_stopped_is_resumed_with_what_is_missing(
+def test_a_stopped_tournament_resumes_with_its_missing_games(
     make: Make, play: Play, kept: TournamentStore, catalog: Catalog, after: int
 ) -> None:
     asked = make(models=["left"], pairs=2)
@@ -242,9 +242,7 @@ def test_what_was_stopped_is_resumed_with_what_is_missing(
     assert kept.get(key).status == "done"
 
 
-def test_a_finished_tournament_has_nothing_left_but_may_get_more_pairs(
-    make: Make, play: Play, kept: TournamentStore
-) -> None:
+def test_a_finished_tournament_can_get_more_pairs(make: Make, play: Play, kept: TournamentStore) -> None:
     key = tournament.begin(make(pairs=1), kept, resume=False)
     first = play(make(pairs=1), key)
     assert tournament.begin(make(pairs=1), kept, resume=True) == key
@@ -255,7 +253,7 @@ def test_a_finished_tournament_has_nothing_left_but_may_get_more_pairs(
     assert kept.get(key).tournament.seeds == (1, 2, 3)
 
 
-def test_resuming_begins_where_there_is_nothing(make: Make, kept: TournamentStore) -> None:
+def test_resuming_starts_a_tournament_if_there_is_none(make: Make, kept: TournamentStore) -> None:
     key = tournament.begin(make(), kept, resume=True)
     assert kept.newest()[0].tournament_id == key
 
@@ -313,7 +311,7 @@ class Flaky(Threads):
         return replace(run, status="failed", reason="a fault", measures=None) if self._fails(self.tries[key]) else run
 
 
-def test_what_fails_is_tried_again(make: Make, play: Play, catalog: Catalog, kept: TournamentStore) -> None:
+def test_failed_games_are_retried(make: Make, play: Play, catalog: Catalog, kept: TournamentStore) -> None:
     asked = make()
     key = tournament.begin(asked, kept, resume=False)
     told = play(asked, key, executor=Flaky(catalog, lambda tries: tries <= 2))
@@ -322,7 +320,7 @@ def test_what_fails_is_tried_again(make: Make, play: Play, catalog: Catalog, kep
     assert kept.get(key).reason == ""
 
 
-def test_what_fails_for_good_is_reported_and_tried_again_when_resumed(
+def test_games_that_fail_for_good_are_reported_and_retried_when_resumed(
     make: Make, play: Play, catalog: Catalog, kept: TournamentStore
 ) -> None:
     asked = make(limits={"retries": 1, "retry_seconds": 0})
@@ -350,7 +348,7 @@ def test_a_model_that_cannot_be_loaded_does_not_stop_the_others(
 
 
 def test_retries_wait_longer_each_time(make: Make, catalog: Catalog, kept: TournamentStore) -> None:
-    """With a clock that stands still but for one step, nothing is tried again before it is due."""
+    """With a clock that moves one step, nothing is retried before it is due."""
     asked = make(pairs=1, models=[], scenarios=["bike"], limits={"retry_seconds": 10})
     key, now, due = tournament.begin(asked, kept, resume=False), [0.0], list[float]()
     executor = Flaky(catalog, lambda tries: tries <= 2)
@@ -369,7 +367,7 @@ def test_retries_wait_longer_each_time(make: Make, catalog: Catalog, kept: Tourn
     assert due == [0, 0, 10, 10, 30, 30]
 
 
-def test_without_any_worker_it_fails_and_can_be_resumed(
+def test_without_workers_it_fails_and_can_be_resumed(
     make: Make, play: Play, catalog: Catalog, kept: TournamentStore
 ) -> None:
     class Nobody(Threads):
@@ -402,7 +400,7 @@ def test_an_unknown_tournament_is_an_error(kept: TournamentStore) -> None:
 # -- adaptive --------------------------------------------------------------------------------------------------
 
 
-def test_adaptive_tournaments_begin_everywhere_and_stay_within_their_budget(
+def test_adaptive_tournaments_start_everywhere_and_stay_within_budget(
     make: Make, play: Play, kept: TournamentStore
 ) -> None:
     asked = make(models=["left", "right"], pairs=20, adaptive={"negotiations": 60, "close_enough": 0})
@@ -459,10 +457,10 @@ def test_adaptive_tournaments_do_not_wait_for_a_straggler(
 # -- swaps -----------------------------------------------------------------------------------------------------
 
 
-def test_models_are_swapped_as_seldom_as_can_be(
+def test_models_are_swapped_as_rarely_as_possible(
     managers: Managers, scenarios: dict[str, Scenario], kept: TournamentStore
 ) -> None:
-    """Four models, two places: the six pairings, whatever their order, take seven loads."""
+    """Four models, room for two: the six pairings take seven loads in any order."""
     manager = managers({name: {} for name in "wxyz"}, max_loaded_models=2)
     catalog = Catalog(manager)
     given = {"title": "Swaps", "models": list("wxyz"), "baselines": ["boulware"], "pairs": 2}
