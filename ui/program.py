@@ -26,8 +26,8 @@ from negotiation.app.settings import Settings, read_settings
 from ui.kit.theme import STYLES, THEME
 from ui.page import build_page
 from ui.server.health import health_routes
-from ui.server.request_guard import Doors
-from ui.server.session_sweeper import MOST_SESSIONS, Sessions
+from ui.server.request_guard import RequestGuard
+from ui.server.session_sweeper import MOST_SESSIONS, SessionSweeper
 from ui.server.visitor import VisitorCookie
 
 logger = logging.getLogger("parley")
@@ -80,7 +80,7 @@ def _serve(parley: Parley, settings: Settings) -> None:
         show_error=True,
         quiet=True,
         app_kwargs={
-            "middleware": [Middleware(Doors), Middleware(VisitorCookie), Middleware(Sessions, page=page)],
+            "middleware": [Middleware(RequestGuard), Middleware(VisitorCookie), Middleware(SessionSweeper, page=page)],
             "routes": health_routes(parley),
         },
         state_session_capacity=MOST_SESSIONS,
