@@ -26,8 +26,8 @@ from negotiation.app.signals import Signals
 from ui.kit.theme import STYLES, THEME
 from ui.page import build_page
 from ui.server.health import health_routes
-from ui.server.request_guard import Doors
-from ui.server.session_sweeper import MOST_SESSIONS, Sessions
+from ui.server.request_guard import RequestGuard
+from ui.server.session_sweeper import MOST_SESSIONS, SessionSweeper
 from ui.server.visitor import VisitorCookie
 
 logger = logging.getLogger("parley")
@@ -82,7 +82,7 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
         show_error=True,
         quiet=True,
         app_kwargs={
-            "middleware": [Middleware(Doors), Middleware(VisitorCookie), Middleware(Sessions, page=page)],
+            "middleware": [Middleware(RequestGuard), Middleware(VisitorCookie), Middleware(SessionSweeper, page=page)],
             "routes": health_routes(parley),
         },
         state_session_capacity=MOST_SESSIONS,

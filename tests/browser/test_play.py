@@ -44,6 +44,6 @@ def test_a_person_plays_against_a_script_and_sees_the_other_side_afterwards(
     reveal = page.locator("#play-reveal")
     expect(reveal).to_contain_text("patents")
     expect(reveal.locator("svg.plot")).to_have_count(2)
-    expect(reveal.locator("section").last).to_contain_text(re.compile("same opponent .boulware"))
+    expect(reveal.locator("section").last).to_contain_text(re.compile("same opponent: .*boulware"))
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

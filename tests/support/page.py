@@ -20,7 +20,7 @@ from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from ui.page import build_page
 from ui.server.health import health_routes
-from ui.server.request_guard import Doors
+from ui.server.request_guard import RequestGuard
 from ui.server.visitor import COOKIE, VisitorCookie
 
 PASSWORD = "open sesame"
@@ -82,6 +82,6 @@ async def _built(parley: Parley) -> FastAPI:
     """Build the page inside an event loop, because Gradio otherwise creates loops and never closes them."""
     page = build_page(parley)
     page.queue(default_concurrency_limit=None)
-    app = FastAPI(middleware=[Middleware(Doors), Middleware(VisitorCookie)], routes=health_routes(parley))
+    app = FastAPI(middleware=[Middleware(RequestGuard), Middleware(VisitorCookie)], routes=health_routes(parley))
     gr.mount_gradio_app(app, page, path="", show_error=True, max_file_size="1mb", enable_monitoring=False)
     return app

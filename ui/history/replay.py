@@ -184,8 +184,8 @@ def head_html(run: Run, names: Names) -> Markup:
         shared=shared,
         run=run,
         players=players,
-        created=Markup(time_html(run.created)),
-        outcome=Markup(outcome_html(run.status, ending, outcome, run.reason)),
+        created=time_html(run.created),
+        outcome=outcome_html(run.status, ending, outcome, run.reason),
         # The link of a private run is its only protection, so a published fork does not give it away.
         origin="" if run.published else run.forked_from,
     )

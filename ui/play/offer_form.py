@@ -73,7 +73,7 @@ def worth_html(scenario: Scenario, seat: Seat, offer: Offer | None, round_number
         worth = points(scenario.discounted(value, round_number))
         now = text.WORTH_NOW.format(round=round_number, worth=worth)
     a, b = (value, None) if seat == "a" else (None, value)
-    return render("play/worth", title=text.OFFER_WORTH, bars=Markup(bars_html(scenario, a, b, (seat,))), now=now)
+    return render("play/worth", title=text.OFFER_WORTH, bars=bars_html(scenario, a, b, (seat,)), now=now)
 
 
 def _control(scenario: Scenario, seat: Seat, name: str, issue: Issue, value: Value) -> Control:

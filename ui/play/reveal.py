@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.diagnostics.hindsight import baselines, references
 from negotiation.game.measures import measure_seat
 from negotiation.game.protocol import Action
@@ -44,7 +45,7 @@ def reveal_html(run: Run, seat: Seat) -> Markup:
     return render(
         "play/reveal",
         text=text,
-        plots=Markup(utility_space(space, run.turns, agreed) + utility_rounds(space, run.turns)),
+        plots=utility_space(space, run.turns, agreed) + utility_rounds(space, run.turns),
         briefing_of=text.BRIEFING.format(name=role.name),
         briefing=role.briefing,
         preferences=preferences_html(run.scenario, (seat, other(seat))),
@@ -76,8 +77,10 @@ def _instead(run: Run, seat: Seat) -> Comparison:
 
     you = row(text.YOU, run.agreement, mine, theirs)
     if played := baselines(run, seat):
-        others = [row(each.strategy, each.agreement, each.utility, each.utility_other) for each in played]
-        about = text.BASELINES_ABOUT.format(opponent=opponent, seed=run.seed)
+        others = [
+            row(STRATEGIES[each.strategy].label, each.agreement, each.utility, each.utility_other) for each in played
+        ]
+        about = text.BASELINES_ABOUT.format(opponent=STRATEGIES[opponent].label, seed=run.seed)
         return Comparison(text.BASELINES, about, text.BASELINE_COLUMNS, [you, *others], marked=True)
     others = [
         row(text.REFERENCE_POINTS[each.name], each.agreement, each.utility, each.utility_other)

@@ -51,8 +51,8 @@ ACTS = {"offer": "made an offer", "accept": "accepted their offer", "walk_away":
 YOU = "you"
 BASELINES = "How would a scripted strategy have done?"
 BASELINES_ABOUT = (
-    "Each scripted strategy has just played your seat against the same opponent ({opponent}) with the same seed "
-    "({seed}). Worth is in points, after discounting."
+    "Each scripted strategy has just played your seat with the same seed ({seed}) against the same opponent: "
+    "{opponent}. Worth is in points, after discounting."
 )
 BASELINE_COLUMNS = ("In your seat", "Deal", "Worth to you", "Worth to them")
 REFERENCES = "Which deals does theory single out?"

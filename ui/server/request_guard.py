@@ -28,7 +28,7 @@ TOO_LARGE = f"A request may have at most {MOST_BYTES:,} bytes, and this one is l
 NO_FILES = "This server accepts no files; send text instead."
 
 
-class Doors:
+class RequestGuard:
     """Middleware around the whole server."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -20,7 +20,7 @@ SWEEP_SECONDS = 30.0
 _HEARTBEAT = "/gradio_api/heartbeat/"
 
 
-class Sessions:
+class SessionSweeper:
     """Middleware that knows the open pages by their heartbeats, and regularly frees what the others left."""
 
     def __init__(self, app: ASGIApp, page: gr.Blocks) -> None:

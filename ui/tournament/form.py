@@ -73,7 +73,11 @@ class Form:
                 model_choices(parley), multiselect=True, value=[], label=text.MODELS, elem_id="cup-models"
             )
             parts["baselines"] = gr.Dropdown(
-                list(STRATEGIES), multiselect=True, value=[], label=text.BASELINES, elem_id="cup-baselines"
+                [(strategy.label, name) for name, strategy in STRATEGIES.items()],
+                multiselect=True,
+                value=[],
+                label=text.BASELINES,
+                elem_id="cup-baselines",
             )
             parts["scenarios"] = gr.Dropdown(
                 [(scenario.title, key) for key, scenario in parley.scenarios.items()],

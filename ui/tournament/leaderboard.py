@@ -50,6 +50,7 @@ class Row:
     """One agent's place in the standings or among people's preferences."""
 
     agent: str
+    about: str  # what a scripted strategy does; empty for a model
     rank: str
     tied: str
     rating: Rating
@@ -108,7 +109,7 @@ def heat_html(table: Mapping[str, Mapping[str, Cell]], columns: Columns, key: st
             _cell(cells[where], name, title, f"{key}:{place}:{column}") if where in cells else None
             for column, (where, title) in enumerate(columns.items())
         ]
-        rows.append((name, line))
+        rows.append((name, STRATEGIES[agent].label if agent in STRATEGIES else name, line))
     return render("tournament/heat", columns=columns.values(), rows=rows)
 
 
@@ -176,6 +177,7 @@ def _row(agent: str, place: Place, tally: Tally, low: float, high: float, labels
     names = ", ".join(agent_name(name, labels) for name in place.tied)
     return Row(
         agent=agent_name(agent, labels),
+        about=STRATEGIES[agent].plain_name if agent in STRATEGIES else "",
         rank=f"{place.rank}{'=' if place.tied else ''}",
         tied=text.TIED.format(names=names) if place.tied else "",
         rating=Rating(words, x(rating.mean), x(rating.low), x(rating.high)),

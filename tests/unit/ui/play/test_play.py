@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.events import (
     Asked,
     Ended,
@@ -72,7 +73,7 @@ def test_a_range_is_a_slider_with_an_exact_number(car: Scenario) -> None:
 
 def test_the_worth_of_an_offer_is_shown_only_for_its_own_side(venture: Scenario, car: Scenario) -> None:
     shown = worth_html(venture, "a", best_offer(venture, "a"), 1)
-    assert "1.00" in shown
+    assert "100" in shown
     assert venture.roles["b"].name not in shown
     assert text.OFFER_INCOMPLETE in worth_html(car, "a", None, 1)
 
@@ -121,7 +122,7 @@ def ended(scenario: Scenario, foe: str) -> Run:
 
 def test_the_reveal_compares_with_scripted_strategies_or_with_points_of_theory(car: Scenario) -> None:
     against_script = reveal_html(ended(car, "boulware"), "a")
-    assert text.BASELINES_ABOUT.format(opponent="boulware", seed=1) in against_script
+    assert text.BASELINES_ABOUT.format(opponent=STRATEGIES["boulware"].label, seed=1) in against_script
     assert car.roles["b"].briefing.split(".")[0] in against_script
     against_model = reveal_html(ended(car, "some-model"), "a")
     assert text.REFERENCES_ABOUT in against_model

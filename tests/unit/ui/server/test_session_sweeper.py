@@ -9,7 +9,7 @@ import pytest
 from gradio.state_holder import StateHolder
 
 from ui.server import session_sweeper as sessions
-from ui.server.session_sweeper import Sessions
+from ui.server.session_sweeper import SessionSweeper
 
 
 class Page:
@@ -24,7 +24,7 @@ class Page:
         self.state_holder.time_last_used[session] = datetime.now() - timedelta(seconds=seconds_ago)  # noqa: DTZ005
 
 
-def ask(middleware: Sessions, path: str) -> None:
+def ask(middleware: SessionSweeper, path: str) -> None:
     """Serve a request by hand, because in a full test run a browser's event loop already runs in this thread."""
     with pytest.raises(StopIteration):
         middleware({"type": "http", "path": path}, None, None).send(None)  # type: ignore[arg-type]
@@ -38,7 +38,7 @@ def test_closed_pages_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
         middleware.sweep()
         stored.append(sorted(page.state_holder.session_data))
 
-    middleware = Sessions(app, page)
+    middleware = SessionSweeper(app, page)
     for session, ago in (("open", 5000), ("away", 60), ("gone", 121)):
         page.seen(session, ago)
     ask(middleware, "/gradio_api/heartbeat/open")
