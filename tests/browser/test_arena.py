@@ -18,7 +18,7 @@ ALWAYS = (
     '{"thought":"I stay with what I said.","action":"offer","offer":{"price":22000},"message":"I have thought about it '
     'long and well, and I stay with what I said before, whatever you say, because it is a good price for a good car."}'
 )
-"""A reply that ends no negotiation before its last round, however late the browser looks."""
+"""A reply that keeps a negotiation going until its last round, however late the browser looks."""
 
 SLOW_FAKES = f"""
 smollm2-steady: {{type: fake, label: Slow A, model_name: a, load_seconds: 2, tokens_per_second: 15,
@@ -35,7 +35,7 @@ def fakes(folder: Path, models: str = SLOW_FAKES) -> Path:
 
 
 def watch_both_lanes(page: Page) -> None:
-    """Leaves in window.seen whether both lanes were being written at the same moment, and the states of the strip."""
+    """Record in window.seen whether both lanes were written at the same moment, and the states of the strip."""
     page.evaluate(
         """() => {
           window.seen = {together: false, states: []};
@@ -171,7 +171,7 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
         expect(page.locator("#lane-2-plot svg .mark")).to_have_count(marks)
 
 
-def test_the_scenario_is_locked_while_ones_own_run_goes_on_but_not_by_anothers(
+def test_the_scenario_is_locked_by_the_visitors_own_run_but_not_by_others(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
     slow_server.start()
