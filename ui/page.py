@@ -41,12 +41,12 @@ def build_page(parley: Parley) -> gr.Blocks:
     """Build the page over a running Parley."""
     names = labels(parley)
     details = any(tab_id == "models" for tab_id, _, _ in TABS)
-    lends = parley.catalog.zero_gpu
+    zero_gpu = parley.catalog.zero_gpu
     with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
         shown = gr.State(None)
         gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
         status = gr.HTML(
-            strip_html(parley.manager.snapshot(), names, details, lends), elem_id="model-status", js_on_load=None
+            strip_html(parley.manager.snapshot(), names, details, zero_gpu), elem_id="model-status", js_on_load=None
         )
         with gr.Tabs(elem_id="tabs"):
             for tab_id, name, build in TABS:
@@ -60,7 +60,7 @@ def build_page(parley: Parley) -> gr.Blocks:
             if (snapshot.version, closing) == seen:
                 return {shown: gr.skip()}
             return {
-                status: strip_html(snapshot, names, details, lends, closing),
+                status: strip_html(snapshot, names, details, zero_gpu, closing),
                 shown: (snapshot.version, closing),
             }
 

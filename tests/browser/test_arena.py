@@ -167,7 +167,7 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
         expect(page.locator("#lane-2-plot svg .mark")).to_have_count(marks)
 
 
-def test_the_scenario_is_locked_while_ones_own_run_goes_on_but_not_by_anothers(
+def test_the_scenario_is_locked_by_the_visitors_own_run_but_not_by_others(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
     page = open_page(slow_server.url)

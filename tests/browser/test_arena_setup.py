@@ -24,9 +24,7 @@ def play_scripts(page: Page, first: str = "conceder", second: str = "linear") ->
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED)
 
 
-def test_a_first_visit_starts_from_the_preset_that_teaches_most(
-    server: Server, open_page: Callable[[str], Page]
-) -> None:
+def test_a_first_visit_starts_from_the_first_preset(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     expect(page.locator("#arena-presets [aria-pressed=true]")).to_have_text("Who decides?")
     expect(page.locator("#lane-1 .about").first).not_to_contain_text("speaks for")
@@ -47,7 +45,7 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     expect(page.locator("#lane-1 .about").first).to_contain_text("gives in early")
     page.locator("#arena-seed input").fill("77")
     page.locator("#arena-suspense input").check()
-    page.wait_for_function(  # stored values have no names: wait until writing has stopped
+    page.wait_for_function(  # the stored setup is encrypted, so wait until it stops changing
         """() => {
           const kept = localStorage.getItem('parley-arena');
           if (window.kept !== kept) [window.kept, window.since] = [kept, performance.now()];
@@ -61,13 +59,13 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     expect(page.locator("#arena-suspense input")).to_be_checked()
 
 
-def test_a_scenario_of_ones_own_is_checked_while_it_is_written_and_negotiated(
+def test_a_visitors_scenario_is_checked_while_it_is_written_and_can_be_negotiated(
     server: Server, open_page: Callable[[str], Page]
 ) -> None:
     page = open_page(server.url)
     page.locator("#arena-edit").click()
     own = page.locator("#arena-own textarea")
-    expect(page.locator("#arena-findings")).to_contain_text("Nothing is wrong with it")
+    expect(page.locator("#arena-findings")).to_contain_text("No problems found")
     text = own.input_value()
     own.fill(text.replace("weights: {price: 1.0}", "weights: {price: 0.5}", 1))
     expect(page.locator("#arena-findings")).to_contain_text("they add up to 0.5")
@@ -81,9 +79,7 @@ def test_a_scenario_of_ones_own_is_checked_while_it_is_written_and_negotiated(
     expect(page.locator("#arena-scenario input")).to_have_value("<b>My</b> car (yours)")
 
 
-def test_pairs_tell_how_sure_a_difference_is_and_a_rerun_repeats(
-    server: Server, open_page: Callable[[str], Page]
-) -> None:
+def test_pairs_report_their_certainty_and_a_rerun_repeats(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     pick(page, "arena-scenario", "A joint venture")
     expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
@@ -104,7 +100,7 @@ def test_pairs_tell_how_sure_a_difference_is_and_a_rerun_repeats(
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_nothing_serious_stands_in_anybodys_way(server: Server, open_page: Callable[[str], Page], colours: str) -> None:
+def test_no_serious_accessibility_violations(server: Server, open_page: Callable[[str], Page], colours: str) -> None:
     page = open_page(server.url)
     page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
     play_scripts(page)
@@ -121,7 +117,7 @@ def test_nothing_serious_stands_in_anybodys_way(server: Server, open_page: Calla
         assert [(tab, rule["id"], [node["html"] for node in rule["nodes"]]) for rule in serious] == []
 
 
-def test_the_strip_stays_in_sight_and_the_newest_turn_too(server: Server, open_page: Callable[[str], Page]) -> None:
+def test_the_strip_and_the_newest_turn_stay_visible(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     play_scripts(page)
     page.evaluate("scrollTo(0, 900)")
@@ -160,7 +156,7 @@ def test_two_visitors_with_four_lanes_at_once(server: Server, browser: Browser) 
             context.close()
 
 
-def test_a_file_is_read_by_the_browser_and_what_is_wrong_with_it_is_told_as_text(
+def test_the_browser_reads_an_uploaded_file_and_its_problems_are_shown_as_text(
     server: Server, open_page: Callable[[str], Page], tmp_path: Path
 ) -> None:
     page = open_page(server.url)
@@ -176,4 +172,4 @@ def test_a_file_is_read_by_the_browser_and_what_is_wrong_with_it_is_told_as_text
     assert page.locator(".toast-body img[onerror]").count() == 0
     hostile.write_bytes(b"\xff\xfe\x00")
     page.locator("#arena-upload input").set_input_files(hostile)
-    expect(page.locator(".toast-body").last).to_contain_text("hostile.yaml is not a text file")
+    expect(page.locator(".toast-body").last).to_contain_text("hostile.yaml is not a UTF-8 text file")

@@ -22,7 +22,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     rows = page.locator("table.history tbody tr")
     expect(rows).to_have_count(2)
     page.locator("#history-search textarea, #history-search input").first.fill("no such words")
-    expect(page.locator("#history-table")).to_contain_text("No negotiation fits")
+    expect(page.locator("#history-table")).to_contain_text("No negotiations match")
     page.locator("#history-search textarea, #history-search input").first.fill("linear")
     expect(rows).to_have_count(1)
 
@@ -49,7 +49,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     page.locator("#replay-2-delete").click()
     page.locator("#replay-2-sure").click()
     expect(page.locator("#replay-2")).to_be_hidden()
-    expect(page.locator("#history-table")).to_contain_text("No negotiation fits")
+    expect(page.locator("#history-table")).to_contain_text("No negotiations match")
     link = page.url
     assert "replay=" in link
 

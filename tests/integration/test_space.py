@@ -89,7 +89,7 @@ def test_a_lent_gpu_writes_in_a_forked_process(open_space: Open, tmp_path: Path)
     parley = open_space(zero_gpu(tmp_path), gpu)
     snapshot = parley.manager.snapshot()
     assert [(row.state, row.device) for row in snapshot.weights] == [(State.RESIDENT, DEVICE), (State.COLD, "auto")]
-    shown = strip_html(snapshot, {}, lends=parley.catalog.zero_gpu)
+    shown = strip_html(snapshot, {}, zero_gpu=parley.catalog.zero_gpu)
     assert text.ZERO_GPU in shown
     for untrue in (text.LOADING, text.STATE["cold"], text.STATE["resident"]):
         assert untrue not in shown

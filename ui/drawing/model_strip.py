@@ -24,7 +24,7 @@ _ORDER = {
 
 
 def strip_html(
-    snapshot: Snapshot, labels: dict[str, str], details: bool = False, lends: bool = False, closing: bool = False
+    snapshot: Snapshot, labels: dict[str, str], details: bool = False, zero_gpu: bool = False, closing: bool = False
 ) -> str:
     """Draw the strip for a snapshot.
 
@@ -34,14 +34,14 @@ def strip_html(
         snapshot: The manager's status.
         labels: The models' display names, by id.
         details: Whether to link to the Models tab.
-        lends: Whether all models are placed at startup, as on ZeroGPU.
+        zero_gpu: Whether all models are placed at startup, as on ZeroGPU.
         closing: Whether the server is shutting down.
     """
     rows = sorted(snapshot.weights, key=lambda row: (not row.leases, row.progress is None, _ORDER[row.state]))
     if not rows:
         return render("empty", words=text.STATUS_NONE)
     shown = [row for row in rows if row.state is not State.COLD or row.progress or row.waiting or row.reason]
-    unasked = 0 if lends else sum(len(row.model_ids) or 1 for row in rows if row not in shown)
+    unasked = 0 if zero_gpu else sum(len(row.model_ids) or 1 for row in rows if row not in shown)
     waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
     names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
     devices = [device_line(device) for device in snapshot.devices]
@@ -54,7 +54,7 @@ def strip_html(
         waiting=text.QUEUE.format(names=names) if names else "",
         devices=devices,
         details=details,
-        lends=lends,
+        zero_gpu=zero_gpu,
         closing=closing,
     )
 

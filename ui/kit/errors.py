@@ -19,12 +19,7 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except ParleyError as error:
-        raise told(error) from None
-
-
-def told(error: ParleyError) -> gr.Error:
-    """Return the message that shows an expected error."""
-    return gr.Error(words_of(error), print_exception=False)
+        raise gr.Error(words_of(error), print_exception=False) from None
 
 
 def words_of(error: ParleyError) -> str:

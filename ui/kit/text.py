@@ -148,26 +148,26 @@ ROUNDS_LEGEND = {"asks": "{name} asks", "given": "is offered"}
 PLOT_HIDDEN = "Hidden until the end."
 
 # the list of runs
-HISTORY_NONE = "No negotiation fits these filters."
-HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "See it"]
+HISTORY_NONE = "No negotiations match these filters."
+HISTORY_COLUMNS = ["When", "Scenario", "Side a", "Side b", "Outcome", "Worth to a", "Worth to b", "View"]
 STATUS_RUNNING = "Running"
-ENDINGS = {"walked_away": "one side walked away", "deadline": "the last round passed"}
+ENDINGS = {"walked_away": "one side walked away", "deadline": "no agreement by the last round"}
 OPEN = "open"
 REPLAY = "replay"
-BESIDE = "beside"
+BESIDE = "compare"
 FORKED_AFTER = "forked after turn {turns}"
 IS_PUBLISHED = "published"
 HIDDEN_AGENT = "hidden until you vote"
 
 # the timeline of models
-TIMELINE = "What was loaded, waited for and unloaded of late"
+TIMELINE = "Recent loads, waits and unloads"
 TIMELINE_EMPTY = "Nothing was loaded or waited for in the last half hour."
-TIMELINE_WORDS = "In words, the latest first"
+TIMELINE_WORDS = "In words, latest first"
 NOW, AGO = "now", "{time} ago"
 SPANS = {
     "fetch": "download",
     "load": "load",
-    "wake": "copy back",
+    "wake": "wake",
     "unload": "unload",
     "wait": "wait",
     "failure": "failure",
