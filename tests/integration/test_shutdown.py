@@ -18,7 +18,7 @@ from negotiation.live.driver import SHUT_DOWN
 from negotiation.runs.store import Store
 from tests.support.server import Server
 
-MODELS = "slow: {type: fake, tokens_per_second: 4}\nquick: {type: fake, tokens_per_second: 120}\n"
+MODELS = "slow: {type: fake, tokens_per_second: 1}\nquick: {type: fake, tokens_per_second: 120}\n"
 
 
 @pytest.fixture
