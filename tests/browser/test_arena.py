@@ -21,7 +21,7 @@ ALWAYS = (
 """A reply that keeps a negotiation going until its last round, however late the browser looks."""
 
 SLOW_FAKES = f"""
-smollm2-steady: {{type: fake, label: Slow A, model_name: a, load_seconds: 2, tokens_per_second: 15,
+smollm2-steady: {{type: fake, label: Slow A, model_name: a, load_seconds: 4, tokens_per_second: 15,
   size_bytes: 900000000, replies: ['{ALWAYS}']}}
 smollm2-bold: {{type: fake, label: Slow B, model_name: b, load_seconds: 2, tokens_per_second: 15,
   size_bytes: 900000000, replies: ['{ALWAYS}']}}
@@ -67,7 +67,8 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_contain_text(re.compile("Deal|No deal"), timeout=LOAD_MS)
         expect(page.locator(f"#lane-{lane}-transcript .turn").first).to_contain_text("Northerner")
-        expect(page.locator(f"#lane-{lane}-plot svg .mark").first).to_be_attached()
+        expect(page.locator(f"#lane-{lane}-plot svg").first).to_be_attached()
+    expect(page.locator("#lane-2-plot svg .mark").first).to_be_attached()  # lane 1 may walk away without an offer
     seen = page.evaluate("window.seen")
     assert seen["together"], "both lanes are written at the same time"
     states = seen["states"]

@@ -105,7 +105,7 @@ def test_a_config_folder_that_is_missing(tmp_path: Path) -> None:
     [
         ("smollm2-steady: [", ("models.yaml", "line")),
         ("m: {model_name: x, colour: red}", ("models.yaml", "model 'm'", "colour", "unknown key")),
-        ("m: {model_name: x}\nm: {model_name: y}", ("models.yaml", "'m'", "twice")),
+        ("m: {model_name: x}\nm: {model_name: y}", ("models.yaml", "line 2", "duplicate key 'm'")),
         ("m: {type: huggingface}", ("models.yaml", "model 'm'", "model_name", "missing")),
         ("m: {model_name: x, type: magic}", ("'m'", "magic")),
         ("boulware: {type: fake}", ("boulware",)),

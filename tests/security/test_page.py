@@ -162,9 +162,10 @@ def test_an_operators_action_requires_the_password(page: Served, action: str) ->
 
 
 def test_a_tournament_requires_the_password(page: Served) -> None:
-    for name in ("_run", "_resume_1", "_stop_2"):
-        refused = page.post(name, values(page, page.of(name), "x"))
-        assert refused.status_code == 500, name
+    for button in ("cup-run", "cup-resume", "cup-stop"):
+        endpoint = page.clicked(button)
+        refused = page.post(endpoint, values(page, endpoint, "x"))
+        assert refused.status_code == 500, button
     assert not page.parley.tournaments.store.newest()
 
 
@@ -292,7 +293,7 @@ def test_a_file_is_read_by_the_browser_and_only_its_text_is_sent(page: Served) -
     assert page.post("_upload", [], event={"name": "x.yaml", "text": "title: x"}).json()["data"] == ["title: x"]
     for wrong in (None, 7, ["/etc/passwd"], {"name": "/etc/passwd"}):
         answer = page.post("_upload", [], event={"name": "<b>.yaml", "text": wrong})
-        assert "is not a text file" in answer.json()["error"]
+        assert "is not a UTF-8 text file" in answer.json()["error"]
 
 
 def test_requests_over_the_size_limit_are_refused(page: Served) -> None:

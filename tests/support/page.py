@@ -41,6 +41,15 @@ class Served:
         """Return the first endpoint with this name."""
         return next(one for one in self.endpoints if one["api_name"] == name)
 
+    def clicked(self, elem_id: str) -> dict[str, Any]:
+        """Return the first endpoint that a click on a component calls."""
+        return next(
+            one
+            for one in self.endpoints
+            for part, event in one["targets"]
+            if event == "click" and self.components[part]["props"].get("elem_id") == elem_id
+        )
+
     def post(
         self,
         endpoint: Mapping[str, Any] | str,
