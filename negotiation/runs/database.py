@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +107,13 @@ class Database:
     """An open and migrated database; its methods raise StoreError when it cannot be opened, read or written."""
 
     def __init__(self, url: str) -> None:
-        with explained("open the database"):
+        with explained("open the database"), ExitStack() as undo:
             self._engine = _engine(url)
+            undo.callback(self._engine.dispose)
             self._migrate()
             if self._engine.dialect.name == "sqlite" and self._engine.url.database not in (None, "", ":memory:"):
                 _refuse_replacement(self._engine, Path(str(self._engine.url.database)))
+            undo.pop_all()
 
     @contextmanager
     def write(self, doing: str) -> Iterator[Connection]:
