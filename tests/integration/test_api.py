@@ -84,5 +84,5 @@ def test_what_is_wrong_is_told(client: Client, arguments: tuple[object, ...], to
 
 
 def test_an_unknown_run_is_told(client: Client) -> None:
-    with pytest.raises(AppError, match="no negotiation under this link"):
+    with pytest.raises(AppError, match="No negotiation was found at this link"):
         client.predict("nothing", api_name="/run")
