@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
+from gradio_client.exceptions import AppError
 from markupsafe import Markup
 
 from negotiation.app.parley import Parley
@@ -37,12 +40,25 @@ A builder gets the page, to act when it is opened, and its own tab, to act when 
 """
 
 
+class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's classes have no types here
+    """Blocks that show a bug as a general message, where Gradio would show a visitor the exception's text."""
+
+    async def process_api(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().process_api(*args, **options)
+        except AppError:  # a message for the visitor
+            raise
+        except Exception:  # noqa: BLE001 (any bug)
+            traceback.print_exc()  # as Gradio does; it goes to the log
+            raise gr.Error(text.UNEXPECTED, print_exception=False) from None
+
+
 def build_page(parley: Parley) -> gr.Blocks:
     """Build the page over a running Parley."""
     names = labels(parley)
     details = any(tab_id == "models" for tab_id, _, _ in TABS)
     zero_gpu = parley.catalog.zero_gpu
-    with gr.Blocks(title=text.TITLE, analytics_enabled=False) as page:
+    with Page(title=text.TITLE, analytics_enabled=False) as page:
         shown = gr.State(None)
         gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
         status = gr.HTML(

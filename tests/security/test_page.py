@@ -466,7 +466,9 @@ def test_the_error_of_a_handler_is_logged_by_type_and_never_quoted(
         raise ValueError(f"{MARK}\n2030-01-01 INFO nothing happened")
 
     monkeypatch.setattr(page.parley.store, "run", broken)
-    assert page.post("run", [MARK]).status_code == 500
+    failed = page.post("run", [MARK])
+    assert (failed.status_code, failed.json()["error"]) == (500, text.UNEXPECTED)
+    assert MARK not in failed.text, "nor does the visitor see what a bug says"
     printed = capsys.readouterr()
     assert MARK not in printed.err + printed.out
     refusal, error = [one for one in caplog.records if one.exc_info]

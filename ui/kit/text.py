@@ -6,6 +6,7 @@ TITLE = "Parley"
 TAGLINE = "Two language models negotiate. Watch, compare, and see what each deal is really worth."
 THEMES = {"auto": "Colours: system", "light": "Colours: light", "dark": "Colours: dark"}
 OFFLINE = "The server is not responding. This page may be out of date; it reconnects automatically."
+UNEXPECTED = "Something went wrong on the server, and the error has been logged. Please try again."
 
 ARENA = "Arena"
 PLAY = "Play"

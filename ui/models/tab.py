@@ -62,7 +62,7 @@ class Models:
             self.unload = gr.Button(text.UNLOAD, elem_id="operator-unload", **small)
             self.pin = gr.Button(text.PIN, elem_id="operator-pin", **small)
             self.unpin = gr.Button(text.UNPIN, elem_id="operator-unpin", **small)
-            self.leave = gr.Button(text.SIGN_OUT, elem_id="operator-leave", **small)
+            self.leave = gr.Button(text.SIGN_OUT, elem_id="operator-leave", scale=0, min_width=120)
         with gr.Row(elem_classes="desk"):
             self.name = gr.Textbox(
                 label=text.HUB_ID, placeholder="Qwen/Qwen3-0.6B", max_length=200, elem_id="operator-name", min_width=200

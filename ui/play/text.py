@@ -9,7 +9,7 @@ BEGIN = "Negotiate"
 BEGIN_AGAIN = "Negotiate again"
 PICK_OPPONENT = "Choose an opponent first."
 NOT_PLAYING = "This negotiation has ended, or it belongs to someone else."
-REPLAY_LINK = "Link to the replay"
+REPLAY_LINK = "Replay link"
 
 # what the person wants
 PREFERENCES = "What you want (hidden from the other side)"
