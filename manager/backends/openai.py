@@ -13,6 +13,7 @@ import random
 import re
 import threading
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from manager.backends.remote import loop, pacing, sse
 from manager.backends.remote.address import Target, target
 from manager.backends.remote.answer import Answer
 from manager.backends.remote.dialect import Dialect
-from manager.backends.remote.faults import NotTaken, Transient, fault
+from manager.backends.remote.fallback import Fallback
+from manager.backends.remote.faults import MAX_FAULT, Asked, NotTaken, Transient, fault, web_page
 from manager.config.registry import ModelSpec
 from manager.errors import (
     AccessDenied,
@@ -41,8 +43,8 @@ from manager.generation.stream import TokenStream, cancelled
 
 logger = logging.getLogger(__name__)
 
-MAX_FAULT = 64_000
-"""Bytes that are read of an error response."""
+LOADING_PAUSE = 1.0
+"""Seconds between requests to a server that is loading the model."""
 TAIL_SECONDS = 5.0
 """How long a server may take to report the usage after the end of the text."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "parley"}
@@ -114,7 +116,10 @@ class OpenAIModel(BaseLLMModel):
     # -- before the first request ------------------------------------------------------------------------------
 
     async def _look(self) -> None:
-        """Check that the server responds and grants access. Its list of models is ignored, as many serve more."""
+        """Check that the server responds.
+
+        Its list of models is ignored, as many serve more, and so is whether it may be read: the chat request decides.
+        """
         aim = await self._aim("/models")
         timeouts = self.spec.timeouts
         try:
@@ -123,8 +128,7 @@ class OpenAIModel(BaseLLMModel):
                     status = response.status_code
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error) from None
-        found = fault(status, {}, b"", self.spec.model_name, None)
-        if isinstance(found, AccessDenied | Unreachable):
+        if isinstance(found := fault(status, {}, b"", self._asking()), Unreachable):
             raise found
 
     # -- writing -----------------------------------------------------------------------------------------------
@@ -133,7 +137,7 @@ class OpenAIModel(BaseLLMModel):
         began = asyncio.get_running_loop().time()
         with stream.producing():
             try:
-                completion = await self._tried(partial(self._attempt, client, request, stream, began), request)
+                completion = await self._tried(partial(self._attempt, client, request, stream, began), request, stream)
                 self._health = Health()
                 stream.finish(completion)
             except asyncio.CancelledError:
@@ -148,19 +152,25 @@ class OpenAIModel(BaseLLMModel):
             except Exception as error:  # noqa: BLE001 (its message may quote the prompt, so only its type is repeated)
                 raise GenerationFailed(f"the request to {self._base_url} failed ({type(error).__name__})") from None
 
-    async def _tried(self, attempt: Any, request: GenerationRequest) -> Completion:
+    async def _tried(self, attempt: Any, request: GenerationRequest, stream: TokenStream) -> Completion:
         """Return the result of an attempt, retrying as often as allowed; never after text was passed on."""
-        dialect, tries, spec = self._dialect, 0, self.spec
+        spec, now, tries = self.spec, asyncio.get_running_loop().time, 0
+        fallback, patient_until = Fallback(self._dialect, request), now() + spec.timeouts.first_token
         while True:
             try:
                 async with self._endpoint.place(spec.concurrency, spec.requests_per_minute):
-                    completion: Completion = await attempt(dialect)
+                    completion: Completion
+                    completion, learnt = await attempt(fallback.dialect)
             except NotTaken as refusal:
-                simpler = dialect.without(refusal.said, request)
-                if simpler is None:
+                if not fallback.refused(refusal.said):
                     raise refusal.failure from None
-                dialect = simpler
             except Transient as fault:
+                if fault.loading:
+                    if now() + LOADING_PAUSE > patient_until:
+                        raise Transient(self._still_loading(), fault.after) from None
+                    stream.stage = "loading"
+                    await asyncio.sleep(LOADING_PAUSE)
+                    continue
                 wait = pacing.pause(tries, fault.after, self._chance)
                 if tries >= spec.retries or wait > pacing.PATIENCE:
                     raise
@@ -168,28 +178,30 @@ class OpenAIModel(BaseLLMModel):
                 kind = type(fault.failure).__name__  # the server's message may quote the prompt
                 logger.info("'%s': %s; retrying in %.1f s", spec.model_id, kind, wait)
                 if fault.after is not None:
-                    self._endpoint.hold(asyncio.get_running_loop().time() + wait)
+                    self._endpoint.hold(now() + wait)
                 await asyncio.sleep(wait)
             else:
-                self._remember(dialect)
+                self._remember(learnt)
                 return completion
 
     async def _attempt(
         self, client: httpx.AsyncClient, request: GenerationRequest, stream: TokenStream, began: float, dialect: Dialect
-    ) -> Completion:
+    ) -> tuple[Completion, Dialect]:
+        """Return an answer, and the dialect that it teaches."""
         spec, now = self.spec, asyncio.get_running_loop().time
-        answer = Answer(request, stream, spec.model_name, key := _key(spec.api_key))
-        aim = await self._aim("/chat/completions", key)
-        body = dialect.body(spec.model_name, request)
+        body = dialect.body(spec.model_name, request, spec.extra_body)
+        asked = self._asking(_key(spec.api_key), formatted="response_format" in body)
+        answer = Answer(request, stream, asked, dialect.room(request))
+        aim = await self._aim("/chat/completions", asked.key)
         first = 0.0
         try:
             async with (
                 asyncio.timeout(spec.timeouts.first_token) as silence,
                 self._asked(client, "POST", aim, body) as response,
             ):
-                await self._check(response, key)
-                async for event in self._events(response):
-                    if event == "[DONE]":
+                await self._check(response, asked)
+                async for event in sse.events(response.aiter_raw()):
+                    if event == sse.DONE:
                         answer.finish = answer.finish or "stop"
                         break
                     answer.take(event)
@@ -198,20 +210,32 @@ class OpenAIModel(BaseLLMModel):
                     elif answer.begun:
                         silence.reschedule(now() + spec.timeouts.between_tokens)
                         first = first or now() - began
+                    if answer.hopeless():
+                        break
+            answer.end()
         except TimeoutError:
             if not answer.finish:
                 raise self._too_slow(answer) from None
+            answer.end()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise Transient(self._unreachable(error)) from None
         except httpx.HTTPError as error:
             if not answer.finish:
                 broken = ServerFailed(f"the connection to {self._base_url} was lost ({type(error).__name__})")
                 raise _again(broken, answer) from None
+            answer.end()
         except Transient as fault:
-            raise _again(fault.failure, answer, fault.after) from None
+            raise _again(fault.failure, answer, fault) from None
+        except NotTaken as refusal:
+            raise (refusal.failure if answer.passed else refusal) from None
         if answer.finish is None:
             raise _again(ServerFailed(f"the server of '{spec.model_name}' broke off its answer"), answer)
-        return answer.completion(dialect.held(request), first, now() - began)
+        if answer.thought and (answer.only_thinking or not request.thinking):
+            dialect = dialect.after_thinking(all_of_it=answer.only_thinking and answer.finish == "length")
+        return answer.completion(dialect.held(request), first, now() - began), dialect
+
+    def _asking(self, key: str | None = None, *, formatted: bool = False) -> Asked:
+        return Asked(self.spec.model_name, self._base_url, key, formatted)
 
     def _asked(
         self, client: httpx.AsyncClient, method: str, aim: Target, body: Any = None
@@ -221,7 +245,7 @@ class OpenAIModel(BaseLLMModel):
             method, aim.url, json=body, headers=aim.headers, extensions=aim.extensions, timeout=timeout
         )
 
-    async def _check(self, response: httpx.Response, key: str | None) -> None:
+    async def _check(self, response: httpx.Response, asked: Asked) -> None:
         """Raise the error of a response without text."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ServerFailed(f"{self._base_url} answers in an encoding that was not requested")
@@ -231,15 +255,9 @@ class OpenAIModel(BaseLLMModel):
                 read += chunk
                 if len(read) > MAX_FAULT:
                     break
-            raise fault(response.status_code, response.headers, bytes(read[:MAX_FAULT]), self.spec.model_name, key)
-
-    async def _events(self, response: httpx.Response) -> Any:
-        """Yield the events of a response. One that is not a stream is a single event."""
-        if "json" in response.headers.get("content-type", ""):
-            yield (await sse.whole(response.aiter_raw())).decode("utf-8", "replace")
-            return
-        async for event in sse.events(response.aiter_raw()):
-            yield event
+            raise fault(response.status_code, response.headers, bytes(read[:MAX_FAULT]), asked)
+        if "text/html" in response.headers.get("content-type", ""):
+            raise web_page(asked)
 
     async def _aim(self, path: str, key: str | None = None) -> Target:
         """Return the target of a path, with the headers for authentication."""
@@ -250,12 +268,14 @@ class OpenAIModel(BaseLLMModel):
         return Target(aim.url, headers, aim.extensions)
 
     def _remember(self, dialect: Dialect) -> None:
-        if dialect != self._dialect:
+        if dialect == self._dialect:
+            return
+        if replace(dialect, thinks=False, thoughts=0) != replace(self._dialect, thinks=False, thoughts=0):
             omitted = ", ".join(sorted(dialect.refused)) or "nothing"
             form = {0: "JSON schemas", 1: "JSON schemas of objects", 2: "JSON mode only", 3: "no structured output"}
             accepts = form[dialect.form]
             logger.warning("'%s' at %s accepts %s; omitted: %s", self.spec.model_name, self._base_url, accepts, omitted)
-            self._dialect = dialect
+        self._dialect = dialect
 
     def _unreachable(self, error: Exception) -> Unreachable:
         what = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else type(error).__name__
@@ -263,6 +283,11 @@ class OpenAIModel(BaseLLMModel):
             what = " ".join(str(error).split())[:200] or "no connection"
         text = f"{self._base_url} does not respond ({what}); check that the server is running and 'base_url' is right"
         return Unreachable(text)
+
+    def _still_loading(self) -> TooSlow:
+        seconds = self.spec.timeouts.first_token
+        text = f"is still loading the model after {seconds:g} s (key 'timeouts.first_token')"
+        return TooSlow(f"the server of '{self.spec.model_name}' {text}")
 
     def _too_slow(self, answer: Answer) -> TooSlow:
         timeouts = self.spec.timeouts
@@ -273,9 +298,9 @@ class OpenAIModel(BaseLLMModel):
         return TooSlow(f"the server of '{self.spec.model_name}' {text}")
 
 
-def _again(failure: ParleyError, answer: Answer, after: float | None = None) -> Exception:
+def _again(failure: ParleyError, answer: Answer, fault: Transient | None = None) -> Exception:
     """Make a failure transient, to be retried, unless text was already passed on."""
-    return failure if answer.passed else Transient(failure, after)
+    return failure if answer.passed else fault or Transient(failure)
 
 
 def _key(name: str | None) -> str | None:

@@ -5,6 +5,7 @@ Only the entries themselves are checked here. Backends check files, networks and
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -91,6 +92,7 @@ class ModelSpec(_Strict):
     retries: Annotated[int, Field(ge=0, le=10)] = 3
     requests_per_minute: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     public_only: bool = False
+    extra_body: dict[str, Any] = Field(default_factory=dict)
     # the fake backend
     load_seconds: Annotated[float, Field(ge=0)] = 0.0
     unload_seconds: Annotated[float, Field(ge=0)] = 0.0
@@ -120,6 +122,17 @@ class ModelSpec(_Strict):
         if value is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]*", value):
             # The message does not repeat the value, which may be a secret.
             raise ValueError("write the NAME of an environment variable (such as OPENAI_API_KEY), never the key itself")
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _fields_of_json(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted({"model", "messages", "stream"} & value.keys()):
+            raise ValueError(f"'{taken[0]}' is set by Parley; leave it out")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("write only texts, numbers, true, false, lists and mappings, as in JSON") from None
         return value
 
     @field_validator("base_url")
@@ -168,6 +181,7 @@ class ModelSpec(_Strict):
         source = self.model_name if self.base_url is None else f"{self.model_name}@{self.base_url}"
         source += f" ({self.api_key})" if self.api_key else ""
         source += " (public only)" if self.public_only else ""
+        source += f" with {json.dumps(self.extra_body, sort_keys=True)}" if self.extra_body else ""
         return WeightsKey(
             self.type, source, self.device, self.revision, self.gguf_file, self.dtype, self.quantization, self.adapters
         )

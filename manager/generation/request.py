@@ -77,6 +77,7 @@ class Completion:
     seconds: float = 0.0
     held: Held = ""
     estimated: bool = False  # whether the token counts are estimates, as the server reported none
+    note: str = ""  # why a remote server's text ended early, as a sentence
 
 
 def as_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:

@@ -34,6 +34,8 @@ class TokenStream:
 
     def __init__(self, cancel: CancelToken | None = None, keeps: object = None) -> None:
         self.cancel_token = CancelToken()
+        self.stage = ""
+        """What the producer waits for before the first text: "loading" while a remote server loads its model."""
         self._keeps = keeps
         self._changed = threading.Condition()
         self._unread = ""

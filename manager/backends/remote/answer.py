@@ -1,12 +1,17 @@
-"""Parse a chat completion as it arrives: pieces of text, the finish reason, and the usage."""
+"""One answer as it arrives: its text is passed on, and its thinking dropped or marked.
+
+Notices when the text can no longer become a reply.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import Any, Literal
+from collections.abc import Iterable
 
-from manager.backends.remote.faults import reported
+from manager.backends.remote.faults import Asked
+from manager.backends.remote.marks import Separator
+from manager.backends.remote.pieces import End, Finish, Piece, Reasoning, Text, Usage, pieces
 from manager.errors import ServerFailed
 from manager.generation.request import Completion, GenerationRequest, Held
 from manager.generation.stream import TokenStream
@@ -15,44 +20,88 @@ CHARACTERS_PER_TOKEN = 64
 """No tokenizer makes longer tokens on average, so a server that writes more ignores `max_tokens`."""
 BYTES_PER_TOKEN = 4
 """A rule of thumb, for servers that do not report the usage."""
+MOST_PROSE = 200
+"""Characters of prose before the JSON object after which a reply is cut off: enough to recognise it as prose."""
+MOST_SPACE = 400
+"""Characters of white space in a row after which a reply is cut off: in JSON mode, some models write it for ever."""
 THINK, THOUGHT = "<think>", "</think>"
 
 
 class Answer:
-    """Parses the events of one answer and pushes its text into a stream."""
+    """Takes the events of one answer and pushes its text into a stream.
 
-    def __init__(self, request: GenerationRequest, stream: TokenStream, model: str, key: str | None) -> None:
+    Args:
+        request: The request that is answered.
+        stream: Where the text goes.
+        asked: The request as far as errors depend on it.
+        limit: The tokens that the server may write.
+    """
+
+    def __init__(self, request: GenerationRequest, stream: TokenStream, asked: Asked, limit: int) -> None:
         self.begun = False  # whether anything was written, including thoughts that are not passed on
         self.passed = False  # whether any text was passed on
-        self.finish: Literal["stop", "length"] | None = None
+        self.finish: End | None = None
+        self.thought = ""
         self._request = request
         self._stream = stream
-        self._model = model
-        self._key = key
-        self._text = ""
+        self._asked = asked
+        self._limit = limit
+        self._separator = Separator(request.grammar is not None)
+        self._object = _Object()
+        self._pushed = ""
+        self._text = ""  # the reply without its thinking
         self._size = 0
-        self._thought = 0  # bytes of thinking that were not passed on
         self._thinking = False
-        self._usage: tuple[int, int] | None = None
+        self._cut = ""  # why the reply was cut off by us
+        self._odd = False  # whether there was an event without a known piece
+        self._usage: Usage | None = None
 
     def take(self, data: str) -> None:
-        """Parse an event. Raises ServerFailed if it is malformed, and the error that it reports if it is one."""
-        try:
-            event = json.loads(data)
-        except (ValueError, RecursionError):
-            raise ServerFailed(f"the server of '{self._model}' sent invalid JSON") from None
-        if not isinstance(event, dict):
-            raise self._misshapen("an event is not an object")
-        if error := event.get("error"):
-            raise reported(error, self._model, self._key)
-        self._take_usage(event.get("usage"))
-        choices = event.get("choices")
-        if not isinstance(choices, list):
-            if event.get("usage"):
-                return
-            raise self._misshapen("'choices' is missing")
-        if choices:
-            self._take_choice(choices[0])
+        """Read an event. Raises ServerFailed if it is malformed, and the error that it reports if it is one."""
+        found = pieces(data, self._asked)
+        self._odd |= not found
+        summary = self.begun and any(isinstance(piece, Finish) and piece.whole for piece in found)
+        for piece in found:
+            if summary and isinstance(piece, Text | Reasoning):
+                continue  # some streams end with the whole message
+            self._take(piece)
+
+    def hopeless(self) -> bool:
+        """Return whether the text can no longer become a reply, and end it if so."""
+        if self._request.grammar is None or self.finish:
+            return False
+        held = self._separator.held
+        if self._object.trailing:
+            self._cut = "The reply went on after its JSON object, and was cut off."
+        elif len(held.strip()) > MOST_PROSE and not self._request.thinking:
+            self._cut = "The reply did not begin with a JSON object, and was cut off."
+        elif len(self._text) - len(self._text.rstrip()) > MOST_SPACE:
+            self._cut = "The reply was cut off after a long run of white space."
+        if self._cut:
+            self.finish = "stop"
+        return bool(self._cut)
+
+    def end(self) -> None:
+        """Pass on what was held back, now that the answer has ended.
+
+        A server with a wrong reasoning parser sends the reply itself as reasoning. One that is exactly the JSON object
+        that was asked for is the reply.
+        """
+        if self.finish is not None:
+            self._spread(self._separator.end())
+            if self.finish == "stop" and self._request.grammar is not None and self.only_thinking:
+                self._say(self.thought if _is_object(self.thought) else "")
+            self._close_thought()
+        elif self._odd and not self.begun:
+            raise ServerFailed(
+                f"the server of '{self._asked.model}' does not behave like an OpenAI-compatible one: "
+                "no event contains 'choices' with a text"
+            )
+
+    @property
+    def only_thinking(self) -> bool:
+        """Whether the answer was all thinking."""
+        return bool(self.thought) and not self._text.strip()
 
     def completion(self, held: Held, first: float, seconds: float) -> Completion:
         """Return the finished answer. Raises ServerFailed if it has no end.
@@ -63,82 +112,121 @@ class Answer:
             seconds: Seconds to the end.
         """
         if self.finish is None:
-            raise ServerFailed(f"the server of '{self._model}' broke off its answer")
+            raise ServerFailed(f"the server of '{self._asked.model}' broke off its answer")
         if held and self.finish == "stop" and not _is_json(self._text):
             held = ""  # the server did not enforce it
-        usage = self._usage or (self._estimated_prompt(), _estimate(len(self._text.encode()) + self._thought))
+        written = len(self._text.encode()) + len(self.thought.encode("utf-8", "replace"))
+        usage = self._usage or Usage(self._estimated_prompt(), _estimate(written))
         return Completion(
-            text=self._text,
-            finish_reason=self.finish,
-            prompt_tokens=usage[0],
-            tokens=usage[1],
+            text=self._pushed,
+            finish_reason="length" if self.finish == "length" else "stop",
+            prompt_tokens=usage.prompt,
+            tokens=usage.reply,
             first_token_seconds=first,
             seconds=seconds,
             held=held,
             estimated=self._usage is None,
+            note=self._note(usage.reply),
         )
 
-    def _take_choice(self, choice: Any) -> None:
-        if not isinstance(choice, dict):
-            raise self._misshapen("a choice is not an object")
-        said = choice.get("delta") or choice.get("message") or {}
-        if not isinstance(said, dict):
-            raise self._misshapen("'delta' is not an object")
-        self._think(said.get("reasoning_content") or said.get("reasoning") or "")
-        self._say(said.get("content") or said.get("refusal") or "")
-        if finish := choice.get("finish_reason"):
-            self._close_thought()
-            self.finish = "length" if finish == "length" else "stop"
+    def _note(self, tokens: int) -> str:
+        """Return what was unusual about the end of the answer, as a sentence."""
+        about = "" if self._usage else "about "
+        if self.finish == "filter":
+            return f"The server's content filter {'cut off' if self._text.strip() else 'held back'} the reply."
+        if self.only_thinking and self.finish == "length":
+            return (
+                f"All {about}{tokens} tokens went into thinking and none into the reply; raise the agent's option "
+                "'thinking', or turn thinking off with the key 'extra_body'."
+            )
+        if self.only_thinking:
+            return "The server sent its thinking, but no reply."
+        if self.finish == "length":
+            whose = "the server's limit" if tokens < self._limit else "the limit 'max_new_tokens'"
+            return f"The reply was cut off after {about}{tokens} tokens by {whose}."
+        return self._cut
 
-    def _think(self, text: Any) -> None:
-        if not text:
-            return
-        self._count(text)
-        if not self._request.thinking:
-            self._thought += len(text.encode("utf-8", "replace"))
-            return
-        if not self._thinking:
-            self._thinking = True
-            self._push(THINK)
-        self._push(text)
+    def _take(self, piece: Piece) -> None:
+        match piece:
+            case Usage():
+                self._usage = piece
+            case Finish(end, whole):
+                if not (whole and self.finish):  # the summary of a stream
+                    self.finish = end
+            case Text(text):
+                self._count(text)
+                self._spread(self._separator.feed(text))
+            case Reasoning(text):
+                self._count(text)
+                self._think(text)
 
-    def _say(self, text: Any) -> None:
-        if text:
-            self._count(text)
-            self._close_thought()
+    def _spread(self, found: Iterable[Text | Reasoning]) -> None:
+        for piece in found:
+            if isinstance(piece, Reasoning):
+                self._think(piece.text)
+            else:
+                self._say(piece.text)
+
+    def _think(self, text: str) -> None:
+        self.thought += text
+        if self._request.thinking:
+            if not self._thinking:
+                self._thinking = True
+                self._push(THINK)
             self._push(text)
+
+    def _say(self, text: str) -> None:
+        self._close_thought()
+        self._text += self._push(text)
+        self._object.feed(text)
 
     def _close_thought(self) -> None:
         if self._thinking:
             self._thinking = False
             self._push(THOUGHT)
 
-    def _count(self, text: Any) -> None:
-        if not isinstance(text, str):
-            raise self._misshapen("a piece of text is not a string")
+    def _count(self, text: str) -> None:
         self.begun = True
         self._size += len(text)
-        if self._size > CHARACTERS_PER_TOKEN * self._request.config.max_new_tokens:
-            raise ServerFailed(f"the server of '{self._model}' wrote far more than requested, and was cut off")
+        if self._size > CHARACTERS_PER_TOKEN * self._limit:
+            raise ServerFailed(f"the server of '{self._asked.model}' wrote far more than requested, and was cut off")
 
-    def _push(self, text: str) -> None:
+    def _push(self, text: str) -> str:
         piece = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # replaces lone surrogates
-        self._text += piece
+        self._pushed += piece
         self.passed = True
         self._stream.push(piece)
-
-    def _take_usage(self, usage: Any) -> None:
-        if isinstance(usage, dict):
-            counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-            whole = [count for count in counts if isinstance(count, int) and 0 <= count < 2**31]
-            if len(whole) == 2:
-                self._usage = whole[0], whole[1]
+        return piece
 
     def _estimated_prompt(self) -> int:
         return sum(_estimate(len(message["content"].encode("utf-8", "replace"))) for message in self._request.messages)
 
-    def _misshapen(self, what: str) -> ServerFailed:
-        return ServerFailed(f"the server of '{self._model}' does not behave like an OpenAI-compatible one: {what}")
+
+class _Object:
+    """Follows a JSON object as it is written, to notice what comes after it."""
+
+    def __init__(self) -> None:
+        self.trailing = False  # whether more than white space follows the object
+        self._depth = 0
+        self._quoted = self._escaped = self._closed = False
+
+    def feed(self, text: str) -> None:
+        """Add text."""
+        for character in text:
+            if self._escaped:
+                self._escaped = False
+            elif self._quoted:
+                self._escaped = character == "\\"
+                self._quoted = character != '"'
+            elif self._closed:
+                self.trailing = self.trailing or not character.isspace()
+            elif character == '"':
+                self._quoted = self._depth > 0
+            elif character in "{[":
+                self._depth += 1
+            elif character in "}]" and self._depth:
+                self._depth -= 1
+                self._closed = not self._depth
 
 
 def _estimate(size: int) -> int:
@@ -147,7 +235,11 @@ def _estimate(size: int) -> int:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text.rpartition(THOUGHT)[2])
+        json.loads(text)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _is_object(text: str) -> bool:
+    return text.lstrip().startswith("{") and _is_json(text)

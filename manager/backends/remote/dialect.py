@@ -1,4 +1,4 @@
-"""The parameters that a server accepts: found by trial, and remembered once a request works without the refused ones.
+"""The parameters that a server accepts: found by trial, and remembered once a request works.
 
 Structured output comes in forms, from the most exact one: the JSON schema as it is; a less exact one whose root is an
 object, which some servers require; any JSON; nothing, which leaves strict parsing of the reply.
@@ -7,73 +7,132 @@ object, which some servers require; any JSON; nothing, which leaves strict parsi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from manager.backends.remote.faults import ABOUT_FORM
 from manager.generation.request import GenerationRequest, Held, Message
 from manager.generation.text import without_system
 
 FORMS: tuple[Held, ...] = ("schema", "schema", "json", "")
 _USUAL = ("temperature", "top_p", "stop")
-_EXTRAS = ("top_k", "min_p", "repetition_penalty", "seed", "stream_options")
-_ABOUT_FORM = re.compile(r"response_format|json_schema|json_object|schema|grammar|structured|guided", re.IGNORECASE)
+_LOCAL = ("top_k", "min_p", "repetition_penalty", "repeat_penalty")
+"""Settings of servers for local models. llama.cpp calls the repetition penalty `repeat_penalty`."""
+_QUIET: dict[str, Any] = {
+    "chat_template_kwargs": {"enable_thinking": False, "thinking": False},  # vLLM, SGLang, llama.cpp
+    "reasoning_effort": "none",  # Ollama, LiteLLM, hosted services
+}
+"""How servers are asked not to think, each in its own way."""
+_EXTRAS = (*_LOCAL, *_QUIET, "seed", "stream_options")
+_NEUTRAL = {"top_p": 1, "top_k": 0, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1}
 _ABOUT_SYSTEM = re.compile(r"system[ _-]?(role|message|prompt)|roles must alternate", re.IGNORECASE)
+_ABOUT_LIMIT = re.compile(r"max_(completion_|new_)?tokens|n_predict", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w.-])\d{1,3}(?:,\d{3})+(?![\w-])|(?<![\w.-])\d+(?![\w-])")
 _CONTROL = re.compile(
     r"<[|｜][^<>|｜]{1,40}[|｜]>|</?s>|</?(bos|eos)>|<(start|end)_of_turn>|\[/?INST\]|<</?SYS>>", re.IGNORECASE
 )
 """Control tokens of common chat templates, as servers do not report those of their models."""
+LEAST_LIMIT = 16
+"""A lower limit on the tokens of a reply is not believed: the number means something else."""
+THOUGHT_TOKENS = 1200
+"""Room for the thoughts of a server that thinks although it was not asked to, on top of the reply."""
+MOST_THOUGHT_TOKENS = 16 * THOUGHT_TOKENS
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """The parameters refused so far, and the form of structured output to use (an index into FORMS)."""
+    """What a server was found to accept and to need."""
 
     refused: frozenset[str] = frozenset()
+    """Names of the parameters that it refuses, and `system` if it refuses system messages."""
     form: int = 0
+    """The form of structured output to use, an index into FORMS."""
+    terse: bool = False
+    """Whether to leave out sampling settings that turn something off, such as `top_k: 0`."""
+    limit: int | None = None
+    """The most tokens of a reply that it accepts."""
+    thinks: bool = False
+    """Whether it thinks unless it is asked not to."""
+    thoughts: int = 0
+    """Tokens of room for its thoughts, on top of the reply."""
 
-    def body(self, model: str, request: GenerationRequest) -> dict[str, Any]:
-        """Return the body of a chat completion request."""
+    def body(self, model: str, request: GenerationRequest, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the body of a chat completion request; `extra` are fields of the operator's, which win."""
         config = request.config
         wanted: dict[str, Any] = {
             "temperature": config.temperature,
-            "top_p": config.top_p if config.top_p < 1 else None,
-            "top_k": config.top_k or None,
-            "min_p": config.min_p or None,
-            "repetition_penalty": config.repetition_penalty if config.repetition_penalty != 1 else None,
+            "top_p": config.top_p,
+            "top_k": config.top_k,
+            "min_p": config.min_p,
+            "repetition_penalty": config.repetition_penalty,
+            "repeat_penalty": config.repetition_penalty,
             "stop": list(config.stop) or None,
             "seed": None if request.seed is None else request.seed % 2**31,
             "stream_options": {"include_usage": True},
+            **(_QUIET if self.thinks and not request.thinking else {}),
         }
-        limit = "max_completion_tokens" if "max_tokens" in self.refused else "max_tokens"
-        body = {"model": model, "messages": self._messages(request), "stream": True, limit: config.max_new_tokens}
+        if self.terse:
+            wanted = {name: value for name, value in wanted.items() if name not in _NEUTRAL or value != _NEUTRAL[name]}
+        body = {"model": model, "messages": self._messages(request), "stream": True, self._limited: self.room(request)}
         body |= {name: value for name, value in wanted.items() if value is not None and name not in self.refused}
         if (response_format := self._response_format(request)) is not None:
             body["response_format"] = response_format
-        return body
+        return body | dict(extra or {})
 
-    def without(self, said: str, request: GenerationRequest) -> Dialect | None:
-        """Return the dialect to try after a refusal, or None if nothing can be left out.
+    def room(self, request: GenerationRequest) -> int:
+        """Return the most tokens that the server may write."""
+        wanted = request.config.max_new_tokens + self.thoughts
+        return wanted if self.limit is None else min(wanted, self.limit)
 
-        Without the parameters that the message `said` names, else without more and more of them.
-        """
+    def without_named(self, said: str, request: GenerationRequest) -> Dialect | None:
+        """Return the dialect without what the message of a refusal names, or None if it names nothing."""
         body = self.body("", request)
-        if "max_tokens" in body and "max_completion_tokens" in said:
-            return replace(self, refused=self.refused | {"max_tokens"})
+        if _ABOUT_LIMIT.search(said):
+            if (limit := _most(said, self.room(request))) is not None:
+                return replace(self, limit=limit)
+            if "max_tokens" in body and "max_completion_tokens" in said:
+                return replace(self, refused=self.refused | {"max_tokens"})
         named = {name for name in _EXTRAS + _USUAL if name in body and re.search(rf"\b{name}\b", said)}
+        if {"temperature", "top_p"} <= named and "both" in said:  # either will do
+            named -= {"temperature"}
+        if named and all(name in _NEUTRAL and body[name] == _NEUTRAL[name] for name in named):
+            return replace(self, terse=True)
         if named:
             return replace(self, refused=self.refused | named)
         if "system" not in self.refused and request.messages[0]["role"] == "system" and _ABOUT_SYSTEM.search(said):
             return replace(self, refused=self.refused | {"system"})
-        extras, usual = ({name for name in names if name in body} for names in (_EXTRAS, _USUAL))
-        if "response_format" in body and (_ABOUT_FORM.search(said) or not extras):
+        if "response_format" in body and ABOUT_FORM.search(said):
             return self._looser(request)
-        if extras or usual:
-            return replace(self, refused=self.refused | (extras or usual))
         return None
+
+    def suspects(self, request: GenerationRequest) -> Iterator[Dialect]:
+        """Yield what to try after a refusal that names nothing, most suspect first: schemas fail most often."""
+        looser = self
+        while "response_format" in looser.body("", request):
+            looser = looser._looser(request)
+            yield looser
+        for names in (_EXTRAS, _EXTRAS + _USUAL):
+            if self._sends(names, request):
+                yield replace(self, refused=self.refused | set(names), terse=True)
+        if looser is not self and self._sends(_EXTRAS + _USUAL, request):
+            yield replace(looser, refused=self.refused | set(_EXTRAS + _USUAL), terse=True)
+
+    def after_thinking(self, *, all_of_it: bool) -> Dialect:
+        """Return the dialect for a server that thought without being asked to, or used all its tokens for that."""
+        more = min(MOST_THOUGHT_TOKENS, max(THOUGHT_TOKENS, 2 * self.thoughts if all_of_it else self.thoughts))
+        return replace(self, thinks=True, thoughts=more)
 
     def held(self, request: GenerationRequest) -> Held:
         """Return the format that the server is asked to enforce."""
         return FORMS[self.form] if self._response_format(request) is not None else ""
+
+    @property
+    def _limited(self) -> str:
+        return "max_completion_tokens" if "max_tokens" in self.refused else "max_tokens"
+
+    def _sends(self, names: Sequence[str], request: GenerationRequest) -> bool:
+        return not self.body("", request).keys().isdisjoint(names)
 
     def _looser(self, request: GenerationRequest) -> Dialect:
         now = self._response_format(request)
@@ -90,8 +149,27 @@ class Dialect:
         return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": sent}}
 
     def _messages(self, request: GenerationRequest) -> list[Message]:
-        messages: list[Message] = [{"role": m["role"], "content": neutral(m["content"])} for m in request.messages]
+        """Return the messages, without empty ones of the assistant, which many servers refuse from then on."""
+        messages: list[Message] = []
+        for message in request.messages:
+            content = neutral(message["content"])
+            if message["role"] == "assistant" and not content.strip():
+                continue
+            if messages and message["role"] == messages[-1]["role"] == "user":  # roles must alternate
+                content = f"{messages.pop()['content']}\n\n{content}"
+            messages.append({"role": message["role"], "content": content})
         return without_system(messages) if "system" in self.refused else messages
+
+
+def _most(said: str, sent: int) -> int | None:
+    """Return the most tokens that a server accepts, according to its message about the `sent` number.
+
+    >>> _most("max_tokens must be in the range [1, 1024], got 1200", 1200)
+    1024
+    >>> _most("Unsupported parameter: 'max_tokens' is not supported with o1-2024-12-17", 1200)
+    """
+    numbers = [int(number.replace(",", "")) for number in _NUMBER.findall(said)]
+    return max((number for number in numbers if LEAST_LIMIT <= number < sent), default=None)
 
 
 def neutral(text: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import email.utils
+import html
 import json
 import math
+import re
 import time
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from manager.errors import (
     AccessDenied,
@@ -21,18 +25,44 @@ from manager.errors import (
     WeightsNotFound,
 )
 
+MAX_FAULT = 64_000
+"""Bytes that are read of an error response."""
 MAX_TEXT = 300
 _FULL = ("context_length", "context length", "maximum context", "context size", "too many tokens", "max_seq_len")
 """Signs of a prompt that is too long, in codes and messages of servers."""
+ABOUT_FORM = re.compile(r"response_format|json_schema|json_object|schema|grammar|structured|guided", re.IGNORECASE)
+_WRONG_MODEL_OR_KEY = re.compile(
+    r"model[ _]not[ _]found|(invalid|unknown) model|model\b.{0,100}\b(not found|does not exist|not available)"
+    r"|(incorrect|invalid|no|missing|wrong|virtual)[ _](api[ _-]?)?key|authentication[ _]?error|unauthori[sz]ed",
+    re.IGNORECASE,
+)
+"""Signs of a wrong model or key, in messages of proxies that answer with HTTP 400."""
+_LOADING = re.compile(r"\bloading\b|starting up|warming up", re.IGNORECASE)
+_KEY_LIKE = re.compile(r"\b(sk|hf|gsk|pk|key|Bearer)[-_ ][\w*.-]{4,}")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asked for, as far as errors depend on it."""
+
+    model: str
+    base_url: str = ""
+    key: str | None = field(default=None, repr=False)
+    formatted: bool = False  # whether it asked for structured output
 
 
 class Transient(Exception):
-    """A failure that may be retried, `after` seconds if the server says so. `failure` is raised if all retries fail."""
+    """A failure that may be retried, `after` seconds if the server says so. `failure` is raised if all retries fail.
 
-    def __init__(self, failure: ParleyError, after: float | None = None) -> None:
+    `loading` if the server is still loading the model.
+    """
+
+    def __init__(self, failure: ParleyError, after: float | None = None, *, loading: bool = False) -> None:
         super().__init__(str(failure))
         self.failure = failure
         self.after = after
+        self.loading = loading
 
 
 class NotTaken(Exception):
@@ -44,17 +74,36 @@ class NotTaken(Exception):
         self.said = said
 
 
-def fault(status: int, headers: Mapping[str, str], body: bytes, model: str, key: str | None) -> Exception:
+def fault(status: int, headers: Mapping[str, str], body: bytes, asked: Asked) -> Exception:
     """Return the error for a response with a status other than 200."""
-    said, code = _said(body)
-    words = f": {fit(said, key)}" if said else ""
+    return _classified(status, headers, *_said(body), asked)
+
+
+def reported(error: Any, asked: Asked) -> Exception:
+    """Return the error that a server reports within its answer, despite the status 200."""
+    said, code = _parsed(error)
+    if re.fullmatch(r"[45]\d\d", code):
+        return _classified(int(code), {}, said, code, asked)
+    if any(sign in f"{code} {said}".lower() for sign in _FULL):
+        return ContextTooLong(f"the prompt leaves no room in the context of '{asked.model}': {fit(said, asked.key)}")
+    return Transient(ServerFailed(f"the server of '{asked.model}' failed while writing: {fit(said, asked.key)}"))
+
+
+def web_page(asked: Asked) -> Unreachable:
+    """Return the error for an answer that is a web page."""
+    return Unreachable(f"{asked.base_url} answers with a web page; {_path_hint(asked)}")
+
+
+def _classified(status: int, headers: Mapping[str, str], said: str, code: str, asked: Asked) -> Exception:
+    model = asked.model
+    words = f": {fit(said, asked.key)}" if said else ""
     if status in (401, 402, 403):  # without its message, which may contain parts of the key
         return AccessDenied(f"the server refuses access to '{model}' (HTTP {status}); check the key 'api_key'")
     if 300 <= status < 400:
         return Unreachable(f"the server redirects (HTTP {status}), which is not followed; correct the key 'base_url'")
     if status in (404, 405):
-        text = f"the server has no model '{model}', or no such path (HTTP {status}); check 'model_name' and 'base_url'"
-        return WeightsNotFound(text + words)
+        hint = "check 'model_name' and 'base_url'" if asked.base_url.rstrip("/").endswith("/v1") else _path_hint(asked)
+        return WeightsNotFound(f"the server has no model '{model}', or no such path (HTTP {status}); {hint}{words}")
     if status == 413 or (status in (400, 422) and any(sign in f"{code} {said}".lower() for sign in _FULL)):
         return ContextTooLong(f"the prompt leaves no room in the context of '{model}'{words}")
     if status == 429:
@@ -63,17 +112,20 @@ def fault(status: int, headers: Mapping[str, str], body: bytes, model: str, key:
         return Transient(
             RateLimited(f"the server of '{model}' accepts no more requests for now (HTTP 429){words}"), _after(headers)
         )
+    if asked.formatted and "response_format" in said:  # some servers take it for an error of their own
+        return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
     if status >= 500 or status in (408, 409, 425):
-        return Transient(ServerFailed(f"the server of '{model}' failed (HTTP {status}){words}"), _after(headers))
+        failed = ServerFailed(f"the server of '{model}' failed (HTTP {status}){words}")
+        return Transient(failed, _after(headers), loading=status == 503 and _LOADING.search(said) is not None)
+    if _WRONG_MODEL_OR_KEY.search(f"{code} {said}") and not ABOUT_FORM.search(said):
+        text = f"the server refuses model or key (HTTP {status}); check 'model_name' and 'api_key'"
+        return AccessDenied(text + _KEY_LIKE.sub("[key]", words))
     return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
 
 
-def reported(error: Any, model: str, key: str | None) -> Exception:
-    """Return the error that a server reports within its answer."""
-    said, code = _parsed(error)
-    if any(sign in f"{code} {said}".lower() for sign in _FULL):
-        return ContextTooLong(f"the prompt leaves no room in the context of '{model}': {fit(said, key)}")
-    return Transient(ServerFailed(f"the server of '{model}' failed while writing: {fit(said, key)}"))
+def _path_hint(asked: Asked) -> str:
+    path = urlsplit(asked.base_url).path.rstrip("/")
+    return "is base_url right?" if path.endswith("/v1") else "does base_url end in /v1?"
 
 
 def fit(text: str, key: str | None) -> str:
@@ -87,6 +139,9 @@ def fit(text: str, key: str | None) -> str:
 def _said(body: bytes) -> tuple[str, str]:
     """Return the message and code of an error response in one of the common forms, or else its text."""
     text = body.decode("utf-8", "replace")
+    if text.lstrip().startswith("<"):  # a web page, such as a proxy's
+        title = _TITLE.search(text)
+        return html.unescape(title[1]) if title else "", ""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
@@ -99,7 +154,7 @@ def _said(body: bytes) -> tuple[str, str]:
 def _parsed(error: Any) -> tuple[str, str]:
     if isinstance(error, dict):
         code = str(error.get("code") or error.get("type") or "")
-        message = error.get("message") or error.get("error")
+        message = error.get("message") or error.get("error") or error.get("detail")
         return (message, code) if isinstance(message, str) else (json.dumps(error), code)
     return (error if isinstance(error, str) else json.dumps(error)), ""
 

@@ -1,49 +1,76 @@
-"""Parse server-sent events, with limits on their size so that no server can exhaust the memory."""
+"""Split the body of an answer into events, with limits on their size so that no server can exhaust the memory.
+
+Server-sent events are read as the standard says (WHATWG HTML, 9.2), and beyond it what servers send instead: events
+ended by a single line feed, errors in a field of their own, and plain JSON without any field.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 from manager.errors import ServerFailed
 
 MAX_EVENT = 4_000_000
 """Bytes of one event."""
+DONE = "[DONE]"
 
 
 async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """Yield the data of each event, ignoring comments and other fields (WHATWG HTML, 9.2).
+    """Yield the data of each event, ignoring comments and other fields; of a web page, yield its first line.
 
     Raises ServerFailed for an event larger than MAX_EVENT.
     """
-    data: list[bytes] = []
-    size = 0
+    pending: list[bytes] = []
+    size, plain = 0, False  # whether JSON without a field is pending
     async for line in _lines(body):
-        if not line:
-            if data:
-                yield b"\n".join(data).decode("utf-8", "replace")
-            data, size = [], 0
-        elif line.startswith(b"data:"):
-            data.append(line[5:].removeprefix(b" "))
-            size += len(line)
-            if size > MAX_EVENT:
-                raise too_large()
-    if data:  # some servers do not end their last event
-        yield b"\n".join(data).decode("utf-8", "replace")
-
-
-async def whole(body: AsyncIterator[bytes], most: int = MAX_EVENT) -> bytes:
-    """Return the whole body of a response that is not a stream. Raises ServerFailed beyond `most` bytes."""
-    read = bytearray()
-    async for chunk in body:
-        read += chunk
-        if len(read) > most:
+        data = line if plain else _data(line)
+        if data is None:
+            if not line and pending:
+                yield _text(pending)
+                pending, size = [], 0
+            continue
+        plain = plain or (not pending and data is line)
+        pending.append(data)
+        size += len(data)
+        if size > MAX_EVENT:
             raise too_large()
-    return bytes(read)
+        if line.startswith(b"<") or _is_whole(pending):
+            yield _text(pending)
+            pending, size, plain = [], 0, False
+    if pending:  # some servers do not end their last event
+        yield _text(pending)
 
 
 def too_large() -> ServerFailed:
     """Return the error for a server that sends too much."""
     return ServerFailed(f"the server sent more than {MAX_EVENT:,} bytes at once, and was cut off")
+
+
+def _data(line: bytes) -> bytes | None:
+    """Return the data in a line, or None if it has none."""
+    if line.startswith(b"data:"):
+        return line[5:].removeprefix(b" ")
+    if line.startswith(b"error:"):  # llama.cpp until September 2025
+        return b'{"error": %s}' % line[6:]
+    return line if line.startswith((b"{", b"[", b"<")) else None
+
+
+def _text(lines: list[bytes]) -> str:
+    return b"\n".join(lines).decode("utf-8", "replace")
+
+
+def _is_whole(lines: list[bytes]) -> bool:
+    """Return whether these lines are a whole event, even without an empty line after them."""
+    if not lines[-1].rstrip().endswith((b"}", b"]", b"null")):
+        return False
+    text = _text(lines)
+    try:
+        if text != DONE:
+            json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 async def _lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

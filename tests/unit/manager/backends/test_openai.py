@@ -16,6 +16,7 @@ from manager.backends.openai import OpenAIModel
 from manager.backends.remote import answer, pacing, sse
 from manager.backends.remote.address import is_public
 from manager.backends.remote.dialect import as_object, neutral
+from manager.backends.remote.faults import Asked, Transient, fault
 from manager.cancel import CancelToken
 from manager.config.registry import GenerationConfig, parse_spec
 from manager.errors import (
@@ -112,16 +113,19 @@ def test_a_text_comes_with_its_tokens_as_the_server_counted_them(server: FaultyS
     assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
 
 
-def test_settings_are_sent_where_they_say_something(server: FaultyServer, model: Any) -> None:
-    plain = {"path", "model", "messages", "stream", "stream_options", "temperature", "max_tokens"}
+def test_all_sampling_settings_are_sent_as_servers_have_defaults_of_their_own(server: FaultyServer, model: Any) -> None:
     write(model(), asked(top_p=1.0, max_new_tokens=9))
-    assert set(server.calls[0].body) == plain
-    assert server.calls[0].body["max_tokens"] == 9
+    body = server.calls[0].body
+    assert body["max_tokens"] == 9
+    sampling = {"temperature", "top_p", "top_k", "min_p", "repetition_penalty", "repeat_penalty"}
+    assert {name: body[name] for name in sampling} == {
+        "temperature": 0.7, "top_p": 1, "top_k": 0, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1,
+    }  # fmt: skip
     config = GenerationConfig(top_k=5, min_p=0.1, repetition_penalty=1.1, stop=("END",), temperature=0)
     write(model(), GenerationRequest(as_messages("Hi"), config, seed=2**40 + 5))
     body = server.calls[1].body
-    assert set(body) - plain == {"top_p", "top_k", "min_p", "repetition_penalty", "stop", "seed"}
     assert (body["temperature"], body["top_k"], body["stop"]) == (0, 5, ["END"])
+    assert body["repeat_penalty"] == body["repetition_penalty"] == 1.1, "llama.cpp has another name for it"
     assert body["seed"] == 5, "some servers take 32 bits only"
 
 
@@ -310,8 +314,8 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
     "an empty answer": (lambda c: c.start(), ServerFailed, "broke off its answer", 3),
     "a hang-up": (lambda c: c.raw(b"HTTP/1.1 2"), ServerFailed, "the connection to .* was lost", 3),
     "no JSON": (lambda c: c.start().event("{oops"), ServerFailed, "sent invalid JSON", 1),
-    "no object": (lambda c: c.start().event("[1]"), ServerFailed, "an event is not an object", 1),
-    "no choices": (lambda c: c.start().event({"id": 1}), ServerFailed, "'choices' is missing", 1),
+    "no object": (lambda c: c.start().event("[1]"), ServerFailed, "no event contains 'choices'", 1),
+    "no choices": (lambda c: c.start().event({"id": 1}), ServerFailed, "no event contains 'choices'", 1),
     "odd choices": (lambda c: c.start().event({"choices": [7]}), ServerFailed, "a choice is not an object", 1),
     "an odd delta": (
         lambda c: c.start().event({"choices": [{"delta": [1]}]}),
@@ -319,7 +323,8 @@ FAULTS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
         "'delta' is not an object",
         1,
     ),
-    "an odd text": (lambda c: c.start().say({"a": 1}), ServerFailed, "a piece of text is not a string", 1),
+    "an odd text": (lambda c: c.start().say(7), ServerFailed, "a piece of text is not a string", 1),
+    "a part without text": (lambda c: c.start().say({"a": 1}), ServerFailed, "no event contains 'choices'", 1),
     "an error inside": (
         lambda c: c.start().event({"error": {"message": f"gone {KEY}"}}),
         ServerFailed,
@@ -472,9 +477,7 @@ def test_pauses_grow_by_chance_and_are_no_shorter_than_was_asked_for() -> None:
     [("3", 3.0), ("0.5", 0.5), ("-2", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("nan", None)],
 )
 def test_what_retry_after_may_say(value: str, seconds: float | None) -> None:
-    from manager.backends.remote.faults import Transient, fault
-
-    found = fault(429, {"retry-after": value}, b"", "m", None)
+    found = fault(429, {"retry-after": value}, b"", Asked("m"))
     assert isinstance(found, Transient)
     assert found.after == seconds
 
@@ -617,18 +620,18 @@ def test_an_unreachable_server_is_detected_before_any_request(managers: Callable
     assert status(manager)[0] == "failed"
 
 
-def test_who_is_not_let_in_hears_it_before_anything_is_asked(
-    server: FaultyServer, managers: Callable[..., LLMManager]
-) -> None:
-    server.looked = refuses(401)
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_models_list_forbidden(server: FaultyServer, managers: Callable[..., LLMManager], status: int) -> None:
+    """The chat request decides, as many servers forbid or lack the list of models."""
+    server.looked = refuses(status)
+    assert managers().get_response("Hi", "far") == "Hello!"
+
+
+def test_a_wrong_key_is_noticed_by_the_chat_request(server: FaultyServer, managers: Callable[..., LLMManager]) -> None:
+    server.looked = server.behaviours[0] = refuses(401)
     with pytest.raises(AccessDenied, match="HTTP 401"):
         managers().get_response("Hi", "far")
-    assert server.calls == []
-
-
-def test_a_server_without_a_list_of_models_will_do(server: FaultyServer, managers: Callable[..., LLMManager]) -> None:
-    server.looked = refuses(404)
-    assert managers().get_response("Hi", "far") == "Hello!"
+    assert len(server.calls) == 1
 
 
 def test_settings_that_were_edited_count_from_the_next_request(

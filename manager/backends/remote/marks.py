@@ -1,0 +1,129 @@
+"""Separate the thinking that a server leaves in the reply's text: think blocks, and the channels of gpt-oss.
+
+Servers without a reasoning parser send both as text. The marks may be split over pieces in any way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from manager.backends.remote.pieces import Reasoning, Text
+
+BLOCKS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "◁think▷": "◁/think▷",
+    "<|channel>": "<channel|>",
+}
+"""Marks around thinking, as chat templates of model families write them."""
+_CLOSING = tuple(BLOCKS.values())
+_CHANNEL, _START, _MESSAGE = "<|channel|>", "<|start|>", "<|message|>"
+_ENDS = ("<|end|>", "<|return|>", "<|call|>", _START)
+_OPENING = (*BLOCKS, _CHANNEL, _START)
+_LONGEST_HEADER = 200
+
+
+class Separator:
+    """Separates the pieces of one reply.
+
+    Where JSON is expected, text that begins otherwise is held back: it may be thinking whose opening mark was part of
+    the prompt, which only the closing mark shows.
+    """
+
+    def __init__(self, expects_json: bool) -> None:
+        self._expects_json = expects_json
+        self._rest = ""  # not yet known to be either
+        self._closing: tuple[str, ...] = ()
+        self._first = True
+        self._read: Callable[[], Iterator[Text | Reasoning]] = self._begin
+
+    @property
+    def held(self) -> str:
+        """The text that is held back since it does not begin like JSON."""
+        return self._rest if self._read == self._prose else ""
+
+    def feed(self, text: str) -> Iterator[Text | Reasoning]:
+        """Add text, and yield what is known to be text or reasoning."""
+        self._rest += text
+        while True:
+            before, rest = self._read, self._rest
+            yield from self._read()
+            if (self._read, self._rest) == (before, rest) or not self._rest:
+                return
+
+    def end(self) -> Iterator[Text | Reasoning]:
+        """Yield what is left when the reply has ended."""
+        thinking = self._read in (self._block, self._aside)
+        rest, self._rest = self._rest, ""
+        if rest:
+            yield Reasoning(rest) if thinking else Text(rest)
+
+    # -- the states: each consumes what it can of the rest -----------------------------------------------------
+
+    def _begin(self) -> Iterator[Text | Reasoning]:
+        """At the beginning, or after a block."""
+        begun = self._rest.lstrip()
+        mark = next((mark for mark in _OPENING if begun.startswith(mark)), None)
+        if mark is not None and mark in BLOCKS:
+            self._rest, self._closing, self._read = begun[len(mark) :], (BLOCKS[mark],), self._block
+        elif mark is not None:
+            self._rest, self._read = begun, self._header
+        elif any(mark.startswith(begun) for mark in _OPENING):
+            return  # perhaps a mark, once more has arrived
+        else:
+            self._rest = self._rest if self._first else begun
+            self._read = self._text if begun.startswith("{") or not self._expects_json else self._prose
+        yield from ()
+
+    def _text(self) -> Iterator[Text | Reasoning]:
+        rest, self._rest = self._rest, ""
+        yield Text(rest)
+
+    def _prose(self) -> Iterator[Text | Reasoning]:
+        mark = next((mark for mark in _CLOSING if mark in self._rest), None)
+        if mark is not None:
+            thought, _, self._rest = self._rest.partition(mark)
+            self._first, self._read = False, self._begin
+            yield Reasoning(thought)
+
+    def _block(self) -> Iterator[Text | Reasoning]:
+        yield from (Reasoning(text) for text in self._until(self._closing))
+
+    def _header(self) -> Iterator[Text | Reasoning]:
+        """In the header of a channel: <|start|>assistant<|channel|>final<|message|>."""
+        header, mark, body = self._rest.partition(_MESSAGE)
+        if mark:
+            final = header.rpartition(_CHANNEL)[2].strip().startswith("final")
+            self._rest, self._closing, self._read = body, _ENDS, self._final if final else self._aside
+        elif len(header) > _LONGEST_HEADER:
+            self._read = self._text
+        yield from ()
+
+    def _final(self) -> Iterator[Text | Reasoning]:
+        yield from (Text(text) for text in self._until(_ENDS))
+
+    def _aside(self) -> Iterator[Text | Reasoning]:
+        yield from (Reasoning(text) for text in self._until(_ENDS))
+
+    def _until(self, marks: tuple[str, ...]) -> Iterator[str]:
+        """Yield the text before the first of these marks, and begin anew after it."""
+        at, mark = min(((self._rest.find(mark), mark) for mark in marks if mark in self._rest), default=(-1, ""))
+        if mark:
+            text, self._first, self._read = self._rest[:at], False, self._begin
+            self._rest = self._rest[at + (0 if mark == _START else len(mark)) :]
+        else:
+            cut = len(self._rest) - _begun_mark(self._rest, marks)
+            text, self._rest = self._rest[:cut], self._rest[cut:]
+        if text:
+            yield text
+
+
+def _begun_mark(text: str, marks: tuple[str, ...]) -> int:
+    """Return how many characters at the end of a text may be the beginning of a mark."""
+    longest = max(map(len, marks)) - 1
+    tails = (size for size in range(min(longest, len(text)), 0, -1))
+    return next((size for size in tails if any(mark.startswith(text[-size:]) for mark in marks)), 0)
