@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,20 +16,30 @@ _BROWSER = Path(__file__).parent / "browser"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make quick` leaves out, and put first what takes longest.
-
-    Everything that needs the browser or the embedded model runs in one worker, where there are several: it shares a
-    server, a Chromium, and a converted copy of the model.
-    """
+    """Mark what `make quick` leaves out, and run first what takes longest."""
     for item in items:
         if _BROWSER in item.path.parents:
             item.add_marker("browser")
         elif "real_home" in getattr(item, "fixturenames", ()):
             item.add_marker("real_model")
-        else:
-            continue
-        item.add_marker(pytest.mark.xdist_group("real"))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    items.sort(key=lambda item: (_BROWSER not in item.path.parents, item.get_closest_marker("real_model") is None))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share tests among processes by file, and run all browser tests in one, where they share a server and a browser.
+
+    pytest-xdist's own groups (`--dist loadgroup`) have no effect with pytest 9.2: they change `_nodeid`, which it no
+    longer reads.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "tests/browser" if file.startswith("tests/browser/") else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

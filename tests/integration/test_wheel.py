@@ -18,8 +18,6 @@ import pytest
 from negotiation import __version__
 from tests.support.server import ROOT, Server
 
-pytestmark = pytest.mark.xdist_group("wheel")  # one worker builds it
-
 DATA = {
     "configs": "negotiation/app/configs",
     "negotiation/runs/migrations": "negotiation/runs/migrations",
