@@ -67,8 +67,9 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_contain_text(re.compile("Deal|No deal"), timeout=LOAD_MS)
         expect(page.locator(f"#lane-{lane}-transcript .turn").first).to_contain_text("Northerner")
-        expect(page.locator(f"#lane-{lane}-plot svg").first).to_be_attached()
-    expect(page.locator("#lane-2-plot svg .mark").first).to_be_attached()  # lane 1 may walk away without an offer
+        offers = page.locator(f"#lane-{lane}-transcript .turn .offer").count()
+        expect(page.locator(f"#lane-{lane}-plot svg .mark")).to_have_count(offers)
+    assert offers, "the strategy behind lane 2 makes offers, whatever the model in lane 1 decides"
     seen = page.evaluate("window.seen")
     assert seen["together"], "both lanes are written at the same time"
     states = seen["states"]

@@ -32,7 +32,7 @@ def element(name: str, classes: str = "", *content: object, **attributes: object
 
 
 def _escaped(value: object) -> str:
-    return str(value) if isinstance(value, int | float) else str(escape(without_directions(value)))
+    return str(value if isinstance(value, int | float | Markup) else escape(without_directions(value)))
 
 
 _environment = Environment(
