@@ -53,7 +53,7 @@ Job = tuple[str, str, int]  # two models, and the tokens of the game
 class Worker:
     """One GPU with the games it plays, in tokens still to write. All games advance at the same pace."""
 
-    desk: WorkerState
+    state: WorkerState
     ready: float = 0.0  # end of its last load
     games: list[tuple[float, frozenset[object]]] = field(
         default_factory=list
@@ -97,8 +97,8 @@ def simulate(jobs: Iterable[Job], workers: int, at_once: int) -> dict[str, float
         nonlocal loads
         worker = crew[number]
         while len(worker.games) < at_once:
-            had = set(worker.desk.weights)
-            if (picked := order.next(worker.desk)) is None:
+            had = set(worker.state.weights)
+            if (picked := order.next(worker.state)) is None:
                 break
             tokens, group = picked
             fresh = len(group - had)
@@ -120,7 +120,7 @@ def simulate(jobs: Iterable[Job], workers: int, at_once: int) -> dict[str, float
         now = at
         worker.advance(now)
         _, group = heapq.heappop(worker.games)
-        worker.desk.end(group)
+        worker.state.end(group)
         fill(number)
     busy = sum(worker.busy for worker in crew) / (now * workers)
     return {"seconds": now, "per_minute": games / now * 60, "loads": loads, "busy": busy}

@@ -65,9 +65,9 @@ class Core:
 
     # -- called with the lock held -----------------------------------------------------------------------------
 
-    def send(self, happening: msg.Happening) -> None:
+    def send(self, message: msg.Input) -> None:
         """Report to the scheduler what happened, and carry out the effects."""
-        for effect in self.scheduler.handle(happening, self.clock()):
+        for effect in self.scheduler.handle(message, self.clock()):
             match effect:
                 case msg.Grant(ticket=number, weights=key):
                     self._grant(number, key)
@@ -195,7 +195,7 @@ class Core:
         with self.lock:
             ticket = self.scheduler.leases[number]
         logger.warning(
-            "a lease of %s (owner: %s) was garbage-collected without being released; it is released now",
+            "a lease of %s (owner: %s) was garbage-collected without being released; it has now been released",
             ticket.weights,
             ticket.owner or "none",
         )
@@ -214,7 +214,7 @@ class Core:
             before = self.status.version
             self.send(answer)
             if isinstance(answer, msg.Recovered):
-                reason = f"{answer.amount / 1e6:.0f} MB of leaked memory were freed"
+                reason = f"{answer.amount / 1e6:.0f} MB of leaked memory was freed"
                 self.board.publish("recovered", answer.weights, reason)
             elif self.status.version == before:  # sizes, bytes or progress changed, but no state
                 self.board.publish("measured", answer.weights)

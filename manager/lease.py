@@ -101,7 +101,7 @@ class Lease:
         for stream in writing:
             stream.close()
         if not all(stream.ended for stream in writing):
-            logger.warning("%s does not stop writing; its lease is released when it does", self.spec.model_id)
+            logger.warning("%s has not stopped generating; its lease will be released when it does", self.spec.model_id)
             return
         with self._lock:
             if self._released:

@@ -38,7 +38,7 @@ class Placed:
         self._numbers = itertools.count(1)
 
     def place(self, specs: Iterable[ModelSpec]) -> None:
-        """Load these models onto their device. To be called on the main thread, before any fork.
+        """Load these models onto their device. Call this on the main thread, before any fork.
 
         Models that cannot be placed are left out; `misfit` returns the reason.
         """
@@ -116,7 +116,7 @@ class _StandIn(BaseLLMModel):
         return 0
 
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
-        raise LoadFailed(f"'{self.spec.model_id}' can only write in a process that has a GPU")
+        raise LoadFailed(f"'{self.spec.model_id}' can only generate in a process that has a GPU")
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -95,7 +95,7 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     signals.wait(reload=partial(reload_models, parley))
     grace = settings.app.shutdown_grace_seconds
-    logger.info("shutting down: nothing new starts, and running negotiations have %g s to end", grace)
+    logger.info("shutting down: nothing new can start, and running negotiations have %g s to end", grace)
     parley.drain(grace)
     time.sleep(FAREWELL_SECONDS)
     page.close(verbose=False)

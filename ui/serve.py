@@ -28,6 +28,7 @@ def serve() -> NoReturn:
         from ui.program import run
     except ImportError as error:
         sys.exit(
-            f"Parley cannot start: {error}; run: pip install -r requirements.txt (or `make run`, which sets up all)"
+            f"Parley cannot start: {error}; run: pip install -r requirements.txt "
+            "(or `make run`, which sets everything up)"
         )
     leave(run(spaces.GPU if spaces is not None else None))

@@ -175,8 +175,8 @@ class Ours:
         self._granted[number] = granted
         self._tell(h.Request(number, key(model), owner, following))
 
-    def _tell(self, happening: h.Happening) -> None:
-        for effect in self._scheduler.handle(happening, self.clock.now):
+    def _tell(self, message: h.Input) -> None:
+        for effect in self._scheduler.handle(message, self.clock.now):
             match effect:
                 case h.Grant(ticket=number):
                     self._granted.pop(number)()
@@ -194,8 +194,8 @@ class Ours:
             self._wakes_at = tick
             self.clock.after(tick - self.clock.now, self._wake)
 
-    def _later(self, seconds: float, happening: h.Happening) -> None:
-        self.clock.after(seconds, lambda: self._tell(happening))
+    def _later(self, seconds: float, message: h.Input) -> None:
+        self.clock.after(seconds, lambda: self._tell(message))
 
     def _wake(self) -> None:
         self._wakes_at = float("inf")

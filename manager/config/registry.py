@@ -183,7 +183,14 @@ class ModelSpec(_Strict):
         source += " (public only)" if self.public_only else ""
         source += f" with {json.dumps(self.extra_body, sort_keys=True)}" if self.extra_body else ""
         return WeightsKey(
-            self.type, source, self.device, self.revision, self.gguf_file, self.dtype, self.quantization, self.adapters
+            type=self.type,
+            source=source,
+            device=self.device,
+            revision=self.revision,
+            gguf_file=self.gguf_file,
+            dtype=self.dtype,
+            quantization=self.quantization,
+            adapters=self.adapters,
         )
 
 

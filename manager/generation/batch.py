@@ -220,5 +220,7 @@ def _memo(row: Row) -> Memo:
 def failure_of(error: BaseException) -> Failure:
     """Return an error as a value, which keeps no tensors alive."""
     if isinstance(error, torch.OutOfMemoryError):
-        return Failure(OutOfMemory, "the device ran out of memory while writing; use shorter contexts or fewer models")
+        return Failure(
+            OutOfMemory, "the device ran out of memory while generating; use shorter contexts or fewer models"
+        )
     return Failure.of(error, GenerationFailed)

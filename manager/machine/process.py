@@ -17,7 +17,7 @@ TRIM_SECONDS = 60.0
 
 
 def leave(status: int) -> NoReturn:
-    """End the process now. To be called when everything is closed and stored.
+    """End the process now. Call this once everything is closed and stored.
 
     Python's own exit joins the threads of every pool, and a download that hangs would delay it for minutes.
     """
@@ -29,7 +29,7 @@ def leave(status: int) -> NoReturn:
 
 
 def keep_memory_low() -> None:
-    """Return freed memory to the system. To be called by a whole program, before it starts threads.
+    """Return freed memory to the system. For the main program only; call this before any thread starts.
 
     glibc's malloc gives each thread its own heap, up to eight per core, and keeps freed memory there: with visitors
     coming and going, this held two gigabytes more than was in use within minutes, and kept growing. So this limits the

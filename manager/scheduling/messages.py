@@ -1,4 +1,4 @@
-"""The scheduler's messages: happenings go in and effects come out, all as plain frozen values.
+"""The scheduler's messages: inputs go in and effects come out, all as plain frozen values.
 
 They have no behaviour: `scheduler.py` decides, and `manager/core.py` carries out.
 """
@@ -11,7 +11,7 @@ from manager.config.registry import WeightsKey
 from manager.errors import Failure
 from manager.state import State
 
-# -- happenings ------------------------------------------------------------------------------------------------
+# -- inputs ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Close:
 
 LoaderAnswer = Prepared | PrepareFailed | Loaded | LoadRolledBack | Unloaded | Parked | Dropped | Trimmed | Recovered
 
-Happening = (
+Input = (
     Register
     | Request
     | Cancel

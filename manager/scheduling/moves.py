@@ -76,7 +76,7 @@ class Moves:
         self.effects.append(msg.Changed(row.key, state, reason))
 
     def prepare(self, row: Weights) -> None:
-        """Have the files of `row` located, fetched and sized."""
+        """Request that the files of `row` be located, fetched and sized."""
         row.preparing, row.started = True, self.tables.now
         self.effects.append(msg.Prepare(row.key))
 

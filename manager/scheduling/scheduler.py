@@ -1,6 +1,6 @@
 """Which request gets which weights, and when: every scheduling decision, as a deterministic state machine.
 
-`handle(happening, now)` changes the tables and returns effects. The scheduler uses no torch, threads, clock or I/O:
+`handle(message, now)` changes the tables and returns effects. The scheduler uses no torch, threads, clock or I/O:
 `core.py` reports what happened and carries out the effects; tests and benchmarks drive it by hand.
 
 Waiting requests are tickets. A ticket whose weights are resident is granted at once, even before older tickets that
@@ -56,16 +56,16 @@ class Scheduler:
         self.ledger, self.on_device = tables.ledger, tables.on_device
         self.room, self.ends_at = tables.room, tables.ends_at
 
-    def handle(self, happening: msg.Happening, now: float) -> list[msg.Effect]:
+    def handle(self, message: msg.Input, now: float) -> list[msg.Effect]:
         """Update the tables for what happened, and return what is to be done about it.
 
         Args:
-            happening: The message; see `messages.py`.
+            message: The message; see `messages.py`.
             now: The time in seconds. Earlier times than before count as the latest one.
         """
         self.tables.now = max(self.tables.now, now)
         self._moves.effects = []
-        self._dispatch(happening)
+        self._dispatch(message)
         self._retire()
         self._check_fits()
         self._settle()
@@ -104,12 +104,12 @@ class Scheduler:
 
     # -- messages ----------------------------------------------------------------------------------------------
 
-    def _dispatch(self, happening: msg.Happening) -> None:
-        match happening:
+    def _dispatch(self, message: msg.Input) -> None:
+        match message:
             case msg.Register():
-                self._register(happening)
+                self._register(message)
             case msg.Request():
-                self._request(happening)
+                self._request(message)
             case msg.Cancel(ticket=number):
                 if number in self.waiting:
                     self._moves.refuse(self.waiting[number], Failure(Cancelled, "cancelled while waiting"))
@@ -126,7 +126,7 @@ class Scheduler:
                 if key in self.weights:
                     self._retiring.add(key)
             case msg.HealthReported():
-                self._outcomes.report_health(happening)
+                self._outcomes.report_health(message)
             case msg.Tick():
                 self._tick()
             case msg.Close():
@@ -135,7 +135,7 @@ class Scheduler:
                 for ticket in list(self.waiting.values()):
                     self._moves.refuse(ticket, CLOSED)
             case _:
-                self._outcomes.apply(happening)
+                self._outcomes.apply(message)
 
     def _register(self, settings: msg.Register) -> None:
         row = self.weights.get(settings.weights) or Weights(settings.weights, self.ledger.open(settings.weights))

@@ -50,7 +50,7 @@ class _Plan:
         self._leaving: dict[str, list[tuple[float, int]]] = {}  # device -> (when, bytes) that become free
 
     def ready(self, ticket: Ticket) -> float | None:
-        """Return when a ticket's weights can be leased. To be called in the order in which they are loaded."""
+        """Return when a ticket's weights can be leased. Call this in the order in which weights are loaded."""
         row = self._tables.weights[ticket.weights]
         if row.working:
             return self._left(row)

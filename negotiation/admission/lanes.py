@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 BYPASS_BOUND = 8
 """How many watched negotiations may overtake one in the background."""
-CLOSED = "the server is being restarted and starts nothing new; try again in a minute"
+CLOSED = "the server is restarting and accepts nothing new; try again in a minute"
 
 
 class Lanes:

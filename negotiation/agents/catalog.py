@@ -37,8 +37,8 @@ class Catalog:
     """The models of a manager, the scripted strategies, and people.
 
     Args:
-        manager: where the models are registered.
-        misfit: returns why a model does not fit on this machine, or "" if it does.
+        manager: Where the models are registered.
+        misfit: Returns why a model does not fit on this machine, or "" if it does.
     """
 
     zero_gpu = False
@@ -61,9 +61,9 @@ class Catalog:
         """Create an agent.
 
         Raises:
-            UnknownAgent: neither a registered model nor a strategy has this name.
-            DoesNotFit: the model does not fit on this machine.
-            ConfigError: an option is wrong; names it.
+            UnknownAgent: Neither a registered model nor a strategy has this name.
+            DoesNotFit: The model does not fit on this machine.
+            ConfigError: An option is wrong; names it.
         """
         if config.agent in STRATEGIES:
             if config.options:

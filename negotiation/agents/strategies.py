@@ -79,10 +79,10 @@ class Strategy:
     """An agent that follows a tactic.
 
     Args:
-        name: the technical name, as in configuration and results.
-        plain_name: what it does, in a few words for people.
-        tactic: what it offers and accepts.
-        gives_in: whether it accepts anything above its reservation value in its last turn.
+        name: The technical name, as in configuration and results.
+        plain_name: What it does, in a few words for people.
+        tactic: What it offers and accepts.
+        gives_in: Whether it accepts anything above its reservation value in its last turn.
     """
 
     def __init__(self, name: str, plain_name: str, tactic: Tactic, *, gives_in: bool = True) -> None:

@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from traceback import print_exc
-from types import TracebackType
 from typing import Any
 
 from manager.config.strict_yaml import shown
@@ -31,8 +30,6 @@ SAFE = ("manager.loading.loader",)
 """Loggers whose exceptions are logged with their text: they never see visitors' texts."""
 QUOTING = ("asyncio",)
 """Loggers whose messages quote exceptions after the first line."""
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class LineFormatter(logging.Formatter):

@@ -34,7 +34,7 @@ DEVICE_GAUGES = {
     "budget": ("parley_device_budget_bytes", "Budget in bytes"),
     "leaked": ("parley_device_leaked_bytes", "Bytes that were not freed"),
     "loaded": ("parley_device_loaded", "Weights loaded"),
-    "max_loaded": ("parley_device_max_loaded", "Limit of loaded weights"),
+    "max_loaded": ("parley_device_max_loaded", "Maximum number of loaded weights"),
 }
 """The gauges of a device, by their attribute in a snapshot."""
 

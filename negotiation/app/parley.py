@@ -84,7 +84,18 @@ class Parley:
         comparisons = Comparisons(catalog, store, lanes, on_event)
         tournaments = Tournaments(catalog, store, app.max_loaded_models, lanes, on_event)
         metrics.watch(manager, lanes, live)
-        return cls(settings, manager, catalog, scenarios, store, lanes, live, comparisons, tournaments, metrics)
+        return cls(
+            settings=settings,
+            manager=manager,
+            catalog=catalog,
+            scenarios=scenarios,
+            store=store,
+            lanes=lanes,
+            live=live,
+            comparisons=comparisons,
+            tournaments=tournaments,
+            metrics=metrics,
+        )
 
     def reload_models(self) -> Changes:
         """Apply an edited models.yaml; raises ConfigError, without any change, if it is wrong."""

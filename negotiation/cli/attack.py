@@ -46,7 +46,7 @@ def attack(
     """
     for name, value, most in (("--rounds", rounds, 100), ("--seeds", seeds, 10_000)):
         if not 1 <= value <= most:
-            raise ConfigError(f"{name}: {value} is not from 1 to {most:,}")
+            raise ConfigError(f"{name}: {value} must be between 1 and {most:,}")
     played = scenario_named(scenario).model_copy(update={"rounds": rounds})
     with Output(json) as out, opened() as parley:
         chosen = [(label, _agent(parley.catalog, label)) for label in agents]

@@ -112,7 +112,7 @@ def import_genius(
     a: Annotated[Path, typer.Argument(metavar="A.xml", help="Utility space of side a.")],
     b: Annotated[Path, typer.Argument(metavar="B.xml", help="Utility space of side b.")],
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="New YAML file, instead of standard output.")
+        Path | None, typer.Option(metavar="FILE", help="YAML file to create, instead of writing to standard output.")
     ] = None,
 ) -> int:
     """Convert a GENIUS domain to a scenario file."""
@@ -130,7 +130,7 @@ def import_genius(
 @app.command("export-genius")
 def export_genius(
     scenario: ScenarioArgument,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder to write the three files to.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the three files.")],
 ) -> int:
     """Write a scenario as GENIUS files.
 

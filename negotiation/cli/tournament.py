@@ -80,14 +80,16 @@ def leaderboard(
     tournament_id: Annotated[
         str | None, typer.Argument(metavar="TOURNAMENT_ID", help="ID of the tournament; by default the newest.")
     ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print a table for spreadsheets.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a page, with commit and machine.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a CSV table.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a Markdown page that names the commit and machine.")
+    ] = False,
     votes: Annotated[bool, typer.Option("--votes", help="Print people's preferences in blind votes.")] = False,
     json: Json = None,
 ) -> int:
     """Print the leaderboard of a tournament."""
     if csv + markdown + votes > 1:
-        raise typer.BadParameter("choose one of them", param_hint=("--csv", "--markdown", "--votes"))
+        raise typer.BadParameter("use only one of them", param_hint=("--csv", "--markdown", "--votes"))
     if votes:
         return _print_votes(json)
     with opened() as parley:

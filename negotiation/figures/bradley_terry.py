@@ -126,9 +126,9 @@ def bradley_terry(agents: Sequence[str], contests: Iterable[Contest], prior: flo
     """Return the ratings of agents from independent contests.
 
     Args:
-        agents: the agents to rate.
-        contests: contests between them.
-        prior: the weight of a virtual draw of each agent against an average one. With 0, strengths may be infinite, and
+        agents: The agents to rate.
+        contests: Contests between them.
+        prior: The weight of a virtual draw of each agent against an average one. With 0, strengths may be infinite, and
             agents that never met cannot be compared.
     """
     places = {agent: place for place, agent in enumerate(agents)}

@@ -52,10 +52,10 @@ def mean_interval(
       in [low, high].
 
     Args:
-        values: the sample.
-        low: the least possible value.
-        high: the largest possible value.
-        clusters: a label for each value; values with equal labels are resampled together. None if all are independent.
+        values: The sample.
+        low: The least possible value.
+        high: The largest possible value.
+        clusters: A label for each value; values with equal labels are resampled together. None if all are independent.
     """
     if not len(values):
         return None

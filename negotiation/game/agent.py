@@ -99,5 +99,5 @@ class Agent(Protocol):
         After `Asked`, the caller sends the person's Decision, or None without one.
 
         Raises:
-            ParleyError: the agent cannot decide.
+            ParleyError: The agent cannot decide.
         """

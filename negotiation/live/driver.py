@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 SHUT_DOWN = "the program was shut down"
 NO_THREAD = "the server has no room for another negotiation now; continue this one later"
-NOT_ASKED = "it is not your turn: the time to answer may be over, or the negotiation has ended"
+NOT_ASKED = "it is not your turn: the time to answer may have run out, or the negotiation has ended"
 
 
 class LiveRun(Feed):

@@ -56,9 +56,9 @@ def read_reply(text: str, state: State) -> Reply:
     if not isinstance(data, dict) or set(data) != set(KEYS):
         return _invalid("wrong_shape", f"The reply must have exactly the keys {', '.join(KEYS)}.")
     if not isinstance(data["thought"], str) or not isinstance(data["message"], str):
-        return _invalid("wrong_shape", "thought and message must be texts.")
+        return _invalid("wrong_shape", "thought and message must be strings.")
     if not isinstance(data["action"], str):
-        return _invalid("wrong_shape", "The action must be a text.")
+        return _invalid("wrong_shape", "The action must be a string.")
     if data["action"] not in set(Action):
         return _invalid("illegal_action", 'The action must be "offer", "accept" or "walk_away".')
     action = Action(data["action"])
@@ -95,7 +95,7 @@ def _misshapen(offer: object, scenario: Scenario) -> str | None:
     for name, issue in scenario.issues.items():
         wanted = str if issue.options is not None else int
         if type(offer[name]) is not wanted:
-            return f"In the offer, {name} must be a {'text' if wanted is str else 'whole number without quotes'}."
+            return f"In the offer, {name} must be a {'string' if wanted is str else 'whole number without quotes'}."
     return None
 
 

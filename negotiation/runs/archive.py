@@ -176,7 +176,7 @@ class Archive:
             except Exception as error:  # noqa: BLE001 (a volume, a network and the Hub's client fail in many ways)
                 problem = _in_a_line(error)
                 if problem != self._problem:
-                    logger.warning("the archive of runs is out of reach at the moment: %s", problem)
+                    logger.warning("the archive of runs cannot be reached at the moment: %s", problem)
                 self._problem = problem
             else:
                 self._problem = ""

@@ -80,7 +80,7 @@ class DatasetStorage:
             self._api.create_repo(self._repository, repo_type="dataset", private=True, exist_ok=True)
             return self._find_made()
         if not private:
-            logger.warning("the dataset %s is public: it stores published runs only", self._repository)
+            logger.warning("the dataset %s is public, so only published runs are stored in it", self._repository)
         return private
 
     def _find_made(self) -> bool:

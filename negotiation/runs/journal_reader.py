@@ -34,19 +34,19 @@ def _problems(run: Run) -> Iterator[str]:
     yield from (f"key '{key}': not an id" for key, name in names.items() if name is not None and not _is_id(name))
     yield from (f"key '{key}': out of range" for key, number in numbers.items() if not 0 <= (number or 0) < 2**31)
     if not 0 <= run.created < 1e11:
-        yield "key 'created': not a moment that a calendar has"
+        yield "key 'created': not a valid time"
     if run.status == "running":
-        yield "key 'status': a run in a journal has ended"
+        yield "key 'status': runs in a journal must have ended"
     if len(run.reason) > 20_000 or len(run.scenario.scenario_id) > 1000:
         yield f"key '{'reason' if len(run.reason) > 20_000 else 'scenario_id'}': too long"
     if set(run.agents) != set(SEATS):
-        yield "key 'agents': both seats need an agent"
+        yield "key 'agents': must name an agent for each seat"
     if run.status == "done" and (run.measures is None or run.ending is None):
-        yield "it is done but has no ending or no measures"
+        yield "key 'status': done, but the ending or the measures are missing"
     offers = [run.agreement, *(turn.offer for turn in run.turns)]
     yield from (problem for offer in offers if offer is not None and (problem := run.scenario.problem(offer)))
     if [turn.index for turn in run.turns] != list(range(len(run.turns))):
-        yield "key 'turns': they do not follow each other"
+        yield "key 'turns': not in sequence"
 
 
 def _is_id(name: str) -> bool:

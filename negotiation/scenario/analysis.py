@@ -28,8 +28,8 @@ def undominated(a: Floats, b: Floats) -> Indices:
     """Return the indices of the points that no other point beats for one side without loss to the other.
 
     Args:
-        a: utilities to side a, shape [points].
-        b: utilities to side b, shape [points].
+        a: Utilities to side a, shape [points].
+        b: Utilities to side b, shape [points].
 
     Returns:
         Indices by descending `a`, all tied points included. O(n log n): sorted by descending a, then b, a point is

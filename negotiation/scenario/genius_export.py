@@ -23,7 +23,7 @@ def export_genius(scenario: Scenario) -> dict[str, bytes]:
     """Return the contents of the three files of a scenario by file name.
 
     Raises:
-        ScenarioError: a text contains characters that XML does not allow.
+        ScenarioError: A text contains characters that XML does not allow.
     """
     domain = ElementTree.Element("negotiation_template")
     space = ElementTree.SubElement(

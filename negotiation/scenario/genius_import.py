@@ -36,14 +36,14 @@ def import_genius(
     """Read a scenario from GENIUS files.
 
     Args:
-        domain: the domain file.
-        a: the utility space ("profile") of side a.
-        b: the utility space of side b.
-        scenario_id: the id of the new scenario.
-        on_note: called with each fault in the files that was read over, such as an option listed twice.
+        domain: The domain file.
+        a: The utility space ("profile") of side a.
+        b: The utility space of side b.
+        scenario_id: The id of the new scenario.
+        on_note: Called with each fault in the files that was read over, such as an option listed twice.
 
     Raises:
-        ScenarioError: a file cannot be used; names the file and the line.
+        ScenarioError: A file cannot be used; names the file and the line.
     """
     root = read_xml(domain, on_note)
     space = root if root.tag == "utility_space" else root.the("utility_space")

@@ -36,7 +36,7 @@ def lint_file(path: Path) -> list[Finding]:
     """Return the problems of a scenario file, those that make it unusable included.
 
     Raises:
-        ScenarioError: the file cannot be read as YAML at all.
+        ScenarioError: The file cannot be read as YAML at all.
     """
     try:
         data = read_yaml(path)
@@ -156,7 +156,8 @@ def _reservation(analyser: Analyser, seat: Seat) -> Iterator[Finding]:
         yield Finding(key, f"no outcome reaches {value:g}: the best is worth {worth.max():g} to this role")
     elif value <= worth.min():
         yield Finding(
-            key, f"every outcome reaches {value:g}, so no deal is never the better choice; set it above {worth.min():g}"
+            key,
+            f"every outcome reaches {value:g}, so any deal is at least as good as none; set it above {worth.min():g}",
         )
 
 

@@ -150,12 +150,12 @@ def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
     """Create a scenario from plain data.
 
     Args:
-        scenario_id: its id.
-        data: what a scenario file contains.
-        where: the source of the data, for messages.
+        scenario_id: Its id.
+        data: What a scenario file contains.
+        where: The source of the data, for messages.
 
     Raises:
-        ScenarioError: the data is not a scenario; names `where` and the key.
+        ScenarioError: The data is not a scenario; names `where` and the key.
     """
     check_id(scenario_id, where)
     if isinstance(data, dict) and "scenario_id" in data:

@@ -16,12 +16,12 @@ def find_scenario(name: str, folder: Path, option: str = "scenario") -> Scenario
     """Load a scenario by id or path.
 
     Args:
-        name: the id of a scenario in `folder`, or a path to a YAML file: anything with a file ending or a folder in it.
-        folder: where scenarios are looked up by id.
-        option: the source of the name, for messages.
+        name: The id of a scenario in `folder`, or a path to a YAML file: anything with a file ending or a folder in it.
+        folder: Where scenarios are looked up by id.
+        option: The source of the name, for messages.
 
     Raises:
-        ScenarioError: there is no such scenario, or it is invalid.
+        ScenarioError: There is no such scenario, or it is invalid.
     """
     if Path(name).suffix or len(Path(name).parts) != 1:
         return load_scenario(Path(name))

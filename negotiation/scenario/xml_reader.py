@@ -100,11 +100,11 @@ def read_xml(path: Path, on_note: Note = lambda _: None) -> Element:
     """Return the root element of an XML file.
 
     Args:
-        path: the file, at most `MAX_BYTES` long.
-        on_note: called with each fault that was read over.
+        path: The file, at most `MAX_BYTES` long.
+        on_note: Called with each fault that was read over.
 
     Raises:
-        ScenarioError: the file cannot be read; names the file and, where known, the line.
+        ScenarioError: The file cannot be read; names the file and, where known, the line.
     """
     try:
         if path.stat().st_size > MAX_BYTES:

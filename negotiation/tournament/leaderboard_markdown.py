@@ -43,7 +43,7 @@ def to_markdown(
         "negotiations": f"{len(done):,} of {asked.size:,}, {len(board.failed)} failed",
         "agents, scenarios, seeds": f"{len(asked.agents)}, {len(asked.scenarios)}, {len(asked.seeds)}",
         "written by models": f"{sum(seat.tokens for seat in seats):,} tokens",
-        "played": "" if span is None else f"first begun {_when(span[0])}, last begun {_when(span[1])}",
+        "played": "" if span is None else f"first game started {_when(span[0])}, last game started {_when(span[1])}",
         "written at commit": commit(),
         "on": hardware(),
     }

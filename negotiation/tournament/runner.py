@@ -112,14 +112,22 @@ def run(
     began = beaten = clock()
     minutes = tournament.limits.minutes
     try:
-        play = _Play(tournament, tournament_id, store, catalog, executor, max_loaded, clock)
+        play = _Play(
+            tournament,
+            tournament_id,
+            store,
+            catalog=catalog,
+            executor=executor,
+            max_loaded=max_loaded,
+            clock=clock,
+        )
         while not (cancel and cancel.cancelled):
             if minutes is not None and clock() - began >= 60 * minutes:
-                reason = f"its time limit of {minutes:g} min is over"
+                reason = f"its time limit of {minutes:g} min was reached"
                 break
             play.fill()
             if play.finished:
-                status, reason = "done", f"{play.failed} games failed" if play.failed else ""
+                status, reason = "done", f"failed games: {play.failed}" if play.failed else ""
                 break
             if (ended := executor.take(POLL_SECONDS)) is not None:
                 yield play.end(ended)
@@ -152,6 +160,7 @@ class _Play:
         tournament: Tournament,
         tournament_id: str,
         store: TournamentStore,
+        *,
         catalog: Catalog,
         executor: Executor,
         max_loaded: int,

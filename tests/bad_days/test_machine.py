@@ -98,7 +98,7 @@ def breaks(model: Any, how: str) -> Any:
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
-        ("memory", "the device ran out of memory while writing; use"),
+        ("memory", "the device ran out of memory while generating; use"),
         ("nan", "the model computed invalid numbers"),
     ],
 )

@@ -69,7 +69,7 @@ def test_a_package_that_is_not_installed(tmp_path: Path, package: str) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"Parley cannot start: No module named '{package}'; run: pip install -r requirements.txt "
-        "(or `make run`, which sets up all)"
+        "(or `make run`, which sets everything up)"
     ]
 
 

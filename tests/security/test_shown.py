@@ -27,7 +27,7 @@ from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.drawing.run_list import runs_html
 from ui.drawing.table_and_verdict import table_html, verdict_html
-from ui.drawing.turns import now_html, offer_html, turns_html
+from ui.drawing.turns import now_html, turns_html
 from ui.history.replay import head_html
 from ui.kit.downloads import file_html
 from ui.play.offer_form import best_offer, builder_html, worth_html
@@ -143,7 +143,6 @@ def test_scenarios(scenario: Scenario, text: str) -> None:
         preferences_html(scenario, SEATS),
         own_html(scenario, "a"),
         builder_html(scenario, "a", "run", offer, taken=0, turn=True, table=True),
-        offer_html(scenario, offer),
         utility_space(space_of(scenario), (), agreed=False),
     ):
         check(shown)

@@ -64,7 +64,7 @@ PAIRS_REPEAT = "Every pair repeats the same moves, so more pairs would add nothi
 PAIRS_UNKNOWN = "It is too early to estimate how many more pairs are needed."
 PAIRS_ENOUGH = "That is enough to tell them apart."
 PAIRS_NOTHING = "No pair is complete yet."
-PAIRS_FAILED = "{count} negotiations failed: {reason}"
+PAIRS_FAILED = "Failed negotiations: {count} ({reason})"
 
 
 def pairs(count: int) -> str:

@@ -113,7 +113,7 @@ def verdict_html(view: LaneView, space: Space) -> Markup:
 
 def _lines(view: LaneView, end: Ended, space: Space) -> list[Line]:
     scenario, measures = view.scenario, end.measures
-    lines = [] if end.agreement is not None else [Line(text.KEPT)]
+    lines = [] if end.agreement is not None else [Line(text.NO_DEAL_ABOUT)]
     for seat, rational in zip(SEATS, (measures.rational_a, measures.rational_b), strict=True):
         if not rational:
             lines.append(Line(text.IRRATIONAL.format(name=scenario.roles[seat].name)))

@@ -122,11 +122,6 @@ def offer_card(scenario: Scenario, offer: Offer, before: Offer | None = None) ->
     return OfferCard(tuple(rows), before is not None and dict(before) == dict(offer))
 
 
-def offer_html(scenario: Scenario, offer: Offer) -> Markup:
-    """Draw an offer as a card."""
-    return render("offer", offer=offer_card(scenario, offer))
-
-
 def _worth(scenario: Scenario, turn: Turn, seats: Sequence[Seat]) -> list[tuple[Seat, str]]:
     if turn.action is Action.WALK_AWAY or turn.utility_a is None or turn.utility_b is None:
         return []

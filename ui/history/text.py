@@ -30,22 +30,22 @@ SAVE_CUT = "The file holds only the newest {count} runs; narrow the filters to s
 # a replay
 TURN = "After turn"
 PLAY_STEPS, PAUSE_STEPS = "Play", "Pause"
-ALONE = "Only the first"
+ALONE = "Show only the first"
 LINK = "Link to this replay"
 AGAINST = " against "
 SAVE = {"jsonl": "Save as JSONL", "csv": "Save as CSV"}
 PUBLISH, UNPUBLISH = "Publish", "Unpublish"
 DELETE, DELETE_SURE, KEEP = "Delete", "Delete permanently", "Keep"
 DELETED = "The run has been deleted."
-FORK = "Play on differently from the start"
-FORK_AFTER = "Play on differently after turn {turns}"
+FORK = "Fork from the start"
+FORK_AFTER = "Fork after turn {turns}"
 FORK_ABOUT = (
-    "Start a new run with the turns so far. Choose who plays on, and edit the last message if you like; "
+    "Start a new run from the turns so far. Choose who continues, and edit the last message if you like; "
     "this run does not change."
 )
 FORK_MESSAGE = "The last message"
-FORK_GO = "Play on"
-FORK_OVER = "It ended here; go back some turns"
+FORK_GO = "Start the fork"
+FORK_OVER = "The negotiation ended here. Go back to an earlier turn to fork it."
 PLAY_ON = "you (opens in Play)"
 
 # votes

@@ -83,7 +83,7 @@ NO_MODEL = "A scripted strategy: no prompt, no tokens."
 NO_MODEL_PERSON = "A person: no prompt, no tokens."
 YOUR_TURN = "It is your turn."
 PERSON_THINKS = "A person is deciding."
-INVALID = "{count} unusable replies before this one"
+INVALID = "Unusable replies before this one: {count}"
 ROUND = "round {round}"
 ACCEPTS = "accepts the offer"
 WALKS_AWAY = "walks away"
@@ -95,7 +95,7 @@ SAME_OFFER = "Same offer as before."
 
 # what is on the table, and the verdict
 TABLE_LABEL = "On the table"
-TABLE = "On the table: {name}'s offer of round {round} of {rounds}"
+TABLE = "On the table: {name}'s offer from round {round} of {rounds}"
 TABLE_LAST = "last round"
 TABLE_EMPTY = "Nothing on the table yet."
 TABLE_BEFORE = (
@@ -113,14 +113,14 @@ VERDICT = {
     "walked_away": "{name} walked away.",
     "deadline": "The last round ended without an agreement.",
 }
-KEPT = "Each side gets what no deal is worth to it."
+NO_DEAL_ABOUT = "Each side gets what no deal is worth to it."
 HALTED = {"stopped": "Stopped", "interrupted": "Interrupted", "failed": "Failed"}
 RUN_GONE = "Deleted"
 RUN_GONE_ABOUT = "Its owner deleted this negotiation. What this page still shows disappears when you leave it."
 IRRATIONAL = "{name} accepted less than no deal is worth to it."
 NO_WASTE = "No other deal would have been better for one side without being worse for the other."
 WASTE = "Missed: {offer} would have been worth {a} to {name_a} and {b} to {name_b}."
-COSTLIEST = "The most expensive turn: in round {round}, {name} gave away {cost}."
+COSTLIEST = "Costliest turn: in round {round}, {name} gave away {cost}."
 
 # plots
 PLOT_TITLE = "What each offer is worth to both sides"
@@ -219,7 +219,7 @@ _CHOSEN = {
     "persona": "manner: {value}",
     "hint": "plan: {value}",
     "language": "in {value}",
-    "retries": "{value} retries",
+    "retries": "retries: {value}",
     "thinking": "thinks up to {value} characters",
 }
 

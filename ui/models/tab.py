@@ -56,14 +56,14 @@ class Models:
 
     def _build_controls(self) -> None:
         small: dict[str, Any] = {"scale": 0, "min_width": 90}
-        with gr.Row(elem_classes="desk"):
+        with gr.Row():
             self.model = gr.Dropdown(self._ids(), label=text.MODEL, elem_id="operator-model", min_width=220)
             self.load = gr.Button(text.LOAD, variant="primary", elem_id="operator-load", **small)
             self.unload = gr.Button(text.UNLOAD, elem_id="operator-unload", **small)
             self.pin = gr.Button(text.PIN, elem_id="operator-pin", **small)
             self.unpin = gr.Button(text.UNPIN, elem_id="operator-unpin", **small)
             self.leave = gr.Button(text.SIGN_OUT, elem_id="operator-leave", scale=0, min_width=120)
-        with gr.Row(elem_classes="desk"):
+        with gr.Row():
             self.name = gr.Textbox(
                 label=text.HUB_ID, placeholder="Qwen/Qwen3-0.6B", max_length=200, elem_id="operator-name", min_width=200
             )

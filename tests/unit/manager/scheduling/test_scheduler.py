@@ -34,7 +34,7 @@ GPU = "cuda:0"
 
 
 class Stage:
-    """A scheduler, the time, and all its effects so far. Each method reports one happening."""
+    """A scheduler, the time, and all its effects so far. Each method reports one message."""
 
     def __init__(self, max_loaded: int = 2, budget: int | None = None, max_queue: int = 100, max_wait: float = 1000.0):
         budgets = {} if budget is None else {GPU: budget}
@@ -45,9 +45,9 @@ class Stage:
         self.effects: list[h.Effect] = []
         self._numbers = itertools.count(1)
 
-    def tell(self, happening: h.Happening) -> list[h.Effect]:
+    def tell(self, message: h.Input) -> list[h.Effect]:
         """What the scheduler answers; the states it reports are kept with the rest but left out of the answer."""
-        answer = self.scheduler.handle(happening, self.now)
+        answer = self.scheduler.handle(message, self.now)
         self.effects += answer
         return [effect for effect in answer if not isinstance(effect, h.Changed)]
 

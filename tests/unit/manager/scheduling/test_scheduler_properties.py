@@ -44,8 +44,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         for key in KEYS:
             self.tell(h.Register(key, idle_seconds=30 if key is KEYS[2] else None))
 
-    def tell(self, happening: h.Happening) -> None:
-        for effect in self.scheduler.handle(happening, self.now):
+    def tell(self, message: h.Input) -> None:
+        for effect in self.scheduler.handle(message, self.now):
             match effect:
                 case h.Grant(ticket=number, weights=key):
                     self.waiting.pop(number)

@@ -43,8 +43,8 @@ class World:
         self.tell(h.Request(number, key))
         return number
 
-    def tell(self, happening: h.Happening) -> None:
-        for effect in self.scheduler.handle(happening, self.now):
+    def tell(self, message: h.Input) -> None:
+        for effect in self.scheduler.handle(message, self.now):
             match effect:
                 case h.Grant(ticket=number):
                     self.granted[number] = self.now
@@ -63,8 +63,8 @@ class World:
     def expected(self, progress: dict[WeightsKey, LoadProgress] | None = None) -> dict[int, float | None]:
         return expected_waits(self.scheduler.tables, self.now, progress or {})
 
-    def _after(self, seconds: float, happening: h.Happening) -> None:
-        heapq.heappush(self._coming, (self.now + seconds, next(self._order), lambda: self.tell(happening)))
+    def _after(self, seconds: float, message: h.Input) -> None:
+        heapq.heappush(self._coming, (self.now + seconds, next(self._order), lambda: self.tell(message)))
 
     def assert_comes_true(self) -> None:
         """Everybody who waits is granted exactly when it was foretold."""

@@ -133,8 +133,8 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["nobody"], "neither a model nor a strategy"),
         (["human"], "people play on the page"),
-        (["boulware", "--rounds", "0"], "--rounds: 0 is not from 1 to 100"),
-        (["boulware", "--seeds", "0"], "--seeds: 0 is not from 1"),
+        (["boulware", "--rounds", "0"], "--rounds: 0 must be between 1 and 100"),
+        (["boulware", "--seeds", "0"], "--seeds: 0 must be between 1"),
         (["leaky,guard"], "'leaky,guard'"),
         (["boulware", "--scenario", "atlantis"], "atlantis"),
     ],

@@ -118,7 +118,7 @@ def test_texts_lose_what_no_database_or_page_can_hold(answering: State, written:
         (accept(confidence=1), "The reply must have exactly the keys thought, action, offer, message."),
         (accept(offer={}), 'With the action "accept" the offer must be null.'),
         (offer(price="150"), "In the offer, price must be a whole number without quotes."),
-        (offer(lock=1), "In the offer, lock must be a text."),
+        (offer(lock=1), "In the offer, lock must be a string."),
         (offer(price=155), "'price' cannot be '155' (allowed: whole numbers from 100 to 200 in steps of 10)"),
         (YES[:-1] + ', "action": "offer"}', "The key 'action' appears twice in the reply."),
         (accept(message="x" * MAX_REPLY), "The reply was longer than 20000 characters."),

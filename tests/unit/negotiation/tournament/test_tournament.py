@@ -329,7 +329,7 @@ def test_games_that_fail_for_good_are_reported_and_retried_when_resumed(
     assert Counter(progress.status for progress in told) == {"retrying": asked.size, "failed": asked.size}
     board = Leaderboard(asked, kept.games(key))
     assert [(played.reason, played.attempts) for played in board.failed] == [("a fault", 2)] * asked.size
-    assert kept.get(key).reason == f"{asked.size} games failed"
+    assert kept.get(key).reason == f"failed games: {asked.size}"
     assert tournament.begin(asked, kept, resume=True) == key
     assert len(play(asked, key)) == asked.size
     assert {played.status for played in kept.games(key)} == {"done"}

@@ -229,7 +229,7 @@ def test_the_table_shows_the_last_offer_until_the_end(scenario: Scenario) -> Non
     assert "8 rounds to agree" in table_html(view)
     assert "Nothing on the table yet" in table_html(view.fold([STARTED]))
     view = view.fold([STARTED, offer(0, 24000), offer(1, 14000)])
-    assert "Engineer&#39;s offer of round 1 of 8" in table_html(view)
+    assert "Engineer&#39;s offer from round 1 of 8" in table_html(view)
     assert "14,000" in table_html(view)
     assert table_html(view.fold([Halted("stopped", "stopped")])) == ""
 
