@@ -157,7 +157,8 @@ def _reservation(analyser: Analyser, seat: Seat) -> Iterator[Finding]:
     elif value <= worth.min():
         yield Finding(
             key,
-            f"every outcome reaches {value:g}, so any deal is at least as good as none; set it above {worth.min():g}",
+            f"every outcome reaches {value:g}, so any deal is at least as good as no deal; "
+            f"set it above {worth.min():g}",
         )
 
 

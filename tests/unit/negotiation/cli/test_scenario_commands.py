@@ -119,7 +119,7 @@ def test_findings_give_status_1_and_a_line_each(call: Call, bike_file: Path, bik
     status, out, err = call("lint", bike_file)
     assert (status, err) == (1, "")
     assert out.splitlines() == [
-        f"{bike_file}:roles.a.reservation: every outcome reaches 0, so any deal is at least as good as none; "
+        f"{bike_file}:roles.a.reservation: every outcome reaches 0, so any deal is at least as good as no deal; "
         "set it above 0",
         f"{bike_file}:story: the number 150 is a possible offer for 'price' and anchors it; leave it out",
     ]

@@ -134,7 +134,7 @@ def test_a_reservation_value_that_every_outcome_reaches(bike_data: dict[str, Any
     bike_data["roles"]["b"]["values"]["price"] = {100: 1.0, 150: 0.8, 200: 0.1}
     (finding,) = found(put(bike_data, "roles/b/reservation", value))
     assert finding.key == "roles.b.reservation"
-    assert finding.message.startswith(f"every outcome reaches {value:g}, so any deal is at least as good as none")
+    assert finding.message.startswith(f"every outcome reaches {value:g}, so any deal is at least as good as no deal")
 
 
 # -- texts -----------------------------------------------------------------------------------------------------
