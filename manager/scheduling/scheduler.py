@@ -203,10 +203,11 @@ class Scheduler:
         limit = f"{self.tables.limits.slots(row.device)} models" + (
             f" and {budget / 1e9:.2f} GB" if budget < math.inf else ""
         )
-        held = f", of which {len(pinned)} pinned models hold part" if pinned else ""
+        held = f", part of which {len(pinned)} pinned models take" if pinned else ""
         leaked = self.ledger.leaked.get(row.device, 0)
         lost = f" ({leaked / 1e9:.2f} GB leaked)" if leaked else ""
-        text = f"{row.key} needs {(row.need or 0) / 1e9:.2f} GB, but device '{row.device}' takes {limit}{held}{lost}"
+        needed = f"{row.key} needs {(row.need or 0) / 1e9:.2f} GB"
+        text = f"{needed}, but device '{row.device}' has room for {limit}{held}{lost}"
         for ticket in self.tables.waiters(row.key):
             self._moves.refuse(ticket, Failure(CannotFit, text))
 

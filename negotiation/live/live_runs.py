@@ -281,7 +281,7 @@ class LiveRuns:
             if live.orphaned(self._grace):
                 self._driver.halt(live, Halted("interrupted", "nobody was watching"))
             elif asked is not None and self._clock() >= live.answer_by:
-                how = Halted("interrupted", f"nobody answered for {asked.seconds:g} seconds")
+                how = Halted("interrupted", f"no answer came within {asked.seconds:g} seconds")
                 self._driver.halt(live, how, unanswered=asked)
 
     def _record(self) -> None:

@@ -57,7 +57,7 @@ def test_the_clock_jumps(
     monkeypatch.setattr(time, "time", lambda: now() + jump)
     after = house.start("boulware", "other")
     house.until(after, Ended)
-    assert house.store.mark_interrupted() == 0, "who lives is told by more than the time of day"
+    assert house.store.mark_interrupted() == 0, "a changed clock must not make a living process look dead"
     house.clock.skip(2)
     gate.set()
     house.until(run, Ended)

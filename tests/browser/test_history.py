@@ -32,7 +32,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     expect(page.locator("#replay-1-board h3")).to_contain_text("Deal")
     expect(page.locator("#replay-2-head .players")).not_to_contain_text("linear")
     page.locator("#replay-vote-2").click()
-    expect(page.locator("#replay-votes")).to_contain_text("You said: Lane 2")
+    expect(page.locator("#replay-votes")).to_contain_text("Your vote: Lane 2")
     expect(page.locator("#replay-2-head .players")).to_contain_text("linear")
 
     page.locator("#replay-turn input[type=range]").fill("1")

@@ -80,7 +80,7 @@ def _work(function: Function, given: bytes, pipe: Connection, stop: Any) -> None
         pipe.send_bytes(pickle.dumps(("end", None)))
     except BrokenPipeError:
         driving.close()
-    except Exception as error:  # noqa: BLE001 (it is told to whoever called)
+    except Exception as error:  # noqa: BLE001 (the caller gets it)
         pipe.send_bytes(pickle.dumps(("error", f"{type(error).__name__}: {error}")))
     finally:
         os._exit(0)  # skip the exit handlers of pytest and torch

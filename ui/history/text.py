@@ -53,5 +53,5 @@ VOTE_ASK = "Which lane negotiated better?"
 VOTE_BLIND = "The agents are hidden until you have voted."
 VOTES = {"1": "Lane 1", "2": "Lane 2", "tie": "Equally good", "neither": "Neither"}
 VOTE_COUNT = "{name}: {count}"
-VOTED = "You said: {mine}. All votes: {counts}"
+VOTED = "Your vote: {mine}. All votes: {counts}"
 VOTE_WHAT = "Open both lanes of one comparison to vote on them."

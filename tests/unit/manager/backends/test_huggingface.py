@@ -481,7 +481,7 @@ def test_cancelling_in_any_phase_gives_the_lease_and_the_memory_back(
         ({"device": "cuda:99"}, Refused, "is not on this machine"),
         ({"quantization": "int3"}, Refused, "is unknown"),
         ({"gguf_file": "none.gguf"}, WeightsNotFound, "no such file"),
-        ({"dtype": "float16"}, CannotFit, "but device 'cpu' takes 1 models and 0.00 GB"),
+        ({"dtype": "float16"}, CannotFit, "but device 'cpu' has room for 1 models and 0.00 GB"),
     ],
 )
 def test_the_old_weights_stay_when_the_new_ones_cannot_work(

@@ -186,7 +186,7 @@ def test_a_withdrawn_ticket_does_not_start(house: Callable[..., House]) -> None:
     assert there.begun == [first]
 
 
-# -- what is told ----------------------------------------------------------------------------------------------
+# -- positions and waits ----------------------------------------------------------------------------------------------
 
 
 def test_positions_count_those_ahead_and_estimate_the_wait(house: Callable[..., House]) -> None:

@@ -200,7 +200,7 @@ def test_a_late_answer_interrupts_the_run_which_can_be_continued(
         live.answer("run", "offer", OFFER)
         until(watch, Asked)
         clock.now += 30.0
-        assert until(watch, Halted)[-1] == Halted("interrupted", "nobody answered for 30 seconds")
+        assert until(watch, Halted)[-1] == Halted("interrupted", "no answer came within 30 seconds")
     found = store.run("run")
     assert (found.status, len(found.turns)) == ("interrupted", 2)
     while driving("run"):

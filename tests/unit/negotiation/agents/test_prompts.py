@@ -1,4 +1,4 @@
-"""What a model is told: its own side, the rules and what was said, and nothing that it should not know or copy."""
+"""Prompts hold a model's own side, the rules and the conversation, and nothing that it must not know or copy."""
 
 from __future__ import annotations
 

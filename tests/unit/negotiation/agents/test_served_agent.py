@@ -1,4 +1,4 @@
-"""Models served elsewhere as agents: what holds them to the rules, what that costs, and what is told of it."""
+"""Remote models as agents: what holds them to the rules, what that costs, and how runs record it."""
 
 from __future__ import annotations
 
