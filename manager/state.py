@@ -7,6 +7,8 @@ from enum import StrEnum
 
 ANSWERS = "answers"
 """Status text of a healthy remote server."""
+FRESH_SECONDS = 60.0
+"""A remote server is taken for healthy for this long after an answer; then nobody knows before it is asked again."""
 MAKING_ROOM = "making room for"
 """Beginning of the status text of weights that are being evicted."""
 

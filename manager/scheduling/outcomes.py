@@ -68,6 +68,8 @@ class Outcomes:
             row.retry_at = max(row.retry_at, self._tables.now + report.cool)
             return
         row.failures = 0
+        if report.failure is None:
+            row.answered = self._tables.now
         reason = ANSWERS if report.failure is None else f"last error: {report.failure.message}"
         if row.reason != reason:
             self._moves.set_state(row, State.RESIDENT, reason)
@@ -79,6 +81,7 @@ class Outcomes:
         if not row.measured:
             row.cold_seconds = found.load_seconds or 0.5 + found.need / 1e9
         if row.remote:
+            row.answered = self._tables.now
             self._moves.set_state(row, State.RESIDENT, ANSWERS)
         else:
             self._tables.ledger.adopt(found.device, found.capacity, found.parking)

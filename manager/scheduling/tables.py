@@ -51,6 +51,7 @@ class Weights:
     idle_seconds: float | None = None
     concurrency: int | None = None
     remote: bool = False  # held by another program
+    answered: float | None = None  # when its server last answered
     state: State = State.COLD
     reason: str = ""
     need: int | None = None  # bytes to reserve; None until prepared

@@ -85,6 +85,7 @@ class StatusReader:
             load_seconds=row.load_seconds,
             cache=account.cache,
             host=account.host + account.lost,
+            answered=None if row.answered is None else max(0.0, now - row.answered),
         )
 
     def _device(self, device: str) -> DeviceStatus:

@@ -30,6 +30,7 @@ class WeightsStatus(NamedTuple):  # a tuple, since every snapshot makes one for 
     load_seconds: float  # measured or estimated; from host memory if there is a copy
     cache: int = 0  # bytes reserved for cached conversations, on top of `bytes`
     host: int = 0  # bytes of its copy in host memory
+    answered: float | None = None  # seconds since its remote server last answered
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from manager.placed import DEVICE
-from manager.state import ANSWERS, State
+from manager.state import ANSWERS, FRESH_SECONDS, State
 from manager.status.snapshot import DeviceStatus, Snapshot, WeightsStatus
 from ui.kit import text
 from ui.kit.templates import render
-from ui.kit.units import size
+from ui.kit.units import seconds, size
 
 _ORDER = {
     State.LOADING: 0,
@@ -76,7 +76,7 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
     state, stage, fraction = text.STATE[str(row.state)], "", None
     placed = row.device == DEVICE
     if row.remote and row.state is State.RESIDENT:
-        state = text.PLACED if placed else text.ANSWERS
+        state = text.PLACED if placed else answering(row)
     if row.retry_in:
         state = text.AGAIN_IN.format(state=state, seconds=row.retry_in)
     if row.leases:
@@ -95,12 +95,25 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
     return Chip(
         names=_joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights,
         state=state,
-        look="busy" if row.leases else ("loading" if row.progress is not None else str(row.state)),
+        look="busy" if row.leases else "loading" if row.progress is not None else look(row),
         reason=row.reason,
         shows_reason=bool(row.reason) and wrong,  # a failure stays visible after the cool-down
         stage=stage,
         fraction=fraction,
     )
+
+
+def answering(row: WeightsStatus) -> str:
+    """Return whether a remote server responds, or when it last did if that was a while ago."""
+    if row.answered is None or row.answered < FRESH_SECONDS:
+        return text.ANSWERS
+    return text.ANSWERED.format(ago=seconds(row.answered))
+
+
+def look(row: WeightsStatus) -> str:
+    """Return the look of a state; a remote server that was not asked for a while does not look healthy."""
+    stale = row.state is State.RESIDENT and row.answered is not None and row.answered >= FRESH_SECONDS
+    return str(State.COLD if stale else row.state)
 
 
 def _joined(names: list[str]) -> str:

@@ -91,9 +91,10 @@ class Models:
     # -- what is shown -----------------------------------------------------------------------------------------
 
     def _look(self, seen: int) -> Updates:
-        """Return updates if anything changed since version `seen`, or if a span of the timeline still grows."""
+        """Return updates if anything changed since version `seen`, or if a time on display still grows."""
         snapshot = self._parley.manager.snapshot()
         growing = any(entry.ended is None for entry in snapshot.timeline)
+        growing |= any(row.answered is not None for row in snapshot.weights)
         if snapshot.version == seen and not growing:
             return {self.version: gr.skip()}
         return {

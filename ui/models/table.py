@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from manager.config.registry import ModelSpec
 from manager.placed import DEVICE
-from manager.state import State
+from manager.state import ANSWERS, State
 from manager.status.snapshot import Snapshot, WeightsStatus
 from negotiation.app.parley import Parley
-from ui.drawing.model_strip import device_line
+from ui.drawing.model_strip import answering, device_line, look
 from ui.kit import text as shared
 from ui.kit.templates import render
-from ui.kit.units import size
+from ui.kit.units import dollars, seconds, size
 from ui.models import text
 from ui.widgets.agent_picker import needed
 
@@ -57,7 +57,7 @@ def models_html(specs: Sequence[ModelSpec], snapshot: Snapshot, needs: Mapping[s
 def needs(parley: Parley, spec: ModelSpec) -> str:
     """Return what a model needs before it can be used, or why it is not offered."""
     if spec.type == "openai":
-        return text.NEEDS_SERVER
+        return text.NEEDS_SERVER.format(address=spec.base_url)
     if spec.type == "fake":
         return text.NEEDS_NOTHING
     if reason := parley.catalog.misfit(spec):
@@ -69,26 +69,36 @@ def needs(parley: Parley, spec: ModelSpec) -> str:
 
 def _row(spec: ModelSpec, row: WeightsStatus | None, needs: str) -> ModelRow:
     state = StateCell(str(State.COLD), shared.STATE[str(State.COLD)]) if row is None else _state(row)
-    facts = (spec.size or text.NOT_GIVEN, _memory(row), spec.license or text.NOT_GIVEN, needs)
+    facts = (spec.size or text.NOT_GIVEN, _memory(row), spec.license or text.NOT_GIVEN, _price(spec), needs)
     return ModelRow(spec.model_id, spec.label or spec.model_id, state, facts)
 
 
 def _state(row: WeightsStatus) -> StateCell:
-    look, words, stage, fraction = str(row.state), shared.STATE[str(row.state)], "", 0.0
+    shown, words, stage, fraction = look(row), shared.STATE[str(row.state)], "", 0.0
     placed = row.device == DEVICE
+    if row.remote and row.state is State.RESIDENT:
+        words = answering(row)
     if placed and row.state is State.RESIDENT:
         words = shared.PLACED
     if row.leases:
-        look, words = "busy", (shared.ON_GPU if placed else shared.BUSY).format(count=row.leases)
+        shown, words = "busy", (shared.ON_GPU if placed else shared.BUSY).format(count=row.leases)
     if row.progress is not None:
         stage = {"fetching": shared.FETCHING, "waking": shared.WAKING}.get(row.progress.stage, shared.LOADING)
-        look, words, fraction = "loading", stage, row.progress.fraction
+        shown, words, fraction = "loading", stage, row.progress.fraction
     if row.pinned:
         words += f" · {text.PINNED}"
     if row.waiting:
         words += f" · {text.WAITING.format(count=row.waiting)}"
-    wrong = row.state in (State.FAILED, State.COLD)
-    return StateCell(look, words, stage, fraction, row.reason if wrong else "")
+    wrong = row.state in (State.FAILED, State.COLD) or (row.remote and row.reason != ANSWERS)
+    if row.state is State.FAILED and row.answered is not None:
+        words += f" · {shared.ANSWERED.format(ago=seconds(row.answered))}"
+    return StateCell(shown, words, stage, fraction, row.reason if wrong else "")
+
+
+def _price(spec: ModelSpec) -> str:
+    if spec.price is None:
+        return text.NOT_GIVEN
+    return text.PRICE.format(input=dollars(spec.price.input), output=dollars(spec.price.output))
 
 
 def _memory(row: WeightsStatus | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # the table
-COLUMNS = ("Model", "State", "Size", "Memory", "Licence", "What it needs")
+COLUMNS = ("Model", "State", "Size", "Memory", "Licence", "Price", "What it needs")
 UNKNOWN = "not known yet"
 NOT_GIVEN = "–"
 PINNED = "pinned"
@@ -12,7 +12,8 @@ REMOTE = "none here: it runs on a remote server"
 ON_DEVICE = "{size} on {device}"
 IN_HOST = "{size} parked in host memory"
 WILL_NEED = "{size} when loaded"
-NEEDS_SERVER = "a reachable remote server"
+NEEDS_SERVER = "the remote server {address}"
+PRICE = "{input} in, {output} out per million tokens"
 NEEDS_GPU_TIME = "GPU time, which each negotiation gets when it starts"
 NEEDS_NOTHING = "nothing: it is a fake model for tests"
 NEEDS_DOWNLOAD = "a download when it is first used"

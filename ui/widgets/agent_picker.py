@@ -66,7 +66,9 @@ def about_html(parley: Parley, config: AgentConfig) -> Markup:
 
 
 def _facts(parley: Parley, spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
-    if status is not None and status.state is State.RESIDENT:
+    if spec.type == "openai":
+        first = text.REMOTE
+    elif status is not None and status.state is State.RESIDENT:
         loaded = text.PLACED if status.device == DEVICE else text.LOADED
         first = f"{loaded}, {size(status.bytes)}" if status.bytes else loaded
     else:

@@ -52,6 +52,14 @@ def test_remote_models_show_the_state_of_their_server() -> None:
     assert "HTTP 503" in down
 
 
+def test_the_health_of_a_remote_server_ages() -> None:
+    far = ROW._replace(remote=True, device="remote", state=State.RESIDENT, reason="answers", answered=5.0)
+    assert 'class="chip resident"' in strip(far)
+    old = strip(far._replace(answered=600.0))
+    assert "<span>last answer 10 min ago</span>" in old
+    assert 'class="chip resident"' not in old
+
+
 def test_loading_shows_bytes_and_a_bar() -> None:
     loading = strip(ROW._replace(state=State.LOADING, progress=LoadProgress("loading", 120_000_000, 240_000_000, 1.0)))
     assert "120 MB of 240 MB" in loading

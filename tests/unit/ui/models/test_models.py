@@ -68,6 +68,27 @@ def test_the_table_shows_state_size_memory_licence_and_needs() -> None:
     assert text.WAITING.format(count=2) in loading
 
 
+def test_a_remote_model_shows_address_price_and_the_age_of_its_last_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_KEY", "sk-Very-Secret")
+    entry = {"type": "openai", "model_name": "org/m", "base_url": "http://gpu-box:8000/v1", "api_key": "THE_KEY"}
+    with LLMManager({"far": {**entry, "price": {"input": 0.15, "output": 2}}}) as manager:
+        spec, snapshot = manager.spec("far"), manager.snapshot()
+        parley: Any = SimpleNamespace(manager=manager)
+        needed = {"far": needs(parley, spec)}
+        row = snapshot.weights[0]._replace(remote=True, state=State.RESIDENT, reason="answers", answered=3.0)
+        fresh, old, down = (
+            models_html([spec], replace(snapshot, weights=(row._replace(**changed),)), needed)
+            for changed in ({}, {"answered": 400.0}, {"state": State.FAILED, "reason": "no route", "answered": 400.0})
+        )
+    for words in ("http://gpu-box:8000/v1", "$0.15 in, $2.00 out per million tokens", shared.ANSWERS):
+        assert words in fresh
+    assert "last answer 7 min ago" in old
+    assert 'data-state="resident"' not in old
+    assert "last answer 7 min ago" in down
+    assert "no route" in down
+    assert "Very-Secret" not in fresh + old + down
+
+
 def test_an_empty_registry_has_its_own_message() -> None:
     with LLMManager({}) as manager:
         assert shared.STATUS_NONE in models_html([], manager.snapshot(), {})
@@ -154,7 +175,7 @@ def test_the_needs_of_each_kind_of_model_and_a_model_that_does_not_fit(tmp_path:
             "folder": "downloaded, needs about 2.4 GB",
             "unknown": text.NEEDS_DOWNLOAD,
             "huge": "not offered: needs about 168.0 GB, and this machine has 6.4 GB for models",
-            "served": text.NEEDS_SERVER,
+            "served": "the remote server http://127.0.0.1:1/v1",
             "fake": text.NEEDS_NOTHING,
         }
         picks = [agent for _, agent in choices(parley)]
