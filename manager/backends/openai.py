@@ -98,6 +98,11 @@ class OpenAIModel(BaseLLMModel):
             loop.submit(client.aclose())
 
     @property
+    def dialect(self) -> Dialect:
+        """What the server was found to accept and to need."""
+        return self._dialect
+
+    @property
     def _base_url(self) -> str:
         assert self.spec.base_url is not None
         return self.spec.base_url

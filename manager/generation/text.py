@@ -71,6 +71,22 @@ class ChatTemplate:
         return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
+def without_empty(messages: Iterable[Message]) -> list[Message]:
+    """Return the conversation without empty assistant messages, and with the user messages around them as one.
+
+    Chat templates and servers refuse empty messages, and many want roles to alternate.
+    """
+    joined: list[Message] = []
+    for message in messages:
+        if message["role"] == "assistant" and not message["content"].strip():
+            continue
+        if joined and message["role"] == joined[-1]["role"] == "user":
+            joined[-1] = {"role": "user", "content": f"{joined[-1]['content']}\n\n{message['content']}"}
+        else:
+            joined.append(message)
+    return joined
+
+
 def without_system(messages: list[Message]) -> list[Message]:
     """Return the conversation with its system message moved into the first user message."""
     if not messages or messages[0]["role"] != "system":

@@ -8,6 +8,7 @@ played with the strategy's words.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -34,6 +35,12 @@ SILENCE_SECONDS = 900.0
 """A local model that makes no progress for this long, while it loads or writes, is given up."""
 REPLY_TOKENS = 1200
 """Enough for a reply whose texts are as long as the grammar allows, in any script."""
+
+CONTEXT_UNIT = 256
+EMPTY = "(empty)"
+"""Stands for an empty reply in the conversation."""
+LEAST_MESSAGE = 4
+"""Bytes of a narrated message's words; a message with less is replaced by the strategy's own words."""
 
 
 class Lessor(Protocol):
@@ -102,8 +109,10 @@ class ModelAgent:
         invalid: list[InvalidReply] = []
         for attempt in range(options.retries + 1):
             done = yield from self._write(view, lease, talk, allowed, attempt)
-            reply = _checked(done.text, view, options, allowed)
+            reply = _checked(done, view, options, allowed)
             if reply.action is not None:
+                if isinstance(allowed, Decided) and _says_nothing_new(reply.message, view):
+                    reply = replace(reply, message=allowed.words)
                 ledger = tuple(replace(entry, outcome="repaired") for entry in invalid)
                 return self._decision(reply, ledger, talk, done.text)
             assert reply.kind is not None
@@ -143,9 +152,11 @@ class ModelAgent:
     ) -> Generator[AgentEvent, Any, Completion]:
         """Generate a reply, shortening the conversation for as long as it leaves too little room for one."""
         options = self.options
-        room = REPLY_TOKENS + options.thinking
+        configured = self.spec.generation_config
+        wanted = configured.max_new_tokens if "max_new_tokens" in configured.model_fields_set else REPLY_TOKENS
+        room = wanted + options.thinking
         changed = {} if options.temperature is None else {"temperature": options.temperature}
-        config = self.spec.generation_config.model_copy(update={"max_new_tokens": room, **changed})
+        config = configured.model_copy(update={"max_new_tokens": room, **changed})
         grammar = allowed.grammar(options.thinking)
         while True:
             request = GenerationRequest(
@@ -166,17 +177,28 @@ class ModelAgent:
                     raise
                 continue
             talk.count(done)
-            if done.finish_reason == "stop" or done.tokens >= room or not talk.shorten():
+            if done.finish_reason == "stop" or done.tokens >= room or not self._is_full(done) or not talk.shorten():
                 return done
 
     def _read(self, stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, Any, None]:
-        patience, pieces = _Patience(f"'{self.name}'"), 0
+        patience, pieces, stage = _Patience(f"'{self.name}'"), 0, ""
         while (piece := stream.read(POLL_SECONDS)) is not None:
+            if not piece and stream.stage != stage:
+                stage = stream.stage
+                yield Waiting(view.seat, stage)
             if piece:
                 pieces += 1
                 yield Writing(view.seat, attempt, piece)
             if self.spec.base_url is None:  # remote servers have their own time limits
                 patience.check(pieces)
+
+    def _is_full(self, done: Completion) -> bool:
+        """Return whether a text that was cut off filled the context.
+
+        A remote server does not say whether that or a limit of its own cut the text off. Contexts are sized in
+        multiples of 256 tokens, which prompt and text together then fill.
+        """
+        return self.spec.base_url is None or (done.prompt_tokens + done.tokens + 1) % CONTEXT_UNIT < 3
 
 
 class _Patience:
@@ -214,8 +236,13 @@ class _Conversation:
         return (*self._before, *self.added, *self._corrections)
 
     def correct(self, reply: str, fault: str) -> None:
-        """Add an invalid reply and its fault, for the rest of this turn only."""
-        self._corrections += ({"role": "assistant", "content": reply}, {"role": "user", "content": fault})
+        """Add an invalid reply, without its thinking, and its fault, for the rest of this turn only.
+
+        Chat templates and servers refuse empty messages.
+        """
+        said = split_thinking(reply)[1] if self._options.thinking else reply
+        said = said if said.strip() else EMPTY
+        self._corrections += ({"role": "assistant", "content": said}, {"role": "user", "content": fault})
 
     def shorten(self) -> bool:
         """Drop the oldest messages, or the corrections last; return False if nothing can be dropped."""
@@ -243,14 +270,26 @@ def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowe
     return rational(view.state) if options.guard == "rational" else legal(view.state)
 
 
-def _checked(text: str, view: View, options: ModelOptions, allowed: Allowed | Decided) -> Reply:
+def _checked(done: Completion, view: View, options: ModelOptions, allowed: Allowed | Decided) -> Reply:
     """Read a reply; one that is not allowed is as invalid as one that is not legal."""
-    thinking, text = split_thinking(text) if options.thinking else ("", text)
+    thinking, text = split_thinking(done.text) if options.thinking else ("", done.text)
     reply = read_reply(text, view.state)
+    if reply.action is None and done.note:
+        return replace(reply, detail=done.note)
     problem = allowed.problem(reply) if reply.action is not None else None
     if problem is not None:
         return Reply(kind=problem[0], detail=problem[1])
     return replace(reply, thought="\n".join(part for part in (clean(thinking), reply.thought) if part))
+
+
+def _says_nothing_new(message: str, view: View) -> bool:
+    """Return whether a narrated message is hardly a word or repeats an earlier one, as small models do turn by turn."""
+    words = _words(message)
+    return len("".join(words).encode()) < LEAST_MESSAGE or any(words == _words(turn.message) for turn in view.own)
+
+
+def _words(message: str) -> list[str]:
+    return re.findall(r"\w+", message.lower())
 
 
 def _waiting(view: View, status: WaitStatus) -> Waiting:

@@ -25,13 +25,15 @@ from negotiation.replies.grammar import (
 )
 from negotiation.replies.narration import MAX_MESSAGE, Speech, opening
 from negotiation.replies.reader import Kind, Reply
-from negotiation.replies.threshold_diagram import Diagram, threshold, worth_at_least
-from negotiation.scenario.issue import Issue, Value
+from negotiation.replies.threshold_diagram import Diagram, Edge, threshold, worth_at_least
+from negotiation.scenario.issue import Value
 from negotiation.scenario.model import Offer
 
 MAX_THOUGHT = 160
 _THOUGHT = {"type": "string", "minLength": 1, "maxLength": MAX_THOUGHT}
 _MESSAGE = {"type": "string", "minLength": 1, "maxLength": MAX_MESSAGE}
+_NARRATED = {"type": "string", "minLength": 12, "maxLength": MAX_MESSAGE}
+"""Without a least length, small models end a message after its first letter."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,14 @@ class Allowed:
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """These replies as a JSON schema, which cannot express a diagram."""
+        """These replies as a JSON schema.
+
+        Of a diagram, a schema can only express which options each issue has in any allowed offer. With one issue, that
+        is all.
+        """
         alternatives = []
         if Action.OFFER in self.actions:
-            offer = _object({name: _choice(issue) for name, issue in self.state.scenario.issues.items()})
+            offer = _object({name: self._choice(name) for name in self.state.scenario.issues})
             alternatives.append(_reply_schema({"const": str(Action.OFFER)}, offer))
         if self._others:
             alternatives.append(_reply_schema({"enum": self._others}, {"type": "null"}))
@@ -83,6 +89,22 @@ class Allowed:
     @property
     def _others(self) -> list[str]:
         return [str(action) for action in self.actions if action is not Action.OFFER]
+
+    def _choice(self, name: str) -> dict[str, Any]:
+        """Return the schema of an issue's options in allowed offers."""
+        issue = self.state.scenario.issues[name]
+        edges = self.offers.edges(name) if self.offers is not None else [Edge.of_all(issue)]
+        if issue.range is None:
+            return {"enum": [option for option in issue.choices if any(edge.contains(option) for edge in edges)]}
+        step = issue.range.step
+        runs: list[tuple[int, int]] = []
+        for first, last in sorted(run for edge in edges for run in edge.runs):
+            if runs and first <= runs[-1][1] + step:
+                runs[-1] = runs[-1][0], max(last, runs[-1][1])
+            else:
+                runs.append((first, last))
+        schemas = [number_schema(first, last, step) for first, last in runs]
+        return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
     def _any_offer(self, rng: random.Random) -> dict[str, Value]:
         if self.offers is not None:
@@ -115,7 +137,7 @@ class Decided:
         reply = reply_object(json_value(""), [(json_value(self.action), json_value(self.offer))], "message")
         move = {"thought": {"const": ""}, "action": {"const": str(self.action)}, "offer": {"const": self.offer}}
         text = reply_grammar(reply, self._speech.rules(self._opening), thinking)
-        return Grammar(_object({**move, "message": _MESSAGE}), text, lambda _: self.reply("What do you say?"))
+        return Grammar(_object({**move, "message": _NARRATED}), text, lambda _: self.reply("What do you say?"))
 
     def reply(self, message: str) -> str:
         """Return the move as a reply with a message."""
@@ -164,9 +186,3 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
-
-
-def _choice(issue: Issue) -> dict[str, Any]:
-    if issue.range is None:
-        return {"enum": list(issue.options or ())}
-    return number_schema(issue.range.min, issue.range.max, issue.range.step)

@@ -32,6 +32,13 @@ class Edge:
     runs: tuple[tuple[int, int], ...]  # first and last number of each run
     to: int | None
 
+    @classmethod
+    def of_all(cls, issue: Issue) -> Edge:
+        """Return the edge with all options of an issue."""
+        if issue.range is None:
+            return cls(tuple(issue.options or ()), (), None)
+        return cls((), ((issue.range.min, issue.range.max),), None)
+
     def contains(self, value: Value) -> bool:
         """Return whether an option of the issue is one of these."""
         if isinstance(value, str):
@@ -56,6 +63,10 @@ class Diagram:
                 return False
             at = edge.to
         return bool(self.nodes)
+
+    def edges(self, name: str) -> list[Edge]:
+        """Return all edges of the nodes of an issue."""
+        return [edge for issue, edges in self.nodes if issue == name for edge in edges]
 
     def sample(self, rng: random.Random) -> dict[str, Value]:
         """Return a random offer."""

@@ -99,6 +99,8 @@ DIALECTS: dict[str, Sends] = {
     "channel_marks_with_a_commentary": _written(
         f"<|channel|>analysis<|message|>x<|end|><|start|>assistant<|channel|>commentary<|message|>y<|end|>{_FINAL}"
     ),
+    "channels_without_marks": _written("analysis" + "We need to answer. " * 30 + "assistantfinal"),
+    "end_token_in_the_text": _written("", "<|im_end|>\n<|im_start|>user\nAnd now?<|im_end|>"),
     "content_as_parts": _parts,
     "events_without_deltas": _between,
     "lines_ended_by_one_line_feed": _single_line_feeds,

@@ -67,14 +67,18 @@ class Answer:
             self._take(piece)
 
     def hopeless(self) -> bool:
-        """Return whether the text can no longer become a reply, and end it if so."""
+        """Return whether what follows cannot belong to a reply, and end the answer if so."""
         if self._request.grammar is None or self.finish:
             return False
+        if self._separator.ended:
+            self.finish = "stop"
+            return True
         held = self._separator.held
         if self._object.trailing:
             self._cut = "The reply went on after its JSON object, and was cut off."
         elif len(held.strip()) > MOST_PROSE and not self._request.thinking:
-            self._cut = "The reply did not begin with a JSON object, and was cut off."
+            begun = "began with a code fence" if held.lstrip().startswith("```") else "did not begin with a JSON object"
+            self._cut = f"The reply {begun}, and was cut off."
         elif len(self._text) - len(self._text.rstrip()) > MOST_SPACE:
             self._cut = "The reply was cut off after a long run of white space."
         if self._cut:

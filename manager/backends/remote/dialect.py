@@ -13,7 +13,7 @@ from typing import Any
 
 from manager.backends.remote.faults import ABOUT_FORM
 from manager.generation.request import GenerationRequest, Held, Message
-from manager.generation.text import without_system
+from manager.generation.text import without_empty, without_system
 
 FORMS: tuple[Held, ...] = ("schema", "schema", "json", "")
 _USUAL = ("temperature", "top_p", "stop")
@@ -27,6 +27,7 @@ _QUIET: dict[str, Any] = {
 _EXTRAS = (*_LOCAL, *_QUIET, "seed", "stream_options")
 _NEUTRAL = {"top_p": 1, "top_k": 0, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1}
 _ABOUT_SYSTEM = re.compile(r"system[ _-]?(role|message|prompt)|roles must alternate", re.IGNORECASE)
+_ABOUT_STREAMS = re.compile(r"\bstream(ing)?\b(?!_options)", re.IGNORECASE)
 _ABOUT_LIMIT = re.compile(r"max_(completion_|new_)?tokens|n_predict", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.-])\d{1,3}(?:,\d{3})+(?![\w-])|(?<![\w.-])\d+(?![\w-])")
 _CONTROL = re.compile(
@@ -74,7 +75,8 @@ class Dialect:
         }
         if self.terse:
             wanted = {name: value for name, value in wanted.items() if name not in _NEUTRAL or value != _NEUTRAL[name]}
-        body = {"model": model, "messages": self._messages(request), "stream": True, self._limited: self.room(request)}
+        body = {"model": model, "messages": self._messages(request), self._limited: self.room(request)}
+        body |= {} if "stream" in self.refused else {"stream": True}
         body |= {name: value for name, value in wanted.items() if value is not None and name not in self.refused}
         if (response_format := self._response_format(request)) is not None:
             body["response_format"] = response_format
@@ -93,6 +95,8 @@ class Dialect:
                 return replace(self, limit=limit)
             if "max_tokens" in body and "max_completion_tokens" in said:
                 return replace(self, refused=self.refused | {"max_tokens"})
+        if "stream" in body and _ABOUT_STREAMS.search(said):
+            return replace(self, refused=self.refused | {"stream", "stream_options"})
         named = {name for name in _EXTRAS + _USUAL if name in body and re.search(rf"\b{name}\b", said)}
         if {"temperature", "top_p"} <= named and "both" in said:  # either will do
             named -= {"temperature"}
@@ -149,15 +153,8 @@ class Dialect:
         return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": sent}}
 
     def _messages(self, request: GenerationRequest) -> list[Message]:
-        """Return the messages, without empty ones of the assistant, which many servers refuse from then on."""
-        messages: list[Message] = []
-        for message in request.messages:
-            content = neutral(message["content"])
-            if message["role"] == "assistant" and not content.strip():
-                continue
-            if messages and message["role"] == messages[-1]["role"] == "user":  # roles must alternate
-                content = f"{messages.pop()['content']}\n\n{content}"
-            messages.append({"role": message["role"], "content": content})
+        neutralised: list[Message] = [{"role": m["role"], "content": neutral(m["content"])} for m in request.messages]
+        messages = without_empty(neutralised)
         return without_system(messages) if "system" in self.refused else messages
 
 

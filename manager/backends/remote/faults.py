@@ -33,10 +33,12 @@ _FULL = ("context_length", "context length", "maximum context", "context size", 
 ABOUT_FORM = re.compile(r"response_format|json_schema|json_object|schema|grammar|structured|guided", re.IGNORECASE)
 _WRONG_MODEL_OR_KEY = re.compile(
     r"model[ _]not[ _]found|(invalid|unknown) model|model\b.{0,100}\b(not found|does not exist|not available)"
-    r"|(incorrect|invalid|no|missing|wrong|virtual)[ _](api[ _-]?)?key|authentication[ _]?error|unauthori[sz]ed",
+    r"|(incorrect|invalid|no|missing|wrong|virtual)[ _](api[ _-]?)?key|key (is )?(not valid|expired)"
+    r"|authentication[ _]?error|unauthori[sz]ed",
     re.IGNORECASE,
 )
 """Signs of a wrong model or key, in messages of proxies that answer with HTTP 400."""
+_FILTERED = re.compile(r"content_filter|content[ _](management[ _])?policy|ResponsibleAI", re.IGNORECASE)
 _LOADING = re.compile(r"\bloading\b|starting up|warming up", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk|hf|gsk|pk|key|Bearer)[-_ ][\w*.-]{4,}")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
@@ -112,6 +114,8 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
         return Transient(
             RateLimited(f"the server of '{model}' accepts no more requests for now (HTTP 429){words}"), _after(headers)
         )
+    if _FILTERED.search(f"{code} {said}"):
+        return ServerFailed(f"the content filter of the server of '{model}' refuses the prompt (HTTP {status}){words}")
     if asked.formatted and "response_format" in said:  # some servers take it for an error of their own
         return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
     if status >= 500 or status in (408, 409, 425):
@@ -155,7 +159,10 @@ def _parsed(error: Any) -> tuple[str, str]:
     if isinstance(error, dict):
         code = str(error.get("code") or error.get("type") or "")
         message = error.get("message") or error.get("error") or error.get("detail")
-        return (message, code) if isinstance(message, str) else (json.dumps(error), code)
+        if not isinstance(message, str):
+            return json.dumps(error), code
+        param = error.get("param")  # what a vague message is about
+        return (f"{message} ({param})" if isinstance(param, str) and param not in message else message), code
     return (error if isinstance(error, str) else json.dumps(error)), ""
 
 

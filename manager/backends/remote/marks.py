@@ -20,11 +20,16 @@ BLOCKS = {
     "<|channel>": "<channel|>",
 }
 """Marks around thinking, as chat templates of model families write them."""
-_CLOSING = tuple(BLOCKS.values())
+_BARE, _BARE_FINAL = "analysis", "assistantfinal"
+"""What is left of the channels of gpt-oss where a server removed their marks."""
+_CLOSING = (*BLOCKS.values(), _BARE_FINAL)
 _CHANNEL, _START, _MESSAGE = "<|channel|>", "<|start|>", "<|message|>"
 _ENDS = ("<|end|>", "<|return|>", "<|call|>", _START)
+_TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>")
+"""End tokens that servers with a wrong end token send as text, often followed by the next speaker's lines."""
 _OPENING = (*BLOCKS, _CHANNEL, _START)
 _LONGEST_HEADER = 200
+State = Callable[[], Iterator[Text | Reasoning]]
 
 
 class Separator:
@@ -39,12 +44,15 @@ class Separator:
         self._rest = ""  # not yet known to be either
         self._closing: tuple[str, ...] = ()
         self._first = True
-        self._read: Callable[[], Iterator[Text | Reasoning]] = self._begin
+        self.ended = False
+        """Whether the model ended its turn, so that nothing more belongs to the reply."""
+        self._read: State = self._begin
 
     @property
     def held(self) -> str:
         """The text that is held back since it does not begin like JSON."""
-        return self._rest if self._read == self._prose else ""
+        prose = self._read == self._prose and not self._rest.lstrip().startswith(_BARE)
+        return self._rest if prose else ""
 
     def feed(self, text: str) -> Iterator[Text | Reasoning]:
         """Add text, and yield what is known to be text or reasoning."""
@@ -52,7 +60,7 @@ class Separator:
         while True:
             before, rest = self._read, self._rest
             yield from self._read()
-            if (self._read, self._rest) == (before, rest) or not self._rest:
+            if (self._read, self._rest) == (before, rest) or (not self._rest and self._read != self._over):
                 return
 
     def end(self) -> Iterator[Text | Reasoning]:
@@ -80,8 +88,15 @@ class Separator:
         yield from ()
 
     def _text(self) -> Iterator[Text | Reasoning]:
-        rest, self._rest = self._rest, ""
-        yield Text(rest)
+        if self._expects_json:
+            yield from (Text(text) for text in self._until(_TURN_ENDS, self._over))
+        else:
+            rest, self._rest = self._rest, ""
+            yield Text(rest)
+
+    def _over(self) -> Iterator[Text | Reasoning]:
+        self.ended, self._rest = True, ""
+        yield from ()
 
     def _prose(self) -> Iterator[Text | Reasoning]:
         mark = next((mark for mark in _CLOSING if mark in self._rest), None)
@@ -109,11 +124,11 @@ class Separator:
     def _aside(self) -> Iterator[Text | Reasoning]:
         yield from (Reasoning(text) for text in self._until(_ENDS))
 
-    def _until(self, marks: tuple[str, ...]) -> Iterator[str]:
-        """Yield the text before the first of these marks, and begin anew after it."""
+    def _until(self, marks: tuple[str, ...], following: State | None = None) -> Iterator[str]:
+        """Yield the text before the first of these marks, and continue in the `following` state, or anew."""
         at, mark = min(((self._rest.find(mark), mark) for mark in marks if mark in self._rest), default=(-1, ""))
         if mark:
-            text, self._first, self._read = self._rest[:at], False, self._begin
+            text, self._first, self._read = self._rest[:at], False, following or self._begin
             self._rest = self._rest[at + (0 if mark == _START else len(mark)) :]
         else:
             cut = len(self._rest) - _begun_mark(self._rest, marks)

@@ -192,6 +192,13 @@ ERRORS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
     "wrong_model_by_another_proxy": (
         refuses(422, "The model `org/m` does not exist"), AccessDenied, "refuses model or key", 1,
     ),
+    "wrong_key_at_another_service": (
+        refuses(400, "API key not valid. Please pass a valid API key."), AccessDenied, "refuses model or key", 1,
+    ),
+    "content_filter_of_the_prompt": (
+        refuses(400, "The response was filtered due to the prompt triggering our content management policy"),
+        ServerFailed, "content filter .* refuses the prompt", 1,
+    ),
 }  # fmt: skip
 
 
@@ -300,6 +307,25 @@ def test_a_setting_that_is_not_honoured_is_reported(
     with caplog.at_level(logging.WARNING):
         write(model(), asking(top_k=5))
     assert "omitted: top_k" in caplog.text
+
+
+def test_a_server_that_cannot_stream_is_asked_for_whole_answers(server: FaultyServer, model: MakeModel) -> None:
+    refusal = refuses(400, "Unsupported value: 'stream' does not support true with this model.")
+    server.behaviours = [
+        lambda call: (refusal if "stream" in call.body else sends("whole_answer", REPLY))(call),
+    ]
+    assert write(model()).text == REPLY
+    assert len(server.calls) == 2
+    assert {"seed", "response_format"} <= server.calls[-1].body.keys()
+
+
+def test_a_vague_message_is_understood_by_its_param(server: FaultyServer, model: MakeModel) -> None:
+    error = {"error": {"message": "Param Incorrect", "param": "seed", "code": "400"}}
+    refusal: Behaviour = lambda c: c.start(400, "application/json").raw(json.dumps(error).encode())  # noqa: E731
+    server.behaviours = [only_if(lambda body: "seed" not in body, refusal)]
+    write(model())
+    assert len(server.calls) == 2
+    assert {"top_k", "response_format"} <= server.calls[-1].body.keys()
 
 
 def test_empty_assistant_message(server: FaultyServer, model: MakeModel) -> None:

@@ -112,7 +112,7 @@ def test_accepting_and_leaving_are_read(managers: Managers, bike: Scenario, make
 def test_the_request_of_a_turn(
     managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
 ) -> None:
-    settings = {"temperature": 0.25, "max_new_tokens": 16}
+    settings = {"temperature": 0.25}
     manager = managers({"model": {"replies": [reply()], "generation_config": settings}})
     view = make_view(bike, [(Action.OFFER, OFFER, "")] * 3, seed=5, run_id="run-7")
     run(agent(manager).act(view))
@@ -127,6 +127,16 @@ def test_the_request_of_a_turn(
     assert request.config.max_new_tokens == llm.REPLY_TOKENS
     assert [message["content"] for message in request.messages[:2]] == ["told 1", "reply 1"]
     assert [message["role"] for message in request.messages] == ["user", "assistant", "user"]
+
+
+def test_max_new_tokens_takes_effect(
+    managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
+) -> None:
+    """The documented key limits replies, on top of the characters of thinking."""
+    entry = {"replies": [reply()], "generation_config": {"max_new_tokens": 260}}
+    manager = managers({"model": entry})
+    run(agent(manager, thinking=40).act(make_view(bike)))
+    assert requests[0].config.max_new_tokens == 300
 
 
 def test_without_an_offer_the_grammar_has_no_accepting(
@@ -164,7 +174,7 @@ def test_an_invalid_reply_is_repaired_and_stays_in_the_ledger(
     first, second = requests
     assert second.messages[: len(first.messages)] == first.messages
     assert second.messages[-2:] == (
-        {"role": "assistant", "content": BAD[kind]},
+        {"role": "assistant", "content": "(empty)" if kind == "empty" else BAD[kind]},
         {"role": "user", "content": f"{entry.detail} Reply again, with exactly one JSON object."},
     )
     assert (first.seed, second.seed) == (view.turn_seed(0), view.turn_seed(1))
