@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from manager.config.registry import ModelSpec
+from manager.config.registry import ModelSpec, Price
 from manager.placed import DEVICE
 from manager.state import ANSWERS, State
 from manager.status.snapshot import Snapshot, WeightsStatus
@@ -57,7 +57,8 @@ def models_html(specs: Sequence[ModelSpec], snapshot: Snapshot, needs: Mapping[s
 def needs(parley: Parley, spec: ModelSpec) -> str:
     """Return what a model needs before it can be used, or why it is not offered."""
     if spec.type == "openai":
-        return text.NEEDS_SERVER.format(address=spec.base_url)
+        server = text.NEEDS_SERVER.format(address=spec.base_url)
+        return f"{server} · {_price(spec.price)}" if spec.price is not None else server
     if spec.type == "fake":
         return text.NEEDS_NOTHING
     if reason := parley.catalog.misfit(spec):
@@ -69,7 +70,7 @@ def needs(parley: Parley, spec: ModelSpec) -> str:
 
 def _row(spec: ModelSpec, row: WeightsStatus | None, needs: str) -> ModelRow:
     state = StateCell(str(State.COLD), shared.STATE[str(State.COLD)]) if row is None else _state(row)
-    facts = (spec.size or text.NOT_GIVEN, _memory(row), spec.license or text.NOT_GIVEN, _price(spec), needs)
+    facts = (spec.size or text.NOT_GIVEN, _memory(row), spec.license or text.NOT_GIVEN, needs)
     return ModelRow(spec.model_id, spec.label or spec.model_id, state, facts)
 
 
@@ -95,10 +96,8 @@ def _state(row: WeightsStatus) -> StateCell:
     return StateCell(shown, words, stage, fraction, row.reason if wrong else "")
 
 
-def _price(spec: ModelSpec) -> str:
-    if spec.price is None:
-        return text.NOT_GIVEN
-    return text.PRICE.format(input=dollars(spec.price.input), output=dollars(spec.price.output))
+def _price(price: Price) -> str:
+    return text.PRICE.format(input=dollars(price.input), output=dollars(price.output))
 
 
 def _memory(row: WeightsStatus | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # the table
-COLUMNS = ("Model", "State", "Size", "Memory", "Licence", "Price", "What it needs")
+COLUMNS = ("Model", "State", "Size", "Memory", "Licence", "What it needs")
 UNKNOWN = "not known yet"
 NOT_GIVEN = "–"
 PINNED = "pinned"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from typing import Any
 
 from manager.backends.remote.faults import Asked
 from manager.backends.remote.marks import Separator
@@ -117,8 +118,8 @@ class Answer:
         """
         if self.finish is None:
             raise ServerFailed(f"the server of '{self._asked.model}' broke off its answer")
-        if held and self.finish == "stop" and not _is_json(self._text):
-            held = ""  # the server did not enforce it
+        if held and self.finish == "stop":
+            held = self._really_held(held)
         written = len(self._text.encode()) + len(self.thought.encode("utf-8", "replace"))
         usage = self._usage or Usage(self._estimated_prompt(), _estimate(written))
         return Completion(
@@ -132,6 +133,15 @@ class Answer:
             estimated=self._usage is None,
             note=self._note(usage.reply),
         )
+
+    def _really_held(self, held: Held) -> Held:
+        """Return the format that the text has, as servers may accept a schema and ignore it."""
+        grammar = self._request.grammar
+        if not _is_json(self._text):
+            return ""
+        if held == "schema" and grammar is not None and grammar.schema is not None:
+            return held if follows(json.loads(self._text), grammar.schema) else "json"
+        return held
 
     def _note(self, tokens: int) -> str:
         """Return what was unusual about the end of the answer, as a sentence."""
@@ -231,6 +241,27 @@ class _Object:
             elif character in "}]" and self._depth:
                 self._depth -= 1
                 self._closed = not self._depth
+
+
+def follows(value: Any, schema: Any) -> bool:
+    """Return whether a value follows a schema, as far as keys, constants and enumerations go.
+
+    >>> schema = {"type": "object", "properties": {"x": {"enum": [1, 2]}}, "required": ["x"]}
+    >>> follows({"x": 1}, schema), follows({"x": 3}, schema), follows([], schema)
+    (True, False, False)
+    """
+    if "anyOf" in schema:
+        return any(follows(value, case) for case in schema["anyOf"])
+    if "const" in schema or "enum" in schema:
+        return value in [schema["const"]] if "const" in schema else value in schema["enum"]
+    if schema.get("type") != "object":
+        return True
+    properties = schema.get("properties", {})
+    if not isinstance(value, dict) or not set(schema.get("required", ())) <= value.keys():
+        return False
+    if schema.get("additionalProperties") is False and not value.keys() <= properties.keys():
+        return False
+    return all(follows(value[name], properties[name]) for name in properties if name in value)
 
 
 def _estimate(size: int) -> int:

@@ -143,6 +143,16 @@ def test_a_reply_that_ended_early_says_why(server: FaultyServer, model: MakeMode
     assert len(server.calls) == 1
 
 
+@pytest.mark.parametrize(
+    ("reply", "held"), [(REPLY, "schema"), ('{"y": "a"}', "json"), ("[]", "json"), ('{"x": "', "")]
+)
+def test_a_schema_that_was_accepted_and_ignored_is_not_recorded_as_enforced(
+    server: FaultyServer, model: MakeModel, reply: str, held: str
+) -> None:
+    server.behaviours = [answers(reply)]
+    assert write(model()).held == held
+
+
 def test_a_whole_reply_has_no_note(server: FaultyServer, model: MakeModel) -> None:
     server.behaviours = [answers(REPLY + "\n")]
     assert write(model()).note == ""
