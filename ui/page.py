@@ -71,13 +71,14 @@ def build_page(parley: Parley) -> gr.Blocks:
 
         build_api(parley)
 
-        def show_status(seen: tuple[int, bool] | None) -> Updates:
+        def show_status(seen: tuple[int, bool, int] | None) -> Updates:
             snapshot, closing = parley.manager.snapshot(), parley.lanes.closed
-            if (snapshot.version, closing) == seen:
+            minutes = sum(int(row.answered / 60) for row in snapshot.weights if row.answered is not None)
+            if (snapshot.version, closing, minutes) == seen:  # minutes: the health of remote servers ages
                 return {shown: gr.skip()}
             return {
                 status: strip_html(snapshot, names, details, zero_gpu, closing),
-                shown: (snapshot.version, closing),
+                shown: (snapshot.version, closing, minutes),
             }
 
         gr.Timer(STATUS_SECONDS).tick(show_status, [shown], [status, shown], queue=False, **QUIET)
