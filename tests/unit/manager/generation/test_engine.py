@@ -256,6 +256,30 @@ def test_a_text_in_a_grammar_that_may_end_ends_without_a_trace_of_its_end_token(
     assert stream.completion.finish_reason == "stop"
 
 
+OPENS_THINKING = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{{ '[assistant]<think>\n' }}"
+
+
+@pytest.mark.parametrize(
+    ("thinking", "constrained", "end"),
+    [
+        (0, True, "[assistant]<think>\n\n</think>\n\n"),
+        (0, False, "[assistant]<think>\n\n</think>\n\n"),
+        (100, True, "[assistant]"),
+        (100, False, "[assistant]<think>\n"),
+    ],
+)
+def test_the_thinking_of_a_request_reaches_the_chat_template(
+    engine: MakeEngine, thinking: int, constrained: bool, end: str
+) -> None:
+    tokenizer = byte_tokenizer(OPENS_THINKING)
+    config = GenerationConfig(max_new_tokens=1)
+    request = GenerationRequest(as_messages("Hi"), config, 1, GRAMMAR, constrained, thinking=thinking)
+    stream = TokenStream()
+    engine(None, tokenizer).submit(request, stream)
+    text(stream)
+    assert stream.completion.prompt_tokens == len(tokenizer(f"[user]Hi{end}").input_ids)
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------------
 
 
