@@ -31,6 +31,8 @@ COPY_FORMAT = 2
 """Part of the identity of converted copies. Copies of format 1 may hold random tensors, as nothing checked for them."""
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
 """The names that llama.cpp gives to the files of a split model."""
+_PIECE = re.compile(r".*\.gguf(\.part\d+of\d+|[.-](part|split)-?[a-z0-9]+)", re.IGNORECASE)
+"""Names of pieces of a file, which are no GGUF files themselves."""
 
 
 def first_load_seconds(parameters: int) -> float:
@@ -45,6 +47,11 @@ def check_not_split(name: str, parts: int = 1) -> None:
         name: The name or path of the file.
         parts: The number of files according to its header.
     """
+    if _PIECE.fullmatch(name):
+        raise Refused(
+            f"key 'gguf_file': {name} is a piece of a file that was cut for its upload; join the pieces in their order "
+            "(cat FIRST SECOND > WHOLE.gguf) and name the whole file"
+        )
     found = _SHARD.fullmatch(name)
     if found is not None:
         parts = max(parts, int(found[3]))

@@ -76,6 +76,7 @@ class Completion:
     first_token_seconds: float = 0.0
     seconds: float = 0.0
     held: Held = ""
+    transcript: bool = False  # whether the model, having no chat template, read a plain transcript
     estimated: bool = False  # whether the token counts are estimates, as the server reported none
     note: str = ""  # why a remote server's text ended early, as a sentence
 

@@ -21,6 +21,7 @@ from manager.lease import Lease, LeaseRequest
 from manager.state import State, WaitStatus
 from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
+from negotiation.agents.remarks import remarks
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import AgentEvent, InvalidReply, Rejected, Waiting, Writing
@@ -105,7 +106,8 @@ class ModelAgent:
             reply = _checked(done.text, view, options, allowed)
             if reply.action is not None:
                 ledger = tuple(replace(entry, outcome="repaired") for entry in invalid)
-                return self._decision(reply, ledger, talk, done.text)
+                decision = self._decision(reply, ledger, talk, done.text)
+                return replace(decision, notes=remarks(view, reply, transcript=done.transcript))
             assert reply.kind is not None
             last = attempt == options.retries
             invalid.append(InvalidReply(reply.kind, reply.detail, done.text, "gave_up" if last else "pending"))
@@ -143,9 +145,11 @@ class ModelAgent:
     ) -> Generator[AgentEvent, Any, Completion]:
         """Generate a reply, shortening the conversation for as long as it leaves too little room for one."""
         options = self.options
-        room = REPLY_TOKENS + options.thinking
+        settings = self.spec.generation_config
+        limited = "max_new_tokens" in settings.model_fields_set
+        room = (settings.max_new_tokens if limited else REPLY_TOKENS) + options.thinking
         changed = {} if options.temperature is None else {"temperature": options.temperature}
-        config = self.spec.generation_config.model_copy(update={"max_new_tokens": room, **changed})
+        config = settings.model_copy(update={"max_new_tokens": room, **changed})
         grammar = allowed.grammar(options.thinking)
         while True:
             request = GenerationRequest(

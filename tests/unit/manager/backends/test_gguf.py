@@ -346,6 +346,13 @@ def test_a_file_inside_an_installed_package_is_found_without_importing_it(
     assert gguf.in_package("package:no_such_package/x.gguf") is None
 
 
+@pytest.mark.parametrize("name", ["big.Q8_0.gguf.part1of2", "big.gguf-split-a", "Big.GGUF.part-b"])
+def test_a_piece_of_a_file_that_was_cut_for_its_upload_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(Refused, match=r"is a piece of a file .*; join the pieces in their order"):
+        wrapper(tmp_path, tmp_path / "cache", gguf_file=name).prepare(silent)
+
+
 # -- mistakes with users' own files ----------------------------------------------------------------------------
 
 
