@@ -264,7 +264,7 @@ LETTERS = Grammar(lark="start: /[a-z ]{8,40}/")
 @pytest.mark.parametrize("grammar", [None, LETTERS])
 @pytest.mark.parametrize("setting", [{"temperature": 0}, {"top_k": 1}, {"top_p": 1e-6}, {"min_p": 0.999}])
 def test_a_setting_that_leaves_only_the_likeliest_token_takes_effect(
-    engine: MakeEngine, setting: dict[str, float], grammar: Grammar | None
+    engine: MakeEngine, setting: dict[str, Any], grammar: Grammar | None
 ) -> None:
     writing = engine()
     likeliest = text(ask(writing, temperature=0, grammar=grammar))
