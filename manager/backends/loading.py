@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from manager.backends.base import Progress
-from manager.backends.gguf import ConvertedCopy, GgufFile, first_load_seconds
+from manager.backends.gguf import FIRST_LOAD_SECONDS, ConvertedCopy, GgufFile
 from manager.backends.pace import paced
 from manager.backends.sizing import weight_files
 from manager.errors import LoadFailed, MissingPackage, Refused
@@ -28,6 +28,8 @@ from manager.errors import LoadFailed, MissingPackage, Refused
 logger = logging.getLogger(__name__)
 transformers.utils.logging.disable_progress_bar()
 
+VOCABULARY_SHARE = 0.5
+"""The share of the progress of a conversion before its tensors. Only those report their own progress."""
 BUILD_LOCK = threading.Lock()
 """Held while transformers builds a model, as `from_pretrained` changes process-wide state."""
 
@@ -101,12 +103,15 @@ def convert_gguf(
     """
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
-    with paced(progress, "loading", total, first_load_seconds(total // dtype.itemsize)) as report:
+
+    def vocabulary(stage: str, done: int, whole: int) -> None:
+        progress(stage, int(VOCABULARY_SHARE * done), whole)
+
+    with paced(vocabulary, "loading", total, FIRST_LOAD_SECONDS):
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
-        report("loading", total // 5, total)
-        with _reported(report, total, start=0.7):
-            unpacked = GgufConfig(dequantize=True)
-            model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
+    with _reported(progress, total, start=VOCABULARY_SHARE):
+        unpacked = GgufConfig(dequantize=True)
+        model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
     check_whole(model)
     try:
         copy.write(model, tokenizer)

@@ -130,6 +130,21 @@ def test_the_first_load_converts_and_the_next_takes_the_copy(tmp_path: Path, mon
     assert all(torch.equal(state[name], original[name]) for name in original)
 
 
+def test_a_conversion_shows_its_own_progress_however_slow_the_machine_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    monkeypatch.setattr(loading, "FIRST_LOAD_SECONDS", 1e-6)  # the clock has run out at once
+    model = wrapper(tmp_path, tmp_path / "cache")
+    total = model.prepare(silent).bytes
+    seen: list[int] = []
+    model.load(lambda _, done, __: seen.append(done))
+    model.unload()
+    tensors = {done for done in seen if total * loading.VOCABULARY_SHARE <= done < total}
+    assert len(tensors) > 10, "one report for each tensor, not one jump at the end"
+    assert seen == sorted(seen)
+
+
 @pytest.mark.parametrize("reason", ["in the way", "disk full"])
 def test_without_a_cache_it_works_every_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reason: str
