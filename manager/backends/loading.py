@@ -6,6 +6,7 @@ or cached.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import threading
 from collections.abc import Iterator
@@ -19,25 +20,55 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from manager.backends.base import Progress
-from manager.backends.gguf import ConvertedCopy, GgufFile, first_load_seconds
+from manager.backends.gguf import FIRST_LOAD_SECONDS, ConvertedCopy, GgufFile
 from manager.backends.pace import paced
 from manager.backends.sizing import weight_files
-from manager.errors import LoadFailed, Refused
+from manager.errors import LoadFailed, MissingPackage, Refused
 
 logger = logging.getLogger(__name__)
 transformers.utils.logging.disable_progress_bar()
 
+VOCABULARY_SHARE = 0.5
+"""The share of the progress of a conversion before its tensors. Only those report their own progress."""
 BUILD_LOCK = threading.Lock()
 """Held while transformers builds a model, as `from_pretrained` changes process-wide state."""
 
 
 def read_tokenizer(folder: Path) -> Any:
-    """Return the tokenizer in a folder. Raises Refused if it cannot be read. Callers hold the build lock."""
+    """Return the tokenizer in a folder. Callers hold the build lock.
+
+    Raises:
+        MissingPackage: Its format needs a package that is not installed.
+        Refused: It is not there, or cannot be read.
+    """
+    _check_tokenizer_files(folder)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 (broken files and missing packages raise all kinds of errors)
         reason = first_line(error)
         raise Refused(f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {reason})") from None
+
+
+def _check_tokenizer_files(folder: Path) -> None:
+    """Raise Refused or MissingPackage unless a folder has the files of a tokenizer, and what it takes to read them.
+
+    Without them, transformers names no file in its error, or makes a tokenizer without a vocabulary.
+    """
+    if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "vocab.txt")):
+        return
+    for name, package in (("tokenizer.model", "sentencepiece"), ("tekken.json", "mistral_common")):
+        if (folder / name).is_file():
+            if importlib.util.find_spec(package) is not None:
+                return
+            install = package.replace("_", "-")
+            raise MissingPackage(
+                f"{folder}: its only tokenizer file, {name}, needs the package {install}; run: pip install {install}, "
+                "or add the model's tokenizer.json"
+            )
+    raise Refused(
+        f"{folder}: no tokenizer; copy tokenizer.json and tokenizer_config.json (or tokenizer.model, or vocab.json and "
+        "merges.txt) of the same model into the folder"
+    )
 
 
 def load_folder(
@@ -72,12 +103,15 @@ def convert_gguf(
     """
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
-    with paced(progress, "loading", total, first_load_seconds(total // dtype.itemsize)) as report:
+
+    def vocabulary(stage: str, done: int, whole: int) -> None:
+        progress(stage, int(VOCABULARY_SHARE * done), whole)
+
+    with paced(vocabulary, "loading", total, FIRST_LOAD_SECONDS):
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
-        report("loading", total // 5, total)
-        with _reported(report, total, start=0.7):
-            unpacked = GgufConfig(dequantize=True)
-            model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
+    with _reported(progress, total, start=VOCABULARY_SHARE):
+        unpacked = GgufConfig(dequantize=True)
+        model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
     check_whole(model)
     try:
         copy.write(model, tokenizer)

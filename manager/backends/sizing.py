@@ -165,6 +165,13 @@ def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = 
             model = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
     except ValueError:
         known, kind = f"transformers {transformers.__version__}", f"'{config.model_type}'"
+        text = config.get_text_config()
+        if text is not config:
+            raise Refused(
+                f"{known} loads models of type {kind} only together with their image or audio part, which Parley does "
+                f"not; pick a text-only model (its text part is of type '{text.model_type}'), or run it on a server "
+                "and register it with type: openai"
+            ) from None
         raise Refused(f"{known} has no text model of type {kind}; pick another model") from None
     size = module_bytes(model)
     if linear_bits is not None:

@@ -75,6 +75,7 @@ class ModelSpec(_Strict):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     revision: str | None = None
     gguf_file: str | None = None
+    sha256: str | None = None
     quantization: str | None = None
     adapters: tuple[str, ...] = ()
     allow_pickle: bool = False
@@ -114,6 +115,13 @@ class ModelSpec(_Strict):
         parts = re.split(r"[/\\]", value or "")
         if value and (parts[0] == "" or ".." in parts):
             raise ValueError("write a path inside the repository, folder or package, without .. or a leading /")
+        return value
+
+    @field_validator("sha256")
+    @classmethod
+    def _digest(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+            raise ValueError("write the 64 hexadecimal digits that sha256sum prints")
         return value
 
     @field_validator("api_key")
@@ -156,6 +164,8 @@ class ModelSpec(_Strict):
             raise ValueError(
                 "key 'model_name': missing (a Hub repository, a folder, or the model's name on its server)"
             )
+        if self.sha256 and not self.gguf_file:
+            raise ValueError("key 'sha256': it is the digest of a GGUF file; name that as 'gguf_file'")
         if self.type == "openai" and not self.base_url:
             raise ValueError("key 'base_url': missing (the URL of the OpenAI-compatible server)")
         if self.public_only and self.api_key:
@@ -182,6 +192,7 @@ class ModelSpec(_Strict):
         source += f" ({self.api_key})" if self.api_key else ""
         source += " (public only)" if self.public_only else ""
         source += f" with {json.dumps(self.extra_body, sort_keys=True)}" if self.extra_body else ""
+        source += f" (sha256 {self.sha256[:12]})" if self.sha256 else ""
         return WeightsKey(
             type=self.type,
             source=source,

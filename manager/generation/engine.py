@@ -126,7 +126,8 @@ class Engine:
 
     def _row(self, arrival: Arrival) -> Row:
         request, matcher = arrival.request, None
-        prompt = self.template.encode(request.messages)
+        constrained = request.grammar is not None and request.constrained
+        prompt = self.template.encode(request.messages, thinking=request.thinking > 0, grammar=constrained)
         if request.grammar is not None and request.constrained:
             if self._grammars is None:
                 self._grammars = GrammarCompiler(self.tokenizer, self._vocabulary)

@@ -51,8 +51,8 @@ class GenerationRequest:
         grammar: The allowed texts.
         constrained: Whether the grammar is enforced; if not, real models do not see it.
         conversation: The name of a conversation that grows from request to request, so that its prefix can be reused.
-        thinking: How many characters of thinking to include, as a <think> block before the reply, from backends that
-            return it separately.
+        thinking: How many characters of thinking to include, as a <think> block before the reply. With 0, models whose
+            chat template or server has a switch for it are asked not to think.
     """
 
     messages: tuple[Message, ...]
@@ -76,6 +76,7 @@ class Completion:
     first_token_seconds: float = 0.0
     seconds: float = 0.0
     held: Held = ""
+    transcript: bool = False  # whether the model, having no chat template, read a plain transcript
     estimated: bool = False  # whether the token counts are estimates, as the server reported none
     note: str = ""  # why a remote server's text ended early, as a sentence
 

@@ -57,6 +57,7 @@ class Row:
         self._since = arrival.since
         self._prompt_tokens = len(prompt)
         self._end_tokens = end_tokens
+        self._transcript = template.plain
         self._decoder = TextDecoder(tokenizer)
         self._stops = StopTexts((*config.stop, *template.stops) if matcher is None else ())
         self._text = ""
@@ -112,6 +113,7 @@ class Row:
             first_token_seconds=self._first_token,
             seconds=time.monotonic() - self._since,
             held="grammar" if self.matcher is not None else "",
+            transcript=self._transcript,
         )
 
     def _push(self, piece: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from manager.errors import GenerationFailed
@@ -12,6 +13,27 @@ from manager.generation.request import Message
 PLAIN_STOPS = ("\nUser:", "\nSystem:", "\nAssistant:")
 """Stop texts for a model without a chat template, so that it does not write the next speaker's lines."""
 INDENT = "\n  "
+RENDERED_DATE = datetime(2026, 1, 1, 12)  # noqa: DTZ001 (templates print it without a time zone)
+"""The moment that chat templates render as now, so that the same seed gives the same text on any day."""
+_PINNED_NOW = "{%- macro strftime_now(format) %}{{- format"
+_PINNED_NOW += "".join(f"|replace('%{code}', '{RENDERED_DATE:%{code}}')" for code in "YmdBbAaHMSypIjZ")
+_PINNED_NOW += "}}{% endmacro %}"
+"""Replaces the function that gives templates the date of today; only plain data can be passed to them."""
+THINKING_MARKS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|channel>thought": "<channel|>",
+}
+"""Marks with which templates open a block of thinking, and those that close it."""
+_OPEN_THINKING = re.compile(rf"({'|'.join(map(re.escape, THINKING_MARKS))})(\s*)\Z")
+_BEFORE_CHANNEL, FINAL_CHANNEL = "<|start|>assistant", "<|channel|>final<|message|>"
+"""Models with channels choose one before they write; a reply belongs into the final one."""
 
 
 class ChatTemplate:
@@ -19,7 +41,8 @@ class ChatTemplate:
 
     Message content is data: control tokens in it are broken up by a space, so that they are read as text. A model
     without a chat template gets a plain transcript, in which all but the first line of a message are indented, so that
-    none looks like another speaker's. Without a system role, the system message is put before the first user message.
+    none looks like another speaker's. A system message that the template refuses or leaves out is put before the first
+    user message. Empty assistant messages, which some templates refuse, are never rendered.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -44,31 +67,82 @@ class ChatTemplate:
             text = self._control.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
         return text
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
-        """Return the tokens of a conversation, up to where the assistant begins to write."""
+    def encode(self, messages: Sequence[Message], *, thinking: bool = False, grammar: bool = False) -> list[int]:
+        """Return the tokens of a conversation, up to where the assistant begins to write.
+
+        Args:
+            messages: The conversation.
+            thinking: Whether the model may think. If not, the template is asked for a prompt without thinking, and a
+                block of thinking that it opens nevertheless is closed.
+            grammar: Whether a grammar writes the mark that opens the thinking, so that the prompt must not.
+        """
         safe: list[Message] = [{"role": m["role"], "content": self.neutralise(m["content"])} for m in messages]
+        safe = alternating(safe)
         if self.plain:
             lines = [f"{m['role'].capitalize()}: {INDENT.join(m['content'].splitlines())}\n" for m in safe]
             return list(self._tokenizer("".join(lines) + "Assistant:").input_ids)
-        return list(self._tokenizer(self._render(safe), add_special_tokens=False).input_ids)
+        rendered = self._render(safe, thinking)
+        if rendered.endswith(_BEFORE_CHANNEL):
+            rendered += FINAL_CHANNEL
+        if not thinking:
+            rendered = _OPEN_THINKING.sub(_closed, rendered)
+        elif grammar:
+            rendered = _OPEN_THINKING.sub("", rendered)
+        return list(self._tokenizer(rendered, add_special_tokens=False).input_ids)
 
-    def _render(self, messages: list[Message]) -> str:
+    def _render(self, messages: list[Message], thinking: bool) -> str:
         merged = without_system(messages)
         try:
             if self._system_role:
                 try:
-                    return self._apply(messages)
+                    rendered = self._apply(messages, thinking)
                 except Exception:
                     if merged is messages:
                         raise
-            rendered = self._apply(merged)
+                else:
+                    if merged is messages or messages[0]["content"].strip() in rendered:
+                        return rendered
+            rendered = self._apply(merged, thinking)
         except Exception as error:  # noqa: BLE001 (templates raise jinja2's own errors)
             raise GenerationFailed(f"the model's chat template refuses the conversation: {error}") from None
         self._system_role = False
         return rendered
 
-    def _apply(self, messages: list[Message]) -> str:
-        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    def _apply(self, messages: list[Message], thinking: bool) -> str:
+        template = self._tokenizer.get_chat_template()
+        return str(
+            self._tokenizer.apply_chat_template(
+                messages,
+                chat_template=_PINNED_NOW + template if "strftime_now" in template else template,
+                tokenize=False,
+                add_generation_prompt=True,
+                enable_thinking=thinking,  # the names that templates use; others ignore them
+                thinking=thinking,
+            )
+        )
+
+
+def _closed(opened: re.Match[str]) -> str:
+    """Return an open block of thinking as an empty one, in the form that models were trained on."""
+    return f"{opened[1]}\n\n{THINKING_MARKS[opened[1]]}\n\n"
+
+
+def alternating(messages: Sequence[Message]) -> list[Message]:
+    """Return a conversation without empty assistant messages, in which successive user messages are one.
+
+    >>> asked, empty = {"role": "user", "content": "A"}, {"role": "assistant", "content": ""}
+    >>> alternating([asked, empty, asked])
+    [{'role': 'user', 'content': 'A\\n\\nA'}]
+    """
+    joined: list[Message] = []
+    for message in messages:
+        if message["role"] == "assistant" and not message["content"].strip():
+            continue
+        if joined and message["role"] == joined[-1]["role"] == "user":
+            joined[-1] = {"role": "user", "content": f"{joined[-1]['content']}\n\n{message['content']}"}
+        else:
+            joined.append(message)
+    return joined
 
 
 def without_empty(messages: Iterable[Message]) -> list[Message]:

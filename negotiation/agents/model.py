@@ -22,6 +22,7 @@ from manager.lease import Lease, LeaseRequest
 from manager.state import State, WaitStatus
 from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
+from negotiation.agents.remarks import remarks
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import AgentEvent, InvalidReply, Rejected, Waiting, Writing
@@ -114,7 +115,8 @@ class ModelAgent:
                 if isinstance(allowed, Decided) and _says_nothing_new(reply.message, view):
                     reply = replace(reply, message=allowed.words)
                 ledger = tuple(replace(entry, outcome="repaired") for entry in invalid)
-                return self._decision(reply, ledger, talk, done.text)
+                decision = self._decision(reply, ledger, talk, done.text)
+                return replace(decision, notes=remarks(view, reply, transcript=done.transcript))
             assert reply.kind is not None
             last = attempt == options.retries
             invalid.append(InvalidReply(reply.kind, reply.detail, done.text, "gave_up" if last else "pending"))

@@ -102,6 +102,7 @@ def describe(run: Run) -> dict[str, Any]:
                 "seconds": turn.seconds,
                 "tokens": turn.tokens,
                 **_server_facts(turn),
+                **({"notes": list(turn.notes)} if turn.notes else {}),
                 **of_turn[turn.index],
             }
             for turn in run.turns

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from manager.cancel import CancelToken
 from manager.generation.request import Held, Message
-from negotiation.game.events import AgentEvent, InvalidReply, Turn
+from negotiation.game.events import AgentEvent, InvalidReply, Note, Turn
 from negotiation.game.protocol import Action, State
 from negotiation.scenario.analysis import Floats, OutcomeSpace
 from negotiation.scenario.model import Offer, Role, Scenario, Seat, other
@@ -84,6 +84,7 @@ class Decision:
     cost: float | None = None
     estimated: bool = False
     held: Held | None = None
+    notes: tuple[Note, ...] = ()
 
 
 class Agent(Protocol):

@@ -13,6 +13,10 @@ from manager.generation.request import Held, Message
 from negotiation.game.protocol import Action, Ending
 from negotiation.scenario.model import Offer, Seat
 
+Note = Literal["transcript", "repeated", "other_numbers"]
+"""A remark on a model's valid reply: it has no chat template (on its first turn only), its message is the same as its
+last one, or its message names numbers that are neither in its offer nor in the one on the table."""
+
 
 @dataclass(frozen=True)
 class InvalidReply:
@@ -47,6 +51,7 @@ class Turn:
     cost: float | None = None  # US dollars for all tokens, where the model has a price
     estimated: bool = False  # whether the token counts are estimates, as a remote server sent none
     held: Held | None = None  # what constrained a model's reply while it was generated
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -116,5 +116,6 @@ def _turn(before: State, after: State, agent: str, decision: Decision, seconds: 
         cost=decision.cost,
         estimated=decision.estimated,
         held=decision.held,
+        notes=decision.notes,
         seconds=round(seconds, 3),
     )

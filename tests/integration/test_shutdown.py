@@ -66,7 +66,7 @@ def test_running_negotiations_may_end_and_the_rest_are_interrupted(serve: Callab
     server.process.send_signal(signal.SIGTERM)
     assert list(waiting)[-1]["reason"] == SHUT_DOWN
     assert health(server) == (503, "draining")
-    with pytest.raises(AppError, match="The server is being restarted"):
+    with pytest.raises(AppError, match="The server is restarting"):
         client.submit("company_car", "boulware", "linear", 1, api_name="/negotiate").result()
     assert server.process.wait(30) == 0
     store = Store(f"sqlite:///{server.home}/data/parley.db")

@@ -137,6 +137,7 @@ def _facts(turn: Turn) -> list[str]:
     facts += [text.ESTIMATED] if turn.estimated else []
     facts += [text.PRICE.format(cost=dollars(turn.cost))] if turn.cost is not None else []
     facts += [text.HELD[turn.held]] if turn.held is not None else []
+    facts += [text.NOTES[note] for note in turn.notes]
     return facts
 
 

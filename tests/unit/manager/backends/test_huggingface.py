@@ -294,6 +294,32 @@ def test_a_tokenizer_that_cannot_be_read(folder: Path) -> None:
         wrapper(folder).prepare(silent)
 
 
+def test_a_folder_without_a_tokenizer_says_which_files_are_missing(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(Refused, match=r"tiny: no tokenizer; copy tokenizer\.json and tokenizer_config\.json \(or"):
+        wrapper(folder).prepare(silent)
+
+
+@pytest.mark.parametrize(("name", "package"), [("tokenizer.model", "sentencepiece"), ("tekken.json", "mistral-common")])
+def test_a_folder_with_a_tokenizer_that_needs_a_package_names_the_package(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    (folder / "tokenizer.json").rename(folder / name)
+    find_spec = importlib.util.find_spec
+    module = package.replace("-", "_")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == module else find_spec(wanted))
+    message = rf"its only tokenizer file, {re.escape(name)}, needs the package {package}; run: pip install {package}"
+    with pytest.raises(MissingPackage, match=message):
+        wrapper(folder).prepare(silent)
+
+
+def test_a_text_model_inside_a_vision_language_class_says_what_to_pick_instead(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps({"model_type": "mistral3"}))
+    with pytest.raises(Refused, match=r"'mistral3' only together with their image .* \(its text part is of type 'm"):
+        wrapper(folder).prepare(silent)
+
+
 def test_an_index_that_cannot_be_read(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text("[]")

@@ -238,3 +238,15 @@ def test_settings_of_remote_models_are_checked(settings: dict[str, Any], key: st
 def test_models_at_one_server_share_weights_only_with_the_same_key_and_trust() -> None:
     kinds: list[dict[str, Any]] = [{}, {"api_key": "ONE"}, {"api_key": "TWO"}, {"public_only": True}]
     assert len({spec(type="openai", base_url="http://one/v1", **kind).weights for kind in kinds}) == 4
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"gguf_file": "x.gguf", "sha256": "abc"}, "key 'sha256': write the 64 hexadecimal digits"),
+        ({"sha256": "0" * 64}, "key 'sha256': it is the digest of a GGUF file; name that as 'gguf_file'"),
+    ],
+)
+def test_a_digest_belongs_to_a_gguf_file(entry: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_spec("m", {"model_name": "folder", **entry})

@@ -256,6 +256,71 @@ def test_a_text_in_a_grammar_that_may_end_ends_without_a_trace_of_its_end_token(
     assert stream.completion.finish_reason == "stop"
 
 
+# -- every documented setting takes effect ---------------------------------------------------------------------
+
+LETTERS = Grammar(lark="start: /[a-z ]{8,40}/")
+
+
+@pytest.mark.parametrize("grammar", [None, LETTERS])
+@pytest.mark.parametrize("setting", [{"temperature": 0}, {"top_k": 1}, {"top_p": 1e-6}, {"min_p": 0.999}])
+def test_a_setting_that_leaves_only_the_likeliest_token_takes_effect(
+    engine: MakeEngine, setting: dict[str, Any], grammar: Grammar | None
+) -> None:
+    writing = engine()
+    likeliest = text(ask(writing, temperature=0, grammar=grammar))
+    assert {text(ask(writing, seed=seed, grammar=grammar, **setting)) for seed in range(4)} == {likeliest}
+    assert text(ask(writing, seed=5, grammar=grammar)) != likeliest
+
+
+@pytest.mark.parametrize("grammar", [None, LETTERS])
+def test_the_setting_repetition_penalty_takes_effect(engine: MakeEngine, grammar: Grammar | None) -> None:
+    writing = engine()
+    plain, penalised = (
+        text(ask(writing, temperature=0, grammar=grammar, repetition_penalty=penalty)) for penalty in (1.0, 5.0)
+    )
+    assert penalised != plain
+
+
+@pytest.mark.parametrize("grammar", [None, LETTERS])
+def test_the_setting_max_new_tokens_takes_effect(engine: MakeEngine, grammar: Grammar | None) -> None:
+    stream = ask(engine(), grammar=grammar, max_new_tokens=3)
+    text(stream)
+    assert (stream.completion.tokens, stream.completion.finish_reason) == (3, "length")
+
+
+@pytest.mark.parametrize(("template", "transcript"), [(None, True), ("{{ messages[0].content }}", False)])
+def test_a_completion_of_a_model_without_a_chat_template_says_that_it_read_a_transcript(
+    engine: MakeEngine, template: str | None, transcript: bool
+) -> None:
+    stream = ask(engine(None, byte_tokenizer(template)), max_new_tokens=1)
+    text(stream)
+    assert stream.completion.transcript is transcript
+
+
+OPENS_THINKING = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{{ '[assistant]<think>\n' }}"
+
+
+@pytest.mark.parametrize(
+    ("thinking", "constrained", "end"),
+    [
+        (0, True, "[assistant]<think>\n\n</think>\n\n"),
+        (0, False, "[assistant]<think>\n\n</think>\n\n"),
+        (100, True, "[assistant]"),
+        (100, False, "[assistant]<think>\n"),
+    ],
+)
+def test_the_thinking_of_a_request_reaches_the_chat_template(
+    engine: MakeEngine, thinking: int, constrained: bool, end: str
+) -> None:
+    tokenizer = byte_tokenizer(OPENS_THINKING)
+    config = GenerationConfig(max_new_tokens=1)
+    request = GenerationRequest(as_messages("Hi"), config, 1, GRAMMAR, constrained, thinking=thinking)
+    stream = TokenStream()
+    engine(None, tokenizer).submit(request, stream)
+    text(stream)
+    assert stream.completion.prompt_tokens == len(tokenizer(f"[user]Hi{end}").input_ids)
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------------
 
 

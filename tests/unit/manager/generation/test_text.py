@@ -174,7 +174,7 @@ def test_a_refusal_for_another_reason_does_not_cost_the_system_role() -> None:
     template = ChatTemplate(tokenizer)
     system: Message = {"role": "system", "content": "S"}
     with pytest.raises(GenerationFailed, match="too long"):
-        template.encode([system, *[user("U")] * 3])
+        template.encode([system, user("U"), {"role": "assistant", "content": "A"}, user("V")])
     assert tokenizer.decode(template.encode([system, user("U")])) == "![system]S[user]U"
 
 

@@ -348,7 +348,7 @@ def test_nothing_starts_after_closing(house: Callable[..., House]) -> None:
     there.lanes.close()
     there.end(first)
     assert second.stage is Stage.WAITING
-    with pytest.raises(LimitReached, match="the server is being restarted"):
+    with pytest.raises(LimitReached, match="the server is restarting"):
         there.come(B)
 
 

@@ -13,7 +13,8 @@ import pytest
 from manager.backends.fake import FakeModel
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, ContextTooLong, LoadFailed, QueueFull, UnknownModel, WaitTimeout
-from manager.generation.request import GenerationRequest
+from manager.generation.request import Completion, GenerationRequest
+from manager.generation.stream import TokenStream
 from manager.manager import LLMManager
 from negotiation.agents import model as llm
 from negotiation.agents import prompts
@@ -708,3 +709,75 @@ def test_the_ledger_keeps_the_raw_text_whole(managers: Managers, bike: Scenario,
     assert decision.invalid == (
         InvalidReply("not_json", "The reply was not exactly one JSON object.", raw, "repaired"),
     )
+
+
+# -- remarks on valid replies ----------------------------------------------------------------------------------
+
+
+def notes_of(managers: Managers, view: View, **said: Any) -> tuple[str, ...]:
+    manager = managers({"model": {"replies": [reply(**said)]}})
+    return run(agent(manager).act(view))[1].notes
+
+
+def later(make_view: Views, scenario: Scenario) -> View:
+    """The first side's second turn."""
+    first = (Action.OFFER, {"price": 100, "lock": "with"}, "How about it?")
+    return make_view(scenario, [first, (Action.OFFER, {"price": 200, "lock": "without"}, "No.")])
+
+
+def test_a_message_that_repeats_the_last_one_is_noted(managers: Managers, bike: Scenario, make_view: Views) -> None:
+    view = later(make_view, bike)
+    assert notes_of(managers, view, message="How about  IT?") == ("repeated",)
+    assert notes_of(managers, view, message="And how about it now?") == ()
+
+
+def test_a_message_that_names_numbers_of_no_offer_is_noted(
+    managers: Managers, bike: Scenario, make_view: Views
+) -> None:
+    view = later(make_view, bike)
+    for message in ("I could go to 175.", "150, or 1,500?"):
+        assert notes_of(managers, view, message=message) == ("other_numbers",)
+    for message in ("Not 200, but 150.", "150 with the lock.", "Let us meet in the middle.", ""):
+        assert notes_of(managers, view, message=message) == ()
+
+
+def test_a_model_without_a_chat_template_is_noted_once(
+    managers: Managers, bike: Scenario, make_view: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(self: TokenStream, completion: Completion) -> None:
+        original(self, replace(completion, transcript=True))
+
+    original = TokenStream.finish
+    monkeypatch.setattr(TokenStream, "finish", finish)
+    assert notes_of(managers, make_view(bike)) == ("transcript",)
+    view = later(make_view, bike)
+    assert notes_of(managers, replace(view, own=(replace(view.own[0], notes=("transcript",)),)), message="Well?") == ()
+
+
+# -- settings of the registry ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "thinking", "most"), [({}, 0, 1200), ({}, 50, 1250), ({"max_new_tokens": 60}, 50, 110)]
+)
+def test_a_configured_max_new_tokens_limits_a_reply(
+    managers: Managers,
+    bike: Scenario,
+    make_view: Views,
+    requests: list[GenerationRequest],
+    settings: dict[str, int],
+    thinking: int,
+    most: int,
+) -> None:
+    manager = managers({"model": {"replies": [reply()], "generation_config": settings}})
+    run(agent(manager, thinking=thinking).act(make_view(bike)))
+    assert [request.config.max_new_tokens for request in requests] == [most]
+
+
+def test_all_sampling_settings_of_the_registry_reach_the_model(
+    managers: Managers, bike: Scenario, make_view: Views, requests: list[GenerationRequest]
+) -> None:
+    settings = {"temperature": 0.1, "top_p": 0.2, "top_k": 3, "min_p": 0.4, "repetition_penalty": 1.5, "stop": ("x",)}
+    manager = managers({"model": {"replies": [reply()], "generation_config": {**settings, "reproducible": True}}})
+    run(agent(manager).act(make_view(bike)))
+    assert requests[0].config.model_dump() == {**settings, "reproducible": True, "max_new_tokens": 1200}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from markupsafe import escape
 
 from manager.generation.request import Message
 from negotiation.game.events import (
@@ -14,6 +15,7 @@ from negotiation.game.events import (
     Halted,
     InvalidReply,
     Measures,
+    Note,
     Queued,
     Rejected,
     Started,
@@ -31,6 +33,7 @@ from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import costliest, table_html, verdict_html
 from ui.drawing.turns import now_html, turns_html
+from ui.kit import text
 
 CONFIGS = Path(__file__).parents[4] / "configs"
 HOSTILE = '<img src=x onerror="hurt()"><script>hurt()</script>&amp;${hurt()}{{hurt}}'
@@ -130,6 +133,14 @@ def test_an_offer_marks_changes_since_the_same_sides_last_offer() -> None:
     shown = turns_html(LaneView(scenario).fold([STARTED, turn(0, first), turn(1, first), turn(2, second)]))
     assert shown.count('class="changed"') == 1
     assert '<span>start-up</span> <del title="before">bicycle maker</del>' in shown
+
+
+@pytest.mark.parametrize("note", get_args(Note))
+def test_a_remark_on_a_models_reply_is_shown_with_its_turn(scenario: Scenario, note: Note) -> None:
+    prompt: tuple[Message, ...] = ({"role": "user", "content": "Well?"},)
+    shown = turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt, notes=(note,))]))
+    assert escape(text.NOTES[note]) in shown
+    assert text.NOTES[note] not in turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt)]))
 
 
 def test_hostile_text_stays_text_everywhere(scenario: Scenario) -> None:
