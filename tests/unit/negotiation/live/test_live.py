@@ -644,7 +644,7 @@ def test_closing_interrupts_and_records_every_run(
 def test_starting_after_closing_is_refused(house: House, store: Store, clock: Clock, make_run: Runs) -> None:
     live = LiveRuns(house, store, clock=clock)
     live.close()
-    with pytest.raises(LimitReached, match="the server is being restarted"):
+    with pytest.raises(LimitReached, match="the server is restarting"):
         live.start(make_run(a="gate", b="gate"))
     assert store.summaries() == []
 

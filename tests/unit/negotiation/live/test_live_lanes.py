@@ -203,7 +203,7 @@ def test_draining_interrupts_waiting_runs_while_running_ones_continue(
         live.drain()
         assert until(queued, Halted)[-1] == Halted("interrupted", SHUT_DOWN)
         assert live.is_running(running)
-        with pytest.raises(LimitReached, match="the server is being restarted"):
+        with pytest.raises(LimitReached, match="the server is restarting"):
             live.start(make_run(a="boulware", b="conceder"))
         catalog.patient.told.set()
         until(watch, Ended)
