@@ -276,7 +276,7 @@ class OpenAIModel(BaseLLMModel):
         if dialect == self._dialect:
             return
         if replace(dialect, thinks=False, thoughts=0) != replace(self._dialect, thinks=False, thoughts=0):
-            omitted = ", ".join(sorted(dialect.refused)) or "nothing"
+            omitted = ", ".join(dialect.omitted) or "nothing"
             form = {0: "JSON schemas", 1: "JSON schemas of objects", 2: "JSON mode only", 3: "no structured output"}
             accepts = form[dialect.form]
             logger.warning("'%s' at %s accepts %s; omitted: %s", self.spec.model_name, self._base_url, accepts, omitted)

@@ -150,10 +150,6 @@ def _limit(model: OpenAIModel) -> Finding:
 
 
 def _settings(model: OpenAIModel) -> Finding:
-    dialect = model.dialect
-    refused = sorted(dialect.refused)
-    if dialect.terse:
-        refused.append("top_k, min_p and penalties that are off")
-    if not refused:
+    if not (refused := model.dialect.omitted):
         return Finding("settings", "all are accepted", "all are sent; a server may still ignore some without a word")
     return Finding("settings", f"refused: {', '.join(refused)}", "these are left out")

@@ -134,7 +134,7 @@ def test_a_server_that_is_killed_is_unreachable(folder: Path, tmp_path: Path) ->
     with LLMManager({"far": served.entry(retries=1)}) as manager:
         assert manager.get_response("Hi", "far", max_new_tokens=3)
         served.stop()
-        with pytest.raises(Unreachable, match="does not answer"):
+        with pytest.raises(Unreachable, match="does not respond"):
             manager.get_response("Hi", "far", max_new_tokens=3)
         row = manager.snapshot().of("far")
         assert row is not None

@@ -82,6 +82,11 @@ class Dialect:
             body["response_format"] = response_format
         return body | dict(extra or {})
 
+    @property
+    def omitted(self) -> list[str]:
+        """What is not sent, for people."""
+        return sorted(self.refused) + (["sampling settings that are off"] if self.terse else [])
+
     def room(self, request: GenerationRequest) -> int:
         """Return the most tokens that the server may write."""
         wanted = request.config.max_new_tokens + self.thoughts
