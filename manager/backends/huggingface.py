@@ -91,14 +91,14 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             with BUILD_LOCK:
                 size = sizing.skeleton_bytes(config, found.dtype, kind.bits if kind is not None else None)
                 found.tokenizer = found.tokenizer or loading.read_tokenizer(found.folder)
-            if kind is None:
-                size += packed.extra_bytes(config, device, found.dtype)
             shape = sizing.Shape.of(config)
+            tied = kind is None and bool(getattr(config, "tie_word_embeddings", False))
         else:
             assert found.file is not None
             outline = found.file.outline()
             shape, size = outline.shape, outline.parameters * found.dtype.itemsize
-            guess = gguf.first_load_seconds(outline.parameters)
+            tied, guess = outline.tied, gguf.first_load_seconds(outline.parameters)
+        size += packed.extra_bytes(shape.vocabulary * shape.hidden, device, found.dtype, tied=tied)
         self._found, self._memory = found, self._memory_of(device)
         parks = self._memory.parks and kind is None  # quantized tensors keep some bytes outside their storages
         self._footprint = Footprint(

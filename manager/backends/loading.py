@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from manager.backends.base import Progress
-from manager.backends.gguf import FIRST_LOAD_SECONDS, ConvertedCopy, GgufFile
+from manager.backends.gguf import VOCABULARY_SECONDS, ConvertedCopy, GgufFile, first_load_seconds
 from manager.backends.pace import paced
 from manager.backends.sizing import weight_files
 from manager.errors import LoadFailed, MissingPackage, Refused
@@ -28,8 +28,6 @@ from manager.errors import LoadFailed, MissingPackage, Refused
 logger = logging.getLogger(__name__)
 transformers.utils.logging.disable_progress_bar()
 
-VOCABULARY_SHARE = 0.5
-"""The share of the progress of a conversion before its tensors. Only those report their own progress."""
 BUILD_LOCK = threading.Lock()
 """Held while transformers builds a model, as `from_pretrained` changes process-wide state."""
 
@@ -103,13 +101,14 @@ def convert_gguf(
     """
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
+    share = VOCABULARY_SECONDS / first_load_seconds(total // dtype.itemsize)  # without progress of its own
 
     def vocabulary(stage: str, done: int, whole: int) -> None:
-        progress(stage, int(VOCABULARY_SHARE * done), whole)
+        progress(stage, int(share * done), whole)
 
-    with paced(vocabulary, "loading", total, FIRST_LOAD_SECONDS):
+    with paced(vocabulary, "loading", total, VOCABULARY_SECONDS):
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
-    with _reported(progress, total, start=VOCABULARY_SHARE):
+    with _reported(progress, total, start=share):
         unpacked = GgufConfig(dequantize=True)
         model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
     check_whole(model)

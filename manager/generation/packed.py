@@ -65,9 +65,6 @@ def packed_bytes(model: Any) -> int:
     return sum(module.nbytes for module in model.modules() if isinstance(module, PackedLinear))
 
 
-def extra_bytes(config: Any, device: str, dtype: torch.dtype) -> int:
-    """Return the bytes that packing adds: an output layer tied to the embeddings gets its own weights."""
-    text = config.get_text_config()
-    if not getattr(config, "tie_word_embeddings", False) or not packs(device, dtype):
-        return 0
-    return int(text.vocab_size) * int(text.hidden_size) * int(dtype.itemsize)
+def extra_bytes(head: int, device: str, dtype: torch.dtype, *, tied: bool) -> int:
+    """Return the bytes that packing adds: an output layer of `head` weights that is tied gets its own."""
+    return head * int(dtype.itemsize) if tied and packs(device, dtype) else 0
