@@ -54,6 +54,9 @@ def _check_tokenizer_files(folder: Path) -> None:
     """
     if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json", "vocab.txt")):
         return
+    config = folder / "tokenizer_config.json"
+    if config.is_file() and '"auto_map"' in config.read_text(encoding="utf-8", errors="replace"):
+        return  # has code of its own, and files of any name; transformers refuses it
     for name, package in (("tokenizer.model", "sentencepiece"), ("tekken.json", "mistral_common")):
         if (folder / name).is_file():
             if importlib.util.find_spec(package) is not None:
