@@ -327,7 +327,7 @@ def test_pairs_are_limited_and_count_as_their_visitors(
         kept.stop("anne", wait=True)
         kept.start(asked("ben"))
         lanes.close()
-        with pytest.raises(LimitReached, match="being restarted"):
+        with pytest.raises(LimitReached, match="is restarting"):
             kept.start(asked("carl"))
     finally:
         kept.close()
