@@ -49,6 +49,7 @@ class Team:
         self._past: dict[Kind, deque[tuple[float, float]]] = {}  # when each pass ended and how long it took
         self._kind: Kind = (0, 0)
         self._begun = 0.0
+        self._ended = clock()
         self._expected: float | None = None  # seconds, from similar passes
         self._trial: list[tuple[float, float]] | None = None  # seconds of each pass, and what was expected
         self._wait = FIRST_WAIT
@@ -60,6 +61,8 @@ class Team:
             return
         self._kind = rows, round(2 * math.log2(max(tokens, 1)))
         self._begun = self._clock()
+        if self.threads < self._most and self._begun - self._ended > FIRST_WAIT:  # the neighbours may have gone
+            self._wait, self._next_trial = FIRST_WAIT, self._begun
         self._expected = self._usual()
         if self._trial is None and self._expected is not None and self._begun >= self._next_trial:
             self._trial = []
@@ -75,7 +78,7 @@ class Team:
         """Finish a pass, and decide about the number of threads when a trial is complete."""
         if self._most == 1:
             return
-        now = self._clock()
+        self._ended = now = self._clock()
         seconds = now - self._begun
         if self._trial is None or self._expected is None:
             self._past.setdefault(self._kind, deque(maxlen=TRIAL_PASSES)).append((now, seconds))

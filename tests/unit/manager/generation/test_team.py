@@ -74,6 +74,18 @@ def test_all_threads_come_back_when_the_neighbour_is_gone(machine: Machine) -> N
     assert machine.team.threads == 2
 
 
+def test_after_a_pause_all_threads_are_tried_at_once(machine: Machine) -> None:
+    machine.run(20)
+    machine.seconds = BUSY
+    machine.run(60)
+    assert machine.team.threads == 1
+    machine.seconds = QUIET
+    machine.now += 2 * FIRST_WAIT
+    for _ in range(5):
+        machine.compute()
+    assert machine.team.threads == 2
+
+
 def test_a_pass_that_takes_too_long_finishes_on_one_thread(machine: Machine) -> None:
     machine.run(FIRST_WAIT / 2)
     machine.seconds = BUSY
