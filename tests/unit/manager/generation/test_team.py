@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from manager.generation.team import FIRST_WAIT, LONGEST_WAIT, SLOW, Team
@@ -53,6 +55,14 @@ def machine() -> Machine:
 def test_a_quiet_machine_uses_all_threads_and_pays_little_for_looking(machine: Machine) -> None:
     assert machine.run(60) >= 0.97 / QUIET[2]
     assert machine.team.threads == 2
+
+
+def test_a_lost_trial_costs_a_single_pass(machine: Machine) -> None:
+    machine.run(60)
+    slow = [ended for ended, took in machine.passes if took > 1.2 * QUIET[2]]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(slow)]
+    assert slow
+    assert all(gap >= FIRST_WAIT for gap in gaps)
 
 
 def test_a_busy_neighbour_is_noticed_within_a_few_passes(machine: Machine) -> None:
