@@ -27,6 +27,8 @@ VOCABULARY_SECONDS, PARAMETERS_PER_SECOND = 15.0, 40e6
 """Estimates for the first load: reading a vocabulary of 50,000 tokens, then converting (measured on two cores)."""
 STALE_SECONDS = 3600.0
 """An unfinished copy without a write for this long was left behind by a killed process."""
+MOST_RIVALS = 20
+"""Programs that may finish the same copy at the same moment; each may find its place taken by another."""
 COPY_FORMAT = 2
 """Part of the identity of converted copies. Copies of format 1 may hold random tensors, as nothing checked for them."""
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
@@ -156,7 +158,10 @@ class ConvertedCopy:
             return False
 
     def write(self, model: Any, tokenizer: Any) -> None:
-        """Save a model and its tokenizer. Leaves nothing behind if it raises, for example OSError."""
+        """Save a model and its tokenizer, unless another process completed the same copy first.
+
+        Leaves nothing behind if it raises, for example OSError.
+        """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self._clear_stale()
         building = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}-"))
@@ -167,10 +172,23 @@ class ConvertedCopy:
             (building / "complete.json").write_text(json.dumps(sizes, indent=1))
             for path in building.iterdir():
                 _flush(path)
-            self.discard()
-            os.replace(building, self.folder)  # noqa: PTH105 (a folder, over nothing)
+            self._put(building)
         finally:
             shutil.rmtree(building, ignore_errors=True)
+
+    def _put(self, building: Path) -> None:
+        """Move a finished folder to the place of the copy, unless a complete one is there. Raises OSError."""
+        for left in reversed(range(MOST_RIVALS)):
+            if self.complete:
+                return
+            self.discard()
+            try:
+                os.replace(building, self.folder)  # noqa: PTH105 (a folder, over nothing)
+            except OSError:
+                if not left:
+                    raise
+            else:
+                return
 
     def _clear_stale(self) -> None:
         """Remove unfinished copies of killed processes."""
@@ -181,8 +199,10 @@ class ConvertedCopy:
                     shutil.rmtree(path, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove the copy, complete or not."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the copy, complete or not. It disappears at once, so that nobody reads half of it."""
+        place = {"dir": self.folder.parent, "prefix": f".{self.folder.name}-"}
+        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(**place, ignore_cleanup_errors=True) as emptied:
+            os.replace(self.folder, emptied)  # noqa: PTH105 (a folder, over an empty one)
 
 
 def _flush(path: Path) -> None:

@@ -8,6 +8,10 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +358,65 @@ def test_a_copy_that_could_not_be_written_leaves_nothing_and_keeps_the_old_one(
         copy.write(Saves("other", error), Saves("words"))
     assert copy.complete
     assert [path.name for path in copy.folder.parent.iterdir()] == ["copy"]
+
+
+class SavesInStep(Saves):
+    """Saves when all others of the barrier do."""
+
+    def __init__(self, name: str, barrier: threading.Barrier) -> None:
+        super().__init__(name)
+        self.barrier = barrier
+
+    def save_pretrained(self, folder: Path) -> None:
+        super().save_pretrained(folder)
+        self.barrier.wait(60)
+
+
+def test_programs_that_convert_the_same_model_together_make_one_copy(tmp_path: Path) -> None:
+    for number in range(20):
+        barrier = threading.Barrier(3)
+        copy = ConvertedCopy(tmp_path / str(number) / "copy")
+        copy.folder.mkdir(parents=True)  # a damaged one, which each of them replaces
+        with ThreadPoolExecutor(3) as programs:
+            writing = [
+                programs.submit(copy.write, SavesInStep("weights", barrier), SavesInStep("words", barrier))
+                for _ in range(3)
+            ]
+        for each in writing:
+            each.result()
+        assert copy.complete
+        assert [path.name for path in copy.folder.parent.iterdir()] == ["copy"], "the others discarded theirs"
+
+
+CONVERT = """
+import sys
+from pathlib import Path
+from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.config.registry import parse_spec
+
+entry = {"model_name": sys.argv[1], "gguf_file": "tiny.gguf", "device": "cpu", "dtype": "float32"}
+model = HuggingFaceModelWrapper(parse_spec("tiny", entry), Path(sys.argv[2]))
+model.prepare(lambda *_: None)
+print("ready", flush=True)
+sys.stdin.readline()
+model.load(lambda *_: None)
+"""
+
+
+def test_two_processes_that_convert_the_same_file_warn_of_nothing(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    command = [sys.executable, "-c", CONVERT, str(tmp_path), str(tmp_path / "cache")]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    programs = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    assert [program.stdout.readline() for program in programs] == ["ready\n"] * 2
+    for program in programs:
+        program.stdin.write("go\n")
+        program.stdin.flush()
+    said = [program.communicate(timeout=120)[1] for program in programs]
+    assert [program.returncode for program in programs] == [0, 0], said
+    assert "could not be saved" not in "".join(said)
+    assert len(list((tmp_path / "cache" / "converted").iterdir())) == 1
+    assert GgufFile(tmp_path / "tiny.gguf").copy_in(tmp_path / "cache", "float32").complete
 
 
 # -- inside a package ------------------------------------------------------------------------------------------
