@@ -10,6 +10,7 @@ import pytest
 from markupsafe import escape
 
 from manager.generation.request import Message
+from negotiation.agents.remarks import WORDS
 from negotiation.game.events import (
     Ended,
     Halted,
@@ -139,8 +140,8 @@ def test_an_offer_marks_changes_since_the_same_sides_last_offer() -> None:
 def test_a_remark_on_a_models_reply_is_shown_with_its_turn(scenario: Scenario, note: Note) -> None:
     prompt: tuple[Message, ...] = ({"role": "user", "content": "Well?"},)
     shown = turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt, notes=(note,))]))
-    assert escape(text.NOTES[note]) in shown
-    assert text.NOTES[note] not in turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt)]))
+    assert f'<p class="remark">{escape(WORDS[note])}</p>' in shown.partition("<details")[0], "without opening anything"
+    assert escape(WORDS[note]) not in turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt)]))
 
 
 def test_hostile_text_stays_text_everywhere(scenario: Scenario) -> None:
