@@ -12,26 +12,13 @@ from typing import Any, Literal
 
 from manager.backends.remote.faults import Asked, reported, web_page
 from manager.errors import ServerFailed
+from manager.generation.thinking import Reasoning, Text
 
 End = Literal["stop", "length", "filter"]
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length"}
 _FILTERED = {"content_filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
 _ERRORS = ("message", "detail", "code", "type")
 _MAX_DEPTH = 8
-
-
-@dataclass(frozen=True)
-class Text:
-    """A piece of the reply."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Reasoning:
-    """A piece of the thinking before the reply."""
-
-    text: str
 
 
 @dataclass(frozen=True)

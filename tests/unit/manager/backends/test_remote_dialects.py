@@ -14,12 +14,11 @@ import pytest
 from manager.backends import openai
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote import pacing
-from manager.backends.remote.marks import Separator
-from manager.backends.remote.pieces import Reasoning, Text
 from manager.config.registry import GenerationConfig, parse_spec
 from manager.errors import AccessDenied, ConfigError, ParleyError, ServerFailed, TooSlow, Unreachable, WeightsNotFound
 from manager.generation.request import Completion, GenerationRequest, Grammar, Message, as_messages
 from manager.generation.stream import TokenStream
+from manager.generation.thinking import Reasoning, Separator, Text
 from tests.support.remote_dialects import DIALECTS, delta, in_pieces, sends
 from tests.support.remote_server import Behaviour, Call, FaultyServer, answers, refuses
 

@@ -1,15 +1,15 @@
-"""Separate the thinking that a server leaves in the reply's text: think blocks, and the channels of gpt-oss.
+"""Separate a model's thinking from its reply: think blocks, the channels of gpt-oss, and marks around the reply itself.
 
-Servers without a reasoning parser send both as text. The marks may be split over pieces in any way.
+Servers without a reasoning parser send all of them as text, and local models write them. The marks may be split over
+pieces in any way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from manager.backends.remote.pieces import Reasoning, Text
-
-BLOCKS = {
+THINKING_MARKS = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",
     "<thought>": "</thought>",
@@ -17,18 +17,46 @@ BLOCKS = {
     "<seed:think>": "</seed:think>",
     "[THINK]": "[/THINK]",
     "◁think▷": "◁/think▷",
-    "<|channel>": "<channel|>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|channel>thought": "<channel|>",
 }
-"""Marks around thinking, as chat templates of model families write them."""
+"""Marks around thinking, as chat templates and models of many families write them."""
+REPLY_MARKS = {
+    "<answer>": "</answer>",
+    "<response>": "</response>",
+    "<|START_RESPONSE|>": "<|END_RESPONSE|>",
+    "<|begin_of_box|>": "<|end_of_box|>",
+    "<|begin_of_solution|>": "<|end_of_solution|>",
+}
+"""Marks that some families write around the reply."""
 _BARE, _BARE_FINAL = "analysis", "assistantfinal"
 """What is left of the channels of gpt-oss where a server removed their marks."""
-_CLOSING = (*BLOCKS.values(), _BARE_FINAL)
+_CLOSING = (*THINKING_MARKS.values(), _BARE_FINAL)
 _CHANNEL, _START, _MESSAGE = "<|channel|>", "<|start|>", "<|message|>"
 _ENDS = ("<|end|>", "<|return|>", "<|call|>", _START)
 _TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>", "<|END_OF_TURN_TOKEN|>")
 """End tokens that servers with a wrong end token send as text, often followed by the next speaker's lines."""
-_OPENING = (*BLOCKS, _CHANNEL, _START)
+_OPENING = (*THINKING_MARKS, *REPLY_MARKS, _CHANNEL, _START)
+SPECIAL_MARKS = frozenset({*_OPENING, *THINKING_MARKS.values(), *REPLY_MARKS.values(), _MESSAGE, *_ENDS})
+"""All marks, which are special tokens in some vocabularies."""
 _LONGEST_HEADER = 200
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of the reply."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """A piece of the thinking before the reply."""
+
+    text: str
+
+
 State = Callable[[], Iterator[Text | Reasoning]]
 
 
@@ -76,20 +104,22 @@ class Separator:
         """At the beginning, or after a block."""
         begun = self._rest.lstrip()
         mark = next((mark for mark in _OPENING if begun.startswith(mark)), None)
-        if mark is not None and mark in BLOCKS:
-            self._rest, self._closing, self._read = begun[len(mark) :], (BLOCKS[mark],), self._block
+        if mark is not None and mark in THINKING_MARKS:
+            self._rest, self._closing, self._read = begun[len(mark) :], (THINKING_MARKS[mark],), self._block
+        elif mark is not None and mark in REPLY_MARKS:
+            self._rest, self._closing, self._read = begun[len(mark) :], (REPLY_MARKS[mark],), self._text
         elif mark is not None:
             self._rest, self._read = begun, self._header
         elif any(mark.startswith(begun) for mark in _OPENING):
             return  # perhaps a mark, once more has arrived
         else:
-            self._rest = self._rest if self._first else begun
+            self._rest, self._closing = self._rest if self._first else begun, ()
             self._read = self._text if begun.startswith("{") or not self._expects_json else self._prose
         yield from ()
 
     def _text(self) -> Iterator[Text | Reasoning]:
         if self._expects_json:
-            yield from (Text(text) for text in self._until(_TURN_ENDS, self._over))
+            yield from (Text(text) for text in self._until((*self._closing, *_TURN_ENDS), self._over))
         else:
             rest, self._rest = self._rest, ""
             yield Text(rest)
