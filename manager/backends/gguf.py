@@ -24,7 +24,8 @@ from manager.errors import MissingPackage, Refused
 from manager.machine.model_files import PACKAGE, packaged
 
 VOCABULARY_SECONDS, PARAMETERS_PER_SECOND = 15.0, 40e6
-"""Estimates for the first load: reading a vocabulary of 50,000 tokens, then converting (measured on two cores)."""
+"""Estimates for the first load, measured on two cores: reading the header with a vocabulary of 50,000 tokens, which
+transformers does three times, and then converting the tensors."""
 STALE_SECONDS = 3600.0
 """An unfinished copy without a write for this long was left behind by a killed process."""
 MOST_RIVALS = 20
@@ -200,8 +201,11 @@ class ConvertedCopy:
 
     def discard(self) -> None:
         """Remove the copy, complete or not. It disappears at once, so that nobody reads half of it."""
-        place = {"dir": self.folder.parent, "prefix": f".{self.folder.name}-"}
-        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(**place, ignore_cleanup_errors=True) as emptied:
+        place, prefix = self.folder.parent, f".{self.folder.name}-"
+        with (
+            contextlib.suppress(OSError),
+            tempfile.TemporaryDirectory(dir=place, prefix=prefix, ignore_cleanup_errors=True) as emptied,
+        ):
             os.replace(self.folder, emptied)  # noqa: PTH105 (a folder, over an empty one)
 
 

@@ -166,7 +166,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
                 self._memory.bring(model)
             model.eval()
             if self._found.quantization is None:
-                packed.pack(model)
+                packed.pack(model, self._memory.tidy)
             progress("loading", size, size)
             writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
             engine = partial(Engine, model, tokenizer, self.spec.model_id, writing)

@@ -105,13 +105,11 @@ def convert_gguf(
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
     share = VOCABULARY_SECONDS / first_load_seconds(total // dtype.itemsize)  # without progress of its own
-
-    def vocabulary(stage: str, done: int, whole: int) -> None:
-        progress(stage, int(share * done), whole)
-
-    with paced(vocabulary, "loading", total, VOCABULARY_SECONDS):
+    with (
+        paced(progress, "loading", total, VOCABULARY_SECONDS, until=share) as report,
+        _reported(report, total, start=share),
+    ):
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
-    with _reported(progress, total, start=share):
         unpacked = GgufConfig(dequantize=True)
         model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
     check_whole(model)

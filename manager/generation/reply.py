@@ -1,7 +1,7 @@
 """A reply in which one JSON object is expected, as it is written without a grammar, by a local model or a server.
 
-Its thinking is dropped, or put into one <think> block. It is noticed when the text can no longer become a reply, so that
-the rest need not be written.
+Its thinking is dropped, or put into one <think> block. `Reply.over` says when the text can no longer become a reply, so
+that the rest need not be written.
 """
 
 from __future__ import annotations

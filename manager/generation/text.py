@@ -9,7 +9,7 @@ from typing import Any
 
 from manager.errors import GenerationFailed
 from manager.generation.request import Message
-from manager.generation.thinking import SPECIAL_MARKS, THINKING_MARKS
+from manager.generation.thinking import THINKING_MARKS
 
 PLAIN_STOPS = ("\nUser:", "\nSystem:", "\nAssistant:")
 """Stop texts for a model without a chat template, so that it does not write the next speaker's lines."""

@@ -160,6 +160,33 @@ def test_a_conversion_shows_its_own_progress_however_slow_the_machine_is(
     assert seen == sorted(seen)
 
 
+def test_a_conversion_shows_progress_while_the_header_is_read_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    seen: list[int] = []
+    moved = threading.Event()
+    build = loading._built
+
+    def slow(*where: Any, **how: Any) -> Any:
+        before = len(set(seen))
+        while len(set(seen)) < before + 3:
+            assert moved.wait(60), "nothing is shown between the vocabulary and the tensors"
+            moved.clear()
+        return build(*where, **how)
+
+    def progress(_: str, done: int, __: int) -> None:
+        seen.append(done)
+        moved.set()
+
+    monkeypatch.setattr(loading, "_built", slow)
+    model = wrapper(tmp_path, tmp_path / "cache")
+    model.prepare(silent)
+    model.load(progress)
+    model.unload()
+    assert seen == sorted(seen)
+
+
 @pytest.mark.parametrize("reason", ["in the way", "disk full"])
 def test_without_a_cache_it_works_every_time(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reason: str
@@ -407,7 +434,7 @@ def test_two_processes_that_convert_the_same_file_warn_of_nothing(tmp_path: Path
     write_gguf(tmp_path / "tiny.gguf")
     command = [sys.executable, "-c", CONVERT, str(tmp_path), str(tmp_path / "cache")]
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    programs = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    programs: list[Any] = [subprocess.Popen(command, **pipes) for _ in range(2)]
     assert [program.stdout.readline() for program in programs] == ["ready\n"] * 2
     for program in programs:
         program.stdin.write("go\n")
