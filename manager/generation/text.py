@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +32,8 @@ class ChatTemplate:
     Message content is data: control tokens in it are broken up by a space, so that they are read as text. A model
     without a chat template gets a plain transcript, in which all but the first line of a message are indented, so that
     none looks like another speaker's. A system message that the template refuses or leaves out is put before the first
-    user message. Empty assistant messages, which some templates refuse, are never rendered.
+    user message. Empty assistant messages, which some templates refuse, are never rendered. Templates of models that
+    also read images get typed parts where they leave out plain text.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -39,6 +41,7 @@ class ChatTemplate:
         self.plain = not getattr(tokenizer, "chat_template", None)
         self._control = _control_pattern(tokenizer)
         self._system_role = True
+        self._as_parts = False  # whether the template reads content only as a list of typed parts
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -84,24 +87,38 @@ class ChatTemplate:
         try:
             if self._system_role:
                 try:
-                    rendered = self._apply(messages, thinking)
+                    rendered = self._whole(messages, thinking)
                 except Exception:
                     if merged is messages:
                         raise
                 else:
                     if merged is messages or messages[0]["content"].strip() in rendered:
                         return rendered
-            rendered = self._apply(merged, thinking)
+            rendered = self._whole(merged, thinking)
         except Exception as error:  # noqa: BLE001 (templates raise jinja2's own errors)
             raise GenerationFailed(f"the model's chat template refuses the conversation: {error}") from None
         self._system_role = False
         return rendered
 
-    def _apply(self, messages: list[Message], thinking: bool) -> str:
+    def _whole(self, messages: list[Message], thinking: bool) -> str:
+        """Render a conversation, with its content as typed parts where the template drops text."""
+        if self._as_parts:
+            return self._apply(messages, thinking, as_parts=True)
+        rendered, last = self._apply(messages, thinking), messages[-1]["content"].strip()
+        if last not in rendered:
+            with suppress(Exception):  # a template's own errors
+                typed = self._apply(messages, thinking, as_parts=True)
+                if last in typed:
+                    self._as_parts = True
+                    return typed
+        return rendered
+
+    def _apply(self, messages: list[Message], thinking: bool, *, as_parts: bool = False) -> str:
         template = self._tokenizer.get_chat_template()
+        parts = [{"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in messages]
         return str(
             self._tokenizer.apply_chat_template(
-                messages,
+                parts if as_parts else messages,
                 chat_template=_PINNED_NOW + template if "strftime_now" in template else template,
                 tokenize=False,
                 add_generation_prompt=True,

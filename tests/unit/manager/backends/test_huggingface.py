@@ -316,12 +316,6 @@ def test_a_folder_with_a_tokenizer_that_needs_a_package_names_the_package(
         wrapper(folder).prepare(silent)
 
 
-def test_a_text_model_inside_a_vision_language_class_says_what_to_pick_instead(folder: Path) -> None:
-    (folder / "config.json").write_text(json.dumps({"model_type": "mistral3"}))
-    with pytest.raises(Refused, match=r"'mistral3' only together with their image .* \(its text part is of type 'm"):
-        wrapper(folder).prepare(silent)
-
-
 def test_an_index_that_cannot_be_read(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text("[]")
