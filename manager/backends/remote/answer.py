@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from manager.backends.remote.faults import Asked
-from manager.backends.remote.pieces import End, Finish, Piece, Usage, pieces
+from manager.backends.remote.pieces import End, Finish, Piece, ToolCall, Usage, pieces
 from manager.errors import ServerFailed
 from manager.generation.reply import Reply, all_thinking
 from manager.generation.request import Completion, GenerationRequest, Held
@@ -44,6 +44,7 @@ class Answer:
         self._reply = Reply(expects_json=request.grammar is not None, thinking=request.thinking > 0)
         self._pushed = ""
         self._size = 0
+        self._called = False  # whether there was a call of a tool
         self._odd = False  # whether there was an event without a known piece
         self._usage: Usage | None = None
 
@@ -71,6 +72,8 @@ class Answer:
         that was asked for is the reply.
         """
         reply = self._reply
+        if self.finish is None and _is_object(reply.text):
+            self.finish = "stop"  # some servers end without a word
         if self.finish is not None:
             self._push(reply.end())
             if self.finish == "stop" and self._request.grammar is not None and self.only_thinking:
@@ -134,6 +137,8 @@ class Answer:
             return f"The server's content filter {'cut off' if self._reply.text.strip() else 'held back'} the reply."
         if self.only_thinking and self.finish == "length":
             return all_thinking(f"{about}{tokens}", "turn thinking off with the key 'extra_body'")
+        if self._called and not self._reply.text.strip():
+            return "The server sent a tool call instead of a reply; turn its tool parser off."
         if self.only_thinking:
             return "The server sent its thinking, but no reply."
         if self.finish == "length":
@@ -148,6 +153,8 @@ class Answer:
             case Finish(end, whole):
                 if not (whole and self.finish):  # the summary of a stream
                     self.finish = end
+            case ToolCall():
+                self._called = True
             case Text(text):
                 self._count(text)
                 self._push(self._reply.feed(text))

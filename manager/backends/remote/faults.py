@@ -30,6 +30,11 @@ MAX_FAULT = 64_000
 MAX_TEXT = 300
 _FULL = ("context_length", "context length", "maximum context", "context size", "too many tokens", "max_seq_len")
 """Signs of a prompt that is too long, in codes and messages of servers."""
+ABOUT_ROLES = re.compile(
+    r"system[ _-]?(role|message|prompt)s? (is |are )?not|roles must alternate|roles are supported, got system",
+    re.IGNORECASE,
+)
+"""Signs that the model's chat template refuses the roles of a conversation."""
 ABOUT_FORM = re.compile(r"response_format|json_schema|json_object|schema|grammar|structured|guided", re.IGNORECASE)
 _WRONG_MODEL_OR_KEY = re.compile(
     r"model[ _]not[ _]found|(invalid|unknown) model|model\b.{0,100}\b(not found|does not exist|not available)"
@@ -88,6 +93,10 @@ def reported(error: Any, asked: Asked) -> Exception:
         return _classified(int(code), {}, said, code, asked)
     if any(sign in f"{code} {said}".lower() for sign in _FULL):
         return ContextTooLong(f"the prompt leaves no room in the context of '{asked.model}': {fit(said, asked.key)}")
+    if ABOUT_ROLES.search(said):
+        return NotTaken(
+            ServerFailed(f"the server of '{asked.model}' refuses the request: {fit(said, asked.key)}"), said
+        )
     return Transient(ServerFailed(f"the server of '{asked.model}' failed while writing: {fit(said, asked.key)}"))
 
 
@@ -116,7 +125,8 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
         )
     if _FILTERED.search(f"{code} {said}"):
         return ServerFailed(f"the content filter of the server of '{model}' refuses the prompt (HTTP {status}){words}")
-    if asked.formatted and "response_format" in said:  # some servers take it for an error of their own
+    if (asked.formatted and "response_format" in said) or ABOUT_ROLES.search(said):
+        # some servers take these for errors of their own, with a status of 500
         return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
     if status >= 500 or status in (408, 409, 425):
         failed = ServerFailed(f"the server of '{model}' failed (HTTP {status}){words}")

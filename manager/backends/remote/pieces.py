@@ -7,6 +7,7 @@ these, such as heartbeats and providers' own fields, have no pieces.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,8 +16,8 @@ from manager.errors import ServerFailed
 from manager.generation.thinking import Reasoning, Text
 
 End = Literal["stop", "length", "filter"]
-_LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length"}
-_FILTERED = {"content_filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
+_LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "max_new_tokens", "token_limit"}
+_FILTERED = {"content_filter", "content-filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
 _ERRORS = ("message", "detail", "code", "type")
 _MAX_DEPTH = 8
 
@@ -37,7 +38,12 @@ class Finish:
     whole: bool = False
 
 
-Piece = Text | Reasoning | Usage | Finish
+@dataclass(frozen=True)
+class ToolCall:
+    """A call of a tool, although none was offered."""
+
+
+Piece = Text | Reasoning | Usage | Finish | ToolCall
 
 
 def pieces(data: str, asked: Asked) -> list[Piece]:
@@ -89,6 +95,8 @@ def _choice(choice: Any, asked: Asked) -> list[Piece]:
     found += [Reasoning(piece.text) for piece in _content(thought, asked)]
     found += _content(said.get("content") or said.get("refusal") or choice.get("text"), asked)
     whole = not choice.get("delta") and bool(choice.get("message"))
+    if said.get("tool_calls") or said.get("function_call"):
+        found.append(ToolCall())
     reason = choice.get("finish_reason")
     if reason == "error":
         raise reported(choice.get("error") or "the server ended the reply with an error", asked)
@@ -129,9 +137,18 @@ def _content(content: Any, asked: Asked, depth: int = 0) -> list[Text | Reasonin
 def _usage(usage: Any) -> list[Usage]:
     if not isinstance(usage, dict):
         return []
-    counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-    known = [count for count in counts if isinstance(count, int) and 0 <= count < 2**31]
+    counts = [_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))]
+    known = [count for count in counts if count is not None]
     return [Usage(*known)] if len(known) == 2 else []
+
+
+def _count(value: Any) -> int | None:
+    """Return a number of tokens, which some servers send as a float or a string."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if 0 <= number < 2**31 and number.is_integer() else None
 
 
 def _misshapen(what: str, asked: Asked) -> ServerFailed:

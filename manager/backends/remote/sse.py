@@ -7,6 +7,7 @@ ended by a single line feed, errors in a field of their own, and plain JSON with
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 
 from manager.errors import ServerFailed
@@ -14,6 +15,9 @@ from manager.errors import ServerFailed
 MAX_EVENT = 4_000_000
 """Bytes of one event."""
 DONE = "[DONE]"
+_MARK = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+"""A CR at the very end may be the first half of a CR LF, so it counts once more has arrived."""
 
 
 async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
@@ -74,18 +78,22 @@ def _is_whole(lines: list[bytes]) -> bool:
 
 
 async def _lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield lines without their ends: LF or CR LF. No server uses the standard's lone CR."""
-    rest = bytearray()
+    """Yield lines without their ends (LF, CR LF or CR) and without a byte order mark at the beginning."""
+    rest, began = bytearray(), False
     async for chunk in body:
-        start = len(rest)
+        start = max(0, len(rest) - 1)  # where a CR may wait for its LF
         rest += chunk
-        if b"\n" not in chunk and len(rest) > MAX_EVENT:
-            raise too_large()
-        if rest.find(b"\n", start) < 0:
+        if not began and len(rest) >= len(_MARK):
+            began = True
+            if rest.startswith(_MARK):
+                del rest[: len(_MARK)]
+        if not _LINE_END.search(rest, start):
+            if len(rest) > MAX_EVENT:
+                raise too_large()
             continue
-        *lines, last = bytes(rest).split(b"\n")
+        *lines, last = _LINE_END.split(bytes(rest))
         rest = bytearray(last)
         for line in lines:
-            yield line.removesuffix(b"\r")
+            yield line
     if rest:
         yield bytes(rest).removesuffix(b"\r")

@@ -127,6 +127,12 @@ NOTES: dict[str, tuple[Behaviour, str]] = {
     "content_filter_in_the_middle": (answers('{"x": "a', reason="content_filter"), "content filter cut off the reply"),
     "prose_without_schema_is_cut_off": (answers("I would say " * 5000), "did not begin with a JSON object"),
     "prose_after_the_object": (answers(REPLY + "\n\nI hope that this helps. " * 500), "went on after its JSON object"),
+    "a_tool_call_instead_of_a_reply": (
+        lambda c: (
+            c.start().event(delta(tool_calls=[{"function": {"name": "x", "arguments": REPLY}}])).end("tool_calls")
+        ),
+        "a tool call instead of a reply",
+    ),
     "white_space_for_ever": (answers("{" + "\n  " * 5000), "long run of white space"),
 }
 
@@ -287,6 +293,42 @@ def test_vague_400_from_a_setting_restores_the_schema(server: FaultyServer, mode
     assert write(model(), asking(CASES)).held == "schema"
     assert {"temperature", "response_format"} <= server.calls[-1].body.keys()
     assert form(server.calls[-1].body) == "json_schema"
+
+
+ROLES = [
+    "Jinja Exception: After the optional system message, conversation roles must alternate user and assistant roles.",
+    "Only user, assistant and tool roles are supported, got system.",
+    "System role not supported",
+]
+
+
+@pytest.mark.parametrize("words", ROLES)
+@pytest.mark.parametrize("status", [400, 500, 200])
+def test_a_template_that_refuses_roles_gets_no_system_message_whatever_the_status(
+    server: FaultyServer, model: MakeModel, words: str, status: int
+) -> None:
+    def refuse(call: Call) -> None:
+        if status == 200:
+            call.start().event({"error": {"code": "server_error", "message": words}})
+        else:
+            call.refuse(status, words)
+
+    server.behaviours = [only_if(lambda body: body["messages"][0]["role"] != "system", refuse)]
+    messages: tuple[Message, ...] = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"})
+    far = model(retries=0)
+    assert write(far, GenerationRequest(messages, grammar=Grammar(schema=SCHEMA))).held == "schema"
+    assert server.calls[-1].body["messages"] == [{"role": "user", "content": "Be brief.\n\nHi"}]
+    assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("words", ["'response_format.type' must be 'json_schema' or 'text'"])
+def test_a_server_that_knows_schemas_only_gets_no_json_mode(server: FaultyServer, model: MakeModel, words: str) -> None:
+    def accepts(body: dict[str, Any]) -> bool:
+        return form(body) == "none" or (form(body) == "json_schema" and "anyOf" not in str(body["response_format"]))
+
+    server.behaviours = [only_if(accepts, refuses(400, words))]
+    done = write(model(), asking({"anyOf": [{"type": "null"}, SCHEMA]}))
+    assert (done.text, done.held, form(server.calls[-1].body)) == (REPLY, "", "none")
 
 
 def test_a_setting_that_is_off_is_left_out_where_its_name_is_refused(server: FaultyServer, model: MakeModel) -> None:
