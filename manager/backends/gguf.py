@@ -117,7 +117,7 @@ class GgufFile:
                 return int(max(value) if isinstance(value, list) else value)
 
             hidden, heads = number("embedding_length"), number("attention.head_count", 1)
-            vocabulary = next(int(max(t.shape)) for t in reader.tensors if t.name == "token_embd.weight")
+            vocabulary = _vocabulary(self.path, reader)
             shape = Shape(
                 layers=number("block_count"),
                 kv_heads=number("attention.head_count_kv", heads),
@@ -213,6 +213,17 @@ def _flush(path: Path) -> None:
     """Write a file to the disk, so that it survives a power cut once its folder has its name."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _vocabulary(path: Path, reader: Any) -> int:
+    """Return the number of tokens that a model knows. Raises Refused if the file has no embeddings for them."""
+    for tensor in reader.tensors:
+        if tensor.name == "token_embd.weight":
+            return int(max(tensor.shape))
+    raise Refused(
+        f"{path}: has no token embeddings, so it is not a whole language model but a part of one, such as an adapter; "
+        "name the file of the model itself"
+    )
 
 
 def _check_architecture(path: Path, kind: str) -> None:

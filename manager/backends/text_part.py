@@ -29,6 +29,8 @@ def text_config(folder: Path, config: Any) -> Any:
     if not any(re.match(_PART, name) for name in names):
         return config
     text.dtype = text.dtype or config.dtype
+    if (quantized := getattr(config, "quantization_config", None)) is not None:
+        text.quantization_config = quantized
     stored = any(renamed(name) == "lm_head.weight" for name in names)  # configs differ from their parts here
     text.tie_word_embeddings = not stored and bool(
         getattr(config, "tie_word_embeddings", False) or text.tie_word_embeddings

@@ -41,7 +41,6 @@ class Reply:
         self._thinking = thinking
         self._block = False  # whether a block of thinking is open
         self._separator = Separator(expects_json)
-        self._object = _Object()
 
     def feed(self, text: str) -> str:
         """Add text as it was written."""
@@ -58,7 +57,6 @@ class Reply:
     def say(self, text: str) -> str:
         """Add text that is known to belong to the reply."""
         self.text += text
-        self._object.feed(text)
         return self.close() + text
 
     def end(self) -> str:
@@ -81,7 +79,7 @@ class Reply:
         if not self._expects_json:
             return False
         held = self._separator.held
-        if self._object.trailing:
+        if self._separator.trailing:
             self.cut = "The reply went on after its JSON object, and was cut off."
         elif len(held.strip()) > MOST_PROSE and not self._thinking:
             begun = "began with a code fence" if held.lstrip().startswith("```") else "did not begin with a JSON object"
@@ -93,30 +91,3 @@ class Reply:
     def _spread(self, found: Iterable[Text | Reasoning]) -> str:
         written = (self.think(part.text) if isinstance(part, Reasoning) else self.say(part.text) for part in found)
         return "".join(written)
-
-
-class _Object:
-    """Follows a JSON object as it is written, to notice what comes after it."""
-
-    def __init__(self) -> None:
-        self.trailing = False  # whether more than white space follows the object
-        self._depth = 0
-        self._quoted = self._escaped = self._closed = False
-
-    def feed(self, text: str) -> None:
-        """Add text."""
-        for character in text:
-            if self._escaped:
-                self._escaped = False
-            elif self._quoted:
-                self._escaped = character == "\\"
-                self._quoted = character != '"'
-            elif self._closed:
-                self.trailing = self.trailing or not character.isspace()
-            elif character == '"':
-                self._quoted = self._depth > 0
-            elif character in "{[":
-                self._depth += 1
-            elif character in "}]" and self._depth:
-                self._depth -= 1
-                self._closed = not self._depth

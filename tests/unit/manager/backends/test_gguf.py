@@ -79,7 +79,7 @@ def write_gguf(path: Path, *, without: str = "", extra: str = "", split_count: i
                 values = values.reshape(heads, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
             if (written := f"blk.{within[1]}.{part}.weight") != without:
                 file.add_tensor(written, np.ascontiguousarray(values))
-        elif name in OUTSIDE:
+        elif name in OUTSIDE and OUTSIDE[name] != without:
             file.add_tensor(OUTSIDE[name], values)
     file.write_header_to_file()
     file.write_kv_data_to_file()
@@ -499,6 +499,12 @@ def test_a_gguf_file_of_an_unsupported_architecture_is_refused_before_it_is_read
     write_gguf(tmp_path / "tiny.gguf", kind=kind)
     message = rf"does not read GGUF files of the architecture '{kind}' \(it reads: .*llama.*serve the file"
     with pytest.raises(Refused, match=message):
+        wrapper(tmp_path, tmp_path / "cache").prepare(silent)
+
+
+def test_a_gguf_file_that_is_a_part_of_a_model_is_refused(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf", without="token_embd.weight")
+    with pytest.raises(Refused, match=r"no token embeddings, so it is not a whole .*name the file of the model itself"):
         wrapper(tmp_path, tmp_path / "cache").prepare(silent)
 
 

@@ -15,7 +15,16 @@ from manager.backends import openai
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote import pacing
 from manager.config.registry import GenerationConfig, parse_spec
-from manager.errors import AccessDenied, ConfigError, ParleyError, ServerFailed, TooSlow, Unreachable, WeightsNotFound
+from manager.errors import (
+    AccessDenied,
+    ConfigError,
+    ParleyError,
+    RateLimited,
+    ServerFailed,
+    TooSlow,
+    Unreachable,
+    WeightsNotFound,
+)
 from manager.generation.request import Completion, GenerationRequest, Grammar, Message, as_messages
 from manager.generation.stream import TokenStream
 from manager.generation.thinking import Reasoning, Separator, Text
@@ -96,9 +105,18 @@ def test_marks_are_found_however_they_are_split(size: int) -> None:
     assert "".join(piece.text for piece in found if isinstance(piece, Text)) == "{}"
 
 
+@pytest.mark.parametrize("mark", ["</s>", "<|im_end|>", "<think>", "</think>", "<|end|>", "<eos>"])
+def test_marks_inside_a_message_are_text(server: FaultyServer, model: MakeModel, mark: str) -> None:
+    reply = json.dumps({"x": f"a {mark} b"})
+    server.behaviours = [lambda call: in_pieces(call.start(), reply).end()]
+    assert write(model()).text == reply
+
+
 def test_prose_without_a_grammar_is_passed_on_as_it_arrives(server: FaultyServer, model: MakeModel) -> None:
     server.behaviours = [lambda call: in_pieces(call.start(), "<think>x</think>Yes, <thin as it is.").end()]
     assert write(model(), asking(None)).text == "Yes, <thin as it is."
+    server.behaviours = [lambda call: in_pieces(call.start(), "<answer>Yes.</answer> <s>No").end()]
+    assert write(model(), asking(None)).text == "<answer>Yes.</answer> <s>No"
     server.behaviours = [lambda call: in_pieces(call.start(), "\n Yes. </think> No").end()]
     assert write(model(), asking(None)).text == "\n Yes. </think> No"
 
@@ -132,6 +150,10 @@ NOTES: dict[str, tuple[Behaviour, str]] = {
             c.start().event(delta(tool_calls=[{"function": {"name": "x", "arguments": REPLY}}])).end("tool_calls")
         ),
         "a tool call instead of a reply",
+    ),
+    "prose_after_the_object_in_a_channel": (
+        answers("<|channel|>final<|message|>" + REPLY + " I hope that this helps." * 500),
+        "went on after its JSON",
     ),
     "white_space_for_ever": (answers("{" + "\n  " * 5000), "long run of white space"),
 }
@@ -195,6 +217,10 @@ ERRORS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
     "error_as_finish_reason": (
         lambda c: c.start().event({"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": "gone"}}]}),
         ServerFailed, "gone", 3,
+    ),
+    "rate_limit_within_a_stream": (
+        lambda c: c.start().event({"error": {"message": "litellm.RateLimitError: x", "code": "429"}}),
+        RateLimited, "HTTP 429.: litellm", 3,
     ),
     "litellm_wrong_key": (
         refuses(400, "Authentication Error, LiteLLM Virtual Key expected. Received=sk-abcdef, expected 'sk-'."),
