@@ -206,7 +206,7 @@ class OpenAIModel(BaseLLMModel):
             ):
                 await self._check(response, asked)
                 async for event in sse.events(response.aiter_raw()):
-                    if event == sse.DONE:
+                    if sse.is_done(event):
                         answer.finish = answer.finish or "stop"
                         break
                     answer.take(event)

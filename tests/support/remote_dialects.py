@@ -108,6 +108,14 @@ def _extras(call: Call, reply: str) -> None:
     call.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "eos"}]}).event("[DONE]")
 
 
+def _two(call: Call, reply: str) -> None:
+    call.start()
+    for at in range(0, len(reply), 4):
+        for index, text in enumerate((reply[at : at + 4], "zzz")):
+            call.event({"choices": [{"index": index, "delta": {"content": text}}]})
+    call.end()
+
+
 _FINAL = "<|start|>assistant<|channel|>final<|message|>"
 DIALECTS: dict[str, Sends] = {
     "plain": _written(""),
@@ -153,6 +161,8 @@ DIALECTS: dict[str, Sends] = {
     "no_space_after_the_colon": _bytes(lambda sent: sent.replace(b"data: ", b"data:")),
     "neither_done_nor_finish_reason": _bytes(lambda sent: sent.partition(b'data: {"choices": [{"delta": {}')[0]),
     "provider_fields_and_odd_numbers": _extras,
+    "done_in_small_letters": _bytes(lambda sent: sent.replace(b"[DONE]", b" [done] ")),
+    "two_replies_side_by_side": _two,
 }
 """How servers send a reply that is valid."""
 

@@ -45,6 +45,7 @@ class Answer:
         self._pushed = ""
         self._size = 0
         self._called = False  # whether there was a call of a tool
+        self._heard = False  # whether the server said that and why the reply ended
         self._odd = False  # whether there was an event without a known piece
         self._usage: Usage | None = None
 
@@ -74,16 +75,16 @@ class Answer:
         reply = self._reply
         if self.finish is None and _is_object(reply.text):
             self.finish = "stop"  # some servers end without a word
+        if self._odd and not self.begun and not self._heard:
+            raise ServerFailed(
+                f"the server of '{self._asked.model}' does not behave like an OpenAI-compatible one: "
+                "no event contains 'choices' with a text"
+            )
         if self.finish is not None:
             self._push(reply.end())
             if self.finish == "stop" and self._request.grammar is not None and self.only_thinking:
                 self._push(reply.say(reply.thought if _is_object(reply.thought) else ""))
             self._push(reply.close())
-        elif self._odd and not self.begun:
-            raise ServerFailed(
-                f"the server of '{self._asked.model}' does not behave like an OpenAI-compatible one: "
-                "no event contains 'choices' with a text"
-            )
 
     @property
     def thought(self) -> str:
@@ -151,6 +152,7 @@ class Answer:
             case Usage():
                 self._usage = piece
             case Finish(end, whole):
+                self._heard = True
                 if not (whole and self.finish):  # the summary of a stream
                     self.finish = end
             case ToolCall():

@@ -110,6 +110,8 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
     words = f": {fit(said, asked.key)}" if said else ""
     if status in (401, 402, 403):  # without its message, which may contain parts of the key
         return AccessDenied(f"the server refuses access to '{model}' (HTTP {status}); check the key 'api_key'")
+    if status < 300:
+        return ServerFailed(f"the server of '{model}' answers without a reply (HTTP {status}){words}")
     if 300 <= status < 400:
         return Unreachable(f"the server redirects (HTTP {status}), which is not followed; correct the key 'base_url'")
     if status in (404, 405):
@@ -166,6 +168,8 @@ def _said(body: bytes) -> tuple[str, str]:
 
 
 def _parsed(error: Any) -> tuple[str, str]:
+    if isinstance(error, dict) and isinstance(error.get("error"), dict):
+        return _parsed(error["error"])
     if isinstance(error, dict):
         code = str(error.get("code") or error.get("type") or "")
         message = error.get("message") or error.get("error") or error.get("detail")

@@ -87,6 +87,8 @@ def _is_error(event: dict[str, Any]) -> bool:
 def _choice(choice: Any, asked: Asked) -> list[Piece]:
     if not isinstance(choice, dict):
         raise _misshapen("a choice is not an object", asked)
+    if isinstance(choice.get("index"), int) and choice["index"] > 0:
+        return []  # a second reply, which some servers write beside the first
     said = choice.get("delta") or choice.get("message") or {}
     if not isinstance(said, dict):
         raise _misshapen("'delta' is not an object", asked)

@@ -15,6 +15,8 @@ from manager.errors import ServerFailed
 MAX_EVENT = 4_000_000
 """Bytes of one event."""
 DONE = "[DONE]"
+_FIELD = re.compile(rb"(event|id|retry)?:|(event|id|retry)$")
+"""Comments, and the fields of events that are not data."""
 _MARK = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 """A CR at the very end may be the first half of a CR LF, so it counts once more has arrived."""
@@ -23,13 +25,18 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
     """Yield the data of each event, ignoring comments and other fields; of a web page, yield its first line.
 
+    A body without any event is an error as text; its first line is yielded as such.
+
     Raises ServerFailed for an event larger than MAX_EVENT.
     """
     pending: list[bytes] = []
     size, plain = 0, False  # whether JSON without a field is pending
+    empty, stray = True, b""
     async for line in _lines(body):
         data = line if plain else _data(line)
+        empty = empty and data is None
         if data is None:
+            stray = stray or (line if empty and not _FIELD.match(line) else b"")
             if not line and pending:
                 yield _text(pending)
                 pending, size = [], 0
@@ -44,6 +51,13 @@ async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
             pending, size, plain = [], 0, False
     if pending:  # some servers do not end their last event
         yield _text(pending)
+    if empty and stray.strip():
+        yield f"error: {_text([stray])}"
+
+
+def is_done(event: str) -> bool:
+    """Return whether an event says that there are no more."""
+    return event.strip().upper() == DONE
 
 
 def too_large() -> ServerFailed:
@@ -70,7 +84,7 @@ def _is_whole(lines: list[bytes]) -> bool:
         return False
     text = _text(lines)
     try:
-        if text != DONE:
+        if not is_done(text):
             json.loads(text)
     except (ValueError, RecursionError):
         return False

@@ -211,6 +211,17 @@ ERRORS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
         lambda c: c.start().raw(b'error: {"code": 500, "message": "no slot"}\n\n'), ServerFailed, "500.: no slot", 3,
     ),
     "error_as_text": (lambda c: c.start().event("error: no slot"), ServerFailed, "no slot", 3),
+    "error_in_an_error": (
+        lambda c: c.start().event({"error": {"error": {"message": "no slot"}}}), ServerFailed, "writing: no slot", 3,
+    ),
+    "plain_text_instead_of_events": (
+        lambda c: c.start(200, "text/plain").raw(b"Not Found"), ServerFailed, "writing: error: Not Found", 3,
+    ),
+    "no_content": (lambda c: c.start(204), ServerFailed, r"without a reply \(HTTP 204\)", 1),
+    "choices_that_are_no_list": (
+        lambda c: c.start().event({"choices": {"0": {}}}).event("[DONE]"),
+        ServerFailed, "no event contains 'choices'", 1,
+    ),
     "error_with_a_status": (
         lambda c: c.start().event({"error": {"code": 401, "message": "who?"}}), AccessDenied, "HTTP 401", 1,
     ),
