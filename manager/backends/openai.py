@@ -209,10 +209,10 @@ class OpenAIModel(BaseLLMModel):
                     if sse.is_done(event):
                         answer.finish = answer.finish or "stop"
                         break
-                    answer.take(event)
+                    alive = answer.take(event)
                     if answer.finish:
                         silence.reschedule(now() + TAIL_SECONDS)
-                    elif answer.begun:
+                    elif answer.begun and alive:  # heartbeats are no text
                         silence.reschedule(now() + spec.timeouts.between_tokens)
                         first = first or now() - began
                     if answer.hopeless():

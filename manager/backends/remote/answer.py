@@ -49,8 +49,11 @@ class Answer:
         self._odd = False  # whether there was an event without a known piece
         self._usage: Usage | None = None
 
-    def take(self, data: str) -> None:
-        """Read an event. Raises ServerFailed if it is malformed, and the error that it reports if it is one."""
+    def take(self, data: str) -> bool:
+        """Read an event, and return whether there was anything in it.
+
+        Raises ServerFailed if it is malformed, and the error that it reports if it is one.
+        """
         found = pieces(data, self._asked)
         self._odd |= not found
         summary = self.begun and any(isinstance(piece, Finish) and piece.whole for piece in found)
@@ -58,6 +61,7 @@ class Answer:
             if summary and isinstance(piece, Text | Reasoning):
                 continue  # some streams end with the whole message
             self._take(piece)
+        return bool(found)
 
     def hopeless(self) -> bool:
         """Return whether what follows cannot belong to a reply, and end the answer if so."""

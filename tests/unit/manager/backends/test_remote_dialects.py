@@ -264,6 +264,18 @@ def test_an_error_within_an_answer_is_shown(server: FaultyServer, model: MakeMod
     assert len(server.calls) == requests
 
 
+def test_heartbeats_do_not_keep_a_silent_server_alive(server: FaultyServer, model: MakeModel) -> None:
+    def beat(call: Call) -> None:
+        call.start().say('{"x"')
+        while True:  # until the client hangs up
+            call.event({})
+
+    server.behaviours = [beat]
+    with pytest.raises(TooSlow, match=r"wrote nothing more for 0\.3 s"):
+        write(model(timeouts={"between_tokens": 0.3}))
+    server.wait_idle()
+
+
 @pytest.mark.parametrize("behaviour", [lambda c: c.start(200, "text/html").raw(PAGE), refuses(404)])
 def test_an_address_without_v1_gets_a_hint(server: FaultyServer, model: MakeModel, behaviour: Behaviour) -> None:
     server.behaviours = [behaviour]

@@ -212,6 +212,12 @@ def test_a_forfeit_is_called_one(scenario: Scenario) -> None:
     assert "gave no usable reply" in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(turn)]))
 
 
+def test_a_quote_in_a_scenarios_id_breaks_no_plot(scenario: Scenario) -> None:
+    odd = scenario.model_copy(update={"scenario_id": 'a "quoted\\ one'})
+    assert space_of(odd).scenario == odd
+    assert space_of(odd).sample() == space_of(scenario).sample()
+
+
 def test_agents_appear_under_their_display_names(scenario: Scenario) -> None:
     view = LaneView(scenario).fold([STARTED, offer(0, 20000), TurnStarted(1, 1, "b", "agent-b")])
     assert "Agent A" in turns_html(view, {"agent-a": "Agent A"})
