@@ -33,6 +33,7 @@ from manager.config.registry import Registry
 from manager.generation import packed
 from manager.generation.processor import on_processor
 from manager.generation.request import Grammar
+from manager.machine.process import trim_heaps
 
 ROOT = Path(__file__).parents[1]
 STREAMS, TOKENS, PROMPT = 16, 64, 32
@@ -212,7 +213,7 @@ class Bench:
 
     def _ours_made(self) -> Ours:
         model = self._model()
-        packed.pack(model)
+        packed.pack(model, trim_heaps)
         return Ours(model, self.tokenizer)
 
     def _load(self, cache: Path) -> float:

@@ -14,6 +14,7 @@ from torch import Tensor, UntypedStorage
 
 from manager.errors import Refused
 from manager.machine.host import free_host_memory
+from manager.machine.process import trim_heaps
 
 CHUNK = 1 << 26
 """Bytes per block of host memory, since torch rounds pinned blocks up to a power of two."""
@@ -109,9 +110,10 @@ class DeviceMemory:
         return int(HOST_SHARE * free_host_memory())
 
     def tidy(self) -> None:
-        """Return the memory that torch keeps for later to the device."""
+        """Return the memory that torch or the C library keeps for later to the device or the system."""
         if self.device == "mps":
             torch.mps.empty_cache()
+        trim_heaps()
 
     def _resize(self, storage: UntypedStorage, size: int) -> None:
         storage.resize_(size)

@@ -24,9 +24,12 @@ from manager.errors import MissingPackage, Refused
 from manager.machine.model_files import PACKAGE, packaged
 
 VOCABULARY_SECONDS, PARAMETERS_PER_SECOND = 15.0, 40e6
-"""Estimates for the first load: reading a vocabulary of 50,000 tokens, then converting (measured on two cores)."""
+"""Estimates for the first load, measured on two cores: reading the header with a vocabulary of 50,000 tokens, which
+transformers does three times, and then converting the tensors."""
 STALE_SECONDS = 3600.0
 """An unfinished copy without a write for this long was left behind by a killed process."""
+MOST_RIVALS = 20
+"""Programs that may finish the same copy at the same moment; each may find its place taken by another."""
 COPY_FORMAT = 2
 """Part of the identity of converted copies. Copies of format 1 may hold random tensors, as nothing checked for them."""
 _SHARD = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.IGNORECASE)
@@ -114,7 +117,7 @@ class GgufFile:
                 return int(max(value) if isinstance(value, list) else value)
 
             hidden, heads = number("embedding_length"), number("attention.head_count", 1)
-            vocabulary = next(int(max(t.shape)) for t in reader.tensors if t.name == "token_embd.weight")
+            vocabulary = _vocabulary(self.path, reader)
             shape = Shape(
                 layers=number("block_count"),
                 kv_heads=number("attention.head_count_kv", heads),
@@ -156,7 +159,10 @@ class ConvertedCopy:
             return False
 
     def write(self, model: Any, tokenizer: Any) -> None:
-        """Save a model and its tokenizer. Leaves nothing behind if it raises, for example OSError."""
+        """Save a model and its tokenizer, unless another process completed the same copy first.
+
+        Leaves nothing behind if it raises, for example OSError.
+        """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self._clear_stale()
         building = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}-"))
@@ -167,10 +173,23 @@ class ConvertedCopy:
             (building / "complete.json").write_text(json.dumps(sizes, indent=1))
             for path in building.iterdir():
                 _flush(path)
-            self.discard()
-            os.replace(building, self.folder)  # noqa: PTH105 (a folder, over nothing)
+            self._put(building)
         finally:
             shutil.rmtree(building, ignore_errors=True)
+
+    def _put(self, building: Path) -> None:
+        """Move a finished folder to the place of the copy, unless a complete one is there. Raises OSError."""
+        for left in reversed(range(MOST_RIVALS)):
+            if self.complete:
+                return
+            self.discard()
+            try:
+                os.replace(building, self.folder)  # noqa: PTH105 (a folder, over nothing)
+            except OSError:
+                if not left:
+                    raise
+            else:
+                return
 
     def _clear_stale(self) -> None:
         """Remove unfinished copies of killed processes."""
@@ -181,14 +200,30 @@ class ConvertedCopy:
                     shutil.rmtree(path, ignore_errors=True)
 
     def discard(self) -> None:
-        """Remove the copy, complete or not."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the copy, complete or not. It disappears at once, so that nobody reads half of it."""
+        place, prefix = self.folder.parent, f".{self.folder.name}-"
+        with (
+            contextlib.suppress(OSError),
+            tempfile.TemporaryDirectory(dir=place, prefix=prefix, ignore_cleanup_errors=True) as emptied,
+        ):
+            os.replace(self.folder, emptied)  # noqa: PTH105 (a folder, over an empty one)
 
 
 def _flush(path: Path) -> None:
     """Write a file to the disk, so that it survives a power cut once its folder has its name."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _vocabulary(path: Path, reader: Any) -> int:
+    """Return the number of tokens that a model knows. Raises Refused if the file has no embeddings for them."""
+    for tensor in reader.tensors:
+        if tensor.name == "token_embd.weight":
+            return int(max(tensor.shape))
+    raise Refused(
+        f"{path}: has no token embeddings, so it is not a whole language model but a part of one, such as an adapter; "
+        "name the file of the model itself"
+    )
 
 
 def _check_architecture(path: Path, kind: str) -> None:

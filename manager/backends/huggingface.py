@@ -23,6 +23,7 @@ from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
 from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
 from manager.backends.loading import BUILD_LOCK
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
+from manager.backends.text_part import text_config
 from manager.config.registry import ModelSpec
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
 from manager.generation import packed
@@ -87,7 +88,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         found.adapters = tuple(adapters.fetch(spec, progress))
         guess: float | None = None
         if found.folder is not None:
-            config = sizing.read_config(found.folder)
+            config = text_config(found.folder, sizing.read_config(found.folder))
             with BUILD_LOCK:
                 size = sizing.skeleton_bytes(config, found.dtype, kind.bits if kind is not None else None)
                 found.tokenizer = found.tokenizer or loading.read_tokenizer(found.folder)
@@ -142,6 +143,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     def _in_folder(self, folder: Path, device: str) -> Found:
         config = sizing.read_config(folder)
         sizing.check_weights(folder, pickles=self.spec.allow_pickle)
+        config = text_config(folder, config)
         return Found(sizing.pick_dtype(self.spec.dtype, device, sizing.checkpoint_dtype(config)), folder)
 
     # -- loading and unloading ---------------------------------------------------------------------------------
@@ -166,7 +168,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
                 self._memory.bring(model)
             model.eval()
             if self._found.quantization is None:
-                packed.pack(model)
+                packed.pack(model, self._memory.tidy)
             progress("loading", size, size)
             writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
             engine = partial(Engine, model, tokenizer, self.spec.model_id, writing)

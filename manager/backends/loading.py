@@ -7,9 +7,10 @@ or cached.
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,15 @@ from transformers.utils import logging as transformers_logging
 from manager.backends.base import Progress
 from manager.backends.gguf import VOCABULARY_SECONDS, ConvertedCopy, GgufFile, first_load_seconds
 from manager.backends.pace import paced
-from manager.backends.sizing import weight_files
+from manager.backends.sizing import read_config, weight_files
+from manager.backends.text_part import RENAMED, other_parts, text_config
 from manager.errors import LoadFailed, MissingPackage, Refused
 
 logger = logging.getLogger(__name__)
 transformers.utils.logging.disable_progress_bar()
 
+CHAT_TEMPLATE = "chat_template.json"
+"""The chat template of a model that also reads images. Transformers reads it only with the image processor."""
 BUILD_LOCK = threading.Lock()
 """Held while transformers builds a model, as `from_pretrained` changes process-wide state."""
 
@@ -41,10 +45,13 @@ def read_tokenizer(folder: Path) -> Any:
     """
     _check_tokenizer_files(folder)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        if not tokenizer.chat_template and (folder / CHAT_TEMPLATE).is_file():
+            tokenizer.chat_template = json.loads((folder / CHAT_TEMPLATE).read_text(encoding="utf-8"))["chat_template"]
     except Exception as error:  # noqa: BLE001 (broken files and missing packages raise all kinds of errors)
         reason = first_line(error)
         raise Refused(f"{folder}: its tokenizer cannot be read ({type(error).__name__}: {reason})") from None
+    return tokenizer
 
 
 def _check_tokenizer_files(folder: Path) -> None:
@@ -91,8 +98,14 @@ def load_folder(
         LoadFailed: The files do not fill the model exactly.
     """
     safe = weight_files(folder, pickles=pickles)[0].suffix == ".safetensors"
+    whole = read_config(folder)
+    config = text_config(folder, whole)
+    others: set[str] = set()
+    if config is not whole:
+        how |= {"config": config, "key_mapping": RENAMED}
+        others = other_parts(folder)
     with _reported(progress, total):
-        return _built(folder, folder, dtype=dtype, use_safetensors=safe, **how)
+        return _built(folder, folder, others=others, dtype=dtype, use_safetensors=safe, **how)
 
 
 def convert_gguf(
@@ -105,13 +118,11 @@ def convert_gguf(
     where, name = file.path.parent, file.path.name
     progress("loading", 0, total)
     share = VOCABULARY_SECONDS / first_load_seconds(total // dtype.itemsize)  # without progress of its own
-
-    def vocabulary(stage: str, done: int, whole: int) -> None:
-        progress(stage, int(share * done), whole)
-
-    with paced(vocabulary, "loading", total, VOCABULARY_SECONDS):
+    with (
+        paced(progress, "loading", total, VOCABULARY_SECONDS, until=share) as report,
+        _reported(report, total, start=share),
+    ):
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
-    with _reported(progress, total, start=share):
         unpacked = GgufConfig(dequantize=True)
         model = _built(file.path, where, gguf_file=name, dtype=dtype, quantization_config=unpacked)
     check_whole(model)
@@ -135,11 +146,12 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), "")
 
 
-def _built(source: Path, *where: Any, **how: Any) -> Any:
+def _built(source: Path, *where: Any, others: Collection[str] = (), **how: Any) -> Any:
     """Return the model that transformers builds. Raises LoadFailed unless its files hold exactly its tensors.
 
-    Transformers fills missing tensors with random numbers and ignores unknown ones, with no more than a warning. Its
-    report leaves out tied weights, and the names that a model's class declares to be harmless.
+    The files may also hold those of `others`, the other parts of a whole. Transformers fills missing tensors with
+    random numbers and ignores unknown ones, with no more than a warning. Its report leaves out tied weights, and the
+    names that a model's class declares to be harmless.
     """
     model, report = AutoModelForCausalLM.from_pretrained(
         *where, trust_remote_code=False, output_loading_info=True, **how
@@ -147,7 +159,7 @@ def _built(source: Path, *where: Any, **how: Any) -> Any:
     problems = {
         "are missing": report["missing_keys"],
         "have another shape than config.json says": {name for name, *_ in report["mismatched_keys"]},
-        "are unknown to the model's architecture": report["unexpected_keys"],
+        "are unknown to the model's architecture": set(report["unexpected_keys"]) - set(others),
     }
     for problem, names in problems.items():
         if names:

@@ -55,10 +55,10 @@ _NO_PROXY = dict.fromkeys(("all://localhost", "all://127.0.0.1", "all://[::1]"))
 class OpenAIModel(BaseLLMModel):
     """One model at one endpoint."""
 
-    def __init__(self, spec: ModelSpec, cache_dir: Path) -> None:
+    def __init__(self, spec: ModelSpec, cache_dir: Path, dialect: Dialect | None = None) -> None:
         super().__init__(spec, cache_dir)
         self._endpoint = pacing.Endpoint.of(self._base_url, spec.api_key)
-        self._dialect = Dialect()
+        self._dialect = dialect or Dialect()
         self._chance = random.Random()
         self._health: Health | None = None
         self._lock = threading.Lock()
@@ -206,13 +206,13 @@ class OpenAIModel(BaseLLMModel):
             ):
                 await self._check(response, asked)
                 async for event in sse.events(response.aiter_raw()):
-                    if event == sse.DONE:
+                    if sse.is_done(event):
                         answer.finish = answer.finish or "stop"
                         break
-                    answer.take(event)
+                    alive = answer.take(event)
                     if answer.finish:
                         silence.reschedule(now() + TAIL_SECONDS)
-                    elif answer.begun:
+                    elif answer.begun and alive:  # heartbeats are no text
                         silence.reschedule(now() + spec.timeouts.between_tokens)
                         first = first or now() - began
                     if answer.hopeless():
@@ -277,6 +277,7 @@ class OpenAIModel(BaseLLMModel):
             return
         if replace(dialect, thinks=False, thoughts=0) != replace(self._dialect, thinks=False, thoughts=0):
             omitted = ", ".join(dialect.omitted) or "nothing"
+            omitted += f"; at most {dialect.limit:,} tokens in a reply" if dialect.limit else ""
             form = {0: "JSON schemas", 1: "JSON schemas of objects", 2: "JSON mode only", 3: "no structured output"}
             accepts = form[dialect.form]
             logger.warning("'%s' at %s accepts %s; omitted: %s", self.spec.model_name, self._base_url, accepts, omitted)

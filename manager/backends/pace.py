@@ -19,7 +19,9 @@ TICK_SECONDS = 0.25
 
 
 @contextmanager
-def paced(progress: Progress, stage: str, total: int, seconds: float, tick: float = TICK_SECONDS) -> Iterator[Progress]:
+def paced(
+    progress: Progress, stage: str, total: int, seconds: float, *, until: float = 1.0, tick: float = TICK_SECONDS
+) -> Iterator[Progress]:
     """Report estimated progress while the block runs.
 
     The block gets a function with which it may report, too; reported progress never decreases. An error raised by
@@ -29,7 +31,8 @@ def paced(progress: Progress, stage: str, total: int, seconds: float, tick: floa
         progress: Receives the reports.
         stage: The stage to report.
         total: The bytes of the whole work.
-        seconds: The expected duration.
+        seconds: The expected duration of the part of the work that reports nothing.
+        until: The share of the work that this part is.
         tick: Seconds between reports.
     """
     began, done = time.monotonic(), threading.Event()
@@ -44,7 +47,7 @@ def paced(progress: Progress, stage: str, total: int, seconds: float, tick: floa
     def keep_time() -> None:
         while not done.wait(tick):
             try:
-                report(stage, int(total * share(time.monotonic() - began, seconds)), total)
+                report(stage, int(until * total * share(time.monotonic() - began, seconds)), total)
             except ParleyError:
                 return
 

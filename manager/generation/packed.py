@@ -5,6 +5,7 @@ The weights of a plain layer are rearranged at every call. Doing that once makes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -37,14 +38,27 @@ def _multiplied(weights: torch.Tensor, bias: torch.Tensor | None, inputs: torch.
     return result
 
 
-def pack(model: Any) -> None:
-    """Pack all linear layers of `model`, if its device, its dtype and this version of torch allow it."""
+def pack(model: Any, tidy: Callable[[], None]) -> None:
+    """Pack all linear layers of `model`, if its device, its dtype and this version of torch allow it.
+
+    Args:
+        model: The model.
+        tidy: Returns freed memory to the system. Without it, the weights take twice their memory until they are packed.
+    """
     if not packs(model.device, model.dtype):
         return
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and child.weight.dtype == torch.bfloat16:
-                setattr(parent, name, PackedLinear(child))
+    for parent in [module for module in model.modules() if not isinstance(module, nn.Linear)]:
+        found = [name for name, child in parent.named_children() if _can_be_packed(child)]
+        for name in found:
+            setattr(parent, name, PackedLinear(getattr(parent, name)))
+        if found:
+            tidy()
+    for parameter in model.parameters():  # the others are mapped from a file, all of which they keep in memory
+        parameter.data = parameter.data.clone()
+
+
+def _can_be_packed(module: nn.Module) -> bool:
+    return type(module) is nn.Linear and module.weight.dtype == torch.bfloat16
 
 
 def packs(device: torch.device | str, dtype: torch.dtype) -> bool:

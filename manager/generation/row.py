@@ -10,10 +10,12 @@ from typing import Any, Literal
 from manager.errors import ContextTooLong
 from manager.generation.grammar import GrammarMatcher
 from manager.generation.kv import SHARED, Memo, common
+from manager.generation.reply import Reply, all_thinking
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.sampling import Sampler
 from manager.generation.stream import TokenStream
 from manager.generation.text import ChatTemplate, StopTexts, TextDecoder
+from manager.generation.thinking import SPECIAL_MARKS
 
 
 @dataclass(frozen=True)
@@ -42,23 +44,25 @@ class Row:
         if room <= 0:
             context = len(prompt) + room
             raise ContextTooLong(f"the prompt has {len(prompt)} tokens, the model's context {context}")
-        config = arrival.request.config
+        request, config = arrival.request, arrival.request.config
         self.stream = arrival.stream
-        self.conversation = arrival.request.conversation
+        self.conversation = request.conversation
         self.reproducible = config.reproducible
         self.tokens = list(prompt)  # what the model must have read before the next token
         self.written: list[int] = []
         self.memo: Memo | None = None
         self.reading = True  # until the model has read all tokens from when it began or resumed
         self.matcher = matcher
-        self.sampler = Sampler(config, arrival.request.seed)
+        self.sampler = Sampler(config, request.seed)
         self.completion: Completion | None = None
         self.longest = len(prompt) + min(config.max_new_tokens, room)
         self._since = arrival.since
         self._prompt_tokens = len(prompt)
         self._end_tokens = end_tokens
         self._transcript = template.plain
-        self._decoder = TextDecoder(tokenizer)
+        free = request.grammar is not None and matcher is None  # JSON is expected, and nothing enforces it
+        self._decoder = TextDecoder(tokenizer, SPECIAL_MARKS if free else ())
+        self._reply = Reply(expects_json=True, thinking=request.thinking > 0) if free else None
         self._stops = StopTexts((*config.stop, *template.stops) if matcher is None else ())
         self._text = ""
         self._forced = 0
@@ -95,7 +99,7 @@ class Row:
         self._push(piece)
         if stopped:
             self._complete("stop", flush=False)
-        elif self.matcher and self.matcher.finished and not cut:
+        elif (self.matcher and self.matcher.finished and not cut) or (self._reply and self._reply.over):
             self._complete("stop")
         elif len(self.tokens) >= self.longest:
             self._complete("length")
@@ -104,6 +108,9 @@ class Row:
         if flush:
             piece, stopped = self._stops.push(self._decoder.flush())
             self._push(piece if stopped else piece + self._stops.flush())
+        reply = self._reply
+        if reply is not None:
+            self._show(reply.end() + reply.close())
         self.completion = Completion(
             text=self._text,
             finish_reason=reason,
@@ -114,8 +121,18 @@ class Row:
             seconds=time.monotonic() - self._since,
             held="grammar" if self.matcher is not None else "",
             transcript=self._transcript,
+            note=self._note(reply, reason) if reply is not None else "",
         )
 
-    def _push(self, piece: str) -> None:
+    def _note(self, reply: Reply, reason: Literal["stop", "length"]) -> str:
+        """Return what was unusual about the end of a free reply, as a sentence."""
+        if reply.only_thinking and reason == "length":
+            return all_thinking(f"{len(self.written)}", "switch to a grammar with the option 'guard'")
+        return "The model wrote its thinking, but no reply." if reply.only_thinking else reply.cut
+
+    def _push(self, written: str) -> None:
+        self._show(self._reply.feed(written) if self._reply is not None else written)
+
+    def _show(self, piece: str) -> None:
         self._text += piece
         self.stream.push(piece)

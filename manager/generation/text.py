@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from manager.errors import GenerationFailed
 from manager.generation.request import Message
+from manager.generation.thinking import THINKING_MARKS
 
 PLAIN_STOPS = ("\nUser:", "\nSystem:", "\nAssistant:")
 """Stop texts for a model without a chat template, so that it does not write the next speaker's lines."""
@@ -19,18 +21,6 @@ _PINNED_NOW = "{%- macro strftime_now(format) %}{{- format"
 _PINNED_NOW += "".join(f"|replace('%{code}', '{RENDERED_DATE:%{code}}')" for code in "YmdBbAaHMSypIjZ")
 _PINNED_NOW += "}}{% endmacro %}"
 """Replaces the function that gives templates the date of today; only plain data can be passed to them."""
-THINKING_MARKS = {
-    "<think>": "</think>",
-    "<thinking>": "</thinking>",
-    "<thought>": "</thought>",
-    "<reasoning>": "</reasoning>",
-    "<seed:think>": "</seed:think>",
-    "[THINK]": "[/THINK]",
-    "<|START_THINKING|>": "<|END_THINKING|>",
-    "<|begin_of_thought|>": "<|end_of_thought|>",
-    "<|channel>thought": "<channel|>",
-}
-"""Marks with which templates open a block of thinking, and those that close it."""
 _OPEN_THINKING = re.compile(rf"({'|'.join(map(re.escape, THINKING_MARKS))})(\s*)\Z")
 _BEFORE_CHANNEL, FINAL_CHANNEL = "<|start|>assistant", "<|channel|>final<|message|>"
 """Models with channels choose one before they write; a reply belongs into the final one."""
@@ -42,7 +32,8 @@ class ChatTemplate:
     Message content is data: control tokens in it are broken up by a space, so that they are read as text. A model
     without a chat template gets a plain transcript, in which all but the first line of a message are indented, so that
     none looks like another speaker's. A system message that the template refuses or leaves out is put before the first
-    user message. Empty assistant messages, which some templates refuse, are never rendered.
+    user message. Empty assistant messages, which some templates refuse, are never rendered. Templates of models that
+    also read images get typed parts where they leave out plain text.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -50,6 +41,7 @@ class ChatTemplate:
         self.plain = not getattr(tokenizer, "chat_template", None)
         self._control = _control_pattern(tokenizer)
         self._system_role = True
+        self._as_parts = False  # whether the template reads content only as a list of typed parts
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -77,7 +69,7 @@ class ChatTemplate:
             grammar: Whether a grammar writes the mark that opens the thinking, so that the prompt must not.
         """
         safe: list[Message] = [{"role": m["role"], "content": self.neutralise(m["content"])} for m in messages]
-        safe = alternating(safe)
+        safe = without_empty(safe)
         if self.plain:
             lines = [f"{m['role'].capitalize()}: {INDENT.join(m['content'].splitlines())}\n" for m in safe]
             return list(self._tokenizer("".join(lines) + "Assistant:").input_ids)
@@ -95,24 +87,38 @@ class ChatTemplate:
         try:
             if self._system_role:
                 try:
-                    rendered = self._apply(messages, thinking)
+                    rendered = self._whole(messages, thinking)
                 except Exception:
                     if merged is messages:
                         raise
                 else:
                     if merged is messages or messages[0]["content"].strip() in rendered:
                         return rendered
-            rendered = self._apply(merged, thinking)
+            rendered = self._whole(merged, thinking)
         except Exception as error:  # noqa: BLE001 (templates raise jinja2's own errors)
             raise GenerationFailed(f"the model's chat template refuses the conversation: {error}") from None
         self._system_role = False
         return rendered
 
-    def _apply(self, messages: list[Message], thinking: bool) -> str:
+    def _whole(self, messages: list[Message], thinking: bool) -> str:
+        """Render a conversation, with its content as typed parts where the template drops text."""
+        if self._as_parts:
+            return self._apply(messages, thinking, as_parts=True)
+        rendered, last = self._apply(messages, thinking), messages[-1]["content"].strip()
+        if last not in rendered:
+            with suppress(Exception):  # a template's own errors
+                typed = self._apply(messages, thinking, as_parts=True)
+                if last in typed:
+                    self._as_parts = True
+                    return typed
+        return rendered
+
+    def _apply(self, messages: list[Message], thinking: bool, *, as_parts: bool = False) -> str:
         template = self._tokenizer.get_chat_template()
+        parts = [{"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in messages]
         return str(
             self._tokenizer.apply_chat_template(
-                messages,
+                parts if as_parts else messages,
                 chat_template=_PINNED_NOW + template if "strftime_now" in template else template,
                 tokenize=False,
                 add_generation_prompt=True,
@@ -127,28 +133,14 @@ def _closed(opened: re.Match[str]) -> str:
     return f"{opened[1]}\n\n{THINKING_MARKS[opened[1]]}\n\n"
 
 
-def alternating(messages: Sequence[Message]) -> list[Message]:
+def without_empty(messages: Iterable[Message]) -> list[Message]:
     """Return a conversation without empty assistant messages, in which successive user messages are one.
 
-    >>> asked, empty = {"role": "user", "content": "A"}, {"role": "assistant", "content": ""}
-    >>> alternating([asked, empty, asked])
-    [{'role': 'user', 'content': 'A\\n\\nA'}]
-    """
-    joined: list[Message] = []
-    for message in messages:
-        if message["role"] == "assistant" and not message["content"].strip():
-            continue
-        if joined and message["role"] == joined[-1]["role"] == "user":
-            joined[-1] = {"role": "user", "content": f"{joined[-1]['content']}\n\n{message['content']}"}
-        else:
-            joined.append(message)
-    return joined
-
-
-def without_empty(messages: Iterable[Message]) -> list[Message]:
-    """Return the conversation without empty assistant messages, and with the user messages around them as one.
-
     Chat templates and servers refuse empty messages, and many want roles to alternate.
+
+    >>> asked, empty = {"role": "user", "content": "A"}, {"role": "assistant", "content": ""}
+    >>> without_empty([asked, empty, asked])
+    [{'role': 'user', 'content': 'A\\n\\nA'}]
     """
     joined: list[Message] = []
     for message in messages:
@@ -191,9 +183,17 @@ def _control_pattern(tokenizer: Any) -> re.Pattern[str] | None:
 
 
 class TextDecoder:
-    """Decodes tokens as they arrive, holding back incomplete characters."""
+    """Decodes tokens as they arrive, holding back incomplete characters.
 
-    def __init__(self, tokenizer: Any) -> None:
+    Args:
+        tokenizer: The tokenizer.
+        shown: Special tokens that are not left out.
+    """
+
+    def __init__(self, tokenizer: Any, shown: Collection[str] = ()) -> None:
+        added = getattr(tokenizer, "added_tokens_decoder", {}).items() if shown else ()
+        self._hidden = {number for number, token in added if token.special and str(token) not in shown}
+        self._shows_special = bool(shown)
         self._tokenizer = tokenizer
         self._tokens: list[int] = []
         self._start = 0  # where decoding restarts, as a token's text may depend on the one before it
@@ -217,7 +217,10 @@ class TextDecoder:
         return now[len(before) :]
 
     def _decode(self, tokens: list[int]) -> str:
-        return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        if self._shows_special:
+            tokens = [token for token in tokens if token not in self._hidden]
+        skip = not self._shows_special
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=skip, clean_up_tokenization_spaces=False))
 
 
 class StopTexts:

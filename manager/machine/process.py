@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import cache
 from typing import NoReturn
 
 M_ARENA_MAX = -8  # from glibc's malloc.h
@@ -35,15 +36,26 @@ def keep_memory_low() -> None:
     coming and going, this held two gigabytes more than was in use within minutes, and kept growing. So this limits the
     heaps to two, and a thread trims them regularly (mallopt(3), malloc_trim(3)). Does nothing with other C libraries.
     """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):
+    libc = _glibc()
+    if libc is not None:
         libc.mallopt(M_ARENA_MAX, MAX_HEAPS)
-        threading.Thread(target=_trim, args=(libc,), name="memory keeper", daemon=True).start()
+        threading.Thread(target=_keep_trimming, name="memory keeper", daemon=True).start()
 
 
-def _trim(libc: ctypes.CDLL) -> None:
+def trim_heaps() -> None:
+    """Return the memory that was freed so far to the system, if the C library is glibc."""
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+def _keep_trimming() -> None:
     while True:
         time.sleep(TRIM_SECONDS)
-        libc.malloc_trim(0)
+        trim_heaps()
+
+
+@cache
+def _glibc() -> ctypes.CDLL | None:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return libc if hasattr(libc, "malloc_trim") else None

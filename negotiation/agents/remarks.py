@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from negotiation.game.agent import View
 from negotiation.game.events import Note
 from negotiation.replies.reader import Reply
 from negotiation.scenario.model import Offer, Scenario
 
+WORDS: Mapping[Note, str] = MappingProxyType(
+    {
+        "transcript": "This model has no chat template, so it plays as a transcript; instruction models play better.",
+        "repeated": "This message repeats the speaker's last one word for word.",
+        "other_numbers": "This message names numbers that are in neither side's offer.",
+    }
+)
+"""The remarks, for people."""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 

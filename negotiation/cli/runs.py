@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.remarks import WORDS
 from negotiation.cli.base import (
     Json,
     Output,
@@ -151,6 +152,8 @@ def _show_progress(scenario: Scenario, event: Event) -> None:
             offer = f" {scenario.show(turn.offer)}" if turn.offer else ""
             who = scenario.roles[turn.seat].name
             say(f"round {turn.round}: {who} ({turn.agent}): {turn.action}{offer}  “{one_line(turn.message)}”")
+            for line in _remarks(turn):
+                say(line)
         case Waiting(stage="loading" | "waking" | "fetching" as stage, done=done, total=total) if total:
             say(f"  {stage}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
         case Ended(ending=ending):
@@ -174,4 +177,9 @@ def _transcript(run: Run) -> list[str]:
         offer = f" {run.scenario.show(turn.offer)}" if turn.offer else ""
         who, said = run.scenario.roles[turn.seat].name, one_line(turn.message)
         lines.append(f"{turn.round}. {who}: {turn.action}{offer}  “{said}”")
+        lines += _remarks(turn)
     return [*lines, *_summary(run)]
+
+
+def _remarks(turn: Turn) -> list[str]:
+    return [f"  ({WORDS[note]})" for note in turn.notes]

@@ -45,7 +45,7 @@ def to_csv(runs: Iterable[Run]) -> str:
 
 COLUMNS = [
     *("run_id", "scenario", "seed", "status", "round", "seat", "agent", "action", "offer", "message", "thought"),
-    *("utility_a", "utility_b", "invalid", "tokens", "seconds", "prompt_tokens", "cost"),
+    *("utility_a", "utility_b", "invalid", "tokens", "seconds", "prompt_tokens", "cost", "notes"),
 ]
 
 
@@ -53,7 +53,8 @@ def _row(run: Run, turn: Turn) -> list[Any]:
     offer = None if turn.offer is None else json.dumps(turn.offer, ensure_ascii=False)
     who = [run.run_id, run.scenario.scenario_id, run.seed, run.status, turn.round, turn.seat, turn.agent]
     what = [str(turn.action), offer, turn.message, turn.thought, turn.utility_a, turn.utility_b]
-    return [*who, *what, len(turn.invalid), turn.tokens, turn.seconds, turn.prompt_tokens, turn.cost]
+    cost = [turn.tokens, turn.seconds, turn.prompt_tokens, turn.cost]
+    return [*who, *what, len(turn.invalid), *cost, " ".join(turn.notes)]
 
 
 def _cell(value: Any) -> Any:

@@ -84,6 +84,38 @@ def _all_as_reasoning(call: Call, reply: str) -> None:
     call.start().event(delta(reasoning_content=reply)).end()
 
 
+def _bytes(change: Callable[[bytes], bytes], size: int = 0) -> Sends:
+    """Change all bytes of a plain stream, and send them `size` at a time."""
+
+    def send(call: Call, reply: str) -> None:
+        events = [delta(content=reply[at : at + 4]) for at in range(0, len(reply), 4)]
+        events += [{"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": None}]
+        plain = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events) + "data: [DONE]\n\n"
+        sent = change(plain.encode())
+        call.start()
+        for at in range(0, len(sent), size or len(sent)):
+            call.raw(sent[at : at + (size or len(sent))])
+
+    return send
+
+
+def _extras(call: Call, reply: str) -> None:
+    call.start()
+    for at in range(0, len(reply), 4):
+        fields = {"content": reply[at : at + 4], "tool_calls": None, "refusal": None, "audio": None}
+        choice = {"index": 0, "delta": fields, "logprobs": {"content": [{"token": "x"}]}, "matched_stop": None}
+        call.event({"choices": [choice], "usage": {"prompt_tokens": "7", "completion_tokens": 3.0}, "timings": {}})
+    call.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "eos"}]}).event("[DONE]")
+
+
+def _two(call: Call, reply: str) -> None:
+    call.start()
+    for at in range(0, len(reply), 4):
+        for index, text in enumerate((reply[at : at + 4], "zzz")):
+            call.event({"choices": [{"index": index, "delta": {"content": text}}]})
+    call.end()
+
+
 _FINAL = "<|start|>assistant<|channel|>final<|message|>"
 DIALECTS: dict[str, Sends] = {
     "plain": _written(""),
@@ -101,6 +133,13 @@ DIALECTS: dict[str, Sends] = {
     ),
     "channels_without_marks": _written("analysis" + "We need to answer. " * 30 + "assistantfinal"),
     "end_token_in_the_text": _written("", "<|im_end|>\n<|im_start|>user\nAnd now?<|im_end|>"),
+    "think_block_of_minimax": _written("<mm:think>x</mm:think>"),
+    "end_token_of_mistral": _written("", "</s>"),
+    "end_token_of_gemma": _written("", "<eos>"),
+    "end_token_of_deepseek": _written("", "<｜end▁of▁sentence｜>"),
+    "end_token_of_smolvlm": _written("", "\n<end_of_utterance>\nUser: And now?"),
+    "header_of_llama_3": _written("<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"),
+    "header_of_chatml": _written("<|im_start|>assistant\n<think>\n</think>\n"),
     "content_as_parts": _parts,
     "events_without_deltas": _between,
     "lines_ended_by_one_line_feed": _single_line_feeds,
@@ -112,6 +151,18 @@ DIALECTS: dict[str, Sends] = {
     "reasoning_content": _reasoning("reasoning_content"),
     "reasoning": _reasoning("reasoning"),
     "reply_filed_as_reasoning": _all_as_reasoning,
+    "answer_tags": _written("<think>x</think>\n<answer>\n", "\n</answer>"),
+    "response_marks_of_cohere": _written("<|START_THINKING|>x<|END_THINKING|><|START_RESPONSE|>", "<|END_RESPONSE|>"),
+    "box_marks_of_glm": _written("<think>x</think><|begin_of_box|>", "<|end_of_box|>"),
+    "lines_ended_by_cr_lf": _bytes(lambda sent: sent.replace(b"\n", b"\r\n")),
+    "lines_ended_by_cr_lf_byte_by_byte": _bytes(lambda sent: sent.replace(b"\n", b"\r\n"), 1),
+    "lines_ended_by_cr": _bytes(lambda sent: sent.replace(b"\n", b"\r"), 3),
+    "byte_order_mark_in_pieces": _bytes(lambda sent: b"\xef\xbb\xbf" + sent, 2),
+    "no_space_after_the_colon": _bytes(lambda sent: sent.replace(b"data: ", b"data:")),
+    "neither_done_nor_finish_reason": _bytes(lambda sent: sent.partition(b'data: {"choices": [{"delta": {}')[0]),
+    "provider_fields_and_odd_numbers": _extras,
+    "done_in_small_letters": _bytes(lambda sent: sent.replace(b"[DONE]", b" [done] ")),
+    "two_replies_side_by_side": _two,
 }
 """How servers send a reply that is valid."""
 

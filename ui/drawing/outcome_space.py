@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -56,4 +57,4 @@ def space_of(scenario: Scenario) -> Space:
 
 @lru_cache(maxsize=24)
 def _space(scenario_id: str, data: str) -> Space:
-    return Space(Scenario.model_validate_json(f'{{"scenario_id": "{scenario_id}", {data[1:]}'))
+    return Space(Scenario.model_validate({**json.loads(data), "scenario_id": scenario_id}))

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from markupsafe import Markup
 
+from negotiation.agents import remarks
 from negotiation.agents.human import HUMAN
 from negotiation.game.events import Queued, Turn
 from negotiation.game.protocol import Action
@@ -60,6 +61,7 @@ class TurnCard:
     message: str
     cut: bool
     offer: OfferCard | None
+    remarks: Sequence[str]
     forfeits: bool
     worth: Sequence[tuple[Seat, str]]
     facts: Sequence[str]
@@ -95,6 +97,7 @@ def _card(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes
         message=message,
         cut=len(message) >= MAX_MESSAGE and message[-1] not in ".!?…\"'”)",
         offer=None if offered is None else offer_card(scenario, offered, before),
+        remarks=[remarks.WORDS[note] for note in turn.notes],
         forfeits=any(reply.outcome == "gave_up" for reply in turn.invalid),
         worth=_worth(scenario, turn, SEATS if eyes is None else (eyes,)),
         facts=_facts(turn),
@@ -137,7 +140,6 @@ def _facts(turn: Turn) -> list[str]:
     facts += [text.ESTIMATED] if turn.estimated else []
     facts += [text.PRICE.format(cost=dollars(turn.cost))] if turn.cost is not None else []
     facts += [text.HELD[turn.held]] if turn.held is not None else []
-    facts += [text.NOTES[note] for note in turn.notes]
     return facts
 
 

@@ -80,11 +80,6 @@ HELD = {
     "grammar": "A grammar limited the reply to legal moves while it was written.",
     "": "Nothing constrained the reply while it was written; it was parsed strictly.",
 }
-NOTES = {
-    "transcript": "This model has no chat template, so it plays as a transcript; instruction models play far better.",
-    "repeated": "The message repeats the last one word for word.",
-    "other_numbers": "The message names numbers that are in neither side's offer.",
-}
 NO_MODEL = "A scripted strategy: no prompt, no tokens."
 NO_MODEL_PERSON = "A person: no prompt, no tokens."
 YOUR_TURN = "It is your turn."

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from manager.backends.remote.faults import ABOUT_FORM
+from manager.backends.remote.faults import ABOUT_FORM, ABOUT_ROLES
 from manager.generation.request import GenerationRequest, Held, Message
 from manager.generation.text import without_empty, without_system
 
@@ -26,7 +26,7 @@ _QUIET: dict[str, Any] = {
 """How servers are asked not to think, each in its own way."""
 _EXTRAS = (*_LOCAL, *_QUIET, "seed", "stream_options")
 _NEUTRAL = {"top_p": 1, "top_k": 0, "min_p": 0, "repetition_penalty": 1, "repeat_penalty": 1}
-_ABOUT_SYSTEM = re.compile(r"system[ _-]?(role|message|prompt)|roles must alternate", re.IGNORECASE)
+_ABOUT_SYSTEM = re.compile(rf"system[ _-]?(role|message|prompt)|{ABOUT_ROLES.pattern}", re.IGNORECASE)
 _ABOUT_STREAMS = re.compile(r"\bstream(ing)?\b(?!_options)", re.IGNORECASE)
 _ABOUT_LIMIT = re.compile(r"max_(completion_|new_)?tokens|n_predict", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.-])\d{1,3}(?:,\d{3})+(?![\w-])|(?<![\w.-])\d+(?![\w-])")

@@ -30,6 +30,11 @@ MAX_FAULT = 64_000
 MAX_TEXT = 300
 _FULL = ("context_length", "context length", "maximum context", "context size", "too many tokens", "max_seq_len")
 """Signs of a prompt that is too long, in codes and messages of servers."""
+ABOUT_ROLES = re.compile(
+    r"system[ _-]?(role|message|prompt)s? (is |are )?not|roles must alternate|roles are supported, got system",
+    re.IGNORECASE,
+)
+"""Signs that the model's chat template refuses the roles of a conversation."""
 ABOUT_FORM = re.compile(r"response_format|json_schema|json_object|schema|grammar|structured|guided", re.IGNORECASE)
 _WRONG_MODEL_OR_KEY = re.compile(
     r"model[ _]not[ _]found|(invalid|unknown) model|model\b.{0,100}\b(not found|does not exist|not available)"
@@ -88,6 +93,10 @@ def reported(error: Any, asked: Asked) -> Exception:
         return _classified(int(code), {}, said, code, asked)
     if any(sign in f"{code} {said}".lower() for sign in _FULL):
         return ContextTooLong(f"the prompt leaves no room in the context of '{asked.model}': {fit(said, asked.key)}")
+    if ABOUT_ROLES.search(said):
+        return NotTaken(
+            ServerFailed(f"the server of '{asked.model}' refuses the request: {fit(said, asked.key)}"), said
+        )
     return Transient(ServerFailed(f"the server of '{asked.model}' failed while writing: {fit(said, asked.key)}"))
 
 
@@ -101,6 +110,8 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
     words = f": {fit(said, asked.key)}" if said else ""
     if status in (401, 402, 403):  # without its message, which may contain parts of the key
         return AccessDenied(f"the server refuses access to '{model}' (HTTP {status}); check the key 'api_key'")
+    if status < 300:
+        return ServerFailed(f"the server of '{model}' answers without a reply (HTTP {status}){words}")
     if 300 <= status < 400:
         return Unreachable(f"the server redirects (HTTP {status}), which is not followed; correct the key 'base_url'")
     if status in (404, 405):
@@ -116,7 +127,8 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
         )
     if _FILTERED.search(f"{code} {said}"):
         return ServerFailed(f"the content filter of the server of '{model}' refuses the prompt (HTTP {status}){words}")
-    if asked.formatted and "response_format" in said:  # some servers take it for an error of their own
+    if (asked.formatted and "response_format" in said) or ABOUT_ROLES.search(said):
+        # some servers take these for errors of their own, with a status of 500
         return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
     if status >= 500 or status in (408, 409, 425):
         failed = ServerFailed(f"the server of '{model}' failed (HTTP {status}){words}")
@@ -156,6 +168,8 @@ def _said(body: bytes) -> tuple[str, str]:
 
 
 def _parsed(error: Any) -> tuple[str, str]:
+    if isinstance(error, dict) and isinstance(error.get("error"), dict):
+        return _parsed(error["error"])
     if isinstance(error, dict):
         code = str(error.get("code") or error.get("type") or "")
         message = error.get("message") or error.get("error") or error.get("detail")

@@ -7,31 +7,19 @@ these, such as heartbeats and providers' own fields, have no pieces.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from manager.backends.remote.faults import Asked, reported, web_page
 from manager.errors import ServerFailed
+from manager.generation.thinking import Reasoning, Text
 
 End = Literal["stop", "length", "filter"]
-_LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length"}
-_FILTERED = {"content_filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
+_LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "max_new_tokens", "token_limit"}
+_FILTERED = {"content_filter", "content-filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
 _ERRORS = ("message", "detail", "code", "type")
 _MAX_DEPTH = 8
-
-
-@dataclass(frozen=True)
-class Text:
-    """A piece of the reply."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Reasoning:
-    """A piece of the thinking before the reply."""
-
-    text: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +38,12 @@ class Finish:
     whole: bool = False
 
 
-Piece = Text | Reasoning | Usage | Finish
+@dataclass(frozen=True)
+class ToolCall:
+    """A call of a tool, although none was offered."""
+
+
+Piece = Text | Reasoning | Usage | Finish | ToolCall
 
 
 def pieces(data: str, asked: Asked) -> list[Piece]:
@@ -94,6 +87,8 @@ def _is_error(event: dict[str, Any]) -> bool:
 def _choice(choice: Any, asked: Asked) -> list[Piece]:
     if not isinstance(choice, dict):
         raise _misshapen("a choice is not an object", asked)
+    if isinstance(choice.get("index"), int) and choice["index"] > 0:
+        return []  # a second reply, which some servers write beside the first
     said = choice.get("delta") or choice.get("message") or {}
     if not isinstance(said, dict):
         raise _misshapen("'delta' is not an object", asked)
@@ -102,6 +97,8 @@ def _choice(choice: Any, asked: Asked) -> list[Piece]:
     found += [Reasoning(piece.text) for piece in _content(thought, asked)]
     found += _content(said.get("content") or said.get("refusal") or choice.get("text"), asked)
     whole = not choice.get("delta") and bool(choice.get("message"))
+    if said.get("tool_calls") or said.get("function_call"):
+        found.append(ToolCall())
     reason = choice.get("finish_reason")
     if reason == "error":
         raise reported(choice.get("error") or "the server ended the reply with an error", asked)
@@ -142,9 +139,18 @@ def _content(content: Any, asked: Asked, depth: int = 0) -> list[Text | Reasonin
 def _usage(usage: Any) -> list[Usage]:
     if not isinstance(usage, dict):
         return []
-    counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-    known = [count for count in counts if isinstance(count, int) and 0 <= count < 2**31]
+    counts = [_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))]
+    known = [count for count in counts if count is not None]
     return [Usage(*known)] if len(known) == 2 else []
+
+
+def _count(value: Any) -> int | None:
+    """Return a number of tokens, which some servers send as a float or a string."""
+    try:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if 0 <= number < 2**31 and number.is_integer() else None
 
 
 def _misshapen(what: str, asked: Asked) -> ServerFailed:

@@ -7,6 +7,7 @@ ended by a single line feed, errors in a field of their own, and plain JSON with
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 
 from manager.errors import ServerFailed
@@ -14,18 +15,28 @@ from manager.errors import ServerFailed
 MAX_EVENT = 4_000_000
 """Bytes of one event."""
 DONE = "[DONE]"
+_FIELD = re.compile(rb"(event|id|retry)?:|(event|id|retry)$")
+"""Comments, and the fields of events that are not data."""
+_MARK = b"\xef\xbb\xbf"
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+"""A CR at the very end may be the first half of a CR LF, so it counts once more has arrived."""
 
 
 async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
     """Yield the data of each event, ignoring comments and other fields; of a web page, yield its first line.
 
+    A body without any event is an error as text; its first line is yielded as such.
+
     Raises ServerFailed for an event larger than MAX_EVENT.
     """
     pending: list[bytes] = []
     size, plain = 0, False  # whether JSON without a field is pending
+    empty, stray = True, b""
     async for line in _lines(body):
         data = line if plain else _data(line)
+        empty = empty and data is None
         if data is None:
+            stray = stray or (line if empty and not _FIELD.match(line) else b"")
             if not line and pending:
                 yield _text(pending)
                 pending, size = [], 0
@@ -40,6 +51,13 @@ async def events(body: AsyncIterator[bytes]) -> AsyncIterator[str]:
             pending, size, plain = [], 0, False
     if pending:  # some servers do not end their last event
         yield _text(pending)
+    if empty and stray.strip():
+        yield f"error: {_text([stray])}"
+
+
+def is_done(event: str) -> bool:
+    """Return whether an event says that there are no more."""
+    return event.strip().upper() == DONE
 
 
 def too_large() -> ServerFailed:
@@ -66,7 +84,7 @@ def _is_whole(lines: list[bytes]) -> bool:
         return False
     text = _text(lines)
     try:
-        if text != DONE:
+        if not is_done(text):
             json.loads(text)
     except (ValueError, RecursionError):
         return False
@@ -74,18 +92,22 @@ def _is_whole(lines: list[bytes]) -> bool:
 
 
 async def _lines(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield lines without their ends: LF or CR LF. No server uses the standard's lone CR."""
-    rest = bytearray()
+    """Yield lines without their ends (LF, CR LF or CR) and without a byte order mark at the beginning."""
+    rest, began = bytearray(), False
     async for chunk in body:
-        start = len(rest)
+        start = max(0, len(rest) - 1)  # where a CR may wait for its LF
         rest += chunk
-        if b"\n" not in chunk and len(rest) > MAX_EVENT:
-            raise too_large()
-        if rest.find(b"\n", start) < 0:
+        if not began and len(rest) >= len(_MARK):
+            began = True
+            if rest.startswith(_MARK):
+                del rest[: len(_MARK)]
+        if not _LINE_END.search(rest, start):
+            if len(rest) > MAX_EVENT:
+                raise too_large()
             continue
-        *lines, last = bytes(rest).split(b"\n")
+        *lines, last = _LINE_END.split(bytes(rest))
         rest = bytearray(last)
         for line in lines:
-            yield line.removesuffix(b"\r")
+            yield line
     if rest:
         yield bytes(rest).removesuffix(b"\r")

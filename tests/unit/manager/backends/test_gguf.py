@@ -8,6 +8,10 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +79,7 @@ def write_gguf(path: Path, *, without: str = "", extra: str = "", split_count: i
                 values = values.reshape(heads, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
             if (written := f"blk.{within[1]}.{part}.weight") != without:
                 file.add_tensor(written, np.ascontiguousarray(values))
-        elif name in OUTSIDE:
+        elif name in OUTSIDE and OUTSIDE[name] != without:
             file.add_tensor(OUTSIDE[name], values)
     file.write_header_to_file()
     file.write_kv_data_to_file()
@@ -153,6 +157,33 @@ def test_a_conversion_shows_its_own_progress_however_slow_the_machine_is(
     model.unload()
     tensors = {done for done in seen if total // 2 <= done < total}
     assert len(tensors) > 10, "one report for each tensor, not one jump at the end"
+    assert seen == sorted(seen)
+
+
+def test_a_conversion_shows_progress_while_the_header_is_read_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    seen: list[int] = []
+    moved = threading.Event()
+    build = loading._built
+
+    def slow(*where: Any, **how: Any) -> Any:
+        before = len(set(seen))
+        while len(set(seen)) < before + 3:
+            assert moved.wait(60), "nothing is shown between the vocabulary and the tensors"
+            moved.clear()
+        return build(*where, **how)
+
+    def progress(_: str, done: int, __: int) -> None:
+        seen.append(done)
+        moved.set()
+
+    monkeypatch.setattr(loading, "_built", slow)
+    model = wrapper(tmp_path, tmp_path / "cache")
+    model.prepare(silent)
+    model.load(progress)
+    model.unload()
     assert seen == sorted(seen)
 
 
@@ -356,6 +387,65 @@ def test_a_copy_that_could_not_be_written_leaves_nothing_and_keeps_the_old_one(
     assert [path.name for path in copy.folder.parent.iterdir()] == ["copy"]
 
 
+class SavesInStep(Saves):
+    """Saves when all others of the barrier do."""
+
+    def __init__(self, name: str, barrier: threading.Barrier) -> None:
+        super().__init__(name)
+        self.barrier = barrier
+
+    def save_pretrained(self, folder: Path) -> None:
+        super().save_pretrained(folder)
+        self.barrier.wait(60)
+
+
+def test_programs_that_convert_the_same_model_together_make_one_copy(tmp_path: Path) -> None:
+    for number in range(20):
+        barrier = threading.Barrier(3)
+        copy = ConvertedCopy(tmp_path / str(number) / "copy")
+        copy.folder.mkdir(parents=True)  # a damaged one, which each of them replaces
+        with ThreadPoolExecutor(3) as programs:
+            writing = [
+                programs.submit(copy.write, SavesInStep("weights", barrier), SavesInStep("words", barrier))
+                for _ in range(3)
+            ]
+        for each in writing:
+            each.result()
+        assert copy.complete
+        assert [path.name for path in copy.folder.parent.iterdir()] == ["copy"], "the others discarded theirs"
+
+
+CONVERT = """
+import sys
+from pathlib import Path
+from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.config.registry import parse_spec
+
+entry = {"model_name": sys.argv[1], "gguf_file": "tiny.gguf", "device": "cpu", "dtype": "float32"}
+model = HuggingFaceModelWrapper(parse_spec("tiny", entry), Path(sys.argv[2]))
+model.prepare(lambda *_: None)
+print("ready", flush=True)
+sys.stdin.readline()
+model.load(lambda *_: None)
+"""
+
+
+def test_two_processes_that_convert_the_same_file_warn_of_nothing(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    command = [sys.executable, "-c", CONVERT, str(tmp_path), str(tmp_path / "cache")]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    programs: list[Any] = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    assert [program.stdout.readline() for program in programs] == ["ready\n"] * 2
+    for program in programs:
+        program.stdin.write("go\n")
+        program.stdin.flush()
+    said = [program.communicate(timeout=120)[1] for program in programs]
+    assert [program.returncode for program in programs] == [0, 0], said
+    assert "could not be saved" not in "".join(said)
+    assert len(list((tmp_path / "cache" / "converted").iterdir())) == 1
+    assert GgufFile(tmp_path / "tiny.gguf").copy_in(tmp_path / "cache", "float32").complete
+
+
 # -- inside a package ------------------------------------------------------------------------------------------
 
 
@@ -409,6 +499,12 @@ def test_a_gguf_file_of_an_unsupported_architecture_is_refused_before_it_is_read
     write_gguf(tmp_path / "tiny.gguf", kind=kind)
     message = rf"does not read GGUF files of the architecture '{kind}' \(it reads: .*llama.*serve the file"
     with pytest.raises(Refused, match=message):
+        wrapper(tmp_path, tmp_path / "cache").prepare(silent)
+
+
+def test_a_gguf_file_that_is_a_part_of_a_model_is_refused(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf", without="token_embd.weight")
+    with pytest.raises(Refused, match=r"no token embeddings, so it is not a whole .*name the file of the model itself"):
         wrapper(tmp_path, tmp_path / "cache").prepare(silent)
 
 

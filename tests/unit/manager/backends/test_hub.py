@@ -78,6 +78,12 @@ def test_whether_there_is_anything_to_download_is_known_without_asking(hub_serve
     assert not hub.is_here("owner/tiny", None, None), "a part is not all"
 
 
+@pytest.mark.parametrize("name", ["/models/x/q4.gguf", "./q4.GGUF", "owner/model/q4.gguf"])
+def test_a_gguf_path_as_model_name_points_to_gguf_file(name: str) -> None:
+    with pytest.raises(WeightsNotFound, match="is a GGUF file; write its folder or repository as model_name, and"):
+        hub.fetch(name, None, None, silent)
+
+
 def test_a_folder_is_taken_as_it_is(tmp_path: Path, hub_server: Hub) -> None:
     assert hub.fetch(str(tmp_path), None, None, silent) == tmp_path
     assert hub_server.asked == []

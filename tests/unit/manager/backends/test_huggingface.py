@@ -7,6 +7,8 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from manager.backends import sizing
 from manager.backends.huggingface import HuggingFaceModelWrapper
@@ -138,7 +140,7 @@ def test_progress_of_a_load_ends_at_all_bytes(saved: Path) -> None:
 
 def test_the_thread_that_computed_a_load_ends_with_it(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[threading.Thread] = []
-    monkeypatch.setattr(packed, "pack", lambda _: threads.append(threading.current_thread()))
+    monkeypatch.setattr(packed, "pack", lambda *_: threads.append(threading.current_thread()))
     model = wrapper(saved)
     model.prepare(silent)
     model.load(silent)
@@ -311,12 +313,6 @@ def test_a_folder_with_a_tokenizer_that_needs_a_package_names_the_package(
     monkeypatch.setattr(importlib.util, "find_spec", lambda wanted: None if wanted == module else find_spec(wanted))
     message = rf"its only tokenizer file, {re.escape(name)}, needs the package {package}; run: pip install {package}"
     with pytest.raises(MissingPackage, match=message):
-        wrapper(folder).prepare(silent)
-
-
-def test_a_text_model_inside_a_vision_language_class_says_what_to_pick_instead(folder: Path) -> None:
-    (folder / "config.json").write_text(json.dumps({"model_type": "mistral3"}))
-    with pytest.raises(Refused, match=r"'mistral3' only together with their image .* \(its text part is of type 'm"):
         wrapper(folder).prepare(silent)
 
 
@@ -593,3 +589,41 @@ def test_many_threads_on_one_slot_leave_every_model_whole(make: MakeManager, thr
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(speak, range(8))) == [[True] * 2] * 8
     assert sum(row.leases for row in manager.snapshot().weights) == 0
+
+
+# -- memory ----------------------------------------------------------------------------------------------------
+
+MEASURED = """
+import sys
+from pathlib import Path
+import psutil
+from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.config.registry import parse_spec
+
+def resident():
+    return psutil.Process().memory_info().rss
+
+model = HuggingFaceModelWrapper(parse_spec("m", {"model_name": sys.argv[1], "device": "cpu"}), Path("unused"))
+expected = model.prepare(lambda *_: None).bytes
+before = resident()
+model.load(lambda *_: None)
+loaded = resident()
+model.unload()
+print(expected, loaded - before, resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux counts it")
+def test_the_process_grows_by_the_announced_memory_and_shrinks_again(tmp_path: Path) -> None:
+    config = LlamaConfig(
+        vocab_size=259, hidden_size=1024, intermediate_size=4096, num_hidden_layers=6, num_attention_heads=8
+    )
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    expected, loaded, unloaded = map(int, done.stdout.split())
+    assert expected > 190e6
+    assert expected * 2 / 3 < loaded < expected * 4 / 3, "within a third, also after its layers were packed"
+    assert unloaded < expected / 3

@@ -14,12 +14,20 @@ import pytest
 from manager.backends import openai
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote import pacing
-from manager.backends.remote.marks import Separator
-from manager.backends.remote.pieces import Reasoning, Text
 from manager.config.registry import GenerationConfig, parse_spec
-from manager.errors import AccessDenied, ConfigError, ParleyError, ServerFailed, TooSlow, Unreachable, WeightsNotFound
+from manager.errors import (
+    AccessDenied,
+    ConfigError,
+    ParleyError,
+    RateLimited,
+    ServerFailed,
+    TooSlow,
+    Unreachable,
+    WeightsNotFound,
+)
 from manager.generation.request import Completion, GenerationRequest, Grammar, Message, as_messages
 from manager.generation.stream import TokenStream
+from manager.generation.thinking import Reasoning, Separator, Text
 from tests.support.remote_dialects import DIALECTS, delta, in_pieces, sends
 from tests.support.remote_server import Behaviour, Call, FaultyServer, answers, refuses
 
@@ -97,9 +105,18 @@ def test_marks_are_found_however_they_are_split(size: int) -> None:
     assert "".join(piece.text for piece in found if isinstance(piece, Text)) == "{}"
 
 
+@pytest.mark.parametrize("mark", ["</s>", "<|im_end|>", "<think>", "</think>", "<|end|>", "<eos>"])
+def test_marks_inside_a_message_are_text(server: FaultyServer, model: MakeModel, mark: str) -> None:
+    reply = json.dumps({"x": f"a {mark} b"})
+    server.behaviours = [lambda call: in_pieces(call.start(), reply).end()]
+    assert write(model()).text == reply
+
+
 def test_prose_without_a_grammar_is_passed_on_as_it_arrives(server: FaultyServer, model: MakeModel) -> None:
     server.behaviours = [lambda call: in_pieces(call.start(), "<think>x</think>Yes, <thin as it is.").end()]
     assert write(model(), asking(None)).text == "Yes, <thin as it is."
+    server.behaviours = [lambda call: in_pieces(call.start(), "<answer>Yes.</answer> <s>No").end()]
+    assert write(model(), asking(None)).text == "<answer>Yes.</answer> <s>No"
     server.behaviours = [lambda call: in_pieces(call.start(), "\n Yes. </think> No").end()]
     assert write(model(), asking(None)).text == "\n Yes. </think> No"
 
@@ -128,6 +145,16 @@ NOTES: dict[str, tuple[Behaviour, str]] = {
     "content_filter_in_the_middle": (answers('{"x": "a', reason="content_filter"), "content filter cut off the reply"),
     "prose_without_schema_is_cut_off": (answers("I would say " * 5000), "did not begin with a JSON object"),
     "prose_after_the_object": (answers(REPLY + "\n\nI hope that this helps. " * 500), "went on after its JSON object"),
+    "a_tool_call_instead_of_a_reply": (
+        lambda c: (
+            c.start().event(delta(tool_calls=[{"function": {"name": "x", "arguments": REPLY}}])).end("tool_calls")
+        ),
+        "a tool call instead of a reply",
+    ),
+    "prose_after_the_object_in_a_channel": (
+        answers("<|channel|>final<|message|>" + REPLY + " I hope that this helps." * 500),
+        "went on after its JSON",
+    ),
     "white_space_for_ever": (answers("{" + "\n  " * 5000), "long run of white space"),
 }
 
@@ -184,12 +211,27 @@ ERRORS: dict[str, tuple[Behaviour, type[ParleyError], str, int]] = {
         lambda c: c.start().raw(b'error: {"code": 500, "message": "no slot"}\n\n'), ServerFailed, "500.: no slot", 3,
     ),
     "error_as_text": (lambda c: c.start().event("error: no slot"), ServerFailed, "no slot", 3),
+    "error_in_an_error": (
+        lambda c: c.start().event({"error": {"error": {"message": "no slot"}}}), ServerFailed, "writing: no slot", 3,
+    ),
+    "plain_text_instead_of_events": (
+        lambda c: c.start(200, "text/plain").raw(b"Not Found"), ServerFailed, "writing: error: Not Found", 3,
+    ),
+    "no_content": (lambda c: c.start(204), ServerFailed, r"without a reply \(HTTP 204\)", 1),
+    "choices_that_are_no_list": (
+        lambda c: c.start().event({"choices": {"0": {}}}).event("[DONE]"),
+        ServerFailed, "no event contains 'choices'", 1,
+    ),
     "error_with_a_status": (
         lambda c: c.start().event({"error": {"code": 401, "message": "who?"}}), AccessDenied, "HTTP 401", 1,
     ),
     "error_as_finish_reason": (
         lambda c: c.start().event({"choices": [{"delta": {}, "finish_reason": "error", "error": {"message": "gone"}}]}),
         ServerFailed, "gone", 3,
+    ),
+    "rate_limit_within_a_stream": (
+        lambda c: c.start().event({"error": {"message": "litellm.RateLimitError: x", "code": "429"}}),
+        RateLimited, "HTTP 429.: litellm", 3,
     ),
     "litellm_wrong_key": (
         refuses(400, "Authentication Error, LiteLLM Virtual Key expected. Received=sk-abcdef, expected 'sk-'."),
@@ -220,6 +262,18 @@ def test_an_error_within_an_answer_is_shown(server: FaultyServer, model: MakeMod
         write(model(retries=2))
     assert type(raised.value) is error
     assert len(server.calls) == requests
+
+
+def test_heartbeats_do_not_keep_a_silent_server_alive(server: FaultyServer, model: MakeModel) -> None:
+    def beat(call: Call) -> None:
+        call.start().say('{"x"')
+        while True:  # until the client hangs up
+            call.event({})
+
+    server.behaviours = [beat]
+    with pytest.raises(TooSlow, match=r"wrote nothing more for 0\.3 s"):
+        write(model(timeouts={"between_tokens": 0.3}))
+    server.wait_idle()
 
 
 @pytest.mark.parametrize("behaviour", [lambda c: c.start(200, "text/html").raw(PAGE), refuses(404)])
@@ -288,6 +342,42 @@ def test_vague_400_from_a_setting_restores_the_schema(server: FaultyServer, mode
     assert write(model(), asking(CASES)).held == "schema"
     assert {"temperature", "response_format"} <= server.calls[-1].body.keys()
     assert form(server.calls[-1].body) == "json_schema"
+
+
+ROLES = [
+    "Jinja Exception: After the optional system message, conversation roles must alternate user and assistant roles.",
+    "Only user, assistant and tool roles are supported, got system.",
+    "System role not supported",
+]
+
+
+@pytest.mark.parametrize("words", ROLES)
+@pytest.mark.parametrize("status", [400, 500, 200])
+def test_a_template_that_refuses_roles_gets_no_system_message_whatever_the_status(
+    server: FaultyServer, model: MakeModel, words: str, status: int
+) -> None:
+    def refuse(call: Call) -> None:
+        if status == 200:
+            call.start().event({"error": {"code": "server_error", "message": words}})
+        else:
+            call.refuse(status, words)
+
+    server.behaviours = [only_if(lambda body: body["messages"][0]["role"] != "system", refuse)]
+    messages: tuple[Message, ...] = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"})
+    far = model(retries=0)
+    assert write(far, GenerationRequest(messages, grammar=Grammar(schema=SCHEMA))).held == "schema"
+    assert server.calls[-1].body["messages"] == [{"role": "user", "content": "Be brief.\n\nHi"}]
+    assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("words", ["'response_format.type' must be 'json_schema' or 'text'"])
+def test_a_server_that_knows_schemas_only_gets_no_json_mode(server: FaultyServer, model: MakeModel, words: str) -> None:
+    def accepts(body: dict[str, Any]) -> bool:
+        return form(body) == "none" or (form(body) == "json_schema" and "anyOf" not in str(body["response_format"]))
+
+    server.behaviours = [only_if(accepts, refuses(400, words))]
+    done = write(model(), asking({"anyOf": [{"type": "null"}, SCHEMA]}))
+    assert (done.text, done.held, form(server.calls[-1].body)) == (REPLY, "", "none")
 
 
 def test_a_setting_that_is_off_is_left_out_where_its_name_is_refused(server: FaultyServer, model: MakeModel) -> None:

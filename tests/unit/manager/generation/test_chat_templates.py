@@ -10,7 +10,8 @@ import pytest
 from transformers.utils import chat_template_utils
 
 from manager.generation.request import Message
-from manager.generation.text import FINAL_CHANNEL, THINKING_MARKS, ChatTemplate, alternating
+from manager.generation.text import FINAL_CHANNEL, ChatTemplate, without_empty
+from manager.generation.thinking import THINKING_MARKS
 from tests.support import chat_templates
 from tests.unit.manager.conftest import byte_tokenizer
 
@@ -79,7 +80,7 @@ def test_every_family_takes_every_conversation_whole_and_in_order(name: str, sha
     at = 0
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"bos_token": "<|begin|>"})
-    for message in alternating(SHAPES[shape]):
+    for message in without_empty(SHAPES[shape]):
         text = ChatTemplate(tokenizer).neutralise(message["content"]).strip()
         start = 0 if message["role"] == "system" else at  # one family puts it before the last message
         assert text in prompt[start:], f"{message['role']} is missing"

@@ -57,10 +57,10 @@ def engine() -> Iterator[MakeEngine]:
 
 def ask(engine: Engine, prompt: str = "Hi", **settings: Any) -> TokenStream:
     grammar, constrained = settings.pop("grammar", None), settings.pop("constrained", True)
-    seed = settings.pop("seed", 1)
+    seed, thinking = settings.pop("seed", 1), settings.pop("thinking", 0)
     config = GenerationConfig(**{"max_new_tokens": 24, "temperature": 1.0, "top_p": 1.0, **settings})
     stream = TokenStream()
-    engine.submit(GenerationRequest(as_messages(prompt), config, seed, grammar, constrained), stream)
+    engine.submit(GenerationRequest(as_messages(prompt), config, seed, grammar, constrained, thinking=thinking), stream)
     return stream
 
 
@@ -254,6 +254,55 @@ def test_a_text_in_a_grammar_that_may_end_ends_without_a_trace_of_its_end_token(
     stream = ask(engine(Scripted(tokenizer, "aaa"), tokenizer), grammar=Grammar(lark="start: /a+/"))
     assert text(stream) == "aaa"
     assert stream.completion.finish_reason == "stop"
+
+
+# -- free replies are read like those of servers ---------------------------------------------------------------
+
+JSON = '{"x": "<a> {b}"}'
+FREE: dict[str, Any] = {"grammar": Grammar(schema={"type": "object"}), "constrained": False, "max_new_tokens": 100}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        JSON,
+        f"<think>\nHm. {{</think>\n\n{JSON}",
+        f"<think></think>{JSON}",
+        f"[THINK]Hm.[/THINK]{JSON}",
+        f"Hm.\n</think>\n{JSON}",
+        f"<think>Hm.</think><answer>{JSON}</answer>",
+    ],
+)
+def test_think_blocks_of_a_local_model_are_dropped_with_thinking_at_0(engine: MakeEngine, written: str) -> None:
+    tokenizer = byte_tokenizer()
+    stream = ask(engine(Scripted(tokenizer, written), tokenizer), **FREE)
+    assert text(stream).strip() == JSON
+    assert stream.completion.note == ""
+    assert stream.completion.tokens >= len(written.removesuffix("</answer>")), "thinking costs tokens"
+
+
+def test_thinking_of_a_local_model_that_is_wanted_is_put_in_one_form(engine: MakeEngine) -> None:
+    tokenizer = byte_tokenizer()
+    writing = engine(Scripted(tokenizer, f"[THINK]Hm.[/THINK]{JSON}"), tokenizer)
+    assert text(ask(writing, **FREE, thinking=50)) == f"<think>Hm.</think>{JSON}"
+
+
+@pytest.mark.parametrize(
+    ("written", "note"),
+    [
+        ("<think>" + "Hm. " * 40, "All 100 tokens went into thinking"),
+        ("<think>Hm.</think>", "wrote its thinking, but no reply"),
+        ("I would say so. " * 30, "did not begin with a JSON object, and was cut off"),
+        (JSON + " I hope so." * 30, "went on after its JSON object"),
+    ],
+)
+def test_a_free_reply_of_a_local_model_that_ended_early_says_why(engine: MakeEngine, written: str, note: str) -> None:
+    tokenizer = byte_tokenizer()
+    limit = 100 if note.startswith("All") else 220
+    stream = ask(engine(Scripted(tokenizer, written), tokenizer), **{**FREE, "max_new_tokens": limit})
+    text(stream)
+    assert note in stream.completion.note
+    assert stream.completion.tokens < 220, "nothing more is written"
 
 
 # -- every documented setting takes effect ---------------------------------------------------------------------

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from manager.errors import GenerationFailed
 from manager.generation.request import Message
 from manager.generation.text import ChatTemplate, StopTexts, TextDecoder
+from manager.generation.thinking import SPECIAL_MARKS
 from tests.unit.manager.conftest import byte_tokenizer
 
 CONTROL = ["<|im_start|>", "<|im_end|>", "<|end|>"]
@@ -230,6 +231,14 @@ def test_special_tokens_leave_no_text() -> None:
     tokenizer = byte_tokenizer()
     decoder = TextDecoder(tokenizer)
     assert decoder.push(tokenizer("a<|im_end|>b").input_ids) == "ab"
+
+
+def test_special_tokens_that_mark_thinking_are_shown_where_they_are_wanted() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.add_tokens([AddedToken(mark, special=True) for mark in ("[THINK]", "[/THINK]")])
+    tokens = tokenizer("[THINK]a[/THINK]b<|im_end|>").input_ids
+    assert TextDecoder(tokenizer).push(tokens) == "ab"
+    assert TextDecoder(tokenizer, SPECIAL_MARKS).push(tokens) == "[THINK]a[/THINK]b"
 
 
 def test_the_text_of_words_keeps_its_spaces() -> None:

@@ -10,7 +10,7 @@ import pytest
 from manager.backends.remote import pacing
 from negotiation.cli.main import main
 from tests.support.remote_dialects import delta
-from tests.support.remote_server import Call, FaultyServer, answers, refuses
+from tests.support.remote_server import Behaviour, Call, FaultyServer, answers, refuses
 
 
 @pytest.fixture
@@ -48,13 +48,14 @@ def found(server: FaultyServer, capsys: pytest.CaptureFixture[str], *options: st
 def test_a_server_that_can_do_everything(server: FaultyServer, capsys: pytest.CaptureFixture[str]) -> None:
     server.behaviours = [able]
     topics = found(server, capsys)
-    assert list(topics) == ["streaming", "usage", "schema", "seed", "reasoning", "limit", "settings"]
+    assert list(topics) == ["streaming", "usage", "schema", "JSON mode", "seed", "reasoning", "limit", "settings"]
     for topic, words in {
         "streaming": "pieces in",
-        "usage": "7 + 3 tokens",
-        "schema": "enforced, with anyOf at the root → replies are held to what is legal",
-        "seed": "the same",
-        "reasoning": "none",
+        "usage": "7 tokens in the prompt, 3 in the reply",
+        "schema": "enforced, with anyOf at the root → the server writes only replies of the right form",
+        "JSON mode": "works → not needed",
+        "seed": "all replies were the same",
+        "reasoning": "does not think",
         "limit": "none up to 32,000",
         "settings": "all are accepted",
     }.items():
@@ -67,13 +68,44 @@ def test_a_server_that_can_do_little(server: FaultyServer, capsys: pytest.Captur
     for topic, words in {
         "streaming": "one piece",
         "usage": "not reported → tokens and cost are estimates",
-        "schema": "refused; JSON mode works",
+        "schema": "refused → replies are checked",
+        "JSON mode": "works → used, because schemas are refused",
         "seed": "refused",
-        "reasoning": "it thinks",
+        "reasoning": "thinks before it replies, even when asked not to",
         "limit": "4,096 tokens",
         "settings": "refused: seed",
     }.items():
         assert words in topics[topic], topic
+
+
+def by_seed(call: Call) -> None:
+    answers(f"The number {call.body['seed']}.")(call)
+
+
+def hushed(call: Call) -> None:
+    """A server that thinks unless it is asked not to."""
+    thought = [] if call.body.get("reasoning_effort") == "none" else [delta(reasoning_content="Hm. ")]
+    call.start()
+    for event in thought:
+        call.event(event)
+    call.say("Yes.").end()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "topic", "words"),
+    [
+        (by_seed, "seed", "two replies with one seed were the same → runs may repeat"),
+        (hushed, "reasoning", "stops when asked to → it is asked not to think"),
+        (answers("Sure! The sky is blue."), "schema", "accepted but not enforced: the reply was not JSON"),
+        (answers('{"colour": "blue"}'), "schema", "accepted but not enforced: the reply was other JSON"),
+        (answers("Yes", (7, 16), "length"), "limit", "cut off after 16 tokens → longer replies are invalid"),
+    ],
+)
+def test_what_a_server_does_and_what_follows(
+    server: FaultyServer, capsys: pytest.CaptureFixture[str], behaviour: Behaviour, topic: str, words: str
+) -> None:
+    server.behaviours = [behaviour]
+    assert words in found(server, capsys)[topic]
 
 
 def test_the_page_and_the_key(
@@ -84,7 +116,7 @@ def test_the_page_and_the_key(
     assert main(["check-server", server.base_url, "org/m", "--api-key", "THE_KEY"]) == 0
     page = capsys.readouterr()
     assert page.out.startswith(f"{server.base_url}  org/m\nstreaming  ")
-    assert len(page.out.splitlines()) < 25
+    assert len(page.out.splitlines()) < 25, "one page"
     assert server.calls[0].headers["Authorization"] == "Bearer sk-Very-Secret"
     assert "Very-Secret" not in page.out + page.err
 

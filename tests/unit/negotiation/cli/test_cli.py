@@ -114,6 +114,17 @@ def test_options_of_an_agent_are_recorded_and_printed(call: Call) -> None:
     assert json.loads(call("show", result["run_id"], "--json", "-")[1]) == result
 
 
+def test_remarks_on_replies_are_printed_in_plain_words(call: Call) -> None:
+    status, out, err = call(*negotiation("talker", "hardliner"), "--json", "-")
+    result = json.loads(out)
+    assert status == 0
+    assert result["turns"][2]["notes"] == ["repeated", "other_numbers"]
+    shown = call("show", result["run_id"])[1]
+    for printed in (err, shown):
+        assert "\n  (This message repeats the speaker's last one word for word.)\n" in printed
+        assert "\n  (This message names numbers that are in neither side's offer.)\n" in printed
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -115,6 +115,13 @@ def test_jsonl_holds_everything_but_the_owner(run: Run) -> None:
     assert data["scenario_definition"]["title"] == run.scenario.title
 
 
+def test_remarks_on_replies_are_exported(run: Run) -> None:
+    remarked = replace(run, turns=(replace(run.turns[0], notes=("repeated", "other_numbers")), *run.turns[1:]))
+    assert export_run(remarked)["turns"][0]["notes"] == ("repeated", "other_numbers")
+    rows = list(csv.DictReader(io.StringIO(to_csv([remarked]), newline="")))
+    assert [row["notes"] for row in rows[:2]] == ["repeated other_numbers", ""]
+
+
 @pytest.mark.parametrize("text", ["=1+1", "+cmd", "-2", "@SUM(A1)", "\t=1", "  =1", '=HYPERLINK("x")'])
 def test_csv_holds_no_formulas(run: Run, text: str) -> None:
     turns = tuple(replace(turn, message=text, thought=text) for turn in run.turns)

@@ -10,6 +10,7 @@ import pytest
 from markupsafe import escape
 
 from manager.generation.request import Message
+from negotiation.agents.remarks import WORDS
 from negotiation.game.events import (
     Ended,
     Halted,
@@ -33,7 +34,6 @@ from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import costliest, table_html, verdict_html
 from ui.drawing.turns import now_html, turns_html
-from ui.kit import text
 
 CONFIGS = Path(__file__).parents[4] / "configs"
 HOSTILE = '<img src=x onerror="hurt()"><script>hurt()</script>&amp;${hurt()}{{hurt}}'
@@ -139,8 +139,8 @@ def test_an_offer_marks_changes_since_the_same_sides_last_offer() -> None:
 def test_a_remark_on_a_models_reply_is_shown_with_its_turn(scenario: Scenario, note: Note) -> None:
     prompt: tuple[Message, ...] = ({"role": "user", "content": "Well?"},)
     shown = turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt, notes=(note,))]))
-    assert escape(text.NOTES[note]) in shown
-    assert text.NOTES[note] not in turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt)]))
+    assert f'<p class="remark">{escape(WORDS[note])}</p>' in shown.partition("<details")[0], "without opening anything"
+    assert escape(WORDS[note]) not in turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000, prompt=prompt)]))
 
 
 def test_hostile_text_stays_text_everywhere(scenario: Scenario) -> None:
@@ -210,6 +210,12 @@ def test_a_forfeit_is_called_one(scenario: Scenario) -> None:
     gave_up = (InvalidReply("not_json", "No.", "x", "gave_up"),)
     turn = Turn(0, 1, "a", "x", Action.WALK_AWAY, None, invalid=gave_up)
     assert "gave no usable reply" in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(turn)]))
+
+
+def test_a_quote_in_a_scenarios_id_breaks_no_plot(scenario: Scenario) -> None:
+    odd = scenario.model_copy(update={"scenario_id": 'a "quoted\\ one'})
+    assert space_of(odd).scenario == odd
+    assert space_of(odd).sample() == space_of(scenario).sample()
 
 
 def test_agents_appear_under_their_display_names(scenario: Scenario) -> None:
