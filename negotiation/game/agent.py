@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from manager.cancel import CancelToken
 from manager.generation.request import Held, Message
 from negotiation.game.events import AgentEvent, InvalidReply, Note, Turn
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.analysis import Floats, OutcomeSpace
 from negotiation.scenario.model import Offer, Role, Scenario, Seat, other
 
@@ -35,7 +35,7 @@ class View:
     run_id: str
     scenario: Scenario
     space: OutcomeSpace
-    state: State
+    state: GameState
     seat: Seat
     public: tuple[PublicTurn, ...]
     own: tuple[Turn, ...]

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Literal
 
 from manager.config.strict_yaml import shown
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.model import Offer, Scenario
 
 KEYS = ("thought", "action", "offer", "message")
@@ -37,7 +37,7 @@ class Reply:
     detail: str = ""
 
 
-def read_reply(text: str, state: State) -> Reply:
+def read_reply(text: str, state: GameState) -> Reply:
     """Read a reply; an action is legal if the protocol allows it in `state`."""
     if not text.strip():
         return _invalid("empty", "The reply was empty.")
