@@ -16,7 +16,7 @@ from manager.state import State
 
 
 @dataclass
-class Plan:
+class LoadPlan:
     """The evictions and the loader job to begin now."""
 
     secured: set[WeightsKey] = field(default_factory=set)  # cold weights whose room is free or will be
@@ -25,9 +25,9 @@ class Plan:
     job: Job | None = None
 
 
-def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
+def plan(tables: Tables, restore: list[WeightsKey]) -> LoadPlan:
     """Claim room for waiting requests in the policy's order, then for the weights to `restore`."""
-    made = Plan()
+    made = LoadPlan()
     todo: list[Job] = []
     rooms: dict[str, Room] = {}  # with all claims so far
     closed: set[str] = set()  # devices with a due request that found no room: no younger one gets ahead
