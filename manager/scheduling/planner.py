@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from manager.config.registry import WeightsKey
 from manager.scheduling import jobs, policy
 from manager.scheduling.messages import Job
-from manager.scheduling.tables import Room, Tables, Ticket, Weights
+from manager.scheduling.tables import LeaseTicket, Room, Tables, Weights
 from manager.state import State
 
 
@@ -71,7 +71,7 @@ def _awaited(tables: Tables, row: Weights) -> bool:
     return bool(row.holders) or any(ticket.admitted for ticket in tables.waiters(row.key))
 
 
-def _make_room(tables: Tables, ticket: Ticket, room: Room, candidates: list[Weights]) -> list[Weights] | None:
+def _make_room(tables: Tables, ticket: LeaseTicket, room: Room, candidates: list[Weights]) -> list[Weights] | None:
     """Return which candidates must leave for the ticket's weights to fit, and claim that place in `room`.
 
     Earlier candidates are taken first. None if there is no room to be had now.

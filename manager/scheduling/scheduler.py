@@ -29,7 +29,7 @@ from manager.scheduling import policy
 from manager.scheduling.moves import Moves
 from manager.scheduling.outcomes import Outcomes
 from manager.scheduling.planner import plan
-from manager.scheduling.tables import SchedulerLimits, Tables, Ticket, Weights
+from manager.scheduling.tables import LeaseTicket, SchedulerLimits, Tables, Weights
 from manager.state import MAKING_ROOM, State
 
 ANNOUNCED_SECONDS = 2.0
@@ -150,7 +150,7 @@ class Scheduler:
         row = self.weights[request.weights]
         self.tables.announced.pop(request.owner or "", None)
         deadline = math.inf if request.deadline is None else request.deadline
-        ticket = Ticket(
+        ticket = LeaseTicket(
             number=request.ticket,
             weights=row.key,
             owner=request.owner,
@@ -172,7 +172,7 @@ class Scheduler:
         elif row.need is None and not row.preparing:
             self._moves.prepare(row)
 
-    def _objection(self, ticket: Ticket) -> Failure | None:
+    def _objection(self, ticket: LeaseTicket) -> Failure | None:
         """Return why a new request may not wait, if so; checked before anything is evicted for it."""
         nested = ticket.owner is not None and any(lease.owner == ticket.owner for lease in self.leases.values())
         full = len(self.waiting) > self.tables.limits.max_queue
@@ -314,7 +314,7 @@ class Scheduler:
         if made.job is not None:
             self._moves.begin(made.job)
 
-    def _grantable(self) -> Iterator[Ticket]:
+    def _grantable(self) -> Iterator[LeaseTicket]:
         held_back: set[str] = set()
         for ticket in self.waiting.values():
             row = self.weights[ticket.weights]
