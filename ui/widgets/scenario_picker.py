@@ -14,7 +14,7 @@ from negotiation.admission.limits import Limits
 from negotiation.admission.size_limits import check_scenario, check_scenario_text
 from negotiation.app.parley import Parley
 from negotiation.errors import ScenarioError
-from negotiation.scenario.lint import Finding, lint
+from negotiation.scenario.lint import LintFinding, lint
 from negotiation.scenario.model import MOST_TEXT, Scenario, scenario_from_text
 from negotiation.scenario.source import scenario_text
 from ui.drawing.charts import thumbnail, utility_space
@@ -154,12 +154,12 @@ def findings_html(limits: Limits, own: str) -> Markup:
     try:
         scenario = own_scenario(limits, own)
     except ParleyError as error:
-        wrong = Finding("", str(error).removeprefix(f"{text.OWN_WHERE}: "))
+        wrong = LintFinding("", str(error).removeprefix(f"{text.OWN_WHERE}: "))
         return _findings_html(text.OWN_BROKEN, [wrong], "bad")
     return _findings_html(text.OWN_FOUND, lint(scenario), "odd", utility_space(space_of(scenario), (), agreed=False))
 
 
-def _findings_html(title: str, findings: Sequence[Finding], look: str, plot: Markup | None = None) -> Markup:
+def _findings_html(title: str, findings: Sequence[LintFinding], look: str, plot: Markup | None = None) -> Markup:
     return render("scenario_findings", title=title, findings=findings, look=look, plot=plot)
 
 
