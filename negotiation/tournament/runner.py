@@ -1,7 +1,7 @@
 """Run a tournament: the missing games, their order, and retries of those that fail.
 
 An Executor decides where negotiations run, and store.py how games are stored. The page and the command line both
-follow `run`, a generator of `Progress`.
+follow `run`, a generator of `GameProgress`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Progress:
+class GameProgress:
     """A game ended: it is `done`, has `failed` for good, or will be retried (`retrying`).
 
     Attributes:
@@ -97,7 +97,7 @@ def run(
     cancel: CancelToken | None = None,
     cancelled: Callable[[], str] = lambda: "stopped by its owner",
     clock: Callable[[], float] = time.monotonic,
-) -> Generator[Progress, None, None]:
+) -> Generator[GameProgress, None, None]:
     """Play the missing games of a tournament, yield whenever one ends, and record how the tournament ended.
 
     Closing the iterator, or `cancel`, stops running games at their next token; they count as missing and are played
@@ -225,7 +225,7 @@ class _Play:
                 attempt, group = picked
                 self._submit(replace(attempt, worker=worker, group=group))
 
-    def end(self, ended: Run) -> Progress:
+    def end(self, ended: Run) -> GameProgress:
         """Record a run that ended, or schedule another attempt at its game."""
         attempt = self._running.pop(ended.run_id)
         game = attempt.game
@@ -249,7 +249,7 @@ class _Play:
             self._estimate.add(len(self._needs(game)), sum(turn.seconds for turn in ended.turns))
         elif status == "failed":
             self.failed += 1
-        return Progress(
+        return GameProgress(
             tournament_id=self.tournament_id,
             game=game,
             run=ended,

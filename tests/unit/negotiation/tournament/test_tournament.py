@@ -35,7 +35,7 @@ from negotiation.scenario.model import Scenario
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.plan import Game, Meeting, Tournament, TournamentFile, load_tournament, resolve
-from negotiation.tournament.runner import Progress
+from negotiation.tournament.runner import GameProgress
 from negotiation.tournament.store import PlayedGame, TournamentStore
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -72,14 +72,14 @@ def kept(store: Store) -> TournamentStore:
     return TournamentStore(store)
 
 
-Play = Callable[..., list[Progress]]
+Play = Callable[..., list[GameProgress]]
 
 
 @pytest.fixture
 def play(catalog: Catalog, kept: TournamentStore) -> Play:
     """Plays (or resumes) a tournament on threads."""
 
-    def played(asked: Tournament, tournament_id: str, **options: Any) -> list[Progress]:
+    def played(asked: Tournament, tournament_id: str, **options: Any) -> list[GameProgress]:
         executor = options.pop("executor", None) or Threads(catalog, options.pop("at_once", 4))
         return list(tournament.run(asked, tournament_id, kept, catalog, executor, max_loaded=2, **options))
 
