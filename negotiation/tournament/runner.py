@@ -22,7 +22,7 @@ from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import HEARTBEAT_SECONDS
 from negotiation.scenario.model import Seat
 from negotiation.tournament.adaptive import next_meetings
-from negotiation.tournament.estimate import Estimate
+from negotiation.tournament.estimate import TimeEstimate
 from negotiation.tournament.job_order import Group, JobOrder, WorkerState
 from negotiation.tournament.leaderboard import rate
 from negotiation.tournament.plan import Game, Meeting, Tournament, digest_of
@@ -177,7 +177,7 @@ class _Play:
         self._busy: Counter[str] = Counter()
         self._running: dict[str, _Try] = {}
         self._later: list[tuple[float, _Try]] = []  # attempts and when to start them
-        self._estimate = Estimate(clock)
+        self._estimate = TimeEstimate(clock)
         self._games = {played.game: played for played in store.games(tournament_id)}
         self._may_extend = True  # whether a game ended since `_next_meetings` was asked
         wanted = set(tournament.games())
