@@ -14,7 +14,7 @@ from manager.lease import Lease, merged_config
 Prompt = str | Sequence[Message]
 
 
-class Models(Protocol):
+class ModelSource(Protocol):
     """The part of LLMManager that a session uses."""
 
     def spec(self, model_id: str) -> ModelSpec:
@@ -36,7 +36,7 @@ class Session:
     Make one with `LLMManager.session(owner)`. The manager itself acts as the default session.
     """
 
-    def __init__(self, models: Models, owner: str | None) -> None:
+    def __init__(self, models: ModelSource, owner: str | None) -> None:
         self._models = models
         self._owner = owner
         self._active: str | None = None
