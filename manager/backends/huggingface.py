@@ -92,7 +92,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             with BUILD_LOCK:
                 size = sizing.skeleton_bytes(config, found.dtype, kind.bits if kind is not None else None)
                 found.tokenizer = found.tokenizer or loading.read_tokenizer(found.folder)
-            shape = sizing.Shape.of(config)
+            shape = sizing.ModelShape.of(config)
             tied = kind is None and bool(getattr(config, "tie_word_embeddings", False))
         else:
             assert found.file is not None
@@ -170,7 +170,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             if self._found.quantization is None:
                 packed.pack(model, self._memory.tidy)
             progress("loading", size, size)
-            writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
+            writing = sizing.ModelShape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
             engine = partial(Engine, model, tokenizer, self.spec.model_id, writing)
             if fork:  # a forked process makes its own engine, as it inherits no threads
                 self._make_engine = engine

@@ -242,7 +242,7 @@ def test_the_header_says_how_large_the_model_and_its_conversations_are(tmp_path:
     model = write_gguf(tmp_path / "tiny.gguf")
     outline = GgufFile(tmp_path / "tiny.gguf").outline()
     assert outline.parameters == sum(p.numel() for p in model.parameters())
-    assert outline.shape == sizing.Shape.of(model.config)
+    assert outline.shape == sizing.ModelShape.of(model.config)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
