@@ -26,7 +26,7 @@ from manager.backends.remote.address import Target, target
 from manager.backends.remote.answer import Answer
 from manager.backends.remote.dialect import Dialect
 from manager.backends.remote.fallback import Fallback
-from manager.backends.remote.faults import MAX_FAULT, Asked, NotTaken, Transient, fault, web_page
+from manager.backends.remote.faults import MAX_FAULT, NotTaken, RequestFacts, Transient, fault, web_page
 from manager.config.registry import ModelSpec
 from manager.errors import (
     AccessDenied,
@@ -239,8 +239,8 @@ class OpenAIModel(BaseLLMModel):
             dialect = dialect.after_thinking(all_of_it=answer.only_thinking and answer.finish == "length")
         return answer.completion(dialect.held(request), first, now() - began), dialect
 
-    def _asking(self, key: str | None = None, *, formatted: bool = False) -> Asked:
-        return Asked(self.spec.model_name, self._base_url, key, formatted)
+    def _asking(self, key: str | None = None, *, formatted: bool = False) -> RequestFacts:
+        return RequestFacts(self.spec.model_name, self._base_url, key, formatted)
 
     def _asked(
         self, client: httpx.AsyncClient, method: str, aim: Target, body: Any = None
@@ -250,7 +250,7 @@ class OpenAIModel(BaseLLMModel):
             method, aim.url, json=body, headers=aim.headers, extensions=aim.extensions, timeout=timeout
         )
 
-    async def _check(self, response: httpx.Response, asked: Asked) -> None:
+    async def _check(self, response: httpx.Response, asked: RequestFacts) -> None:
         """Raise the error of a response without text."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ServerFailed(f"{self._base_url} answers in an encoding that was not requested")

@@ -9,7 +9,7 @@ import json
 import math
 from typing import Any
 
-from manager.backends.remote.faults import Asked
+from manager.backends.remote.faults import RequestFacts
 from manager.backends.remote.pieces import End, Finish, Piece, ToolCall, Usage, pieces
 from manager.errors import ServerFailed
 from manager.generation.reply import Reply, all_thinking
@@ -33,7 +33,7 @@ class Answer:
         limit: The tokens that the server may write.
     """
 
-    def __init__(self, request: GenerationRequest, stream: TokenStream, asked: Asked, limit: int) -> None:
+    def __init__(self, request: GenerationRequest, stream: TokenStream, asked: RequestFacts, limit: int) -> None:
         self.begun = False  # whether anything was written, including thoughts that are not passed on
         self.passed = False  # whether any text was passed on
         self.finish: End | None = None

@@ -50,7 +50,7 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestFacts:
     """What a request asked for, as far as errors depend on it."""
 
     model: str
@@ -81,12 +81,12 @@ class NotTaken(Exception):
         self.said = said
 
 
-def fault(status: int, headers: Mapping[str, str], body: bytes, asked: Asked) -> Exception:
+def fault(status: int, headers: Mapping[str, str], body: bytes, asked: RequestFacts) -> Exception:
     """Return the error for a response with a status other than 200."""
     return _classified(status, headers, *_said(body), asked)
 
 
-def reported(error: Any, asked: Asked) -> Exception:
+def reported(error: Any, asked: RequestFacts) -> Exception:
     """Return the error that a server reports within its answer, despite the status 200."""
     said, code = _parsed(error)
     if re.fullmatch(r"[45]\d\d", code):
@@ -100,12 +100,12 @@ def reported(error: Any, asked: Asked) -> Exception:
     return Transient(ServerFailed(f"the server of '{asked.model}' failed while writing: {fit(said, asked.key)}"))
 
 
-def web_page(asked: Asked) -> Unreachable:
+def web_page(asked: RequestFacts) -> Unreachable:
     """Return the error for an answer that is a web page."""
     return Unreachable(f"{asked.base_url} answers with a web page; {_path_hint(asked)}")
 
 
-def _classified(status: int, headers: Mapping[str, str], said: str, code: str, asked: Asked) -> Exception:
+def _classified(status: int, headers: Mapping[str, str], said: str, code: str, asked: RequestFacts) -> Exception:
     model = asked.model
     words = f": {fit(said, asked.key)}" if said else ""
     if status in (401, 402, 403):  # without its message, which may contain parts of the key
@@ -139,7 +139,7 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
     return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
 
 
-def _path_hint(asked: Asked) -> str:
+def _path_hint(asked: RequestFacts) -> str:
     path = urlsplit(asked.base_url).path.rstrip("/")
     return "is base_url right?" if path.endswith("/v1") else "does base_url end in /v1?"
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from manager.backends.remote.faults import Asked, reported, web_page
+from manager.backends.remote.faults import RequestFacts, reported, web_page
 from manager.errors import ServerFailed
 from manager.generation.thinking import Reasoning, Text
 
@@ -46,7 +46,7 @@ class ToolCall:
 Piece = Text | Reasoning | Usage | Finish | ToolCall
 
 
-def pieces(data: str, asked: Asked) -> list[Piece]:
+def pieces(data: str, asked: RequestFacts) -> list[Piece]:
     """Return the pieces of an event.
 
     Raises:
@@ -65,7 +65,7 @@ def pieces(data: str, asked: Asked) -> list[Piece]:
     return found
 
 
-def _parsed(data: str, asked: Asked) -> Any:
+def _parsed(data: str, asked: RequestFacts) -> Any:
     """Return the JSON of an event; None for texts that servers send to keep connections alive."""
     try:
         return json.loads(data)
@@ -84,7 +84,7 @@ def _is_error(event: dict[str, Any]) -> bool:
     return "usage" not in event and isinstance(event.get("message") or event.get("detail"), str)
 
 
-def _choice(choice: Any, asked: Asked) -> list[Piece]:
+def _choice(choice: Any, asked: RequestFacts) -> list[Piece]:
     if not isinstance(choice, dict):
         raise _misshapen("a choice is not an object", asked)
     if isinstance(choice.get("index"), int) and choice["index"] > 0:
@@ -111,7 +111,7 @@ def _end(reason: str) -> End:
     return "length" if reason in _LENGTH else "filter" if reason in _FILTERED else "stop"
 
 
-def _content(content: Any, asked: Asked, depth: int = 0) -> list[Text | Reasoning]:
+def _content(content: Any, asked: RequestFacts, depth: int = 0) -> list[Text | Reasoning]:
     """Return the pieces of a content: a text, or a list of typed parts, of which those that are no text are reasoning.
 
     Parts may contain parts: {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}.
@@ -153,5 +153,5 @@ def _count(value: Any) -> int | None:
     return int(number) if 0 <= number < 2**31 and number.is_integer() else None
 
 
-def _misshapen(what: str, asked: Asked) -> ServerFailed:
+def _misshapen(what: str, asked: RequestFacts) -> ServerFailed:
     return ServerFailed(f"the server of '{asked.model}' does not behave like an OpenAI-compatible one: {what}")

@@ -16,7 +16,7 @@ from manager.backends.openai import OpenAIModel
 from manager.backends.remote import answer, pacing, sse
 from manager.backends.remote.address import is_public
 from manager.backends.remote.dialect import as_object, neutral
-from manager.backends.remote.faults import Asked, Transient, fault
+from manager.backends.remote.faults import RequestFacts, Transient, fault
 from manager.cancel import CancelToken
 from manager.config.registry import GenerationConfig, parse_spec
 from manager.errors import (
@@ -477,7 +477,7 @@ def test_pauses_grow_by_chance_and_are_no_shorter_than_was_asked_for() -> None:
     [("3", 3.0), ("0.5", 0.5), ("-2", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("nan", None)],
 )
 def test_what_retry_after_may_say(value: str, seconds: float | None) -> None:
-    found = fault(429, {"retry-after": value}, b"", Asked("m"))
+    found = fault(429, {"retry-after": value}, b"", RequestFacts("m"))
     assert isinstance(found, Transient)
     assert found.after == seconds
 
