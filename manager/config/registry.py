@@ -24,11 +24,11 @@ Positive = Annotated[float, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-class _Strict(BaseModel):
+class _StrictEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class GenerationConfig(_Strict):
+class GenerationConfig(_StrictEntry):
     """A model's generation settings, which a request may override."""
 
     temperature: Annotated[float, Field(ge=0, le=5)] = 0.7
@@ -41,7 +41,7 @@ class GenerationConfig(_Strict):
     reproducible: bool = False  # never batched, so that the same seed always gives the same text
 
 
-class Price(_Strict):
+class Price(_StrictEntry):
     """The price of a million tokens, in US dollars."""
 
     input: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -56,7 +56,7 @@ class Price(_Strict):
         return round((prompt_tokens * self.input + tokens * self.output) / 1e6, 9)
 
 
-class Timeouts(_Strict):
+class Timeouts(_StrictEntry):
     """How long a remote server may be silent, in seconds."""
 
     connect: Seconds = 10.0
@@ -64,7 +64,7 @@ class Timeouts(_Strict):
     between_tokens: Seconds = 30.0
 
 
-class ModelSpec(_Strict):
+class ModelSpec(_StrictEntry):
     """One entry of the registry: its weights and their settings. configs/models.yaml explains the keys."""
 
     model_id: str

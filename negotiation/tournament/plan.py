@@ -27,18 +27,18 @@ Names = Annotated[Literal["all"] | tuple[Name, ...], _listed]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], _listed]
 
 
-class _Strict(BaseModel):
+class _StrictPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class ModelEntry(_Strict):
+class ModelEntry(_StrictPart):
     """A model with options (agents/options.py)."""
 
     agent: Name
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class TournamentLimits(_Strict):
+class TournamentLimits(_StrictPart):
     """How many games run at a time, how often failed ones are retried, and when to stop."""
 
     at_once: Annotated[int, Field(ge=1, le=256)] = 16
@@ -47,7 +47,7 @@ class TournamentLimits(_Strict):
     minutes: Annotated[float, Field(gt=0)] | None = None
 
 
-class Adaptive(_Strict):
+class Adaptive(_StrictPart):
     """Play where it reduces uncertainty most: first `first_pairs` seeds everywhere, then where ranks are unsettled."""
 
     first_pairs: Annotated[int, Field(ge=1)] = 1
@@ -55,7 +55,7 @@ class Adaptive(_Strict):
     negotiations: Annotated[int, Field(ge=1)] | None = None
 
 
-class TournamentFile(_Strict):
+class TournamentFile(_StrictPart):
     """The keys of a tournament file; configs/tournaments/example.yaml explains them."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
