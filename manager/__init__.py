@@ -29,7 +29,8 @@ The exceptions (`manager.errors` has all subclasses):
 
 from manager.backends.base import register_backend
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec, Registry
+from manager.config.model_spec import ModelSpec
+from manager.config.registry import Registry
 from manager.errors import (
     Busy,
     Cancelled,

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from manager.alarm import Alarm
-from manager.config.registry import ModelSpec, Registry, WeightsKey
+from manager.config.model_spec import ModelSpec, WeightsKey
+from manager.config.registry import Registry
 from manager.lease import Lease, LeaseRequest, LostLeases
 from manager.loading.loader import Counts, Loader
 from manager.scheduling import messages as msg

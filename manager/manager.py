@@ -10,7 +10,8 @@ from typing import Any
 
 from manager.backends.base import check_type, device_of
 from manager.cancel import CancelToken
-from manager.config.registry import Changes, ModelSpec, Registry, WeightsKey, parse_spec
+from manager.config.model_spec import ModelSpec, WeightsKey, parse_spec
+from manager.config.registry import Changes, Registry
 from manager.core import Core
 from manager.errors import Cancelled, ConfigError
 from manager.lease import Lease, LeaseRequest

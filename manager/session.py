@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import NoActiveModel
 from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
 from manager.lease import Lease, merged_config

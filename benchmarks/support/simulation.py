@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling import messages as h
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import SchedulerLimits

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache, LogitsProcessor
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.generation.engine import Engine
 from manager.generation.grammar import GrammarCompiler, GrammarMatcher
 from manager.generation.processor import on_processor

@@ -24,7 +24,7 @@ from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memo
 from manager.backends.loading import BUILD_LOCK
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
 from manager.backends.text_part import text_config
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
 from manager.generation import packed
 from manager.generation.engine import Engine

@@ -27,7 +27,7 @@ from manager.backends.remote.answer import Answer
 from manager.backends.remote.dialect import Dialect
 from manager.backends.remote.fallback import Fallback
 from manager.backends.remote.faults import MAX_FAULT, NotTaken, RequestFacts, Transient, fault, web_page
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import (
     AccessDenied,
     Failure,

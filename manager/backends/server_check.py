@@ -9,7 +9,7 @@ from typing import Any
 
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote.dialect import FORMS
-from manager.config.registry import GenerationConfig, ModelSpec
+from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.errors import ParleyError
 from manager.generation.request import Completion, GenerationRequest, Grammar, as_messages
 from manager.generation.stream import TokenStream

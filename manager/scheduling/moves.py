@@ -5,7 +5,7 @@ This module knows how a row or a ticket changes. When it changes is decided in `
 
 from __future__ import annotations
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import Failure
 from manager.scheduling import messages as msg
 from manager.scheduling import policy

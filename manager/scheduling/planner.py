@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling import jobs, policy
 from manager.scheduling.messages import Job
 from manager.scheduling.tables import LeaseTicket, Room, Tables, Weights

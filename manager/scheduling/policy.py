@@ -11,7 +11,7 @@ alternate with are evicted only if a load is worth it (`worth_a_load`) or a requ
 
 from __future__ import annotations
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling.tables import LeaseTicket, Tables, Weights
 
 BYPASS_BOUND = 8

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling.ledger import Account, Ledger
 from manager.scheduling.messages import Job
 from manager.state import State

@@ -15,7 +15,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling import policy
 from manager.scheduling.tables import LeaseTicket, Room, Tables, Weights
 from manager.state import LoadProgress, State

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from manager.backends.server_check import ServerFinding, check_server
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 from negotiation.cli.base import Json, Output, one_line, say
 
 app = typer.Typer()

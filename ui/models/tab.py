@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.status.snapshot import Snapshot
 from negotiation.app.parley import Parley
 from ui.drawing.timeline import timeline_html

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.machine.model_files import whereabouts
 from manager.placed import DEVICE
 from manager.state import State

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from manager.backends import gguf, hub, loading, sizing
 from manager.backends.gguf import ConvertedCopy, GgufFile
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 from manager.errors import CannotFit, LoadFailed, MissingPackage, Refused, WeightsNotFound
 from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
@@ -419,7 +419,7 @@ CONVERT = """
 import sys
 from pathlib import Path
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 
 entry = {"model_name": sys.argv[1], "gguf_file": "tiny.gguf", "device": "cpu", "dtype": "float32"}
 model = HuggingFaceModelWrapper(parse_spec("tiny", entry), Path(sys.argv[2]))

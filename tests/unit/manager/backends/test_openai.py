@@ -18,7 +18,7 @@ from manager.backends.remote.address import is_public
 from manager.backends.remote.dialect import as_object, neutral
 from manager.backends.remote.faults import RequestFacts, Transient, fault
 from manager.cancel import CancelToken
-from manager.config.registry import GenerationConfig, parse_spec
+from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import (
     AccessDenied,
     Cancelled,

@@ -12,7 +12,7 @@ import pytest
 
 from manager.backends.base import Footprint, Progress, register_backend
 from manager.backends.fake import FakeModel
-from manager.config.registry import ModelSpec, WeightsKey
+from manager.config.model_spec import ModelSpec, WeightsKey
 from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, OutOfMemory, Refused
 from manager.loading.downloads import DOWNLOADS
 from manager.loading.loader import NO_THREAD, Counts, Loader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import CannotFit, Failure, LoadFailed, OutOfMemory
 from manager.scheduling import messages as h
 from manager.state import State

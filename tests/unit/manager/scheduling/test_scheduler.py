@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import (
     Cancelled,
     CannotFit,

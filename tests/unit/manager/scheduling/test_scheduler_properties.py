@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import Cancelled, Failure, LoadFailed, OutOfMemory, Refused
 from manager.scheduling import messages as h
 from manager.scheduling import policy
