@@ -1,11 +1,12 @@
-"""The planner: which waiting weights get room, which are evicted for them, and the loader's next job.
+"""The planner: which tickets can be granted, which waiting weights get room, which are evicted, and the next job.
 
-A pure function over the tables, whose result the scheduler carries out. Claims are recomputed each time, so nothing is
+Pure functions over the tables, whose results the scheduler carries out. Claims are recomputed each time, so nothing is
 claimed twice and no claim outlives its request.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from manager.config.model_spec import WeightsKey
@@ -95,3 +96,17 @@ def _make_room(tables: Tables, ticket: LeaseTicket, room: Room, candidates: list
             planned = without
     room.slots, room.bytes = planned.slots - 1, planned.bytes - (row.need or 0)
     return leaving
+
+
+def grantable(tables: Tables) -> Iterator[LeaseTicket]:
+    """Yield the tickets that may be granted now, oldest first. A due one holds back younger ones on its device."""
+    held_back: set[str] = set()
+    for ticket in tables.waiting.values():
+        row = tables.weights[ticket.weights]
+        free = row.concurrency is None or len(row.holders) < row.concurrency
+        promised = ticket.admitted and row.state in (State.RESIDENT, State.DRAINING)
+        open_to_all = row.state is State.RESIDENT and (row.remote or row.device not in held_back)
+        if free and (promised or open_to_all):
+            yield ticket
+        elif tables.waits_for_room(ticket) and policy.due(tables, ticket):
+            held_back.add(row.device)
