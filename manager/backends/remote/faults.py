@@ -15,12 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
+from manager.config.model_spec import ModelSpec
 from manager.errors import (
     AccessDenied,
     ContextTooLong,
     ParleyError,
     RateLimited,
     ServerFailed,
+    TooSlow,
     Unreachable,
     WeightsNotFound,
 )
@@ -103,6 +107,33 @@ def reported(error: Any, asked: RequestFacts) -> Exception:
 def web_page(asked: RequestFacts) -> Unreachable:
     """Return the error for an answer that is a web page."""
     return Unreachable(f"{asked.base_url} answers with a web page; {_path_hint(asked)}")
+
+
+def unreachable(base_url: str, error: Exception) -> Unreachable:
+    """Return the error for a request that no server answered."""
+    what = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else type(error).__name__
+    if isinstance(error, httpx.ConnectError):
+        what = " ".join(str(error).split())[:200] or "no connection"
+    return Unreachable(
+        f"{base_url} does not respond ({what}); check that the server is running and 'base_url' is right"
+    )
+
+
+def still_loading(spec: ModelSpec) -> TooSlow:
+    """Return the error of a server that takes too long to load the model."""
+    seconds = spec.timeouts.first_token
+    return TooSlow(
+        f"the server of '{spec.model_name}' is still loading the model after {seconds:g} s (key 'timeouts.first_token')"
+    )
+
+
+def too_slow(spec: ModelSpec, begun: bool) -> TooSlow:
+    """Return the error of a server that was silent for too long: before its answer, or within it (`begun`)."""
+    if begun:
+        text = f"wrote nothing more for {spec.timeouts.between_tokens:g} s (key 'timeouts.between_tokens')"
+    else:
+        text = f"wrote nothing within {spec.timeouts.first_token:g} s (key 'timeouts.first_token')"
+    return TooSlow(f"the server of '{spec.model_name}' {text}")
 
 
 def _classified(status: int, headers: Mapping[str, str], said: str, code: str, asked: RequestFacts) -> Exception:
