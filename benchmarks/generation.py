@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from benchmarks.support.report import write_table
+from benchmarks.support.report import rounded, write_table
 from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Ours, Wrote, negotiators
 from manager.backends import gguf
 from manager.backends.huggingface import HuggingFaceModelWrapper
@@ -285,15 +285,6 @@ def measured(bench: Bench, case: str, rounds: int) -> Figures:
 
 def _ratio(figures: Figures) -> float:
     return float(figures["ratio"])
-
-
-def rounded(value: Any) -> Any:
-    """Round all floats to four digits, at any depth."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    return [rounded(item) for item in value] if isinstance(value, list) else value
 
 
 def main() -> None:
