@@ -294,7 +294,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.cases) - set(CASES):
-        parser.error(f"no such case: {', '.join(sorted(unknown))} (there are: {', '.join(CASES)})")
+        parser.error(f"unknown case: {', '.join(sorted(unknown))}; choose from: {', '.join(CASES)}")
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))

@@ -29,7 +29,7 @@ from ui.widgets.scenario_picker import own_scenario
 PUBLIC: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
 NO_PEOPLE = "The API plays models and strategies only; people play on the page. Pass the name of a model or strategy."
 NO_INTEGER = "The seed must be an integer, not '{given}'."
-NO_SCENARIO = "There is no scenario '{given}' (known: {known}). To use your own scenario, pass it as YAML text."
+NO_SCENARIO = "Unknown scenario '{given}'. Choose from: {known}. To use your own scenario, pass it as YAML text."
 
 
 def build_api(parley: Parley) -> None:

@@ -72,7 +72,7 @@ def _in_folder(spec: ModelSpec, folder: Path, device: str) -> Found:
 def _others(folder: Path) -> str:
     """Name the GGUF files that a folder has, for a message about one that it has not."""
     names = sorted(path.name for path in folder.glob("*.gguf"))
-    return f" (there are: {', '.join(names[:5])})" if names else ""
+    return f" (the folder has {', '.join(names[:5])})" if names else ""
 
 
 def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:

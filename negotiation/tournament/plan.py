@@ -186,8 +186,8 @@ def resolve(
 ) -> Tournament:
     """Look up the agents and scenarios of a tournament file; raises ConfigError naming `where` and the key."""
     models = _models(given, catalog, f"{where}: key 'models'")
-    baselines = _picked(given.baselines, list(STRATEGIES), f"{where}: key 'baselines'")
-    chosen = _picked(given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
+    baselines = _picked("strategy", given.baselines, list(STRATEGIES), f"{where}: key 'baselines'")
+    chosen = _picked("scenario", given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
     agents = {config.label: config for config in (*models, *map(AgentConfig, baselines))}
     if len(agents) < len(models) + len(baselines):
         raise ConfigError(f"{where}: an agent is listed twice with the same options; keep one")
@@ -211,16 +211,16 @@ def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentCo
     if given.models == "all":
         entries = [ModelEntry(agent=name) for name in catalog.manager.list_models()]
     guard = {} if given.constrained else {"guard": "free"}
-    _picked(tuple(entry.agent for entry in entries), list(catalog.manager.list_models()), where)
+    _picked("model", tuple(entry.agent for entry in entries), list(catalog.manager.list_models()), where)
     return [catalog.complete(AgentConfig(entry.agent, {**guard, **entry.options})) for entry in entries]
 
 
-def _picked(names: tuple[str, ...] | str, known: list[str], where: str) -> list[str]:
+def _picked(kind: str, names: tuple[str, ...] | str, known: list[str], where: str) -> list[str]:
     if isinstance(names, str):
         return known
     for name in names:
         if name not in known:
-            raise ConfigError(f"{where}: there is no '{name}' (there are: {', '.join(known)})")
+            raise ConfigError(f"{where}: unknown {kind} '{name}'; choose from: {', '.join(known)}")
     return list(names)
 
 

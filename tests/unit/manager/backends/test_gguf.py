@@ -474,7 +474,9 @@ def test_a_piece_of_a_file_that_was_cut_for_its_upload_is_refused(tmp_path: Path
 
 def test_a_gguf_file_that_is_missing_is_named_with_those_that_are_there(tmp_path: Path) -> None:
     write_gguf(tmp_path / "other.gguf")
-    with pytest.raises(WeightsNotFound, match=r"tiny\.gguf: no such file; .*'gguf_file' \(there are: other\.gguf\)"):
+    with pytest.raises(
+        WeightsNotFound, match=r"tiny\.gguf: no such file; .*'gguf_file' \(the folder has other\.gguf\)"
+    ):
         wrapper(tmp_path, tmp_path / "cache").prepare(silent)
 
 
