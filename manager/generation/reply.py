@@ -25,7 +25,7 @@ def all_thinking(tokens: str, instead: str) -> str:
     )
 
 
-class Reply:
+class ReplyFilter:
     """Takes text as it is written, and returns what to pass on.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 from manager.backends.remote.faults import RequestFacts
 from manager.backends.remote.pieces import End, Finish, Piece, ToolCall, Usage, pieces
 from manager.errors import ServerFailed
-from manager.generation.reply import Reply, all_thinking
+from manager.generation.reply import ReplyFilter, all_thinking
 from manager.generation.request import Completion, GenerationRequest, Held
 from manager.generation.stream import TokenStream
 from manager.generation.thinking import Reasoning, Text
@@ -41,7 +41,7 @@ class Answer:
         self._stream = stream
         self._asked = asked
         self._limit = limit
-        self._reply = Reply(expects_json=request.grammar is not None, thinking=request.thinking > 0)
+        self._reply = ReplyFilter(expects_json=request.grammar is not None, thinking=request.thinking > 0)
         self._pushed = ""
         self._size = 0
         self._called = False  # whether there was a call of a tool
