@@ -15,13 +15,12 @@ from functools import partial
 from typing import Any, Literal
 
 from manager.config.strict_yaml import shown
+from manager.generation.reply import THINK, THOUGHT
 from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.model import Offer, Scenario
 
 KEYS = ("thought", "action", "offer", "message")
 MAX_REPLY = 20_000
-THINK, THOUGHT = "<think>", "</think>"
-"""Marks around the thinking of a reasoning model before its reply."""
 Kind = Literal["empty", "not_json", "wrong_shape", "off_menu", "illegal_action"]
 
 

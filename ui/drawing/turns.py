@@ -211,7 +211,7 @@ def _stage(moving: Moving, speaking: bool) -> Activity:
         "fetching": text.FETCHING,
         "loading": text.LOADING,
         "waking": text.WAKING,
-        "lending": text.LENDING,
+        "lending": text.WAITING_FOR_GPU,
     }[waiting.stage]
     details = []
     if waiting.total:

@@ -18,7 +18,6 @@ from manager.generation.thinking import Reasoning, Text
 End = Literal["stop", "length", "filter"]
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "max_new_tokens", "token_limit"}
 _FILTERED = {"content_filter", "content-filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
-_ERRORS = ("message", "detail", "code", "type")
 _MAX_DEPTH = 8
 
 
