@@ -50,7 +50,7 @@ class GameProgress:
     seconds_left: float | None
 
 
-def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner: str | None = None) -> str:
+def begin(tournament: Tournament, store: TournamentStore, *, resume: bool) -> str:
     """Record that a tournament runs and return its id.
 
     With `resume`, continue the newest tournament that differs in seeds and limits at most, if there is one.
@@ -68,7 +68,7 @@ def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner
                 f"tournament '{tournament.title}' cannot be resumed: its agents, their settings, its scenarios or its "
                 "seats have changed since; change them back, or start again without resuming"
             )
-    return store.begin(tournament, owner)
+    return store.begin(tournament)
 
 
 def unchanged(row: TournamentRow, catalog: Catalog) -> Tournament:

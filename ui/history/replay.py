@@ -58,9 +58,8 @@ class Pane:
                 }
                 self.publish = gr.Button(text.PUBLISH, visible=False, elem_id=f"{name}-publish", **small)
                 self.delete = gr.Button(text.DELETE, visible=False, elem_id=f"{name}-delete", **small)
-                self.keep = gr.Button(
-                    text.KEEP, visible=False, elem_id=f"{name}-keep", **small
-                )  # where a double click lands
+                # "Keep" comes first, because a double click on "Delete" lands there.
+                self.keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)
                 self.sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
 
     @property
