@@ -153,8 +153,6 @@ def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = 
     Callers hold the build lock, as this changes process-wide defaults.
 
     Args:
-        config: The model's config.
-        dtype: The type of its weights.
         linear_bits: Bits per weight of quantized linear layers (all but the head). The result is then an estimate.
 
     Raises:

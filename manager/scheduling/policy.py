@@ -45,7 +45,6 @@ def victims(tables: Tables, ticket: LeaseTicket, secured: set[WeightsKey]) -> li
     request, and wanted ones also if that is worth a load. After running out of memory, everything idle is evicted.
 
     Args:
-        tables: The scheduler's tables.
         ticket: The request that needs room.
         secured: Cold weights whose room is claimed already.
     """

@@ -32,7 +32,6 @@ class Lanes:
 
     Args:
         limits: How many negotiations may run and wait; the private defaults if None.
-        clock: Monotonic seconds.
         waited: Called with the seconds that each watched negotiation waited.
     """
 

@@ -36,7 +36,6 @@ def import_genius(
     """Read a scenario from GENIUS files.
 
     Args:
-        domain: The domain file.
         a: The utility space ("profile") of side a.
         b: The utility space of side b.
         scenario_id: The id of the new scenario.

@@ -72,7 +72,6 @@ def turns_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -
     """Draw all turns that were taken.
 
     Args:
-        view: The negotiation.
         labels: Agents' display names, by id.
         eyes: Show only what this seat may know; None shows everything.
     """

@@ -78,10 +78,6 @@ def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: boo
     """Return the updates that show a run after some of its turns.
 
     Args:
-        parley: The program.
-        pane: Where to show it.
-        run: The stored run.
-        turn: The number of turns to show.
         may_change: Whether the visitor may publish and delete it.
         hidden: Whether the names of the agents are withheld.
     """

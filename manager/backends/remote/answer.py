@@ -27,8 +27,6 @@ class Answer:
     """Takes the events of one answer and pushes its text into a stream.
 
     Args:
-        request: The request that is answered.
-        stream: Where the text goes.
         asked: The request as far as errors depend on it.
         limit: The tokens that the server may write.
     """
