@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from negotiation.game.events import Turn
-from negotiation.runs.codec import run_to_json, turns_to_json
+from negotiation.runs.codec import UNREADABLE, run_from_json, run_to_json, turns_to_json, unreadable
 from negotiation.runs.record import Run
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -24,6 +24,15 @@ def export_run(run: Run) -> dict[str, Any]:
     if run.published:
         data["forked_from"] = None  # the link to a private run is a secret
     return {**data, "turns": turns_to_json(run.turns)}
+
+
+def read_export(data: Mapping[str, Any]) -> Run:
+    """Return the run that `export_run` wrote; raises StoreError if the data is no run."""
+    try:
+        scenario = {"scenario_id": data["scenario"], "scenario": data["scenario_definition"]}
+        return run_from_json({**data, **scenario}, data["turns"])
+    except UNREADABLE as error:
+        raise unreadable(data.get("run_id"), error) from None
 
 
 def to_jsonl(runs: Iterable[Run]) -> Iterator[str]:

@@ -69,7 +69,7 @@ async def visit(url: str, number: int) -> None:
                 for lane in (1, 2):
                     tab.set(f"lane-{lane}-agent-a", "steady")
                 tab.spawn(tab.do("arena-start"))
-                while not tab.value("arena-link"):
+                while "data-run" not in tab.value("arena-link"):
                     await asyncio.sleep(0.05)
         await tab.close()
 

@@ -42,7 +42,7 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
             page.goto(url)
         expect(page.locator("#arena-start")).to_be_visible()
         page.wait_for_load_state("load")
-        expect(page.locator(".picker .about").first).to_be_attached()  # the stored set-up is restored
+        expect(page.locator("#arena-link :is([data-opened], [data-run])")).to_be_attached()  # the set-up is restored
         return page
 
     return open_at

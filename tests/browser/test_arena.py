@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import pick
+from tests.support.browser import choose_preset, open_setup, pick, start
 from tests.support.server import Server
 
 LOAD_MS = 200_000
 
 ALWAYS = (
-    '{"thought":"I stay with what I said.","action":"offer","offer":{"price":22000},"message":"I have thought about it '
-    'long and well, and I stay with what I said before, whatever you say, because it is a good price for a good car."}'
+    '{"thought":"I stay with what I said.","action":"offer","offer":{"price":600,"lens":"stays with the '
+    'dealer","case":"stays with the dealer"},"message":"I have thought about it long and well, and I stay with what I '
+    'said before, whatever you say, because it is a good price for a good camera."}'
 )
 """A reply that keeps a negotiation going until its last round, however late the browser looks."""
 
@@ -32,6 +33,12 @@ def fakes(folder: Path, models: str = SLOW_FAKES) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "models.yaml").write_text(models)
     return folder
+
+
+def start_models(page: Page) -> None:
+    """Start with the embedded model in both lanes."""
+    choose_preset(page, "Who decides?")
+    start(page)
 
 
 def watch_both_lanes(page: Page) -> None:
@@ -62,8 +69,8 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     watch_both_lanes(page)
     expect(page.locator("#model-status")).to_contain_text("not loaded")
     pick(page, "arena-scenario", "The night train")  # the shortest
-    expect(page.locator("#lane-1-agent-a")).to_contain_text("Northerner")
-    page.locator("#arena-start").click()
+    expect(page.locator("#arena-lineup")).to_contain_text("Northerner")
+    start_models(page)
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_contain_text(re.compile("Deal|No deal"), timeout=LOAD_MS)
         expect(page.locator(f"#lane-{lane}-transcript .turn").first).to_contain_text("Northerner")
@@ -98,7 +105,7 @@ def slow_server(tmp_path: Path) -> Iterator[Server]:
 
 def test_stop_takes_effect_and_a_reload_joins_again(slow_server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(slow_server.url)
-    page.locator("#arena-start").click()
+    start_models(page)
     expect(page.locator("#model-status .chip.loading").first).to_be_visible()
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-transcript .moving .message")).to_be_visible()
@@ -118,7 +125,7 @@ def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
     page = open_page(slow_server.url)
-    page.locator("#arena-start").click()
+    start_models(page)
     expect(page.locator("#lane-1-transcript .turn:not(.moving)").first).to_be_visible()
     expect(page).to_have_url(re.compile("run="))
     link = page.url
@@ -134,18 +141,21 @@ def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
 
 def test_scenarios_change_story_plot_and_roles(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
-    before = page.locator("#lane-1-plot").inner_html()
     pick(page, "arena-scenario", "A joint venture")
-    expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    expect(page.locator("#arena-lineup")).to_contain_text("Bicycle maker")
     expect(page.locator(".story p").first).to_contain_text("maker of electric bicycles")
-    assert page.locator("#lane-1-plot").inner_html() != before
+    expect(page.locator("#lane-1-plot svg")).to_have_count(0)  # never empty space before the first offer
+    open_setup(page)
+    expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    start(page)
+    expect(page.locator("#lane-1-plot svg .axis.seat-a")).to_have_text("points for Bicycle maker")
 
 
 def test_history_lists_a_visitors_own_runs(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     for lane in (1, 2):
         pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
-    page.locator("#arena-start").click()
+    start(page)
     expect(page.locator("#lane-1-verdict h3")).to_contain_text("Deal")
     page.get_by_role("tab", name="History").click()
     expect(page.locator("table.history tbody tr")).to_have_count(2)
@@ -156,10 +166,10 @@ def test_history_lists_a_visitors_own_runs(server: Server, open_page: Callable[[
 def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     pick(page, "arena-scenario", "A joint venture")
-    expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    expect(page.locator("#arena-lineup")).to_contain_text("Bicycle maker")
     for lane in (1, 2):
         pick(page, f"lane-{lane}-agent-a", "gives in early (conceder)")
-    page.locator("#arena-start").click()
+    start(page)
     expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal")
     marks = page.locator("#lane-2-plot svg .mark").count()
     for _ in range(3):
@@ -173,7 +183,7 @@ def test_the_scenario_is_locked_by_the_visitors_own_run_but_not_by_others(
     slow_server: Server, open_page: Callable[[str], Page]
 ) -> None:
     page = open_page(slow_server.url)
-    page.locator("#arena-start").click()
+    start_models(page)
     expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
     expect(page.locator("#arena-scenario input")).to_be_disabled()
     guest = open_page(page.url)
@@ -183,7 +193,7 @@ def test_the_scenario_is_locked_by_the_visitors_own_run_but_not_by_others(
     expect(guest.locator("button#arena-stop")).to_be_disabled()
     pick(guest, "arena-scenario", "A joint venture")
     expect(guest.locator("#lane-1-transcript .moving")).to_have_count(0)
-    expect(guest.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    expect(guest.locator("#arena-lineup")).to_contain_text("Bicycle maker")
     expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
 
 
@@ -195,14 +205,15 @@ def test_phone_width_needs_no_sideways_scrolling(server: Server, open_page: Call
 
 def test_hostile_text_stays_text(tmp_path: Path, open_page: Callable[[str], Page]) -> None:
     reply = (
-        '{"thought":"<img src=x onerror=window.hurt=1>","action":"offer","offer":{"price":20000},'
+        '{"thought":"<img src=x onerror=window.hurt=1>","action":"offer",'
+        '"offer":{"price":400,"lens":"stays with the dealer","case":"stays with the dealer"},'
         '"message":"<script>window.hurt=1</script><b>bold</b> ${window.hurt=1} {{window.hurt=1}}"}'
     )
     models = f"smollm2-steady: {{type: fake, replies: ['{reply}']}}\nsmollm2-bold: {{type: fake}}\n"
     server = Server(tmp_path / "home", fakes(tmp_path / "configs", models)).start()
     try:
         page = open_page(server.url)
-        page.locator("#arena-start").click()
+        start_models(page)
         expect(page.locator("#lane-1-transcript .message").first).to_contain_text("<b>bold</b>")
         page.locator("#lane-1-transcript summary").first.click()
         expect(page.locator("#lane-1-transcript .thought").first).to_contain_text("<img")

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import pick
+from tests.support.browser import choose_preset, open_setup, pick, start
 from tests.support.server import Server
 
 ENDED = re.compile("Deal|No deal")
@@ -19,30 +19,36 @@ ENDED = re.compile("Deal|No deal")
 def play_scripts(page: Page, first: str = "conceder", second: str = "linear") -> None:
     for lane, name in ((1, first), (2, second)):
         pick(page, f"lane-{lane}-agent-a", name)
-    page.locator("#arena-start").click()
+    start(page)
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED)
 
 
 def test_a_first_visit_starts_from_the_first_preset(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
-    expect(page.locator("#arena-presets [aria-pressed=true]")).to_have_text("Who decides?")
-    expect(page.locator("#lane-1 .about").first).not_to_contain_text("speaks for")
-    expect(page.locator("#lane-2 .about").first).to_contain_text("speaks for boulware")
-    page.get_by_role("button", name=re.compile("^Against ")).click()
+    expect(page.locator("#arena-presets [aria-pressed=true]")).to_contain_text("Who gives in first?")
+    lanes = page.locator("#arena-lineup p")
+    expect(lanes.first).to_contain_text("boulware")
+    expect(lanes.last).to_contain_text("conceder")
+    choose_preset(page, "Who decides?")  # the embedded model is one choice away
+    expect(lanes.first).not_to_contain_text("speaks for")
+    expect(lanes.last).to_contain_text("speaks for boulware")
+    choose_preset(page, "Against ")
     expect(page.locator("#arena-presets")).to_contain_text("GB of memory")
-    expect(page.locator("#lane-2 .about").first).to_contain_text("download, needs about")
+    open_setup(page)
+    expect(page.locator("#lane-2-setup .about").first).to_contain_text("download, needs about")
 
 
 def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
+    open_setup(page)
     page.locator("#arena-cards").get_by_role("button", name="The river treaty").click()
     expect(page.locator("#arena-scenario input")).to_have_value("The river treaty")
     pick(page, "lane-1-agent-b", "conceder")
-    expect(page.locator("#lane-1 .about").nth(1)).to_contain_text("gives in early")
+    expect(page.locator("#lane-1-setup .about").nth(1)).to_contain_text("gives in early")
     page.locator("#arena-swap").click()
     expect(page.locator("#lane-1-agent-a input")).to_have_value("gives in early (conceder)")
-    expect(page.locator("#lane-1 .about").first).to_contain_text("gives in early")
+    expect(page.locator("#lane-1-setup .about").first).to_contain_text("gives in early")
     page.locator("#arena-seed input").fill("77")
     page.locator("#arena-suspense input").check()
     page.wait_for_function(  # the stored setup is encrypted, so wait until it stops changing
@@ -54,6 +60,7 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     )
     page.reload()
     expect(page.locator("#arena-scenario input")).to_have_value("The river treaty")
+    open_setup(page)
     expect(page.locator("#lane-1-agent-a input")).to_have_value("gives in early (conceder)")
     expect(page.locator("#arena-seed input")).to_have_value("77")
     expect(page.locator("#arena-suspense input")).to_be_checked()
@@ -63,26 +70,31 @@ def test_a_visitors_scenario_is_checked_while_it_is_written_and_can_be_negotiate
     server: Server, open_page: Callable[[str], Page]
 ) -> None:
     page = open_page(server.url)
+    open_setup(page)
     page.locator("#arena-edit").click()
     own = page.locator("#arena-own textarea")
     expect(page.locator("#arena-findings")).to_contain_text("No problems found")
     text = own.input_value()
-    own.fill(text.replace("weights: {price: 1.0}", "weights: {price: 0.5}", 1))
+    own.fill(
+        text.replace(
+            "weights: {price: 0.7, lens: 0.25, case: 0.05}", "weights: {price: 0.2, lens: 0.25, case: 0.05}", 1
+        )
+    )
     expect(page.locator("#arena-findings")).to_contain_text("they add up to 0.5")
-    own.fill(text.replace("title: The company car", "title: <b>My</b> car"))
+    own.fill(text.replace("title: A camera at the flea market", "title: <b>My</b> camera"))
     expect(page.locator("#arena-findings svg")).to_be_visible()
     page.locator("#arena-use").click()
-    expect(page.locator("#arena-scenario input")).to_have_value("<b>My</b> car (yours)")
+    expect(page.locator("#arena-scenario input")).to_have_value("<b>My</b> camera (yours)")
     play_scripts(page)
     page.reload()
     expect(page.locator("#lane-1-verdict h3")).to_have_text(ENDED)
-    expect(page.locator("#arena-scenario input")).to_have_value("<b>My</b> car (yours)")
+    expect(page.locator("#arena-scenario input")).to_have_value("<b>My</b> camera (yours)")
 
 
 def test_pairs_report_their_certainty_and_a_rerun_repeats(server: Server, open_page: Callable[[str], Page]) -> None:
     page = open_page(server.url)
     pick(page, "arena-scenario", "A joint venture")
-    expect(page.locator("#lane-1-agent-a")).to_contain_text("Bicycle maker")
+    expect(page.locator("#arena-lineup")).to_contain_text("Bicycle maker")
     play_scripts(page)
     transcript = page.locator("#lane-1-transcript")
     said, turns, link = transcript.text_content() or "", transcript.locator(".turn").count(), page.url
@@ -92,10 +104,10 @@ def test_pairs_report_their_certainty_and_a_rerun_repeats(server: Server, open_p
     expect(page.locator("#pairs-run")).to_be_enabled()
     page.locator("#pairs-run").click()
     expect(page.locator("#pairs-result")).to_contain_text("8 pairs")
-    page.locator("#arena-again").click()
-    expect(page).not_to_have_url(link)
+    start(page, "arena-again")
+    assert page.url != link
     again = page.url.partition("run=")[2]
-    expect(transcript.locator(f'.fold[data-key^="{again}"]')).to_have_count(turns)
+    expect(transcript.locator(f'.turn[data-turn^="{again}"]')).to_have_count(turns)
     expect(transcript).to_have_text(said)
 
 
@@ -104,9 +116,10 @@ def test_no_serious_accessibility_violations(server: Server, open_page: Callable
     page = open_page(server.url)
     page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
     play_scripts(page)
+    open_setup(page)
     page.locator("#arena-edit").click()
     expect(page.locator("#arena-findings svg")).to_be_visible()
-    page.locator("#lane-1 .lane-settings button").first.click()
+    page.locator("#lane-1-setup .lane-settings button").first.click()
     expect(page.get_by_label("Temperature").first).to_be_visible()
     assert page.evaluate("document.body.classList.contains('dark')") is (colours == "dark")
     for tab in ("arena", "play", "tournament", "history", "models"):
@@ -139,12 +152,12 @@ def test_two_visitors_with_four_lanes_at_once(server: Server, browser: Browser) 
     try:
         for page, scenario in zip(pages, ("A joint venture", "The river treaty"), strict=True):
             page.goto(server.url)
-            expect(page.locator("#lane-2 .about").first).to_contain_text("speaks for boulware")
+            expect(page.locator("#arena-link [data-opened]")).to_be_attached()
             pick(page, "arena-scenario", scenario)
             for lane, name in ((1, "conceder"), (2, "linear")):
                 pick(page, f"lane-{lane}-agent-a", name)
         for page in pages:
-            page.locator("#arena-start").click()
+            start(page)
         for page in pages:
             for lane in (1, 2):
                 expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text(ENDED)
@@ -160,6 +173,7 @@ def test_the_browser_reads_an_uploaded_file_and_its_problems_are_shown_as_text(
     server: Server, open_page: Callable[[str], Page], tmp_path: Path
 ) -> None:
     page = open_page(server.url)
+    open_setup(page)
     page.locator("#arena-edit").click()
     hostile = tmp_path / "hostile.yaml"
     hostile.write_text("'<img src=x onerror=window.hurt=1>': <b>x</b>\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import pick
+from tests.support.browser import open_setup, pick, start
 from tests.support.server import Server
 
 
@@ -16,7 +16,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     page = open_page(server.url)
     pick(page, "lane-1-agent-a", "gives in early (conceder)")
     pick(page, "lane-2-agent-a", "gives in steadily (linear)")
-    page.locator("#arena-start").click()
+    start(page)
     expect(page.locator("#lane-2-verdict h3")).to_contain_text("Deal")
     page.get_by_role("tab", name="History").click()
     rows = page.locator("table.history tbody tr")
@@ -58,6 +58,7 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     page.locator("#replay-1-message textarea").fill("One price, and it is this one.")
     page.locator("#replay-1-go").click()
     expect(page.locator("#lane-1-transcript .turn").first).to_contain_text("One price")
+    open_setup(page)
     expect(page.locator("#lane-1-agent-a input")).to_have_value(re.compile("hardliner"))
 
     page.context.clear_cookies()  # a stranger may look at a published run and change nothing

@@ -60,11 +60,11 @@ class Tab:
 
     @property
     def lanes(self) -> list[list[str]]:
-        """Names of the parts of each arena lane: table, verdict, turns, current message, two plots."""
+        """Names of the parts of each arena lane: table, verdict, turns, current message, two plots, head."""
         found: dict[str, list[str]] = {}
         for listener in self.listeners.values():
             names = [self.names.get(part, str(part)) for part in listener["outputs"]]
-            if len(names) == 6 and names[0] in ("lane-1-table", "lane-2-table"):
+            if len(names) == 7 and names[0] in ("lane-1-table", "lane-2-table"):
                 found[names[0]] = names
         return [found[name] for name in sorted(found)]
 

@@ -10,7 +10,6 @@ import gradio as gr
 from markupsafe import Markup
 
 from negotiation.admission.limits import Caller
-from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Comparison, Players, difference
 from negotiation.comparison.service import ComparisonStatus
@@ -18,7 +17,7 @@ from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import Scenario
 from ui.arena import text
 from ui.drawing.charts import interval_plot
-from ui.drawing.turns import Labels
+from ui.drawing.turns import Labels, config_name
 from ui.kit import text as shared
 from ui.kit.components import Updates
 from ui.kit.errors import plainly
@@ -99,7 +98,7 @@ class Pairs:
 def standing_html(standing: ComparisonStatus, labels: Labels) -> Markup:
     """Draw the progress of a comparison and its result so far."""
     asked, result = standing.comparison, standing.result
-    first, second = names = [_name(config, labels) for config in asked.agents]
+    first, second = names = [config_name(config, labels) for config in asked.agents]
     found = result.difference
     return render(
         "arena/pairs",
@@ -107,7 +106,7 @@ def standing_html(standing: ComparisonStatus, labels: Labels) -> Markup:
         about=text.PAIRS_OF.format(
             first=first,
             second=second,
-            opponent=_name(asked.opponent, labels),
+            opponent=config_name(asked.opponent, labels),
             scenario=asked.scenario.title,
             low=asked.seed,
             high=asked.seed + asked.pairs - 1,
@@ -143,9 +142,3 @@ def _more(standing: ComparisonStatus) -> str:
     if result.more_pairs_needed is None:
         return text.PAIRS_UNKNOWN
     return text.more_pairs(result.more_pairs_needed) if result.more_pairs_needed else text.PAIRS_ENOUGH
-
-
-def _name(config: AgentConfig, labels: Labels) -> str:
-    chosen = ", ".join(shared.chosen(key, value) for key, value in config.chosen.items())
-    name = labels.get(config.agent, config.agent)
-    return f"{name} ({chosen})" if chosen else name

@@ -36,8 +36,9 @@ def presets(parley: Parley) -> list[Preset]:
     """Return the presets that the registered models allow; the first is for a first visit."""
     specs = parley.catalog.models()
     firm, easy = AgentConfig(OPPONENT), AgentConfig("conceder")
+    scripts = _preset("gives_in", ((firm, firm), (easy, firm)))
     if not specs:
-        return [_preset("script", ((firm, easy), (easy, firm)))]
+        return [scripts]
     first = specs[0]
     model = AgentConfig(first.model_id)
     other = next((spec for spec in specs if spec.weights != first.weights and _is_here(spec)), None)
@@ -45,6 +46,7 @@ def presets(parley: Parley) -> list[Preset]:
     cold, hot = (AgentConfig(first.model_id, {"temperature": value}) for value in (0.2, 1.2))
     speaker = AgentConfig(first.model_id, {"narrates": OPPONENT})
     found = [
+        scripts,
         _preset("decides", ((model, firm), (speaker, firm))),
         _preset("temperatures", ((cold, firm), (hot, firm))),
         _preset("baseline", ((model, firm), (easy, firm))),
@@ -69,12 +71,13 @@ def _preset(preset_id: str, lanes: tuple[Players, Players], **facts: str) -> Pre
 
 
 def presets_html(found: Sequence[Preset], lanes: tuple[Players, ...]) -> Markup:
-    """Draw the presets as buttons, with the text of the one that `lanes` are set up as."""
+    """Draw the presets as a menu that shows the one that `lanes` are set up as."""
     chosen = next((preset for preset in found if preset.lanes == lanes), None)
     return render(
         "arena/presets",
         title=text.PRESET,
         presets=found,
         chosen=chosen and chosen.preset_id,
-        about=text.PRESET_NONE if chosen is None else chosen.about,
+        name=text.PRESET_NONE if chosen is None else chosen.name,
+        about="" if chosen is None else chosen.about,
     )

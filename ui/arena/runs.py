@@ -20,24 +20,41 @@ from ui.kit.errors import plainly
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 
+Played = tuple[Scenario, tuple[Players, ...]]
+"""A scenario, and who plays seats a and b in each lane."""
+
+
+def lanes_of(runs: Sequence[Run]) -> tuple[Players, ...]:
+    """Return who plays in each lane."""
+    return tuple((run.agents["a"], run.agents["b"]) for run in runs)
+
 
 @dataclass
 class Shown:
     """The run in each lane of an open page, kept in its `gr.State`.
 
-    Handlers change it in place: whoever follows a run holds the same object, and stops once the run is replaced.
+    Handlers change it in place: whoever follows a run holds the same object, and stops once `version` has grown.
     """
 
     by_lane: dict[int, str] = field(default_factory=dict)
+    played: Played | None = None
+    version: int = 0  # grows whenever something else is shown
+    replaying: set[int] = field(default_factory=set)  # the lanes in which a recording is played
 
     def of(self, lane: int) -> str | None:
         """Return the id of the run in a lane."""
         return self.by_lane.get(lane)
 
-    def show(self, by_lane: dict[int, str]) -> None:
-        """Show other runs, or none."""
-        self.by_lane.clear()
-        self.by_lane.update(by_lane)
+    def show(self, runs: Sequence[Run] = ()) -> None:
+        """Show other runs, lane by lane, or none."""
+        self.by_lane = {number: run.run_id for number, run in enumerate(runs, 1)}
+        self.played = (runs[0].scenario, lanes_of(runs)) if runs else None
+        self.replaying.clear()
+        self.version += 1
+
+    def is_stale(self, scenario: Scenario, lanes: tuple[Players, ...]) -> bool:
+        """Return whether the lanes show runs of another set-up."""
+        return self.played is not None and self.played != (scenario, lanes[: len(self.played[1])])
 
 
 class LaneRuns:
@@ -46,8 +63,10 @@ class LaneRuns:
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
 
-    def begin(self, request: gr.Request, shown: Shown, scenario: Scenario, seed: int, lanes: Sequence[Players]) -> Run:
-        """Stop the visitor's runs and start one per lane; return the first. Raises gr.Error, starting nothing."""
+    def begin(
+        self, request: gr.Request, shown: Shown, scenario: Scenario, seed: int, lanes: Sequence[Players]
+    ) -> list[Run]:
+        """Stop the visitor's runs and start one per lane. Raises gr.Error, starting nothing."""
         comparison, owner, runs = new_run_id(), owner_of(request), []
         for number, (a, b) in enumerate(lanes, 1):
             run = Run(
@@ -73,10 +92,11 @@ class LaneRuns:
                     with suppress(ParleyError):
                         self._parley.live.delete(run_id)
                 raise
-        shown.show(dict(enumerate(started, 1)))
-        return replace(runs[0], run_id=started[0])
+        runs = [replace(run, run_id=run_id) for run, run_id in zip(runs, started, strict=True)]
+        shown.show(runs)
+        return runs
 
-    def rerun(self, request: gr.Request, shown: Shown) -> Run:
+    def rerun(self, request: gr.Request, shown: Shown) -> list[Run]:
         """Start the shown runs once more: same scenario, agents and seed."""
         with plainly():
             try:
@@ -85,8 +105,7 @@ class LaneRuns:
                 runs = []
         if not runs:
             raise gr.Error(text.AGAIN_GONE, print_exception=False)
-        lanes = [(run.agents["a"], run.agents["b"]) for run in runs]
-        return self.begin(request, shown, runs[0].scenario, runs[0].seed, lanes)
+        return self.begin(request, shown, runs[0].scenario, runs[0].seed, lanes_of(runs))
 
     def stop(self, request: gr.Request, shown: Shown) -> None:
         """Stop the shown runs that are the visitor's own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,18 @@ from manager.errors import ParleyError
 from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
-from negotiation.scenario.model import Scenario
+from negotiation.scenario.model import SEATS, Scenario
 from ui.arena import text
 from ui.arena.presets import presets, presets_html
+from ui.arena.runs import Shown
+from ui.drawing.lane_head import Player
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
+from ui.drawing.turns import config_name
 from ui.kit.components import QUIET, Updates, merged, script
+from ui.kit.templates import render
 from ui.widgets.agent_picker import AgentPicker, about_html, labels
-from ui.widgets.lane import Lane, Painter, relabel
+from ui.widgets.lane import Lane, Painter, build_players, relabel
 from ui.widgets.scenario_picker import (
     ScenarioPicker,
     chosen_scenario,
@@ -46,36 +50,53 @@ class Form:
 
 
 class Setup:
-    """Builds the components where it is created; `build_lanes` adds the lanes, whose pick lists belong to it too."""
+    """The set-up of the next negotiations. Builds its line and its drawer where it is created.
 
-    def __init__(self, parley: Parley) -> None:
+    `build_buttons` creates what the line begins with. `build_lanes` adds the lanes, whose pick lists are in the drawer.
+    """
+
+    def __init__(self, parley: Parley, shown: gr.State, build_buttons: Callable[[], None]) -> None:
         self._parley = parley
+        self._shown = shown
         self._presets = presets(parley)
+        scenario, lanes = first_scenario(parley), self._presets[0].lanes
         self.memory = gr.BrowserState(None, storage_key="parley-arena", secret="parley")
-        shown = presets_html(self._presets, self._presets[0].lanes)
-        self.preset = gr.HTML(shown, elem_id="arena-presets", js_on_load=script("send"))
-        self.scenario = ScenarioPicker(parley)
-        with gr.Row(elem_classes="controls"):
-            self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
-            self.seed = gr.Number(
-                FIRST_SEED, precision=0, label=text.SEED, info=text.SEED_INFO, elem_id="arena-seed", min_width=150
+        with gr.Row(elem_classes="line", elem_id="arena-line"):
+            build_buttons()
+            self.preset = gr.HTML(
+                presets_html(self._presets, lanes), elem_id="arena-presets", js_on_load=script("send") + script("menu")
             )
-            self.suspense = gr.Checkbox(False, label=text.SUSPENSE, elem_id="arena-suspense", min_width=200)
+            self.scenario = ScenarioPicker(parley)
+            self.lineup = gr.HTML(self.lineup_html(scenario, lanes), elem_id="arena-lineup", js_on_load=None)
+        self.scenario.build_story()
+        with gr.Accordion(text.CHANGE, open=False, elem_id="arena-setup"):
+            with gr.Row(elem_classes="lane-setups", equal_height=False):
+                self._seated = [
+                    build_players(parley, number, scenario, players) for number, players in enumerate(lanes, 1)
+                ]
+            with gr.Row(elem_classes="controls"):
+                self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
+                self.seed = gr.Number(
+                    FIRST_SEED, precision=0, label=text.SEED, info=text.SEED_INFO, elem_id="arena-seed", min_width=150
+                )
+                self.suspense = gr.Checkbox(False, label=text.SUSPENSE, elem_id="arena-suspense", min_width=200)
+            self.scenario.build_editor()
+        self.stale = gr.HTML(elem_id="arena-stale", js_on_load=None)
         self.lanes: list[Lane] = []
 
     def build_lanes(self) -> None:
         """Create the lanes."""
-        first, lanes = first_scenario(self._parley), self._presets[0].lanes
+        first = first_scenario(self._parley)
         with gr.Row(elem_classes="lanes", equal_height=False):
-            self.lanes = [Lane(self._parley, number, first, players) for number, players in enumerate(lanes, 1)]
+            self.lanes = [Lane(number, first, pickers) for number, pickers in enumerate(self._seated, 1)]
 
     def connect(self) -> None:
         """Connect the events that need no negotiation."""
         chosen = self.scenario
-        preset = self.preset.click(self._choose_preset, None, [self.preset, *self.outputs], **QUIET)
+        preset = self.preset.click(self._choose_preset, self.form, self.outputs, **QUIET)
         swapped = self.swap.click(self._swap, self.form, self.outputs, **QUIET)
         edited = [part.input for part in (self.seed, self.suspense, chosen.own, *self._picked)]
-        gr.on(edited, self.remember, [self.suspense, *self.form], self.watched, trigger_mode="always_last", **QUIET)
+        gr.on(edited, self.remember, self._remembers, self.watched, trigger_mode="always_last", **QUIET)
         for event in (preset, swapped):
             self.remember_after(event)
         opened = chosen.edit.click(self._edit, [chosen.picked, chosen.own], [chosen.editor, chosen.own], **QUIET)
@@ -86,7 +107,11 @@ class Setup:
 
     def remember_after(self, event: Any) -> None:
         """Store the setup in the browser after an event that changed it."""
-        event.success(self.remember, [self.suspense, *self.form], self.watched, **QUIET)
+        event.success(self.remember, self._remembers, self.watched, **QUIET)
+
+    @property
+    def _remembers(self) -> list[Any]:
+        return [self._shown, self.suspense, *self.form]
 
     @property
     def agents(self) -> list[Any]:
@@ -111,7 +136,7 @@ class Setup:
     def outputs(self) -> list[Any]:
         """The components that show a setup."""
         abouts = [picker.about for picker in self._pickers]
-        return [self.preset, *self.scenario.outputs, *self._picked, *abouts]
+        return [self.preset, self.lineup, *self.scenario.outputs, *self._picked, *abouts]
 
     @property
     def painted(self) -> list[Any]:
@@ -121,16 +146,22 @@ class Setup:
     @property
     def watched(self) -> list[Any]:
         """The components that `remember` updates."""
-        return [self.memory, self.preset, *(picker.about for picker in self._pickers)]
+        return [self.memory, self.preset, self.lineup, self.stale, *(picker.about for picker in self._pickers)]
 
     # -- showing a setup ---------------------------------------------------------------------------------------
 
     def show_scenario(self, scenario: Scenario) -> Updates:
         """Return the updates that show a scenario as the chosen one, and empty lanes."""
-        new: Updates = self.scenario.show(self._parley, scenario)
-        space, names = space_of(scenario), labels(self._parley)
+        new: Updates = self.scenario.show(self._parley, scenario) | self.empty_lanes(scenario)
         for lane in self.lanes:
-            new |= relabel(lane, scenario) | Painter(lane, space, names).paint(LaneView(scenario))
+            new |= relabel(lane, scenario)
+        return new
+
+    def empty_lanes(self, scenario: Scenario) -> Updates:
+        """Return the updates that empty the lanes."""
+        new: Updates = {}
+        for lane in self.lanes:
+            new |= Painter(lane, space_of(scenario), labels(self._parley)).paint(LaneView(scenario))
         return new
 
     def show_players(self, lane: Lane, players: Players) -> Updates:
@@ -140,12 +171,24 @@ class Setup:
             new |= picker.show(self._parley, config)
         return new
 
-    def show_lanes(self, lanes: tuple[Players, ...]) -> Updates:
+    def show_lanes(self, scenario: Scenario, lanes: tuple[Players, ...]) -> Updates:
         """Return the updates that show who plays in both lanes."""
-        new: Updates = {self.preset: self._shown_preset(lanes)}
+        new: Updates = {self.preset: self._shown_preset(lanes), self.lineup: self.lineup_html(scenario, lanes)}
         for lane, players in zip(self.lanes, lanes, strict=True):
             new |= self.show_players(lane, players)
         return new
+
+    def lineup_html(self, scenario: Scenario, lanes: tuple[Players, ...]) -> Markup:
+        """Draw who plays whom in each lane."""
+        names = labels(self._parley)
+        seated = [
+            [
+                Player(seat, scenario.roles[seat].name, config_name(config, names))
+                for seat, config in zip(SEATS, players, strict=True)
+            ]
+            for players in lanes
+        ]
+        return render("arena/lineup", lanes=seated, versus=text.VERSUS)
 
     def _shown_preset(self, lanes: tuple[Players, ...]) -> Markup:
         return presets_html(self._presets, lanes)
@@ -166,7 +209,7 @@ class Setup:
             self.scenario.own: own,
             **self.show_scenario(scenario),
         }
-        return merged(new, self.show_lanes(lanes))
+        return merged(new, self.show_lanes(scenario, lanes))
 
     def _known_players(self, data: Any) -> tuple[Players, ...] | None:
         try:
@@ -189,12 +232,20 @@ class Setup:
 
     # -- handlers ----------------------------------------------------------------------------------------------
 
-    def _choose_preset(self, event: gr.EventData) -> Updates:
+    def _choose_preset(self, event: gr.EventData, *values: Any) -> Updates:
         chosen = next((preset for preset in self._presets if preset.preset_id == event.preset), self._presets[0])
-        return self.show_lanes(chosen.lanes)
+        return self.show_lanes(self._scenario(self.read(values)), chosen.lanes)
 
     def _swap(self, *values: Any) -> Updates:
-        return self.show_lanes(tuple((b, a) for a, b in self.read(values).lanes))
+        form = self.read(values)
+        return self.show_lanes(self._scenario(form), tuple((b, a) for a, b in form.lanes))
+
+    def _scenario(self, form: Form) -> Scenario:
+        """Return the scenario of a form; the first one while the visitor's own cannot be read."""
+        try:
+            return chosen_scenario(self._parley, form.scenario_id, form.own)
+        except ParleyError:
+            return first_scenario(self._parley)
 
     def _edit(self, scenario_id: str, own: str) -> Updates:
         """Open the editor with the chosen scenario."""
@@ -211,9 +262,10 @@ class Setup:
     def _upload(event: gr.EventData) -> str:
         return uploaded(event.name, event.text)
 
-    def remember(self, suspense: bool, *values: Any) -> Updates:
+    def remember(self, shown: Shown, suspense: bool, *values: Any) -> Updates:
         """Store the setup in the browser, and show what it amounts to."""
         form = self.read(values)
+        scenario = self._scenario(form)
         configs = [config for players in form.lanes for config in players]
         memory = {
             "scenario": form.scenario_id,
@@ -222,7 +274,12 @@ class Setup:
             "suspense": suspense,
             "agents": [config.to_json() for config in configs],
         }
-        new: Updates = {self.memory: memory, self.preset: self._shown_preset(form.lanes)}
+        new: Updates = {
+            self.memory: memory,
+            self.preset: self._shown_preset(form.lanes),
+            self.lineup: self.lineup_html(scenario, form.lanes),
+            self.stale: render("notice", words=text.STALE) if shown.is_stale(scenario, form.lanes) else "",
+        }
         pairs = zip(self._pickers, configs, strict=True)
         return new | {picker.about: about_html(self._parley, config) for picker, config in pairs}
 

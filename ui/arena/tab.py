@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import gradio as gr
@@ -14,8 +15,10 @@ from negotiation.app.parley import Parley
 from negotiation.runs.record import Run
 from ui.arena import text
 from ui.arena.pairs import Pairs, compared
-from ui.arena.runs import LaneRuns, Shown
+from ui.arena.recording import read_recording, replayed
+from ui.arena.runs import LaneRuns, Shown, lanes_of
 from ui.arena.setup import Setup, drawn_seed
+from ui.drawing.outcome_space import space_of
 from ui.kit import text as shared
 from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.errors import plainly, words_of
@@ -23,11 +26,13 @@ from ui.kit.templates import element, render
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import choices, labels
-from ui.widgets.follow import follow_run
-from ui.widgets.lane import Lane
+from ui.widgets.follow import follow_run, painted, stored_view
+from ui.widgets.lane import Lane, Painter
 from ui.widgets.scenario_picker import OWN, chosen_scenario, editable
 
 NO_LINK = element("span", data_run="")
+OPENED = element("span", data_opened="")
+"""The link of a page that shows no run. It arrives with everything else that opening the page shows."""
 
 
 def build_arena(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
@@ -42,15 +47,21 @@ class Arena:
         self._parley = parley
         self._runs = LaneRuns(parley)
         self.shown = gr.State(Shown())
-        self.setup = Setup(parley)
-        with gr.Row(elem_classes="buttons"):
-            self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=100, scale=0)
-            self.stop = gr.Button(shared.STOP, elem_id="arena-stop", min_width=80, scale=0, interactive=False)
-            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=170, scale=0, interactive=False)
+        self.setup = Setup(parley, self.shown, self._build_buttons)
+        with gr.Row(elem_classes="banner"):
+            self.banner = gr.HTML(elem_id="arena-banner", js_on_load=None)
+            self.play = gr.Button(text.REPLAY, elem_id="arena-play", min_width=160, scale=0, visible=False)
             self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
         self.setup.build_lanes()
+        self.recording = read_recording(parley.settings.config_file("recordings"), len(self.setup.lanes))
         self.lanes = self.setup.lanes
         self.pairs = Pairs(parley)
+
+    def _build_buttons(self) -> None:
+        with gr.Row(elem_classes="buttons"):
+            self.start = gr.Button(text.START, variant="primary", elem_id="arena-start", min_width=90, scale=0)
+            self.stop = gr.Button(shared.STOP, elem_id="arena-stop", min_width=70, scale=0, interactive=False)
+            self.again = gr.Button(text.AGAIN, elem_id="arena-again", min_width=80, scale=0, interactive=False)
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -58,15 +69,18 @@ class Arena:
         """Connect the parts; opening the page restores the run that a link names, or the previous setup."""
         setup = self.setup
         inputs = [setup.seed, setup.suspense, setup.scenario.own, *setup.outputs]
-        everything = [self.link, *inputs, *self.controls, *setup.painted]
+        everything = [self.link, self.banner, self.play, *inputs, *self.controls, *setup.painted]
         opened = page.load(self._opened, [self.shown, setup.memory], everything, **QUIET)
         self._follow(opened.then)
-        started = self.start.click(
-            self._start, [self.shown, *setup.form], [self.link, setup.seed, *self.controls], **QUIET
-        )
+        begun_shown = [self.link, self.banner, self.play, setup.stale, setup.seed, *self.controls, *setup.painted]
+        started = self.start.click(self._start, [self.shown, *setup.form], begun_shown, **QUIET)
         self._follow(started.success)
-        rerun = self.again.click(self._again, [self.shown], [self.link, *self.controls], **QUIET)
+        restored = list(dict.fromkeys([*begun_shown, setup.scenario.own, *setup.outputs]))
+        rerun = self.again.click(self._again, [self.shown], restored, **QUIET)
         self._follow(rerun.success)
+        setup.remember_after(rerun)
+        replayed = self.play.click(self._replay, [self.shown], [self.play, *setup.painted], **QUIET)
+        self._follow(replayed.success)
         for begun in (started, rerun):
             begun.success(None, js=script("lanes"))
         self.stop.click(self._runs.stop, [self.shown], None, **QUIET)
@@ -82,7 +96,8 @@ class Arena:
 
     def _connect_setup(self) -> None:
         chosen = self.setup.scenario
-        cleared = [self.link, *chosen.outputs, *self.setup.agents, *self.setup.painted]
+        said = [self.link, self.banner, self.play, self.setup.stale, self.setup.lineup]
+        cleared = [*said, *chosen.outputs, *self.setup.agents, *self.setup.painted]
         # `input`, not `change`: a link that is opened sets the scenario, too, and follows its own runs.
         picked = chosen.picked.input(self._choose, [self.shown, chosen.picked, chosen.own], cleared, **QUIET)
         carded = chosen.cards.click(self._choose_card, [self.shown, chosen.own], cleared, **QUIET)
@@ -101,17 +116,17 @@ class Arena:
         """Follow both runs at the same time after an event that changed what the lanes show."""
         for lane in self.lanes:
             followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
-            followed.then(self._idle, [self.shown], [*self.controls, *self.setup.agents], **QUIET)
+            followed.then(self._idle, [self.shown], [self.play, *self.controls, *self.setup.agents], **QUIET)
 
     # -- setting up --------------------------------------------------------------------------------------------
 
     def _opened(self, request: gr.Request, shown: Shown, memory: object) -> Updates:
-        """Show the runs that a link names (both lanes of its comparison), or the previous setup."""
+        """Show the runs that a link names (both lanes of its comparison), or the previous setup and the recording."""
         # Only what changes is updated: the visitor may have begun to set up.
-        new: Updates = {self.link: "", **(self.setup.remembered(memory) if memory else {})}
+        new: Updates = {self.link: OPENED, **(self.setup.remembered(memory) if memory else {})}
         run_id = str(request.query_params.get("run", ""))
         if not run_id:
-            return new
+            return {**new, **self._recorded} if self.recording else new
         try:
             runs = self._parley.store.comparison(run_id, owner_of(request))[: len(self.lanes)]
         except ParleyError as error:
@@ -127,14 +142,27 @@ class Arena:
         new |= self.setup.show_scenario(scenario)
         for lane, run in zip(self.lanes, runs, strict=False):
             new = merged(new, self.setup.show_players(lane, (run.agents["a"], run.agents["b"])))
-        shown.show({lane.number: run.run_id for lane, run in zip(self.lanes, runs, strict=False)})
+        shown.show(runs)
+        new[self.setup.lineup] = self.setup.lineup_html(scenario, lanes_of(runs))
+        return new
+
+    @cached_property
+    def _recorded(self) -> Updates:
+        """The updates that show the recording as it ended."""
+        new: Updates = {self.banner: render("arena/recorded", words=text), self.play: gr.update(visible=True)}
+        for lane, run in zip(self.lanes, self.recording, strict=True):
+            new |= Painter(lane, space_of(run.scenario), labels(self._parley)).paint(stored_view(run))
         return new
 
     def _choose(self, shown: Shown, scenario_id: str, own: str) -> Updates:
         with plainly():
             scenario = chosen_scenario(self._parley, scenario_id, own)
-        shown.show({})
-        return {self.link: NO_LINK, **self.setup.show_scenario(scenario)}
+        shown.show()
+        return {self.link: NO_LINK, **self._nothing_recorded, **self.setup.show_scenario(scenario)}
+
+    @property
+    def _nothing_recorded(self) -> Updates:
+        return {self.banner: "", self.play: gr.update(visible=False), self.setup.stale: ""}
 
     def _choose_card(self, request: gr.Request, shown: Shown, own: str, event: gr.EventData) -> Updates:
         self._runs.require_idle(request, shown)
@@ -154,12 +182,23 @@ class Arena:
             if not all(config.agent for config in players):
                 raise gr.Error(text.PICK_AN_AGENT.format(number=lane.number), print_exception=False)
         seed = drawn_seed(form.seed)
-        first = self._runs.begin(request, shown, scenario, seed, form.lanes)
-        return {self.setup.seed: seed, self.link: link_html(first), **self._controls(request, shown)}
+        runs = self._runs.begin(request, shown, scenario, seed, form.lanes)
+        begun = {self.setup.seed: seed, self.link: link_html(runs[0]), **self._nothing_recorded}
+        return {**begun, **self.setup.empty_lanes(scenario), **self._controls(request, shown)}
 
     def _again(self, request: gr.Request, shown: Shown) -> Updates:
-        first = self._runs.rerun(request, shown)
-        return {self.link: link_html(first), **self._controls(request, shown)}
+        """Run what the lanes show once more, and set up what runs."""
+        runs = self._runs.rerun(request, shown)
+        return merged({**self._of_runs(shown, runs), **self._nothing_recorded}, self._controls(request, shown))
+
+    def _replay(self, shown: Shown) -> Updates:
+        """Play the recording from its beginning, or show its end if it is being played."""
+        stops = bool(shown.replaying)
+        shown.show()
+        if stops:
+            return {part: value for part, value in self._recorded.items() if part is not self.banner}
+        shown.replaying = {lane.number for lane in self.lanes}
+        return {self.play: text.REPLAY_END}
 
     def _resumer(self, lane: Lane) -> Any:
         def resume(request: gr.Request, shown: Shown) -> Updates:
@@ -171,7 +210,7 @@ class Arena:
     def _idle(self, request: gr.Request, shown: Shown) -> Updates:
         """Return the controls once a lane has ended, and the pick lists with the models loaded since then first."""
         if not shown.by_lane:
-            return self._controls(request, shown)
+            return {self.play: text.REPLAY_END if shown.replaying else text.REPLAY}
         listed = gr.update(choices=choices(self._parley))
         return {**dict.fromkeys(self.setup.agents, listed), **self._controls(request, shown)}
 
@@ -189,16 +228,21 @@ class Arena:
 
     def _follower(self, lane: Lane) -> Any:
         async def follow(shown: Shown) -> AsyncIterator[Updates]:
-            run_id = shown.of(lane.number)
+            version, run_id = shown.version, shown.of(lane.number)
             nothing: Updates = {part: gr.skip() for part in lane.outputs}
             yield nothing  # a generator that yields nothing would empty its outputs
-            if run_id is None:
+            if run_id is not None:
+                followed = follow_run(self._parley, lane, run_id)
+            elif lane.number in shown.replaying:
+                followed = painted(self._parley, lane, replayed(self.recording[lane.number - 1]))
+            else:
                 return
-            async for updates in follow_run(self._parley, lane, run_id):
-                if shown.of(lane.number) != run_id:
+            async for updates in followed:
+                if shown.version != version:
                     yield nothing  # Gradio repeats the last update at the end
                     return
                 yield updates
+            shown.replaying.discard(lane.number)
 
         return follow
 

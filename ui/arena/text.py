@@ -10,12 +10,26 @@ SWAP = "Swap seats"
 SUSPENSE = "Hide what offers are worth until the end"
 PICK_AN_AGENT = "Lane {number}: pick an agent for each role."
 START = "Start"
+CHANGE = "Change set-up"
+VERSUS = "vs"
+STALE = "The lanes show an earlier set-up. Start runs the new one, Rerun repeats what the lanes show."
+
+# the recording that a visit begins with
+RECORDED = "Recording"
+RECORDED_ABOUT = "A real negotiation from before. Start runs a new one, live."
+REPLAY = "▶ Play the recording"
+REPLAY_END = "Show its end"
 LINK = "Link to this negotiation"
 
 # presets: a name, and what the visitor can learn from it
-PRESET = "Start from"
-PRESET_NONE = "Your own setup."
+PRESET = "Question"
+PRESET_NONE = "Your own set-up"
 PRESETS = {
+    "gives_in": (
+        "Who gives in first?",
+        "Scripted bargainers. In lane 1 both sides hold out until the end. In lane 2 the first side gives in early. "
+        "What does patience earn, and what does it risk?",
+    ),
     "decides": (
         "Who decides?",
         "In lane 1 the small model decides for itself. In lane 2 the same model only puts a firm strategy into words. "
@@ -35,11 +49,10 @@ PRESETS = {
         "A stronger model plays in lane 2. It is downloaded on first use: about {size}. It needs about {memory} of "
         "memory.",
     ),
-    "script": ("Two scripts", "No models are registered, so two scripted strategies play, with seats swapped."),
 }
 
 # running again
-AGAIN = "Rerun, same seed"
+AGAIN = "Rerun"
 AGAIN_GONE = "One of these negotiations was deleted and cannot be rerun. Press Start instead."
 RUNNING = "Stop the running negotiation first."
 REPEATS = "A rerun repeats word for word: both sides are scripted."

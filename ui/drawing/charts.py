@@ -69,12 +69,12 @@ class Frame:
         x = self.x(value)
         return element("line", classes, x1=x, x2=x, y1=self.y(0), y2=self.y(1))
 
-    def mark(self, seat: Seat, at: Pair, kind: str = "mark") -> Markup:
-        """Draw a circle for side a, a square for side b."""
-        x, y = self.x(at[0]), self.y(at[1])
+    def mark(self, seat: Seat, at: Pair, tip: str, kind: str = "mark") -> Markup:
+        """Draw a circle for side a, a square for side b, with a tooltip."""
+        x, y, title = self.x(at[0]), self.y(at[1]), element("title", "", tip)
         if seat == "a":
-            return element("circle", f"{kind} seat-a", cx=x, cy=y, r=4)
-        return element("rect", f"{kind} seat-b", x=x - 3.5, y=y - 3.5, width=7, height=7)
+            return element("circle", f"{kind} seat-a", title, cx=x, cy=y, r=4)
+        return element("rect", f"{kind} seat-b", title, x=x - 3.5, y=y - 3.5, width=7, height=7)
 
     def grid(self, across: Axis, up: Axis) -> list[Markup]:
         """Draw lines, ticks and the names of the axes."""
@@ -111,10 +111,10 @@ def utility_space(space: Space, turns: Sequence[Turn], agreed: bool) -> Markup:
     )
     parts = [*SQUARE.grid(across, up), *_background(space, SQUARE)]
     for seat in SEATS:
-        path = [_both(turn) for turn in offers if turn.seat == seat]
-        if path:
-            parts.append(element("polyline", f"path seat-{seat}", points=SQUARE.line(path)))
-            parts += [SQUARE.mark(seat, at) for at in path]
+        own = [turn for turn in offers if turn.seat == seat]
+        if own:
+            parts.append(element("polyline", f"path seat-{seat}", points=SQUARE.line(map(_both, own))))
+            parts += [SQUARE.mark(seat, _both(turn), _tip(scenario, turn)) for turn in own]
     if offers:
         x, y = _both(offers[-1])
         parts.append(element("circle", f"latest seat-{offers[-1].seat}", cx=SQUARE.x(x), cy=SQUARE.y(y), r=8))
@@ -135,12 +135,13 @@ def utility_rounds(space: Space, turns: Sequence[Turn]) -> Markup:
     parts += [frame.across(scenario.roles[seat].reservation, f"reservation seat-{seat}") for seat in SEATS]
     offers = _offers(turns)
     for seat in SEATS:
-        asked = [(_when(turn), _own(turn, seat)) for turn in offers if turn.seat == seat]
-        given = [(_when(turn), _own(turn, seat)) for turn in offers if turn.seat != seat]
+        at = {turn.index: (_when(turn), _own(turn, seat)) for turn in offers}
+        asked = [turn for turn in offers if turn.seat == seat]
         if len(asked) > 1:
-            parts.append(element("polyline", f"path seat-{seat}", points=frame.line(asked)))
-        parts += [frame.mark(seat, at, "given") for at in given]
-        parts += [frame.mark(seat, at) for at in asked]
+            parts.append(element("polyline", f"path seat-{seat}", points=frame.line(at[turn.index] for turn in asked)))
+        for turn in sorted(offers, key=lambda turn: turn.seat == seat):  # its own offers on top
+            kind = "mark" if turn.seat == seat else "given"
+            parts.append(frame.mark(seat, at[turn.index], _point(scenario, turn), kind))
     signs = [*_seat_signs(scenario, text.ROUNDS_LEGEND["asks"]), Sign("", "○□", text.ROUNDS_LEGEND["given"]), NO_DEAL]
     return _figure(text.ROUNDS_TITLE, frame, parts, scenario, offers, signs)
 
@@ -207,15 +208,20 @@ def _figure(
 
 def _described(scenario: Scenario, offers: Sequence[Turn]) -> str:
     """Describe a plot in words."""
-    return "; ".join(
-        text.PLOT_POINT.format(
-            name=scenario.roles[turn.seat].name,
-            round=turn.round,
-            a=points(turn.utility_a or 0.0),
-            b=points(turn.utility_b or 0.0),
-        )
-        for turn in offers
+    return "; ".join(_point(scenario, turn) for turn in offers)
+
+
+def _point(scenario: Scenario, turn: Turn) -> str:
+    a, b = (
+        text.WORTH_TO.format(worth=points(worth), name=scenario.roles[seat].name)
+        for seat, worth in zip(SEATS, _both(turn), strict=True)
     )
+    return text.PLOT_POINT.format(name=scenario.roles[turn.seat].name, round=turn.round, a=a, b=b)
+
+
+def _tip(scenario: Scenario, turn: Turn) -> str:
+    """Return the tooltip of a turn's point."""
+    return f"{_point(scenario, turn)}\n{scenario.show(turn.offer or {})}"
 
 
 def _offers(turns: Sequence[Turn]) -> list[Turn]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from negotiation.agents.config import AgentConfig
 from negotiation.game.events import (
     Asked,
     Ended,
@@ -38,7 +39,7 @@ class Moving:
 
 @dataclass(frozen=True)
 class LaneView:
-    """A negotiation so far."""
+    """A negotiation so far. `unfinished` is the turn that was being made when it was halted."""
 
     scenario: Scenario
     run_id: str = ""
@@ -46,6 +47,8 @@ class LaneView:
     moving: Moving | None = None
     end: Ended | Halted | None = None
     queued: Queued | None = None  # while it waits for a lane
+    unfinished: Moving | None = None
+    players: Mapping[Seat, AgentConfig] = field(default_factory=dict)
 
     @property
     def begun(self) -> bool:
@@ -81,6 +84,8 @@ class LaneView:
                 return replace(self, moving=replace(self.moving, written="", rejected=again))
             case TurnTaken(turn=turn):
                 return replace(self, turns=(*self.turns, turn), moving=None, queued=None)
-            case Ended() | Halted():
+            case Ended():
                 return replace(self, end=event, moving=None, queued=None)
+            case Halted():
+                return replace(self, end=event, moving=None, queued=None, unfinished=self.moving)
         return self

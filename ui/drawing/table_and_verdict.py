@@ -94,7 +94,7 @@ def verdict_html(view: LaneView, space: Space) -> Markup:
     """Draw the end in words: who got what, whether a better deal was missed, and which turn cost most."""
     end = view.end
     if end is None:
-        return render("verdict_waiting")
+        return Markup("")
     if isinstance(end, Halted):
         deleted = end.reason == DELETED
         title, reason = (text.RUN_GONE, text.RUN_GONE_ABOUT) if deleted else (text.HALTED[end.status], end.reason)

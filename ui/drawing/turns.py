@@ -9,7 +9,7 @@ from types import MappingProxyType
 from markupsafe import Markup
 
 from negotiation.agents import remarks
-from negotiation.agents.human import HUMAN
+from negotiation.agents.config import AgentConfig
 from negotiation.game.events import Queued, Turn
 from negotiation.game.protocol import Action
 from negotiation.replies.narration import MAX_MESSAGE
@@ -26,6 +26,13 @@ IDS: Labels = MappingProxyType({})
 """No display names: agents appear under their ids."""
 
 
+def config_name(config: AgentConfig, labels: Labels = IDS) -> str:
+    """Return an agent's name with its changed settings."""
+    chosen = ", ".join(text.chosen(key, value) for key, value in config.chosen.items())
+    name = labels.get(config.agent, config.agent)
+    return f"{name} ({chosen})" if chosen else name
+
+
 @dataclass(frozen=True)
 class Speaker:
     """The head of a turn."""
@@ -33,6 +40,11 @@ class Speaker:
     role: str
     agent: str
     round: int
+
+    @property
+    def initial(self) -> str:
+        """The letter on the avatar."""
+        return self.role[:1].upper()
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,14 @@ class OfferCard:
     repeated: bool = False
 
 
+@dataclass(frozen=True)
+class Worth:
+    """The worth of an offer to the seats that may be seen, from 0 to 1, and in words."""
+
+    values: Sequence[tuple[Seat, float]]
+    words: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class TurnCard:
     """A turn that was taken, as far as a watcher may see it."""
@@ -63,7 +83,7 @@ class TurnCard:
     offer: OfferCard | None
     remarks: Sequence[str]
     forfeits: bool
-    worth: Sequence[tuple[Seat, str]]
+    worth: Worth | None
     facts: Sequence[str]
     key: str  # names the turn's folds; empty where the private parts are hidden
 
@@ -89,7 +109,7 @@ def turns_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -
 def _card(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes: Seat | None) -> TurnCard:
     scenario = view.scenario
     offered = turn.offer if turn.action is Action.OFFER else None
-    message = _message(scenario, turn)
+    message = spoken(scenario, turn)
     return TurnCard(
         turn=turn,
         who=_speaker(scenario, turn.seat, turn.agent, turn.round, labels),
@@ -104,8 +124,8 @@ def _card(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes
     )
 
 
-def _message(scenario: Scenario, turn: Turn) -> str:
-    """Return the message, or nothing where a script's message only repeats the offer card."""
+def spoken(scenario: Scenario, turn: Turn) -> str:
+    """Return the message of a turn, or nothing where a script's message only repeats the offer card."""
     repeats = not turn.prompt and turn.offer is not None and scenario.show(turn.offer) in turn.message
     return "" if repeats else turn.message
 
@@ -124,17 +144,18 @@ def offer_card(scenario: Scenario, offer: Offer, before: Offer | None = None) ->
     return OfferCard(tuple(rows), before is not None and dict(before) == dict(offer))
 
 
-def _worth(scenario: Scenario, turn: Turn, seats: Sequence[Seat]) -> list[tuple[Seat, str]]:
+def _worth(scenario: Scenario, turn: Turn, seats: Sequence[Seat]) -> Worth | None:
     if turn.action is Action.WALK_AWAY or turn.utility_a is None or turn.utility_b is None:
-        return []
-    values = {"a": turn.utility_a, "b": turn.utility_b}
-    return [(seat, text.WORTH.format(worth=points(values[seat]), name=scenario.roles[seat].name)) for seat in seats]
+        return None
+    both = {"a": turn.utility_a, "b": turn.utility_b}
+    words = [text.WORTH_TO.format(worth=points(both[seat]), name=scenario.roles[seat].name) for seat in seats]
+    return Worth([(seat, both[seat]) for seat in seats], text.WORTH.format(worths=", ".join(words)))
 
 
 def _facts(turn: Turn) -> list[str]:
     """Return what a model's turn took and cost, and how its reply was constrained."""
-    if not turn.prompt:
-        return [text.NO_MODEL_PERSON if turn.agent == HUMAN else text.NO_MODEL]
+    if not turn.prompt:  # a script or a person
+        return []
     facts = [text.COST.format(tokens=turn.tokens, seconds=turn.seconds, prompt=turn.prompt_tokens)]
     facts += [text.ESTIMATED] if turn.estimated else []
     facts += [text.PRICE.format(cost=dollars(turn.cost))] if turn.cost is not None else []
@@ -155,9 +176,15 @@ class Activity:
     fraction: float | None = None
 
 
+UNFINISHED = Activity(text.UNFINISHED, "unfinished", goes_on=False)
+
+
 def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> Markup:
-    """Draw the turn being made, and why it takes time; nothing between turns. `eyes` as for `turns_html`."""
-    moving = view.moving
+    """Draw the turn being made, and why it takes time; nothing between turns. `eyes` as for `turns_html`.
+
+    A turn that was cut short stays, marked as unfinished, if a word of it had been written.
+    """
+    moving = view.moving or view.unfinished
     if view.queued is not None:
         return _moving_html(_queued_stage(view.queued))
     if moving is None:
@@ -167,12 +194,15 @@ def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> 
         words = text.YOUR_TURN if eyes == moving.seat else text.PERSON_THINKS
         return _moving_html(Activity(words, goes_on=False), moving.seat, who)
     seen = glimpse(moving.written)
-    message = seen.get("message")
+    message, thought = seen.get("message"), "" if eyes is not None else seen.get("thought", "")
+    key = f"{view.run_id}-{len(view.turns)}-thought" if thought else ""
+    if view.unfinished is not None:
+        if not message and not thought:
+            return Markup("")
+        return _moving_html(UNFINISHED, moving.seat, who, thought=thought, message=message, key=key)
     stage = _stage(moving, speaking=message is not None)
-    if eyes is not None:
-        return _moving_html(stage, moving.seat, who, message=message)
-    notice = text.ASKED_AGAIN.format(detail=moving.rejected) if moving.rejected else ""
-    return _moving_html(stage, moving.seat, who, notice=notice, thought=seen.get("thought", ""), message=message)
+    notice = text.ASKED_AGAIN.format(detail=moving.rejected) if moving.rejected and eyes is None else ""
+    return _moving_html(stage, moving.seat, who, notice=notice, thought=thought, message=message, key=key)
 
 
 def _moving_html(
@@ -183,8 +213,11 @@ def _moving_html(
     notice: str = "",
     thought: str = "",
     message: str | None = None,
+    key: str = "",
 ) -> Markup:
-    return render("moving_turn", stage=stage, seat=seat, who=who, notice=notice, thought=thought, message=message)
+    return render(
+        "moving_turn", stage=stage, seat=seat, who=who, notice=notice, thought=thought, message=message, key=key
+    )
 
 
 def _queued_stage(queued: Queued) -> Activity:

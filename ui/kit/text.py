@@ -42,6 +42,8 @@ BUSY = "busy × {count}"
 PARKED = "parked: {used} of {budget} of host memory"
 
 # what a lane shows
+STATUS_READY, STATUS_WAITING = "Ready", "Waiting"
+STATUS_ROUND = "Round {round} of {rounds}"
 LANE = "Lane {number}"
 AGENT = "{name} is played by"
 SCENARIO = "Scenario"
@@ -80,8 +82,6 @@ HELD = {
     "grammar": "A grammar limited the reply to legal moves while it was written.",
     "": "Nothing constrained the reply while it was written; it was parsed strictly.",
 }
-NO_MODEL = "A scripted strategy: no prompt, no tokens."
-NO_MODEL_PERSON = "A person: no prompt, no tokens."
 YOUR_TURN = "It is your turn."
 PERSON_THINKS = "A person is deciding."
 INVALID = "Unusable replies before this one: {count}"
@@ -89,7 +89,10 @@ ROUND = "round {round}"
 ACCEPTS = "accepts the offer"
 WALKS_AWAY = "walks away"
 FORFEITS = "gave no usable reply and forfeits"
-WORTH = "worth {worth} to {name}"
+WORTH = "Worth from 0 to 100: {worths}"
+WORTH_TO = "{worth} to {name}"
+UNFINISHED = "Stopped here. This message is unfinished."
+NEWER = "New messages ↓"
 CUT = "The message was cut off here: it reached the maximum length."
 BEFORE = "before"
 SAME_OFFER = "Same offer as before."
@@ -109,7 +112,6 @@ ABOVE, BELOW = "{by} above no deal", "{by} below no deal"
 DEAL = "Deal"
 IN_ROUND = "in round {round}"
 NO_DEAL = "No deal"
-VERDICT_WAITING = "The verdict appears at the end."
 VERDICT = {
     "walked_away": "{name} walked away.",
     "deadline": "The last round ended without an agreement.",
@@ -142,7 +144,7 @@ RESERVATION_ABOUT = "What each side gets without a deal. A deal below this line 
 REGRET_ABOUT = (
     "Measured by regret: how much more a side could have got from the best deal that the other side could still accept."
 )
-PLOT_POINT = "{name} in round {round}: {a} and {b}"
+PLOT_POINT = "{name} in round {round}: {a}, {b}"
 ROUNDS_TITLE = "What each side asks for itself, round by round"
 ROUNDS_AXIS = "round"
 ROUNDS_Y = "points for itself"

@@ -1,5 +1,6 @@
-// Updates reset whether a fold is open: restore it before the browser paints.
-const open = new Set();
+// Updates reset whether a fold is open: restore it before the browser paints. Turns and the one being made share this.
+const folds = element.closest('.transcript') ?? element;
+const open = (folds.openFolds ??= new Set());
 element.addEventListener('click', (event) => {
   const part = event.target.closest('summary')?.parentElement;
   const key = part?.dataset.key;

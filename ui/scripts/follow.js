@@ -1,9 +1,31 @@
-// Keeps the newest turn visible unless the reader has scrolled up.
+// Keeps the newest turn visible unless the reader has scrolled up, and then offers to go to new ones.
 const box = element.closest('.transcript');
-if (box.dataset.follows === undefined) {
-  box.dataset.follows = 'yes';
+if (!box.follow) {
+  let follows = true;
+  let size = 0;
+  const sized = () => box.scrollHeight + box.clientHeight;
+  const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < 48;
+  box.tabIndex = 0; // readers can scroll with the keyboard
+  box.follow = (isNew) => {
+    size = sized();
+    if (follows) box.scrollTop = box.scrollHeight;
+    else if (isNew) box.classList.add('has-newer');
+  };
   box.addEventListener('scroll', () => {
-    box.dataset.follows = box.scrollHeight - box.scrollTop - box.clientHeight < 48 ? 'yes' : 'no';
+    if (atEnd()) {
+      follows = true;
+      box.classList.remove('has-newer');
+    } else if (size === sized()) { // otherwise it was not the reader who scrolled: the content has changed
+      follows = false;
+    }
   }, { passive: true });
+  box.addEventListener('click', (event) => {
+    if (!event.target.closest('[data-newest]')) return;
+    follows = true;
+    box.follow();
+    box.classList.remove('has-newer');
+  });
+  new ResizeObserver(() => box.follow()).observe(box);
 }
-watch('value', () => { if (box.dataset.follows === 'yes') box.scrollTop = box.scrollHeight; });
+new ResizeObserver(() => box.follow()).observe(element);
+watch('value', () => box.follow(element.querySelector('.turns') !== null));

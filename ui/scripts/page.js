@@ -41,9 +41,16 @@ document.addEventListener('click', async (event) => {
   }
 });
 
-// Keeps the Tab key from stopping at the scroll area of a pick list.
+// The tabs are one stop of the Tab key; the arrow keys move from one to the next. Nor does it stop at the scroll area of
+// a pick list.
 document.addEventListener('keydown', (event) => {
+  const tab = event.target.closest('[role="tab"]');
+  const tabs = [...document.querySelectorAll('#tabs [role="tablist"] [role="tab"]')];
+  const steps = { ArrowRight: 1, ArrowLeft: -1 };
+  const next = tab && tabs[tabs.indexOf(tab) + (steps[event.key] ?? NaN)];
+  if (next) { event.preventDefault(); next.click(); next.focus(); }
   if (event.key !== 'Tab') return;
+  for (const one of tabs) one.tabIndex = one.ariaSelected === 'true' ? 0 : -1;
   for (const list of document.querySelectorAll('[role="listbox"]')) {
     list.tabIndex = -1;
     list.parentElement.tabIndex = -1;

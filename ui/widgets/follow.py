@@ -25,7 +25,7 @@ SIGN_SECONDS = 2.0
 
 def stored_view(run: Run) -> LaneView:
     """Return the view of a stored run."""
-    return LaneView(run.scenario).fold(stored_events(run))
+    return LaneView(run.scenario, players=run.agents).fold(stored_events(run))
 
 
 async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
@@ -48,7 +48,7 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
             except UnknownRun:
                 yield stored_view(run).fold([Halted("stopped", DELETED)])
                 return
-    view = LaneView(run.scenario)
+    view = LaneView(run.scenario, players=run.agents)
     with watch:
         yield view
         silent = 0.0
@@ -63,8 +63,14 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
 
 async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[Updates]:
     """Yield the updates of a lane: a run from its beginning to its end if it runs here, else as it is stored."""
+    async for updates in painted(parley, lane, views(parley, run_id)):
+        yield updates
+
+
+async def painted(parley: Parley, lane: Lane, shown: AsyncIterator[LaneView]) -> AsyncIterator[Updates]:
+    """Yield the updates that show views in a lane."""
     painter: Painter | None = None
-    async for view in views(parley, run_id):
+    async for view in shown:
         if painter is None:
             painter = Painter(lane, await asyncio.to_thread(space_of, view.scenario), labels(parley))
             yield await asyncio.to_thread(painter.paint, view)

@@ -24,7 +24,7 @@ from ui.kit.templates import render
 
 OWN = "own"
 """The id of a scenario that the visitor writes."""
-FIRST = "company_car"
+FIRST = "used_camera"
 
 
 def first_scenario(parley: Parley) -> Scenario:
@@ -60,24 +60,34 @@ def own_scenario(limits: Limits, own: str, scenario_id: str = OWN, where: str = 
 
 
 class ScenarioPicker:
-    """The components for choosing and writing a scenario, built where it is created. They show the first scenario."""
+    """The components for choosing and writing a scenario, which show the first one.
+
+    The list is built where the picker is created; the story and the editor have places of their own.
+    """
 
     def __init__(self, parley: Parley) -> None:
+        self._parley = parley
         first = first_scenario(parley)
-        with gr.Row(elem_classes="choose"):
-            self.picked = gr.Dropdown(
-                _listed(parley, first),
-                value=first.scenario_id,
-                label=text.SCENARIO,
-                elem_id="arena-scenario",
-                scale=1,
-                min_width=220,
-            )
-            self.story = gr.HTML(story_html(first), elem_classes="story", js_on_load=None)
-            self.edit = gr.Button(text.EDIT, size="sm", elem_id="arena-edit", scale=0, min_width=150)
-        self.cards = gr.HTML(
-            cards_html(parley.scenarios.values(), first.scenario_id), elem_id="arena-cards", js_on_load=script("send")
+        self.picked = gr.Dropdown(
+            _listed(parley, first),
+            value=first.scenario_id,
+            label=text.SCENARIO,
+            elem_id="arena-scenario",
+            scale=0,
+            min_width=200,
         )
+
+    def build_story(self) -> None:
+        """Create the story of the chosen scenario."""
+        self.story = gr.HTML(story_html(first_scenario(self._parley)), elem_classes="story", js_on_load=None)
+
+    def build_editor(self) -> None:
+        """Create the cards, and the editor for a new scenario."""
+        scenarios, first = self._parley.scenarios.values(), first_scenario(self._parley)
+        with gr.Row(elem_classes="choose"):
+            shown = cards_html(scenarios, first.scenario_id)
+            self.cards = gr.HTML(shown, elem_id="arena-cards", js_on_load=script("send"))
+            self.edit = gr.Button(text.EDIT, size="sm", elem_id="arena-edit", scale=0, min_width=150)
         with gr.Column(visible=False, elem_classes="editor", elem_id="arena-editor") as self.editor:
             gr.HTML(render("titled", title=text.OWN_TITLE, about=text.OWN_ABOUT), js_on_load=None)
             with gr.Row(equal_height=False):
@@ -86,7 +96,7 @@ class ScenarioPicker:
                         label=text.OWN_LABEL,
                         lines=18,
                         max_lines=24,
-                        max_length=parley.lanes.limits.scenario_characters,
+                        max_length=self._parley.lanes.limits.scenario_characters,
                         elem_id="arena-own",
                     )
                     with gr.Row():

@@ -10,6 +10,7 @@ import pytest
 from markupsafe import escape
 
 from manager.generation.request import Message
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.remarks import WORDS
 from negotiation.game.events import (
     Ended,
@@ -30,6 +31,7 @@ from negotiation.game.protocol import Action, Ending
 from negotiation.live.live_runs import DELETED
 from negotiation.scenario.model import SEATS, Scenario, Seat, load_scenario
 from ui.drawing.charts import utility_rounds, utility_space
+from ui.drawing.lane_head import head_html
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import costliest, table_html, verdict_html
@@ -286,3 +288,48 @@ def test_the_rounds_show_what_each_side_asks_and_is_offered(scenario: Scenario) 
     assert shown.count('class="mark seat-a"') == 2
     assert shown.count('class="given seat-a"') == 1
     assert shown.count('class="given seat-b"') == 2
+
+
+def test_a_halted_turn_keeps_what_was_written_and_says_that_it_is_unfinished(scenario: Scenario) -> None:
+    writing = '{"thought":"I wonder","action":"offer","offer":{"price":15000},"message":"Take it or'
+    moving = LaneView(scenario).fold([STARTED, TurnStarted(0, 1, "a", "agent-a")])
+    stopped = moving.fold([Writing("a", 0, writing), Halted("stopped", "stopped")])
+    shown = now_html(stopped)
+    assert "Take it or" in shown
+    assert text.UNFINISHED in shown
+    assert "I wonder" in shown
+    assert "I wonder" not in now_html(stopped, eyes="b")
+    assert now_html(moving.fold([Halted("stopped", "stopped")])) == ""
+
+
+def test_the_head_of_a_lane_says_how_far_it_is_and_who_plays(scenario: Scenario) -> None:
+    players: dict[Seat, AgentConfig] = {"a": AgentConfig("agent-a"), "b": AgentConfig("agent-b", {"temperature": 0.2})}
+    view = LaneView(scenario, players=players)
+    measures = Measures(0.25, 0.2, 0.4, 0.3, 0.4, rational_a=True, rational_b=True)
+    states = [
+        (view, "Ready"),
+        (view.fold([Queued(1, 1)]), "Waiting"),
+        (view.fold([STARTED, offer(0, 20000), offer(1, 15000), TurnStarted(2, 2, "a", "agent-a")]), "Round 2 of 8"),
+        (view.fold([STARTED, Ended(Ending.AGREEMENT, "b", {"price": 20000}, measures)]), "Deal"),
+        (view.fold([STARTED, Ended(Ending.DEADLINE, None, None, measures)]), "No deal"),
+        (view.fold([STARTED, Halted("stopped", DELETED)]), "Deleted"),
+    ]
+    for shown, state in states:
+        head = head_html(shown, 1, {"agent-a": "Agent <A>"})
+        assert f">{state}</b>" in head
+        assert "Agent &lt;A&gt;" in head
+        assert "agent-b (temperature 0.2)" in head
+
+
+def test_an_offer_shows_its_worth_to_both_sides_as_a_bar(scenario: Scenario) -> None:
+    shown = turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000)]))
+    assert "Worth from 0 to 100: 50 to Fleet manager, 40 to Engineer" in shown
+    assert "--value:0.5000" in shown
+
+
+def test_every_point_of_a_plot_has_a_tooltip(scenario: Scenario) -> None:
+    view = LaneView(scenario).fold([STARTED, offer(0, 24000), offer(1, 14000)])
+    space = utility_space(space_of(scenario), view.turns, agreed=False)
+    point = "<title>Fleet manager in round 1: 50 to Fleet manager, 40 to Engineer"
+    assert f"{point}\nPrice: €24,000</title>" in space
+    assert utility_rounds(space_of(scenario), view.turns).count(f"{point}</title>") == 2  # asked and offered

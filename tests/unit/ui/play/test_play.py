@@ -91,8 +91,8 @@ def test_the_other_sides_thoughts_prompts_and_worth_stay_hidden(car: Scenario) -
     assert "SECRET" in turns_html(view)
     seen = turns_html(view, eyes="a")
     assert "SECRET" not in seen
-    assert "worth 61 to" in seen
-    assert "worth 37 to" not in seen
+    assert "61 to Fleet manager" in seen
+    assert "37" not in seen
     view = view.fold([TurnStarted(1, 1, "b", "m"), Waiting("b", "loading", done=1, total=2)])
     view = view.fold([Writing("b", 0, '{"thought":"SECRET","action":"offer","message":"Hello')])
     assert "SECRET" not in now_html(view, eyes="a")
