@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from ui.kit.errors import plainly
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 
+SEED_LOW, SEED_HIGH = -(2**31), 2**31 - 1
 Played = tuple[Scenario, tuple[Players, ...]]
 """A scenario, and who plays seats a and b in each lane."""
 
@@ -38,7 +40,9 @@ class Shown:
 
     by_lane: dict[int, str] = field(default_factory=dict)
     played: Played | None = None
+    veiled: bool = False  # whether who plays is hidden until the visitor has voted
     version: int = 0  # grows whenever something else is shown
+    recorded: bool = False  # whether the lanes show a recording that was played
     replaying: set[int] = field(default_factory=set)  # the lanes in which a recording is played
 
     def of(self, lane: int) -> str | None:
@@ -49,6 +53,7 @@ class Shown:
         """Show other runs, lane by lane, or none."""
         self.by_lane = {number: run.run_id for number, run in enumerate(runs, 1)}
         self.played = (runs[0].scenario, lanes_of(runs)) if runs else None
+        self.veiled = self.recorded = False
         self.replaying.clear()
         self.version += 1
 
@@ -142,3 +147,12 @@ class LaneRuns:
         owner = owner_of(request)
         live = self._parley.live
         return [run_id for run_id in shown.by_lane.values() if owner is not None and live.owner(run_id) == owner]
+
+
+def drawn_seed(given: float | None) -> int:
+    """Return the seed that was given, or else a random one; raises gr.Error if it is out of range."""
+    if given is None:
+        return random.randrange(1, 10_000)
+    if not SEED_LOW <= given <= SEED_HIGH:
+        raise gr.Error(text.SEED_WRONG.format(low=SEED_LOW, high=SEED_HIGH), print_exception=False)
+    return int(given)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.drawing.turns import config_name
 from ui.kit.components import QUIET, Updates, merged, script
-from ui.kit.templates import render
+from ui.kit.templates import element, render
 from ui.widgets.agent_picker import AgentPicker, about_html, labels
 from ui.widgets.lane import Lane, Painter, build_players, relabel
 from ui.widgets.scenario_picker import (
@@ -36,7 +35,6 @@ from ui.widgets.scenario_picker import (
 )
 
 FIRST_SEED = 1
-SEED_LOW, SEED_HIGH = -(2**31), 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,7 @@ class Form:
     scenario_id: str
     own: str
     seed: float | None
+    blind: bool
     lanes: tuple[Players, ...]
 
 
@@ -80,8 +79,10 @@ class Setup:
                     FIRST_SEED, precision=0, label=text.SEED, info=text.SEED_INFO, elem_id="arena-seed", min_width=150
                 )
                 self.suspense = gr.Checkbox(False, label=text.SUSPENSE, elem_id="arena-suspense", min_width=200)
+                self.blind = gr.Checkbox(False, label=text.BLIND, elem_id="arena-blind", min_width=200)
             self.scenario.build_editor()
         self.stale = gr.HTML(elem_id="arena-stale", js_on_load=None)
+        self.suspended = gr.HTML(elem_id="arena-suspended", js_on_load=None)  # also while the drawer is closed
         self.lanes: list[Lane] = []
 
     def build_lanes(self) -> None:
@@ -95,7 +96,7 @@ class Setup:
         chosen = self.scenario
         preset = self.preset.click(self._choose_preset, self.form, self.outputs, **QUIET)
         swapped = self.swap.click(self._swap, self.form, self.outputs, **QUIET)
-        edited = [part.input for part in (self.seed, self.suspense, chosen.own, *self._picked)]
+        edited = [part.input for part in (self.seed, self.suspense, self.blind, chosen.own, *self._picked)]
         gr.on(edited, self.remember, self._remembers, self.watched, trigger_mode="always_last", **QUIET)
         for event in (preset, swapped):
             self.remember_after(event)
@@ -130,7 +131,7 @@ class Setup:
     @property
     def form(self) -> list[Any]:
         """The components that `read` reads."""
-        return [self.scenario.picked, self.scenario.own, self.seed, *self._picked]
+        return [self.scenario.picked, self.scenario.own, self.seed, self.blind, *self._picked]
 
     @property
     def outputs(self) -> list[Any]:
@@ -146,7 +147,8 @@ class Setup:
     @property
     def watched(self) -> list[Any]:
         """The components that `remember` updates."""
-        return [self.memory, self.preset, self.lineup, self.stale, *(picker.about for picker in self._pickers)]
+        abouts = [picker.about for picker in self._pickers]
+        return [self.memory, self.preset, self.lineup, self.stale, self.suspended, *abouts]
 
     # -- showing a setup ---------------------------------------------------------------------------------------
 
@@ -206,6 +208,8 @@ class Setup:
         new: Updates = {
             self.seed: seed if isinstance(seed, int) else None,
             self.suspense: stored.get("suspense") is True,
+            self.suspended: suspended_html(stored.get("suspense")),
+            self.blind: is_blind(stored),
             self.scenario.own: own,
             **self.show_scenario(scenario),
         }
@@ -222,13 +226,13 @@ class Setup:
 
     def read(self, values: Sequence[Any]) -> Form:
         """Return the form from the values of `form`."""
-        scenario_id, own, seed, *rest = values
+        scenario_id, own, seed, blind, *rest = values
         configs = []
         for picker in self._pickers:
             count = len(picker.inputs)
             configs.append(picker.config(rest[:count]))
             del rest[:count]
-        return Form(scenario_id, own, seed, tuple(zip(configs[::2], configs[1::2], strict=True)))
+        return Form(scenario_id, own, seed, blind, tuple(zip(configs[::2], configs[1::2], strict=True)))
 
     # -- handlers ----------------------------------------------------------------------------------------------
 
@@ -272,22 +276,25 @@ class Setup:
             "own": form.own,
             "seed": form.seed,
             "suspense": suspense,
+            "blind": form.blind,
             "agents": [config.to_json() for config in configs],
         }
         new: Updates = {
             self.memory: memory,
             self.preset: self._shown_preset(form.lanes),
             self.lineup: self.lineup_html(scenario, form.lanes),
+            self.suspended: suspended_html(suspense),
             self.stale: render("notice", words=text.STALE) if shown.is_stale(scenario, form.lanes) else "",
         }
         pairs = zip(self._pickers, configs, strict=True)
         return new | {picker.about: about_html(self._parley, config) for picker, config in pairs}
 
 
-def drawn_seed(given: float | None) -> int:
-    """Return the seed that was given, or else a random one; raises gr.Error if it is out of range."""
-    if given is None:
-        return random.randrange(1, 10_000)
-    if not SEED_LOW <= given <= SEED_HIGH:
-        raise gr.Error(text.SEED_WRONG.format(low=SEED_LOW, high=SEED_HIGH), print_exception=False)
-    return int(given)
+def suspended_html(suspense: object) -> Markup:
+    """Mark the page while what offers are worth is to stay hidden until the end."""
+    return element("span", data_suspense="") if suspense is True else Markup("")
+
+
+def is_blind(memory: object) -> bool:
+    """Return whether a stored setup hides who plays until the visitor has voted."""
+    return isinstance(memory, dict) and memory.get("blind") is True

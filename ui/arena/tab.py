@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from manager.errors import ParleyError
-from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.runs.record import Run
 from ui.arena import text
+from ui.arena.banner import NO_LINK, OPENED, Banner, link_html
 from ui.arena.pairs import Pairs, compared
 from ui.arena.recording import read_recording, replayed
-from ui.arena.runs import LaneRuns, Shown, lanes_of
-from ui.arena.setup import Setup, drawn_seed
+from ui.arena.runs import LaneRuns, Shown, drawn_seed, lanes_of
+from ui.arena.setup import Form, Setup, is_blind
 from ui.drawing.outcome_space import space_of
 from ui.kit import text as shared
 from ui.kit.components import QUIET, Updates, merged, script
@@ -29,10 +29,6 @@ from ui.widgets.agent_picker import choices, labels
 from ui.widgets.follow import follow_run, painted, stored_view
 from ui.widgets.lane import Lane, Painter
 from ui.widgets.scenario_picker import OWN, chosen_scenario, editable
-
-NO_LINK = element("span", data_run="")
-OPENED = element("span", data_opened="")
-"""The link of a page that shows no run. It arrives with everything else that opening the page shows."""
 
 
 def build_arena(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
@@ -48,10 +44,7 @@ class Arena:
         self._runs = LaneRuns(parley)
         self.shown = gr.State(Shown())
         self.setup = Setup(parley, self.shown, self._build_buttons)
-        with gr.Row(elem_classes="banner"):
-            self.banner = gr.HTML(elem_id="arena-banner", js_on_load=None)
-            self.play = gr.Button(text.REPLAY, elem_id="arena-play", min_width=160, scale=0, visible=False)
-            self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
+        self.banner = Banner(parley)
         self.setup.build_lanes()
         self.recording = read_recording(parley.settings.config_file("recordings"), len(self.setup.lanes))
         self.lanes = self.setup.lanes
@@ -68,21 +61,24 @@ class Arena:
     def connect(self, page: gr.Blocks) -> None:
         """Connect the parts; opening the page restores the run that a link names, or the previous setup."""
         setup = self.setup
-        inputs = [setup.seed, setup.suspense, setup.scenario.own, *setup.outputs]
-        everything = [self.link, self.banner, self.play, *inputs, *self.controls, *setup.painted]
+        inputs = [setup.seed, setup.suspense, setup.suspended, setup.blind, setup.scenario.own, *setup.outputs]
+        everything = [self.banner.link, *self.banner.outputs, *inputs, *self.controls, *setup.painted]
         opened = page.load(self._opened, [self.shown, setup.memory], everything, **QUIET)
         self._follow(opened.then)
-        begun_shown = [self.link, self.banner, self.play, setup.stale, setup.seed, *self.controls, *setup.painted]
-        started = self.start.click(self._start, [self.shown, *setup.form], begun_shown, **QUIET)
-        self._follow(started.success)
-        restored = list(dict.fromkeys([*begun_shown, setup.scenario.own, *setup.outputs]))
+        above = [self.banner.link, *self.banner.outputs, setup.stale, setup.seed, *self.controls]
+        begins, filled = [*above, *setup.painted], [self.shown, *setup.form]
+        started = self.start.click(self._start, filled, begins, **QUIET)
+        following = self.banner.next.click(self._next, filled, begins, **QUIET)
+        restored = list(dict.fromkeys([*begins, setup.scenario.own, *setup.outputs]))
         rerun = self.again.click(self._again, [self.shown], restored, **QUIET)
-        self._follow(rerun.success)
         setup.remember_after(rerun)
-        replayed = self.play.click(self._replay, [self.shown], [self.play, *setup.painted], **QUIET)
-        self._follow(replayed.success)
-        for begun in (started, rerun):
+        for begun in (started, following, rerun):
+            self._follow(begun.success)
             begun.success(None, js=script("lanes"))
+        replayed = self.banner.play.click(self._replay, [self.shown], [*self.banner.outputs, *setup.painted], **QUIET)
+        voted = self.banner.ballot.click(self.banner.vote, [self.shown], None, **QUIET)
+        for event in (replayed, voted):
+            self._follow(event.success)
         self.stop.click(self._runs.stop, [self.shown], None, **QUIET)
         for lane in self.lanes:
             resumed = lane.resume.click(self._resumer(lane), [self.shown], self.controls, **QUIET)
@@ -96,7 +92,7 @@ class Arena:
 
     def _connect_setup(self) -> None:
         chosen = self.setup.scenario
-        said = [self.link, self.banner, self.play, self.setup.stale, self.setup.lineup]
+        said = [self.banner.link, *self.banner.outputs, self.setup.stale, self.setup.lineup]
         cleared = [*said, *chosen.outputs, *self.setup.agents, *self.setup.painted]
         # `input`, not `change`: a link that is opened sets the scenario, too, and follows its own runs.
         picked = chosen.picked.input(self._choose, [self.shown, chosen.picked, chosen.own], cleared, **QUIET)
@@ -116,40 +112,47 @@ class Arena:
         """Follow both runs at the same time after an event that changed what the lanes show."""
         for lane in self.lanes:
             followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
-            followed.then(self._idle, [self.shown], [self.play, *self.controls, *self.setup.agents], **QUIET)
+            idle = [*self.banner.outputs, *self.controls, *self.setup.agents]
+            followed.then(self._idle, [self.shown], idle, **QUIET)
 
     # -- setting up --------------------------------------------------------------------------------------------
 
     def _opened(self, request: gr.Request, shown: Shown, memory: object) -> Updates:
         """Show the runs that a link names (both lanes of its comparison), or the previous setup and the recording."""
         # Only what changes is updated: the visitor may have begun to set up.
-        new: Updates = {self.link: OPENED, **(self.setup.remembered(memory) if memory else {})}
+        new: Updates = {self.banner.link: OPENED, **(self.setup.remembered(memory) if memory else {})}
         run_id = str(request.query_params.get("run", ""))
         if not run_id:
             return {**new, **self._recorded} if self.recording else new
         try:
             runs = self._parley.store.comparison(run_id, owner_of(request))[: len(self.lanes)]
         except ParleyError as error:
-            return {**new, self.link: element("p", "notice", words_of(error))}
-        return merged({**new, **self._of_runs(shown, runs)}, self._controls(request, shown))
+            return {**new, self.banner.link: element("p", "notice", words_of(error))}
+        veiled = is_blind(memory) and self.banner.hides(request, runs)
+        new |= self._of_runs(shown, runs, veiled=veiled)
+        return merged(new, self._controls(request, shown))
 
-    def _of_runs(self, shown: Shown, runs: Sequence[Run]) -> Updates:
+    def _of_runs(self, shown: Shown, runs: Sequence[Run], *, veiled: bool) -> Updates:
+        """Return the updates that set up what runs did; who played stays unsaid while that is `veiled`."""
         first, scenario = runs[0], runs[0].scenario
-        new: Updates = {self.link: link_html(first), self.setup.seed: first.seed}
+        new: Updates = {self.banner.link: link_html(first), self.setup.seed: first.seed}
+        new |= self.banner.cleared(veiled=veiled)
         if self._parley.scenarios.get(scenario.scenario_id) != scenario:
             scenario = scenario.model_copy(update={"scenario_id": OWN})
             new[self.setup.scenario.own] = editable(scenario)
         new |= self.setup.show_scenario(scenario)
-        for lane, run in zip(self.lanes, runs, strict=False):
-            new = merged(new, self.setup.show_players(lane, (run.agents["a"], run.agents["b"])))
         shown.show(runs)
-        new[self.setup.lineup] = self.setup.lineup_html(scenario, lanes_of(runs))
+        shown.veiled = veiled
+        if not veiled:
+            for lane, players in zip(self.lanes, lanes_of(runs), strict=False):
+                new = merged(new, self.setup.show_players(lane, players))
+            new[self.setup.lineup] = self.setup.lineup_html(scenario, lanes_of(runs))
         return new
 
     @cached_property
     def _recorded(self) -> Updates:
         """The updates that show the recording as it ended."""
-        new: Updates = {self.banner: render("arena/recorded", words=text), self.play: gr.update(visible=True)}
+        new: Updates = self.banner.recorded(self.recording)
         for lane, run in zip(self.lanes, self.recording, strict=True):
             new |= Painter(lane, space_of(run.scenario), labels(self._parley)).paint(stored_view(run))
         return new
@@ -158,11 +161,8 @@ class Arena:
         with plainly():
             scenario = chosen_scenario(self._parley, scenario_id, own)
         shown.show()
-        return {self.link: NO_LINK, **self._nothing_recorded, **self.setup.show_scenario(scenario)}
-
-    @property
-    def _nothing_recorded(self) -> Updates:
-        return {self.banner: "", self.play: gr.update(visible=False), self.setup.stale: ""}
+        emptied = {self.banner.link: NO_LINK, **self.banner.cleared(), self.setup.stale: ""}
+        return {**emptied, **self.setup.show_scenario(scenario)}
 
     def _choose_card(self, request: gr.Request, shown: Shown, own: str, event: gr.EventData) -> Updates:
         self._runs.require_idle(request, shown)
@@ -176,29 +176,42 @@ class Arena:
 
     def _start(self, request: gr.Request, shown: Shown, *values: Any) -> Updates:
         form = self.setup.read(values)
+        return self._begin(request, shown, form, drawn_seed(form.seed))
+
+    def _next(self, request: gr.Request, shown: Shown, *values: Any) -> Updates:
+        """Start what is set up with the next seed, or a random one if none is set."""
+        form = self.setup.read(values)
+        return self._begin(request, shown, form, drawn_seed(None if form.seed is None else form.seed + 1))
+
+    def _begin(self, request: gr.Request, shown: Shown, form: Form, seed: int) -> Updates:
         with plainly():
             scenario = chosen_scenario(self._parley, form.scenario_id, form.own)
         for lane, players in zip(self.lanes, form.lanes, strict=True):
             if not all(config.agent for config in players):
                 raise gr.Error(text.PICK_AN_AGENT.format(number=lane.number), print_exception=False)
-        seed = drawn_seed(form.seed)
-        runs = self._runs.begin(request, shown, scenario, seed, form.lanes)
-        begun = {self.setup.seed: seed, self.link: link_html(runs[0]), **self._nothing_recorded}
+        lanes = random.sample(form.lanes, len(form.lanes)) if form.blind else form.lanes
+        runs = self._runs.begin(request, shown, scenario, seed, lanes)
+        shown.played, shown.veiled = (scenario, form.lanes), form.blind
+        begun = {self.setup.seed: seed, self.banner.link: link_html(runs[0]), self.setup.stale: ""}
+        begun |= self.banner.cleared(veiled=form.blind)
         return {**begun, **self.setup.empty_lanes(scenario), **self._controls(request, shown)}
 
     def _again(self, request: gr.Request, shown: Shown) -> Updates:
         """Run what the lanes show once more, and set up what runs."""
+        veiled = shown.veiled
         runs = self._runs.rerun(request, shown)
-        return merged({**self._of_runs(shown, runs), **self._nothing_recorded}, self._controls(request, shown))
+        new = {**self._of_runs(shown, runs, veiled=veiled), self.setup.stale: ""}
+        return merged(new, self._controls(request, shown))
 
     def _replay(self, shown: Shown) -> Updates:
         """Play the recording from its beginning, or show its end if it is being played."""
         stops = bool(shown.replaying)
         shown.show()
+        shown.recorded = True
         if stops:
-            return {part: value for part, value in self._recorded.items() if part is not self.banner}
+            return self._recorded
         shown.replaying = {lane.number for lane in self.lanes}
-        return {self.play: text.REPLAY_END}
+        return {self.banner.words: render("arena/replaying", words=text), self.banner.play: text.REPLAY_END}
 
     def _resumer(self, lane: Lane) -> Any:
         def resume(request: gr.Request, shown: Shown) -> Updates:
@@ -210,9 +223,11 @@ class Arena:
     def _idle(self, request: gr.Request, shown: Shown) -> Updates:
         """Return the controls once a lane has ended, and the pick lists with the models loaded since then first."""
         if not shown.by_lane:
-            return {self.play: text.REPLAY_END if shown.replaying else text.REPLAY}
+            over = shown.recorded and not shown.replaying
+            return self.banner.recorded(self.recording) if over else {self.banner.play: gr.skip()}
         listed = gr.update(choices=choices(self._parley))
-        return {**dict.fromkeys(self.setup.agents, listed), **self._controls(request, shown)}
+        listing = dict.fromkeys(self.setup.agents, listed)
+        return {**listing, **self._controls(request, shown), **self.banner.ended(request, shown)}
 
     def _controls(self, request: gr.Request, shown: Shown) -> Updates:
         """Let a visitor stop their own running negotiation, or set up the next one."""
@@ -232,7 +247,7 @@ class Arena:
             nothing: Updates = {part: gr.skip() for part in lane.outputs}
             yield nothing  # a generator that yields nothing would empty its outputs
             if run_id is not None:
-                followed = follow_run(self._parley, lane, run_id)
+                followed = follow_run(self._parley, lane, run_id, hidden=shown.veiled)
             elif lane.number in shown.replaying:
                 followed = painted(self._parley, lane, replayed(self.recording[lane.number - 1]))
             else:
@@ -261,10 +276,3 @@ class Arena:
 
     def _stop_pairs(self, request: gr.Request) -> None:
         self._parley.comparisons.stop(owner_of(request))
-
-
-def link_html(run: Run) -> Markup:
-    """Draw the seed of a run, whether a rerun would repeat it, and its link."""
-    scripted = all(config.agent in STRATEGIES for config in run.agents.values())
-    about = text.REPEATS if scripted else text.VARIES
-    return render("arena/link", seed=run.seed, run_id=run.run_id, label=text.LINK, about=about)

@@ -149,7 +149,7 @@ ROUNDS_TITLE = "What each side asks for itself, round by round"
 ROUNDS_AXIS = "round"
 ROUNDS_Y = "points for itself"
 ROUNDS_LEGEND = {"asks": "{name} asks", "given": "is offered"}
-PLOT_HIDDEN = "Hidden until the end."
+PLOT_HIDDEN = "Hidden for now."
 
 # the list of runs
 HISTORY_NONE = "No negotiations match these filters."

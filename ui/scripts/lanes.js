@@ -1,8 +1,8 @@
-// Scrolls to the lanes after a start.
+// Scrolls to the lanes after a start, with what is said across them, unless they are well in view.
 () => {
-  const small = matchMedia('(max-width: 820px)').matches;
-  const lanes = document.querySelector(small ? '.lane .board' : '.lanes');
-  if (lanes.getBoundingClientRect().top < innerHeight * 0.4) return;
+  const lanes = document.querySelector('.lanes');
+  if (lanes.getBoundingClientRect().top < innerHeight * 0.6) return;
+  const banner = document.querySelector('.banner');
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  lanes.scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
+  (banner.offsetParent ? banner : lanes).scrollIntoView({ behavior: calm ? 'auto' : 'smooth', block: 'start' });
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from negotiation.app.parley import Parley
 from negotiation.errors import UnknownRun
@@ -13,6 +14,7 @@ from negotiation.live.live_runs import DELETED
 from negotiation.runs.record import Run
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
+from ui.kit import text
 from ui.kit.components import Updates
 from ui.widgets.agent_picker import labels
 from ui.widgets.lane import Lane, Painter
@@ -61,18 +63,26 @@ async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
             silent += UPDATE_SECONDS
 
 
-async def follow_run(parley: Parley, lane: Lane, run_id: str) -> AsyncIterator[Updates]:
-    """Yield the updates of a lane: a run from its beginning to its end if it runs here, else as it is stored."""
-    async for updates in painted(parley, lane, views(parley, run_id)):
+async def follow_run(parley: Parley, lane: Lane, run_id: str, *, hidden: bool = False) -> AsyncIterator[Updates]:
+    """Yield the updates of a lane: a run from its beginning to its end if it runs here, else as it is stored.
+
+    With `hidden`, they do not say who plays.
+    """
+    async for updates in painted(parley, lane, views(parley, run_id), hidden=hidden):
         yield updates
 
 
-async def painted(parley: Parley, lane: Lane, shown: AsyncIterator[LaneView]) -> AsyncIterator[Updates]:
-    """Yield the updates that show views in a lane."""
+async def painted(
+    parley: Parley, lane: Lane, shown: AsyncIterator[LaneView], *, hidden: bool = False
+) -> AsyncIterator[Updates]:
+    """Yield the updates that show views in a lane, `hidden` as for `follow_run`."""
     painter: Painter | None = None
     async for view in shown:
+        seen = replace(view, players={}) if hidden else view
         if painter is None:
-            painter = Painter(lane, await asyncio.to_thread(space_of, view.scenario), labels(parley))
-            yield await asyncio.to_thread(painter.paint, view)
+            secret = {config.agent: text.HIDDEN_AGENT for config in view.players.values()}
+            names = secret if hidden else labels(parley)
+            painter = Painter(lane, await asyncio.to_thread(space_of, view.scenario), names)
+            yield await asyncio.to_thread(painter.paint, seen)
         else:
-            yield painter.paint(view)
+            yield painter.paint(seen)
