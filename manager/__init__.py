@@ -45,6 +45,7 @@ from manager.errors import (
     UnknownModel,
 )
 from manager.generation.request import Completion, GenerationRequest, Message
+from manager.identity import Identity, ServerReport
 from manager.lease import Lease
 from manager.manager import LLMManager
 from manager.session import LoadedModel, Session
@@ -60,6 +61,7 @@ __all__ = [
     "GenerationFailed",
     "GenerationRequest",
     "Heartbeat",
+    "Identity",
     "LLMManager",
     "Lease",
     "LoadFailed",
@@ -74,6 +76,7 @@ __all__ = [
     "Refused",
     "Registry",
     "Resync",
+    "ServerReport",
     "Session",
     "Snapshot",
     "State",

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from manager.cancel import CancelToken
 from manager.generation.request import Held, Message
-from negotiation.game.events import AgentEvent, InvalidReply, Note, Turn
+from negotiation.game.events import AgentEvent, InvalidReply, Note, Turn, Writer
 from negotiation.game.protocol import Action, State
 from negotiation.scenario.analysis import Floats, OutcomeSpace
 from negotiation.scenario.model import Offer, Role, Scenario, Seat, other
@@ -85,6 +85,7 @@ class Decision:
     estimated: bool = False
     held: Held | None = None
     notes: tuple[Note, ...] = ()
+    writer: Writer | None = None
 
 
 class Agent(Protocol):

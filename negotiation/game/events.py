@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from manager.generation.request import Held, Message
+from manager.identity import Identity
 from negotiation.game.protocol import Action, Ending
 from negotiation.scenario.model import Offer, Seat
 
@@ -26,6 +27,14 @@ class InvalidReply:
     detail: str
     raw: str
     outcome: Literal["repaired", "gave_up", "pending"] = "pending"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The model that wrote a turn, and every sampling setting as it was used."""
+
+    identity: Identity
+    sampling: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -154,9 +163,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class TurnTaken:
-    """A turn is complete, and stored if there is a store."""
+    """A turn is complete, and stored if there is a store. A model's turn names its writer when it is taken."""
 
     turn: Turn
+    writer: Writer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
             decision = yield from _act(negotiation, analyser, state, turns)
             after = state.apply(decision.action, decision.offer)
             turns.append(_turn(state, after, names[state.seat], decision, time.monotonic() - began))
-            yield TurnTaken(turns[-1])
+            yield TurnTaken(turns[-1], decision.writer)
             state = after
     except Cancelled:
         yield Halted("stopped", "stopped")

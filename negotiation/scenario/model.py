@@ -5,6 +5,8 @@ This module defines the YAML format and its rules; `analysis` computes which out
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from bisect import bisect
@@ -92,6 +94,12 @@ class Scenario(Strict):
     def outcomes(self) -> int:
         """The number of outcomes."""
         return math.prod(issue.size for issue in self.issues.values())
+
+    @property  # not cached, since `model_copy` would copy it to a changed scenario
+    def sha256(self) -> str:
+        """The digest of the definition without the id. Keys with their default values do not count."""
+        definition = self.model_dump(mode="json", exclude={"scenario_id"}, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
     def value(self, seat: Seat, issue: str, choice: Value) -> float:
         """Return what an option is worth to a seat, from 0 to 1; ranges interpolate between given points."""

@@ -43,7 +43,7 @@ RUN_KEYS = {
     "run_id", "scenario", "seed", "agents", "turns", "agreement", "utility_a", "utility_b", "pareto_distance",
     "nash_distance",
 }  # fmt: skip
-HOW_IT_ENDED = {"status", "reason", "ending", "welfare_share", "rational_a", "rational_b", "cost"}
+HOW_IT_ENDED = {"status", "reason", "ending", "welfare_share", "rational_a", "rational_b", "cost", "provenance"}
 TURN_KEYS = {
     "round", "agent", "action", "offer", "message", "thought", "utility_a", "utility_b", "invalid", "seconds", "tokens",
     "concession", "regret",
@@ -80,6 +80,61 @@ def call(configs: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 
 def negotiation(a: str = "left", b: str = "right", scenario: str = "company_car", seed: int = 1) -> list[str]:
     return ["run", "--scenario", scenario, "--a", a, "--b", b, "--seed", str(seed)]
+
+
+# -- reproduce -------------------------------------------------------------------------------------------------
+
+
+def exported(call: Call, a: str, b: str) -> dict[str, Any]:
+    """Run a negotiation and return its export."""
+    _, out, _ = call(*negotiation(a, b), "--json", "-")
+    _, line, _ = call("export", json.loads(out)["run_id"])
+    data: dict[str, Any] = json.loads(line)
+    return data
+
+
+@pytest.mark.parametrize("agents", [("micro", "conceder"), ("left", "boulware")])
+def test_a_run_is_reproduced_by_its_id_and_from_its_export(call: Call, tmp_path: Path, agents: tuple[str, str]) -> None:
+    data = exported(call, *agents)
+    file = tmp_path / "run.jsonl"
+    file.write_text(json.dumps(data))
+    for name in (data["run_id"], str(file)):
+        status, out, err = call("reproduce", name)
+        assert (status, out.splitlines()) == (
+            0,
+            ["same: all versions and settings", f"{data['run_id']}: identical"],
+        )
+        assert err.count(": same\n") == len(data["turns"])
+
+
+def test_a_tampered_export_is_not_reproduced(call: Call, tmp_path: Path) -> None:
+    data = exported(call, "left", "boulware")
+    data["turns"][1]["message"] = "I never said this."
+    data["provenance"]["program"]["torch"] = "1.0"
+    file = tmp_path / "run.jsonl"
+    file.write_text(json.dumps(data))
+    status, out, err = call("reproduce", str(file), "--json", "-")
+    result = json.loads(out)
+    assert status == 1
+    assert (result["identical"], result["first_difference"]) == (False, 1)
+    assert [turn["same"] for turn in result["turns"][:3]] == [True, False, True]
+    assert result["turns"][1]["differs"] == ["message"]
+    assert [entry["name"] for entry in result["settings"] if not entry["same"]] == ["torch"]
+    assert "round 1, Engineer: differs (message)" in err
+    _, out, _ = call("reproduce", str(file))
+    assert "differs: torch: '1.0' recorded, " in out
+    assert "first difference: round 1, Engineer" in out
+    assert "message: 'I never said this.' recorded, " in out
+
+
+@pytest.mark.parametrize("content", ["no json", "[1]", '{"run_id": "x", "turns": []}', "\xff", "[" * 100_000])
+def test_a_file_without_exported_runs_is_refused(call: Call, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "run.jsonl"
+    file.write_bytes(content.encode("latin-1"))
+    status, _, err = call("reproduce", str(file))
+    assert status == 1
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
 
 
 # -- run -------------------------------------------------------------------------------------------------------
