@@ -21,6 +21,7 @@ from ui.drawing.run_list import outcome_html, time_html
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import turns_html
 from ui.history import text
+from ui.history.provenance import provenance_html
 from ui.kit import text as shared
 from ui.kit.components import Updates, script
 from ui.kit.downloads import Kind
@@ -42,6 +43,7 @@ class Pane:
     figures: gr.HTML
     fork: gr.Accordion
     agents: tuple[gr.Dropdown, gr.Dropdown]
+    cite: gr.HTML
     message: gr.Textbox
     go: gr.Button
     saves: Mapping[Kind, gr.Button]
@@ -54,7 +56,7 @@ class Pane:
     def outputs(self) -> list[Any]:
         """The components that `show_run` and `close` update."""
         owners = [self.publish, self.delete, self.sure, self.keep]
-        return [self.column, self.head, *owners, *self.agents, *self.moving]
+        return [self.column, self.head, self.cite, *owners, *self.agents, *self.moving]
 
     @property
     def moving(self) -> list[Any]:
@@ -80,6 +82,7 @@ def build_pane(number: int) -> Pane:
                 agents = gr.Dropdown([], elem_id=f"{name}-agent-a"), gr.Dropdown([], elem_id=f"{name}-agent-b")
             message = gr.Textbox(label=text.FORK_MESSAGE, lines=2, max_length=2000, elem_id=f"{name}-message")
             go = gr.Button(text.FORK_GO, variant="primary", size="sm", elem_id=f"{name}-go")
+        cite = gr.HTML(elem_id=f"{name}-cite", js_on_load=script("folds"))
         with gr.Row(elem_classes="run-acts"):
             small: dict[str, Any] = {"size": "sm", "min_width": 80, "scale": 0}
             saves = {kind: gr.Button(text.SAVE[kind], elem_id=f"{name}-{kind}", **small) for kind in get_args(Kind)}
@@ -95,6 +98,7 @@ def build_pane(number: int) -> Pane:
         figures=figures,
         fork=fork,
         agents=agents,
+        cite=cite,
         message=message,
         go=go,
         saves=saves,
@@ -121,6 +125,7 @@ def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: boo
     new: Updates = {
         pane.column: gr.update(visible=True),
         pane.head: head_html(run, names_of(parley, run, hidden)),
+        pane.cite: Markup() if hidden else provenance_html(run),
         pane.publish: gr.update(value=text.UNPUBLISH if run.published else text.PUBLISH, visible=may_change),
         pane.delete: gr.update(visible=may_change),
         pane.sure: gr.update(visible=False),
