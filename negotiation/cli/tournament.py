@@ -71,7 +71,7 @@ def run(
                     show(progress)
         row = store.get(tournament_id)
         board = Leaderboard(row.tournament, store.games(tournament_id))
-        out.write(describe(row, board), _lines(row, board))
+        out.write(describe(row, board, store.played_with(tournament_id)), _lines(row, board))
     return 0 if row.status == "done" and not board.failed else 1
 
 
@@ -104,7 +104,7 @@ def leaderboard(
         elif markdown:
             lines = to_markdown(row, board, store.span(row.tournament_id), preferences(parley.store)).splitlines()
         with Output(json) as out:
-            out.write(describe(row, board), lines)
+            out.write(describe(row, board, store.played_with(row.tournament_id)), lines)
     return 0
 
 

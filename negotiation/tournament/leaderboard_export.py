@@ -9,6 +9,7 @@ from typing import Any
 
 from negotiation.figures.statistics import Interval
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
+from negotiation.tournament.provenance import PlayedWith
 from negotiation.tournament.store import TournamentRow
 
 
@@ -38,8 +39,8 @@ def to_json(board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
-    """Return a tournament and its leaderboard as plain data."""
+def describe(row: TournamentRow, board: Leaderboard, played: PlayedWith) -> dict[str, Any]:
+    """Return a tournament, its leaderboard, and what it was played with as plain data."""
     done = sum(played.status == "done" for played in board.games)
     return {
         "tournament_id": row.tournament_id,
@@ -49,6 +50,7 @@ def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
         "negotiations": row.tournament.size,
         "done": done,
         **to_json(board),
+        "provenance": played.to_json(),
     }
 
 

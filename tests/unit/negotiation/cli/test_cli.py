@@ -17,6 +17,7 @@ import yaml
 
 from manager.errors import ConfigError
 from negotiation.agents import model as llm
+from negotiation.agents import prompts
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
@@ -594,6 +595,10 @@ def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callab
     assert (result["status"], result["negotiations"], result["done"], result["failed"]) == ("done", 12, 12, [])
     assert {row["agent"] for row in result["standings"]} == {"left", "boulware", "conceder"}
     assert "12/12" in err
+    played = result["provenance"]
+    assert [program["prompt_version"] for program in played["programs"]] == [prompts.VERSION]
+    assert [use["identity"]["model_name"] for use in played["models"]["left"]] == ["left"]
+    assert (list(played["scenarios"]), played["unrecorded"]) == (["company_car"], 0)
     assert json.loads(call("leaderboard", "--json", "-")[1]) == result
     assert json.loads(call("leaderboard", result["tournament_id"], "--json", "-")[1]) == result
     assert call("leaderboard", "--csv")[1].startswith("scenario,rank,agent")
