@@ -15,8 +15,9 @@ from negotiation.app.parley import Parley
 from negotiation.cli.base import Json, Output, one_line, opened, say
 from negotiation.diagnostics import reproduction
 from negotiation.diagnostics.reproduction import Reproduction, Setting, TurnCheck
-from negotiation.runs.export import run_from_export
+from negotiation.runs.export import read_export
 from negotiation.runs.record import Run
+from negotiation.scenario.model import SEATS
 
 app = typer.Typer()
 
@@ -87,11 +88,20 @@ def _runs(parley: Parley, name: str) -> list[Run]:
     if not path.is_file():
         return [parley.store.run(name)]
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [run_from_export(json_format.loads(line)) for line in lines if line.strip()]
+        lines = path.read_text(encoding="utf-8").split("\n")
+        found = [json_format.loads(line) for line in lines if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
-        reason = one_line(str(error))[:200]
-        raise ConfigError(f"{name}: not a file of exported runs ({reason}); `parley export` writes one") from None
+        raise _no_export(name, one_line(str(error))[:200]) from None
+    if not found or not all(isinstance(data, dict) and "scenario_definition" in data for data in found):
+        raise _no_export(name, "each line must be a run")
+    runs = [read_export(data) for data in found]
+    if not all(set(run.agents) == set(SEATS) for run in runs):
+        raise _no_export(name, "each run must name an agent for each seat")
+    return runs
+
+
+def _no_export(name: str, reason: str) -> ConfigError:
+    return ConfigError(f"{name}: not a file of exported runs ({reason}); write one with `parley export`")
 
 
 def _again(parley: Parley, run: Run) -> Reproduction:

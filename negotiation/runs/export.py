@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from manager.identity import ServerReport
-from negotiation.errors import StoreError
 from negotiation.game.events import Turn
-from negotiation.runs.codec import run_from_json, run_to_json, turns_to_json
+from negotiation.runs.codec import UNREADABLE, run_from_json, run_to_json, turns_to_json, unreadable
 from negotiation.runs.record import Run
-from negotiation.scenario.model import SEATS
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Beginnings that make a spreadsheet treat a text as a formula (OWASP, "CSV Injection")."""
@@ -29,16 +27,13 @@ def export_run(run: Run) -> dict[str, Any]:
     return {**data, "turns": turns_to_json(run.turns)}
 
 
-def run_from_export(data: Any) -> Run:
-    """Return the run that `export_run` wrote. Raises StoreError if the data is none."""
-    if not isinstance(data, dict) or not isinstance(data.get("turns"), list) or "scenario_definition" not in data:
-        raise StoreError("this is not an exported run; write one with `parley export`, or save it in History as JSONL")
-    run = run_from_json(
-        {**data, "scenario_id": data["scenario"], "scenario": data["scenario_definition"]}, data["turns"]
-    )
-    if set(run.agents) != set(SEATS):
-        raise StoreError(f"run {run.run_id}: key 'agents': must name an agent for each seat")
-    return run
+def read_export(data: Mapping[str, Any]) -> Run:
+    """Return the run that `export_run` wrote; raises StoreError if the data is no run."""
+    try:
+        scenario = {"scenario_id": data["scenario"], "scenario": data["scenario_definition"]}
+        return run_from_json({**data, **scenario}, data["turns"])
+    except UNREADABLE as error:
+        raise unreadable(data.get("run_id"), error) from None
 
 
 def to_jsonl(runs: Iterable[Run]) -> Iterator[str]:

@@ -128,7 +128,15 @@ def test_a_tampered_export_is_not_reproduced(call: Call, tmp_path: Path) -> None
     assert "message: 'I never said this.' recorded, " in out
 
 
-@pytest.mark.parametrize("content", ["no json", "[1]", '{"run_id": "x", "turns": []}', "\xff", "[" * 100_000])
+def test_an_export_without_an_agent_is_refused(call: Call, tmp_path: Path) -> None:
+    data = exported(call, "micro", "conceder")
+    del data["agents"]["b"]
+    (tmp_path / "run.jsonl").write_text(json.dumps(data))
+    status, _, err = call("reproduce", str(tmp_path / "run.jsonl"))
+    assert (status, "each run must name an agent for each seat" in err) == (1, True)
+
+
+@pytest.mark.parametrize("content", ["", "no json", "[1]", '{"run_id": "x", "turns": []}', "\xff", "[" * 100_000])
 def test_a_file_without_exported_runs_is_refused(call: Call, tmp_path: Path, content: str) -> None:
     file = tmp_path / "run.jsonl"
     file.write_bytes(content.encode("latin-1"))

@@ -23,7 +23,7 @@ from negotiation.game.events import Ended, Turn, TurnTaken
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.live.fork import fork
-from negotiation.runs.export import run_from_export, to_jsonl
+from negotiation.runs.export import read_export, to_jsonl
 from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run
 from negotiation.scenario.model import other
@@ -71,7 +71,7 @@ def test_scripts_do_the_same_again_turn_by_turn(catalog: Catalog, make_run: Runs
 
 def test_a_model_does_the_same_again_from_an_export(catalog: Catalog, recorded: Run) -> None:
     (line,) = to_jsonl([recorded])
-    assert again(catalog, run_from_export(json.loads(line))).identical
+    assert again(catalog, read_export(json.loads(line))).identical
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from negotiation.game.events import Halted, Turn, TurnTaken, Writer
 from negotiation.game.protocol import Action
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.codec import run_from_json, run_to_json
-from negotiation.runs.export import run_from_export, to_csv, to_jsonl
+from negotiation.runs.export import read_export, to_csv, to_jsonl
 from negotiation.runs.provenance import Program, Provenance, this_program
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
@@ -150,7 +150,7 @@ def test_provenance_is_committed_with_each_turn_and_survives_everything(
     assert known(stored).program == this_program()
     assert run_from_json(json.loads(json.dumps(run_to_json(stored)))).provenance == stored.provenance
     (line,) = to_jsonl([stored])
-    assert run_from_export(json.loads(line)) == replace(stored, owner=None, published=False)
+    assert read_export(json.loads(line)) == replace(stored, owner=None, published=False)
 
 
 def test_a_run_that_another_version_continues_names_both(catalog: Catalog, store: Store, make_run: Runs) -> None:
