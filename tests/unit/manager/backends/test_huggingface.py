@@ -635,7 +635,8 @@ from manager.config.registry import parse_spec
 def resident():
     return psutil.Process().memory_info().rss
 
-model = HuggingFaceModelWrapper(parse_spec("m", {"model_name": sys.argv[1], "device": "cpu"}), Path("unused"))
+folder = Path(sys.argv[1])
+model = HuggingFaceModelWrapper(parse_spec("m", {"model_name": str(folder), "device": "cpu"}), folder / "cache")
 expected = model.prepare(lambda *_: None).bytes
 before = resident()
 model.load(lambda *_: None)

@@ -17,6 +17,7 @@ from manager.backends.remote import answer, pacing, sse
 from manager.backends.remote.address import is_public
 from manager.backends.remote.dialect import as_object, neutral
 from manager.backends.remote.faults import Asked, Transient, fault
+from manager.backends.remote.pieces import Signature, pieces
 from manager.cancel import CancelToken
 from manager.config.registry import GenerationConfig, parse_spec
 from manager.errors import (
@@ -35,6 +36,7 @@ from manager.errors import (
 )
 from manager.generation.request import Completion, GenerationRequest, Grammar, as_messages
 from manager.generation.stream import TokenStream
+from manager.generation.thinking import Text
 from manager.identity import Identity
 from manager.manager import LLMManager
 from manager.status.snapshot import Snapshot
@@ -135,6 +137,13 @@ def test_an_answer_carries_what_the_server_says_about_itself(server: FaultyServe
     assert report.fingerprint.startswith("fp_1")
     assert len(report.fingerprint) <= 300
     assert "\x1b" not in report.fingerprint
+
+
+def test_a_signature_without_text_is_a_heartbeat() -> None:
+    signed = json.dumps({"model": "m", "system_fingerprint": "fp", "choices": [{"delta": {}}]})
+    assert pieces(signed, Asked("m")) == []
+    said = json.dumps({"model": "m", "system_fingerprint": 7, "choices": [{"delta": {"content": "Hi"}}]})
+    assert pieces(said, Asked("m")) == [Text("Hi"), Signature("m", None)]
 
 
 def test_a_server_that_says_nothing_about_itself(server: FaultyServer, model: Any) -> None:
