@@ -102,7 +102,8 @@ def leaderboard(
         if csv:
             lines = to_csv(board).splitlines()
         elif markdown:
-            lines = to_markdown(row, board, store.span(row.tournament_id), preferences(parley.store)).splitlines()
+            span, played = store.span(row.tournament_id), store.played_with(row.tournament_id)
+            lines = to_markdown(row, board, span, preferences(parley.store), played).splitlines()
         with Output(json) as out:
             out.write(describe(row, board, store.played_with(row.tournament_id)), lines)
     return 0

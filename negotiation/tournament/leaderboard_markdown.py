@@ -15,6 +15,7 @@ from negotiation.figures.bradley_terry import Place
 from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import SEATS
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
+from negotiation.tournament.provenance import PlayedWith
 from negotiation.tournament.store import TournamentRow
 
 NAMES = {
@@ -33,7 +34,11 @@ intervals. [Tournaments](tournaments.md#reading-the-leaderboard) explains the co
 
 
 def to_markdown(
-    row: TournamentRow, board: Leaderboard, span: tuple[float, float] | None, votes: Sequence[Preference]
+    row: TournamentRow,
+    board: Leaderboard,
+    span: tuple[float, float] | None,
+    votes: Sequence[Preference],
+    played_with: PlayedWith,
 ) -> str:
     """Return the page; `span` is when the first and the last negotiation began (seconds since 1970)."""
     asked, done = row.tournament, [played for played in board.games if played.status == "done"]
@@ -44,6 +49,7 @@ def to_markdown(
         "agents, scenarios, seeds": f"{len(asked.agents)}, {len(asked.scenarios)}, {len(asked.seeds)}",
         "written by models": f"{sum(seat.tokens for seat in seats):,} tokens",
         "played": "" if span is None else f"first game started {_when(span[0])}, last game started {_when(span[1])}",
+        **_played_with(played_with),
         "written at commit": commit(),
         "on": hardware(),
     }
@@ -75,6 +81,22 @@ def to_markdown(
     if votes:
         parts += ["## Blind votes", "The agents that people preferred, in the comparisons they watched.", _votes(votes)]
     return "\n\n".join(parts) + "\n"
+
+
+def _played_with(found: PlayedWith) -> dict[str, str]:
+    """Return what the games were played with; more than one entry where they were not played alike."""
+    programs = [f"Parley {p.parley}, torch {p.torch}, transformers {p.transformers}" for p in found.programs]
+    weights = [use.identity for uses in found.models.values() for use in uses]
+    models = [
+        " ".join(part for part in (it.model_name, it.revision or it.package or it.sha256, it.dtype) if part)
+        for it in weights
+    ]
+    return {
+        "prompt version": ", ".join(map(str, found.prompt_versions)) if found.models else "",
+        "played with": "; ".join(dict.fromkeys(programs)),
+        "models": "; ".join(dict.fromkeys(models)),
+        "games without provenance": f"{found.unrecorded:,}" if found.unrecorded else "",
+    }
 
 
 def commit() -> str:

@@ -159,7 +159,7 @@ def test_the_markdown_names_commit_and_machine(tournaments: Tournaments, cup: Ca
     key = tournaments.start(cup(), None)
     wait(tournaments)
     row, board = tournaments.store.get(key), tournaments.boards.of(key)
-    page = to_markdown(row, board, tournaments.store.span(key), [])
+    page = to_markdown(row, board, tournaments.store.span(key), [], tournaments.store.played_with(key))
     assert page.startswith("# Leaderboard: Cup\n")
     for part in ("4 of 4, 0 failed", commit(), hardware(), "boulware", "bike", "## By scenario"):
         assert part in page
