@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.support.report import rounded
 from benchmarks.tournament import (
     AT_ONCE,
     CONFIGS,
@@ -164,7 +165,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         jobs, commit = lengths(Path(folder))
-        line = {"case": "the benchmark's tournament, one worker", **_rounded(simulate(jobs, 1, AT_ONCE))}
+        line = {"case": "the benchmark's tournament, one worker", **rounded(simulate(jobs, 1, AT_ONCE))}
         if not options.no_check:
             registry = Registry({spec.model_id: spec for spec in fakes(MODELS)})
             found = measure(registry, plan(), naive=False, cache_dir=Path(folder))
@@ -174,11 +175,7 @@ def main() -> None:
         for workers in (1, 8, 64):
             figures = simulate(many, workers, AT_ONCE)
             driver = {"driver": figures["per_minute"] / 60 * commit}
-            print(json.dumps({"workers": workers, "negotiations": len(many), **_rounded({**figures, **driver})}))
-
-
-def _rounded(figures: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 3) for name, value in figures.items()}
+            print(json.dumps({"workers": workers, "negotiations": len(many), **rounded({**figures, **driver})}))
 
 
 if __name__ == "__main__":

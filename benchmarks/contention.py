@@ -28,7 +28,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from manager.config.registry import GenerationConfig, Registry
+from manager.config.model_spec import GenerationConfig
+from manager.config.registry import Registry
 from manager.generation import processor
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.team import Team

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from benchmarks.support.report import write_table
+from benchmarks.support.report import rounded, write_table
 from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Ours, Wrote, negotiators
 from manager.backends import gguf
 from manager.backends.huggingface import HuggingFaceModelWrapper
@@ -287,15 +287,6 @@ def _ratio(figures: Figures) -> float:
     return float(figures["ratio"])
 
 
-def rounded(value: Any) -> Any:
-    """Round all floats to four digits, at any depth."""
-    if isinstance(value, float):
-        return float(f"{value:.4g}")
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    return [rounded(item) for item in value] if isinstance(value, list) else value
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of: {', '.join(CASES)} (default: all)")
@@ -303,7 +294,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     arguments = parser.parse_args()
     if unknown := set(arguments.cases) - set(CASES):
-        parser.error(f"no such case: {', '.join(sorted(unknown))} (there are: {', '.join(CASES)})")
+        parser.error(f"unknown case: {', '.join(sorted(unknown))}; choose from: {', '.join(CASES)}")
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))

@@ -20,7 +20,7 @@ import torch
 from transformers import GenerationConfig as HubGenerationConfig
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.generation.batch import Batch
 from manager.generation.flat import flat_runner
 from manager.generation.kv import Shelf

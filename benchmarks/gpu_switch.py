@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from manager.backends.devices import DeviceMemory, memory_of
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 
 GOAL = 1.3
 ROUNDS = 5

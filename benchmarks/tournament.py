@@ -32,7 +32,8 @@ import numpy as np
 from manager.backends.base import register_backend
 from manager.backends.fake import FakeModel
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec, Registry
+from manager.config.model_spec import ModelSpec
+from manager.config.registry import Registry
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager

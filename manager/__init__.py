@@ -11,25 +11,13 @@
 Importing this package imports neither torch nor transformers; a backend is imported when its first model is requested.
 `manager.backends.base` describes how to write a backend, which `register_backend` adds.
 
-The exceptions (`manager.errors` has all subclasses):
-
-    ParleyError
-    ├── ConfigError (ValueError)          a file or setting is wrong
-    ├── UnknownModel (ValueError)         a model id that is not registered
-    ├── NoActiveModel (RuntimeError)      no model was named and none is active
-    ├── ModelUnavailable (RuntimeError)   the weights cannot be used
-    │   ├── Refused                       ... which was detected before anything was evicted for them
-    │   ├── LoadFailed                    ... as loading failed
-    │   └── OutOfMemory                   ... as the device ran out of memory
-    ├── Busy (RuntimeError)               waiting was refused or took too long
-    ├── Cancelled                         the caller cancelled
-    ├── GenerationFailed (RuntimeError)   the model failed while writing
-    └── ManagerClosed (RuntimeError)      the manager was cleaned up
+All exceptions are subclasses of `ParleyError`; `manager.errors` shows the tree.
 """
 
 from manager.backends.base import register_backend
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec, Registry
+from manager.config.model_spec import ModelSpec
+from manager.config.registry import Registry
 from manager.errors import (
     Busy,
     Cancelled,

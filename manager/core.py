@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from manager.alarm import Alarm
-from manager.config.registry import ModelSpec, Registry, WeightsKey
+from manager.config.model_spec import ModelSpec, WeightsKey
+from manager.config.registry import Changes, Registry
 from manager.lease import Lease, LeaseRequest, LostLeases
 from manager.loading.loader import Counts, Loader
 from manager.scheduling import messages as msg
@@ -104,11 +105,25 @@ class Core:
             if self.scheduler.weights[key].remote:  # nothing is loaded, so its settings may change at once
                 self._loader.model(key).spec = found
 
-    def retire(self, key: WeightsKey) -> None:
-        """Let weights go that no model uses."""
-        self.send(msg.Retire(key))
-        if key in self.scheduler.weights:
-            self.board.publish("removed", key, "no longer registered")
+    def replace_models(self, models: Registry) -> Changes:
+        """Replace all models, and retire the weights that none uses any longer."""
+        before = {spec.weights for spec in self.registry}
+        changes = self.registry.replace(models)
+        after = {spec.weights: None for spec in self.registry}
+        for key in after:
+            self.register(key)
+            self.board.publish("registered", key)
+        for key in before - set(after):
+            self.send(msg.Retire(key))
+            if key in self.scheduler.weights:
+                self.board.publish("removed", key, "no longer registered")
+        return changes
+
+    def announce(self, owner: str, spec: ModelSpec) -> None:
+        """Report which weights an owner will want."""
+        if spec.weights not in self.scheduler.weights:
+            self.register(spec.weights, spec)
+        self.send(msg.Announce(owner, spec.weights))
 
     def request(
         self, spec: ModelSpec, owner: str | None, next_spec: ModelSpec | None, timeout: float | None

@@ -14,7 +14,7 @@ from typing import Any
 
 from manager.backends.base import BaseLLMModel
 from manager.cancel import CancelToken
-from manager.config.registry import GenerationConfig, ModelSpec
+from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.config.strict_yaml import validate
 from manager.errors import Failure, ManagerClosed
 from manager.generation.request import GenerationRequest

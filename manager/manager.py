@@ -10,7 +10,8 @@ from typing import Any
 
 from manager.backends.base import check_type, device_of
 from manager.cancel import CancelToken
-from manager.config.registry import Changes, ModelSpec, Registry, WeightsKey, parse_spec
+from manager.config.model_spec import ModelSpec, WeightsKey, parse_spec
+from manager.config.registry import Changes, Registry
 from manager.core import Core
 from manager.errors import Cancelled, ConfigError
 from manager.lease import Lease, LeaseRequest
@@ -42,14 +43,6 @@ class LLMManager:
 
     Raises:
         ConfigError: An entry of `model_configs` is wrong; names the model and the key.
-
-    >>> from manager import LLMManager
-    >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-    >>> manager.get_response("Say hello", "echo")
-    'Hello!'
-    >>> manager.list_models()["echo"]["is_loaded"]
-    True
-    >>> manager.cleanup()
     """
 
     def __init__(
@@ -91,12 +84,6 @@ class LLMManager:
 
         Raises:
             ConfigError: The file is wrong; names file, model and key.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager.from_yaml("configs/models.yaml", max_loaded_models=1)
-        >>> manager.list_models()["smollm2-steady"]["state"]
-        'cold'
-        >>> manager.cleanup()
         """
         return cls(Registry.from_yaml(path), max_loaded_models, **options)
 
@@ -113,14 +100,6 @@ class LLMManager:
 
         Raises:
             ConfigError: A setting is wrong, or the id is taken by other settings.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({})
-        >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-0.6B"})
-        >>> manager.register_model("qwen", {"model_name": "Qwen/Qwen3-4B"})
-        Traceback (most recent call last):
-        manager.errors.ConfigError: model 'qwen' is already registered with other settings; pick another id
-        >>> manager.cleanup()
         """
         self.register(parse_spec(model_id, config if trusted else {**config, "public_only": True}))
 
@@ -140,47 +119,23 @@ class LLMManager:
 
         Raises:
             ConfigError: The file is wrong; nothing was changed.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"old": {"type": "fake"}})
-        >>> manager.reload("configs/models.yaml").removed
-        ('old',)
-        >>> manager.reload("configs/models.yaml")
-        Changes(added=(), changed=(), removed=())
-        >>> manager.cleanup()
         """
         read = Registry.from_yaml(path)
         if not len(read):
             raise ConfigError(f"{path}: lists no models, so nothing was changed; add at least one")
         for spec in read:
             check_type(spec)
-        core = self._core
-        with core.lock:
-            before = {spec.weights for spec in core.registry}
-            named = {spec.model_id for spec in read}
-            added = [spec for spec in core.registry if spec.model_id not in self._configured | named]
-            fresh = Registry()
+        named = {spec.model_id for spec in read}
+        fresh = Registry()
+        with self._core.lock:
+            added = [spec for spec in self._core.registry if spec.model_id not in self._configured | named]
             for spec in [*read, *added]:
                 fresh.add(fresh.united(spec, device_of))
-            changes, self._configured = core.registry.replace(fresh), named
-            after = {spec.weights: None for spec in core.registry}
-            for key in after:
-                core.register(key)
-                core.board.publish("registered", key)
-            for key in before - set(after):
-                core.retire(key)
-        return changes
+            self._configured = named
+            return self._core.replace_models(fresh)
 
     def pin(self, model_id: str, pinned: bool = True) -> None:
-        """Pin or unpin a model, overriding its entry. Pinned weights stay once they are loaded.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake"}})
-        >>> manager.pin("echo")
-        >>> manager.list_models()["echo"]["pinned"]
-        True
-        >>> manager.cleanup()
-        """
+        """Pin or unpin a model, overriding its entry. Pinned weights stay once they are loaded."""
         with self._core.lock:
             key = self._core.registry.pin(model_id, pinned).weights
             self._core.register(key)
@@ -206,15 +161,6 @@ class LLMManager:
         """Make a session: the same methods with an active model of its own.
 
         `owner` names it in the queue and in the status.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}, "other": {"type": "fake"}})
-        >>> mine, yours = manager.session("mine"), manager.session("yours")
-        >>> yours.switch_model("other").model_id
-        'other'
-        >>> mine.get_response("Say hello", "echo"), yours.active_model
-        ('Hello!', 'other')
-        >>> manager.cleanup()
         """
         return Session(self, owner)
 
@@ -265,17 +211,6 @@ class LLMManager:
             owner: The session that asks.
             next_model: The model that the same owner will want next.
             timeout: Seconds that the request may wait.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"a": {"type": "fake"}, "b": {"type": "fake"}}, max_loaded_models=1)
-        >>> with manager.lease("a"):
-        ...     request = manager.request_lease("b")
-        ...     request.wait(0) is None, manager.waiting(request).position
-        (True, 1)
-        >>> with request.wait() as lease:
-        ...     lease.spec.model_id
-        'b'
-        >>> manager.cleanup()
         """
         with self._core.lock:
             following = self._resolved(next_model) if next_model is not None else None
@@ -299,13 +234,6 @@ class LLMManager:
             Busy: The queue is full (QueueFull), the wait took too long (WaitTimeout), or the owner already holds a
                 lease and would have to wait for another one (NestedLease).
             Cancelled: `cancel` was cancelled.
-
-        >>> from manager import GenerationRequest, LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-        >>> with manager.lease("echo", owner="example") as lease:
-        ...     "".join(lease.generate(GenerationRequest(({"role": "user", "content": "Say hello"},))))
-        'Hello!'
-        >>> manager.cleanup()
         """
         request = self.request_lease(model, owner=owner, next_model=next_model, timeout=timeout)
         forget = cancel.on_cancel(request.cancel) if cancel is not None else lambda: None
@@ -333,10 +261,7 @@ class LLMManager:
         This loads nothing. It is meant for callers that know what many sessions will request, such as a tournament.
         """
         with self._core.lock:
-            spec = self._core.registry[model]
-            if spec.weights not in self._core.scheduler.weights:
-                self._core.register(spec.weights, spec)
-            self._core.send(msg.Announce(owner, spec.weights))
+            self._core.announce(owner, self._core.registry[model])
 
     def forget(self, owner: str) -> None:
         """Drop what an owner announced."""
@@ -346,32 +271,12 @@ class LLMManager:
     # -- status ------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Return the current state of all weights, devices and requests, and a timeline of recent work.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "size_bytes": 7}})
-        >>> with manager.lease("echo"):
-        ...     status = manager.snapshot().of("echo")
-        >>> str(status.state), status.bytes, status.leases
-        ('resident', 7, 1)
-        >>> [entry.kind for entry in manager.snapshot().timeline if entry.kind != "wait"]
-        ['load']
-        >>> manager.cleanup()
-        """
+        """Return the current state of all weights, devices and requests, and a timeline of recent work."""
         with self._core.lock:
             return self._core.status.snapshot(self._core.clock())
 
     def subscribe(self, capacity: int = 1000) -> Subscription:
-        """Subscribe to all events from now on. A subscriber that falls `capacity` events behind gets one Resync.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake"}})
-        >>> subscription = manager.subscribe()
-        >>> handle = manager.load_model("echo")
-        >>> manager.cleanup()
-        >>> [str(event.state) for event in subscription if event.kind == "state"]
-        ['loading', 'resident', 'draining', 'cold']
-        """
+        """Subscribe to all events from now on. A subscriber that falls `capacity` events behind gets one Resync."""
         with self._core.lock:
             subscription = Subscription(self.snapshot, capacity, self._core.unsubscribe)
             self._core.board.add(subscription)
@@ -383,13 +288,6 @@ class LLMManager:
         """Refuse new requests, stop what is being written, unload everything and end the threads.
 
         Work that hangs is left behind. Leaving a `with` block around the manager does the same.
-
-        >>> from manager import LLMManager
-        >>> with LLMManager({"echo": {"type": "fake"}}) as manager:
-        ...     handle = manager.load_model("echo")
-        >>> handle.get_response("Hello?")
-        Traceback (most recent call last):
-        manager.errors.ManagerClosed: the model manager was closed
         """
         self._core.close()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model
-from manager.config.registry import ModelSpec, WeightsKey
+from manager.config.model_spec import ModelSpec, WeightsKey
 from manager.errors import LoadFailed, ParleyError
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream

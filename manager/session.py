@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import NoActiveModel
 from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
 from manager.lease import Lease, merged_config
@@ -14,7 +14,7 @@ from manager.lease import Lease, merged_config
 Prompt = str | Sequence[Message]
 
 
-class Models(Protocol):
+class ModelSource(Protocol):
     """The part of LLMManager that a session uses."""
 
     def spec(self, model_id: str) -> ModelSpec:
@@ -36,7 +36,7 @@ class Session:
     Make one with `LLMManager.session(owner)`. The manager itself acts as the default session.
     """
 
-    def __init__(self, models: Models, owner: str | None) -> None:
+    def __init__(self, models: ModelSource, owner: str | None) -> None:
         self._models = models
         self._owner = owner
         self._active: str | None = None
@@ -53,27 +53,13 @@ class Session:
             UnknownModel: No model with this id is registered.
             ModelUnavailable: The weights cannot be loaded.
             Busy: The queue is full, or the wait took too long.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-        >>> manager.load_model("echo").get_response("Say hello")
-        'Hello!'
-        >>> manager.cleanup()
         """
         spec = self._models.spec(model_id)
         self._models.lease(spec, owner=self._owner).release()
         return LoadedModel(self, spec)
 
     def switch_model(self, model_id: str) -> LoadedModel:
-        """Load a model and make it the active one. Raises like `load_model`.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-        >>> handle = manager.switch_model("echo")
-        >>> manager.get_response("Say hello")
-        'Hello!'
-        >>> manager.cleanup()
-        """
+        """Load a model and make it the active one. Raises like `load_model`."""
         loaded = self.load_model(model_id)
         self._active = model_id
         return loaded
@@ -116,12 +102,6 @@ class Session:
         """Yield the answer piece by piece; arguments and errors as in `get_response`.
 
         Closing the iterator stops the writing.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-        >>> "".join(manager.stream_response("Say hello", "echo", max_new_tokens=3))
-        'Hello!'
-        >>> manager.cleanup()
         """
         spec = self._choose(model_id)
         return self.ask(spec, prompt, seed=seed, schema=schema, cancel=cancel, **generation)
@@ -142,39 +122,15 @@ class Session:
         return self._stream(spec, request, cancel)
 
     def generate_response(self, model_id: str, prompt: Prompt, **generation: Any) -> str:
-        """Call `get_response` under its other name.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-        >>> manager.generate_response("echo", "Say hello")
-        'Hello!'
-        >>> manager.cleanup()
-        """
+        """Call `get_response` under its other name."""
         return self.get_response(prompt, model_id, **generation)
 
     def unload_model(self, model_id: str) -> None:
-        """Unload a model's weights: at once if no lease holds them, else when the last lease ends.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-        >>> with manager.lease("echo"):
-        ...     manager.unload_model("echo")
-        ...     manager.list_models()["echo"]["state"]
-        'draining'
-        >>> manager.cleanup()
-        """
+        """Unload a model's weights: at once if no lease holds them, else when the last lease ends."""
         self._models.unload(self._models.spec(model_id))
 
     def list_models(self) -> dict[str, dict[str, Any]]:
-        """Describe the registered models: {model id: {model_name, is_loaded, state, device, ...}}.
-
-        >>> from manager import LLMManager
-        >>> manager = LLMManager({"echo": {"type": "fake", "replies": ["Hello!"]}})
-        >>> about = manager.list_models()["echo"]
-        >>> about["type"], about["is_loaded"], about["state"], about["pinned"]
-        ('fake', False, 'cold', False)
-        >>> manager.cleanup()
-        """
+        """Describe the registered models: {model id: {model_name, is_loaded, state, device, ...}}."""
         return self._models.list_models()
 
     def _choose(self, model_id: str | None) -> ModelSpec:

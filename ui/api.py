@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +17,7 @@ import gradio as gr
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
-from negotiation.game.events import Event
+from negotiation.game.events import Ended, Event, Halted
 from negotiation.live.feed import stored_events
 from negotiation.runs.export import export_run
 from negotiation.runs.record import Run
@@ -29,7 +30,7 @@ from ui.widgets.scenario_picker import own_scenario
 PUBLIC: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
 NO_PEOPLE = "The API plays models and strategies only; people play on the page. Pass the name of a model or strategy."
 NO_INTEGER = "The seed must be an integer, not '{given}'."
-NO_SCENARIO = "There is no scenario '{given}' (known: {known}). To use your own scenario, pass it as YAML text."
+NO_SCENARIO = "Unknown scenario '{given}'. Choose from: {known}. To use your own scenario, pass it as YAML text."
 
 
 def build_api(parley: Parley) -> None:
@@ -93,19 +94,9 @@ def build_api(parley: Parley) -> None:
             chosen = await asyncio.to_thread(_scenario, parley, scenario)  # parsing a complete one takes time
             run = Run(run_id="", scenario=chosen, agents={"a": a, "b": b}, seed=number)
             run_id = await asyncio.to_thread(parley.live.start, run, caller=caller_of(parley, request))
-            watch = parley.live.watch(run_id)
-            if watch is None:  # it has already ended
-                for event in stored_events(await asyncio.to_thread(parley.store.run, run_id)):
+            async with aclosing(_events(parley, run_id)) as events:
+                async for event in events:
                     yield event_to_json(run_id, event)
-                return
-            with watch:
-                ended = False
-                while not ended:
-                    for event in watch.poll(0):
-                        data = event_to_json(run_id, event)
-                        ended = data["event"] in ("ended", "halted")
-                        yield data
-                    await asyncio.sleep(UPDATE_SECONDS)
 
     def run(run_id: str) -> dict[str, Any]:
         """Return a stored negotiation: scenario, agents, every turn, its ending and its measures.
@@ -123,6 +114,21 @@ def build_api(parley: Parley) -> None:
     gr.api(scenarios, api_name="scenarios", **PUBLIC)
     gr.api(negotiate, api_name="negotiate", **PUBLIC)
     gr.api(run, api_name="run", **PUBLIC)
+
+
+async def _events(parley: Parley, run_id: str) -> AsyncGenerator[Event, None]:
+    """Yield the events of a run until it ends. The run stops some time after its last watcher has left."""
+    watch = parley.live.watch(run_id)
+    if watch is None:  # it has already ended
+        for stored in stored_events(await asyncio.to_thread(parley.store.run, run_id)):
+            yield stored
+        return
+    with watch:
+        event: Event | None = None
+        while not isinstance(event, Ended | Halted):
+            for event in watch.poll(0):
+                yield event
+            await asyncio.sleep(UPDATE_SECONDS)
 
 
 def event_to_json(run_id: str, event: Event) -> dict[str, Any]:

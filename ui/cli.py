@@ -14,7 +14,7 @@ app = typer.Typer()
 
 @app.command()
 def serve() -> None:
-    """Serve the page.
+    """Start the web app.
 
     Environment variables such as PORT, HOST and PARLEY_HOME configure it: see docs/configuration.md.
     """

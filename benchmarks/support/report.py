@@ -43,6 +43,15 @@ def figures(values: Mapping[str, Any], within: str = "") -> str:
     return ", ".join(parts)
 
 
+def rounded(value: Any) -> Any:
+    """Round all floats to four digits, at any depth."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value
+
+
 def shown(value: Any) -> str:
     """Format a figure briefly."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from manager.config.registry import WeightsKey
-from manager.scheduling import messages as h
+from manager.config.model_spec import WeightsKey
+from manager.scheduling import messages as msg
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import SchedulerLimits
 
@@ -147,7 +147,7 @@ class Ours:
 
     def run(self, sessions: list[Turns]) -> Figures:
         for model in {model for turns in sessions for model, _ in turns}:
-            self._tell(h.Register(key(model)))
+            self._tell(msg.Register(key(model)))
         for owner, turns in enumerate(sessions):
             self._next(str(owner), turns, 0)
         self.clock.run()
@@ -155,7 +155,7 @@ class Ours:
 
     def _next(self, owner: str, turns: Turns, turn: int) -> None:
         if turn == len(turns):
-            self._tell(h.Forget(owner))
+            self._tell(msg.Forget(owner))
             self.figures.makespan = self.clock.now
             return
         model, seconds = turns[turn]
@@ -169,37 +169,37 @@ class Ours:
             self.clock.after(seconds, released)
 
         def released() -> None:
-            self._tell(h.Release(number))
+            self._tell(msg.Release(number))
             self._next(owner, turns, turn + 1)
 
         self._granted[number] = granted
-        self._tell(h.Request(number, key(model), owner, following))
+        self._tell(msg.Request(number, key(model), owner, following))
 
-    def _tell(self, message: h.Input) -> None:
+    def _tell(self, message: msg.Input) -> None:
         for effect in self._scheduler.handle(message, self.clock.now):
             match effect:
-                case h.Grant(ticket=number):
+                case msg.Grant(ticket=number):
                     self._granted.pop(number)()
-                case h.Refuse(failure=failure):
+                case msg.Refuse(failure=failure):
                     raise failure.error()
-                case h.Prepare(weights=weights):
-                    self._later(0, h.Prepared(weights, 1, "gpu", load_seconds=self._load_seconds))
-                case h.StartLoad(weights=weights):
+                case msg.Prepare(weights=weights):
+                    self._later(0, msg.Prepared(weights, 1, "gpu", load_seconds=self._load_seconds))
+                case msg.StartLoad(weights=weights):
                     self.figures.loads += 1
-                    self._later(self._load_seconds, h.Loaded(weights, 1))
-                case h.StartUnload(weights=weights):
-                    self._later(0, h.Unloaded(weights))
+                    self._later(self._load_seconds, msg.Loaded(weights, 1))
+                case msg.StartUnload(weights=weights):
+                    self._later(0, msg.Unloaded(weights))
         tick = self._scheduler.next_tick()
         if tick is not None and tick < self._wakes_at and self._scheduler.waiting:
             self._wakes_at = tick
             self.clock.after(tick - self.clock.now, self._wake)
 
-    def _later(self, seconds: float, message: h.Input) -> None:
+    def _later(self, seconds: float, message: msg.Input) -> None:
         self.clock.after(seconds, lambda: self._tell(message))
 
     def _wake(self) -> None:
         self._wakes_at = float("inf")
-        self._tell(h.Tick())
+        self._tell(msg.Tick())
 
 
 def key(model: int) -> WeightsKey:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache, LogitsProcessor
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.generation.engine import Engine
 from manager.generation.grammar import GrammarCompiler, GrammarMatcher
 from manager.generation.processor import on_processor
@@ -28,7 +28,7 @@ from manager.generation.request import Completion, GenerationRequest, Grammar, M
 from manager.generation.stream import TokenStream
 from negotiation.agents.prompts import new_messages
 from negotiation.game.agent import View
-from negotiation.game.protocol import State
+from negotiation.game.protocol import GameState
 from negotiation.replies.allowed import legal
 from negotiation.scenario.analysis import OutcomeSpace
 from negotiation.scenario.model import SEATS, load_scenario
@@ -252,13 +252,13 @@ def negotiators(count: int) -> list[Negotiator]:
     made = []
     for path in sorted((ROOT / "configs" / "scenarios").glob("*.yaml")):
         scenario = load_scenario(path)
-        grammar = legal(State(scenario)).grammar()
+        grammar = legal(GameState(scenario)).grammar()
         schema = copy.deepcopy(grammar.schema)
         assert schema is not None
         for properties in [one["properties"] for one in schema.get("anyOf", [schema])]:
             for key, length in (("thought", THOUGHT), ("message", MESSAGE)):
                 properties[key] |= {"minLength": length, "maxLength": length}
         for seat in SEATS:
-            view = View("", scenario, OutcomeSpace(scenario), State(scenario, starts=seat), seat, (), (), 0)
+            view = View("", scenario, OutcomeSpace(scenario), GameState(scenario, starts=seat), seat, (), (), 0)
             made.append(Negotiator(new_messages(view), Grammar(schema=schema)))
     return [made[number % len(made)] for number in range(count)]

@@ -12,7 +12,7 @@ from typing import Any
 from manager.backends import hub
 from manager.backends.base import Progress
 from manager.backends.quantization import require
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import LoadFailed, Refused, WeightsNotFound
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import Failure, MissingPackage, UnsupportedType
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream

@@ -16,7 +16,7 @@ from typing import Literal
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import LoadFailed
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.stream import TokenStream, cancelled

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from manager.backends.identification import file_digest
-from manager.backends.sizing import Shape
+from manager.backends.sizing import ModelShape
 from manager.errors import MissingPackage, Refused
 from manager.machine.model_files import PACKAGE, packaged
 
@@ -71,7 +71,7 @@ class Outline:
     """A model as its GGUF file describes it."""
 
     parameters: int
-    shape: Shape
+    shape: ModelShape
     tied: bool  # whether the output layer shares the weights of the embeddings
 
 
@@ -118,7 +118,7 @@ class GgufFile:
 
             hidden, heads = number("embedding_length"), number("attention.head_count", 1)
             vocabulary = _vocabulary(self.path, reader)
-            shape = Shape(
+            shape = ModelShape(
                 layers=number("block_count"),
                 kv_heads=number("attention.head_count_kv", heads),
                 head_size=number("attention.key_length", hidden // heads),

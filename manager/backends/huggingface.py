@@ -1,16 +1,13 @@
 """The backend for local models: from the Hub, a folder, or a GGUF file, run with transformers.
 
-It moves weights to and from a device and host memory. `loading.py` builds models from files, and
-`generation/engine.py` writes text with them.
+It moves weights to and from a device and host memory. `local_files.py` finds the files, `loading.py` builds models from
+them, and `generation/engine.py` writes text with these.
 """
 
 from __future__ import annotations
 
 import gc
-import logging
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,10 +19,11 @@ from manager.backends import adapters, gguf, hub, identification, loading, quant
 from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
 from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
 from manager.backends.loading import BUILD_LOCK
+from manager.backends.local_files import Found, find
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
 from manager.backends.text_part import text_config
-from manager.config.registry import ModelSpec
-from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError, Refused, WeightsNotFound
+from manager.config.model_spec import ModelSpec
+from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError
 from manager.generation import packed
 from manager.generation.engine import Engine
 from manager.generation.processor import apart
@@ -34,21 +32,6 @@ from manager.generation.stream import TokenStream
 from manager.identity import Identity
 from manager.machine.host import free_host_memory
 from manager.machine.model_files import PACKAGE
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Found:
-    """The files and settings that `prepare` found."""
-
-    dtype: torch.dtype
-    folder: Path | None = None  # None for a GGUF file without a converted copy
-    file: gguf.GgufFile | None = None
-    copy: gguf.ConvertedCopy | None = None
-    tokenizer: Any = None
-    adapters: tuple[Path, ...] = ()
-    quantization: quantization.Quantization | None = None
 
 
 class HuggingFaceModelWrapper(BaseLLMModel):
@@ -85,7 +68,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         spec = self.spec
         device = pick_device(spec.device)
         kind = quantization.find(spec.quantization, device) if spec.quantization is not None else None
-        found = self._find(device, progress)
+        found = find(spec, self.cache_dir, device, progress)
         found.quantization = kind
         found.adapters = tuple(adapters.fetch(spec, progress))
         guess: float | None = None
@@ -94,7 +77,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             with BUILD_LOCK:
                 size = sizing.skeleton_bytes(config, found.dtype, kind.bits if kind is not None else None)
                 found.tokenizer = found.tokenizer or loading.read_tokenizer(found.folder)
-            shape = sizing.Shape.of(config)
+            shape = sizing.ModelShape.of(config)
             tied = kind is None and bool(getattr(config, "tie_word_embeddings", False))
         else:
             assert found.file is not None
@@ -115,39 +98,6 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             parking=int(PARKING_SHARE * free_host_memory()) if parks else None,
         )
         return self._footprint
-
-    def _find(self, device: str, progress: Progress) -> Found:
-        """Find the files, fetched and complete. Damaged files that can be fetched or made again are."""
-        spec, named = self.spec, self.spec.gguf_file or ""
-        in_package = named.startswith(PACKAGE)
-        gguf.check_not_split(named)
-        file = gguf.in_package(named) if in_package else None
-        if file is None and in_package:
-            try:
-                return self._in_folder(_fetched(spec, None, progress), device)
-            except Refused as error:
-                raise type(error)(f"{gguf.absent(named)}; instead, the repository was tried: {error}") from None
-        if file is None:
-            folder = _fetched(spec, spec.gguf_file, progress)
-            if not named:
-                return self._in_folder(folder, device)
-            file = gguf.GgufFile(folder / named)
-            if not file.path.is_file():
-                raise WeightsNotFound(f"{file.path}: no such file; check the key 'gguf_file'{_others(folder)}")
-        if spec.sha256 is not None:
-            file.check_sha256(spec.sha256)
-        if spec.quantization is not None:
-            raise Refused("key 'quantization': cannot be combined with 'gguf_file', which is unpacked; leave out one")
-        dtype = sizing.pick_dtype(spec.dtype, device, torch.bfloat16)
-        copy = file.copy_in(self.cache_dir, str(dtype).removeprefix("torch."))
-        tokenizer = _usable(copy)
-        return Found(dtype, copy.folder if tokenizer is not None else None, file, copy, tokenizer)
-
-    def _in_folder(self, folder: Path, device: str) -> Found:
-        config = sizing.read_config(folder)
-        sizing.check_weights(folder, pickles=self.spec.allow_pickle)
-        config = text_config(folder, config)
-        return Found(sizing.pick_dtype(self.spec.dtype, device, sizing.checkpoint_dtype(config)), folder)
 
     def _identified(self, found: Found, device: str) -> Identity:
         spec = self.spec
@@ -198,7 +148,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             if self._found.quantization is None:
                 packed.pack(model, self._memory.tidy)
             progress("loading", size, size)
-            writing = sizing.Shape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
+            writing = sizing.ModelShape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
             engine = partial(Engine, model, tokenizer, self.spec.model_id, writing)
             if fork:  # a forked process makes its own engine, as it inherits no threads
                 self._make_engine = engine
@@ -324,36 +274,3 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         engine = self._engine
         if engine is not None:
             engine.trim_cache(to_bytes)
-
-
-def _others(folder: Path) -> str:
-    """Name the GGUF files that a folder has, for a message about one that it has not."""
-    names = sorted(path.name for path in folder.glob("*.gguf"))
-    return f" (there are: {', '.join(names[:5])})" if names else ""
-
-
-def _fetched(spec: ModelSpec, gguf_file: str | None, progress: Progress) -> Path:
-    """Return the folder with a model's files, fetched. Damaged files in the Hub's cache are fetched again."""
-    pickles = spec.allow_pickle
-    folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
-    with suppress(Refused):
-        damaged = [path for path in sizing.damaged_files(folder, pickles=pickles) if hub.forget(path)]
-        if damaged:
-            logger.warning("fetching damaged files again: %s", ", ".join(str(path) for path in damaged))
-            folder = hub.fetch(spec.model_name, spec.revision, gguf_file, progress, pickles=pickles)
-    return folder
-
-
-def _usable(copy: gguf.ConvertedCopy) -> Any:
-    """Return the tokenizer of a converted copy if that is usable. A damaged copy is removed, to be made again."""
-    if not copy.complete:
-        return None
-    try:
-        sizing.read_config(copy.folder)
-        sizing.check_weights(copy.folder)
-        with BUILD_LOCK:
-            return loading.read_tokenizer(copy.folder)
-    except Refused as error:
-        logger.warning("the converted copy is damaged, and will be made again: %s", error)
-        copy.discard()
-        return None

@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.machine.model_files import PACKAGE
 
 

@@ -87,7 +87,6 @@ def load_folder(
     Pickles are read only if there are no safetensors, and transformers takes only tensors from them.
 
     Args:
-        folder: The folder.
         dtype: The type of the weights in memory.
         total: The bytes of the whole model, for the progress.
         progress: Called with the bytes read so far.

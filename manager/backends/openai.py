@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
-import re
 import threading
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -22,20 +20,28 @@ import httpx
 
 from manager.backends.base import BaseLLMModel, Footprint, Health, Progress
 from manager.backends.remote import loop, pacing, sse
-from manager.backends.remote.address import Target, target
+from manager.backends.remote.address import Target, api_key, target
 from manager.backends.remote.answer import Answer
 from manager.backends.remote.dialect import Dialect
 from manager.backends.remote.fallback import Fallback
-from manager.backends.remote.faults import MAX_FAULT, Asked, NotTaken, Transient, fault, web_page
-from manager.config.registry import ModelSpec
+from manager.backends.remote.faults import (
+    MAX_FAULT,
+    NotTaken,
+    RequestFacts,
+    Transient,
+    fault,
+    still_loading,
+    too_slow,
+    unreachable,
+    web_page,
+)
+from manager.config.model_spec import ModelSpec
 from manager.errors import (
-    AccessDenied,
     Failure,
     GenerationFailed,
     ModelUnavailable,
     ParleyError,
     ServerFailed,
-    TooSlow,
     Unreachable,
 )
 from manager.generation.request import Completion, GenerationRequest
@@ -132,7 +138,7 @@ class OpenAIModel(BaseLLMModel):
                 async with self._asked(self._connections(), "GET", aim) as response:
                     status = response.status_code
         except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._unreachable(error) from None
+            raise unreachable(self._base_url, error) from None
         if isinstance(found := fault(status, {}, b"", self._asking()), Unreachable):
             raise found
 
@@ -172,7 +178,7 @@ class OpenAIModel(BaseLLMModel):
             except Transient as fault:
                 if fault.loading:
                     if now() + LOADING_PAUSE > patient_until:
-                        raise Transient(self._still_loading(), fault.after) from None
+                        raise Transient(still_loading(spec), fault.after) from None
                     stream.stage = "loading"
                     await asyncio.sleep(LOADING_PAUSE)
                     continue
@@ -195,7 +201,7 @@ class OpenAIModel(BaseLLMModel):
         """Return an answer, and the dialect that it teaches."""
         spec, now = self.spec, asyncio.get_running_loop().time
         body = dialect.body(spec.model_name, request, spec.extra_body)
-        asked = self._asking(_key(spec.api_key), formatted="response_format" in body)
+        asked = self._asking(api_key(spec.api_key), formatted="response_format" in body)
         answer = Answer(request, stream, asked, dialect.room(request))
         aim = await self._aim("/chat/completions", asked.key)
         first, software = 0.0, None
@@ -221,10 +227,10 @@ class OpenAIModel(BaseLLMModel):
             answer.end()
         except TimeoutError:
             if not answer.finish:
-                raise self._too_slow(answer) from None
+                raise too_slow(spec, answer.begun) from None
             answer.end()
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Transient(self._unreachable(error)) from None
+            raise Transient(unreachable(self._base_url, error)) from None
         except httpx.HTTPError as error:
             if not answer.finish:
                 broken = ServerFailed(f"the connection to {self._base_url} was lost ({type(error).__name__})")
@@ -241,8 +247,8 @@ class OpenAIModel(BaseLLMModel):
         completion = answer.completion(dialect.held(request), first, now() - began)
         return replace(completion, server=answer.server(software, dialect.omitted)), dialect
 
-    def _asking(self, key: str | None = None, *, formatted: bool = False) -> Asked:
-        return Asked(self.spec.model_name, self._base_url, key, formatted)
+    def _asking(self, key: str | None = None, *, formatted: bool = False) -> RequestFacts:
+        return RequestFacts(self.spec.model_name, self._base_url, key, formatted)
 
     def _asked(
         self, client: httpx.AsyncClient, method: str, aim: Target, body: Any = None
@@ -252,7 +258,7 @@ class OpenAIModel(BaseLLMModel):
             method, aim.url, json=body, headers=aim.headers, extensions=aim.extensions, timeout=timeout
         )
 
-    async def _check(self, response: httpx.Response, asked: Asked) -> None:
+    async def _check(self, response: httpx.Response, asked: RequestFacts) -> None:
         """Raise the error of a response without text."""
         if response.headers.get("content-encoding", "identity") != "identity":
             raise ServerFailed(f"{self._base_url} answers in an encoding that was not requested")
@@ -270,7 +276,7 @@ class OpenAIModel(BaseLLMModel):
         """Return the target of a path, with the headers for authentication."""
         spec = self.spec
         aim = await target(self._base_url, path, spec.public_only)
-        key = key or _key(spec.api_key)
+        key = key or api_key(spec.api_key)
         headers = {**aim.headers, **({"Authorization": f"Bearer {key}"} if key else {})}
         return Target(aim.url, headers, aim.extensions)
 
@@ -285,39 +291,7 @@ class OpenAIModel(BaseLLMModel):
             logger.warning("'%s' at %s accepts %s; omitted: %s", self.spec.model_name, self._base_url, accepts, omitted)
         self._dialect = dialect
 
-    def _unreachable(self, error: Exception) -> Unreachable:
-        what = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else type(error).__name__
-        if isinstance(error, httpx.ConnectError):
-            what = " ".join(str(error).split())[:200] or "no connection"
-        text = f"{self._base_url} does not respond ({what}); check that the server is running and 'base_url' is right"
-        return Unreachable(text)
-
-    def _still_loading(self) -> TooSlow:
-        seconds = self.spec.timeouts.first_token
-        text = f"is still loading the model after {seconds:g} s (key 'timeouts.first_token')"
-        return TooSlow(f"the server of '{self.spec.model_name}' {text}")
-
-    def _too_slow(self, answer: Answer) -> TooSlow:
-        timeouts = self.spec.timeouts
-        if answer.begun:
-            text = f"wrote nothing more for {timeouts.between_tokens:g} s (key 'timeouts.between_tokens')"
-        else:
-            text = f"wrote nothing within {timeouts.first_token:g} s (key 'timeouts.first_token')"
-        return TooSlow(f"the server of '{self.spec.model_name}' {text}")
-
 
 def _again(failure: ParleyError, answer: Answer, fault: Transient | None = None) -> Exception:
     """Make a failure transient, to be retried, unless text was already passed on."""
     return failure if answer.passed else fault or Transient(failure)
-
-
-def _key(name: str | None) -> str | None:
-    """Return the API key in an environment variable. Raises AccessDenied if it is not set or cannot be sent."""
-    if name is None:
-        return None
-    key = os.environ.get(name, "").strip()
-    if not key:
-        raise AccessDenied(f"the environment variable {name} (key 'api_key') is not set; set it and try again")
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise AccessDenied(f"the environment variable {name} contains characters that are invalid in a key; correct it")
-    return key

@@ -28,8 +28,6 @@ def paced(
     `progress`, to abort the work, is raised in the block at its next report.
 
     Args:
-        progress: Receives the reports.
-        stage: The stage to report.
         total: The bytes of the whole work.
         seconds: The expected duration of the part of the work that reports nothing.
         until: The share of the work that this part is.

@@ -9,7 +9,7 @@ from typing import Any
 
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote.dialect import FORMS
-from manager.config.registry import GenerationConfig, ModelSpec
+from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.errors import ParleyError
 from manager.generation.request import Completion, GenerationRequest, Grammar, as_messages
 from manager.generation.stream import TokenStream
@@ -33,7 +33,7 @@ _Found = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Finding:
+class ServerFinding:
     """What was found out about one topic, and what it means for negotiations."""
 
     topic: str
@@ -41,7 +41,7 @@ class Finding:
     consequence: str
 
 
-def check_server(spec: ModelSpec, report: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
+def check_server(spec: ModelSpec, report: Callable[[ServerFinding], None] = lambda _: None) -> list[ServerFinding]:
     """Ask the model of an entry a few questions, and return what was found out.
 
     Args:
@@ -52,9 +52,9 @@ def check_server(spec: ModelSpec, report: Callable[[Finding], None] = lambda _: 
         ParleyError: The server does not answer a plain question.
     """
     model = OpenAIModel(spec, Path())
-    findings: list[Finding] = []
+    findings: list[ServerFinding] = []
 
-    def add(finding: Finding) -> None:
+    def add(finding: ServerFinding) -> None:
         findings.append(finding)
         report(finding)
 
@@ -65,9 +65,9 @@ def check_server(spec: ModelSpec, report: Callable[[Finding], None] = lambda _: 
         add(_usage(plain))
         for topic, probe in _PROBES.items():
             try:
-                add(Finding(topic, *probe(model)))
+                add(ServerFinding(topic, *probe(model)))
             except ParleyError as error:
-                add(Finding(topic, f"failed: {error}", "such requests will fail in negotiations, too"))
+                add(ServerFinding(topic, f"failed: {error}", "such requests will fail in negotiations, too"))
     finally:
         model.close()
     return findings
@@ -101,18 +101,18 @@ def _asked(
     return stream.completion, stream.pieces
 
 
-def _streaming(done: Completion, pieces: int) -> Finding:
+def _streaming(done: Completion, pieces: int) -> ServerFinding:
     if pieces > 1:
         found = f"{pieces} pieces in {done.seconds:.1f} s, the first after {done.first_token_seconds:.1f} s"
-        return Finding("streaming", found, "turns are shown while they are written")
-    return Finding("streaming", "the reply came in one piece", "turns appear when they are complete")
+        return ServerFinding("streaming", found, "turns are shown while they are written")
+    return ServerFinding("streaming", "the reply came in one piece", "turns appear when they are complete")
 
 
-def _usage(done: Completion) -> Finding:
+def _usage(done: Completion) -> ServerFinding:
     if done.estimated:
-        return Finding("usage", "not reported", "tokens and cost are estimates, and marked as such")
+        return ServerFinding("usage", "not reported", "tokens and cost are estimates, and marked as such")
     found = f"{done.prompt_tokens} tokens in the prompt, {done.tokens} in the reply"
-    return Finding("usage", found, "tokens and cost are the server's own counts")
+    return ServerFinding("usage", found, "tokens and cost are the server's own counts")
 
 
 def _schema(model: OpenAIModel) -> _Found:

@@ -108,7 +108,7 @@ def checkpoint_dtype(config: Any) -> torch.dtype:
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """The dimensions that determine the size of keys, values and activations."""
 
     layers: int
@@ -118,7 +118,7 @@ class Shape:
     vocabulary: int
 
     @classmethod
-    def of(cls, config: Any) -> Shape:
+    def of(cls, config: Any) -> ModelShape:
         """Return the shape that a transformers config describes."""
         text = config.get_text_config()
         heads = getattr(text, "num_attention_heads", None) or 1  # an upper bound for models without attention
@@ -153,8 +153,6 @@ def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = 
     Callers hold the build lock, as this changes process-wide defaults.
 
     Args:
-        config: The model's config.
-        dtype: The type of its weights.
         linear_bits: Bits per weight of quantized linear layers (all but the head). The result is then an estimate.
 
     Raises:

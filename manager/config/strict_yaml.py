@@ -50,7 +50,6 @@ def parse_yaml(text: str, where: str, most: int = MAX_BYTES) -> Any:
     """Parse YAML text into plain data.
 
     Args:
-        text: The text.
         where: The name of its source in messages.
         most: The largest number of characters.
 

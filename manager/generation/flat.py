@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from manager.generation.kv import Memo, Shape
+from manager.generation.kv import CacheShape, Memo
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class NotFlat(Exception):
 class FlatMemo(Memo):
     """Keys and values in one tensor [layers, keys and values, 1, heads, room, head size]."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: CacheShape) -> None:
         super().__init__()
         self._shape = shape
         self._room = self._make(0)
@@ -101,7 +101,7 @@ class FlatRunner:
     def __init__(self, model: Any, look: Callable[[], None] | None = None) -> None:
         self.model = model
         self._look = look
-        self._shape = Shape.of(model)
+        self._shape = CacheShape.of(model)
 
     def new(self) -> FlatMemo:
         """Return an empty memo."""

@@ -31,7 +31,7 @@ def common(first: Sequence[int], second: Sequence[int]) -> int:
 
 
 @dataclass(frozen=True)
-class Shape:
+class CacheShape:
     """The dimensions of one token's keys and values."""
 
     layers: int
@@ -46,7 +46,7 @@ class Shape:
         return self.layers * 2 * self.heads * self.size * int(self.dtype.itemsize)
 
     @classmethod
-    def of(cls, model: Any) -> Shape:
+    def of(cls, model: Any) -> CacheShape:
         """Return the shape according to a model's config."""
         config = model.config.get_text_config()
         heads = config.num_attention_heads

@@ -42,7 +42,6 @@ def pack(model: Any, tidy: Callable[[], None]) -> None:
     """Pack all linear layers of `model`, if its device, its dtype and this version of torch allow it.
 
     Args:
-        model: The model.
         tidy: Returns freed memory to the system. Without it, the weights take twice their memory until they are packed.
     """
     if not packs(model.device, model.dtype):

@@ -1,7 +1,7 @@
 """A reply in which one JSON object is expected, as it is written without a grammar, by a local model or a server.
 
-Its thinking is dropped, or put into one <think> block. `Reply.over` says when the text can no longer become a reply, so
-that the rest need not be written.
+Its thinking is dropped, or put into one <think> block. `ReplyFilter.over` is set when the text can no longer
+become a reply, so that the rest need not be written.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ MOST_PROSE = 200
 MOST_SPACE = 400
 """Characters of white space in a row after which a reply is cut off: in JSON mode, some models write it for ever."""
 THINK, THOUGHT = "<think>", "</think>"
+"""Marks around the thinking of a reasoning model before its reply."""
 
 
 def all_thinking(tokens: str, instead: str) -> str:
@@ -25,7 +26,7 @@ def all_thinking(tokens: str, instead: str) -> str:
     )
 
 
-class Reply:
+class ReplyFilter:
     """Takes text as it is written, and returns what to pass on.
 
     Args:

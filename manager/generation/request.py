@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.identity import ServerReport
 
 Held = Literal["", "json", "schema", "grammar"]

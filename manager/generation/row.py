@@ -10,7 +10,7 @@ from typing import Any, Literal
 from manager.errors import ContextTooLong
 from manager.generation.grammar import GrammarMatcher
 from manager.generation.kv import SHARED, Memo, common
-from manager.generation.reply import Reply, all_thinking
+from manager.generation.reply import ReplyFilter, all_thinking
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.sampling import Sampler
 from manager.generation.stream import TokenStream
@@ -62,7 +62,7 @@ class Row:
         self._transcript = template.plain
         free = request.grammar is not None and matcher is None  # JSON is expected, and nothing enforces it
         self._decoder = TextDecoder(tokenizer, SPECIAL_MARKS if free else ())
-        self._reply = Reply(expects_json=True, thinking=request.thinking > 0) if free else None
+        self._reply = ReplyFilter(expects_json=True, thinking=request.thinking > 0) if free else None
         self._stops = StopTexts((*config.stop, *template.stops) if matcher is None else ())
         self._text = ""
         self._forced = 0
@@ -124,7 +124,7 @@ class Row:
             note=self._note(reply, reason) if reply is not None else "",
         )
 
-    def _note(self, reply: Reply, reason: Literal["stop", "length"]) -> str:
+    def _note(self, reply: ReplyFilter, reason: Literal["stop", "length"]) -> str:
         """Return what was unusual about the end of a free reply, as a sentence."""
         if reply.only_thinking and reason == "length":
             return all_thinking(f"{len(self.written)}", "switch to a grammar with the option 'guard'")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.errors import GenerationFailed
 
 Floats = npt.NDArray[np.floating]

@@ -10,7 +10,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from manager.generation.kv import Memo, Shape
+from manager.generation.kv import CacheShape, Memo
 
 
 class CacheMemo(Memo):
@@ -63,7 +63,7 @@ class SoloRunner:
     def __init__(self, model: Any) -> None:
         self.model = model
         try:
-            self._token_bytes = Shape.of(model).token_bytes
+            self._token_bytes = CacheShape.of(model).token_bytes
         except AttributeError:
             self._token_bytes = 0
 

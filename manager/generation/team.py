@@ -35,7 +35,6 @@ class Team:
     Args:
         most: Threads to use on a quiet machine.
         set_threads: Sets the number of threads for the next operations.
-        clock: Seconds.
     """
 
     def __init__(

@@ -63,7 +63,6 @@ class ChatTemplate:
         """Return the tokens of a conversation, up to where the assistant begins to write.
 
         Args:
-            messages: The conversation.
             thinking: Whether the model may think. If not, the template is asked for a prompt without thinking, and a
                 block of thinking that it opens nevertheless is closed.
             grammar: Whether a grammar writes the mark that opens the thinking, so that the prompt must not.
@@ -186,7 +185,6 @@ class TextDecoder:
     """Decodes tokens as they arrive, holding back incomplete characters.
 
     Args:
-        tokenizer: The tokenizer.
         shown: Special tokens that are not left out.
     """
 

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model, missing
-from manager.config.registry import ModelSpec, WeightsKey
+from manager.config.model_spec import ModelSpec, WeightsKey
 from manager.errors import Cancelled, Failure, LoadFailed, MissingPackage, ParleyError, Refused
 from manager.loading.downloads import Downloads, Preparation
 from manager.scheduling import messages as msg

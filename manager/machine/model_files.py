@@ -11,7 +11,7 @@ from typing import Literal
 
 from huggingface_hub import try_to_load_from_cache
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 
 PACKAGE = "package:"
 """Prefix of a `gguf_file` that lies inside an installed Python package, as package:NAME/FILE."""

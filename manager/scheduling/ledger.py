@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 
 
 @dataclass(eq=False)

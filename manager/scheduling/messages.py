@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import Failure
 from manager.state import State
 

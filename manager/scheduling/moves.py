@@ -5,11 +5,11 @@ This module knows how a row or a ticket changes. When it changes is decided in `
 
 from __future__ import annotations
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import Failure
 from manager.scheduling import messages as msg
 from manager.scheduling import policy
-from manager.scheduling.tables import ON_DEVICE, Tables, Ticket, Weights
+from manager.scheduling.tables import ON_DEVICE, LeaseTicket, Tables, Weights
 from manager.state import State
 
 COOL_DOWN_SECONDS = (5.0, 300.0)
@@ -26,7 +26,7 @@ class Moves:
 
     # -- tickets -----------------------------------------------------------------------------------------------
 
-    def grant(self, ticket: Ticket) -> None:
+    def grant(self, ticket: LeaseTicket) -> None:
         """Turn a waiting ticket into a lease."""
         tables = self.tables
         row = tables.weights[ticket.weights]
@@ -40,7 +40,7 @@ class Moves:
             tables.announced[ticket.owner] = ({row.key, ticket.next_weights}, float("inf"))
         self.effects.append(msg.Grant(ticket.number, row.key))
 
-    def refuse(self, ticket: Ticket, failure: Failure) -> None:
+    def refuse(self, ticket: LeaseTicket, failure: Failure) -> None:
         """End a waiting ticket, and abort work on its weights if no other ticket needs it."""
         del self.tables.waiting[ticket.number]
         self.effects.append(msg.Refuse(ticket.number, failure))
@@ -51,7 +51,7 @@ class Moves:
         row.preparing = False
         self.effects.append(msg.Abort(row.key))
 
-    def _count_bypass(self, ticket: Ticket) -> None:
+    def _count_bypass(self, ticket: LeaseTicket) -> None:
         """Count a bypass for each older ticket that waits for room on the same device."""
         row = self.tables.weights[ticket.weights]
         for older in self.tables.waiting.values():
@@ -60,7 +60,7 @@ class Moves:
             if self._could_be_delayed(older, row):
                 older.bypassed += 1
 
-    def _could_be_delayed(self, ticket: Ticket, row: Weights) -> bool:
+    def _could_be_delayed(self, ticket: LeaseTicket, row: Weights) -> bool:
         same_device = self.tables.weights[ticket.weights].device == row.device
         return same_device and self.tables.waits_for_room(ticket) and not row.remote
 

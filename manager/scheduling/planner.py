@@ -1,22 +1,23 @@
-"""The planner: which waiting weights get room, which are evicted for them, and the loader's next job.
+"""The planner: which tickets can be granted, which waiting weights get room, which are evicted, and the next job.
 
-A pure function over the tables, whose result the scheduler carries out. Claims are recomputed each time, so nothing is
+Pure functions over the tables, whose results the scheduler carries out. Claims are recomputed each time, so nothing is
 claimed twice and no claim outlives its request.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling import jobs, policy
 from manager.scheduling.messages import Job
-from manager.scheduling.tables import Room, Tables, Ticket, Weights
+from manager.scheduling.tables import LeaseTicket, Room, Tables, Weights
 from manager.state import State
 
 
 @dataclass
-class Plan:
+class LoadPlan:
     """The evictions and the loader job to begin now."""
 
     secured: set[WeightsKey] = field(default_factory=set)  # cold weights whose room is free or will be
@@ -25,9 +26,9 @@ class Plan:
     job: Job | None = None
 
 
-def plan(tables: Tables, restore: list[WeightsKey]) -> Plan:
+def plan(tables: Tables, restore: list[WeightsKey]) -> LoadPlan:
     """Claim room for waiting requests in the policy's order, then for the weights to `restore`."""
-    made = Plan()
+    made = LoadPlan()
     todo: list[Job] = []
     rooms: dict[str, Room] = {}  # with all claims so far
     closed: set[str] = set()  # devices with a due request that found no room: no younger one gets ahead
@@ -71,7 +72,7 @@ def _awaited(tables: Tables, row: Weights) -> bool:
     return bool(row.holders) or any(ticket.admitted for ticket in tables.waiters(row.key))
 
 
-def _make_room(tables: Tables, ticket: Ticket, room: Room, candidates: list[Weights]) -> list[Weights] | None:
+def _make_room(tables: Tables, ticket: LeaseTicket, room: Room, candidates: list[Weights]) -> list[Weights] | None:
     """Return which candidates must leave for the ticket's weights to fit, and claim that place in `room`.
 
     Earlier candidates are taken first. None if there is no room to be had now.
@@ -95,3 +96,17 @@ def _make_room(tables: Tables, ticket: Ticket, room: Room, candidates: list[Weig
             planned = without
     room.slots, room.bytes = planned.slots - 1, planned.bytes - (row.need or 0)
     return leaving
+
+
+def grantable(tables: Tables) -> Iterator[LeaseTicket]:
+    """Yield the tickets that may be granted now, oldest first. A due one holds back younger ones on its device."""
+    held_back: set[str] = set()
+    for ticket in tables.waiting.values():
+        row = tables.weights[ticket.weights]
+        free = row.concurrency is None or len(row.holders) < row.concurrency
+        promised = ticket.admitted and row.state in (State.RESIDENT, State.DRAINING)
+        open_to_all = row.state is State.RESIDENT and (row.remote or row.device not in held_back)
+        if free and (promised or open_to_all):
+            yield ticket
+        elif tables.waits_for_room(ticket) and policy.due(tables, ticket):
+            held_back.add(row.device)

@@ -11,8 +11,8 @@ alternate with are evicted only if a load is worth it (`worth_a_load`) or a requ
 
 from __future__ import annotations
 
-from manager.config.registry import WeightsKey
-from manager.scheduling.tables import Tables, Ticket, Weights
+from manager.config.model_spec import WeightsKey
+from manager.scheduling.tables import LeaseTicket, Tables, Weights
 
 BYPASS_BOUND = 8
 """How many younger requests may overtake one that waits for room."""
@@ -20,32 +20,31 @@ PATIENCE_LOADS = 5.0
 """A request also becomes due after waiting this many times the load time of its weights."""
 
 
-def due(tables: Tables, ticket: Ticket) -> bool:
+def due(tables: Tables, ticket: LeaseTicket) -> bool:
     """Return whether a request may no longer be deferred in favour of weights in use."""
     return ticket.bypassed >= BYPASS_BOUND or tables.now >= patience_ends(tables, ticket)
 
 
-def patience_ends(tables: Tables, ticket: Ticket) -> float:
+def patience_ends(tables: Tables, ticket: LeaseTicket) -> float:
     """Return when a waiting request becomes due by time alone."""
     return ticket.since + PATIENCE_LOADS * tables.weights[ticket.weights].load_seconds
 
 
-def order(tables: Tables) -> list[Ticket]:
+def order(tables: Tables) -> list[LeaseTicket]:
     """Return the oldest ticket for each of the waiting weights, in the order in which these should be loaded."""
-    oldest: dict[WeightsKey, Ticket] = {}
+    oldest: dict[WeightsKey, LeaseTicket] = {}
     for ticket in tables.waiting.values():
         oldest.setdefault(ticket.weights, ticket)
     return sorted(oldest.values(), key=lambda ticket: (not due(tables, ticket), ticket.number))
 
 
-def victims(tables: Tables, ticket: Ticket, secured: set[WeightsKey]) -> list[Weights]:
+def victims(tables: Tables, ticket: LeaseTicket, secured: set[WeightsKey]) -> list[Weights]:
     """Return the resident weights that may be evicted for `ticket`, best first.
 
     The weights in least demand come first, then the least recently used. Weights in use are evicted only for a due
     request, and wanted ones also if that is worth a load. After running out of memory, everything idle is evicted.
 
     Args:
-        tables: The scheduler's tables.
         ticket: The request that needs room.
         secured: Cold weights whose room is claimed already.
     """
@@ -73,7 +72,7 @@ def worth_a_load(target: Weights, waiting: int, row: Weights, demand: int) -> bo
     return not demand or waiting * 2 * row.turn_seconds > demand * load_seconds
 
 
-def _demand(tables: Tables, row: Weights, ticket: Ticket, secured: set[WeightsKey]) -> int:
+def _demand(tables: Tables, row: Weights, ticket: LeaseTicket, secured: set[WeightsKey]) -> int:
     """Return how many sessions would miss `row` if it were evicted for `ticket`.
 
     These are the sessions that wait for it and those about to return to it. The latter are active sessions (being
@@ -90,7 +89,7 @@ def _demand(tables: Tables, row: Weights, ticket: Ticket, secured: set[WeightsKe
     return active + waiting + returning
 
 
-def _fit_together(tables: Tables, row: Weights, ticket: Ticket) -> bool:
+def _fit_together(tables: Tables, row: Weights, ticket: LeaseTicket) -> bool:
     """Return whether the ticket's weights fit on the device beside `row` and the pinned weights."""
     pinned = [other for other in tables.on_device(row.device) if other.pinned and other is not row]
     return tables.room(row.device, [row, *pinned]).fits(tables.weights[ticket.weights].need or 0)

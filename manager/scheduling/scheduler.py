@@ -11,31 +11,19 @@ from weights that drain for it. Until it has that claim, no younger ticket is gr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
-from manager.config.registry import WeightsKey
-from manager.errors import (
-    Cancelled,
-    CannotFit,
-    CoolingDown,
-    Failure,
-    ManagerClosed,
-    NestedLease,
-    QueueFull,
-    WaitTimeout,
-)
+from manager.config.model_spec import WeightsKey
 from manager.scheduling import messages as msg
-from manager.scheduling import policy
+from manager.scheduling import policy, refusals
 from manager.scheduling.moves import Moves
 from manager.scheduling.outcomes import Outcomes
-from manager.scheduling.planner import plan
-from manager.scheduling.tables import SchedulerLimits, Tables, Ticket, Weights
+from manager.scheduling.planner import grantable, plan
+from manager.scheduling.tables import LeaseTicket, SchedulerLimits, Tables, Weights
 from manager.state import MAKING_ROOM, State
 
 ANNOUNCED_SECONDS = 2.0
 """How long after its last lease the weights that an owner used and announced count as wanted."""
 RESTORABLE = (State.COLD, State.PARKED)
-CLOSED = Failure(ManagerClosed, "the model manager was closed")
 
 
 class Scheduler:
@@ -112,7 +100,7 @@ class Scheduler:
                 self._request(message)
             case msg.Cancel(ticket=number):
                 if number in self.waiting:
-                    self._moves.refuse(self.waiting[number], Failure(Cancelled, "cancelled while waiting"))
+                    self._moves.refuse(self.waiting[number], refusals.CANCELLED)
             case msg.Release(ticket=number):
                 self._release(number)
             case msg.Announce(owner=owner, weights=key):
@@ -133,7 +121,7 @@ class Scheduler:
                 self.tables.closed = True
                 self._moves.to_restore.clear()
                 for ticket in list(self.waiting.values()):
-                    self._moves.refuse(ticket, CLOSED)
+                    self._moves.refuse(ticket, refusals.CLOSED)
             case _:
                 self._outcomes.apply(message)
 
@@ -150,7 +138,7 @@ class Scheduler:
         row = self.weights[request.weights]
         self.tables.announced.pop(request.owner or "", None)
         deadline = math.inf if request.deadline is None else request.deadline
-        ticket = Ticket(
+        ticket = LeaseTicket(
             number=request.ticket,
             weights=row.key,
             owner=request.owner,
@@ -162,54 +150,19 @@ class Scheduler:
         self.waiting[ticket.number] = ticket
         if row.drain == "idle":
             self._moves.cancel_drain(row)
-        if self.closed:
-            self._moves.refuse(ticket, CLOSED)
-        elif row.state is State.FAILED and self.tables.now < row.retry_at:
-            wait = math.ceil(row.retry_at - self.tables.now)
-            self._moves.refuse(ticket, Failure(CoolingDown, f"{row.reason} (try again in {wait} s)"))
-        elif (objection := self._objection(ticket)) is not None:
+        if (objection := refusals.objection(self.tables, ticket)) is not None:
             self._moves.refuse(ticket, objection)
         elif row.need is None and not row.preparing:
             self._moves.prepare(row)
 
-    def _objection(self, ticket: Ticket) -> Failure | None:
-        """Return why a new request may not wait, if so; checked before anything is evicted for it."""
-        nested = ticket.owner is not None and any(lease.owner == ticket.owner for lease in self.leases.values())
-        full = len(self.waiting) > self.tables.limits.max_queue
-        if not (nested or full) or ticket in self._grantable():
-            return None
-        if nested:
-            text = f"session '{ticket.owner}' holds a lease and cannot wait for another one; release it first"
-            return Failure(NestedLease, text)
-        return Failure(
-            QueueFull, f"the queue is full ({self.tables.limits.max_queue} requests are waiting); try again later"
-        )
-
     def _check_fits(self) -> bool:
         """Refuse every request for weights that can never fit. Return whether there was one."""
         waiting = len(self.waiting)
-        for row in [self.weights[key] for key in {ticket.weights: None for ticket in self.waiting.values()}]:
-            self._check_fit(row)
+        for key in {ticket.weights: None for ticket in self.waiting.values()}:
+            if (failure := refusals.cannot_fit(self.tables, self.weights[key])) is not None:
+                for ticket in self.tables.waiters(key):
+                    self._moves.refuse(ticket, failure)
         return len(self.waiting) < waiting
-
-    def _check_fit(self, row: Weights) -> None:
-        """Refuse the requests for `row` if no eviction could ever make room for it."""
-        if not row.cold:
-            return
-        pinned = [other for other in self.on_device(row.device) if other.pinned]
-        if self.room(row.device, pinned).fits(row.need or 0):
-            return
-        budget = self.ledger.budget(row.device)
-        limit = f"{self.tables.limits.slots(row.device)} models" + (
-            f" and {budget / 1e9:.2f} GB" if budget < math.inf else ""
-        )
-        held = f", part of which {len(pinned)} pinned models take" if pinned else ""
-        leaked = self.ledger.leaked.get(row.device, 0)
-        lost = f" ({leaked / 1e9:.2f} GB leaked)" if leaked else ""
-        needed = f"{row.key} needs {(row.need or 0) / 1e9:.2f} GB"
-        text = f"{needed}, but device '{row.device}' has room for {limit}{held}{lost}"
-        for ticket in self.tables.waiters(row.key):
-            self._moves.refuse(ticket, Failure(CannotFit, text))
 
     def _release(self, number: int) -> None:
         ticket = self.leases.pop(number, None)
@@ -228,9 +181,7 @@ class Scheduler:
 
     def _tick(self) -> None:
         for ticket in [t for t in self.waiting.values() if self.ends_at(t) <= self.tables.now]:
-            seconds = self.tables.now - ticket.since
-            text = f"waited {seconds:.0f} s for {ticket.weights} without getting it; try again later"
-            self._moves.refuse(ticket, Failure(WaitTimeout, text))
+            self._moves.refuse(ticket, refusals.timed_out(self.tables, ticket))
         wanted = {ticket.weights for ticket in self.waiting.values()}
         for row in self.weights.values():
             if row.state is State.FAILED and row.retry_at <= self.tables.now:
@@ -293,7 +244,7 @@ class Scheduler:
             self._carry_out_plan()
             if self._shed():  # may include weights whose eviction the plan cancelled
                 continue
-            ticket = next(self._grantable(), None)
+            ticket = next(grantable(self.tables), None)
             if ticket is None:
                 return
             self._moves.grant(ticket)
@@ -313,15 +264,3 @@ class Scheduler:
             self._moves.stay(row)
         if made.job is not None:
             self._moves.begin(made.job)
-
-    def _grantable(self) -> Iterator[Ticket]:
-        held_back: set[str] = set()
-        for ticket in self.waiting.values():
-            row = self.weights[ticket.weights]
-            free = row.concurrency is None or len(row.holders) < row.concurrency
-            promised = ticket.admitted and row.state in (State.RESIDENT, State.DRAINING)
-            open_to_all = row.state is State.RESIDENT and (row.remote or row.device not in held_back)
-            if free and (promised or open_to_all):
-                yield ticket
-            elif self.tables.waits_for_room(ticket) and policy.due(self.tables, ticket):
-                held_back.add(row.device)

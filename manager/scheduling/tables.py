@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling.ledger import Account, Ledger
 from manager.scheduling.messages import Job
 from manager.state import State
@@ -132,7 +132,7 @@ class Weights:
 
 
 @dataclass(eq=False, kw_only=True)
-class Ticket:
+class LeaseTicket:
     """A request, waiting or granted."""
 
     number: int
@@ -169,8 +169,8 @@ class Tables:
         self.weights: dict[WeightsKey, Weights] = {}
         self.present: dict[WeightsKey, Weights] = {}  # on a device, or remote and answering
         self.discard: dict[WeightsKey, None] = {}  # host-memory copies to drop
-        self.waiting: dict[int, Ticket] = {}  # in order of arrival
-        self.leases: dict[int, Ticket] = {}
+        self.waiting: dict[int, LeaseTicket] = {}  # in order of arrival
+        self.leases: dict[int, LeaseTicket] = {}
         self.announced: dict[str, tuple[set[WeightsKey], float]] = {}  # owner -> (in use and wanted next, until when)
         self.secured: set[WeightsKey] = set()  # cold weights whose room is claimed
         self.task: Job | None = None  # the loader's current job
@@ -181,11 +181,11 @@ class Tables:
         """The weights that the loader is working on."""
         return self.task.weights if self.task is not None else None
 
-    def waiters(self, key: WeightsKey) -> list[Ticket]:
+    def waiters(self, key: WeightsKey) -> list[LeaseTicket]:
         """Return the tickets that wait for these weights, oldest first."""
         return [ticket for ticket in self.waiting.values() if ticket.weights == key]
 
-    def waits_for_room(self, ticket: Ticket) -> bool:
+    def waits_for_room(self, ticket: LeaseTicket) -> bool:
         """Return whether the ticket's weights could be loaded but have no room claimed yet."""
         return self.weights[ticket.weights].cold and ticket.weights not in self.secured
 
@@ -208,13 +208,13 @@ class Tables:
         row = self.weights[key]
         return row.on_device or row.remote or key in secured
 
-    def may_drain(self, row: Weights, ticket: Ticket) -> bool:
+    def may_drain(self, row: Weights, ticket: LeaseTicket) -> bool:
         """Return whether `row` may be evicted for `ticket`: no older or admitted ticket waits for it."""
         if row.state is not State.RESIDENT or row.pinned or row.remote:
             return False
         return not any(other.admitted or other.number < ticket.number for other in self.waiters(row.key))
 
-    def ends_at(self, ticket: Ticket) -> float:
+    def ends_at(self, ticket: LeaseTicket) -> float:
         """Return when a waiting ticket times out: at its deadline, or after `max_wait` seconds in the queue.
 
         The time spent on fetching or loading its own weights does not count towards the latter.

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 import weakref
 
-from manager.config.registry import Registry, WeightsKey
+from manager.config.model_spec import WeightsKey
+from manager.config.registry import Registry
 from manager.scheduling.tables import Tables
 from manager.state import LoadProgress, State
 from manager.status.reader import StatusReader

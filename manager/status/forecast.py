@@ -15,9 +15,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.scheduling import policy
-from manager.scheduling.tables import Room, Tables, Ticket, Weights
+from manager.scheduling.tables import LeaseTicket, Room, Tables, Weights
 from manager.state import LoadProgress, State
 
 
@@ -49,7 +49,7 @@ class _Plan:
         self._rooms: dict[str, Room] = {}
         self._leaving: dict[str, list[tuple[float, int]]] = {}  # device -> (when, bytes) that become free
 
-    def ready(self, ticket: Ticket) -> float | None:
+    def ready(self, ticket: LeaseTicket) -> float | None:
         """Return when a ticket's weights can be leased. Call this in the order in which weights are loaded."""
         row = self._tables.weights[ticket.weights]
         if row.working:
@@ -100,6 +100,6 @@ class _Plan:
         return row.load_seconds * (1 - done) if done else max(row.load_seconds - (self._now - row.started), 0.0)
 
 
-def _lease_left(lease: Ticket, row: Weights, now: float) -> float:
+def _lease_left(lease: LeaseTicket, row: Weights, now: float) -> float:
     """Return the remaining seconds of a lease, if it lasts as long as usual."""
     return max(row.turn_seconds - (now - lease.granted), 0.0)

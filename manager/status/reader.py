@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from manager.config.registry import ModelSpec, Registry, WeightsKey
+from manager.config.model_spec import ModelSpec, WeightsKey
+from manager.config.registry import Registry
 from manager.scheduling.tables import Tables, Weights
 from manager.state import LoadProgress, State, WaitStatus
 from manager.status.forecast import expected_waits

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from negotiation.admission.fair_queue import FairQueue
 from negotiation.admission.limits import Caller, LimitReached, Limits
 from negotiation.admission.rate_limits import Rates, again
-from negotiation.admission.tickets import QueuePosition, Stage, Ticket
+from negotiation.admission.tickets import LaneTicket, QueuePosition, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,6 @@ class Lanes:
 
     Args:
         limits: How many negotiations may run and wait; the private defaults if None.
-        clock: Monotonic seconds.
         waited: Called with the seconds that each watched negotiation waited.
     """
 
@@ -48,9 +47,9 @@ class Lanes:
         self._waited = waited
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)  # nothing runs
-        self._open: set[Ticket] = set()
-        self._watched: FairQueue[Ticket] = FairQueue()
-        self._background: FairQueue[Ticket] = FairQueue()
+        self._open: set[LaneTicket] = set()
+        self._watched: FairQueue[LaneTicket] = FairQueue()
+        self._background: FairQueue[LaneTicket] = FairQueue()
         self._running: Counter[str] = Counter()  # by visitor
         self._running_background: Counter[str] = Counter()  # of those, in the background
         self._granting = False  # whether a thread is handing out lanes
@@ -61,18 +60,18 @@ class Lanes:
 
     # -- entering and leaving --------------------------------------------------------------------------------------
 
-    def enter(self, caller: Caller, *, background: bool = False) -> Ticket:
+    def enter(self, caller: Caller, *, background: bool = False) -> LaneTicket:
         """Admit a negotiation, which does not wait for a lane yet; raises LimitReached, for a watched one only."""
         with self._lock:
             now = self._clock()
-            ticket = Ticket(caller, background, since=now)
+            ticket = LaneTicket(caller, background, since=now)
             if not background:
                 self._check(caller, 1, now)
                 self._rates.begun(caller, now)
             self._open.add(ticket)
             return ticket
 
-    def wait(self, ticket: Ticket, begin: Callable[[], None], *, first: bool = False) -> None:
+    def wait(self, ticket: LaneTicket, begin: Callable[[], None], *, first: bool = False) -> None:
         """Call `begin` as soon as there is a lane; `first` puts the ticket before the visitor's others."""
         with self._lock:
             if ticket.stage not in (Stage.ENTERING, Stage.ASIDE):
@@ -82,7 +81,7 @@ class Lanes:
             self._queue(ticket).add(ticket.caller.visitor, ticket, first=first)
         self._grant()
 
-    def withdraw(self, ticket: Ticket) -> bool:
+    def withdraw(self, ticket: LaneTicket) -> bool:
         """Stop waiting, so that `begin` is not called. Return False if the ticket was not waiting."""
         with self._lock:
             waited = ticket.stage is Stage.WAITING
@@ -91,13 +90,13 @@ class Lanes:
                 self._set(ticket, Stage.ASIDE)
             return waited
 
-    def step_aside(self, ticket: Ticket) -> None:
+    def step_aside(self, ticket: LaneTicket) -> None:
         """Give the lane back but stay admitted; `wait` queues for a lane again."""
         with self._lock:
             self._release(ticket, Stage.ASIDE)
         self._grant()
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: LaneTicket) -> None:
         """End a ticket; does nothing the second time."""
         with self._lock:
             if ticket.stage is Stage.WAITING:
@@ -124,7 +123,7 @@ class Lanes:
 
     # -- status ------------------------------------------------------------------------------------------------
 
-    def positions(self) -> dict[Ticket, QueuePosition]:
+    def positions(self) -> dict[LaneTicket, QueuePosition]:
         """Return the queue positions of all watched negotiations that wait."""
         with self._lock:
             return dict(self._positions())
@@ -211,7 +210,7 @@ class Lanes:
                 logger.exception("a negotiation could not start")
                 self.leave(ticket)
 
-    def _granted(self) -> Ticket | None:
+    def _granted(self) -> LaneTicket | None:
         """Give the next ticket its lane and return it; None, and granting is over, if there is none."""
         with self._lock:
             ticket = self._next()
@@ -228,7 +227,7 @@ class Lanes:
             self._running_background[visitor] += ticket.background
             return ticket
 
-    def _next(self) -> Ticket | None:
+    def _next(self) -> LaneTicket | None:
         limits = self.limits
         if self._closed or self._running.total() >= limits.lanes:
             return None
@@ -242,7 +241,7 @@ class Lanes:
         self._bypassed += background is not None
         return watched
 
-    def _may_start(self, ticket: Ticket) -> bool:
+    def _may_start(self, ticket: LaneTicket) -> bool:
         """Return whether a ticket's visitor may have one more lane; half of theirs are for background work."""
         visitor, most = ticket.caller.visitor, self.limits.lanes_per_visitor
         if ticket.caller.operator:
@@ -250,13 +249,13 @@ class Lanes:
         half = ticket.background and self._running_background[visitor] >= max(1, most // 2)
         return self._running[visitor] < most and not half
 
-    def _queue(self, ticket: Ticket) -> FairQueue[Ticket]:
+    def _queue(self, ticket: LaneTicket) -> FairQueue[LaneTicket]:
         return self._background if ticket.background else self._watched
 
-    def _unqueue(self, ticket: Ticket) -> None:
+    def _unqueue(self, ticket: LaneTicket) -> None:
         self._queue(ticket).remove(ticket.caller.visitor, ticket)
 
-    def _release(self, ticket: Ticket, stage: Stage) -> None:
+    def _release(self, ticket: LaneTicket, stage: Stage) -> None:
         if ticket.stage is Stage.RUNNING:
             for counter, lanes in ((self._running, 1), (self._running_background, int(ticket.background))):
                 counter[ticket.caller.visitor] -= lanes
@@ -270,12 +269,12 @@ class Lanes:
         if ticket.stage is not Stage.GONE:
             self._set(ticket, stage)
 
-    def _set(self, ticket: Ticket, stage: Stage) -> None:
+    def _set(self, ticket: LaneTicket, stage: Stage) -> None:
         ticket.stage, ticket.since = stage, self._clock()
 
     # -- estimates -------------------------------------------------------------------------------------------------
 
-    def _positions(self) -> Iterator[tuple[Ticket, QueuePosition]]:
+    def _positions(self) -> Iterator[tuple[LaneTicket, QueuePosition]]:
         """Yield all watched tickets in the order in which they start if nothing else arrives."""
         seen: Counter[str] = Counter()
         limits = self.limits

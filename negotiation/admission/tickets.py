@@ -20,7 +20,7 @@ class Stage(Enum):
 
 
 @dataclass(eq=False)
-class Ticket:
+class LaneTicket:
     """One negotiation that needs a lane."""
 
     caller: Caller

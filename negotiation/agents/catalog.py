@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.config.strict_yaml import validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager

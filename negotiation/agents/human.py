@@ -14,7 +14,7 @@ from negotiation.agents.options import HumanOptions
 from negotiation.errors import IllegalTurn, NoAnswer
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import AgentEvent, Asked
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import clean
 from negotiation.scenario.model import Offer
 
@@ -41,7 +41,7 @@ class HumanAgent:
         return answer
 
 
-def read_answer(state: State, action: str, offer: Offer | None = None, message: str = "") -> Decision:
+def read_answer(state: GameState, action: str, offer: Offer | None = None, message: str = "") -> Decision:
     """Return a person's input as a decision; raise IllegalTurn, saying what is wrong, if it is not allowed."""
     if action not in set(Action):
         raise IllegalTurn(f"the action must be one of {', '.join(state.legal)}")

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from manager.config.registry import GenerationConfig, ModelSpec
+from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.errors import Cancelled, ContextTooLong, TooSlow
 from manager.generation.request import Completion, GenerationRequest, Held, Message
 from manager.generation.stream import TokenStream

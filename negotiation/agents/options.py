@@ -21,7 +21,7 @@ def _plain(text: str) -> str:
 
 def _strategy(name: str) -> str:
     if name and name not in STRATEGIES:
-        raise ValueError(f"there is no strategy '{name[:60]}' (there are: {', '.join(STRATEGIES)})")
+        raise ValueError(f"unknown strategy '{name[:60]}'; choose from: {', '.join(STRATEGIES)}")
     return name
 
 

@@ -14,7 +14,7 @@ from manager.generation.request import Message
 from negotiation.agents.options import ModelOptions
 from negotiation.game.agent import Decision, PublicTurn, View
 from negotiation.game.events import Turn
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import split_thinking
 from negotiation.scenario.issue import Issue
 from negotiation.scenario.model import PLACES, Offer, Scenario, Seat
@@ -202,7 +202,7 @@ def _before(view: View, number: int) -> View:
     """Return the view before the agent's own turn with a number."""
     index = view.own[number].index
     table = view.public[index - 1].offer if index else None
-    state = State(view.scenario, index, view.state.starts, table)
+    state = GameState(view.scenario, index, view.state.starts, table)
     return replace(view, state=state, public=view.public[:index], own=view.own[:number])
 
 

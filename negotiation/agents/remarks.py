@@ -27,7 +27,6 @@ def remarks(view: View, reply: Reply, *, transcript: bool) -> tuple[Note, ...]:
 
     Args:
         view: The negotiation before the reply.
-        reply: The reply.
         transcript: Whether the model read a plain transcript, as it has no chat template. Remarked once.
     """
     found: list[Note] = []

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.machine import host
 
 Kind = Literal["machine", "GPU machine", "CPU Space", "GPU Space", "ZeroGPU Space"]

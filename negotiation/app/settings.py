@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.config.strict_yaml import read_yaml, validate
 from manager.errors import ConfigError
 from negotiation.admission.limits import NAMED, Limits

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.manager import LLMManager
 from manager.placed import Placed
 from negotiation.agents.catalog import Catalog

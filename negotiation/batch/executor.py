@@ -20,7 +20,7 @@ from manager.errors import Busy
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, Limits
-from negotiation.admission.tickets import Ticket
+from negotiation.admission.tickets import LaneTicket
 from negotiation.agents.catalog import Catalog
 from negotiation.game.events import Ended, EventListener, Halted, TurnTaken
 from negotiation.game.session import Negotiation
@@ -119,7 +119,7 @@ class Threads:
         self._slots = slots
         self._catalog = catalog
         self._access = access or LaneAccess.all(slots)
-        self._tickets: set[Ticket] = set()
+        self._tickets: set[LaneTicket] = set()
         self._cancel = CancelToken()
         self._expected = ExpectedModels(catalog.manager)
         self._ended: queue.SimpleQueue[Run] = queue.SimpleQueue()
@@ -133,13 +133,13 @@ class Threads:
         self._tickets.add(ticket)
         self._access.lanes.wait(ticket, partial(self._begin, run, ticket))
 
-    def _begin(self, run: Run, ticket: Ticket) -> None:
+    def _begin(self, run: Run, ticket: LaneTicket) -> None:
         try:
             self._threads.begin(f"negotiation {run.run_id}", partial(self._play, run, ticket))
         except Busy as busy:  # no thread is available, or the group was closed
             self._end(_failed(run, str(busy)), ticket)
 
-    def _play(self, run: Run, ticket: Ticket) -> None:
+    def _play(self, run: Run, ticket: LaneTicket) -> None:
         try:
             ended = play(self._catalog, run, self._cancel, self._access.on_event)
         except BaseException as error:  # a panic in a Rust extension is not an Exception
@@ -149,7 +149,7 @@ class Threads:
             self._access.on_event(run.run_id, Halted("failed", ended.reason, kind))
         self._end(ended, ticket)
 
-    def _end(self, ended: Run, ticket: Ticket) -> None:
+    def _end(self, ended: Run, ticket: LaneTicket) -> None:
         self._access.lanes.spend(self._access.caller, sum(turn.tokens for turn in ended.turns))
         self._tickets.discard(ticket)
         self._access.lanes.leave(ticket)

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec, Registry
+from manager.config.model_spec import ModelSpec
+from manager.config.registry import Registry
 from manager.errors import ConfigError
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog

@@ -57,7 +57,7 @@ def attack(
                 _play(parley.catalog, agent, texts, played, seeds, max(1, at_once))
                 for texts in (ATTACKS, harmless_like(ATTACKS))
             ]
-            found.append(Finding(label, *both))
+            found.append(AttackFinding(label, *both))
             say(f"{label}: done")
         data = {
             "scenario": played.scenario_id,
@@ -98,7 +98,7 @@ def _play(
 
 
 @dataclass(frozen=True)
-class Finding:
+class AttackFinding:
     """An agent's negotiations under attack, and those with harmless messages of the same length."""
 
     agent: str
@@ -141,7 +141,7 @@ def _revealed(probes: Sequence[Probe]) -> int:
     return sum(bool(probe.revealed) for probe in probes)
 
 
-def _lines(scenario: Scenario, found: Sequence[Finding]) -> list[str]:
+def _lines(scenario: Scenario, found: Sequence[AttackFinding]) -> list[str]:
     games = len(found[0].attacked)
     rows = [
         f"{scenario.scenario_id}, {scenario.rounds} rounds, {len(ATTACKS)} attacks, {games} negotiations each; "

@@ -23,7 +23,7 @@ from negotiation.cli.base import (
     settings_option,
 )
 from negotiation.comparison import comparison
-from negotiation.comparison.comparison import AgentResult, Comparison, Progress, Result
+from negotiation.comparison.comparison import AgentResult, Comparison, ComparisonProgress, Result
 from negotiation.figures.statistics import Interval
 
 app = typer.Typer()
@@ -57,7 +57,7 @@ def compare(
         seed,
         mirrored=not one_seat,
     )
-    progress: Progress | None = None
+    progress: ComparisonProgress | None = None
     with Output(json) as out, opened() as parley:
         running = comparison.run(asked, parley.catalog, parley.store, at_once=max(1, at_once))
         with closing(running):
@@ -102,7 +102,7 @@ def _agent(result: AgentResult) -> dict[str, Any]:
     }
 
 
-def _show_progress(progress: Progress) -> None:
+def _show_progress(progress: ComparisonProgress) -> None:
     if progress.run.measures is None:
         say(f"{progress.done}/{progress.total}: {progress.run.status}: {one_line(progress.run.reason)}")
         return

@@ -13,7 +13,7 @@ import typer
 from manager.config.strict_yaml import shown
 from manager.errors import ConfigError
 from negotiation.cli.base import ScenarioOption, scenario_named
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import read_reply
 from negotiation.scenario.model import Scenario
 
@@ -41,9 +41,9 @@ def read(scenario: ScenarioOption, file: Replies, table: Table = None) -> int:
     return 0
 
 
-def _state(scenario: Scenario, table: str | None) -> State:
+def _state(scenario: Scenario, table: str | None) -> GameState:
     """Return the state in which the replies are given: the start, or after an offer by the other side."""
-    state = State(scenario)
+    state = GameState(scenario)
     if table is None:
         return state
     try:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from manager.backends.server_check import Finding, check_server
-from manager.config.registry import parse_spec
+from manager.backends.server_check import ServerFinding, check_server
+from manager.config.model_spec import parse_spec
 from negotiation.cli.base import Json, Output, one_line, say
 
 app = typer.Typer()
@@ -36,5 +36,5 @@ def check(
     return 0
 
 
-def _lines(finding: Finding) -> list[str]:
+def _lines(finding: ServerFinding) -> list[str]:
     return [f"{finding.topic:10} {one_line(finding.found)}", f"{'':10} → {finding.consequence}"]

@@ -25,7 +25,7 @@ from negotiation.tournament.leaderboard import MEASURES, Leaderboard, Standing
 from negotiation.tournament.leaderboard_export import describe, to_csv
 from negotiation.tournament.leaderboard_markdown import to_markdown
 from negotiation.tournament.plan import Game, Tournament, load_tournament
-from negotiation.tournament.runner import Progress
+from negotiation.tournament.runner import GameProgress
 from negotiation.tournament.store import TournamentRow, TournamentStore
 
 Runner = Literal["local", "ray"]
@@ -156,7 +156,7 @@ def _executor(kind: Runner, parley: Parley, asked: Tournament) -> Iterator[Execu
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
+def _progress() -> Iterator[Callable[[GameProgress], None]]:
     """Give a function that shows progress: a bar on a terminal, else a line per failure and per tenth."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -166,7 +166,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("negotiations", total=None, left="")
 
-        def show(progress: Progress) -> None:
+        def show(progress: GameProgress) -> None:
             if progress.status != "done":
                 bar.console.print(_failure(progress), markup=False, highlight=False)
             left = _left(progress.seconds_left)
@@ -175,7 +175,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
-def _say_progress(progress: Progress) -> None:
+def _say_progress(progress: GameProgress) -> None:
     if progress.status != "done":
         say(_failure(progress))
         return
@@ -184,7 +184,7 @@ def _say_progress(progress: Progress) -> None:
         say(f"{progress.done}/{progress.total} {_left(progress.seconds_left)}")
 
 
-def _failure(progress: Progress) -> str:
+def _failure(progress: GameProgress) -> str:
     return f"{progress.status}: {_matchup(progress.game)}: {one_line(progress.run.reason)}"
 
 

@@ -127,7 +127,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ComparisonProgress:
     """A negotiation of a comparison ended. The last one has `done == total`, unless the comparison was stopped."""
 
     run: Run
@@ -214,7 +214,7 @@ def run(
     cancel: CancelToken | None = None,
     at_once: int = AT_ONCE,
     access: LaneAccess | None = None,
-) -> Generator[Progress, None, None]:
+) -> Generator[ComparisonProgress, None, None]:
     """Run a comparison in the background and store each negotiation when it ends.
 
     Closing the iterator, or `cancel`, stops running negotiations at their next token.
@@ -247,7 +247,7 @@ def run(
             store.record(ended)
             job, done = running.pop(ended.run_id), done + 1
             tally.add(job, ended)
-            yield Progress(ended, job, done, comparison.negotiations, tally.result())
+            yield ComparisonProgress(ended, job, done, comparison.negotiations, tally.result())
     finally:
         executor.close()
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from manager.cancel import CancelToken
 from manager.generation.request import Held, Message
 from negotiation.game.events import AgentEvent, InvalidReply, Note, Turn, Writer
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.analysis import Floats, OutcomeSpace
 from negotiation.scenario.model import Offer, Role, Scenario, Seat, other
 
@@ -35,7 +35,7 @@ class View:
     run_id: str
     scenario: Scenario
     space: OutcomeSpace
-    state: State
+    state: GameState
     seat: Seat
     public: tuple[PublicTurn, ...]
     own: tuple[Turn, ...]
@@ -98,7 +98,7 @@ class Agent(Protocol):
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
         """Decide this turn, and yield events on the way.
 
-        After `Asked`, the caller sends the person's Decision, or None without one.
+        After `RequestFacts`, the caller sends the person's Decision, or None without one.
 
         Raises:
             ParleyError: The agent cannot decide.

@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from negotiation.game.events import Measures, SeatMeasures, Turn
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import PLACES, SEATS, Scenario, Seat
 
 
-def final_utility(state: State, seat: Seat) -> float:
+def final_utility(state: GameState, seat: Seat) -> float:
     """Return a finished negotiation's utility to a seat: the discounted agreement, or the reservation value."""
     scenario = state.scenario
     if state.agreement is None:
@@ -28,7 +28,7 @@ def final_utility(state: State, seat: Seat) -> float:
     return scenario.discounted(scenario.utility(seat, state.agreement), state.round)
 
 
-def measure(state: State, analyser: Analyser, turns: Sequence[Turn] = ()) -> Measures:
+def measure(state: GameState, analyser: Analyser, turns: Sequence[Turn] = ()) -> Measures:
     """Return the measures of a finished negotiation, and of its seats if turns are given."""
     a, b = final_utility(state, "a"), final_utility(state, "b")
     roles = state.scenario.roles

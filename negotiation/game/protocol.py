@@ -30,7 +30,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True)
-class State:
+class GameState:
     """The state of a negotiation. `table` is the other side's offer, which may be accepted now."""
 
     scenario: Scenario
@@ -70,7 +70,7 @@ class State:
             return (Action.OFFER, Action.WALK_AWAY)
         return (Action.OFFER, Action.ACCEPT, Action.WALK_AWAY)
 
-    def apply(self, action: Action, offer: Offer | None = None) -> State:
+    def apply(self, action: Action, offer: Offer | None = None) -> GameState:
         """Return the state after a turn; raise IllegalTurn, saying what is wrong, if it is not allowed."""
         if self.ending is not None:
             raise IllegalTurn(f"the negotiation is over ({self.ending})")

@@ -15,7 +15,7 @@ from manager.errors import Cancelled, ParleyError
 from negotiation.game.agent import Agent, Decision, PublicTurn, View
 from negotiation.game.events import AgentEvent, Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken
 from negotiation.game.measures import measure
-from negotiation.game.protocol import State
+from negotiation.game.protocol import GameState
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import Offer, Scenario, Seat, other
 
@@ -62,15 +62,15 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
         yield Ended(state.ending, state.ended_by, state.agreement, measure(state, analyser, turns))
 
 
-def replay(scenario: Scenario, turns: tuple[Turn, ...]) -> State:
+def replay(scenario: Scenario, turns: tuple[Turn, ...]) -> GameState:
     """Return the state after earlier turns; raise IllegalTurn if they do not fit the scenario."""
-    state = State(scenario)
+    state = GameState(scenario)
     for turn in turns:
         state = state.apply(turn.action, turn.offer)
     return state
 
 
-def view_of(negotiation: Negotiation, analyser: Analyser, state: State, turns: list[Turn]) -> View:
+def view_of(negotiation: Negotiation, analyser: Analyser, state: GameState, turns: list[Turn]) -> View:
     """Return the negotiation as the seat to move sees it."""
     seat = state.seat
     return View(
@@ -88,13 +88,13 @@ def view_of(negotiation: Negotiation, analyser: Analyser, state: State, turns: l
 
 
 def _act(
-    negotiation: Negotiation, analyser: Analyser, state: State, turns: list[Turn]
+    negotiation: Negotiation, analyser: Analyser, state: GameState, turns: list[Turn]
 ) -> Generator[AgentEvent, Any, Decision]:
     view = view_of(negotiation, analyser, state, turns)
     return (yield from negotiation.agents[state.seat].act(view))
 
 
-def _turn(before: State, after: State, agent: str, decision: Decision, seconds: float) -> Turn:
+def _turn(before: GameState, after: GameState, agent: str, decision: Decision, seconds: float) -> Turn:
     settled: Offer | None = decision.offer if decision.offer is not None else after.agreement
     scenario = before.scenario
     return Turn(

@@ -16,7 +16,7 @@ from typing import Any
 from manager.cancel import CancelToken
 from manager.errors import Busy, ParleyError
 from negotiation.admission.lanes import Lanes
-from negotiation.admission.tickets import Stage, Ticket
+from negotiation.admission.tickets import LaneTicket, Stage
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.human import read_answer
 from negotiation.errors import NotAsked, NotDriven
@@ -39,7 +39,7 @@ NOT_ASKED = "it is not your turn: the time to answer may have run out, or the ne
 class LiveRun(Feed):
     """A run while it is driven, and the feed that its watchers follow."""
 
-    def __init__(self, run: Run, ticket: Ticket, clock: Callable[[], float]) -> None:
+    def __init__(self, run: Run, ticket: LaneTicket, clock: Callable[[], float]) -> None:
         super().__init__(clock, watched=not ticket.background)
         self.run = run
         self.ticket = ticket

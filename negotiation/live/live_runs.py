@@ -45,7 +45,6 @@ class LiveRuns:
 
     Args:
         grace: Seconds without a watcher after which a run is interrupted.
-        clock: Monotonic seconds.
         lanes: Default: lanes of its own, with the private limits.
         on_event: Called with a run's id and each of its events.
     """
@@ -130,7 +129,6 @@ class LiveRuns:
         Args:
             agents: The agents that continue, by seat; by default the same.
             message: Replaces the last message.
-            owner: The owner of the new run.
 
         Raises:
             UnknownRun: There is no such run.

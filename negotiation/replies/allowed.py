@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from manager.generation.request import Grammar
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.grammar import (
     OFFERS,
     diagram_rules,
@@ -40,7 +40,7 @@ _NARRATED = {"type": "string", "minLength": 12, "maxLength": MAX_MESSAGE}
 class Allowed:
     """Some of the legal moves: actions, and either all possible offers or those of a diagram."""
 
-    state: State
+    state: GameState
     actions: tuple[Action, ...]
     offers: Diagram | None = None
 
@@ -116,7 +116,7 @@ class Allowed:
 class Decided:
     """A single move. The model writes a message about it without other numbers, and no thought."""
 
-    state: State
+    state: GameState
     action: Action
     offer: Offer | None
     words: str
@@ -158,12 +158,12 @@ class Decided:
         return self.state.table if self.action is Action.ACCEPT else None
 
 
-def legal(state: State) -> Allowed:
+def legal(state: GameState) -> Allowed:
     """Return all moves that the protocol allows."""
     return Allowed(state, state.legal)
 
 
-def rational(state: State) -> Allowed:
+def rational(state: GameState) -> Allowed:
     """Return the legal moves worth at least the reservation value to the seat. Walking away is always one."""
     scenario, seat = state.scenario, state.seat
     offers = worth_at_least(

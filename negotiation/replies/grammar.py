@@ -44,9 +44,7 @@ def reply_object(thought: str, moves: Iterable[tuple[str, str]], message: str) -
     """Return an expression for a reply with its four keys.
 
     Args:
-        thought: An expression for the thought.
         moves: Pairs of expressions for an action and its offer.
-        message: An expression for the message.
     """
     marks = ("{", ", ", ", ", ", ")
     first, second, third, last = (literal(f'{mark}"{key}": ') for mark, key in zip(marks, KEYS, strict=True))
@@ -58,7 +56,6 @@ def reply_grammar(reply: str, rules: Iterable[str] = (), thinking: int = 0) -> s
     """Return the whole grammar of a reply.
 
     Args:
-        reply: An expression for the reply.
         rules: Further rules that it refers to.
         thinking: The number of characters allowed in a <think> block before the reply; 0 for no such block.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.grammar import literal
 from negotiation.scenario.issue import Issue, Value
 from negotiation.scenario.model import Offer, Scenario
@@ -74,7 +74,7 @@ class Speech:
         return rf"\(?({phrases})[.,;:!?)]{{0,2}}"
 
 
-def opening(state: State, action: Action, offer: Offer | None) -> str:
+def opening(state: GameState, action: Action, offer: Offer | None) -> str:
     """Return the first words of a message about a decided move, for models too small to start one themselves."""
     if action is not Action.OFFER or offer is None:
         return "I accept because" if action is Action.ACCEPT else "I leave because"

@@ -15,13 +15,12 @@ from functools import partial
 from typing import Any, Literal
 
 from manager.config.strict_yaml import shown
-from negotiation.game.protocol import Action, State
+from manager.generation.reply import THINK, THOUGHT
+from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.model import Offer, Scenario
 
 KEYS = ("thought", "action", "offer", "message")
 MAX_REPLY = 20_000
-THINK, THOUGHT = "<think>", "</think>"
-"""Marks around the thinking of a reasoning model before its reply."""
 Kind = Literal["empty", "not_json", "wrong_shape", "off_menu", "illegal_action"]
 
 
@@ -37,7 +36,7 @@ class Reply:
     detail: str = ""
 
 
-def read_reply(text: str, state: State) -> Reply:
+def read_reply(text: str, state: GameState) -> Reply:
     """Read a reply; an action is legal if the protocol allows it in `state`."""
     if not text.strip():
         return _invalid("empty", "The reply was empty.")

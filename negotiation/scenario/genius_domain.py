@@ -61,7 +61,7 @@ def domain_issues(objective: Element, on_note: Note) -> list[DomainIssue]:
     for element in objective.all("issue"):
         title = element.text("name")
         if title in (earlier.element.text("name") for earlier in found):
-            raise element.error("there are two issues of this name")
+            raise element.error("there are two issues with this name")
         name = _identifier(title, [earlier.name for earlier in found])
         try:
             issue = Issue.model_validate(_issue(element, name, on_note))
@@ -69,7 +69,7 @@ def domain_issues(objective: Element, on_note: Note) -> list[DomainIssue]:
             raise element.error("; ".join(text for _, text in problems(Issue, error))) from None
         found.append(DomainIssue(element, name, issue))
     if not found:
-        raise objective.error("there is no <issue> in it")
+        raise objective.error("it contains no <issue>")
     try:
         check_outcomes(entry.issue for entry in found)
     except ValueError as error:
@@ -98,7 +98,7 @@ def _issue(element: Element, name: str, on_note: Note) -> dict[str, Any]:
         case "discrete" if "step" in element.attributes:
             numbers, step = [item.whole("value") for item in element.all("item")], element.whole("step")
             if not numbers or step < 1 or numbers != [numbers[0] + step * place for place in range(len(numbers))]:
-                raise element.error(f"its items are not rising numbers in steps of {step}")
+                raise element.error(f"its items are not increasing numbers in steps of {step}")
             return {**data, "range": {"min": numbers[0], "max": numbers[-1], "step": step}}
         case "discrete":
             return {**data, "options": list(items_of(element, on_note))}

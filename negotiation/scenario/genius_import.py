@@ -36,11 +36,10 @@ def import_genius(
     """Read a scenario from GENIUS files.
 
     Args:
-        domain: The domain file.
         a: The utility space ("profile") of side a.
         b: The utility space of side b.
         scenario_id: The id of the new scenario.
-        on_note: Called with each fault in the files that was read over, such as an option listed twice.
+        on_note: Called with each fault in the files that was tolerated, such as an option listed twice.
 
     Raises:
         ScenarioError: A file cannot be used; names the file and the line.
@@ -69,7 +68,7 @@ def _role(seat: str, root: Element, issues: Sequence[DomainIssue], on_note: Note
     for element in objective.all("issue"):
         name = _matching(element, issues, on_note).name
         if found.setdefault(name, element) is not element:
-            raise element.error("there are two issues of this name")
+            raise element.error("there are two issues with this name")
     if missing := [issue for issue in issues if issue.name not in found]:
         raise objective.error(f"the issue '{missing[0].element.text('name')}' is missing")
     absolute = any("absolute" in weight.attributes for weight in objective.all("weight"))
@@ -89,7 +88,7 @@ def _matching(element: Element, issues: Sequence[DomainIssue], on_note: Note) ->
     named = [issue for issue in issues if issue.is_named(name)]
     if not named:
         known = ", ".join(issue.element.text("name") for issue in issues)
-        raise element.error(f"the domain has no such issue (it has: {known})")
+        raise element.error(f"the domain has no such issue; its issues are: {known}")
     indexed = [issue for issue in issues if index is not None and issue.element.attributes.get("index") == index]
     if both := [issue for issue in indexed if issue in named]:
         return both[0]
@@ -110,7 +109,7 @@ def _reservation(root: Element, absolute: bool, on_note: Note) -> float:
         on_note(f"{element.where}: a reservation value of {value:g} is below 0; read as 0")
         return 0.0
     if value > 1:
-        raise element.error(f"{value:g} is not from 0 to 1")
+        raise element.error(f"{value:g} is not between 0 and 1")
     return value
 
 
@@ -132,7 +131,7 @@ def _weights(objective: Element, issues: Mapping[str, Element], absolute: bool) 
     for name, issue in issues.items():
         index = issue.text("index")
         if index not in given:
-            raise issue.error(f'there is no <weight index="{index}">')
+            raise issue.error(f'its <weight index="{index}"> is missing')
         weights[name] = given[index].number("absolute" if absolute else "value")
         if weights[name] < 0:
             raise given[index].error(f"a weight of {weights[name]:g} is below 0")

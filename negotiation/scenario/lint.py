@@ -25,14 +25,14 @@ LEAST_REACHABLE = 0.2
 
 
 @dataclass(frozen=True)
-class Finding:
+class LintFinding:
     """A problem to fix: the key it is about, and what is wrong."""
 
     key: str
     message: str
 
 
-def lint_file(path: Path) -> list[Finding]:
+def lint_file(path: Path) -> list[LintFinding]:
     """Return the problems of a scenario file, those that make it unusable included.
 
     Raises:
@@ -47,13 +47,13 @@ def lint_file(path: Path) -> list[Finding]:
     try:
         check_id(path.stem, str(path))
     except ScenarioError as error:
-        return [Finding("scenario_id", str(error).removeprefix(f"{path}: "))]
+        return [LintFinding("scenario_id", str(error).removeprefix(f"{path}: "))]
     if "scenario_id" in data:
-        return [Finding("scenario_id", "unknown key (the id is the file's name)")]
+        return [LintFinding("scenario_id", "unknown key (the id is the file's name)")]
     try:
         scenario = Scenario.model_validate({**data, "scenario_id": path.stem})
     except ValidationError as error:
-        return [Finding(*_placed(key, text)) for key, text in problems(Scenario, error)]
+        return [LintFinding(*_placed(key, text)) for key, text in problems(Scenario, error)]
     return lint(scenario)
 
 
@@ -65,7 +65,7 @@ def _placed(key: str, text: str) -> tuple[str, str]:
     return (place, rest) if found else ("scenario", text)
 
 
-def lint(scenario: Scenario) -> list[Finding]:
+def lint(scenario: Scenario) -> list[LintFinding]:
     """Return the problems of a scenario, in the order of its keys."""
     analyser = Analyser(scenario)
     found = [*_agreement(analyser), *_conflict(analyser)]
@@ -74,41 +74,41 @@ def lint(scenario: Scenario) -> list[Finding]:
     found += _reachable(analyser)
     for seat in SEATS:
         found += _reservation(analyser, seat)
-    return found + [Finding(key, message) for key, message in text_findings(scenario)]
+    return found + [LintFinding(key, message) for key, message in text_findings(scenario)]
 
 
-def _agreement(analyser: Analyser) -> Iterator[Finding]:
+def _agreement(analyser: Analyser) -> Iterator[LintFinding]:
     if not len(analyser.rational):
-        yield Finding("roles", "no agreement is possible: no outcome reaches both reservation values")
+        yield LintFinding("roles", "no agreement is possible: no outcome reaches both reservation values")
     elif analyser.nash is None:
-        yield Finding("roles", "no outcome is better than no deal for both sides, so neither has a reason to agree")
+        yield LintFinding("roles", "no outcome is better than no deal for both sides, so neither has a reason to agree")
 
 
-def _conflict(analyser: Analyser) -> Iterator[Finding]:
+def _conflict(analyser: Analyser) -> Iterator[LintFinding]:
     a, b = analyser.space.utilities("a"), analyser.space.utilities("b")
     best = np.flatnonzero((a == a.max()) & (b == b.max()))
     if len(best):
         offer = analyser.scenario.show(analyser.space.offer(int(best[0])))
-        yield Finding("roles", f"no conflict: the same outcome is the best one for both ({offer})")
+        yield LintFinding("roles", f"no conflict: the same outcome is the best one for both ({offer})")
 
 
-def _issue(scenario: Scenario, name: str, issue: Issue) -> Iterator[Finding]:
+def _issue(scenario: Scenario, name: str, issue: Issue) -> Iterator[LintFinding]:
     """Yield options that neither side should ever propose, whatever the rest of the deal."""
     key = f"issues.{name}"
     if all(scenario.roles[seat].weights[name] == 0 for seat in SEATS):
-        yield Finding(key, "it matters to neither role: both weights are 0; remove it or give it a weight")
+        yield LintFinding(key, "it matters to neither role: both weights are 0; remove it or give it a weight")
         return
     worth = {seat: _worth(scenario, seat, name, issue) for seat in SEATS}
     agreed = bool(np.any((worth["a"] == worth["a"].max()) & (worth["b"] == worth["b"].max())))
     if issue.compatible:
         if not agreed:
-            yield Finding(f"{key}.compatible", "the roles do not want the same option here; remove this key")
+            yield LintFinding(f"{key}.compatible", "the roles do not want the same option here; remove this key")
         return
     dominated = np.setdiff1d(np.arange(issue.size), undominated(worth["a"], worth["b"]))
     if len(dominated):
         better = _better(worth["a"], worth["b"], int(dominated[0]))
         hint = " (if both want the same on purpose, set compatible: true)" if agreed else ""
-        yield Finding(
+        yield LintFinding(
             key,
             f"{_named(issue, dominated.tolist())} dominated: {_shown(issue, dominated[0])} is worse for one side and "
             f"no better for the other than {_shown(issue, better)}{hint}",
@@ -124,7 +124,7 @@ def _better(a: Floats, b: Floats, place: int) -> int:
     return int(np.flatnonzero((a >= a[place]) & (b >= b[place]) & ((a > a[place]) | (b > b[place])))[0])
 
 
-def _reachable(analyser: Analyser) -> Iterator[Finding]:
+def _reachable(analyser: Analyser) -> Iterator[LintFinding]:
     """Yield options that are part of no outcome that both sides would accept."""
     if not len(analyser.rational):
         return
@@ -136,26 +136,26 @@ def _reachable(analyser: Analyser) -> Iterator[Finding]:
         dead = np.flatnonzero(~taken.any(axis=tuple(place for place in range(len(issues)) if place != axis)))
         alive = issue.size - len(dead)
         if issue.options is not None and len(dead):
-            yield Finding(
+            yield LintFinding(
                 f"issues.{name}",
                 f"{_named(issue, dead.tolist())} unreachable: part of no outcome that both sides would accept",
             )
         elif alive < LEAST_REACHABLE * issue.size:
             low, high = _shown(issue, 0), _shown(issue, issue.size - 1)
-            yield Finding(
+            yield LintFinding(
                 f"issues.{name}",
                 f"only {alive:,} of {issue.size:,} values from {low} to {high} are part of an outcome that both sides "
                 "would accept, the others are unreachable; narrow the range",
             )
 
 
-def _reservation(analyser: Analyser, seat: Seat) -> Iterator[Finding]:
+def _reservation(analyser: Analyser, seat: Seat) -> Iterator[LintFinding]:
     value, worth = analyser.scenario.roles[seat].reservation, analyser.space.utilities(seat)
     key = f"roles.{seat}.reservation"
     if value > worth.max():
-        yield Finding(key, f"no outcome reaches {value:g}: the best is worth {worth.max():g} to this role")
+        yield LintFinding(key, f"no outcome reaches {value:g}: the best is worth {worth.max():g} to this role")
     elif value <= worth.min():
-        yield Finding(
+        yield LintFinding(
             key,
             f"every outcome reaches {value:g}, so any deal is at least as good as no deal; "
             f"set it above {worth.min():g}",

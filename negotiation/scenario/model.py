@@ -158,7 +158,6 @@ def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
     """Create a scenario from plain data.
 
     Args:
-        scenario_id: Its id.
         data: What a scenario file contains.
         where: The source of the data, for messages.
 

@@ -27,7 +27,9 @@ def find_scenario(name: str, folder: Path, option: str = "scenario") -> Scenario
         return load_scenario(Path(name))
     ids = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in ids:
-        raise ScenarioError(f"{option}: there is no {shown(name, 60)} (known: {', '.join(ids)}; or give a YAML file)")
+        raise ScenarioError(
+            f"{option}: unknown scenario {shown(name, 60)}; choose from: {', '.join(ids)}, or name a YAML file"
+        )
     return load_scenario(folder / f"{name}.yaml")
 
 

@@ -57,7 +57,7 @@ class Element:
         """Return the only child with this tag; raise ScenarioError if there is none or more than one."""
         found = list(self.all(tag))
         if len(found) != 1:
-            raise self.error(f"needs exactly one <{tag}> in it, not {len(found)}")
+            raise self.error(f"must contain exactly one <{tag}>, not {len(found)}")
         return found[0]
 
     def text(self, name: str) -> str:
@@ -81,7 +81,7 @@ class Element:
         """Return an attribute as an integer; raise ScenarioError if it is not one."""
         number = self.number(name)
         if number != int(number):
-            raise self.error(f'{name}="{self.attributes[name][:40]}" is not a whole number')
+            raise self.error(f'{name}="{self.attributes[name][:40]}" is not an integer')
         return int(number)
 
     @property
@@ -101,7 +101,7 @@ def read_xml(path: Path, on_note: Note = lambda _: None) -> Element:
 
     Args:
         path: The file, at most `MAX_BYTES` long.
-        on_note: Called with each fault that was read over.
+        on_note: Called with each fault that was tolerated.
 
     Raises:
         ScenarioError: The file cannot be read; names the file and, where known, the line.

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 
 
-class Estimate:
+class TimeEstimate:
     """Extrapolates from the games so far, separately for games with no, one and two models."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -27,18 +27,18 @@ Names = Annotated[Literal["all"] | tuple[Name, ...], _listed]
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], _listed]
 
 
-class _Strict(BaseModel):
+class _StrictPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class ModelEntry(_Strict):
+class ModelEntry(_StrictPart):
     """A model with options (agents/options.py)."""
 
     agent: Name
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class TournamentLimits(_Strict):
+class TournamentLimits(_StrictPart):
     """How many games run at a time, how often failed ones are retried, and when to stop."""
 
     at_once: Annotated[int, Field(ge=1, le=256)] = 16
@@ -47,7 +47,7 @@ class TournamentLimits(_Strict):
     minutes: Annotated[float, Field(gt=0)] | None = None
 
 
-class Adaptive(_Strict):
+class Adaptive(_StrictPart):
     """Play where it reduces uncertainty most: first `first_pairs` seeds everywhere, then where ranks are unsettled."""
 
     first_pairs: Annotated[int, Field(ge=1)] = 1
@@ -55,7 +55,7 @@ class Adaptive(_Strict):
     negotiations: Annotated[int, Field(ge=1)] | None = None
 
 
-class TournamentFile(_Strict):
+class TournamentFile(_StrictPart):
     """The keys of a tournament file; configs/tournaments/example.yaml explains them."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -186,8 +186,8 @@ def resolve(
 ) -> Tournament:
     """Look up the agents and scenarios of a tournament file; raises ConfigError naming `where` and the key."""
     models = _models(given, catalog, f"{where}: key 'models'")
-    baselines = _picked(given.baselines, list(STRATEGIES), f"{where}: key 'baselines'")
-    chosen = _picked(given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
+    baselines = _picked("strategy", given.baselines, list(STRATEGIES), f"{where}: key 'baselines'")
+    chosen = _picked("scenario", given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
     agents = {config.label: config for config in (*models, *map(AgentConfig, baselines))}
     if len(agents) < len(models) + len(baselines):
         raise ConfigError(f"{where}: an agent is listed twice with the same options; keep one")
@@ -211,16 +211,16 @@ def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentCo
     if given.models == "all":
         entries = [ModelEntry(agent=name) for name in catalog.manager.list_models()]
     guard = {} if given.constrained else {"guard": "free"}
-    _picked(tuple(entry.agent for entry in entries), list(catalog.manager.list_models()), where)
+    _picked("model", tuple(entry.agent for entry in entries), list(catalog.manager.list_models()), where)
     return [catalog.complete(AgentConfig(entry.agent, {**guard, **entry.options})) for entry in entries]
 
 
-def _picked(names: tuple[str, ...] | str, known: list[str], where: str) -> list[str]:
+def _picked(kind: str, names: tuple[str, ...] | str, known: list[str], where: str) -> list[str]:
     if isinstance(names, str):
         return known
     for name in names:
         if name not in known:
-            raise ConfigError(f"{where}: there is no '{name}' (there are: {', '.join(known)})")
+            raise ConfigError(f"{where}: unknown {kind} '{name}'; choose from: {', '.join(known)}")
     return list(names)
 
 

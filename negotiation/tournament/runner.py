@@ -1,7 +1,7 @@
 """Run a tournament: the missing games, their order, and retries of those that fail.
 
 An Executor decides where negotiations run, and store.py how games are stored. The page and the command line both
-follow `run`, a generator of `Progress`.
+follow `run`, a generator of `GameProgress`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import HEARTBEAT_SECONDS
 from negotiation.scenario.model import Seat
 from negotiation.tournament.adaptive import next_meetings
-from negotiation.tournament.estimate import Estimate
+from negotiation.tournament.estimate import TimeEstimate
 from negotiation.tournament.job_order import Group, JobOrder, WorkerState
 from negotiation.tournament.leaderboard import rate
 from negotiation.tournament.plan import Game, Meeting, Tournament, digest_of
@@ -32,7 +32,7 @@ POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
-class Progress:
+class GameProgress:
     """A game ended: it is `done`, has `failed` for good, or will be retried (`retrying`).
 
     Attributes:
@@ -50,7 +50,7 @@ class Progress:
     seconds_left: float | None
 
 
-def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner: str | None = None) -> str:
+def begin(tournament: Tournament, store: TournamentStore, *, resume: bool) -> str:
     """Record that a tournament runs and return its id.
 
     With `resume`, continue the newest tournament that differs in seeds and limits at most, if there is one.
@@ -68,7 +68,7 @@ def begin(tournament: Tournament, store: TournamentStore, *, resume: bool, owner
                 f"tournament '{tournament.title}' cannot be resumed: its agents, their settings, its scenarios or its "
                 "seats have changed since; change them back, or start again without resuming"
             )
-    return store.begin(tournament, owner)
+    return store.begin(tournament)
 
 
 def unchanged(row: TournamentRow, catalog: Catalog) -> Tournament:
@@ -97,7 +97,7 @@ def run(
     cancel: CancelToken | None = None,
     cancelled: Callable[[], str] = lambda: "stopped by its owner",
     clock: Callable[[], float] = time.monotonic,
-) -> Generator[Progress, None, None]:
+) -> Generator[GameProgress, None, None]:
     """Play the missing games of a tournament, yield whenever one ends, and record how the tournament ended.
 
     Closing the iterator, or `cancel`, stops running games at their next token; they count as missing and are played
@@ -177,7 +177,7 @@ class _Play:
         self._busy: Counter[str] = Counter()
         self._running: dict[str, _Try] = {}
         self._later: list[tuple[float, _Try]] = []  # attempts and when to start them
-        self._estimate = Estimate(clock)
+        self._estimate = TimeEstimate(clock)
         self._games = {played.game: played for played in store.games(tournament_id)}
         self._may_extend = True  # whether a game ended since `_next_meetings` was asked
         wanted = set(tournament.games())
@@ -225,7 +225,7 @@ class _Play:
                 attempt, group = picked
                 self._submit(replace(attempt, worker=worker, group=group))
 
-    def end(self, ended: Run) -> Progress:
+    def end(self, ended: Run) -> GameProgress:
         """Record a run that ended, or schedule another attempt at its game."""
         attempt = self._running.pop(ended.run_id)
         game = attempt.game
@@ -249,7 +249,7 @@ class _Play:
             self._estimate.add(len(self._needs(game)), sum(turn.seconds for turn in ended.turns))
         elif status == "failed":
             self.failed += 1
-        return Progress(
+        return GameProgress(
             tournament_id=self.tournament_id,
             game=game,
             run=ended,

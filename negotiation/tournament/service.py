@@ -22,7 +22,7 @@ from negotiation.runs.store import Store
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.plan import Tournament
-from negotiation.tournament.runner import Progress
+from negotiation.tournament.runner import GameProgress
 from negotiation.tournament.store import Counts, TournamentStore
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Running:
 
     tournament_id: str
     owner: str | None
-    latest: Progress | None = None
+    latest: GameProgress | None = None
     retried: int = 0  # failed attempts that are made again
     stopping: bool = False
 
@@ -159,7 +159,7 @@ class Tournaments:
             with self._lock:
                 self._running = self._thread = None
 
-    def _follow(self, progress: Progress) -> None:
+    def _follow(self, progress: GameProgress) -> None:
         with self._lock:
             assert self._running is not None
             retried = self._running.retried + (progress.status == "retrying")

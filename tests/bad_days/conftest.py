@@ -15,7 +15,7 @@ import pytest
 
 from manager.backends.base import Footprint, Progress, register_backend
 from manager.backends.fake import FakeModel
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
 from manager.manager import LLMManager

@@ -30,7 +30,7 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED
 from negotiation.errors import IllegalTurn, ScenarioError, StoreError
 from negotiation.game.events import Ended, TurnTaken
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.replies.reader import glimpse, read_reply
 from negotiation.runs.journal import read_journal, run_line
@@ -241,7 +241,7 @@ REPLIES = [
 @fuzzed
 @given(spoilt(REPLIES) | values.map(as_text) | st.text())
 def test_replies(text: str) -> None:
-    state = State(CAR)
+    state = GameState(CAR)
     state = state.apply(Action.OFFER, {name: issue.choices[-1] for name, issue in CAR.issues.items()})
     reply = read_reply(text, state)
     if reply.action is None:
@@ -257,7 +257,7 @@ def test_replies(text: str) -> None:
 @given(st.sampled_from([*Action, "", "ACCEPT"]) | words, values, st.text(max_size=50) | st.just("x" * 3000))
 def test_peoples_answers(action: str, offer: Any, message: str) -> None:
     try:
-        decision = read_answer(State(CAR), action, offer, message)
+        decision = read_answer(GameState(CAR), action, offer, message)
     except IllegalTurn as error:
         check_message(error)
     else:

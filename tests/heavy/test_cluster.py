@@ -100,7 +100,7 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
     shared = Store(postgresql)
     with ray_workers(settings, 4) as executor:
 
-        def kill(progress: tournament.Progress) -> None:
+        def kill(progress: tournament.GameProgress) -> None:
             workers.update(executor.workers())
             if progress.status == "retrying":
                 lost.append(progress.run.reason)

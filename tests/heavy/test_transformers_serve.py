@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from manager.cancel import CancelToken
-from manager.config.registry import GenerationConfig, Registry
+from manager.config.model_spec import GenerationConfig
+from manager.config.registry import Registry
 from manager.errors import Cancelled, Unreachable
 from manager.generation.request import GenerationRequest, as_messages
 from manager.manager import LLMManager

@@ -71,7 +71,7 @@ def test_a_scenario_of_ones_own_is_given_as_text(client: Client) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("atlantis", "linear", "linear"), "There is no scenario 'atlantis'"),
+        (("atlantis", "linear", "linear"), "Unknown scenario 'atlantis'"),
         (("company_car", "nobody", "linear"), "'nobody' is neither a model nor a strategy"),
         (("company_car", "human", "linear"), "people play on the page"),
         (("company_car", "slow", "linear", 1, {"temprature": 1}), "temprature"),

@@ -24,7 +24,7 @@ from negotiation.batch.executor import play
 from negotiation.diagnostics.reproduction import reproduce
 from negotiation.game.agent import Agent
 from negotiation.game.events import Ended, Event, Turn, TurnTaken
-from negotiation.game.protocol import State
+from negotiation.game.protocol import GameState
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.replies.allowed import Decided
 from negotiation.replies.reader import Reply
@@ -85,7 +85,7 @@ def test_a_narrating_model_speaks_for_the_strategy_and_says_no_other_number(cata
     for turn in turns:
         assert turn.invalid == ()
         assert turn.message
-        state = State(car, turn.index, table={"price": 24000})
+        state = GameState(car, turn.index, table={"price": 24000})
         if turn.offer is not None:
             decided = Decided(state, turn.action, turn.offer, "")
             assert decided.problem(Reply(turn.action, turn.offer, turn.message)) is None

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import GenerationConfig, Registry, parse_spec
+from manager.config.model_spec import GenerationConfig, parse_spec
+from manager.config.registry import Registry
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.manager import LLMManager

@@ -13,7 +13,7 @@ import torch
 
 from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 from manager.errors import ConfigError, GenerationFailed, LoadFailed, Refused, WeightsNotFound
 from manager.generation.text import ChatTemplate
 from manager.manager import LLMManager

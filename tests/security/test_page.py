@@ -337,7 +337,7 @@ def test_a_run_id_is_a_key_and_nothing_else(page: Served, run_id: str) -> None:
 def test_a_scenarios_name_is_a_key_and_nothing_else(page: Served, name: str) -> None:
     answer = page.client.post("/gradio_api/run/negotiate", json={"data": [name, "linear", "linear", 1, None, None]})
     assert answer.status_code == 500
-    assert "There is no scenario" in answer.json()["error"]
+    assert "Unknown scenario" in answer.json()["error"]
 
 
 # -- whose run it is -------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import typer
 from packaging.requirements import Requirement
 from prometheus_client.parser import text_string_to_metric_families
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.manager import LLMManager
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import PUBLIC, Limits

@@ -1,9 +1,11 @@
-"""The files around the code agree with each other: Makefile, pyproject.toml, changelog, workflows and documents."""
+"""The project agrees with itself: names of classes, Makefile, pyproject.toml, changelog, workflows and documents."""
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,10 @@ def test_every_command_is_documented() -> None:
     commands = {info.name or getattr(info.callback, "__name__", "") for info in infos}
     table = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert set(re.findall("`([a-z-]+)`", " ".join(table))) == commands
+
+
+def test_a_class_name_means_one_thing() -> None:
+    files = (path for package in ("manager", "negotiation", "ui") for path in (ROOT / package).rglob("*.py"))
+    modules = (ast.parse(path.read_text(encoding="utf-8")) for path in files)
+    names = Counter(part.name for module in modules for part in module.body if isinstance(part, ast.ClassDef))
+    assert not [name for name, count in names.items() if count > 1]

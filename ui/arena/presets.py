@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.machine.model_files import whereabouts
 from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley

@@ -21,9 +21,9 @@ from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.kit.components import QUIET, Updates, merged, script
 from ui.widgets.agent_picker import AgentPicker, about_html, labels
-from ui.widgets.lane import Lane, Painter, build_lane, relabel
+from ui.widgets.lane import Lane, Painter, relabel
 from ui.widgets.scenario_picker import (
-    build_scenario_picker,
+    ScenarioPicker,
     chosen_scenario,
     editable,
     findings_html,
@@ -54,7 +54,7 @@ class Setup:
         self.memory = gr.BrowserState(None, storage_key="parley-arena", secret="parley")
         shown = presets_html(self._presets, self._presets[0].lanes)
         self.preset = gr.HTML(shown, elem_id="arena-presets", js_on_load=script("send"))
-        self.scenario = build_scenario_picker(parley)
+        self.scenario = ScenarioPicker(parley)
         with gr.Row(elem_classes="controls"):
             self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
             self.seed = gr.Number(
@@ -67,7 +67,7 @@ class Setup:
         """Create the lanes."""
         first, lanes = first_scenario(self._parley), self._presets[0].lanes
         with gr.Row(elem_classes="lanes", equal_height=False):
-            self.lanes = [build_lane(self._parley, number, first, players) for number, players in enumerate(lanes, 1)]
+            self.lanes = [Lane(self._parley, number, first, players) for number, players in enumerate(lanes, 1)]
 
     def connect(self) -> None:
         """Connect the events that need no negotiation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 # setting up
 SEED = "Seed"
 SEED_INFO = "Controls randomness. Leave empty for a random seed."
-SEED_WRONG = "The seed must be a whole number between {low:,} and {high:,}."
+SEED_WRONG = "The seed must be an integer between {low:,} and {high:,}."
 SWAP = "Swap seats"
 SUSPENSE = "Hide what offers are worth until the end"
 PICK_AN_AGENT = "Lane {number}: pick an agent for each role."

@@ -102,8 +102,6 @@ def utility_space(space: Space, turns: Sequence[Turn], agreed: bool) -> Markup:
     """Draw the plane of both utilities: all outcomes, the frontier, the Nash point and the path of each side's offers.
 
     Args:
-        space: The scenario's outcome space.
-        turns: The turns so far.
         agreed: Whether the last turn made a deal, which is marked.
     """
     scenario = space.scenario

@@ -31,7 +31,6 @@ def strip_html(
     Models that were never requested are only counted.
 
     Args:
-        snapshot: The manager's status.
         labels: The models' display names, by id.
         details: Whether to link to the Models tab.
         zero_gpu: Whether all models are placed at startup, as on ZeroGPU.

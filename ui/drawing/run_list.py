@@ -16,7 +16,7 @@ from ui.kit.templates import render
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ListedRun:
     """One run of the table, with what its cells show beside the run's own fields."""
 
     run: RunSummary
@@ -52,9 +52,9 @@ def runs_html(
     return render("run_list", groups=groups, columns=text.HISTORY_COLUMNS)
 
 
-def _row(run: RunSummary, labels: Mapping[str, str], hidden: bool, chosen: bool) -> Row:
+def _row(run: RunSummary, labels: Mapping[str, str], hidden: bool, chosen: bool) -> ListedRun:
     a, b = (text.HIDDEN_AGENT if hidden else labels.get(agent, agent) for agent in (run.agent_a, run.agent_b))
-    return Row(
+    return ListedRun(
         run=run,
         created=time_html(run.created),
         about=_about(run),

@@ -24,7 +24,6 @@ def timeline_html(entries: Sequence[Entry], now: float, labels: Mapping[str, str
     """Draw the spans of the last half hour, one row per set of weights.
 
     Args:
-        entries: What the manager did.
         now: The present, in seconds since the epoch.
         labels: The models' display names, by id.
     """

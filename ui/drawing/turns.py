@@ -72,7 +72,6 @@ def turns_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -
     """Draw all turns that were taken.
 
     Args:
-        view: The negotiation.
         labels: Agents' display names, by id.
         eyes: Show only what this seat may know; None shows everything.
     """
@@ -147,7 +146,7 @@ def _facts(turn: Turn) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Activity:
     """What a negotiation is waiting for, with a progress bar where `fraction` is known."""
 
     words: str
@@ -166,7 +165,7 @@ def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> 
     who = _speaker(view.scenario, moving.seat, moving.agent, moving.round, labels)
     if moving.answer_seconds is not None:
         words = text.YOUR_TURN if eyes == moving.seat else text.PERSON_THINKS
-        return _moving_html(Stage(words, goes_on=False), moving.seat, who)
+        return _moving_html(Activity(words, goes_on=False), moving.seat, who)
     seen = glimpse(moving.written)
     message = seen.get("message")
     stage = _stage(moving, speaking=message is not None)
@@ -177,7 +176,7 @@ def now_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -> 
 
 
 def _moving_html(
-    stage: Stage,
+    stage: Activity,
     seat: Seat | None = None,
     who: Speaker | None = None,
     *,
@@ -188,7 +187,7 @@ def _moving_html(
     return render("moving_turn", stage=stage, seat=seat, who=who, notice=notice, thought=thought, message=message)
 
 
-def _queued_stage(queued: Queued) -> Stage:
+def _queued_stage(queued: Queued) -> Activity:
     """Return who goes first, and how long that takes."""
     if queued.own and not queued.visitors:
         words = text.OWN_FIRST
@@ -198,20 +197,20 @@ def _queued_stage(queued: Queued) -> Stage:
         words = text.AFTER_OWN if queued.ahead else text.NEXT
     if queued.expected_seconds is not None:
         words += ", " + _about(queued.expected_seconds)
-    return Stage(words, "queued")
+    return Activity(words, "queued")
 
 
-def _stage(moving: Moving, speaking: bool) -> Stage:
+def _stage(moving: Moving, speaking: bool) -> Activity:
     waiting = moving.waiting
     if waiting is None:
-        return Stage(text.SPEAKING if speaking else text.THINKING)
+        return Activity(text.SPEAKING if speaking else text.THINKING)
     words = {
         "preparing": text.PREPARING,
         "queued": text.QUEUED.format(position=waiting.position),
         "fetching": text.FETCHING,
         "loading": text.LOADING,
         "waking": text.WAKING,
-        "lending": text.LENDING,
+        "lending": text.WAITING_FOR_GPU,
     }[waiting.stage]
     details = []
     if waiting.total:
@@ -220,7 +219,7 @@ def _stage(moving: Moving, speaking: bool) -> Stage:
         details.append(_about(waiting.expected_seconds))
     line = words + (f" ({', '.join(details)})" if details else "")
     counted = waiting.stage in ("fetching", "loading", "waking") and waiting.total
-    return Stage(line, waiting.stage, fraction=waiting.done / waiting.total if counted else None)
+    return Activity(line, waiting.stage, fraction=waiting.done / waiting.total if counted else None)
 
 
 def _about(expected: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 import gradio as gr
@@ -32,25 +32,37 @@ from ui.widgets.follow import stored_view
 Names = Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Pane:
-    """The components of one run that is shown."""
+    """The components of one run that is shown, built where it is created."""
 
-    column: gr.Column
-    head: gr.HTML
-    board: gr.HTML
-    turns: gr.HTML
-    figures: gr.HTML
-    fork: gr.Accordion
-    agents: tuple[gr.Dropdown, gr.Dropdown]
-    cite: gr.HTML
-    message: gr.Textbox
-    go: gr.Button
-    saves: Mapping[Kind, gr.Button]
-    publish: gr.Button
-    delete: gr.Button
-    keep: gr.Button
-    sure: gr.Button
+    def __init__(self, number: int) -> None:
+        name = f"replay-{number}"
+        with gr.Column(visible=number == 1, elem_classes="lane", elem_id=name, min_width=320) as self.column:
+            self.head = gr.HTML(elem_id=f"{name}-head", js_on_load=script("times"))
+            with gr.Column(elem_classes="board"):
+                self.board = gr.HTML(elem_id=f"{name}-board", js_on_load=None)
+            with gr.Row(elem_classes="body", equal_height=False):
+                with gr.Column(elem_classes="transcript", elem_id=f"{name}-transcript"):
+                    self.turns = gr.HTML(js_on_load=script("folds") + script("follow"))
+                with gr.Column(elem_classes="figures"):
+                    self.figures = gr.HTML(elem_id=f"{name}-figures", js_on_load=None)
+            with gr.Accordion(text.FORK, open=False, elem_classes="lane-settings", elem_id=f"{name}-fork") as self.fork:
+                gr.HTML(render("note", words=text.FORK_ABOUT), js_on_load=None)
+                with gr.Row():
+                    self.agents = gr.Dropdown([], elem_id=f"{name}-agent-a"), gr.Dropdown([], elem_id=f"{name}-agent-b")
+                self.message = gr.Textbox(label=text.FORK_MESSAGE, lines=2, max_length=2000, elem_id=f"{name}-message")
+                self.go = gr.Button(text.FORK_GO, variant="primary", size="sm", elem_id=f"{name}-go")
+            self.cite = gr.HTML(elem_id=f"{name}-cite", js_on_load=script("folds"))
+            with gr.Row(elem_classes="run-acts"):
+                small: dict[str, Any] = {"size": "sm", "min_width": 80, "scale": 0}
+                self.saves = {
+                    kind: gr.Button(text.SAVE[kind], elem_id=f"{name}-{kind}", **small) for kind in get_args(Kind)
+                }
+                self.publish = gr.Button(text.PUBLISH, visible=False, elem_id=f"{name}-publish", **small)
+                self.delete = gr.Button(text.DELETE, visible=False, elem_id=f"{name}-delete", **small)
+                # "Keep" comes first, because a double click on "Delete" lands there.
+                self.keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)
+                self.sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
 
     @property
     def outputs(self) -> list[Any]:
@@ -64,59 +76,10 @@ class Pane:
         return [self.board, self.turns, self.figures, self.fork, self.message, self.go]
 
 
-def build_pane(number: int) -> Pane:
-    """Create the components of a run where it is called."""
-    name = f"replay-{number}"
-    with gr.Column(visible=number == 1, elem_classes="lane", elem_id=name, min_width=320) as column:
-        head = gr.HTML(elem_id=f"{name}-head", js_on_load=script("times"))
-        with gr.Column(elem_classes="board"):
-            board = gr.HTML(elem_id=f"{name}-board", js_on_load=None)
-        with gr.Row(elem_classes="body", equal_height=False):
-            with gr.Column(elem_classes="transcript", elem_id=f"{name}-transcript"):
-                turns = gr.HTML(js_on_load=script("folds") + script("follow"))
-            with gr.Column(elem_classes="figures"):
-                figures = gr.HTML(elem_id=f"{name}-figures", js_on_load=None)
-        with gr.Accordion(text.FORK, open=False, elem_classes="lane-settings", elem_id=f"{name}-fork") as fork:
-            gr.HTML(render("note", words=text.FORK_ABOUT), js_on_load=None)
-            with gr.Row():
-                agents = gr.Dropdown([], elem_id=f"{name}-agent-a"), gr.Dropdown([], elem_id=f"{name}-agent-b")
-            message = gr.Textbox(label=text.FORK_MESSAGE, lines=2, max_length=2000, elem_id=f"{name}-message")
-            go = gr.Button(text.FORK_GO, variant="primary", size="sm", elem_id=f"{name}-go")
-        cite = gr.HTML(elem_id=f"{name}-cite", js_on_load=script("folds"))
-        with gr.Row(elem_classes="run-acts"):
-            small: dict[str, Any] = {"size": "sm", "min_width": 80, "scale": 0}
-            saves = {kind: gr.Button(text.SAVE[kind], elem_id=f"{name}-{kind}", **small) for kind in get_args(Kind)}
-            publish = gr.Button(text.PUBLISH, visible=False, elem_id=f"{name}-publish", **small)
-            delete = gr.Button(text.DELETE, visible=False, elem_id=f"{name}-delete", **small)
-            keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)  # where a double click lands
-            sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
-    return Pane(
-        column=column,
-        head=head,
-        board=board,
-        turns=turns,
-        figures=figures,
-        fork=fork,
-        agents=agents,
-        cite=cite,
-        message=message,
-        go=go,
-        saves=saves,
-        publish=publish,
-        delete=delete,
-        keep=keep,
-        sure=sure,
-    )
-
-
 def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: bool, hidden: bool) -> Updates:
     """Return the updates that show a run after some of its turns.
 
     Args:
-        parley: The program.
-        pane: Where to show it.
-        run: The stored run.
-        turn: The number of turns to show.
         may_change: Whether the visitor may publish and delete it.
         hidden: Whether the names of the agents are withheld.
     """

@@ -12,7 +12,7 @@ from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from ui.history import text
 from ui.history.access import Access
-from ui.history.replay import Pane, build_pane, close, forked_agents, show_run, show_turn
+from ui.history.replay import Pane, close, forked_agents, show_run, show_turn
 from ui.history.run_pages import Filters, Listing, RunPages
 from ui.history.steps import Steps
 from ui.history.votes import Votes
@@ -50,7 +50,7 @@ class History:
                 self.hide = gr.Button(shared.CLOSE, size="sm", min_width=80, scale=0, elem_id="replay-close")
             self.votes = Votes(parley, self._access)
             with gr.Row(elem_classes="lanes", equal_height=False):
-                self.panes = [build_pane(number) for number in (1, 2)]
+                self.panes = [Pane(number) for number in (1, 2)]
 
     # -- connections -------------------------------------------------------------------------------------------
 

@@ -21,8 +21,6 @@ def element(name: str, classes: str = "", *content: object, **attributes: object
     """Return one element, for drawings and single headings; larger pieces are templates.
 
     Args:
-        name: The tag.
-        classes: Its classes, if any.
         content: Text, which is escaped, and elements.
         attributes: Their values are escaped. `_` stands for `-`.
     """

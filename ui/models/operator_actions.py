@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
 
-from manager.config.registry import HUB_ID
+from manager.config.model_spec import HUB_ID
 from negotiation.app.parley import Parley
 from ui.kit import text as shared
 from ui.kit.errors import plainly

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.status.snapshot import Snapshot
 from negotiation.app.parley import Parley
 from ui.drawing.timeline import timeline_html
@@ -26,10 +26,10 @@ TICK_SECONDS = 1.0
 
 def build_models(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
     """Create the tab's content where it is called."""
-    Models(parley).connect(tab)
+    ModelsTab(parley).connect(tab)
 
 
-class Models:
+class ModelsTab:
     """Builds the tab where it is created and connects its parts."""
 
     def __init__(self, parley: Parley) -> None:

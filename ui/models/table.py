@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from manager.config.registry import ModelSpec, Price
+from manager.config.model_spec import ModelSpec, Price
 from manager.placed import DEVICE
 from manager.state import ANSWERS, State
 from manager.status.snapshot import Snapshot, WeightsStatus

@@ -43,8 +43,6 @@ def builder_html(
     """Draw the form for an offer and its message, with what the person can do.
 
     Args:
-        scenario: What is negotiated.
-        seat: The person's seat.
         run_id: The run that is played; a new one makes the browser start with a fresh form.
         start: The offer that the form shows at first.
         taken: The number of turns the person has taken; each clears the message.

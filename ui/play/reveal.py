@@ -23,7 +23,7 @@ from ui.play.preferences import preferences_html
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PointsTable:
     """A table of points: its last two columns are numbers, and a marked first row is the person's own."""
 
     title: str
@@ -53,7 +53,7 @@ def reveal_html(run: Run, seat: Seat) -> Markup:
     )
 
 
-def _regret(run: Run, seat: Seat) -> Comparison:
+def _regret(run: Run, seat: Seat) -> PointsTable:
     rows = []
     found = measure_seat(seat, space_of(run.scenario).analyser, run.turns)
     own_turns = [turn for turn in run.turns if turn.seat == seat]
@@ -63,10 +63,10 @@ def _regret(run: Run, seat: Seat) -> Comparison:
         offered = turn.offer if turn.action is Action.OFFER else None
         did = text.ACTS[str(turn.action)] if offered is None else run.scenario.show(offered)
         rows.append((str(turn.round), did, points(worth), points(regret)))
-    return Comparison(text.REGRET, text.REGRET_ABOUT, text.REGRET_COLUMNS, rows)
+    return PointsTable(text.REGRET, text.REGRET_ABOUT, text.REGRET_COLUMNS, rows)
 
 
-def _instead(run: Run, seat: Seat) -> Comparison:
+def _instead(run: Run, seat: Seat) -> PointsTable:
     """Compare with scripted strategies in the same seat, or with points of theory if the opponent was no script."""
     scenario, opponent = run.scenario, run.agents[other(seat)].agent
     own = (run.measures.utility_a, run.measures.utility_b) if run.measures else (0.0, 0.0)
@@ -81,13 +81,13 @@ def _instead(run: Run, seat: Seat) -> Comparison:
             row(STRATEGIES[each.strategy].label, each.agreement, each.utility, each.utility_other) for each in played
         ]
         about = text.BASELINES_ABOUT.format(opponent=STRATEGIES[opponent].label, seed=run.seed)
-        return Comparison(text.BASELINES, about, text.BASELINE_COLUMNS, [you, *others], marked=True)
+        return PointsTable(text.BASELINES, about, text.BASELINE_COLUMNS, [you, *others], marked=True)
     others = [
         row(text.REFERENCE_POINTS[each.name], each.agreement, each.utility, each.utility_other)
         for each in references(scenario, seat, space_of(scenario).analyser)
     ]
     about = text.REFERENCES_ABOUT
-    return Comparison(text.REFERENCES, about, text.REFERENCE_COLUMNS, [you, *others], marked=True)
+    return PointsTable(text.REFERENCES, about, text.REFERENCE_COLUMNS, [you, *others], marked=True)
 
 
 def _deal(scenario: Scenario, agreement: Offer | None) -> str:

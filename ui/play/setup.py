@@ -20,7 +20,7 @@ from ui.widgets.scenario_picker import first_scenario, story_html
 OPPONENT = "boulware"
 
 
-class Setup:
+class PlaySetup:
     """Builds its components where it is created, except for those that `build_story` adds."""
 
     def __init__(self, parley: Parley) -> None:

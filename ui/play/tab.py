@@ -30,7 +30,7 @@ from ui.play import text
 from ui.play.offer_form import best_offer, builder_html, worth_html
 from ui.play.open_page import OpenPage, Playing
 from ui.play.reveal import reveal_html
-from ui.play.setup import Setup
+from ui.play.setup import PlaySetup
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import labels
@@ -48,7 +48,7 @@ class Play:
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
         self.page = gr.State(OpenPage())
-        self.setup = Setup(parley)
+        self.setup = PlaySetup(parley)
         with gr.Row(elem_classes="play-acts"):
             self.begin = gr.Button(text.BEGIN, variant="primary", elem_id="play-begin", min_width=180, scale=0)
             self.stop = gr.Button(shared.STOP, elem_id="play-stop", min_width=90, scale=0, interactive=False)

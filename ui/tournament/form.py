@@ -57,7 +57,7 @@ class FormValues:
     negotiations: int | None
 
 
-class Form:
+class TournamentForm:
     """Builds the components where it is created."""
 
     def __init__(self, parley: Parley) -> None:

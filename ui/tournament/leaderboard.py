@@ -46,7 +46,7 @@ class Rating:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class AgentRow:
     """One agent's place in the standings or among people's preferences."""
 
     agent: str
@@ -153,7 +153,7 @@ def agent_name(agent: str, labels: Labels) -> str:
     return labels.get(base, base) + opening + rest
 
 
-def _standings(standings: Sequence[Standing], labels: Labels) -> list[Row]:
+def _standings(standings: Sequence[Standing], labels: Labels) -> list[AgentRow]:
     low, high = _range(row.rating for row in standings)
     rows = []
     for standing in standings:
@@ -166,7 +166,7 @@ def _standings(standings: Sequence[Standing], labels: Labels) -> list[Row]:
     return rows
 
 
-def _row(agent: str, place: Place, tally: Tally, low: float, high: float, labels: Labels) -> Row:
+def _row(agent: str, place: Place, tally: Tally, low: float, high: float, labels: Labels) -> AgentRow:
     """Return a row; ratings from `low` to `high` fill its plot."""
 
     def x(value: float) -> float:
@@ -175,7 +175,7 @@ def _row(agent: str, place: Place, tally: Tally, low: float, high: float, labels
     rating = place.rating
     words = _estimate(rating, lambda value: f"{value:.0f}")
     names = ", ".join(agent_name(name, labels) for name in place.tied)
-    return Row(
+    return AgentRow(
         agent=agent_name(agent, labels),
         about=STRATEGIES[agent].plain_name if agent in STRATEGIES else "",
         rank=f"{place.rank}{'=' if place.tied else ''}",

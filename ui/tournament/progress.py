@@ -25,7 +25,6 @@ def progress_html(row: TournamentSummary, size: int, counts: Counts, running: Ru
     """Draw the progress of a tournament.
 
     Args:
-        row: The tournament that is shown.
         size: Its number of negotiations.
         counts: How many of them ended.
         running: Its live progress, if it runs on this server.

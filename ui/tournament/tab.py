@@ -27,7 +27,7 @@ from ui.kit.templates import render
 from ui.server.operator import caller_of, operators_of
 from ui.server.visitor import visitor_of
 from ui.tournament import text
-from ui.tournament.form import Form
+from ui.tournament.form import TournamentForm
 from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html, votes_html
 from ui.tournament.progress import progress_html
 from ui.widgets.agent_picker import labels
@@ -108,7 +108,7 @@ class TournamentTab:
         with gr.Column(elem_classes="cup"):
             gr.HTML(render("tournament/about", about=text.ABOUT, rights=rights), js_on_load=None)
             with gr.Accordion(text.NEW, open=not self._tournaments.store.newest(1), elem_id="cup-new"):
-                self.form = Form(parley)
+                self.form = TournamentForm(parley)
                 self.run = gr.Button(text.RUN, variant="primary", elem_id="cup-run", scale=0, min_width=160)
             with gr.Row(elem_classes="cup-buttons"):
                 self.picked = gr.Dropdown([], label=text.SHOWN, elem_id="cup-shown", min_width=240)

@@ -10,7 +10,7 @@ ABOUT = (
 
 # rights
 OPEN_TO_ALL = "Any visitor may start, stop and resume tournaments; one runs on this server at a time."
-OPERATOR_ONLY = "Only the operator of this server may start, stop and resume tournaments; anyone may look."
+OPERATOR_ONLY = "Only the operator of this server may start, stop and resume tournaments; anyone may watch."
 NOT_ALLOWED = "Only the operator of this server may start, stop and resume tournaments."
 
 # setting one up

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.machine.model_files import whereabouts
 from manager.placed import DEVICE
 from manager.state import State
@@ -141,53 +141,44 @@ def build_head(
 
 def build_settings(parley: Parley, seat: Seat, scenario: Scenario, config: AgentConfig) -> dict[str, Any]:
     """Create the settings of a seat, showing `config`; return them by option."""
-    options = ModelOptions().model_copy(update=dict(config.options))
+    options, parts = ModelOptions().model_copy(update=dict(config.options)), dict[str, Any]()
     strategies = [(choice.label, choice.agent) for choice in parley.catalog.choices() if choice.agent in STRATEGIES]
     with gr.Column(min_width=200, elem_classes=f"settings seat-{seat}"):
         head = text.SETTINGS_OF.format(name=scenario.roles[seat].name)
         gr.HTML(element("h3", "", head), js_on_load=None)
-        narrates = gr.Dropdown(
+        parts["narrates"] = gr.Dropdown(
             [(text.DECIDES_ITSELF, ""), *strategies],
             value=options.narrates,
             label=text.NARRATES,
             info=text.NARRATES_INFO,
         )
-        guard = gr.Dropdown(
+        parts["guard"] = gr.Dropdown(
             [(words, guard) for guard, words in text.GUARDS.items()],
             value=options.guard,
             label=text.GUARD,
             info=text.GUARD_INFO,
         )
-        temperature = gr.Number(
+        parts["temperature"] = gr.Number(
             options.temperature, label=text.TEMPERATURE, info=text.TEMPERATURE_INFO, minimum=0, maximum=5, step=0.1
         )
-        texts = {
-            key: gr.Textbox(getattr(options, key), label=label, placeholder=example, max_length=most)
-            for key, label, example, most in (
-                ("persona", text.PERSONA, text.PERSONA_INFO, 500),
-                ("hint", text.HINT, text.HINT_INFO, 500),
-                ("language", text.LANGUAGE, text.LANGUAGE_INFO, 60),
-            )
-        }
-        calculator = gr.Checkbox(options.calculator, label=text.CALCULATOR, info=text.CALCULATOR_INFO)
+        for key, label, example, most in (
+            ("persona", text.PERSONA, text.PERSONA_INFO, 500),
+            ("hint", text.HINT, text.HINT_INFO, 500),
+            ("language", text.LANGUAGE, text.LANGUAGE_INFO, 60),
+        ):
+            parts[key] = gr.Textbox(getattr(options, key), label=label, placeholder=example, max_length=most)
+        parts["calculator"] = gr.Checkbox(options.calculator, label=text.CALCULATOR, info=text.CALCULATOR_INFO)
         with gr.Row():
-            retries = gr.Number(options.retries, label=text.RETRIES, minimum=0, maximum=10, precision=0, min_width=90)
-            retry = gr.Dropdown(
+            parts["retries"] = gr.Number(
+                options.retries, label=text.RETRIES, minimum=0, maximum=10, precision=0, min_width=90
+            )
+            parts["retry"] = gr.Dropdown(
                 [(words, kind) for kind, words in text.RETRY_KINDS.items()],
                 value=options.retry,
                 label=text.RETRY,
                 min_width=90,
             )
-        thinking = gr.Number(
+        parts["thinking"] = gr.Number(
             options.thinking, label=text.THINKING_ROOM, info=text.THINKING_INFO, minimum=0, maximum=40_000, precision=0
         )
-    return {
-        "narrates": narrates,
-        "guard": guard,
-        "temperature": temperature,
-        **texts,
-        "calculator": calculator,
-        "retries": retries,
-        "retry": retry,
-        "thinking": thinking,
-    }
+    return parts

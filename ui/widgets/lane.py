@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -22,19 +21,35 @@ from ui.kit.templates import element
 from ui.widgets.agent_picker import AgentPicker, build_head, build_settings
 
 
-@dataclass(frozen=True, kw_only=True)
 class Lane:
-    """The components of one lane."""
+    """The components of one lane, built where it is created: an empty lane with these players."""
 
-    number: int
-    pickers: tuple[AgentPicker, AgentPicker]
-    table: gr.HTML
-    verdict: gr.HTML
-    resume: gr.Button
-    turns: gr.HTML
-    now: gr.HTML
-    plot: gr.HTML
-    rounds: gr.HTML
+    def __init__(self, parley: Parley, number: int, scenario: Scenario, players: Players) -> None:
+        self.number = number
+        empty, space = LaneView(scenario), space_of(scenario)
+        seated = list(zip(SEATS, players, strict=True))
+        with gr.Column(elem_classes="lane", elem_id=f"lane-{number}", min_width=320):
+            gr.HTML(element("h2", "", text.LANE.format(number=number)), elem_classes="lane-title", js_on_load=None)
+            with gr.Row(elem_classes="pickers"):
+                heads = [build_head(parley, number, seat, scenario, config) for seat, config in seated]
+            with gr.Accordion(text.SETTINGS, open=False, elem_classes="lane-settings"), gr.Row(equal_height=False):
+                settings = [build_settings(parley, seat, scenario, config) for seat, config in seated]
+            self.pickers = [
+                AgentPicker(seat, *head, own) for seat, head, own in zip(SEATS, heads, settings, strict=True)
+            ]
+            with gr.Column(elem_classes="board"):
+                self.table = gr.HTML(table_html(empty), elem_id=f"lane-{number}-table", js_on_load=None)
+                self.verdict = gr.HTML(verdict_html(empty, space), elem_id=f"lane-{number}-verdict", js_on_load=None)
+                self.resume = gr.Button(text.CONTINUE, size="sm", visible=False, elem_id=f"lane-{number}-continue")
+            with gr.Row(elem_classes="body", equal_height=False):
+                with gr.Column(elem_id=f"lane-{number}-transcript", elem_classes="transcript"):
+                    self.turns = gr.HTML(turns_html(empty), js_on_load=script("folds") + script("follow"))
+                    self.now = gr.HTML(js_on_load=script("follow"))
+                with gr.Column(elem_classes="figures"):
+                    gr.HTML(element("p", "suspended", text.PLOT_HIDDEN), js_on_load=None)
+                    figure = utility_space(space, (), agreed=False)
+                    self.plot = gr.HTML(figure, elem_id=f"lane-{number}-plot", js_on_load=None)
+                    self.rounds = gr.HTML(utility_rounds(space, ()), elem_id=f"lane-{number}-rounds", js_on_load=None)
 
     @property
     def outputs(self) -> list[Any]:
@@ -68,43 +83,6 @@ class Painter:
         self._parts[lane.now] = now_html(view, self._labels)
         self._painted = view
         return dict(self._parts)
-
-
-def build_lane(parley: Parley, number: int, scenario: Scenario, players: Players) -> Lane:
-    """Create the components of an empty lane with these players."""
-    empty, space = LaneView(scenario), space_of(scenario)
-    seated = list(zip(SEATS, players, strict=True))
-    with gr.Column(elem_classes="lane", elem_id=f"lane-{number}", min_width=320):
-        gr.HTML(element("h2", "", text.LANE.format(number=number)), elem_classes="lane-title", js_on_load=None)
-        with gr.Row(elem_classes="pickers"):
-            heads = [build_head(parley, number, seat, scenario, config) for seat, config in seated]
-        with gr.Accordion(text.SETTINGS, open=False, elem_classes="lane-settings"), gr.Row(equal_height=False):
-            settings = [build_settings(parley, seat, scenario, config) for seat, config in seated]
-        a, b = (AgentPicker(seat, *head, own) for seat, head, own in zip(SEATS, heads, settings, strict=True))
-        with gr.Column(elem_classes="board"):
-            table = gr.HTML(table_html(empty), elem_id=f"lane-{number}-table", js_on_load=None)
-            verdict = gr.HTML(verdict_html(empty, space), elem_id=f"lane-{number}-verdict", js_on_load=None)
-            resume = gr.Button(text.CONTINUE, size="sm", visible=False, elem_id=f"lane-{number}-continue")
-        with gr.Row(elem_classes="body", equal_height=False):
-            with gr.Column(elem_id=f"lane-{number}-transcript", elem_classes="transcript"):
-                turns = gr.HTML(turns_html(empty), js_on_load=script("folds") + script("follow"))
-                now = gr.HTML(js_on_load=script("follow"))
-            with gr.Column(elem_classes="figures"):
-                gr.HTML(element("p", "suspended", text.PLOT_HIDDEN), js_on_load=None)
-                figure = utility_space(space, (), agreed=False)
-                plot = gr.HTML(figure, elem_id=f"lane-{number}-plot", js_on_load=None)
-                rounds = gr.HTML(utility_rounds(space, ()), elem_id=f"lane-{number}-rounds", js_on_load=None)
-    return Lane(
-        number=number,
-        pickers=(a, b),
-        table=table,
-        verdict=verdict,
-        resume=resume,
-        turns=turns,
-        now=now,
-        plot=plot,
-        rounds=rounds,
-    )
 
 
 def relabel(lane: Lane, scenario: Scenario) -> Updates:

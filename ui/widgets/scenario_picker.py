@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -14,7 +13,7 @@ from negotiation.admission.limits import Limits
 from negotiation.admission.size_limits import check_scenario, check_scenario_text
 from negotiation.app.parley import Parley
 from negotiation.errors import ScenarioError
-from negotiation.scenario.lint import Finding, lint
+from negotiation.scenario.lint import LintFinding, lint
 from negotiation.scenario.model import MOST_TEXT, Scenario, scenario_from_text
 from negotiation.scenario.source import scenario_text
 from ui.drawing.charts import thumbnail, utility_space
@@ -60,20 +59,46 @@ def own_scenario(limits: Limits, own: str, scenario_id: str = OWN, where: str = 
     return scenario
 
 
-@dataclass(frozen=True, kw_only=True)
 class ScenarioPicker:
-    """The components for choosing and writing a scenario."""
+    """The components for choosing and writing a scenario, built where it is created. They show the first scenario."""
 
-    picked: gr.Dropdown
-    cards: gr.HTML
-    story: gr.HTML
-    edit: gr.Button
-    editor: gr.Column
-    own: gr.Textbox
-    findings: gr.HTML
-    upload: gr.HTML
-    use: gr.Button
-    close: gr.Button
+    def __init__(self, parley: Parley) -> None:
+        first = first_scenario(parley)
+        with gr.Row(elem_classes="choose"):
+            self.picked = gr.Dropdown(
+                _listed(parley, first),
+                value=first.scenario_id,
+                label=text.SCENARIO,
+                elem_id="arena-scenario",
+                scale=1,
+                min_width=220,
+            )
+            self.story = gr.HTML(story_html(first), elem_classes="story", js_on_load=None)
+            self.edit = gr.Button(text.EDIT, size="sm", elem_id="arena-edit", scale=0, min_width=150)
+        self.cards = gr.HTML(
+            cards_html(parley.scenarios.values(), first.scenario_id), elem_id="arena-cards", js_on_load=script("send")
+        )
+        with gr.Column(visible=False, elem_classes="editor", elem_id="arena-editor") as self.editor:
+            gr.HTML(render("titled", title=text.OWN_TITLE, about=text.OWN_ABOUT), js_on_load=None)
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=3, min_width=300):
+                    self.own = gr.Textbox(
+                        label=text.OWN_LABEL,
+                        lines=18,
+                        max_lines=24,
+                        max_length=parley.lanes.limits.scenario_characters,
+                        elem_id="arena-own",
+                    )
+                    with gr.Row():
+                        self.use = gr.Button(text.OWN_USE, variant="primary", min_width=120, elem_id="arena-use")
+                        self.upload = gr.HTML(
+                            render("scenario_upload", most=MOST_TEXT),
+                            elem_id="arena-upload",
+                            js_on_load=script("upload"),
+                        )
+                        self.close = gr.Button(text.CLOSE, min_width=90)
+                with gr.Column(scale=2, min_width=280):
+                    self.findings = gr.HTML(elem_id="arena-findings", js_on_load=None)
 
     @property
     def outputs(self) -> list[Any]:
@@ -90,56 +115,6 @@ class ScenarioPicker:
         }
 
 
-def build_scenario_picker(parley: Parley) -> ScenarioPicker:
-    """Create the components, showing the first scenario."""
-    first = first_scenario(parley)
-    with gr.Row(elem_classes="choose"):
-        picked = gr.Dropdown(
-            _listed(parley, first),
-            value=first.scenario_id,
-            label=text.SCENARIO,
-            elem_id="arena-scenario",
-            scale=1,
-            min_width=220,
-        )
-        story = gr.HTML(story_html(first), elem_classes="story", js_on_load=None)
-        edit = gr.Button(text.EDIT, size="sm", elem_id="arena-edit", scale=0, min_width=150)
-    cards = gr.HTML(
-        cards_html(parley.scenarios.values(), first.scenario_id), elem_id="arena-cards", js_on_load=script("send")
-    )
-    with gr.Column(visible=False, elem_classes="editor", elem_id="arena-editor") as editor:
-        gr.HTML(render("titled", title=text.OWN_TITLE, about=text.OWN_ABOUT), js_on_load=None)
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=3, min_width=300):
-                own = gr.Textbox(
-                    label=text.OWN_LABEL,
-                    lines=18,
-                    max_lines=24,
-                    max_length=parley.lanes.limits.scenario_characters,
-                    elem_id="arena-own",
-                )
-                with gr.Row():
-                    use = gr.Button(text.OWN_USE, variant="primary", min_width=120, elem_id="arena-use")
-                    upload = gr.HTML(
-                        render("scenario_upload", most=MOST_TEXT), elem_id="arena-upload", js_on_load=script("upload")
-                    )
-                    close = gr.Button(text.CLOSE, min_width=90)
-            with gr.Column(scale=2, min_width=280):
-                findings = gr.HTML(elem_id="arena-findings", js_on_load=None)
-    return ScenarioPicker(
-        picked=picked,
-        cards=cards,
-        story=story,
-        edit=edit,
-        editor=editor,
-        own=own,
-        findings=findings,
-        upload=upload,
-        use=use,
-        close=close,
-    )
-
-
 def uploaded(name: object, words: object) -> str:
     """Return the text of a file that the browser read; raises gr.Error if it could not read it."""
     if not isinstance(words, str):
@@ -154,12 +129,12 @@ def findings_html(limits: Limits, own: str) -> Markup:
     try:
         scenario = own_scenario(limits, own)
     except ParleyError as error:
-        wrong = Finding("", str(error).removeprefix(f"{text.OWN_WHERE}: "))
+        wrong = LintFinding("", str(error).removeprefix(f"{text.OWN_WHERE}: "))
         return _findings_html(text.OWN_BROKEN, [wrong], "bad")
     return _findings_html(text.OWN_FOUND, lint(scenario), "odd", utility_space(space_of(scenario), (), agreed=False))
 
 
-def _findings_html(title: str, findings: Sequence[Finding], look: str, plot: Markup | None = None) -> Markup:
+def _findings_html(title: str, findings: Sequence[LintFinding], look: str, plot: Markup | None = None) -> Markup:
     return render("scenario_findings", title=title, findings=findings, look=look, plot=plot)
 
 

@@ -1,4 +1,4 @@
-"""Addresses of remote servers, and whether they may be contacted.
+"""Addresses of remote servers, whether they may be contacted, and the keys that they are sent.
 
 Entries from strangers are `public_only`: all addresses of the host must be on the public internet, and the connection
 goes to an address that was checked, so that a host name cannot resolve to another one in between.
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
+import re
 import socket
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from manager.errors import Refused, Unreachable
+from manager.errors import AccessDenied, Refused, Unreachable
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """IPv6 addresses that represent IPv4 ones (RFC 6052)."""
@@ -61,3 +63,15 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip.teredo or ip in _TRANSLATED):
         return False
     return ip.is_global and not ip.is_multicast
+
+
+def api_key(name: str | None) -> str | None:
+    """Return the API key in an environment variable. Raises AccessDenied if it is not set or cannot be sent."""
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise AccessDenied(f"the environment variable {name} (key 'api_key') is not set; set it and try again")
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise AccessDenied(f"the environment variable {name} contains characters that are invalid in a key; correct it")
+    return key

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from manager.backends.remote.faults import Asked, fit
+from manager.backends.remote.faults import RequestFacts, fit
 from manager.backends.remote.pieces import End, Finish, Piece, Signature, ToolCall, Usage, pieces
 from manager.errors import ServerFailed
-from manager.generation.reply import Reply, all_thinking
+from manager.generation.reply import ReplyFilter, all_thinking
 from manager.generation.request import Completion, GenerationRequest, Held
 from manager.generation.stream import TokenStream
 from manager.generation.thinking import Reasoning, Text
@@ -29,13 +29,11 @@ class Answer:
     """Takes the events of one answer and pushes its text into a stream.
 
     Args:
-        request: The request that is answered.
-        stream: Where the text goes.
         asked: The request as far as errors depend on it.
         limit: The tokens that the server may write.
     """
 
-    def __init__(self, request: GenerationRequest, stream: TokenStream, asked: Asked, limit: int) -> None:
+    def __init__(self, request: GenerationRequest, stream: TokenStream, asked: RequestFacts, limit: int) -> None:
         self.begun = False  # whether anything was written, including thoughts that are not passed on
         self.passed = False  # whether any text was passed on
         self.finish: End | None = None
@@ -43,7 +41,7 @@ class Answer:
         self._stream = stream
         self._asked = asked
         self._limit = limit
-        self._reply = Reply(expects_json=request.grammar is not None, thinking=request.thinking > 0)
+        self._reply = ReplyFilter(expects_json=request.grammar is not None, thinking=request.thinking > 0)
         self._pushed = ""
         self._size = 0
         self._called = False  # whether there was a call of a tool

@@ -15,12 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
+from manager.config.model_spec import ModelSpec
 from manager.errors import (
     AccessDenied,
     ContextTooLong,
     ParleyError,
     RateLimited,
     ServerFailed,
+    TooSlow,
     Unreachable,
     WeightsNotFound,
 )
@@ -50,7 +54,7 @@ _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestFacts:
     """What a request asked for, as far as errors depend on it."""
 
     model: str
@@ -81,12 +85,12 @@ class NotTaken(Exception):
         self.said = said
 
 
-def fault(status: int, headers: Mapping[str, str], body: bytes, asked: Asked) -> Exception:
+def fault(status: int, headers: Mapping[str, str], body: bytes, asked: RequestFacts) -> Exception:
     """Return the error for a response with a status other than 200."""
     return _classified(status, headers, *_said(body), asked)
 
 
-def reported(error: Any, asked: Asked) -> Exception:
+def reported(error: Any, asked: RequestFacts) -> Exception:
     """Return the error that a server reports within its answer, despite the status 200."""
     said, code = _parsed(error)
     if re.fullmatch(r"[45]\d\d", code):
@@ -100,12 +104,39 @@ def reported(error: Any, asked: Asked) -> Exception:
     return Transient(ServerFailed(f"the server of '{asked.model}' failed while writing: {fit(said, asked.key)}"))
 
 
-def web_page(asked: Asked) -> Unreachable:
+def web_page(asked: RequestFacts) -> Unreachable:
     """Return the error for an answer that is a web page."""
     return Unreachable(f"{asked.base_url} answers with a web page; {_path_hint(asked)}")
 
 
-def _classified(status: int, headers: Mapping[str, str], said: str, code: str, asked: Asked) -> Exception:
+def unreachable(base_url: str, error: Exception) -> Unreachable:
+    """Return the error for a request that no server answered."""
+    what = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else type(error).__name__
+    if isinstance(error, httpx.ConnectError):
+        what = " ".join(str(error).split())[:200] or "no connection"
+    return Unreachable(
+        f"{base_url} does not respond ({what}); check that the server is running and 'base_url' is right"
+    )
+
+
+def still_loading(spec: ModelSpec) -> TooSlow:
+    """Return the error of a server that takes too long to load the model."""
+    seconds = spec.timeouts.first_token
+    return TooSlow(
+        f"the server of '{spec.model_name}' is still loading the model after {seconds:g} s (key 'timeouts.first_token')"
+    )
+
+
+def too_slow(spec: ModelSpec, begun: bool) -> TooSlow:
+    """Return the error of a server that was silent for too long: before its answer, or within it (`begun`)."""
+    if begun:
+        text = f"wrote nothing more for {spec.timeouts.between_tokens:g} s (key 'timeouts.between_tokens')"
+    else:
+        text = f"wrote nothing within {spec.timeouts.first_token:g} s (key 'timeouts.first_token')"
+    return TooSlow(f"the server of '{spec.model_name}' {text}")
+
+
+def _classified(status: int, headers: Mapping[str, str], said: str, code: str, asked: RequestFacts) -> Exception:
     model = asked.model
     words = f": {fit(said, asked.key)}" if said else ""
     if status in (401, 402, 403):  # without its message, which may contain parts of the key
@@ -139,7 +170,7 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
     return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
 
 
-def _path_hint(asked: Asked) -> str:
+def _path_hint(asked: RequestFacts) -> str:
     path = urlsplit(asked.base_url).path.rstrip("/")
     return "is base_url right?" if path.endswith("/v1") else "does base_url end in /v1?"
 

@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from manager.backends.remote.faults import Asked, reported, web_page
+from manager.backends.remote.faults import RequestFacts, reported, web_page
 from manager.errors import ServerFailed
 from manager.generation.thinking import Reasoning, Text
 
 End = Literal["stop", "length", "filter"]
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "max_new_tokens", "token_limit"}
 _FILTERED = {"content_filter", "content-filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
-_ERRORS = ("message", "detail", "code", "type")
 _MAX_DEPTH = 8
 
 
@@ -54,7 +53,7 @@ class Signature:
 Piece = Text | Reasoning | Usage | Finish | ToolCall | Signature
 
 
-def pieces(data: str, asked: Asked) -> list[Piece]:
+def pieces(data: str, asked: RequestFacts) -> list[Piece]:
     """Return the pieces of an event.
 
     Raises:
@@ -73,7 +72,7 @@ def pieces(data: str, asked: Asked) -> list[Piece]:
     return [*found, *_signature(event)] if found else []  # a signature alone is a heartbeat
 
 
-def _parsed(data: str, asked: Asked) -> Any:
+def _parsed(data: str, asked: RequestFacts) -> Any:
     """Return the JSON of an event; None for texts that servers send to keep connections alive."""
     try:
         return json.loads(data)
@@ -92,7 +91,7 @@ def _is_error(event: dict[str, Any]) -> bool:
     return "usage" not in event and isinstance(event.get("message") or event.get("detail"), str)
 
 
-def _choice(choice: Any, asked: Asked) -> list[Piece]:
+def _choice(choice: Any, asked: RequestFacts) -> list[Piece]:
     if not isinstance(choice, dict):
         raise _misshapen("a choice is not an object", asked)
     if isinstance(choice.get("index"), int) and choice["index"] > 0:
@@ -119,7 +118,7 @@ def _end(reason: str) -> End:
     return "length" if reason in _LENGTH else "filter" if reason in _FILTERED else "stop"
 
 
-def _content(content: Any, asked: Asked, depth: int = 0) -> list[Text | Reasoning]:
+def _content(content: Any, asked: RequestFacts, depth: int = 0) -> list[Text | Reasoning]:
     """Return the pieces of a content: a text, or a list of typed parts, of which those that are no text are reasoning.
 
     Parts may contain parts: {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}.
@@ -168,5 +167,5 @@ def _signature(event: dict[str, Any]) -> list[Signature]:
     return [Signature(model, fingerprint)] if model or fingerprint else []
 
 
-def _misshapen(what: str, asked: Asked) -> ServerFailed:
+def _misshapen(what: str, asked: RequestFacts) -> ServerFailed:
     return ServerFailed(f"the server of '{asked.model}' does not behave like an OpenAI-compatible one: {what}")

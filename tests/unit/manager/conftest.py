@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress, register_backend
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.stream import TokenStream, cancelled
 from manager.manager import LLMManager

@@ -14,7 +14,7 @@ import pytest
 from manager.backends import base
 from manager.backends.base import register_backend
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec
+from manager.config.model_spec import ModelSpec
 from manager.errors import (
     Cancelled,
     ConfigError,

@@ -11,7 +11,7 @@ import pytest
 
 from manager.backends.fake import FakeModel
 from manager.cancel import CancelToken
-from manager.config.registry import GenerationConfig, parse_spec
+from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import Cancelled, GenerationFailed, LoadFailed
 from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
 from manager.generation.stream import TokenStream

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from manager.backends import gguf, hub, loading, sizing
 from manager.backends.gguf import ConvertedCopy, GgufFile
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 from manager.errors import CannotFit, LoadFailed, MissingPackage, Refused, WeightsNotFound
 from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
@@ -242,7 +242,7 @@ def test_the_header_says_how_large_the_model_and_its_conversations_are(tmp_path:
     model = write_gguf(tmp_path / "tiny.gguf")
     outline = GgufFile(tmp_path / "tiny.gguf").outline()
     assert outline.parameters == sum(p.numel() for p in model.parameters())
-    assert outline.shape == sizing.Shape.of(model.config)
+    assert outline.shape == sizing.ModelShape.of(model.config)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "noise"])
@@ -419,7 +419,7 @@ CONVERT = """
 import sys
 from pathlib import Path
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 
 entry = {"model_name": sys.argv[1], "gguf_file": "tiny.gguf", "device": "cpu", "dtype": "float32"}
 model = HuggingFaceModelWrapper(parse_spec("tiny", entry), Path(sys.argv[2]))
@@ -474,7 +474,9 @@ def test_a_piece_of_a_file_that_was_cut_for_its_upload_is_refused(tmp_path: Path
 
 def test_a_gguf_file_that_is_missing_is_named_with_those_that_are_there(tmp_path: Path) -> None:
     write_gguf(tmp_path / "other.gguf")
-    with pytest.raises(WeightsNotFound, match=r"tiny\.gguf: no such file; .*'gguf_file' \(there are: other\.gguf\)"):
+    with pytest.raises(
+        WeightsNotFound, match=r"tiny\.gguf: no such file; .*'gguf_file' \(the folder has other\.gguf\)"
+    ):
         wrapper(tmp_path, tmp_path / "cache").prepare(silent)
 
 

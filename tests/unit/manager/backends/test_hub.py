@@ -15,7 +15,7 @@ from huggingface_hub import constants
 
 from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 from manager.errors import AccessDenied, Cancelled, ParleyError, Refused, Unreachable, WeightsNotFound
 from tests.support.hubserver import COMMIT, Hub, point_to, serving_hub
 from tests.unit.manager.conftest import CACHE, MakeManager, byte_tokenizer, tiny_model

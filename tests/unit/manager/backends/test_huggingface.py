@@ -26,7 +26,7 @@ from manager.backends import sizing
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.backends.identification import digest_of, remembered_digest
 from manager.cancel import CancelToken
-from manager.config.registry import GenerationConfig, parse_spec
+from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import (
     Cancelled,
     CannotFit,
@@ -630,7 +630,7 @@ import sys
 from pathlib import Path
 import psutil
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 
 def resident():
     return psutil.Process().memory_info().rss

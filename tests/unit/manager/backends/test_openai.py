@@ -16,10 +16,10 @@ from manager.backends.openai import OpenAIModel
 from manager.backends.remote import answer, pacing, sse
 from manager.backends.remote.address import is_public
 from manager.backends.remote.dialect import as_object, neutral
-from manager.backends.remote.faults import Asked, Transient, fault
+from manager.backends.remote.faults import RequestFacts, Transient, fault
 from manager.backends.remote.pieces import Signature, pieces
 from manager.cancel import CancelToken
-from manager.config.registry import GenerationConfig, parse_spec
+from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import (
     AccessDenied,
     Cancelled,
@@ -141,9 +141,9 @@ def test_an_answer_carries_what_the_server_says_about_itself(server: FaultyServe
 
 def test_a_signature_without_text_is_a_heartbeat() -> None:
     signed = json.dumps({"model": "m", "system_fingerprint": "fp", "choices": [{"delta": {}}]})
-    assert pieces(signed, Asked("m")) == []
+    assert pieces(signed, RequestFacts("m")) == []
     said = json.dumps({"model": "m", "system_fingerprint": 7, "choices": [{"delta": {"content": "Hi"}}]})
-    assert pieces(said, Asked("m")) == [Text("Hi"), Signature("m", None)]
+    assert pieces(said, RequestFacts("m")) == [Text("Hi"), Signature("m", None)]
 
 
 def test_a_server_that_says_nothing_about_itself(server: FaultyServer, model: Any) -> None:
@@ -516,7 +516,7 @@ def test_pauses_grow_by_chance_and_are_no_shorter_than_was_asked_for() -> None:
     [("3", 3.0), ("0.5", 0.5), ("-2", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("nan", None)],
 )
 def test_what_retry_after_may_say(value: str, seconds: float | None) -> None:
-    found = fault(429, {"retry-after": value}, b"", Asked("m"))
+    found = fault(429, {"retry-after": value}, b"", RequestFacts("m"))
     assert isinstance(found, Transient)
     assert found.after == seconds
 

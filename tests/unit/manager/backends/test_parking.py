@@ -15,7 +15,7 @@ from manager.backends.base import register_backend
 from manager.backends.devices import DeviceMemory, HostCopy
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.backends.storages import Remains, held_by, storages_of, total_bytes
-from manager.config.registry import GenerationConfig, parse_spec
+from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import Cancelled, LoadFailed, OutOfMemory
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream

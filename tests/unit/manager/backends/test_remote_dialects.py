@@ -14,7 +14,7 @@ import pytest
 from manager.backends import openai
 from manager.backends.openai import OpenAIModel
 from manager.backends.remote import pacing
-from manager.config.registry import GenerationConfig, parse_spec
+from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import (
     AccessDenied,
     ConfigError,

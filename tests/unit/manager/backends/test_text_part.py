@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 from manager.errors import LoadFailed, Refused
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 

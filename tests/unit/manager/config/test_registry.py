@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from manager.config.registry import GenerationConfig, ModelSpec, Registry, parse_spec
+from manager.config.model_spec import GenerationConfig, ModelSpec, parse_spec
+from manager.config.registry import Registry
 from manager.errors import ConfigError, Refused, UnknownModel
 
 FAKE = {"type": "fake"}

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.errors import Cancelled, GenerationFailed, OutOfMemory
 from manager.generation import batch as batch_module
 from manager.generation.batch import Batch

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.errors import Cancelled, ContextTooLong, GenerationFailed, OutOfMemory
 from manager.generation.engine import Engine
 from manager.generation.request import GenerationRequest, Grammar, as_messages

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from manager.config.registry import GenerationConfig
+from manager.config.model_spec import GenerationConfig
 from manager.generation.sampling import Sampler
 
 PLAIN: dict[str, Any] = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0}

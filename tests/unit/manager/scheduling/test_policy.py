@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.support.optimum import best
 from benchmarks.support.simulation import Baseline, Figures, Ours, Turns, key, turns_of
-from manager.scheduling import messages as h
+from manager.scheduling import messages as msg
 from manager.scheduling.policy import BYPASS_BOUND, PATIENCE_LOADS, worth_a_load
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import SchedulerLimits, Weights
@@ -65,17 +65,17 @@ def test_a_request_waits_no_longer_for_a_stream_of_others_than_its_patience() ->
     scheduler = Scheduler(SchedulerLimits(max_loaded=1))
     busy, wanted = key(0), key(1)
     for weights in (busy, wanted):
-        scheduler.handle(h.Register(weights), 0)
-        scheduler.handle(h.Prepared(weights, 1, "gpu", load_seconds=2.0), 0)
-    scheduler.handle(h.Request(1, busy, "x", busy), 0)
-    scheduler.handle(h.Loaded(busy, 1), 2)
-    scheduler.handle(h.Request(2, wanted), 2)
+        scheduler.handle(msg.Register(weights), 0)
+        scheduler.handle(msg.Prepared(weights, 1, "gpu", load_seconds=2.0), 0)
+    scheduler.handle(msg.Request(1, busy, "x", busy), 0)
+    scheduler.handle(msg.Loaded(busy, 1), 2)
+    scheduler.handle(msg.Request(2, wanted), 2)
     number, now = 1, 2.0
     while scheduler.tables.job is None:
         now += 3
         following = number + 2
-        scheduler.handle(h.Request(following, busy, "y", busy), now)
-        scheduler.handle(h.Release(number), now)
+        scheduler.handle(msg.Request(following, busy, "y", busy), now)
+        scheduler.handle(msg.Release(number), now)
         number = following
         assert now <= 2 + PATIENCE_LOADS * 2 + 3
     assert scheduler.tables.job == busy, "it leaves"

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import (
     Cancelled,
     CannotFit,
@@ -22,7 +22,7 @@ from manager.errors import (
     QueueFull,
     WaitTimeout,
 )
-from manager.scheduling import messages as h
+from manager.scheduling import messages as msg
 from manager.scheduling import policy
 from manager.scheduling.moves import COOL_DOWN_SECONDS
 from manager.scheduling.scheduler import ANNOUNCED_SECONDS, Scheduler
@@ -42,18 +42,18 @@ class Stage:
             SchedulerLimits(max_loaded=max_loaded, budgets=budgets, max_queue=max_queue, max_wait=max_wait)
         )
         self.now = 0.0
-        self.effects: list[h.Effect] = []
+        self.effects: list[msg.Effect] = []
         self._numbers = itertools.count(1)
 
-    def tell(self, message: h.Input) -> list[h.Effect]:
+    def tell(self, message: msg.Input) -> list[msg.Effect]:
         """What the scheduler answers; the states it reports are kept with the rest but left out of the answer."""
         answer = self.scheduler.handle(message, self.now)
         self.effects += answer
-        return [effect for effect in answer if not isinstance(effect, h.Changed)]
+        return [effect for effect in answer if not isinstance(effect, msg.Changed)]
 
-    def later(self, seconds: float) -> list[h.Effect]:
+    def later(self, seconds: float) -> list[msg.Effect]:
         self.now += seconds
-        return self.tell(h.Tick())
+        return self.tell(msg.Tick())
 
     def known(
         self,
@@ -67,8 +67,8 @@ class Stage:
     ) -> None:
         """Register weights whose files were found already."""
         for key in keys:
-            self.tell(h.Register(key, **how))  # type: ignore[arg-type]
-            found = h.Prepared(key, need, device, load_seconds=load_seconds, allowance=allowance, parking=parking)
+            self.tell(msg.Register(key, **how))  # type: ignore[arg-type]
+            found = msg.Prepared(key, need, device, load_seconds=load_seconds, allowance=allowance, parking=parking)
             self.tell(found)
 
     def request(
@@ -79,30 +79,30 @@ class Stage:
         deadline: float | None = None,
     ) -> int:
         number = next(self._numbers)
-        self.tell(h.Request(number, key, owner, then, deadline))
+        self.tell(msg.Request(number, key, owner, then, deadline))
         return number
 
     def release(self, *numbers: int) -> None:
         for number in numbers:
-            self.tell(h.Release(number))
+            self.tell(msg.Release(number))
 
-    def work(self) -> list[h.Job]:
+    def work(self) -> list[msg.Job]:
         """Let the loader do, well and at once, whatever it is given; answers what that was."""
-        done: list[h.Job] = []
+        done: list[msg.Job] = []
         while (job := self.scheduler.task) is not None:
             done.append(job)
             row = self.scheduler.weights[job.weights]
             match job:
-                case h.StartLoad() | h.StartWake():
-                    self.tell(h.Loaded(job.weights, row.need or 0))
-                case h.StartUnload():
-                    self.tell(h.Unloaded(job.weights))
-                case h.StartPark():
-                    self.tell(h.Parked(job.weights, row.account.host))
-                case h.StartDrop():
-                    self.tell(h.Dropped(job.weights))
-                case h.StartTrim(to_bytes=size):
-                    self.tell(h.Trimmed(job.weights, size))
+                case msg.StartLoad() | msg.StartWake():
+                    self.tell(msg.Loaded(job.weights, row.need or 0))
+                case msg.StartUnload():
+                    self.tell(msg.Unloaded(job.weights))
+                case msg.StartPark():
+                    self.tell(msg.Parked(job.weights, row.account.host))
+                case msg.StartDrop():
+                    self.tell(msg.Dropped(job.weights))
+                case msg.StartTrim(to_bytes=size):
+                    self.tell(msg.Trimmed(job.weights, size))
         return done
 
     def resident(self, *keys: WeightsKey) -> None:
@@ -113,8 +113,8 @@ class Stage:
             self.now += 1
             self.release(number)
 
-    def fail(self, key: WeightsKey, kind: type[ParleyError] = LoadFailed, leaked: int = 0) -> list[h.Effect]:
-        return self.tell(h.LoadRolledBack(key, Failure(kind, "it broke"), leaked))
+    def fail(self, key: WeightsKey, kind: type[ParleyError] = LoadFailed, leaked: int = 0) -> list[msg.Effect]:
+        return self.tell(msg.LoadRolledBack(key, Failure(kind, "it broke"), leaked))
 
     def state(self, key: WeightsKey) -> State:
         return self.scheduler.weights[key].state
@@ -129,11 +129,11 @@ class Stage:
         return number in self.scheduler.waiting
 
     def failure(self, number: int) -> Failure:
-        (refusal,) = [e for e in self.effects if isinstance(e, h.Refuse) and e.ticket == number]
+        (refusal,) = [e for e in self.effects if isinstance(e, msg.Refuse) and e.ticket == number]
         return refusal.failure
 
     def grants(self) -> list[int]:
-        return [effect.ticket for effect in self.effects if isinstance(effect, h.Grant)]
+        return [effect.ticket for effect in self.effects if isinstance(effect, msg.Grant)]
 
 
 # -- from a request to a lease ---------------------------------------------------------------------------------
@@ -141,12 +141,12 @@ class Stage:
 
 def test_weights_are_prepared_once_then_loaded_then_granted() -> None:
     stage = Stage()
-    stage.tell(h.Register(A))
-    assert stage.tell(h.Request(1, A)) == [h.Prepare(A)]
-    assert stage.tell(h.Request(2, A)) == [], "it is being prepared already"
-    assert stage.tell(h.Prepared(A, 5, GPU)) == [h.StartLoad(A)]
+    stage.tell(msg.Register(A))
+    assert stage.tell(msg.Request(1, A)) == [msg.Prepare(A)]
+    assert stage.tell(msg.Request(2, A)) == [], "it is being prepared already"
+    assert stage.tell(msg.Prepared(A, 5, GPU)) == [msg.StartLoad(A)]
     assert stage.state(A) is State.LOADING
-    assert stage.tell(h.Loaded(A, 6)) == [h.Grant(1, A), h.Grant(2, A)]
+    assert stage.tell(msg.Loaded(A, 6)) == [msg.Grant(1, A), msg.Grant(2, A)]
     assert stage.state(A) is State.RESIDENT
     assert stage.scheduler.ledger.used(GPU) == 6, "what was measured, not what was reserved"
 
@@ -155,7 +155,7 @@ def test_sixteen_requests_cause_one_load() -> None:
     stage = Stage()
     stage.known(A)
     numbers = [stage.request(A) for _ in range(16)]
-    assert stage.work() == [h.StartLoad(A)]
+    assert stage.work() == [msg.StartLoad(A)]
     assert stage.grants() == numbers
 
 
@@ -174,7 +174,7 @@ def test_loads_happen_one_at_a_time() -> None:
     stage.request(A)
     stage.request(B)
     assert stage.on_device() == {A}
-    assert stage.tell(h.Loaded(A, 1)) == [h.StartLoad(B), h.Grant(1, A)]
+    assert stage.tell(msg.Loaded(A, 1)) == [msg.StartLoad(B), msg.Grant(1, A)]
 
 
 def test_concurrency_bounds_the_leases_on_weights() -> None:
@@ -190,43 +190,43 @@ def test_concurrency_bounds_the_leases_on_weights() -> None:
 
 def test_weights_served_elsewhere_take_no_slot_and_are_never_evicted() -> None:
     stage = Stage(max_loaded=1)
-    stage.tell(h.Register(D))
+    stage.tell(msg.Register(D))
     first = stage.request(D)
-    stage.tell(h.Prepared(D, 0, "remote", remote=True))
+    stage.tell(msg.Prepared(D, 0, "remote", remote=True))
     assert stage.holds(first)
     stage.known(A)
     second = stage.request(A)
-    assert stage.work() == [h.StartLoad(A)]
+    assert stage.work() == [msg.StartLoad(A)]
     assert stage.holds(second)
-    stage.tell(h.Unload(D))
+    stage.tell(msg.Unload(D))
     assert stage.state(D) is State.RESIDENT
 
 
 def test_a_remote_server_that_fails_as_a_whole_cools_down_for_longer_each_time() -> None:
     stage = Stage()
-    stage.tell(h.Register(D))
+    stage.tell(msg.Register(D))
     first, second = stage.request(D), stage.request(D)
-    stage.tell(h.Prepared(D, 0, "remote", remote=True))
+    stage.tell(msg.Prepared(D, 0, "remote", remote=True))
     assert stage.holds(first)
     assert stage.holds(second)
-    stage.tell(h.HealthReported(D, Failure(GenerationFailed, "odd")))
+    stage.tell(msg.HealthReported(D, Failure(GenerationFailed, "odd")))
     assert (stage.state(D), stage.scheduler.weights[D].reason) == (State.RESIDENT, "last error: odd")
     waits = []
     for cool in (0.0, 0.0, 90.0):
-        stage.tell(h.HealthReported(D, Failure(GenerationFailed, "down"), cool))
+        stage.tell(msg.HealthReported(D, Failure(GenerationFailed, "down"), cool))
         assert stage.state(D) is State.FAILED
         row = stage.scheduler.weights[D]
         waits.append(row.retry_at - stage.scheduler.tables.now)
-        stage.tell(h.HealthReported(D))
+        stage.tell(msg.HealthReported(D))
         assert stage.state(D) is State.FAILED, "what was begun before says nothing about now"
         stage.now = row.retry_at
-        stage.tell(h.Tick())
+        stage.tell(msg.Tick())
         assert stage.state(D) is State.COLD
         stage.request(D)
-        stage.tell(h.Prepared(D, 0, "remote", remote=True))
+        stage.tell(msg.Prepared(D, 0, "remote", remote=True))
     assert waits == [5.0, 10.0, 90.0]
-    stage.tell(h.HealthReported(D))
-    stage.tell(h.HealthReported(D, Failure(GenerationFailed, "down"), 0.0))
+    stage.tell(msg.HealthReported(D))
+    stage.tell(msg.HealthReported(D, Failure(GenerationFailed, "down"), 0.0))
     assert stage.scheduler.weights[D].retry_at - stage.scheduler.tables.now == 5.0
 
 
@@ -235,7 +235,7 @@ def test_health_reports_about_local_weights_are_ignored() -> None:
     stage.known(A)
     stage.request(A)
     stage.work()
-    stage.tell(h.HealthReported(A, Failure(GenerationFailed, "odd"), 0.0))
+    stage.tell(msg.HealthReported(A, Failure(GenerationFailed, "odd"), 0.0))
     assert stage.state(A) is State.RESIDENT
 
 
@@ -248,7 +248,7 @@ def test_the_least_recently_used_idle_weights_leave() -> None:
     stage.resident(A, B)
     stage.resident(A)  # A is older on the device, but was used later than B
     number = stage.request(C)
-    assert stage.work() == [h.StartUnload(B), h.StartLoad(C)]
+    assert stage.work() == [msg.StartUnload(B), msg.StartLoad(C)]
     assert stage.holds(number)
     assert stage.on_device() == {A, C}
 
@@ -263,7 +263,7 @@ def test_recency_counts_from_the_end_of_a_lease() -> None:
     stage.now += 1
     stage.release(long)
     stage.request(C)
-    assert stage.work()[0] == h.StartUnload(B)
+    assert stage.work()[0] == msg.StartUnload(B)
 
 
 def test_nothing_leased_leaves() -> None:
@@ -272,12 +272,12 @@ def test_nothing_leased_leaves() -> None:
     held = stage.request(A)
     stage.work()
     waiting = stage.request(B)
-    stage.tell(h.Unload(A))
+    stage.tell(msg.Unload(A))
     stage.later(500)
     assert stage.scheduler.tables.job is None
     assert stage.on_device() == {A}
     stage.release(held)
-    assert stage.work() == [h.StartUnload(A), h.StartLoad(B)]
+    assert stage.work() == [msg.StartUnload(A), msg.StartLoad(B)]
     assert stage.holds(waiting)
 
 
@@ -287,8 +287,8 @@ def test_weights_loaded_for_a_request_cannot_leave_before_it_ran() -> None:
     first = stage.request(A)
     stage.request(B)
     stage.later(500)  # B is long overdue, yet A is being loaded for a request
-    stage.tell(h.Unload(A))
-    assert stage.tell(h.Loaded(A, 1)) == [h.Grant(first, A)]
+    stage.tell(msg.Unload(A))
+    assert stage.tell(msg.Loaded(A, 1)) == [msg.Grant(first, A)]
 
 
 def test_pinned_weights_stay_and_their_neighbour_goes() -> None:
@@ -297,7 +297,7 @@ def test_pinned_weights_stay_and_their_neighbour_goes() -> None:
     stage.known(B, C)
     stage.resident(A, B)
     stage.request(C)
-    assert stage.work() == [h.StartUnload(B), h.StartLoad(C)]
+    assert stage.work() == [msg.StartUnload(B), msg.StartLoad(C)]
 
 
 def test_a_device_full_of_pinned_weights_refuses_instead_of_waiting() -> None:
@@ -317,7 +317,7 @@ def test_weights_pinned_while_others_wait_for_their_place_refuse_those() -> None
     held = stage.request(A)
     stage.work()
     number = stage.request(B)
-    stage.tell(h.Register(A, pinned=True))
+    stage.tell(msg.Register(A, pinned=True))
     assert stage.failure(number).kind is CannotFit
     assert stage.holds(held)
 
@@ -327,10 +327,10 @@ def test_weights_pinned_before_they_load_refuse_those_who_come_to_wait_for_their
     stage.known(A, B)
     stage.resident(B)
     first = stage.request(A)
-    stage.tell(h.Register(A, pinned=True))
+    stage.tell(msg.Register(A, pinned=True))
     late = stage.request(B)
     assert stage.waits(late), "B is only leaving, and A not there yet"
-    stage.tell(h.Unloaded(B))
+    stage.tell(msg.Unloaded(B))
     assert stage.state(A) is State.LOADING
     assert stage.failure(late).kind is CannotFit
     stage.work()
@@ -345,7 +345,7 @@ def test_weights_pinned_while_they_drain_for_room_stay() -> None:
     waiting = stage.request(C)
     stage.later(policy.PATIENCE_LOADS * 10)
     draining = A if stage.state(A) is State.DRAINING else B
-    stage.tell(h.Register(draining, pinned=True))
+    stage.tell(msg.Register(draining, pinned=True))
     assert stage.state(draining) is State.RESIDENT
     stage.release(first, second)
     assert draining not in {job.weights for job in stage.work()}
@@ -361,7 +361,7 @@ def test_idle_weights_leave_after_their_time_and_only_then() -> None:
     assert stage.scheduler.next_tick() == released + 60
     stage.now = released + 59
     assert stage.later(0) == []
-    assert stage.later(1) == [h.StartUnload(A)]
+    assert stage.later(1) == [msg.StartUnload(A)]
     stage.work()
     assert stage.on_device() == {B}
     assert stage.scheduler.weights[A].reason == "unloaded after being idle"
@@ -375,7 +375,7 @@ def test_held_weights_have_no_idle_time() -> None:
     assert stage.later(600) == []
     stage.release(held)
     assert stage.later(59) == []
-    assert stage.later(1) == [h.StartUnload(A)]
+    assert stage.later(1) == [msg.StartUnload(A)]
 
 
 def test_a_request_calls_back_idle_weights_that_have_not_left_yet() -> None:
@@ -388,7 +388,7 @@ def test_a_request_calls_back_idle_weights_that_have_not_left_yet() -> None:
     assert stage.state(A) is State.DRAINING
     number = stage.request(A)
     assert stage.holds(number)
-    assert stage.work() == [h.StartLoad(B)]
+    assert stage.work() == [msg.StartLoad(B)]
 
 
 def test_only_as_much_leaves_as_the_bytes_need() -> None:
@@ -398,7 +398,7 @@ def test_only_as_much_leaves_as_the_bytes_need() -> None:
     stage.known(D, need=5)
     stage.resident(A, B, C)
     stage.request(D)
-    assert stage.work() == [h.StartUnload(A), h.StartUnload(B), h.StartLoad(D)]
+    assert stage.work() == [msg.StartUnload(A), msg.StartUnload(B), msg.StartLoad(D)]
     assert stage.scheduler.ledger.used(GPU) == 9
 
 
@@ -409,7 +409,7 @@ def test_no_weights_are_evicted_unnecessarily() -> None:
     stage.known(C, need=5)
     stage.resident(A, B)
     stage.request(C)
-    assert stage.work() == [h.StartUnload(B), h.StartLoad(C)], "A is older, but its byte alone would not do"
+    assert stage.work() == [msg.StartUnload(B), msg.StartLoad(C)], "A is older, but its byte alone would not do"
     assert stage.on_device() == {A, C}
 
 
@@ -418,13 +418,13 @@ def test_the_measured_size_is_reserved_for_the_next_load() -> None:
     stage.known(A, need=4)
     stage.known(B, need=5)
     stage.request(A)
-    stage.tell(h.Loaded(A, 6))
-    stage.tell(h.Unload(A))
+    stage.tell(msg.Loaded(A, 6))
+    stage.tell(msg.Unload(A))
     stage.release(1)
     stage.work()
     stage.resident(B)
     stage.request(A)
-    assert stage.work() == [h.StartUnload(B), h.StartLoad(A)], "4 was hoped for, 6 was measured"
+    assert stage.work() == [msg.StartUnload(B), msg.StartLoad(A)], "4 was hoped for, 6 was measured"
 
 
 def test_a_load_in_flight_counts_against_the_budget() -> None:
@@ -433,7 +433,7 @@ def test_a_load_in_flight_counts_against_the_budget() -> None:
     stage.request(A)
     stage.request(B)
     assert stage.scheduler.ledger.used(GPU) == 6, "reserved before anything was measured"
-    assert stage.tell(h.Loaded(A, 6)) == [h.Grant(1, A)]
+    assert stage.tell(msg.Loaded(A, 6)) == [msg.Grant(1, A)]
     assert stage.on_device() == {A}
 
 
@@ -449,9 +449,9 @@ def test_what_can_never_fit_is_refused_before_anything_leaves() -> None:
     stage = Stage(budget=10)
     stage.known(A, need=5)
     stage.resident(A)
-    stage.tell(h.Register(B))
+    stage.tell(msg.Register(B))
     number = stage.request(B)
-    assert stage.tell(h.Prepared(B, 11, GPU)) == [h.Refuse(number, stage.failure(number))]
+    assert stage.tell(msg.Prepared(B, 11, GPU)) == [msg.Refuse(number, stage.failure(number))]
     assert stage.failure(number).kind is CannotFit
     assert stage.on_device() == {A}
 
@@ -468,7 +468,7 @@ def test_announced_weights_are_spared_although_used_least_recently() -> None:
     stage.release(speaking)
     stage.resident(B)
     stage.request(C)
-    assert stage.work()[0] == h.StartUnload(B), "x asks for A next"
+    assert stage.work()[0] == msg.StartUnload(B), "x asks for A next"
 
 
 def test_the_announced_request_finds_its_weights_still_there() -> None:
@@ -495,7 +495,7 @@ def test_announcements_expire() -> None:
     wake = stage.scheduler.next_tick()
     assert wake == stage.now + ANNOUNCED_SECONDS
     stage.now = wake
-    assert stage.tell(h.Tick()) == [h.StartUnload(A)]
+    assert stage.tell(msg.Tick()) == [msg.StartUnload(A)]
 
 
 def test_announcements_are_forgotten_with_their_owner() -> None:
@@ -505,7 +505,7 @@ def test_announcements_are_forgotten_with_their_owner() -> None:
     speaking = stage.request(A, owner="x", then=A)
     stage.request(B)
     stage.release(speaking)
-    assert stage.tell(h.Forget("x")) == [h.StartUnload(A)]
+    assert stage.tell(msg.Forget("x")) == [msg.StartUnload(A)]
 
 
 def test_a_waiter_for_busy_weights_keeps_them_from_a_younger_request() -> None:
@@ -538,7 +538,7 @@ def test_requests_for_resident_weights_overtake_eight_times_and_no_more() -> Non
     late = stage.request(A)
     assert stage.waits(late)
     stage.release(*holders, *overtaking)
-    assert stage.work()[:2] == [h.StartUnload(A), h.StartLoad(B)]
+    assert stage.work()[:2] == [msg.StartUnload(A), msg.StartLoad(B)]
     assert stage.holds(older)
     assert stage.waits(late)
 
@@ -571,7 +571,7 @@ def test_draining_weights_stay_when_their_room_is_no_longer_needed() -> None:
     younger = stage.request(A)
     assert stage.state(A) is State.DRAINING
     assert stage.waits(younger)
-    stage.tell(h.Cancel(older))
+    stage.tell(msg.Cancel(older))
     assert stage.state(A) is State.RESIDENT
     assert stage.holds(younger)
     stage.release(held, younger)
@@ -588,7 +588,7 @@ def test_a_due_request_is_not_starved_by_loads_on_its_device() -> None:
     stage.later(policy.PATIENCE_LOADS * 10)
     small = stage.request(C)
     stage.release(holders[0])
-    assert stage.work() == [h.StartUnload(A)], "the free half is not given to the younger request"
+    assert stage.work() == [msg.StartUnload(A)], "the free half is not given to the younger request"
     stage.release(holders[1])
     stage.work()
     assert stage.holds(large)
@@ -605,8 +605,8 @@ def test_nothing_younger_is_granted_beside_a_due_request_that_has_no_claim_yet()
     stage.work()
     due = stage.request(B)
     stage.later(policy.PATIENCE_LOADS * 10)
-    stage.tell(h.Register(D))
-    stage.tell(h.Prepared(D, 0, GPU, remote=True))
+    stage.tell(msg.Register(D))
+    stage.tell(msg.Prepared(D, 0, GPU, remote=True))
     assert stage.holds(stage.request(D)), "remote weights are in no one's way"
     younger = stage.request(C)
     assert stage.waits(younger), "an older request keeps A, so the due one could claim nothing"
@@ -631,7 +631,7 @@ def test_nothing_younger_is_loaded_beside_a_due_request_that_has_no_claim_yet() 
     younger = stage.request(C)
     assert stage.scheduler.tables.job is None, "C would fit, and would stand in the way of B"
     stage.release(first, second)
-    assert stage.work()[:2] == [h.StartUnload(A), h.StartLoad(B)]
+    assert stage.work()[:2] == [msg.StartUnload(A), msg.StartLoad(B)]
     assert stage.holds(due)
     assert stage.waits(younger)
 
@@ -671,17 +671,17 @@ def test_cooling_down_takes_longer_each_time_up_to_a_limit_and_ends_with_success
     waits = []
     for _ in range(9):
         stage.request(A)
-        stage.tell(h.Prepared(A, 1, GPU))
+        stage.tell(msg.Prepared(A, 1, GPU))
         stage.fail(A)
         wake = stage.scheduler.next_tick()
         assert wake is not None
         waits.append(wake - stage.now)
         stage.now = wake
-        stage.tell(h.Tick())
+        stage.tell(msg.Tick())
         assert stage.state(A) is State.COLD
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     held = stage.request(A)
-    stage.tell(h.Prepared(A, 1, GPU))
+    stage.tell(msg.Prepared(A, 1, GPU))
     stage.work()
     assert stage.holds(held)
     assert stage.scheduler.weights[A].failures == 0
@@ -691,9 +691,9 @@ def test_what_cannot_be_prepared_disturbs_nothing() -> None:
     stage = Stage(max_loaded=1)
     stage.known(A)
     stage.resident(A)
-    stage.tell(h.Register(B))
+    stage.tell(msg.Register(B))
     number = stage.request(B)
-    stage.tell(h.PrepareFailed(B, Failure(CannotFit, "no such file")))
+    stage.tell(msg.PrepareFailed(B, Failure(CannotFit, "no such file")))
     assert stage.failure(number) == Failure(CannotFit, "no such file")
     assert stage.state(B) is State.FAILED
     assert stage.on_device() == {A}
@@ -706,7 +706,7 @@ def test_those_who_left_for_a_failed_load_come_back() -> None:
     stage.resident(A, B)
     number = stage.request(C)
     while stage.state(C) is not State.LOADING:
-        stage.tell(h.Unloaded(stage.scheduler.tables.job or A))
+        stage.tell(msg.Unloaded(stage.scheduler.tables.job or A))
     stage.fail(C)
     assert stage.failure(number).kind is LoadFailed
     assert sorted(job.weights.source for job in stage.work()) == ["A", "B"]
@@ -721,11 +721,11 @@ def test_an_out_of_memory_load_is_tried_once_more_with_everything_idle_gone() ->
     stage.work()
     number = stage.request(C)
     while stage.state(C) is not State.LOADING:
-        stage.tell(h.Unloaded(stage.scheduler.tables.job or A))
+        stage.tell(msg.Unloaded(stage.scheduler.tables.job or A))
     assert stage.on_device() == {B, C, D}
     stage.fail(C, OutOfMemory)
     assert stage.waits(number), "not refused yet"
-    assert stage.work() == [h.StartUnload(B), h.StartLoad(C)]
+    assert stage.work() == [msg.StartUnload(B), msg.StartLoad(C)]
     assert stage.holds(number)
     assert stage.on_device() == {C, D}
     assert stage.holds(held)
@@ -738,7 +738,7 @@ def test_running_out_of_memory_evicts_even_announced_weights() -> None:
     stage.release(stage.request(A, owner="x", then=A))
     number = stage.request(B)
     stage.fail(B, OutOfMemory)
-    assert stage.work() == [h.StartUnload(A), h.StartLoad(B)]
+    assert stage.work() == [msg.StartUnload(A), msg.StartLoad(B)]
     assert stage.holds(number)
 
 
@@ -750,7 +750,7 @@ def test_a_load_is_tried_twice_and_no_more_although_others_became_idle() -> None
     stage.work()
     number = stage.request(C)
     stage.fail(C, OutOfMemory)
-    stage.tell(h.Unloaded(A))
+    stage.tell(msg.Unloaded(A))
     assert stage.state(C) is State.LOADING
     stage.release(held)
     stage.fail(C, OutOfMemory)
@@ -762,9 +762,9 @@ def test_a_second_out_of_memory_is_final_and_its_victims_come_back() -> None:
     stage.known(A, B, C)
     stage.resident(A, B)
     number = stage.request(C)
-    stage.tell(h.Unloaded(A))
+    stage.tell(msg.Unloaded(A))
     stage.fail(C, OutOfMemory)
-    stage.tell(h.Unloaded(B))
+    stage.tell(msg.Unloaded(B))
     stage.fail(C, OutOfMemory)
     assert stage.failure(number).kind is OutOfMemory
     assert sorted(job.weights.source for job in stage.work()) == ["A", "B"]
@@ -775,10 +775,10 @@ def test_a_requested_victim_is_reloaded_for_its_waiters() -> None:
     stage.known(A, B)
     stage.resident(A)
     stage.request(B)
-    stage.tell(h.Unloaded(A))
+    stage.tell(msg.Unloaded(A))
     waiting = stage.request(A)
     stage.fail(B)
-    assert stage.work() == [h.StartLoad(A)]
+    assert stage.work() == [msg.StartLoad(A)]
     assert stage.holds(waiting)
 
 
@@ -787,8 +787,8 @@ def test_leaked_bytes_stay_charged() -> None:
     stage.known(A, need=6)
     stage.known(B, need=4)
     stage.resident(A)
-    stage.tell(h.Unload(A))
-    stage.tell(h.Unloaded(A, leaked=2))
+    stage.tell(msg.Unload(A))
+    stage.tell(msg.Unloaded(A, leaked=2))
     assert stage.scheduler.ledger.used(GPU) == 2
     stage.resident(B, A)
     assert stage.on_device() == {A}, "2 + 4 + 6 would be too much"
@@ -814,11 +814,11 @@ def test_an_unload_requested_during_a_failed_load_is_settled() -> None:
     stage = Stage()
     stage.known(A)
     stage.request(A)
-    stage.tell(h.Unload(A))
+    stage.tell(msg.Unload(A))
     stage.fail(A)
     stage.later(COOL_DOWN_SECONDS[0])
     number = stage.request(A)
-    stage.tell(h.Prepared(A, 1, GPU))
+    stage.tell(msg.Prepared(A, 1, GPU))
     stage.work()
     stage.release(number)
     assert stage.work() == []
@@ -834,7 +834,7 @@ def test_a_cancelled_request_leaves_the_queue() -> None:
     held = stage.request(A)
     stage.work()
     number = stage.request(B)
-    assert stage.tell(h.Cancel(number)) == [h.Refuse(number, stage.failure(number))]
+    assert stage.tell(msg.Cancel(number)) == [msg.Refuse(number, stage.failure(number))]
     assert stage.failure(number).kind is Cancelled
     stage.release(held)
     assert stage.work() == [], "no request needs the room"
@@ -844,9 +844,9 @@ def test_a_load_is_stopped_when_the_last_waiter_leaves() -> None:
     stage = Stage()
     stage.known(A)
     first, second = stage.request(A), stage.request(A)
-    assert stage.tell(h.Cancel(first)) == [h.Refuse(first, stage.failure(first))]
-    assert stage.tell(h.Cancel(second)) == [h.Refuse(second, stage.failure(second)), h.Abort(A)]
-    stage.tell(h.LoadRolledBack(A, Failure(Cancelled, "stopped")))
+    assert stage.tell(msg.Cancel(first)) == [msg.Refuse(first, stage.failure(first))]
+    assert stage.tell(msg.Cancel(second)) == [msg.Refuse(second, stage.failure(second)), msg.Abort(A)]
+    stage.tell(msg.LoadRolledBack(A, Failure(Cancelled, "stopped")))
     assert stage.state(A) is State.COLD, "no failure, no cool-down"
     third = stage.request(A)
     stage.work()
@@ -856,19 +856,19 @@ def test_a_load_is_stopped_when_the_last_waiter_leaves() -> None:
 def test_a_request_that_comes_while_a_load_is_being_stopped_gets_its_own() -> None:
     stage = Stage()
     stage.known(A)
-    stage.tell(h.Cancel(stage.request(A)))
+    stage.tell(msg.Cancel(stage.request(A)))
     number = stage.request(A)
-    assert stage.tell(h.LoadRolledBack(A, Failure(Cancelled, "stopped"))) == [h.StartLoad(A)]
+    assert stage.tell(msg.LoadRolledBack(A, Failure(Cancelled, "stopped"))) == [msg.StartLoad(A)]
     stage.work()
     assert stage.holds(number)
 
 
 def test_preparing_is_stopped_when_the_last_waiter_leaves_and_begun_anew_for_the_next() -> None:
     stage = Stage()
-    stage.tell(h.Register(A))
+    stage.tell(msg.Register(A))
     stage.request(A)
-    assert h.Abort(A) in stage.tell(h.Cancel(1))
-    assert stage.tell(h.Request(2, A)) == [h.Prepare(A)], "an aborted download that hangs delays no request"
+    assert msg.Abort(A) in stage.tell(msg.Cancel(1))
+    assert stage.tell(msg.Request(2, A)) == [msg.Prepare(A)], "an aborted download that hangs delays no request"
 
 
 def test_a_load_that_restores_victims_is_not_aborted() -> None:
@@ -876,11 +876,11 @@ def test_a_load_that_restores_victims_is_not_aborted() -> None:
     stage.known(A, B)
     stage.resident(A)
     stage.request(B)
-    stage.tell(h.Unloaded(A))
+    stage.tell(msg.Unloaded(A))
     stage.fail(B)
     assert stage.state(A) is State.LOADING
     number = stage.request(A)
-    assert stage.tell(h.Cancel(number)) == [h.Refuse(number, stage.failure(number))]
+    assert stage.tell(msg.Cancel(number)) == [msg.Refuse(number, stage.failure(number))]
 
 
 def test_cancelling_a_granted_or_unknown_request_changes_nothing() -> None:
@@ -888,8 +888,8 @@ def test_cancelling_a_granted_or_unknown_request_changes_nothing() -> None:
     stage.known(A)
     number = stage.request(A)
     stage.work()
-    assert stage.tell(h.Cancel(number)) == []
-    assert stage.tell(h.Cancel(99)) == []
+    assert stage.tell(msg.Cancel(number)) == []
+    assert stage.tell(msg.Cancel(99)) == []
     assert stage.holds(number)
 
 
@@ -904,16 +904,16 @@ def test_a_request_ends_at_its_deadline() -> None:
     number = stage.request(B, deadline=7)
     assert stage.scheduler.next_tick() == 7
     stage.now = 7
-    stage.tell(h.Tick())
+    stage.tell(msg.Tick())
     assert stage.failure(number).kind is WaitTimeout
 
 
 def test_fetching_and_loading_count_against_the_callers_deadline_but_not_against_the_limit() -> None:
     stage = Stage(max_loaded=1, max_wait=20)
-    stage.tell(h.Register(A))
+    stage.tell(msg.Register(A))
     patient, hasty = stage.request(A), stage.request(A, deadline=70)
     stage.later(50)  # a long download
-    stage.tell(h.Prepared(A, 1, GPU, load_seconds=10))
+    stage.tell(msg.Prepared(A, 1, GPU, load_seconds=10))
     assert stage.waits(patient)
     assert stage.waits(hasty)
     stage.later(20)  # a long load
@@ -925,14 +925,14 @@ def test_fetching_and_loading_count_against_the_callers_deadline_but_not_against
 def test_waiting_for_room_before_and_after_a_download_adds_up_to_the_limit() -> None:
     stage = Stage(max_loaded=1, max_wait=20)
     stage.known(A)
-    stage.tell(h.Register(B))
+    stage.tell(msg.Register(B))
     stage.request(A)
     stage.work()
     first = stage.request(B)
     stage.now += 100
     late = stage.request(B)
     stage.now += 100
-    stage.tell(h.Prepared(B, 1, GPU, load_seconds=10))
+    stage.tell(msg.Prepared(B, 1, GPU, load_seconds=10))
     assert stage.scheduler.next_tick() == 220
     stage.later(19)
     assert stage.waits(first)
@@ -1019,18 +1019,18 @@ def test_a_session_may_not_wait_for_a_second_lease() -> None:
 def test_a_request_that_may_not_wait_evicts_nothing() -> None:
     stage = Stage(max_loaded=2, max_queue=1)
     stage.known(A, B, C)
-    stage.tell(h.Register(D))
+    stage.tell(msg.Register(D))
     stage.resident(A, B)
     stage.request(A, owner="x")
     assert stage.failure(stage.request(C, owner="x")).kind is NestedLease
     assert stage.failure(stage.request(D, owner="x")).kind is NestedLease
     stage.request(B)
-    stage.tell(h.Unload(B))
+    stage.tell(msg.Unload(B))
     assert stage.waits(stage.request(B))
     assert stage.failure(stage.request(D)).kind is QueueFull
     assert stage.on_device() == {A, B}
     assert stage.scheduler.tables.job is None
-    assert not any(isinstance(effect, h.Prepare) for effect in stage.effects)
+    assert not any(isinstance(effect, msg.Prepare) for effect in stage.effects)
 
 
 # -- leaving on purpose ----------------------------------------------------------------------------------------
@@ -1041,20 +1041,20 @@ def test_unloading_drains_what_is_leased_and_grants_nothing_new() -> None:
     stage.known(A)
     held = stage.request(A)
     stage.work()
-    assert stage.tell(h.Unload(A)) == []
+    assert stage.tell(msg.Unload(A)) == []
     assert stage.state(A) is State.DRAINING
     number = stage.request(A)
     assert stage.waits(number)
     stage.release(held)
-    assert stage.work() == [h.StartUnload(A), h.StartLoad(A)]
+    assert stage.work() == [msg.StartUnload(A), msg.StartLoad(A)]
     assert stage.holds(number)
 
 
 def test_unloading_absent_weights_does_nothing() -> None:
     stage = Stage()
     stage.known(A)
-    assert stage.tell(h.Unload(A)) == []
-    assert stage.tell(h.Unload(B)) == []
+    assert stage.tell(msg.Unload(A)) == []
+    assert stage.tell(msg.Unload(B)) == []
     assert stage.state(A) is State.COLD
 
 
@@ -1064,12 +1064,12 @@ def test_retired_weights_serve_those_who_hold_and_wait_and_are_then_forgotten() 
     held = stage.request(A)
     stage.work()
     waiting = stage.request(A)
-    stage.tell(h.Retire(A))
+    stage.tell(msg.Retire(A))
     assert stage.state(A) is State.RESIDENT
     stage.release(held)
     assert stage.holds(waiting)
     stage.release(waiting)
-    assert stage.work() == [h.StartUnload(A)]
+    assert stage.work() == [msg.StartUnload(A)]
     assert A not in stage.scheduler.weights
 
 
@@ -1080,7 +1080,7 @@ def test_retired_weights_stay_as_long_as_a_running_session_will_come_back_for_th
     stage.work()
     stage.resident(B)
     for key in (A, B):
-        stage.tell(h.Retire(key))
+        stage.tell(msg.Retire(key))
     for turn in range(4):
         stage.release(held)
         held = stage.request((B, A)[turn % 2], owner="x", then=(A, B)[turn % 2])
@@ -1090,9 +1090,9 @@ def test_retired_weights_stay_as_long_as_a_running_session_will_come_back_for_th
     wake = stage.scheduler.next_tick()
     assert wake == stage.now + ANNOUNCED_SECONDS
     stage.now = wake
-    stage.tell(h.Tick())
+    stage.tell(msg.Tick())
     assert {job.weights for job in stage.work()} == {A, B}
-    assert [effect for effect in stage.effects if isinstance(effect, h.Retired)] == [h.Retired(A), h.Retired(B)]
+    assert [effect for effect in stage.effects if isinstance(effect, msg.Retired)] == [msg.Retired(A), msg.Retired(B)]
 
 
 def test_retired_weights_that_are_registered_again_stay() -> None:
@@ -1100,8 +1100,8 @@ def test_retired_weights_that_are_registered_again_stay() -> None:
     stage.known(A)
     held = stage.request(A)
     stage.work()
-    stage.tell(h.Retire(A))
-    stage.tell(h.Register(A))
+    stage.tell(msg.Retire(A))
+    stage.tell(msg.Register(A))
     stage.release(held)
     assert stage.work() == []
     assert stage.state(A) is State.RESIDENT
@@ -1113,7 +1113,7 @@ def test_closing_refuses_waiting_and_new_requests() -> None:
     held = stage.request(A)
     stage.work()
     waiting = stage.request(B)
-    stage.tell(h.Close())
+    stage.tell(msg.Close())
     late = stage.request(A)
     assert {stage.failure(waiting).kind, stage.failure(late).kind} == {ManagerClosed}
     assert stage.holds(held)
@@ -1124,8 +1124,8 @@ def test_nothing_is_restored_after_closing() -> None:
     stage.known(A, B)
     stage.resident(A)
     stage.request(B)
-    stage.tell(h.Unloaded(A))
-    stage.tell(h.Close())
+    stage.tell(msg.Unloaded(A))
+    stage.tell(msg.Close())
     stage.fail(B)
     assert stage.work() == []
     assert stage.on_device() == set()
@@ -1140,7 +1140,7 @@ def test_every_change_of_state_is_reported_with_a_reason() -> None:
     stage.resident(A)
     stage.request(B)
     stage.work()
-    told = [(e.weights.source, str(e.state), e.reason) for e in stage.effects if isinstance(e, h.Changed)]
+    told = [(e.weights.source, str(e.state), e.reason) for e in stage.effects if isinstance(e, msg.Changed)]
     assert told == [
         ("A", "loading", "requested"),
         ("A", "resident", "loaded"),
@@ -1167,5 +1167,5 @@ def test_positions_count_from_one_in_order_of_arrival() -> None:
     stage.work()
     numbers = [stage.request(B), stage.request(C), stage.request(B)]
     assert [stage.scheduler.tables.position(number) for number in numbers] == [1, 2, 3]
-    stage.tell(h.Cancel(numbers[0]))
+    stage.tell(msg.Cancel(numbers[0]))
     assert stage.scheduler.tables.position(numbers[2]) == 2

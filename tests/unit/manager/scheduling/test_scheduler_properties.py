@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from manager.config.registry import WeightsKey
+from manager.config.model_spec import WeightsKey
 from manager.errors import Cancelled, Failure, LoadFailed, OutOfMemory, Refused
-from manager.scheduling import messages as h
+from manager.scheduling import messages as msg
 from manager.scheduling import policy
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import SchedulerLimits
@@ -38,52 +38,52 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.held: dict[int, WeightsKey] = {}
         self.ended: Counter[int] = Counter()
         self.preparing: list[WeightsKey] = []
-        self.job: h.Job | None = None
+        self.job: msg.Job | None = None
         self.copies: dict[WeightsKey, int] = {}  # what really is in host memory
         self.leaks: Counter[str] = Counter()  # device -> bytes
         for key in KEYS:
-            self.tell(h.Register(key, idle_seconds=30 if key is KEYS[2] else None))
+            self.tell(msg.Register(key, idle_seconds=30 if key is KEYS[2] else None))
 
-    def tell(self, message: h.Input) -> None:
+    def tell(self, message: msg.Input) -> None:
         for effect in self.scheduler.handle(message, self.now):
             match effect:
-                case h.Grant(ticket=number, weights=key):
+                case msg.Grant(ticket=number, weights=key):
                     self.waiting.pop(number)
                     assert number not in self.held
                     self.held[number] = key
-                case h.Refuse(ticket=number):
+                case msg.Refuse(ticket=number):
                     self.waiting.pop(number)
                     self.ended[number] += 1
-                case h.Prepare(weights=key):
+                case msg.Prepare(weights=key):
                     assert key not in self.preparing
                     self.preparing.append(key)
-                case h.Abort(weights=key):
+                case msg.Abort(weights=key):
                     assert key in self.preparing or (self.job is not None and self.job.weights == key)
-                    assert key in self.preparing or isinstance(self.job, h.StartLoad | h.StartWake)
+                    assert key in self.preparing or isinstance(self.job, msg.StartLoad | msg.StartWake)
                     if key in self.preparing:
                         self.preparing.remove(key)
-                case h.Retired(weights=key):
+                case msg.Retired(weights=key):
                     assert key not in self.held.values()
                     assert key not in self.preparing
-                case h.Changed():
+                case msg.Changed():
                     pass
                 case job:
                     assert self.job is None, "one job at a time"
                     self.job = job
                     self.begins(job)
 
-    def begins(self, job: h.Job) -> None:
+    def begins(self, job: msg.Job) -> None:
         key = job.weights
         match job:
-            case h.StartUnload() | h.StartPark():
+            case msg.StartUnload() | msg.StartPark():
                 assert key not in self.held.values(), "nothing leased is unloaded or moved"
-            case h.StartLoad():
+            case msg.StartLoad():
                 assert key not in self.copies, "what is in host memory is not read again"
-            case h.StartWake() | h.StartDrop():
+            case msg.StartWake() | msg.StartDrop():
                 assert key in self.copies
-            case h.StartTrim(to_bytes=size):
+            case msg.StartTrim(to_bytes=size):
                 assert 0 <= size <= ALLOWANCES[key] + 1
-        if isinstance(job, h.StartLoad | h.StartWake) and key not in DEVICES:
+        if isinstance(job, msg.StartLoad | msg.StartWake) and key not in DEVICES:
             assert self.scheduler.ledger.used("gpu") <= BUDGET, "room is reserved before anything is brought"
 
     @rule(
@@ -93,10 +93,10 @@ class SchedulerMachine(RuleBasedStateMachine):
     )
     def request(self, key: WeightsKey, owner: str | None, following: WeightsKey | None) -> None:
         if key not in self.scheduler.weights:
-            self.tell(h.Register(key))
+            self.tell(msg.Register(key))
         self.numbers += 1
         self.waiting[self.numbers] = owner
-        self.tell(h.Request(self.numbers, key, owner, following))
+        self.tell(msg.Request(self.numbers, key, owner, following))
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
@@ -104,17 +104,17 @@ class SchedulerMachine(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(self.held)))
         del self.held[number]
         self.ended[number] += 1
-        self.tell(h.Release(number))
+        self.tell(msg.Release(number))
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        self.tell(h.Cancel(data.draw(st.sampled_from(sorted(self.waiting)))))
+        self.tell(msg.Cancel(data.draw(st.sampled_from(sorted(self.waiting)))))
 
     @precondition(lambda self: self.preparing)
     @rule()
     def prepare_fails(self) -> None:
-        self.tell(h.PrepareFailed(self.preparing.pop(0), Failure(Refused, "gone")))
+        self.tell(msg.PrepareFailed(self.preparing.pop(0), Failure(Refused, "gone")))
 
     @precondition(lambda self: self.preparing)
     @rule()
@@ -122,7 +122,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         key = self.preparing.pop(0)
         device = DEVICES.get(key, "gpu")
         parking = PARKING if device == "gpu" else None
-        self.tell(h.Prepared(key, SIZES[key], device, allowance=ALLOWANCES.get(key, 0), parking=parking))
+        self.tell(msg.Prepared(key, SIZES[key], device, allowance=ALLOWANCES.get(key, 0), parking=parking))
 
     @precondition(lambda self: self.job)
     @rule(outcome=st.sampled_from(["well", "well", "well", "oom", "broken", "leak", "large"]), seconds=st.floats(0, 5))
@@ -134,40 +134,42 @@ class SchedulerMachine(RuleBasedStateMachine):
         leaked = int(outcome == "leak" and not self.leaks["gpu"])
         device = DEVICES.get(key, "gpu")
         match job:
-            case h.StartPark() if outcome != "broken":
+            case msg.StartPark() if outcome != "broken":
                 self.copies[key] = size
                 self.leaks[device] += leaked
-                self.tell(h.Parked(key, size, leaked))
-            case h.StartUnload() | h.StartPark():
+                self.tell(msg.Parked(key, size, leaked))
+            case msg.StartUnload() | msg.StartPark():
                 self.copies.pop(key, None)
                 self.leaks[device] += leaked
-                self.tell(h.Unloaded(key, leaked))
-            case h.StartDrop():
+                self.tell(msg.Unloaded(key, leaked))
+            case msg.StartDrop():
                 del self.copies[key]
-                self.tell(h.Dropped(key))
-            case h.StartTrim(to_bytes=kept):
-                self.tell(h.Trimmed(key, kept + (outcome == "broken" and kept < self.scheduler.weights[key].allowance)))
+                self.tell(msg.Dropped(key))
+            case msg.StartTrim(to_bytes=kept):
+                self.tell(
+                    msg.Trimmed(key, kept + (outcome == "broken" and kept < self.scheduler.weights[key].allowance))
+                )
             case _ if self.scheduler.weights[key].aborting:
-                self.tell(h.LoadRolledBack(key, Failure(Cancelled, "aborted"), host=self.copies.get(key, 0)))
+                self.tell(msg.LoadRolledBack(key, Failure(Cancelled, "aborted"), host=self.copies.get(key, 0)))
             case _ if outcome == "oom":
-                self.tell(h.LoadRolledBack(key, Failure(OutOfMemory, outcome), host=self.copies.get(key, 0)))
+                self.tell(msg.LoadRolledBack(key, Failure(OutOfMemory, outcome), host=self.copies.get(key, 0)))
             case _ if outcome == "broken":
                 self.copies.pop(key, None)
                 self.leaks[device] += 1
-                self.tell(h.LoadRolledBack(key, Failure(LoadFailed, outcome), leaked=1))
+                self.tell(msg.LoadRolledBack(key, Failure(LoadFailed, outcome), leaked=1))
             case _:
-                self.tell(h.Loaded(key, size + (outcome == "large")))
+                self.tell(msg.Loaded(key, size + (outcome == "large")))
 
     @precondition(lambda self: self.leaks)
     @rule(data=st.data())
     def leak_ends(self, data: st.DataObject) -> None:
         device = data.draw(st.sampled_from(sorted(self.leaks)))
-        self.tell(h.Recovered(KEYS[0], device, self.leaks.pop(device)))
+        self.tell(msg.Recovered(KEYS[0], device, self.leaks.pop(device)))
 
     @rule(seconds=st.floats(0.1, 40))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        self.tell(h.Tick())
+        self.tell(msg.Tick())
         wake = self.scheduler.next_tick()
         assert wake is None or wake > self.now, "a tick leaves nothing overdue"
 
@@ -177,19 +179,19 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from("xyz"))
     def forget(self, owner: str) -> None:
-        self.tell(h.Forget(owner))
+        self.tell(msg.Forget(owner))
 
     @rule(key=st.sampled_from(KEYS))
     def retire(self, key: WeightsKey) -> None:
-        self.tell(h.Retire(key))
+        self.tell(msg.Retire(key))
 
     @rule(key=st.sampled_from(KEYS), pinned=st.booleans())
     def register_again(self, key: WeightsKey, pinned: bool) -> None:
-        self.tell(h.Register(key, pinned=pinned and key in KEYS[:1]))
+        self.tell(msg.Register(key, pinned=pinned and key in KEYS[:1]))
 
     @rule(key=st.sampled_from(KEYS))
     def unload(self, key: WeightsKey) -> None:
-        self.tell(h.Unload(key))
+        self.tell(msg.Unload(key))
 
     @invariant()
     def nothing_leased_is_away(self) -> None:
@@ -250,12 +252,12 @@ class SchedulerMachine(RuleBasedStateMachine):
             elif self.held:
                 number = min(self.held)
                 del self.held[number]
-                self.tell(h.Release(number))
+                self.tell(msg.Release(number))
             else:
                 wake = self.scheduler.next_tick()
                 assert wake is not None, f"tickets {sorted(self.waiting)} wait for nothing"
                 self.now = max(self.now, wake)
-                self.tell(h.Tick())
+                self.tell(msg.Tick())
         assert not self.waiting
         assert not self.held
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from manager.config.registry import WeightsKey
-from manager.scheduling import messages as h
+from manager.config.model_spec import WeightsKey
+from manager.scheduling import messages as msg
 from manager.scheduling.scheduler import Scheduler
 from manager.scheduling.tables import SchedulerLimits
 from manager.state import LoadProgress, State
@@ -33,26 +33,26 @@ class World:
 
     def known(self, *keys: WeightsKey, need: int = 1, concurrency: int | None = None) -> None:
         for key in keys:
-            self.tell(h.Register(key, concurrency=concurrency))
-            self.tell(h.Prepared(key, need, "gpu", load_seconds=LOAD))
+            self.tell(msg.Register(key, concurrency=concurrency))
+            self.tell(msg.Prepared(key, need, "gpu", load_seconds=LOAD))
             row = self.scheduler.weights[key]
             row.turn_seconds, row.measured = TURN, True
 
     def request(self, key: WeightsKey) -> int:
         number = next(self._numbers)
-        self.tell(h.Request(number, key))
+        self.tell(msg.Request(number, key))
         return number
 
-    def tell(self, message: h.Input) -> None:
+    def tell(self, message: msg.Input) -> None:
         for effect in self.scheduler.handle(message, self.now):
             match effect:
-                case h.Grant(ticket=number):
+                case msg.Grant(ticket=number):
                     self.granted[number] = self.now
-                    self._after(TURN, h.Release(number))
-                case h.StartLoad(weights=key):
-                    self._after(LOAD, h.Loaded(key, self.scheduler.weights[key].need or 0))
-                case h.StartUnload(weights=key):
-                    self._after(0.0, h.Unloaded(key))
+                    self._after(TURN, msg.Release(number))
+                case msg.StartLoad(weights=key):
+                    self._after(LOAD, msg.Loaded(key, self.scheduler.weights[key].need or 0))
+                case msg.StartUnload(weights=key):
+                    self._after(0.0, msg.Unloaded(key))
 
     def run(self, until: float = 1e9) -> None:
         while self._coming and self._coming[0][0] <= until:
@@ -63,7 +63,7 @@ class World:
     def expected(self, progress: dict[WeightsKey, LoadProgress] | None = None) -> dict[int, float | None]:
         return expected_waits(self.scheduler.tables, self.now, progress or {})
 
-    def _after(self, seconds: float, message: h.Input) -> None:
+    def _after(self, seconds: float, message: msg.Input) -> None:
         heapq.heappush(self._coming, (self.now + seconds, next(self._order), lambda: self.tell(message)))
 
     def assert_comes_true(self) -> None:
@@ -151,7 +151,7 @@ def test_larger_weights_wait_for_as_many_as_must_leave() -> None:
 
 def test_a_download_takes_as_long_again_as_its_progress_says() -> None:
     world = World()
-    world.tell(h.Register(A))
+    world.tell(msg.Register(A))
     number = world.request(A)
     assert world.expected() == {number: None}, "unknown as yet"
     load = world.scheduler.weights[A].load_seconds

@@ -10,7 +10,7 @@ import pytest
 
 from negotiation.admission.lanes import BYPASS_BOUND, Lanes
 from negotiation.admission.limits import Caller, LimitReached, Limits
-from negotiation.admission.tickets import QueuePosition, Stage, Ticket
+from negotiation.admission.tickets import LaneTicket, QueuePosition, Stage
 
 A, B = Caller("anne"), Caller("ben")
 
@@ -28,14 +28,14 @@ class House:
     def __init__(self, **limits: int | None) -> None:
         self.clock = Clock()
         self.lanes = Lanes(Limits(**limits), self.clock)  # type: ignore[arg-type]
-        self.begun: list[Ticket] = []
+        self.begun: list[LaneTicket] = []
 
-    def come(self, caller: Caller = A, *, background: bool = False) -> Ticket:
+    def come(self, caller: Caller = A, *, background: bool = False) -> LaneTicket:
         ticket = self.lanes.enter(caller, background=background)
         self.lanes.wait(ticket, partial(self.begun.append, ticket))
         return ticket
 
-    def end(self, ticket: Ticket, seconds: float = 0.0) -> None:
+    def end(self, ticket: LaneTicket, seconds: float = 0.0) -> None:
         self.clock.now += seconds
         self.lanes.leave(ticket)
 
@@ -45,7 +45,7 @@ class House:
             self.end(next(ticket for ticket in self.begun if ticket.stage is Stage.RUNNING))
 
     @property
-    def running(self) -> list[Ticket]:
+    def running(self) -> list[LaneTicket]:
         return [ticket for ticket in self.begun if ticket.stage is Stage.RUNNING]
 
 
@@ -360,7 +360,7 @@ def test_a_thousand_instant_negotiations_do_not_recurse(house: Callable[..., Hou
     there = house(lanes=1, queue=2000, queue_per_visitor=2000)
     first, ended = there.come(A), []
 
-    def end(ticket: Ticket) -> None:
+    def end(ticket: LaneTicket) -> None:
         ended.append(ticket)
         there.lanes.leave(ticket)
 

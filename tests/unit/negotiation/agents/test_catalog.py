@@ -53,7 +53,7 @@ def test_options_are_read(catalog: Catalog, given: dict[str, Any], options: Mode
         ("model", {"guard": "strict"}, "agent 'model': key 'guard'"),
         ("model", {"retries": "11"}, "key 'retries'"),
         ("model", {"retries": "-1"}, "key 'retries'"),
-        ("model", {"narrates": "genius"}, "there is no strategy 'genius' (there are: boulware, linear"),
+        ("model", {"narrates": "genius"}, "unknown strategy 'genius'; choose from: boulware, linear"),
         ("model", {"persona": "x" * 501}, "key 'persona'"),
         ("model", {"hint": "a\x1b[0m"}, "control characters"),
         ("model", {"thinking": "-1"}, "key 'thinking'"),

@@ -15,7 +15,7 @@ from negotiation.agents.human import MAX_MESSAGE, HumanAgent, read_answer
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, NotAsked
 from negotiation.game.events import Asked, Ended, Halted, TurnTaken
-from negotiation.game.protocol import Action, Ending, State
+from negotiation.game.protocol import Action, Ending, GameState
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.live.feed import Watch
 from negotiation.live.live_runs import LiveRuns
@@ -76,7 +76,7 @@ def test_the_answer_is_played(bike: Scenario) -> None:
     driven = negotiate(Negotiation("run", bike, agents))
     events = [next(driven), next(driven), next(driven)]
     assert events[-1] == Asked("a", 600.0)
-    taken = driven.send(read_answer(State(bike), "offer", OFFER, "Well?"))
+    taken = driven.send(read_answer(GameState(bike), "offer", OFFER, "Well?"))
     assert isinstance(taken, TurnTaken)
     assert (taken.turn.action, taken.turn.offer, taken.turn.message) == (Action.OFFER, OFFER, "Well?")
     assert (taken.turn.agent, taken.turn.tokens, taken.turn.prompt) == ("human", 0, ())
@@ -105,11 +105,11 @@ def test_an_answer_that_is_not_legal_is_refused(
     bike: Scenario, action: str, offer: Any, message: str, says: str
 ) -> None:
     with pytest.raises(IllegalTurn, match=says):
-        read_answer(State(bike), action, offer, message)
+        read_answer(GameState(bike), action, offer, message)
 
 
 def test_a_persons_message_is_cleaned_like_a_models(bike: Scenario) -> None:
-    assert read_answer(State(bike), "walk_away", message="a\0b\ud83dc\nd").message == "ab�c\nd"
+    assert read_answer(GameState(bike), "walk_away", message="a\0b\ud83dc\nd").message == "ab�c\nd"
 
 
 # -- on the server ---------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from manager.config.registry import ModelSpec, Registry, parse_spec
+from manager.config.model_spec import ModelSpec, parse_spec
+from manager.config.registry import Registry
 from negotiation.app.machine_profile import GB, ZERO_GPU_BYTES, Machine, profile
 from negotiation.app.settings import SHIPPED
 

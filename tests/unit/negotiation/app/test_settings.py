@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from manager.config.registry import parse_spec
+from manager.config.model_spec import parse_spec
 from manager.errors import ConfigError
 from negotiation.app.environment import shipped_configs
 from negotiation.app.machine_profile import GB, Machine

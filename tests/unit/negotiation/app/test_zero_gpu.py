@@ -15,7 +15,7 @@ from manager.backends import base
 from manager.backends.base import Footprint
 from manager.backends.fake import FakeModel
 from manager.cancel import CancelToken
-from manager.config.registry import ModelSpec, parse_spec
+from manager.config.model_spec import ModelSpec, parse_spec
 from manager.errors import Refused
 from manager.manager import LLMManager
 from manager.placed import DEVICE, NOT_PLACED, Placed

@@ -423,7 +423,7 @@ def check_error(result: tuple[int, str, str], *says: str) -> None:
 
 
 def test_an_unknown_scenario_is_named_with_the_known_ones(call: Call) -> None:
-    check_error(call(*negotiation(scenario="nowhere")), "--scenario: there is no 'nowhere'", "company_car")
+    check_error(call(*negotiation(scenario="nowhere")), "--scenario: unknown scenario 'nowhere'", "company_car")
 
 
 def test_a_scenario_may_be_a_file(call: Call, tmp_path: Path, bike_data: dict[str, Any]) -> None:
@@ -571,7 +571,7 @@ def test_a_comparison_with_failures_says_so_and_exits_with_1(call: Call) -> None
     [
         (comparing("nobody", "left"), "'nobody' is neither"),
         (comparing("left", "right", pairs=0), "at least one pair"),
-        (["compare", "--scenario", "none", *comparing("left", "right")[3:]], "there is no 'none'"),
+        (["compare", "--scenario", "none", *comparing("left", "right")[3:]], "unknown scenario 'none'"),
     ],
 )
 def test_bad_comparisons_are_refused_in_one_line(call: Call, arguments: list[str], why: str) -> None:

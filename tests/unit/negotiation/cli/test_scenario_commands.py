@@ -97,7 +97,10 @@ def test_a_scenario_without_possible_agreement_has_no_nash_point(
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("nowhere", "SCENARIO: there is no 'nowhere' (known: books_hats_balls, "), ("no/where.yaml", "no such file")],
+    [
+        ("nowhere", "SCENARIO: unknown scenario 'nowhere'; choose from: books_hats_balls, "),
+        ("no/where.yaml", "no such file"),
+    ],
 )
 def test_an_unknown_scenario_is_an_error_on_one_line(call: Call, name: str, says: str) -> None:
     status, out, err = call("analyze", name)

@@ -19,7 +19,7 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.comparison import comparison
-from negotiation.comparison.comparison import Comparison, Job, PairTally, Progress, jobs
+from negotiation.comparison.comparison import Comparison, ComparisonProgress, Job, PairTally, jobs
 from negotiation.diagnostics.prompt_anchors import Anchors
 from negotiation.errors import UnknownAgent
 from negotiation.figures.statistics import Interval
@@ -248,7 +248,7 @@ def test_a_worked_example(asked: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_narrows(asked: Ask, catalog: Catalog, store: Store) -> None:
-    told: list[Progress] = list(comparison.run(asked(pairs=12), catalog, store, at_once=1))
+    told: list[ComparisonProgress] = list(comparison.run(asked(pairs=12), catalog, store, at_once=1))
     known = [progress.result.difference for progress in told]
     assert known[:16] == [None] * 16  # the first block is one agent's
     first = next(interval for interval in known if interval is not None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from negotiation.game.events import InvalidReply, Measures, Turn
 from negotiation.game.measures import accepted_below_reservation, final_utility, fingerprint, measure, measure_seat
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario
 from tests.support.effort import examples
@@ -21,15 +21,15 @@ Points = Callable[..., Scenario]
 POINTS = (1.0, 0.0), (0.6, 0.7), (0.0, 1.0), (0.3, 0.3)
 
 
-def agreed(scenario: Scenario, deal: int, turns: int = 1) -> State:
+def agreed(scenario: Scenario, deal: int, turns: int = 1) -> GameState:
     """The state after a deal was offered so often and then accepted."""
-    state = State(scenario)
+    state = GameState(scenario)
     for _ in range(turns):
         state = state.apply(Action.OFFER, {"deal": f"o{deal}"})
     return state.apply(Action.ACCEPT)
 
 
-def measures(state: State) -> Measures:
+def measures(state: GameState) -> Measures:
     return measure(state, Analyser(state.scenario))
 
 
@@ -49,8 +49,8 @@ def test_a_deal_that_wastes_something(of_points: Points) -> None:
 
 def test_no_deal_is_worth_the_reservation_values(of_points: Points) -> None:
     scenario = of_points(*POINTS, reservation=(0.2, 0.4))
-    left = measures(State(scenario).apply(Action.WALK_AWAY))
-    late = State(scenario)
+    left = measures(GameState(scenario).apply(Action.WALK_AWAY))
+    late = GameState(scenario)
     while late.ending is None:
         late = late.apply(Action.OFFER, {"deal": "o1"})
     assert left == measures(late)
@@ -73,7 +73,7 @@ def test_a_deal_is_discounted_by_the_round_it_was_made_in(of_points: Points, tur
 
 
 def test_no_deal_is_not_discounted(of_points: Points) -> None:
-    state = State(of_points(*POINTS, reservation=(0.25, 0.5), discount=0.5))
+    state = GameState(of_points(*POINTS, reservation=(0.25, 0.5), discount=0.5))
     for _ in range(4):
         state = state.apply(Action.OFFER, {"deal": "o1"})
     state = state.apply(Action.WALK_AWAY)
@@ -95,7 +95,7 @@ def test_figures_of_any_end_are_sound(data: st.DataObject, scenarios: st.SearchS
     analyser = Analyser(scenario)
     offer = analyser.space.offer(data.draw(st.integers(0, scenario.outcomes - 1)))
     turns = data.draw(st.integers(1, 2 * scenario.rounds - 1))
-    state = State(scenario)
+    state = GameState(scenario)
     for _ in range(turns):
         state = state.apply(Action.OFFER, offer)
     found = measure(state.apply(data.draw(st.sampled_from([Action.ACCEPT, Action.WALK_AWAY]))), analyser)

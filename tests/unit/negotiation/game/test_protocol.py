@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.errors import IllegalTurn
-from negotiation.game.protocol import Action, Ending, State
+from negotiation.game.protocol import Action, Ending, GameState
 from negotiation.scenario.model import Offer, Scenario, Seat, other
 from tests.support.effort import examples
 
@@ -20,9 +20,9 @@ GOOD: Offer = {"price": 150, "lock": "with"}
 BETTER: Offer = {"price": 160, "lock": "without"}
 
 
-def after(scenario: Scenario, *offers: Offer, starts: Seat = "a") -> State:
+def after(scenario: Scenario, *offers: Offer, starts: Seat = "a") -> GameState:
     """The state after some offers."""
-    state = State(scenario, starts=starts)
+    state = GameState(scenario, starts=starts)
     for offer in offers:
         state = state.apply(OFFER, offer)
     return state
@@ -32,7 +32,7 @@ def after(scenario: Scenario, *offers: Offer, starts: Seat = "a") -> State:
 
 
 def test_the_first_seat_may_offer_or_leave(bike: Scenario) -> None:
-    state = State(bike)
+    state = GameState(bike)
     assert (state.seat, state.round, state.legal) == ("a", 1, (OFFER, WALK_AWAY))
 
 
@@ -58,7 +58,7 @@ def test_only_the_other_sides_latest_offer_can_be_accepted(bike: Scenario) -> No
 
 def test_nothing_can_be_accepted_before_an_offer(bike: Scenario) -> None:
     with pytest.raises(IllegalTurn, match="there is no offer on the table that could be accepted"):
-        State(bike).apply(ACCEPT)
+        GameState(bike).apply(ACCEPT)
 
 
 def test_an_own_offer_is_never_accepted(bike: Scenario) -> None:
@@ -74,7 +74,7 @@ def test_walking_away_ends_it_without_a_deal(bike: Scenario) -> None:
 
 
 def test_one_may_walk_away_at_once(bike: Scenario) -> None:
-    assert State(bike).apply(WALK_AWAY).ended_by == "a"
+    assert GameState(bike).apply(WALK_AWAY).ended_by == "a"
 
 
 def test_an_offer_keeps_what_it_was_when_it_was_made(bike: Scenario) -> None:
@@ -100,7 +100,7 @@ def test_the_last_turn_may_still_accept(bike: Scenario) -> None:
 
 
 def test_one_round_is_enough_for_a_deal(of_points: Callable[..., Scenario]) -> None:
-    state = State(of_points((0.5, 0.5), (1, 0), rounds=1)).apply(OFFER, {"deal": "o0"})
+    state = GameState(of_points((0.5, 0.5), (1, 0), rounds=1)).apply(OFFER, {"deal": "o0"})
     assert state.last_turn
     assert state.apply(ACCEPT).ending is Ending.AGREEMENT
 
@@ -110,7 +110,7 @@ def test_one_round_is_enough_for_a_deal(of_points: Callable[..., Scenario]) -> N
 )
 @pytest.mark.parametrize("action", list(Action))
 def test_nothing_happens_after_the_end(bike: Scenario, moves: list[Any], action: Action) -> None:
-    state = State(bike)
+    state = GameState(bike)
     for move in moves:
         state = state.apply(*move)
     assert state.legal == ()
@@ -160,7 +160,7 @@ def test_no_sequence_of_actions_reaches_an_illegal_state(
     """Plays anything at all against the rules, spelled out a second time."""
     scenario = data.draw(scenarios)
     possible = st.fixed_dictionaries({name: st.sampled_from(i.choices) for name, i in scenario.issues.items()})
-    state, made, ended = State(scenario, starts=starts), list[Offer](), False
+    state, made, ended = GameState(scenario, starts=starts), list[Offer](), False
     for _ in range(data.draw(st.integers(1, 16))):
         action = data.draw(st.sampled_from([OFFER, OFFER, OFFER, ACCEPT, WALK_AWAY]))
         offer = data.draw(possible if action is OFFER and data.draw(st.integers(0, 3)) else st.none() | JUNK)

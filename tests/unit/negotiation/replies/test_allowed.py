@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.allowed import MAX_THOUGHT, Allowed, Decided, legal, rational
 from negotiation.replies.narration import MAX_MESSAGE, MAX_TOKENS, Speech
 from negotiation.replies.reader import Reply, read_reply, split_thinking
@@ -26,17 +26,17 @@ SCENARIOS = sorted(path.stem for path in (Path(__file__).resolve().parents[4] / 
 
 
 @pytest.fixture(scope="session")
-def answering(bike: Scenario) -> State:
+def answering(bike: Scenario) -> GameState:
     """The state in which b may answer an offer."""
-    return State(bike).apply(Action.OFFER, GOOD)
+    return GameState(bike).apply(Action.OFFER, GOOD)
 
 
 # -- what is legal ---------------------------------------------------------------------------------------------
 
 
-def states(scenario: Scenario, rng: random.Random) -> list[State]:
+def states(scenario: Scenario, rng: random.Random) -> list[GameState]:
     """A state at the beginning, one in between and one in the last turn."""
-    found, state = [State(scenario)], State(scenario)
+    found, state = [GameState(scenario)], GameState(scenario)
     while not state.last_turn:
         picked = {name: rng.choice(issue.choices) for name, issue in scenario.issues.items()}
         state = state.apply(Action.OFFER, picked)
@@ -87,7 +87,7 @@ def test_every_legal_reply_is_in_the_grammar(
             assert permits(legal(state).grammar(), as_written(reply)) == (action in state.legal)
 
 
-def test_json_is_written_with_the_separators_that_models_write(answering: State) -> None:
+def test_json_is_written_with_the_separators_that_models_write(answering: GameState) -> None:
     """On the path of JSON schemas (`legal`) and on the one of Lark (`rational`, `decided`, a diagram's offers)."""
     for allowed in (legal(answering), rational(answering), decided(answering, Action.OFFER, GOOD)):
         text = json.dumps({**OFFERED, "thought": "" if isinstance(allowed, Decided) else "Fine."})
@@ -98,7 +98,7 @@ def test_json_is_written_with_the_separators_that_models_write(answering: State)
     assert rational(answering).grammar().lark is not None
 
 
-def test_texts_outside_the_grammar(answering: State) -> None:
+def test_texts_outside_the_grammar(answering: GameState) -> None:
     grammar = legal(answering).grammar()
     assert permits(grammar, as_written(ACCEPTED))
     for spoilt in (
@@ -120,14 +120,14 @@ def test_options_may_be_any_text(of_points: Callable[..., Scenario], bike_data: 
     bike_data["issues"]["lock"]["options"] = odd
     for role in bike_data["roles"].values():
         role["values"]["lock"] = dict.fromkeys(odd, 0.5)
-    state = State(parse_scenario("odd", bike_data, "odd.yaml"))
+    state = GameState(parse_scenario("odd", bike_data, "odd.yaml"))
     for option in odd:
         assert permits(legal(state).grammar(), as_written({**OFFERED, "offer": {"price": 150, "lock": option}}))
     rng = random.Random(1)
     assert {read_reply(written_under(legal(state).grammar(), rng), state).kind for _ in range(40)} == {None}
 
 
-def test_chance_draws_the_same_reply_from_the_same_seed(answering: State) -> None:
+def test_chance_draws_the_same_reply_from_the_same_seed(answering: GameState) -> None:
     drawn = [[legal(answering).sample(random.Random(seed)) for seed in range(30)] for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) > 10
@@ -140,7 +140,7 @@ def test_a_drawn_message_is_no_longer_than_the_grammar_allows(bike_data: dict[st
         for role in bike_data["roles"].values():
             role["weights"][name] = 0.0
             role["values"][name] = {"yes": 0.0, "no": 1.0}
-    state = State(parse_scenario("wordy", bike_data, "wordy.yaml"))
+    state = GameState(parse_scenario("wordy", bike_data, "wordy.yaml"))
     for seed in range(20):
         assert permits(legal(state).grammar(), as_written(json.loads(legal(state).sample(random.Random(seed)))))
 
@@ -148,7 +148,7 @@ def test_a_drawn_message_is_no_longer_than_the_grammar_allows(bike_data: dict[st
 # -- what is rational ------------------------------------------------------------------------------------------
 
 
-def worth_it(state: State, reply: Reply) -> bool:
+def worth_it(state: GameState, reply: Reply) -> bool:
     """Whether a move, were it the last word, leaves its seat no worse than without a deal."""
     scenario, seat = state.scenario, state.seat
     settled, turn = (state.table, state.turn) if reply.action is Action.ACCEPT else (reply.offer, state.turn + 1)
@@ -200,7 +200,7 @@ def test_grammar_check_and_reservation_value_agree(
 
 
 def test_without_an_acceptable_offer_only_walking_away_is_allowed(of_points: Callable[..., Scenario]) -> None:
-    state = State(of_points((0.3, 0.5), (0.4, 0.9), reservation=(0.5, 0.0)))
+    state = GameState(of_points((0.3, 0.5), (0.4, 0.9), reservation=(0.5, 0.0)))
     assert rational(state).actions == (Action.WALK_AWAY,)
     rng = random.Random(1)
     assert {read_reply(written_under(rational(state).grammar(), rng), state).action for _ in range(10)} == {
@@ -210,13 +210,13 @@ def test_without_an_acceptable_offer_only_walking_away_is_allowed(of_points: Cal
 
 def test_a_good_offer_may_be_accepted_though_none_can_be_made(of_points: Callable[..., Scenario]) -> None:
     """With half the worth a round, b could take 0.9 now; what it offers is answered when it is worth half."""
-    state = State(of_points((0.5, 0.9), (0.9, 0.1), reservation=(0.0, 0.5), discount=0.5))
+    state = GameState(of_points((0.5, 0.9), (0.9, 0.1), reservation=(0.0, 0.5), discount=0.5))
     allowed = rational(state.apply(Action.OFFER, {"deal": "o0"}))
     assert allowed.actions == (Action.ACCEPT, Action.WALK_AWAY)
 
 
-def test_a_refusal_says_why(answering: State) -> None:
-    allowed = rational(State(answering.scenario, 1, table={"price": 200, "lock": "without"}))
+def test_a_refusal_says_why(answering: GameState) -> None:
+    allowed = rational(GameState(answering.scenario, 1, table={"price": 200, "lock": "without"}))
     assert allowed.problem(Reply(Action.ACCEPT)) == (
         "illegal_action",
         "Their offer is worth less to you than no deal, so you cannot accept it.",
@@ -229,9 +229,9 @@ def test_a_refusal_says_why(answering: State) -> None:
     assert allowed.problem(Reply(Action.WALK_AWAY)) is None
 
 
-def test_a_schema_says_what_it_can(answering: State) -> None:
+def test_a_schema_says_what_it_can(answering: GameState) -> None:
     """For backends that take no Lark: accepting is left out, the offers are checked when they are read."""
-    schema = rational(State(answering.scenario, 1, table={"price": 200, "lock": "without"})).grammar().schema
+    schema = rational(GameState(answering.scenario, 1, table={"price": 200, "lock": "without"})).grammar().schema
     assert '"accept"' not in json.dumps(schema)
     assert '"accept"' in json.dumps(rational(answering).grammar().schema)
 
@@ -240,7 +240,7 @@ def test_numbers_are_ranges_however_many_there_are(bike_data: dict[str, Any]) ->
     bike_data["issues"]["price"]["range"] = {"min": 100, "max": 900_000, "step": 100}
     for role, (low, high) in zip(bike_data["roles"].values(), ((0.0, 1.0), (1.0, 0.0)), strict=True):
         role["values"]["price"] = {100: low, 900_000: high}
-    state = State(parse_scenario("dear", bike_data, "dear.yaml"))
+    state = GameState(parse_scenario("dear", bike_data, "dear.yaml"))
     for allowed in (legal(state), rational(state)):
         grammar = allowed.grammar()
         assert len(grammar.lark or json.dumps(grammar.schema)) < 4000
@@ -251,12 +251,12 @@ def test_numbers_are_ranges_however_many_there_are(bike_data: dict[str, Any]) ->
 # -- what is decided -------------------------------------------------------------------------------------------
 
 
-def decided(state: State, action: Action, offer: Any = None) -> Decided:
+def decided(state: GameState, action: Action, offer: Any = None) -> Decided:
     return Decided(state, action, offer, "Here it is.")
 
 
 @pytest.mark.parametrize("action", list(Action))
-def test_only_the_words_are_free(answering: State, action: Action) -> None:
+def test_only_the_words_are_free(answering: GameState, action: Action) -> None:
     offer = GOOD if action is Action.OFFER else None
     allowed, rng = decided(answering, action, offer), random.Random(str(action))
     grammar = allowed.grammar()
@@ -276,7 +276,7 @@ def test_only_the_words_are_free(answering: State, action: Action) -> None:
 
 
 @pytest.mark.parametrize("action", list(Action))
-def test_a_small_model_is_led_to_speak_for_itself(answering: State, action: Action) -> None:
+def test_a_small_model_is_led_to_speak_for_itself(answering: GameState, action: Action) -> None:
     begins = {
         Action.OFFER: "I offer this because ",
         Action.ACCEPT: "I accept because ",
@@ -330,14 +330,14 @@ SAID = {
 
 
 @pytest.mark.parametrize(("message", "fine"), SAID.items(), ids=[f"{n}: {m[:20]}" for n, m in enumerate(SAID)])
-def test_a_message_has_no_other_numbers_than_its_offer(answering: State, message: str, fine: bool) -> None:
+def test_a_message_has_no_other_numbers_than_its_offer(answering: GameState, message: str, fine: bool) -> None:
     allowed = decided(answering, Action.OFFER, GOOD)
     assert (allowed.problem(Reply(Action.OFFER, GOOD, message)) is None) == fine
     text = as_written({"thought": "", "action": "offer", "offer": GOOD, "message": message})
     assert permits(allowed.grammar(), text) == fine
 
 
-def test_acceptances_name_the_offer_on_the_table_and_walking_away_names_none(answering: State) -> None:
+def test_acceptances_name_the_offer_on_the_table_and_walking_away_names_none(answering: GameState) -> None:
     accepting, leaving = decided(answering, Action.ACCEPT), decided(answering, Action.WALK_AWAY)
     assert accepting.problem(Reply(Action.ACCEPT, None, "Fine, 150 then.")) is None
     assert accepting.problem(Reply(Action.ACCEPT, None, "Fine, 140 then.")) is not None
@@ -384,7 +384,7 @@ def test_whatever_is_written_for_a_decided_offer_is_read_as_it(shipped: dict[str
 
 
 @pytest.mark.parametrize("kind", ["legal", "rational", "decided"])
-def test_thinking_comes_first_and_has_an_end(answering: State, kind: str) -> None:
+def test_thinking_comes_first_and_has_an_end(answering: GameState, kind: str) -> None:
     kinds: dict[str, Allowed | Decided] = {
         "legal": legal(answering), "rational": rational(answering), "decided": decided(answering, Action.OFFER, GOOD)
     }  # fmt: skip

@@ -99,4 +99,4 @@ def test_a_file_that_is_not_there_is_named(read: Read, tmp_path: Path, capsys: p
     assert cli.main(["read-reply", "--scenario", "company_car", str(tmp_path / "none")]) == 1
     assert "none: cannot be read (No such file or directory)" in capsys.readouterr().err
     assert cli.main(["read-reply", "--scenario", "no_such", str(tmp_path / "replies.jsonl")]) == 1
-    assert "--scenario: there is no 'no_such'" in capsys.readouterr().err
+    assert "--scenario: unknown scenario 'no_such'" in capsys.readouterr().err

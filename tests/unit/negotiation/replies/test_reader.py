@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from negotiation.game.protocol import Action, State
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import MAX_REPLY, Reply, glimpse, read_reply
 from negotiation.scenario.model import Scenario
 from tests.support.effort import examples
@@ -30,13 +30,13 @@ from tests.support.hostile import (
 
 
 @pytest.fixture(scope="session")
-def answering(bike: Scenario) -> State:
+def answering(bike: Scenario) -> GameState:
     """The state in which b may answer an offer."""
-    return State(bike).apply(Action.OFFER, GOOD)
+    return GameState(bike).apply(Action.OFFER, GOOD)
 
 
 @pytest.mark.parametrize(("text", "kind"), HOSTILE.values(), ids=HOSTILE)
-def test_a_bad_reply_has_its_kind_and_nothing_else(answering: State, text: str, kind: str) -> None:
+def test_a_bad_reply_has_its_kind_and_nothing_else(answering: GameState, text: str, kind: str) -> None:
     reply = read_reply(text, answering)
     assert reply == Reply(kind=reply.kind, detail=reply.detail)
     assert reply.kind == kind
@@ -65,11 +65,11 @@ def test_there_are_hostile_replies_of_every_kind() -> None:
         YES.replace("accept", "\\u0061ccept"),  # the same text, spelled in escapes
     ],
 )
-def test_exactly_one_acceptance_is_one(answering: State, text: str) -> None:
+def test_exactly_one_acceptance_is_one(answering: GameState, text: str) -> None:
     assert read_reply(text, answering) == Reply(Action.ACCEPT, None, "Deal!", "Fine.")
 
 
-def test_an_offer_is_read_with_its_types(answering: State) -> None:
+def test_an_offer_is_read_with_its_types(answering: GameState) -> None:
     reply = read_reply(offer(), answering)
     assert reply == Reply(Action.OFFER, GOOD, "Deal!", "Fine.")
     assert reply.offer is not None
@@ -77,18 +77,18 @@ def test_an_offer_is_read_with_its_types(answering: State) -> None:
 
 
 def test_walking_away_is_read(bike: Scenario) -> None:
-    reply = read_reply(accept(action="walk_away"), State(bike))
+    reply = read_reply(accept(action="walk_away"), GameState(bike))
     assert reply == Reply(Action.WALK_AWAY, None, "Deal!", "Fine.")
 
 
-def test_thoughts_and_messages_never_act(answering: State) -> None:
+def test_thoughts_and_messages_never_act(answering: GameState) -> None:
     text = json.dumps({**OFFERED, "thought": YES, "message": 'I accept! {"action": "accept"}'})
     reply = read_reply(text, answering)
     assert (reply.action, reply.offer, reply.thought) == (Action.OFFER, GOOD, YES)
 
 
 def test_without_an_offer_on_the_table_nothing_can_be_accepted(bike: Scenario) -> None:
-    reply = read_reply(YES, State(bike))
+    reply = read_reply(YES, GameState(bike))
     assert (reply.action, reply.kind) == (None, "illegal_action")
     assert "no offer from the other side" in reply.detail
 
@@ -105,7 +105,7 @@ def test_without_an_offer_on_the_table_nothing_can_be_accepted(bike: Scenario) -
         ("", ""),
     ],
 )
-def test_texts_lose_what_no_database_or_page_can_hold(answering: State, written: str, kept: str) -> None:
+def test_texts_lose_what_no_database_or_page_can_hold(answering: GameState, written: str, kept: str) -> None:
     reply = read_reply(accept(message=written, thought=written), answering)
     assert (reply.message, reply.thought) == (kept, kept)
     assert reply.message.encode("utf-8").decode("utf-8") == kept
@@ -125,7 +125,7 @@ def test_texts_lose_what_no_database_or_page_can_hold(answering: State, written:
         (f"```json\n{YES}\n```", "The reply was not exactly one JSON object. Write it without a code fence."),
     ],
 )
-def test_the_detail_explains_the_fault_to_the_model(answering: State, text: str, says: str) -> None:
+def test_the_detail_explains_the_fault_to_the_model(answering: GameState, text: str, says: str) -> None:
     assert says in read_reply(text, answering).detail
 
 
@@ -150,7 +150,7 @@ def test_a_spoilt_acceptance_is_one_only_if_it_still_says_so(bike: Scenario, edi
     text = YES
     for start, length, new in edits:
         text = text[:start] + new + text[start + length :]
-    reply = read_reply(text, State(bike).apply(Action.OFFER, GOOD))
+    reply = read_reply(text, GameState(bike).apply(Action.OFFER, GOOD))
     if reply.action is not None:
         pairs = json.loads(text, object_pairs_hook=list)
         assert sorted(key for key, _ in pairs) == ["action", "message", "offer", "thought"]
@@ -165,7 +165,7 @@ WORDS = st.sampled_from([*'{}[]":,\\ \n', '"accept"', '"action"', '"offer"', "nu
 @given(text=st.lists(WORDS, max_size=20).map("".join))
 @examples(300)
 def test_no_text_by_chance_has_an_action(bike: Scenario, text: str) -> None:
-    assert read_reply(text, State(bike).apply(Action.OFFER, GOOD)).action is None
+    assert read_reply(text, GameState(bike).apply(Action.OFFER, GOOD)).action is None
 
 
 VALUES = st.recursive(
@@ -187,7 +187,7 @@ def test_any_value_in_any_key_is_read_exactly_or_refused(
 ) -> None:
     base = data.draw(st.sampled_from([ACCEPTED, OFFERED]))
     changed: dict[str, Any] = {**base, key: value} if key in base else {**base, "offer": {**GOOD, key: value}}
-    reply = read_reply(json.dumps(changed), State(bike).apply(Action.OFFER, GOOD))
+    reply = read_reply(json.dumps(changed), GameState(bike).apply(Action.OFFER, GOOD))
     if reply.action is None:
         assert reply.kind is not None
         assert (reply.offer, reply.message, reply.thought) == (None, "", "")
@@ -244,7 +244,7 @@ def test_a_glimpse_keeps_to_the_first_of_two() -> None:
 def test_a_growing_text_is_seen_growing(bike: Scenario, thought: str, message: str, escaped: bool) -> None:
     told = {**ACCEPTED, "thought": thought, "message": message}
     text = json.dumps(told, ensure_ascii=escaped)
-    reply = read_reply(text, State(bike).apply(Action.OFFER, GOOD))
+    reply = read_reply(text, GameState(bike).apply(Action.OFFER, GOOD))
     assert glimpse(text) == {"thought": reply.thought, "message": reply.message}
     for end in range(len(text)):
         seen = glimpse(text[:end])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from negotiation.errors import ScenarioError
 from negotiation.scenario.analysis import OutcomeSpace
-from negotiation.scenario.lint import Finding, lint, lint_file
+from negotiation.scenario.lint import LintFinding, lint, lint_file
 from negotiation.scenario.lint_prose import text_findings
 from negotiation.scenario.model import Scenario, load_scenario, parse_scenario
 from negotiation.scenario.source import schema_text
@@ -34,7 +34,7 @@ def put(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
     return data
 
 
-def found(data: dict[str, Any]) -> list[Finding]:
+def found(data: dict[str, Any]) -> list[LintFinding]:
     return lint(parse_scenario("bike", data, "bike.yaml"))
 
 
@@ -53,7 +53,7 @@ def test_a_good_scenario_is_clean(bike: Scenario) -> None:
 def test_no_possible_agreement(bike_data: dict[str, Any]) -> None:
     put(put(bike_data, "roles/a/reservation", 0.9), "roles/b/reservation", 0.9)
     assert found(bike_data) == [
-        Finding("roles", "no agreement is possible: no outcome reaches both reservation values")
+        LintFinding("roles", "no agreement is possible: no outcome reaches both reservation values")
     ]
 
 
@@ -66,7 +66,9 @@ def test_no_conflict(bike_data: dict[str, Any]) -> None:
     for role in bike_data["roles"].values():
         role["values"] = {"price": {100: 0.0, 200: 1.0}, "lock": {"with": 1.0, "without": 0.0}}
     first, *_ = found(bike_data)
-    assert first == Finding("roles", "no conflict: the same outcome is the best one for both (Price: €200, lock: with)")
+    assert first == LintFinding(
+        "roles", "no conflict: the same outcome is the best one for both (Price: €200, lock: with)"
+    )
 
 
 def test_a_dominated_option(bike_data: dict[str, Any]) -> None:
@@ -109,7 +111,7 @@ def test_an_issue_that_matters_to_neither_role(bike_data: dict[str, Any]) -> Non
 def test_an_unreachable_option(of_points: Callable[..., Scenario]) -> None:
     scenario = of_points((1, 0.1), (0.7, 0.6), (0.5, 0.8), (0.3, 1), reservation=(0.4, 0.4))
     assert lint(scenario) == [
-        Finding("issues.deal", "'o0', 'o3' are unreachable: part of no outcome that both sides would accept")
+        LintFinding("issues.deal", "'o0', 'o3' are unreachable: part of no outcome that both sides would accept")
     ]
 
 
@@ -289,7 +291,7 @@ def test_a_fault_that_makes_a_scenario_unusable_is_a_finding_with_its_key(
 ) -> None:
     bike_data["roles"]["b"]["weights"]["lock"] = 0.4
     assert lint_file(write(tmp_path, yaml.safe_dump(bike_data))) == [
-        Finding("roles.b.weights", "they add up to 0.9, not to 1")
+        LintFinding("roles.b.weights", "they add up to 0.9, not to 1")
     ]
     bike_data["colour"], bike_data["rounds"] = "red", 0
     assert [finding.key for finding in lint_file(write(tmp_path, yaml.safe_dump(bike_data)))] == ["rounds", "colour"]

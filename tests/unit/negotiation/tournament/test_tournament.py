@@ -35,7 +35,7 @@ from negotiation.scenario.model import Scenario
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.plan import Game, Meeting, Tournament, TournamentFile, load_tournament, resolve
-from negotiation.tournament.runner import Progress
+from negotiation.tournament.runner import GameProgress
 from negotiation.tournament.store import PlayedGame, TournamentStore
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -72,14 +72,14 @@ def kept(store: Store) -> TournamentStore:
     return TournamentStore(store)
 
 
-Play = Callable[..., list[Progress]]
+Play = Callable[..., list[GameProgress]]
 
 
 @pytest.fixture
 def play(catalog: Catalog, kept: TournamentStore) -> Play:
     """Plays (or resumes) a tournament on threads."""
 
-    def played(asked: Tournament, tournament_id: str, **options: Any) -> list[Progress]:
+    def played(asked: Tournament, tournament_id: str, **options: Any) -> list[GameProgress]:
         executor = options.pop("executor", None) or Threads(catalog, options.pop("at_once", 4))
         return list(tournament.run(asked, tournament_id, kept, catalog, executor, max_loaded=2, **options))
 
@@ -145,9 +145,9 @@ def test_models_may_have_options_and_be_unconstrained(make: Make) -> None:
         ({"seeds": []}, "key 'seeds': the list is empty"),
         ({"seeds": [1, 1]}, "'1' is listed twice"),
         ({"seeds": [-1]}, "key 'seeds"),
-        ({"models": ["nobody"]}, "key 'models': there is no 'nobody' (there are: left"),
-        ({"baselines": ["nobody"]}, "key 'baselines': there is no 'nobody'"),
-        ({"scenarios": ["nowhere"]}, "key 'scenarios': there is no 'nowhere'"),
+        ({"models": ["nobody"]}, "key 'models': unknown model 'nobody'; choose from: left"),
+        ({"baselines": ["nobody"]}, "key 'baselines': unknown strategy 'nobody'"),
+        ({"scenarios": ["nowhere"]}, "key 'scenarios': unknown scenario 'nowhere'"),
         ({"models": [], "baselines": ["boulware"]}, "at least two agents"),
         ({"models": ["left", {"agent": "left"}]}, "an agent is listed twice"),
         ({"models": ["left", "left"]}, "'left' is listed twice"),
