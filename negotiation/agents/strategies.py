@@ -19,8 +19,10 @@ from negotiation.game.events import AgentEvent
 from negotiation.game.protocol import Action
 from negotiation.scenario.model import Offer
 
-SLACK = 1e-10
-"""Tolerance for rounding when utilities, which have nine decimal places, are compared."""
+SLACK = 1e-9
+"""Tolerance when a utility is compared with an ask: both are off by up to half of the ninth decimal place."""
+NOISE = 1e-10
+"""Tolerance when a utility is compared with the floor, which must never be undercut: floating-point noise only."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Outlook:
         """Offer an outcome worth `ask`, or as little above it as possible, chosen at random among equals."""
         ask = min(max(ask, self.floor), self.best)
         utilities = self.view.utilities
-        least = utilities[utilities >= ask - SLACK].min()
-        equals = np.flatnonzero(utilities == least)
+        enough = utilities >= max(ask - SLACK, self.floor - NOISE)
+        equals = np.flatnonzero(enough & (utilities <= utilities[enough].min() + SLACK))
         return Plan(self.view.space.offer(int(self.view.random().choice(equals.tolist()))), ask)
 
 
@@ -105,10 +107,10 @@ class Strategy:
         state, best = view.state, float(view.utilities.max())
         floor = _least(view, state.turn + 1)  # an offer is answered one turn later
         plan = self._tactic(Outlook(view, floor, best)) if best >= floor else None
-        needed = plan.accepts if plan is not None else _least(view, state.turn)
-        if state.last_turn and self._gives_in:
-            needed = _least(view, state.turn)
-        if state.table is not None and view.scenario.utility(view.seat, state.table) >= needed - SLACK:
+        needed = _least(view, state.turn) - NOISE
+        if plan is not None and not (state.last_turn and self._gives_in):
+            needed = max(needed, plan.accepts - SLACK)
+        if state.table is not None and view.scenario.utility(view.seat, state.table) >= needed:
             return Decision(Action.ACCEPT, message="That works for me. We have a deal.")
         if plan is None:
             return Decision(Action.WALK_AWAY, message="There is nothing here for me. Goodbye.")
@@ -146,7 +148,7 @@ def random_walker(at: Outlook) -> Plan:
 
     This is the zero-intelligence trader with a budget constraint (Gode & Sunder 1993).
     """
-    enough = np.flatnonzero(at.view.utilities >= at.floor - SLACK)
+    enough = np.flatnonzero(at.view.utilities >= at.floor - NOISE)
     offer = at.view.space.offer(int(enough[at.view.random().randrange(len(enough))]))
     return Plan(offer, at.worth(offer))
 
@@ -190,12 +192,12 @@ def micro(at: Outlook) -> Plan:
     least as much as the worst outcome that it is ready to offer.
     """
     order = np.argsort(-at.view.utilities, kind="stable")
-    order = order[at.view.utilities[order] >= at.floor - SLACK]
+    order = order[at.view.utilities[order] >= at.floor - NOISE]
     made, received = _distinct(at.made), _distinct(at.received_offers)
     if made <= received and made < len(order):
         offer = at.view.space.offer(int(order[made]))
         return Plan(offer, at.worth(offer))
-    own = [offer for offer in at.made if at.worth(offer) >= at.floor - SLACK] or [at.view.space.offer(int(order[0]))]
+    own = [offer for offer in at.made if at.worth(offer) >= at.floor - NOISE] or [at.view.space.offer(int(order[0]))]
     return Plan(at.view.random().choice(own), min(at.worth(offer) for offer in own))
 
 

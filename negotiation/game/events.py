@@ -68,7 +68,7 @@ class SeatMeasures:
 
 @dataclass(frozen=True)
 class Measures:
-    """How well a negotiation ended. Distances are Euclidean in utility, from the result."""
+    """How well a negotiation ended. Distances are Euclidean, from the undiscounted utilities of what was agreed on."""
 
     utility_a: float
     utility_b: float

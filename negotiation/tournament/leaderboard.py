@@ -16,9 +16,9 @@ from functools import cached_property
 
 from negotiation.figures.bradley_terry import Contest, Ratings, bradley_terry, places, tallies
 from negotiation.figures.statistics import Interval, mean_interval
-from negotiation.game.measures import total_cost
+from negotiation.game.measures import settled_worth, total_cost
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import SEATS, Scenario, Seat
+from negotiation.scenario.model import SEATS, Seat
 from negotiation.tournament.plan import Meeting, Tournament
 from negotiation.tournament.store import PlayedGame
 
@@ -245,10 +245,7 @@ def rate(tournament: Tournament, games: Iterable[PlayedGame]) -> Ratings:
 
 
 def _optimal(analyser: Analyser, played: PlayedGame) -> bool:
-    assert played.agreement is not None
-    scenario: Scenario = analyser.scenario
-    utilities = [scenario.utility(seat, played.agreement) for seat in SEATS]
-    return analyser.pareto_distance(*utilities) <= TIE
+    return analyser.pareto_distance(*settled_worth(analyser.scenario, played.agreement)) <= TIE
 
 
 def _measures(figures: Sequence[Figure]) -> dict[str, Interval | None]:
