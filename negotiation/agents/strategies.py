@@ -85,10 +85,14 @@ class Strategy:
         plain_name: What it does, in a few words for people.
         tactic: What it offers and accepts.
         gives_in: Whether it accepts anything above its reservation value in its last turn.
+        draws: Whether its offers are drawn at random, not only from equally good ones.
     """
 
-    def __init__(self, name: str, plain_name: str, tactic: Tactic, *, gives_in: bool = True) -> None:
+    def __init__(
+        self, name: str, plain_name: str, tactic: Tactic, *, gives_in: bool = True, draws: bool = False
+    ) -> None:
         self.name = name
+        self.draws = draws
         self.plain_name = plain_name
         self._tactic = tactic
         self._gives_in = gives_in
@@ -215,7 +219,7 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy("nice_tit_for_tat", "returns concessions, retracts none", nice_tit_for_tat),
         Strategy("micro", "matches step for step", micro),
         Strategy("hardliner", "never gives in", hardliner, gives_in=False),
-        Strategy("random", "makes random acceptable offers", random_walker),
+        Strategy("random", "makes random acceptable offers", random_walker, draws=True),
     )
 }
 """All strategies by name. The exponents are those of Faratin et al.'s experiments."""

@@ -9,8 +9,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from negotiation.cli.base import Json, Output, ScenarioArgument, one_line, points, say, scenario_named, write_new
+from negotiation.cli.base import Json, Output, ScenarioArgument, one_line, say, scenario_named, write_new
 from negotiation.errors import ScenarioError
+from negotiation.figures.points import points
 from negotiation.scenario import genius_export, genius_import
 from negotiation.scenario.analysis import Analyser, Analysis, Point, as_json
 from negotiation.scenario.lint import files_in, lint_file

@@ -51,7 +51,7 @@ class Adaptive(_StrictPart):
     """Play where it reduces uncertainty most: first `first_pairs` seeds everywhere, then where ranks are unsettled."""
 
     first_pairs: Annotated[int, Field(ge=1)] = 1
-    close_enough: Annotated[float, Field(ge=0)] = 30.0
+    close_points: Annotated[float, Field(ge=0, le=200)] = 3.0
     negotiations: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -166,9 +166,14 @@ class Tournament:
             seeds=tuple(data["seeds"]),
             mirrored=data["mirrored"],
             limits=TournamentLimits(**data["limits"]),
-            adaptive=Adaptive(**data["adaptive"]) if data["adaptive"] else None,
+            adaptive=_adaptive(data["adaptive"]) if data["adaptive"] else None,
             digest=digest,
         )
+
+
+def _adaptive(data: Mapping[str, Any]) -> Adaptive:
+    """Return the stored settings; `close_enough`, in points of an earlier rating, no longer has a meaning."""
+    return Adaptive(**{key: value for key, value in data.items() if key != "close_enough"})
 
 
 def load_tournament(path: Path, catalog: Catalog, scenarios: Mapping[str, Scenario]) -> Tournament:

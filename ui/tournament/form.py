@@ -53,7 +53,7 @@ class FormValues:
     minutes: float | None
     adaptive: bool
     first_pairs: int | None
-    close_enough: float | None
+    close_points: float | None
     negotiations: int | None
 
 
@@ -103,7 +103,7 @@ class TournamentForm:
             parts["adaptive"] = gr.Checkbox(False, label=text.ADAPTIVE)
             with gr.Row():
                 parts["first_pairs"] = gr.Number(adaptive.first_pairs, precision=0, minimum=1, label=text.FIRST_PAIRS)
-                parts["close_enough"] = gr.Number(adaptive.close_enough, minimum=0, label=text.CLOSE_ENOUGH)
+                parts["close_points"] = gr.Number(adaptive.close_points, minimum=0, label=text.CLOSE_POINTS)
                 parts["negotiations"] = gr.Number(None, precision=0, label=text.MOST, info=text.MOST_INFO)
         self.size = gr.HTML(elem_id="cup-size", js_on_load=None)
 
@@ -170,7 +170,7 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
         data |= _given({"pairs": values.pairs})
     if values.adaptive:
         adaptive = {"first_pairs": values.first_pairs, "negotiations": values.negotiations}
-        data["adaptive"] = _given({**adaptive, "close_enough": _float(values.close_enough)})
+        data["adaptive"] = _given({**adaptive, "close_points": _float(values.close_points)})
     asked = resolve(validate(TournamentFile, data, WHERE), parley.catalog, parley.scenarios, WHERE)
     most = parley.lanes.limits.games
     if asked.size > most:

@@ -541,7 +541,7 @@ def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callab
     assert "12/12" in err
     assert json.loads(call("leaderboard", "--json", "-")[1]) == result
     assert json.loads(call("leaderboard", result["tournament_id"], "--json", "-")[1]) == result
-    assert call("leaderboard", "--csv")[1].startswith("scenario,rank,agent")
+    assert call("leaderboard", "--csv")[1].startswith("scenario,agent,games")
     assert "Cup" in call("tournaments")[1]
     assert [row["title"] for row in json.loads(call("tournaments", "--json", "-")[1])] == ["Cup"]
 
@@ -558,9 +558,10 @@ def test_a_tournament_is_resumed(call: Call, cup: Callable[..., str]) -> None:
 
 def test_a_tournament_in_words(call: Call, cup: Callable[..., str]) -> None:
     _, out, _ = call("tournament", cup())
-    assert re.search(r"1=\s+conceder|1=\s+boulware", out)
-    header = next(line for line in out.splitlines() if "rating" in line)
-    assert "points" in header
+    assert re.search(r"(conceder|boulware) +\d+ +\[-?\d+, \d+\] +1= ", out)
+    header = next(line for line in out.splitlines() if "points" in line)
+    assert "these scenarios  rank" in header
+    assert "like these" not in header  # there is only one scenario
     assert set(COLUMNS) == set(MEASURES)
 
 

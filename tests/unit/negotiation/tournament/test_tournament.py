@@ -403,7 +403,7 @@ def test_an_unknown_tournament_is_an_error(kept: TournamentStore) -> None:
 def test_adaptive_tournaments_start_everywhere_and_stay_within_budget(
     make: Make, play: Play, kept: TournamentStore
 ) -> None:
-    asked = make(models=["left", "right"], pairs=20, adaptive={"negotiations": 60, "close_enough": 0})
+    asked = make(models=["left", "right"], pairs=20, adaptive={"negotiations": 60, "close_points": 0})
     key = tournament.begin(asked, kept, resume=False)
     told = play(asked, key)
     games = {played.game for played in kept.games(key)}
@@ -415,7 +415,7 @@ def test_adaptive_tournaments_start_everywhere_and_stay_within_budget(
 
 
 def test_adaptive_tournaments_end_when_all_is_close_enough(make: Make, play: Play, kept: TournamentStore) -> None:
-    asked = make(pairs=50, adaptive={"close_enough": 5000})
+    asked = make(pairs=50, adaptive={"close_points": 200})
     key = tournament.begin(asked, kept, resume=False)
     assert len(play(asked, key)) == 3 * 2 * 2
     assert kept.get(key).status == "done"
@@ -448,7 +448,7 @@ def test_adaptive_tournaments_do_not_wait_for_a_straggler(
     make: Make, play: Play, kept: TournamentStore, catalog: Catalog
 ) -> None:
     given = {"models": [], "baselines": ["random", "boulware"], "scenarios": ["bike"], "pairs": 20}
-    asked = make(**given, adaptive={"negotiations": 20, "close_enough": 0})
+    asked = make(**given, adaptive={"negotiations": 20, "close_points": 0})
     told = play(asked, tournament.begin(asked, kept, resume=False), executor=Straggling(catalog))
     assert len(told) == 20
     assert told[-1].game.seed == 1
