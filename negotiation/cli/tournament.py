@@ -211,6 +211,8 @@ def _lines(row: TournamentRow, board: Leaderboard) -> list[str]:
     lines = [f"{row.tournament.title} ({row.tournament_id}): {row.status} {row.reason}".rstrip(), header]
     lines += [_standing(standing, width) for standing in board.standings]
     lines += LEGEND
+    if short := board.too_short_for_micro:
+        lines.append(f"micro: the deadline ends it before it could agree with itself in {', '.join(short)}")
     return lines + [f"failed: {_matchup(played.game)}: {one_line(played.reason)}" for played in board.failed]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from manager.generation.request import Held, Message
@@ -26,6 +27,17 @@ class InvalidReply:
     detail: str
     raw: str
     outcome: Literal["repaired", "gave_up", "pending"] = "pending"
+
+
+@dataclass(frozen=True)
+class PublicTurn:
+    """The part of a turn that both sides see."""
+
+    round: int
+    seat: Seat
+    action: Action
+    offer: Offer | None
+    message: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,11 @@ class Turn:
     estimated: bool = False  # whether the token counts are estimates, as a remote server sent none
     held: Held | None = None  # what constrained a model's reply while it was generated
     notes: tuple[Note, ...] = ()
+
+    @cached_property
+    def public(self) -> PublicTurn:
+        """The part that both sides see."""
+        return PublicTurn(self.round, self.seat, self.action, self.offer, self.message)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,26 @@ class OutcomeSpace:
         """Return the utility of every outcome to a seat, shape [outcomes]."""
         return self._utilities[seat]
 
+    def worth(self, seat: Seat, offer: Offer) -> float:
+        """Return the utility of an outcome to a seat, as `Scenario.utility` does, and remember it."""
+        key = seat, *[offer[name] for name in self.scenario.issues]
+        found = self._worth.get(key)
+        if found is None:
+            found = self._worth[key] = self.scenario.utility(seat, offer)
+        return found
+
+    def ranking(self, seat: Seat) -> Indices:
+        """Return the numbers of all outcomes by falling utility to a seat, shape [outcomes]."""
+        return self._ranking[seat]
+
+    @cached_property
+    def _ranking(self) -> dict[Seat, Indices]:
+        return {seat: np.argsort(-self._utilities[seat], kind="stable") for seat in SEATS}
+
+    @cached_property
+    def _worth(self) -> dict[tuple[Any, ...], float]:
+        return {}
+
     @cached_property
     def _utilities(self) -> dict[Seat, Floats]:
         return {seat: self._sum(seat) for seat in SEATS}

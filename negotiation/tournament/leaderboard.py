@@ -14,10 +14,12 @@ from functools import cached_property
 
 import numpy as np
 
+from negotiation.diagnostics.deadlines import micro_deal
 from negotiation.figures.bradley_terry import tallies
 from negotiation.figures.gains import Estimates, Gains, Leads, Scope, Sides, numbered
 from negotiation.figures.statistics import Floats, Interval
 from negotiation.game.measures import total_cost
+from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Seat
 from negotiation.tournament.plan import Tournament
 from negotiation.tournament.sides import Figure, contests, figures_of
@@ -132,9 +134,22 @@ class Leaderboard:
         """The mean surplus of all agents, in the order of the tournament."""
         return _adjusted(self._gains(self.figures), self.figures)
 
+    @cached_property
+    def too_short_for_micro(self) -> dict[str, int]:
+        """The scenarios whose deadline ends MiCRO before it can agree with itself, and the rounds that it would need.
+
+        Empty if MiCRO does not take part.
+        """
+        if not any(config.agent == "micro" for config in self.tournament.agents.values()):
+            return {}
+        deals = {name: micro_deal(Analyser(scenario)) for name, scenario in self.tournament.scenarios.items()}
+        scenarios = self.tournament.scenarios
+        return {name: deal.rounds for name, deal in deals.items() if deal and deal.rounds > scenarios[name].rounds}
+
     def compute(self) -> None:
         """Compute everything now."""
-        for part in ("standings", "by_scenario", "by_seat", "by_opponent", "by_agent_and_scenario"):
+        tables = "standings", "by_scenario", "by_seat", "by_opponent", "by_agent_and_scenario"
+        for part in (*tables, "too_short_for_micro"):
             getattr(self, part)
 
     @property

@@ -26,6 +26,7 @@ def to_json(board: Leaderboard) -> dict[str, Any]:
         },
         "model_by_model": _cells(board.by_opponent),
         "model_by_scenario": _cells(board.by_agent_and_scenario),
+        "too_short_for_micro": board.too_short_for_micro,
         "failed": [
             {
                 "scenario": played.game.scenario_id,

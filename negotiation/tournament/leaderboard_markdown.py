@@ -57,6 +57,7 @@ def to_markdown(
         "Written by `make leaderboard`; do not edit by hand.",
         _table(["", ""], ([name, value] for name, value in facts.items() if value)),
         ABOUT,
+        *_deadlines(board),
         "## Standings",
         _standings(board.standings),
         "## By seat",
@@ -80,6 +81,19 @@ def to_markdown(
     if votes:
         parts += ["## Blind votes", "The agents that people preferred, in the comparisons they watched.", _votes(votes)]
     return "\n\n".join(parts) + "\n"
+
+
+def _deadlines(board: Leaderboard) -> list[str]:
+    """Say in how many scenarios the deadline is too short to judge MiCRO."""
+    short, scenarios = board.too_short_for_micro, board.tournament.scenarios
+    if not short:
+        return []
+    return [
+        f"**Deadlines.** In {len(short)} of {len(scenarios)} scenarios the deadline ends `micro` before it could agree "
+        f"even with itself, for which it would need {min(short.values()):,} to {max(short.values()):,} rounds. Its "
+        "points say nothing about MiCRO without a deadline ([which strategies a deadline can "
+        "judge](scenarios.md#deadlines))."
+    ]
 
 
 def commit() -> str:

@@ -19,7 +19,7 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.tournament.plan import (
     Adaptive,
-    ModelEntry,
+    AgentEntry,
     Tournament,
     TournamentFile,
     TournamentLimits,
@@ -41,10 +41,11 @@ class FormValues:
 
     title: str
     models: Sequence[str] | None  # entries as JSON
-    baselines: Sequence[str] | None
+    baselines: Sequence[str] | None  # names, and entries with options as JSON
     scenarios: Sequence[str] | None  # empty: all
     pairs: int | None
     seeds: str | None
+    rounds: int | None
     mirrored: bool
     constrained: bool
     at_once: int | None
@@ -73,7 +74,7 @@ class TournamentForm:
                 model_choices(parley), multiselect=True, value=[], label=text.MODELS, elem_id="cup-models"
             )
             parts["baselines"] = gr.Dropdown(
-                [(strategy.label, name) for name, strategy in STRATEGIES.items()],
+                script_choices(),
                 multiselect=True,
                 value=[],
                 label=text.BASELINES,
@@ -91,6 +92,7 @@ class TournamentForm:
         with gr.Row():
             parts["pairs"] = gr.Number(1, precision=0, minimum=1, label=text.PAIRS, elem_id="cup-pairs", min_width=140)
             parts["seeds"] = gr.Textbox("", label=text.SEEDS, info=text.SEEDS_INFO, max_length=2000, min_width=140)
+            parts["rounds"] = gr.Number(None, precision=0, label=text.ROUNDS, info=text.ROUNDS_INFO, min_width=140)
             with gr.Column(min_width=200):
                 parts["mirrored"] = gr.Checkbox(True, label=text.MIRRORED)
                 parts["constrained"] = gr.Checkbox(True, label=text.CONSTRAINED)
@@ -141,10 +143,14 @@ class TournamentForm:
         with plainly():
             given = read_tournament(path)
         values = values_of(self._parley, given)
-        models = [entry for entry in given.models if isinstance(entry, ModelEntry)]
+        models = [entry for entry in given.models if isinstance(entry, AgentEntry)]
         new: Updates = {self.parts[field.name]: getattr(values, field.name) for field in fields(FormValues)}
         listed = model_choices(self._parley, models)
-        return new | {self.parts["models"]: gr.update(choices=listed, value=values.models)}
+        scripts = script_choices([entry for entry in given.baselines if isinstance(entry, AgentEntry)])
+        return new | {
+            self.parts["models"]: gr.update(choices=listed, value=values.models),
+            self.parts["baselines"]: gr.update(choices=scripts, value=values.baselines),
+        }
 
 
 def tournament_of(parley: Parley, values: FormValues) -> Tournament:
@@ -158,12 +164,13 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
     data: dict[str, Any] = {
         "title": (values.title or "").strip(),
         "models": [json.loads(entry) for entry in values.models or []],
-        "baselines": list(values.baselines or []),
+        "baselines": [json.loads(entry) if entry.startswith("{") else entry for entry in values.baselines or []],
         "scenarios": list(values.scenarios or []) or "all",
         "mirrored": bool(values.mirrored),
         "constrained": bool(values.constrained),
         "limits": _given(limits),
     }
+    data |= _given({"rounds": values.rounds})
     if seeds := (values.seeds or "").strip():
         data["seeds"] = _seeds(seeds)
     else:
@@ -181,15 +188,19 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
 def values_of(parley: Parley, given: TournamentFile) -> FormValues:
     """Return the values of a form that describe the same tournament as a file."""
     listed = parley.manager.list_models() if given.models == "all" else given.models
-    entries = [entry if isinstance(entry, ModelEntry) else ModelEntry(agent=entry) for entry in listed]
+    entries = [entry if isinstance(entry, AgentEntry) else AgentEntry(agent=entry) for entry in listed]
     adaptive = given.adaptive or Adaptive()
     return FormValues(
         title=given.title,
         models=[_value(entry) for entry in entries],
-        baselines=list(STRATEGIES if given.baselines == "all" else given.baselines),
+        baselines=[
+            entry if isinstance(entry, str) else _value(entry)
+            for entry in (STRATEGIES if given.baselines == "all" else given.baselines)
+        ],
         scenarios=[] if given.scenarios == "all" else list(given.scenarios),
         pairs=given.pairs or 1,
         seeds=", ".join(map(str, given.seeds or ())),
+        rounds=given.rounds,
         mirrored=given.mirrored,
         constrained=given.constrained,
         **given.limits.model_dump(),
@@ -198,14 +209,20 @@ def values_of(parley: Parley, given: TournamentFile) -> FormValues:
     )
 
 
-def model_choices(parley: Parley, more: Sequence[ModelEntry] = ()) -> list[tuple[str, str]]:
+def model_choices(parley: Parley, more: Sequence[AgentEntry] = ()) -> list[tuple[str, str]]:
     """Return the pick list: all models, and entries with their own options."""
     names = labels(parley)
     listed = {}
-    for entry in [*(ModelEntry(agent=name) for name in parley.manager.list_models()), *more]:
+    for entry in [*(AgentEntry(agent=name) for name in parley.manager.list_models()), *more]:
         label = AgentConfig(entry.agent, entry.options).label
         listed[_value(entry)] = names.get(entry.agent, entry.agent) + label[len(entry.agent) :]
     return [(label, value) for value, label in listed.items()]
+
+
+def script_choices(more: Sequence[AgentEntry] = ()) -> list[tuple[str, str]]:
+    """Return the pick list: all scripts, and entries with their own options."""
+    listed = [(strategy.label, name) for name, strategy in STRATEGIES.items()]
+    return listed + [(AgentConfig(entry.agent, entry.options).label, _value(entry)) for entry in more]
 
 
 def tournament_files(parley: Parley) -> list[Path]:
@@ -213,7 +230,7 @@ def tournament_files(parley: Parley) -> list[Path]:
     return sorted(parley.settings.config_file("tournaments").glob("*.yaml"))
 
 
-def _value(entry: ModelEntry) -> str:
+def _value(entry: AgentEntry) -> str:
     return json.dumps(entry.model_dump(mode="json"), sort_keys=True)
 
 

@@ -103,6 +103,7 @@ def board_html(board: Leaderboard, where: str, labels: Labels) -> Markup:
         (agent_name(row.agent, labels), [_points(board.by_seat[row.agent][seat]["surplus"]) for seat in SEATS])
         for row in board.standings
     ]
+    short = board.too_short_for_micro
     rows = board.by_scenario.get(where, board.standings)
     scopes = [text.THESE, text.LIKE_THESE] if any(row.like_these for row in rows) else [text.THESE]
     return render(
@@ -112,6 +113,7 @@ def board_html(board: Leaderboard, where: str, labels: Labels) -> Markup:
         scopes=scopes,
         rows=_standings(rows, labels),
         measures=[text.MEASURES[measure] for measure in MEASURES],
+        short=text.TOO_SHORT.format(count=len(short), total=len(board.tournament.scenarios)) if short else "",
         failures=text.FAILURES.format(count=len(board.failed)) if board.failed else "",
         reasons=sorted({played.reason for played in board.failed})[:REASONS_SHOWN],
         seat_names=[text.SEAT.format(seat=seat) for seat in SEATS],

@@ -26,6 +26,8 @@ PAIRS = "Seeds for each pair of agents and scenario"
 SEEDS = "Or these seeds"
 SEEDS_INFO = "Such as 7, 11 (instead of 1, 2, …)"
 SEEDS_WRONG = "Seeds are integers separated by commas, such as 7, 11."
+ROUNDS = "Rounds"
+ROUNDS_INFO = "Leave empty for the scenarios' own. Up to 100, or 1,000 for scripts alone."
 MIRRORED = "Both agents play both seats"
 CONSTRAINED = "Models can only make legal replies"
 LIMITS = "Limits"
@@ -114,6 +116,10 @@ RUNS_COLUMNS = ("Scenario", "Seat a", "Seat b", "Seed", "Points of {agent}", "")
 RUNS_MORE = "{count} more are in the export."
 OPEN = "open"
 NO_DEAL = "no deal"
+TOO_SHORT = (
+    "In {count} of {total} scenarios the deadline ends micro before it could agree even with itself. Its points say "
+    "nothing about what it does with more rounds."
+)
 FAILURES = "Negotiations that failed even after retries: {count}"
 VOTES = "What people prefer"
 VOTES_ABOUT = (

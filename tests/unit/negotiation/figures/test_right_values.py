@@ -17,7 +17,6 @@ from negotiation.comparison import comparison
 from negotiation.comparison.comparison import Comparison, Job, PairTally, Result
 from negotiation.diagnostics.prompt_anchors import Anchors
 from negotiation.figures.bradley_terry import bradley_terry
-from negotiation.figures.statistics import Interval
 from negotiation.game.agent import View
 from negotiation.game.events import Ended, Measures, SeatMeasures, Turn
 from negotiation.game.measures import measure, settled_worth
@@ -153,7 +152,8 @@ def test_compare_counts_agreements_as_it_counts_differences(
     assert (result.pairs, result.identical, result.counted_once) == (20, "repeats", counts == 1)
     unseen = 1 - 0.025 ** (1 / counts)
     agreed, difference = result.agents[0].agreement, result.difference
-    assert agreed == Interval(1, pytest.approx(1 - unseen), 1)
+    assert agreed is not None
+    assert (agreed.mean, agreed.low, agreed.high) == pytest.approx((1, 1 - unseen, 1))
     assert difference is not None
     assert difference.low == pytest.approx(difference.mean - unseen * (difference.mean + 1))
     assert (result.more_pairs_needed is None) == (counts == 1)

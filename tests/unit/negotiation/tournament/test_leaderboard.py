@@ -175,6 +175,17 @@ def test_agents_are_sorted_by_what_they_gain_and_not_by_what_they_win(cup: Cup) 
     assert [(row.agent, row.losses) for row in rows] == [("l", 0), ("m", 0), ("s", 1), ("h", 0)]
 
 
+def test_scenarios_whose_deadline_is_too_short_for_micro_are_named(
+    cup: Cup, of_points: Callable[..., Scenario]
+) -> None:
+    """Eleven outcomes, each worth what it costs the other side: MiCRO meets itself in the middle, in round 6."""
+    line = of_points(*((number / 10, 1 - number / 10) for number in range(11)), rounds=5)
+    long = line.model_copy(update={"rounds": 6})
+    asked = replace(cup("micro", "boulware"), scenarios={"short": line, "long": long})
+    assert Leaderboard(asked, []).too_short_for_micro == {"short": 6}
+    assert Leaderboard(replace(cup("linear", "boulware"), scenarios={"short": line}), []).too_short_for_micro == {}
+
+
 def test_tables_link_to_their_runs(cup: Cup) -> None:
     asked = cup("x", "y", "z", scenarios=2)
     games = [*both("x", "y", 1, 1, None), played("x", "z", 1, 0, scenario="points_2")]
@@ -211,7 +222,8 @@ def test_failures_are_listed_but_do_not_count(cup: Cup) -> None:
 
 def test_everything_can_be_written_as_json(cup: Cup) -> None:
     told = json.loads(json.dumps(to_json(Leaderboard(cup("x", "y"), both("x", "y", 1, 0, None)))))
-    assert set(told) == {"standings", "by_scenario", "by_seat", "model_by_model", "model_by_scenario", "failed"}
+    tables = {"standings", "by_scenario", "by_seat", "model_by_model", "model_by_scenario"}
+    assert set(told) == tables | {"too_short_for_micro", "failed"}
     assert told["model_by_model"]["x"]["y"]["runs"] == ["x y 1", "y x 1"]
     x = told["standings"][0]["these_scenarios"]
     assert (x["rank"], x["tied"], x["surplus"]["mean"]) == (1, ["y"], 0.5)

@@ -137,10 +137,29 @@ def test_models_may_have_options_and_be_unconstrained(make: Make) -> None:
     assert make().agents["left"].options["guard"] == "legal"
 
 
+def test_rounds_replace_the_deadlines_of_all_scenarios(make: Make, play: Play, kept: TournamentStore) -> None:
+    scripts = make(models=[], rounds=1000, pairs=1)
+    assert {scenario.rounds for scenario in scripts.scenarios.values()} == {1000}
+    assert scripts.digest != make(models=[], pairs=1).digest
+    key = tournament.begin(scripts, kept, resume=False)
+    play(scripts, key)
+    assert kept.get(key).tournament == scripts
+    assert {played.status for played in kept.games(key)} == {"done"}
+    assert {scenario.rounds for scenario in make(rounds=100).scenarios.values()} == {100}
+
+
+def test_scripts_may_have_options(make: Make) -> None:
+    asked = make(models=[], baselines=["micro", {"agent": "micro", "options": {"gives_in": True}}])
+    assert list(asked.agents) == ["micro", "micro (gives_in=True)"]
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
         ({"pairs": 0}, "key 'pairs'"),
+        ({"rounds": 101}, "key 'rounds': models can play at most 100 rounds"),
+        ({"rounds": 1001}, "key 'rounds'"),
+        ({"baselines": [{"agent": "micro", "options": {"guard": "free"}}]}, "key 'guard': unknown key"),
         ({"pairs": 2, "seeds": [1]}, "either pairs"),
         ({"seeds": []}, "key 'seeds': the list is empty"),
         ({"seeds": [1, 1]}, "'1' is listed twice"),
