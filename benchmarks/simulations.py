@@ -9,6 +9,8 @@ from statistics import fmean
 import numpy as np
 
 from negotiation.figures.gains import Scope
+from negotiation.tournament.leaderboard import SURPLUS
+from tests.support.adaptive import simulated
 from tests.support.leagues import AGENTS, simulated_tournaments
 from tests.support.looking import SYMMETRIC, ever_different
 
@@ -58,11 +60,31 @@ def looks() -> None:
         print(f"| {name} | {found.mean():.1%} |", flush=True)
 
 
+def adaptive() -> None:
+    """Print how adaptive tournaments do that stop when their ranking is settled, or when all has been played."""
+    head = "agents", "first seeds", "games played", "intervals that hold the truth", "any two separated"
+    print(f"\n| {' | '.join(head)} |\n{'|---' * len(head)}|")
+    for agents, first, spread, close in ((3, 1, 0.6, 10), (3, 2, 0.6, 10), (3, 2, 0.0, 0), (9, 2, 0.0, 0)):
+        held, played, separated = list[bool](), list[float](), list[bool]()
+        for number in range(COUNT // 10 if agents < 9 else COUNT // 20):
+            seeds = 24 if agents < 9 else 8
+            cup = simulated(number, agents=agents, scenarios=2, seeds=seeds, first=first, spread=spread)
+            board, ever = cup.end(close, 8 if agents < 9 else 16)
+            played.append(len(board.games) / cup.tournament.size)
+            separated.append(ever)
+            for place, agent in enumerate(cup.skill):
+                interval = board.surplus.interval(place, "these", *SURPLUS, any_time=True)
+                held.append(interval is not None and interval.low <= cup.truth(agent) <= interval.high)
+        who = f"{agents}, {100 * spread:.0f} points apart" if spread else f"{agents}, equal"
+        print(f"| {who} | {first} | {fmean(played):.0%} | {fmean(held):.1%} | {fmean(separated):.1%} |", flush=True)
+
+
 def main() -> int:
     """Print all tables."""
     coverage()
     separations()
     looks()
+    adaptive()
     return 0
 
 

@@ -90,7 +90,9 @@ class TournamentForm:
             )
         limits, adaptive = TournamentLimits(), Adaptive()
         with gr.Row():
-            parts["pairs"] = gr.Number(1, precision=0, minimum=1, label=text.PAIRS, elem_id="cup-pairs", min_width=140)
+            parts["pairs"] = gr.Number(
+                1, precision=0, minimum=1, label=text.PAIRS, info=text.PAIRS_INFO, elem_id="cup-pairs", min_width=140
+            )
             parts["seeds"] = gr.Textbox("", label=text.SEEDS, info=text.SEEDS_INFO, max_length=2000, min_width=140)
             parts["rounds"] = gr.Number(None, precision=0, label=text.ROUNDS, info=text.ROUNDS_INFO, min_width=140)
             with gr.Column(min_width=200):
