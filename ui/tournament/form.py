@@ -37,7 +37,7 @@ WHERE = "this form"
 
 @dataclass(frozen=True, kw_only=True)
 class FormValues:
-    """What the form says: keys of a tournament's file, some as text. A number is None where its field is empty."""
+    """What the form says: keys of a tournament's file, some as text. A number is None or 0 where its field is empty."""
 
     title: str
     models: Sequence[str] | None  # entries as JSON
@@ -94,7 +94,9 @@ class TournamentForm:
                 1, precision=0, minimum=1, label=text.PAIRS, info=text.PAIRS_INFO, elem_id="cup-pairs", min_width=140
             )
             parts["seeds"] = gr.Textbox("", label=text.SEEDS, info=text.SEEDS_INFO, max_length=2000, min_width=140)
-            parts["rounds"] = gr.Number(None, precision=0, label=text.ROUNDS, info=text.ROUNDS_INFO, min_width=140)
+            parts["rounds"] = gr.Number(
+                0, precision=0, minimum=0, label=text.ROUNDS, info=text.ROUNDS_INFO, min_width=140
+            )
             with gr.Column(min_width=200):
                 parts["mirrored"] = gr.Checkbox(True, label=text.MIRRORED)
                 parts["constrained"] = gr.Checkbox(True, label=text.CONSTRAINED)
@@ -103,12 +105,12 @@ class TournamentForm:
                 parts["at_once"] = gr.Number(limits.at_once, precision=0, minimum=1, maximum=256, label=text.AT_ONCE)
                 parts["retries"] = gr.Number(limits.retries, precision=0, minimum=0, maximum=20, label=text.RETRIES)
                 parts["retry_seconds"] = gr.Number(limits.retry_seconds, minimum=0, label=text.RETRY_SECONDS)
-                parts["minutes"] = gr.Number(None, label=text.MINUTES, info=text.MINUTES_INFO)
+                parts["minutes"] = gr.Number(0, minimum=0, label=text.MINUTES, info=text.MINUTES_INFO)
             parts["adaptive"] = gr.Checkbox(False, label=text.ADAPTIVE)
             with gr.Row():
                 parts["first_pairs"] = gr.Number(adaptive.first_pairs, precision=0, minimum=1, label=text.FIRST_PAIRS)
                 parts["close_points"] = gr.Number(adaptive.close_points, minimum=0, label=text.CLOSE_POINTS)
-                parts["negotiations"] = gr.Number(None, precision=0, label=text.MOST, info=text.MOST_INFO)
+                parts["negotiations"] = gr.Number(0, precision=0, minimum=0, label=text.MOST, info=text.MOST_INFO)
         self.size = gr.HTML(elem_id="cup-size", js_on_load=None)
 
     @property
@@ -161,7 +163,7 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
         "at_once": values.at_once,
         "retries": values.retries,
         "retry_seconds": _float(values.retry_seconds),
-        "minutes": _float(values.minutes),
+        "minutes": _float(values.minutes or None),
     }
     data: dict[str, Any] = {
         "title": (values.title or "").strip(),
@@ -172,13 +174,13 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
         "constrained": bool(values.constrained),
         "limits": _given(limits),
     }
-    data |= _given({"rounds": values.rounds})
+    data |= _given({"rounds": values.rounds or None})
     if seeds := (values.seeds or "").strip():
         data["seeds"] = _seeds(seeds)
     else:
         data |= _given({"pairs": values.pairs})
     if values.adaptive:
-        adaptive = {"first_pairs": values.first_pairs, "negotiations": values.negotiations}
+        adaptive = {"first_pairs": values.first_pairs, "negotiations": values.negotiations or None}
         data["adaptive"] = _given({**adaptive, "close_points": _float(values.close_points)})
     asked = resolve(validate(TournamentFile, data, WHERE), parley.catalog, parley.scenarios, WHERE)
     most = parley.lanes.limits.games

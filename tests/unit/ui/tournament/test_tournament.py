@@ -65,6 +65,14 @@ def test_a_form_describes_a_tournament(asked: Asked) -> None:
     assert len(asked(baselines=["boulware", "micro"], pairs=3).scenarios) > 10
 
 
+def test_a_zero_is_an_empty_field(asked: Asked) -> None:
+    """As the page shows fields without a value."""
+    made = asked(baselines=["boulware", "micro"], adaptive=True, rounds=0, minutes=0, negotiations=0)
+    assert made.adaptive is not None
+    assert (made.adaptive.negotiations, made.limits.minutes) == (None, None)
+    assert made.scenarios["company_car"].rounds == 8
+
+
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
