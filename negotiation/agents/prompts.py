@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from manager.generation.request import Message
 from negotiation.agents.options import ModelOptions
-from negotiation.game.agent import Decision, PublicTurn, View
-from negotiation.game.events import Turn
+from negotiation.game.agent import Decision, View
+from negotiation.game.events import PublicTurn, Turn
 from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import split_thinking
 from negotiation.scenario.issue import Issue

@@ -17,11 +17,11 @@ from negotiation.cli.base import (
     agent_option,
     one_line,
     opened,
-    points,
     say,
     scenario_named,
     settings_option,
 )
+from negotiation.figures.points import points
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.measures import measure_seat, total_cost
 from negotiation.live.feed import stored_events

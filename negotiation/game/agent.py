@@ -11,21 +11,10 @@ from typing import Any, Protocol
 
 from manager.cancel import CancelToken
 from manager.generation.request import Held, Message
-from negotiation.game.events import AgentEvent, InvalidReply, Note, Turn, Writer
+from negotiation.game.events import AgentEvent, InvalidReply, Note, PublicTurn, Turn, Writer
 from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.analysis import Floats, OutcomeSpace
 from negotiation.scenario.model import Offer, Role, Scenario, Seat, other
-
-
-@dataclass(frozen=True)
-class PublicTurn:
-    """The part of a turn that both sides see."""
-
-    round: int
-    seat: Seat
-    action: Action
-    offer: Offer | None
-    message: str
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from manager.generation.request import Held, Message
@@ -38,6 +39,17 @@ class Writer:
 
 
 @dataclass(frozen=True)
+class PublicTurn:
+    """The part of a turn that both sides see."""
+
+    round: int
+    seat: Seat
+    action: Action
+    offer: Offer | None
+    message: str
+
+
+@dataclass(frozen=True)
 class Turn:
     """A complete turn. Utilities are undiscounted, of the offer made or accepted; None when walking away."""
 
@@ -62,6 +74,11 @@ class Turn:
     held: Held | None = None  # what constrained a model's reply while it was generated
     notes: tuple[Note, ...] = ()
 
+    @cached_property
+    def public(self) -> PublicTurn:
+        """The part that both sides see."""
+        return PublicTurn(self.round, self.seat, self.action, self.offer, self.message)
+
 
 @dataclass(frozen=True)
 class SeatMeasures:
@@ -77,7 +94,7 @@ class SeatMeasures:
 
 @dataclass(frozen=True)
 class Measures:
-    """How well a negotiation ended. Distances are Euclidean in utility, from the result."""
+    """How well a negotiation ended. Distances are Euclidean, from the undiscounted utilities of what was agreed on."""
 
     utility_a: float
     utility_b: float

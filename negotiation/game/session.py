@@ -12,7 +12,7 @@ from typing import Any
 
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, ParleyError
-from negotiation.game.agent import Agent, Decision, PublicTurn, View
+from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken
 from negotiation.game.measures import measure
 from negotiation.game.protocol import GameState
@@ -79,7 +79,7 @@ def view_of(negotiation: Negotiation, analyser: Analyser, state: GameState, turn
         space=analyser.space,
         state=state,
         seat=seat,
-        public=tuple(PublicTurn(t.round, t.seat, t.action, t.offer, t.message) for t in turns),
+        public=tuple(turn.public for turn in turns),
         own=tuple(turn for turn in turns if turn.seat == seat),
         seed=negotiation.seed,
         cancel=negotiation.cancel,

@@ -28,6 +28,7 @@ Offer = Mapping[str, Value]
 
 MOST_TEXT, MOST_TYPED = 100_000, 200_000
 """Limits on the characters and outcomes of a scenario typed into the page; either limit takes about a second."""
+MOST_ROUNDS = 1000
 PLACES = 9
 """Utilities are rounded to this many decimal places, so that equal ones compare equal."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -58,7 +59,7 @@ class Scenario(Strict):
     scenario_id: str
     title: Annotated[str, Field(min_length=1, max_length=80)]
     story: Text
-    rounds: Annotated[int, Field(ge=1, le=100)] = 8
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = 8
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     issues: dict[str, Issue]
     roles: dict[Seat, Role]

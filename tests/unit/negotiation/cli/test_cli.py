@@ -195,7 +195,7 @@ def test_remarks_on_replies_are_printed_in_plain_words(call: Call) -> None:
         (["--a-option", "guard=none"], "agent 'left': key 'guard'"),
         (["--b-option", "guard"], "--b-option: 'guard' is not of the form KEY=VALUE"),
         (["--b", "human"], "--b: people play on the page"),
-        (["--b", "micro", "--b-option", "guard=free"], "'micro' is a scripted strategy and has no options"),
+        (["--b", "micro", "--b-option", "guard=free"], "agent 'micro': key 'guard': unknown key (known: gives_in)"),
     ],
 )
 def test_an_invalid_agent_or_option_is_named(call: Call, given: list[str], says: str) -> None:
@@ -609,7 +609,7 @@ def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callab
     assert (list(played["scenarios"]), played["unrecorded"]) == (["company_car"], 0)
     assert json.loads(call("leaderboard", "--json", "-")[1]) == result
     assert json.loads(call("leaderboard", result["tournament_id"], "--json", "-")[1]) == result
-    assert call("leaderboard", "--csv")[1].startswith("scenario,rank,agent")
+    assert call("leaderboard", "--csv")[1].startswith("scenario,agent,games")
     assert "Cup" in call("tournaments")[1]
     assert [row["title"] for row in json.loads(call("tournaments", "--json", "-")[1])] == ["Cup"]
 
@@ -626,9 +626,10 @@ def test_a_tournament_is_resumed(call: Call, cup: Callable[..., str]) -> None:
 
 def test_a_tournament_in_words(call: Call, cup: Callable[..., str]) -> None:
     _, out, _ = call("tournament", cup())
-    assert re.search(r"1=\s+conceder|1=\s+boulware", out)
-    header = next(line for line in out.splitlines() if "rating" in line)
-    assert "points" in header
+    assert re.search(r"(conceder|boulware) +\d+ +\[-?\d+, \d+\] +1= ", out)
+    header = next(line for line in out.splitlines() if "points" in line)
+    assert "these scenarios  rank" in header
+    assert "like these" not in header  # there is only one scenario
     assert set(COLUMNS) == set(MEASURES)
 
 

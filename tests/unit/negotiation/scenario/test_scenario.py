@@ -58,7 +58,7 @@ WRONG = [
     ("story", "", "key 'story'", "at least 1 character"),
     ("story", "x" * 4001, "key 'story'", "at most 4000 characters"),
     ("rounds", 0, "key 'rounds'", "greater than or equal to 1"),
-    ("rounds", 101, "key 'rounds'", "less than or equal to 100"),
+    ("rounds", 1001, "key 'rounds'", "less than or equal to 1000"),
     ("rounds", 1.5, "key 'rounds'", "valid integer"),
     ("rounds", "8", "key 'rounds'", "valid integer"),
     ("rounds", True, "key 'rounds'", "valid integer"),
