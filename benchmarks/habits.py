@@ -4,7 +4,7 @@
     python -m benchmarks.habits --settings legal --against boulware linear conceder --apart
 
 Every setting plays both seats of every scenario against every opponent with the same seeds, many games at once. Prints
-a table with a row a setting, or with `--apart` a row for each setting and opponent.
+the version of the prompts and a table with a row a setting, or with `--apart` a row for each setting and opponent.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.habit_counts import Habits, habits
 from manager.config.registry import Registry
 from manager.manager import LLMManager
+from negotiation.agents import prompts
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.app.settings import SHIPPED, read_settings
@@ -116,6 +117,7 @@ def main() -> None:
     picked = [scenarios[name] for name in options.scenarios] if options.scenarios else list(scenarios.values())
     if options.rounds:
         picked = [scenario.model_copy(update={"rounds": options.rounds}) for scenario in picked]
+    print(f"Prompt version {prompts.VERSION}\n")
     print("| " + " | ".join(COLUMNS) + " |")
     print("|---" * len(COLUMNS) + "|", flush=True)
     with (

@@ -33,6 +33,7 @@ from manager.errors import (
     UnknownModel,
 )
 from manager.generation.request import Completion, GenerationRequest, Message
+from manager.identity import Identity, ServerReport
 from manager.lease import Lease
 from manager.manager import LLMManager
 from manager.session import LoadedModel, Session
@@ -48,6 +49,7 @@ __all__ = [
     "GenerationFailed",
     "GenerationRequest",
     "Heartbeat",
+    "Identity",
     "LLMManager",
     "Lease",
     "LoadFailed",
@@ -62,6 +64,7 @@ __all__ = [
     "Refused",
     "Registry",
     "Resync",
+    "ServerReport",
     "Session",
     "Snapshot",
     "State",

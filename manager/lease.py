@@ -19,6 +19,7 @@ from manager.config.strict_yaml import validate
 from manager.errors import Failure, ManagerClosed
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
+from manager.identity import Identity
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,11 @@ class Lease:
         self._lock = threading.Lock()
         self._streams: list[weakref.ref[TokenStream]] = []  # weak, as streams keep their lease alive
         self._ending = self._released = False
+
+    @property
+    def identity(self) -> Identity:
+        """Exactly which weights these are: revision or digest, dtype, quantization, device."""
+        return self._model.identity
 
     def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
         """Begin to write an answer, and return its stream. Releasing the lease closes the stream.

@@ -15,6 +15,7 @@ from manager.config.model_spec import ModelSpec
 from manager.errors import Failure, MissingPackage, UnsupportedType
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
+from manager.identity import Identity
 
 Progress = Callable[[str, int, int], None]
 """Report the progress of work on weights: stage ("fetching", "loading" or "waking"), bytes done, and bytes in all.
@@ -91,6 +92,11 @@ class BaseLLMModel(ABC):
 
     def close(self) -> None:  # noqa: B027 (optional)
         """Release resources other than weights, such as connections. Nothing is called after this."""
+
+    @property
+    def identity(self) -> Identity:
+        """Exactly which weights these are, once they are loaded."""
+        return Identity(model_name=self.spec.model_name or self.spec.model_id, device=self.device_of(self.spec))
 
     @property
     def health(self) -> Health | None:

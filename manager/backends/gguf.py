@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manager.backends.identification import file_digest
 from manager.backends.sizing import ModelShape
 from manager.errors import MissingPackage, Refused
 from manager.machine.model_files import PACKAGE, packaged
@@ -82,8 +83,7 @@ class GgufFile:
 
     def check_sha256(self, expected: str) -> None:
         """Raise Refused unless the file has this SHA-256 digest, in hexadecimal digits."""
-        with self.path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_digest(self.path)
         if found != expected.lower():
             raise Refused(
                 f"key 'sha256': {self.path} has the digest {found}, not {expected.lower()}; fetch the file again, or "

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import UntypedStorage
 
-from manager.backends import adapters, gguf, hub, loading, quantization, sizing
+from manager.backends import adapters, gguf, hub, identification, loading, quantization, sizing
 from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
 from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
 from manager.backends.loading import BUILD_LOCK
@@ -29,6 +29,7 @@ from manager.generation.engine import Engine
 from manager.generation.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
+from manager.identity import Identity
 from manager.machine.host import free_host_memory
 from manager.machine.model_files import PACKAGE
 
@@ -42,6 +43,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
         self._memory = memory("cpu")
         self._found = Found(torch.float32)
         self._footprint = Footprint("cpu", 0)
+        self._identity: Identity | None = None
         self._engine: Engine | None = None
         self._make_engine: Callable[[], Engine] | None = None  # in a forked process
         self._storages: list[UntypedStorage] = []  # emptied, while parked
@@ -84,6 +86,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             tied, guess = outline.tied, gguf.first_load_seconds(outline.parameters)
         size += packed.extra_bytes(shape.vocabulary * shape.hidden, device, found.dtype, tied=tied)
         self._found, self._memory = found, self._memory_of(device)
+        self._identity = self._identified(found, device)
         parks = self._memory.parks and kind is None  # quantized tensors keep some bytes outside their storages
         self._footprint = Footprint(
             device,
@@ -95,6 +98,31 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             parking=int(PARKING_SHARE * free_host_memory()) if parks else None,
         )
         return self._footprint
+
+    def _identified(self, found: Found, device: str) -> Identity:
+        spec = self.spec
+        weights = [found.file.path] if found.file is not None else self._weights(found)
+        commit = identification.commit_of(weights[0])
+        return Identity(
+            model_name=identification.public_name(spec),
+            revision=commit,
+            file=spec.gguf_file if found.file is not None else None,
+            package=identification.package_of(spec.gguf_file) if found.file is not None else None,
+            sha256=None if commit else identification.digest_of(weights, self.cache_dir),
+            dtype=str(found.dtype).removeprefix("torch."),
+            quantization=spec.quantization,
+            adapters=identification.adapter_names(spec.adapters, found.adapters),
+            device=device,
+            hardware=torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
+        )
+
+    def _weights(self, found: Found) -> list[Path]:
+        assert found.folder is not None
+        return sizing.weight_files(found.folder, pickles=self.spec.allow_pickle)
+
+    @property
+    def identity(self) -> Identity:
+        return self._identity or super().identity
 
     # -- loading and unloading ---------------------------------------------------------------------------------
 

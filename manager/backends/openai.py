@@ -204,13 +204,14 @@ class OpenAIModel(BaseLLMModel):
         asked = self._asking(api_key(spec.api_key), formatted="response_format" in body)
         answer = Answer(request, stream, asked, dialect.room(request))
         aim = await self._aim("/chat/completions", asked.key)
-        first = 0.0
+        first, software = 0.0, None
         try:
             async with (
                 asyncio.timeout(spec.timeouts.first_token) as silence,
                 self._asked(client, "POST", aim, body) as response,
             ):
                 await self._check(response, asked)
+                software = response.headers.get("server")
                 async for event in sse.events(response.aiter_raw()):
                     if sse.is_done(event):
                         answer.finish = answer.finish or "stop"
@@ -243,7 +244,8 @@ class OpenAIModel(BaseLLMModel):
             raise _again(ServerFailed(f"the server of '{spec.model_name}' broke off its answer"), answer)
         if answer.thought and (answer.only_thinking or not request.thinking):
             dialect = dialect.after_thinking(all_of_it=answer.only_thinking and answer.finish == "length")
-        return answer.completion(dialect.held(request), first, now() - began), dialect
+        completion = answer.completion(dialect.held(request), first, now() - began)
+        return replace(completion, server=answer.server(software, dialect.omitted)), dialect
 
     def _asking(self, key: str | None = None, *, formatted: bool = False) -> RequestFacts:
         return RequestFacts(self.spec.model_name, self._base_url, key, formatted)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from manager.config.model_spec import GenerationConfig
+from manager.identity import ServerReport
 
 Held = Literal["", "json", "schema", "grammar"]
 """The format enforced while a reply was written: none, any JSON, a JSON schema, or a whole grammar."""
@@ -79,6 +80,7 @@ class Completion:
     transcript: bool = False  # whether the model, having no chat template, read a plain transcript
     estimated: bool = False  # whether the token counts are estimates, as the server reported none
     note: str = ""  # why a remote server's text ended early, as a sentence
+    server: ServerReport | None = None  # what a remote server said about itself
 
 
 def as_messages(prompt: str | Sequence[Message]) -> tuple[Message, ...]:

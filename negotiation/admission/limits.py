@@ -60,7 +60,7 @@ class Limits:
     tokens_per_hour: Count | None = None
     pairs: Count = 200
     games: Count = 20_000
-    rounds: Count = 100
+    rounds: Count = 1000
     outcomes: Count = 2_000_000
     scenario_characters: Count = 100_000
     text_characters: Count = 2000

@@ -15,7 +15,7 @@ from manager.manager import LLMManager
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, HumanAgent
 from negotiation.agents.model import ModelAgent
-from negotiation.agents.options import HumanOptions, ModelOptions
+from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import DoesNotFit, UnknownAgent
 from negotiation.game.agent import Agent
@@ -66,9 +66,8 @@ class Catalog:
             ConfigError: An option is wrong; names it.
         """
         if config.agent in STRATEGIES:
-            if config.options:
-                raise ConfigError(f"'{config.agent}' is a scripted strategy and has no options; remove them")
-            return STRATEGIES[config.agent]
+            given = self._options(StrategyOptions, config).gives_in
+            return STRATEGIES[config.agent] if given is None else STRATEGIES[config.agent].giving_in(given)
         if config.agent == HUMAN:
             return HumanAgent(self._options(HumanOptions, config))
         if config.agent not in self.manager.list_models():
@@ -84,8 +83,13 @@ class Catalog:
         return negotiate(negotiation)
 
     def complete(self, config: AgentConfig) -> AgentConfig:
-        """Return a config with every option filled in, as runs record it; raises like `create`."""
+        """Return a config with every option filled in, as runs record it; raises like `create`.
+
+        Options that a script leaves to its own way stay out.
+        """
         options = getattr(self.create(config), "options", None)
+        if config.agent in STRATEGIES:
+            return AgentConfig(config.agent, self._options(StrategyOptions, config).model_dump(exclude_none=True))
         return AgentConfig(config.agent, options.model_dump() if isinstance(options, BaseModel) else {})
 
     def models(self) -> list[ModelSpec]:

@@ -9,6 +9,7 @@ from typing import Any
 from manager.config.strict_yaml import shown
 from manager.errors import ConfigError
 from negotiation.agents.options import HumanOptions, ModelOptions
+from negotiation.agents.strategies import STRATEGIES, Strategy
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,21 @@ class AgentConfig:
         """The options that differ from the defaults."""
         defaults = {**ModelOptions().model_dump(), **HumanOptions().model_dump()}
         return {key: value for key, value in self.options.items() if defaults.get(key) != value}
+
+    @property
+    def script(self) -> Strategy | None:
+        """The strategy with its options; None for a model or a person."""
+        strategy, gives_in = STRATEGIES.get(self.agent), self.options.get("gives_in")
+        return strategy if strategy is None or gives_in is None else strategy.giving_in(bool(gives_in))
+
+    @property
+    def by_rule(self) -> bool:
+        """Whether it moves by a rule: a script that draws nothing by chance but equals, or a model that narrates one.
+
+        Two such agents may repeat the same moves whatever the seed is.
+        """
+        script = STRATEGIES.get(str(self.options.get("narrates") or self.agent))
+        return script is not None and not script.draws
 
     @property
     def label(self) -> str:

@@ -14,10 +14,11 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from manager.config.model_spec import ModelSpec
+from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.errors import Cancelled, ContextTooLong, TooSlow
 from manager.generation.request import Completion, GenerationRequest, Held, Message
 from manager.generation.stream import TokenStream
+from manager.identity import ServerReport
 from manager.lease import Lease, LeaseRequest
 from manager.state import State, WaitStatus
 from negotiation.agents import prompts
@@ -25,7 +26,7 @@ from negotiation.agents.options import ModelOptions
 from negotiation.agents.remarks import remarks
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.agent import Decision, View
-from negotiation.game.events import AgentEvent, InvalidReply, Rejected, Waiting, Writing
+from negotiation.game.events import AgentEvent, InvalidReply, Rejected, Waiting, Writer, Writing
 from negotiation.game.protocol import Action
 from negotiation.replies.allowed import Allowed, Decided, legal, rational
 from negotiation.replies.reader import Reply, clean, read_reply, split_thinking
@@ -115,7 +116,7 @@ class ModelAgent:
                 if isinstance(allowed, Decided) and _says_nothing_new(reply.message, view):
                     reply = replace(reply, message=allowed.words)
                 ledger = tuple(replace(entry, outcome="repaired") for entry in invalid)
-                decision = self._decision(reply, ledger, talk, done.text)
+                decision = self._decision(reply, ledger, talk, done.text, lease)
                 return replace(decision, notes=remarks(view, reply, transcript=done.transcript))
             assert reply.kind is not None
             last = attempt == options.retries
@@ -127,11 +128,13 @@ class ModelAgent:
         ledger = tuple(replace(entry, outcome="gave_up") for entry in invalid)
         if isinstance(allowed, Decided):  # play the decided move with the strategy's words
             narrated = Reply(allowed.action, allowed.offer, allowed.words)
-            return self._decision(narrated, ledger, talk, allowed.reply(allowed.words))
-        return self._decision(Reply(Action.WALK_AWAY), ledger, talk, invalid[-1].raw)
+            return self._decision(narrated, ledger, talk, allowed.reply(allowed.words), lease)
+        return self._decision(Reply(Action.WALK_AWAY), ledger, talk, invalid[-1].raw, lease)
 
-    def _decision(self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: _Conversation, raw: str) -> Decision:
-        """Return a reply as a decision, with what it cost."""
+    def _decision(
+        self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: _Conversation, raw: str, lease: Lease
+    ) -> Decision:
+        """Return a reply as a decision, with what it cost and what wrote it."""
         assert reply.action is not None
         price = self.spec.price
         return Decision(
@@ -147,18 +150,29 @@ class ModelAgent:
             cost=price.of(talk.prompt_tokens, talk.tokens) if price is not None else None,
             estimated=talk.estimated,
             held=talk.held,
+            writer=Writer(replace(lease.identity, server=talk.server), self._sampling),
         )
+
+    @property
+    def _config(self) -> GenerationConfig:
+        """The model's generation settings with the agent's own."""
+        configured = self.spec.generation_config
+        wanted = configured.max_new_tokens if "max_new_tokens" in configured.model_fields_set else REPLY_TOKENS
+        changed = {} if self.options.temperature is None else {"temperature": self.options.temperature}
+        return configured.model_copy(update={"max_new_tokens": wanted + self.options.thinking, **changed})
+
+    @property
+    def _sampling(self) -> dict[str, Any]:
+        """All settings that sampling depends on, except the seed of a turn, which follows from that of the run."""
+        extra = {"extra_body": self.spec.extra_body} if self.spec.extra_body else {}
+        return {**self._config.model_dump(mode="json"), **extra}
 
     def _write(
         self, view: View, lease: Lease, talk: _Conversation, allowed: Allowed | Decided, attempt: int
     ) -> Generator[AgentEvent, Any, Completion]:
         """Generate a reply, shortening the conversation for as long as it leaves too little room for one."""
         options = self.options
-        configured = self.spec.generation_config
-        wanted = configured.max_new_tokens if "max_new_tokens" in configured.model_fields_set else REPLY_TOKENS
-        room = wanted + options.thinking
-        changed = {} if options.temperature is None else {"temperature": options.temperature}
-        config = configured.model_copy(update={"max_new_tokens": room, **changed})
+        config = self._config
         grammar = allowed.grammar(options.thinking)
         while True:
             request = GenerationRequest(
@@ -179,7 +193,8 @@ class ModelAgent:
                     raise
                 continue
             talk.count(done)
-            if done.finish_reason == "stop" or done.tokens >= room or not self._is_full(done) or not talk.shorten():
+            ended = done.finish_reason == "stop" or done.tokens >= config.max_new_tokens
+            if ended or not self._is_full(done) or not talk.shorten():
                 return done
 
     def _read(self, stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, Any, None]:
@@ -228,6 +243,7 @@ class _Conversation:
         self.attempt = self.tokens = self.prompt_tokens = 0
         self.estimated = False
         self.held: Held | None = None
+        self.server: ServerReport | None = None
         self._view, self._options = view, options
         self._before = prompts.conversation(view, options)
         self._corrections: tuple[Message, ...] = ()
@@ -264,6 +280,7 @@ class _Conversation:
         self.prompt_tokens += done.prompt_tokens
         self.estimated |= done.estimated
         self.held = done.held
+        self.server = done.server
 
 
 def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowed | Decided:

@@ -56,6 +56,17 @@ class ModelOptions(BaseModel):
     thinking: Annotated[int, Field(ge=0, le=40_000)] = 0
 
 
+class StrategyOptions(BaseModel):
+    """How a script plays.
+
+    `gives_in`: whether it accepts any acceptable offer in its last turn; None for the strategy's own way.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gives_in: bool | None = None
+
+
 class HumanOptions(BaseModel):
     """How a person plays. `answer_seconds` is the time limit for each turn."""
 

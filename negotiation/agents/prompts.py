@@ -1,7 +1,7 @@
 """The prompts of a model: plain words, its own preferences as a table, and no example that could be copied as an offer.
 
 A conversation only grows at its end: what a turn adds never changes, so that the computed prefix can be reused. Numbers
-are written as they appear in a reply.
+are written as they appear in a reply. Results depend on the wording, so it carries a version.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ from dataclasses import replace
 
 from manager.generation.request import Message
 from negotiation.agents.options import ModelOptions
-from negotiation.game.agent import Decision, PublicTurn, View
-from negotiation.game.events import Turn
+from negotiation.game.agent import Decision, View
+from negotiation.game.events import PublicTurn, Turn
 from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import split_thinking
 from negotiation.scenario.issue import Issue
-from negotiation.scenario.model import Offer, Scenario, Seat
+from negotiation.scenario.model import PLACES, Offer, Scenario, Seat
 
+VERSION = 2
+"""The version of the prompts; runs record it, and tables of results name it.
+
+Raise it by one whenever a model would read anything else in a shipped scenario, be it for a change here or in the
+scenario's texts, and add the digest of the new prompts to `tests/unit/negotiation/agents/prompt_versions.json`. Once
+results were published with a version, its digest never changes.
+"""
 DEFAULTS = ModelOptions()
 OMITTED = "(The oldest turns are omitted here.)"
 LAST_OFFERS = 3
@@ -26,14 +33,15 @@ LAST_OFFERS = 3
 
 
 def opening(view: View, options: ModelOptions = DEFAULTS, *, brief: bool = False) -> str:
-    """Return the system message: role, story, preferences, rules and form of a reply; without the story if `brief`."""
+    """Return the system message: role, story, goal, rules and form of a reply; without the story if `brief`.
+
+    A model that only narrates gets no preferences, since it would chatter about them.
+    """
     scenario, role = view.scenario, view.role
-    rounds = f"There are {scenario.rounds} rounds; without an agreement by the end, there is no deal."
     parts = [
-        f"You are the {role.name}, and you negotiate with the {view.other_name}.",
+        f"You are the {role.name}, negotiating with the {view.other_name}.",
         *([] if brief else [scenario.story.strip(), role.briefing.strip()]),
-        *([] if options.narrates else _stakes(view)),
-        " ".join([rounds, *_discount(scenario)]),
+        *([_order(view)] if options.narrates else [_goal(view), _rules(view)]),
         *_wishes(options),
         _form(view, options),
     ]
@@ -45,8 +53,9 @@ def turn_message(view: View, options: ModelOptions = DEFAULTS, decided: Decision
     state, lines = view.state, []
     if view.public:
         lines.append(_said(view, view.public[-1]))
-    if options.calculator and not options.narrates:
-        lines += _calculated(view)
+    if not options.narrates:
+        lines += _own_share(view)
+        lines += _calculated(view) if options.calculator else []
     lines.append(f"Round {state.round} of {view.scenario.rounds}.")
     lines.append(_question(view) if decided is None else _decided(view, decided))
     return "\n".join(lines)
@@ -102,27 +111,49 @@ def _said(view: View, turn: PublicTurn) -> str:
     return f"The {view.other_name} says: {quoted}"
 
 
+def _own_share(view: View) -> list[str]:
+    """Return the agent's own part of what the offer on the table splits; the offer itself counts role a's part."""
+    if view.state.table is None:
+        return []
+    offer = view.state.table
+    shares = [
+        f"{name} {_share(view.seat, issue, int(offer[name]))}"
+        for name, issue in view.scenario.issues.items()
+        if issue.split
+    ]
+    return [f"Your share: {', '.join(shares)}."] if shares else []
+
+
 def _calculated(view: View) -> list[str]:
-    """Return what the current offers are worth: small models misread the numbers."""
+    """Return what the current offers are worth in this round: small models misread the numbers."""
     lines, table = [], view.state.table
     if table is not None:
-        worth = view.scenario.utility(view.seat, table)
-        lines.append(f"That offer is worth {worth:.2f} to you.")
-        if view.scenario.discounted(worth, view.state.round) < view.role.reservation:
-            lines.append("Having no deal is worth more to you than that offer.")
+        worth, no_deal = _compared(_worth_now(view, table), view.role.reservation)
+        lines.append(f"That offer is worth {worth} to you; you get {no_deal} if you leave.")
     made = [turn.offer for turn in view.own if turn.offer is not None][-LAST_OFFERS:]
     if made:
-        worths = ", ".join(f"{view.scenario.utility(view.seat, offer):.2f}" for offer in made)
-        lines.append(f"Your own last offers were worth {worths} to you.")
+        worths = ", ".join(f"{_worth_now(view, offer):.2f}" for offer in made)
+        lines.append(f"Your own last offers would be worth {worths} to you.")
     return lines
 
 
+def _worth_now(view: View, offer: Offer) -> float:
+    return view.scenario.discounted(view.scenario.utility(view.seat, offer), view.state.round)
+
+
+def _compared(one: float, two: float) -> tuple[str, str]:
+    """Return two worths with two decimal places, or with as many as show which is larger."""
+    places = next((places for places in range(2, PLACES) if f"{one:.{places}f}" != f"{two:.{places}f}"), 2)
+    return f"{one:.{places}f}", f"{two:.{places}f}"
+
+
 def _question(view: View) -> str:
-    if view.state.table is None:
-        return f"What do you offer the {view.other_name}?"
+    other = view.other_name
     if view.state.last_turn:
         return "This is the last turn: a new offer can no longer be answered. Do you accept theirs?"
-    return f"Do you accept it, or what do you offer the {view.other_name}?"
+    warning = f"This is your last chance to make an offer that the {other} can accept. "
+    question = "Do you accept it, or what do" if view.state.table is not None else "What do"
+    return f"{warning if view.state.last_offer else ''}{question} you offer the {other}?"
 
 
 def _decided(view: View, decided: Decision) -> str:
@@ -148,7 +179,7 @@ def _wishes(options: ModelOptions) -> list[str]:
 def _form(view: View, options: ModelOptions) -> str:
     """Return the form of a reply, without an example; in full if no grammar enforces it."""
     if options.narrates:
-        rule = "Your moves are decided for you; you find the words. Name no numbers other than those of your offer."
+        rule = "Your moves are chosen for you; you write only the message. Use no numbers except those in your offer."
         return f"{rule} {_keys(view)}" if options.guard == "free" else rule
     if options.guard == "free":
         return _keys(view)
@@ -183,20 +214,23 @@ def _move(turn: Turn) -> str:
     )
 
 
-def _stakes(view: View) -> list[str]:
-    """Return the preferences, for models that decide; one that only narrates would chatter about them."""
-    lines = _preferences(view.scenario, view.seat)
-    no_deal = f"Having no deal is worth {view.role.reservation:.2f} to you."
-    return ["\n".join(["What you want (0 = worst for you, 1 = best for you):", *lines, no_deal])]
+def _goal(view: View) -> str:
+    """Return the goal in one sentence, with the seat's preferences."""
+    scenario = view.scenario
+    weighted = "; its worth is the weighted sum of these values" if len(scenario.issues) > 1 else ""
+    goal = f"Your goal: reach a deal worth as much as possible to you{weighted} (0 = worst, 1 = best):"
+    others = f"The {view.other_name} wants different things, which you cannot see."
+    return "\n".join([goal, *_preferences(scenario, view.seat), others])
 
 
 def _preferences(scenario: Scenario, seat: Seat) -> list[str]:
     weights = scenario.roles[seat].weights
     lines = []
     for name, issue in scenario.issues.items():
-        share = f", {_percent(weights[name])} of the total" if len(scenario.issues) > 1 else ""
-        title = f" ({issue.title}{f', in {issue.unit}' if issue.unit else ''})" if issue.title else ""
-        lines.append(f"- {name}{title}{share}: {_values(scenario, seat, name, issue)}")
+        weight = f", weight {_percent(weights[name])}" if len(scenario.issues) > 1 else ""
+        unit = f", in {issue.unit}" if issue.unit and not issue.split else ""
+        title = f" ({issue.title}{unit})" if issue.title else ""
+        lines.append(f"- {name}{title}{weight}: {_values(scenario, seat, name, issue)}")
     return lines
 
 
@@ -204,16 +238,43 @@ def _values(scenario: Scenario, seat: Seat, name: str, issue: Issue) -> str:
     given = scenario.roles[seat].values[name]
     if issue.options is not None:
         return ", ".join(f'"{option}" = {given[option]:.2f}' for option in issue.options)
-    points = sorted(given, key=int)
-    shown = ", ".join(f"{point} = {given[point]:.2f}" for point in points)
+    shown = ", ".join(_point(seat, issue, int(number), given[number]) for number in sorted(given, key=int))
     step = f" in steps of {issue.range.step}" if issue.range and issue.range.step > 1 else ""
     return f"a whole number{step}; {shown}, linear in between"
 
 
+def _point(seat: Seat, issue: Issue, number: int, value: float) -> str:
+    share = f" (you get {_share(seat, issue, number)})" if issue.split else ""
+    return f"{number}{share} = {value:.2f}"
+
+
+def _share(seat: Seat, issue: Issue, number: int) -> str:
+    """Return a seat's part of an issue that is split, as "2 of 3 packs"."""
+    assert issue.range is not None
+    most = issue.range.max
+    return f"{number if seat == 'a' else most - number} of {most} {issue.unit}".strip()
+
+
+def _rules(view: View) -> str:
+    """Return the rules: rounds, the last word, what no deal is worth, and what time costs."""
+    rounds = view.scenario.rounds
+    ending = f"Leaving (walk_away), or no agreement by the end of round {rounds}, means no deal: you get"
+    return " ".join([_order(view), f"{ending} {view.role.reservation:.2f}.", *_discount(view.scenario)])
+
+
+def _order(view: View) -> str:
+    rounds, starter = view.scenario.rounds, view.state.starts == view.seat
+    order = f"you move first, then the {view.other_name}" if starter else f"the {view.other_name} moves first, then you"
+    last = f"the {view.other_name} has" if starter else "you have"
+    return f"There are {rounds} rounds. In each, {order}; {last} the last word."
+
+
 def _discount(scenario: Scenario) -> list[str]:
-    if scenario.discount == 1:
+    rounds, discount = scenario.rounds, scenario.discount
+    if discount == 1 or rounds == 1:
         return []
-    return [f"With each round, a deal loses {_percent(1 - scenario.discount)} of its worth."]
+    left = f"1.00 in round 1 is {scenario.discounted(1, rounds):.2f} in round {rounds}"
+    return [f"Each new round multiplies what a deal is worth by {discount:.3g} ({left}); no deal keeps its worth."]
 
 
 def _percent(share: float) -> str:

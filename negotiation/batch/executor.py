@@ -25,6 +25,7 @@ from negotiation.agents.catalog import Catalog
 from negotiation.game.events import Ended, EventListener, Halted, TurnTaken
 from negotiation.game.session import Negotiation
 from negotiation.live.threads import ThreadGroup
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run
 
 logger = logging.getLogger(__name__)
@@ -57,13 +58,14 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken, on_event: EventListene
         ConfigError: An agent's options are wrong.
     """
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
-    done = replace(run, created=time.time(), status="failed", reason="", turns=())
+    begun = Provenance.begun(run.scenario)
+    done = replace(run, created=time.time(), status="failed", reason="", turns=(), provenance=begun)
     try:
         for event in catalog.drive(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
             on_event(run.run_id, event)
             match event:
                 case TurnTaken(turn=turn):
-                    done = replace(done, turns=(*done.turns, turn))
+                    done = replace(done.written(event), turns=(*done.turns, turn))
                 case Ended() | Halted():
                     done = done.end(event)
     finally:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from manager.errors import ConfigError
+from negotiation.agents import prompts
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
@@ -60,6 +61,7 @@ def attack(
             say(f"{label}: done")
         data = {
             "scenario": played.scenario_id,
+            "prompt_version": prompts.VERSION,
             "rounds": played.rounds,
             "seeds": seeds,
             "agents": [each.to_json() for each in found],

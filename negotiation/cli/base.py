@@ -73,11 +73,6 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def points(utility: float) -> str:
-    """Return a utility as points from 0 to 100, as people read it."""
-    return f"{100 * utility:.0f}"
-
-
 class Output:
     """Destination of a command's result: the file named by --json, or standard output.
 

@@ -17,13 +17,13 @@ from negotiation.cli.base import (
     agent_option,
     one_line,
     opened,
-    points,
     say,
     scenario_named,
     settings_option,
 )
 from negotiation.comparison import comparison
 from negotiation.comparison.comparison import AgentResult, Comparison, ComparisonProgress, Result
+from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
 
 app = typer.Typer()
@@ -72,6 +72,7 @@ def compare(
 def describe(asked: Comparison, result: Result) -> dict[str, Any]:
     """Return a comparison as the JSON that `compare` prints."""
     first, second = (_agent(agent) for agent in result.agents)
+    at_any_time = result.difference_at_any_time
     return {
         "scenario": asked.scenario.scenario_id,
         "opponent": asked.opponent.label,
@@ -80,9 +81,11 @@ def describe(asked: Comparison, result: Result) -> dict[str, Any]:
         "pairs": result.pairs,
         "negotiations": result.negotiations,
         "difference": None if result.difference is None else asdict(result.difference),
+        "difference_at_any_time": None if at_any_time is None else asdict(at_any_time),
         "agents": {"model_1": first, "model_2": second},
         "sign_test": result.p_value,
         "identical": result.identical,
+        "counted_once": result.counted_once,
         "more_pairs_needed": result.more_pairs_needed,
         "failed": list(result.failed),
     }
@@ -106,13 +109,16 @@ def _show_progress(progress: ComparisonProgress) -> None:
     if progress.run.measures is None:
         say(f"{progress.done}/{progress.total}: {progress.run.status}: {one_line(progress.run.reason)}")
         return
-    found = progress.result.difference
+    found = progress.result.difference_at_any_time
     say(f"{progress.done}/{progress.total}: {_difference(found) if found else 'no complete pair yet'}")
 
 
 def _difference(found: Interval) -> str:
-    mean, low, high = (100 * value for value in (found.mean, found.low, found.high))
-    return f"difference {mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    return f"difference {100 * found.mean:+.1f} points {_ends(found)}"
+
+
+def _ends(found: Interval) -> str:
+    return f"[{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
 
 
 def _lines(asked: Comparison, result: Result) -> list[str]:
@@ -134,22 +140,26 @@ def _lines(asked: Comparison, result: Result) -> list[str]:
                 f"    numbers from its own prompt: {audit.offered_anchored} of {audit.offered} offers "
                 f"({audit.even:.1f} expected by chance), {audit.agreed_anchored} of {audit.agreed} agreements"
             )
-    if result.difference is not None:
-        lines.append(f"  {_difference(result.difference)}, sign test p = {result.p_value:.3g}")
+    if result.difference is not None and result.difference_at_any_time is not None:
+        lines.append(f"  {_difference(result.difference_at_any_time)}, whenever you stop")
+        lines.append(
+            f"  if {result.pairs} pairs were the plan: {_ends(result.difference)}, sign test p = {result.p_value:.3g}"
+        )
     lines.append(f"  {_verdict(result)}")
     return lines + [f"  failed: {one_line(reason)}" for reason in result.failed]
 
 
 def _verdict(result: Result) -> str:
-    if result.difference is None:
+    found = result.difference_at_any_time
+    if found is None:
         return "no verdict: no pair is complete"
     if result.identical == "agents":
         return "both agents made exactly the same moves"
-    if result.identical == "repeats":
-        return "all pairs repeat the same moves: more pairs add no evidence, and the interval counts them once"
-    if result.difference.excludes_zero:
-        better = result.agents[0 if result.difference.mean > 0 else 1].agent.label
-        return f"{better} does better: the interval excludes zero"
+    if result.counted_once and result.identical:
+        return "all pairs repeat the same moves: more pairs of scripts add no evidence, and the intervals count one"
+    if found.excludes_zero:
+        better = result.agents[0 if found.mean > 0 else 1].agent.label
+        return f"{better} does better: the interval excludes zero, whenever you stop"
     if result.more_pairs_needed is None:
         return "no clear winner, and these pairs do not show how many more would settle it"
     return f"no clear winner; if the trend holds, about {result.more_pairs_needed} more pairs are needed"

@@ -11,10 +11,20 @@ import typer
 
 from manager.errors import ParleyError
 from negotiation import __version__
-from negotiation.cli import attack, compare, lists, replies, runs, scenarios, servers, tournament
+from negotiation.cli import attack, compare, lists, replies, reproduce, runs, scenarios, servers, tournament
 from negotiation.cli.base import one_line, say
 
-FAMILIES = (runs.app, compare.app, tournament.app, attack.app, scenarios.app, lists.app, replies.app, servers.app)
+FAMILIES = (
+    runs.app,
+    reproduce.app,
+    compare.app,
+    tournament.app,
+    attack.app,
+    scenarios.app,
+    lists.app,
+    replies.app,
+    servers.app,
+)
 INTERRUPTED = 130
 
 

@@ -17,14 +17,15 @@ from negotiation.cli.base import (
     agent_option,
     one_line,
     opened,
-    points,
     say,
     scenario_named,
     settings_option,
 )
+from negotiation.figures.points import points
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.measures import measure_seat, total_cost
 from negotiation.live.feed import stored_events
+from negotiation.runs.export import to_jsonl
 from negotiation.runs.record import Run
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario, Seat
@@ -76,6 +77,19 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="ID of the
     return 0
 
 
+@app.command()
+def export(run_ids: Annotated[list[str], typer.Argument(metavar="RUN_ID...", help="IDs of the runs.")]) -> int:
+    """Print stored runs as JSON Lines, with everything that is stored of them except their owner.
+
+    `reproduce` reads such a file.
+    """
+    with opened() as parley:
+        found = [parley.store.run(run_id) for run_id in run_ids]
+    with Output(None) as out:
+        out.write(None, lines=[line.removesuffix("\n") for line in to_jsonl(found)])
+    return 0
+
+
 def describe(run: Run) -> dict[str, Any]:
     """Return a run as the JSON that `run` and `show` print."""
     measures = run.measures
@@ -118,6 +132,7 @@ def describe(run: Run) -> dict[str, Any]:
         "rational_a": measures.rational_a if measures else None,
         "rational_b": measures.rational_b if measures else None,
         "cost": total_cost(turn.cost for turn in run.turns),
+        "provenance": None if run.provenance is None else run.provenance.model_dump(mode="json"),
     }
 
 

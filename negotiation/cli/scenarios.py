@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from negotiation.cli.base import Json, Output, ScenarioArgument, one_line, points, say, scenario_named, write_new
+from negotiation.cli.base import Json, Output, ScenarioArgument, one_line, say, scenario_named, write_new
+from negotiation.diagnostics.deadlines import judged, micro_deal
 from negotiation.errors import ScenarioError
+from negotiation.figures.points import points
 from negotiation.scenario import genius_export, genius_import
 from negotiation.scenario.analysis import Analyser, Analysis, Point, as_json
 from negotiation.scenario.lint import files_in, lint_file
@@ -38,9 +40,21 @@ def analyze(scenario: ScenarioArgument, json: Json = None) -> int:
     """
     analysed = scenario_named(scenario, "SCENARIO")
     with Output(json) as out:
-        found = Analyser(analysed).analysis()
-        out.write(as_data(found), _lines(analysed, found))
+        analyser = Analyser(analysed)
+        found, deadline = analyser.analysis(), _deadline(analyser)
+        out.write({**as_data(found), "deadline": deadline}, _lines(analysed, found, deadline))
     return 0
+
+
+def _deadline(analyser: Analyser) -> dict[str, Any]:
+    """Return which strategies the deadline can judge, and the rounds that MiCRO needs to agree with itself."""
+    found, micro = judged(analyser.scenario), micro_deal(analyser)
+    return {
+        "rounds": analyser.scenario.rounds,
+        "judges": [name for name, enough in found.items() if enough],
+        "cannot_judge": [name for name, enough in found.items() if not enough],
+        "micro_rounds": None if micro is None else micro.rounds,
+    }
 
 
 def as_data(found: Analysis) -> dict[str, Any]:
@@ -53,7 +67,8 @@ def as_data(found: Analysis) -> dict[str, Any]:
     }
 
 
-def _lines(scenario: Scenario, found: Analysis) -> list[str]:
+def _lines(scenario: Scenario, found: Analysis, deadline: Mapping[str, Any]) -> list[str]:
+    needed = deadline["micro_rounds"]
     sides = " / ".join(role.name for role in scenario.roles.values())
     return [
         f"{scenario.title}: {found.outcomes:,} outcomes, {len(found.pareto):,} of them Pareto-optimal "
@@ -61,6 +76,8 @@ def _lines(scenario: Scenario, found: Analysis) -> list[str]:
         f"{'points':18} {sides}, out of 100",
         *(f"{name:18} {_solution(scenario, getattr(found, name), about)}" for name, about in SOLUTIONS.items()),
         f"{'opposition':18} {found.opposition:.3f} (0: one outcome is ideal for both)",
+        f"{'deadline':18} {scenario.rounds:,} rounds, enough to judge {', '.join(deadline['judges'])}; MiCRO "
+        + ("never agrees with itself" if needed is None else f"needs {needed:,} to agree with itself"),
     ]
 
 

@@ -15,13 +15,14 @@ from rich.progress import Progress as Bar
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.batch.executor import Executor, Threads
-from negotiation.cli.base import Json, Output, one_line, opened, points, say
+from negotiation.cli.base import Json, Output, one_line, opened, say
 from negotiation.comparison import votes as vote_ratings
 from negotiation.comparison.votes import preferences
 from negotiation.figures.bradley_terry import Place
+from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
 from negotiation.tournament import runner as tournament
-from negotiation.tournament.leaderboard import MEASURES, Leaderboard, Standing
+from negotiation.tournament.leaderboard import MEASURES, Leaderboard, Placing, Standing
 from negotiation.tournament.leaderboard_export import describe, to_csv
 from negotiation.tournament.leaderboard_markdown import to_markdown
 from negotiation.tournament.plan import Game, Tournament, load_tournament
@@ -31,15 +32,17 @@ from negotiation.tournament.store import TournamentRow, TournamentStore
 Runner = Literal["local", "ray"]
 
 COLUMNS = {
-    "utility": "points",
     "agreement": "agreement %",
+    "surplus_when_agreed": "pts. if agreed",
     "pareto": "pareto %",
     "welfare": "welfare %",
     "rational": "rational %",
     "invalid": "invalid %",
 }
 LEGEND = (
-    "points: 0 is no deal, 100 the best deal that the other side could accept; [ ]: 95 % interval",
+    "points: mean over opponents and scenarios; 0 is no deal, 100 the best deal that the other side could accept",
+    "these scenarios: 95 % interval and rank, were these games played again with other seeds",
+    "like these: the same, were other scenarios of this kind played; = shares a rank, as no difference is certain",
     "agreement: negotiations with a deal; pareto: deals that no other deal beats for both sides",
     "welfare: joint points, of the most possible; rational: results no worse than no deal; invalid: invalid replies",
 )
@@ -71,7 +74,7 @@ def run(
                     show(progress)
         row = store.get(tournament_id)
         board = Leaderboard(row.tournament, store.games(tournament_id))
-        out.write(describe(row, board), _lines(row, board))
+        out.write(describe(row, board, store.played_with(tournament_id)), _lines(row, board))
     return 0 if row.status == "done" and not board.failed else 1
 
 
@@ -102,9 +105,10 @@ def leaderboard(
         if csv:
             lines = to_csv(board).splitlines()
         elif markdown:
-            lines = to_markdown(row, board, store.span(row.tournament_id), preferences(parley.store)).splitlines()
+            span, played = store.span(row.tournament_id), store.played_with(row.tournament_id)
+            lines = to_markdown(row, board, span, preferences(parley.store), played).splitlines()
         with Output(json) as out:
-            out.write(describe(row, board), lines)
+            out.write(describe(row, board, store.played_with(row.tournament_id)), lines)
     return 0
 
 
@@ -200,19 +204,30 @@ def _left(seconds: float | None) -> str:
 
 def _lines(row: TournamentRow, board: Leaderboard) -> list[str]:
     width = max(len(name) for name in ["agent", *row.tournament.agents])
-    header = f"{'rank':>4}  {'agent':{width}}  {'rating':>19}  {'games':>5}  " + "  ".join(
-        f"{COLUMNS[m]:>14}" for m in MEASURES
+    several = any(standing.like_these for standing in board.standings)
+    scopes = ["these scenarios", "like these"] if several else ["these scenarios"]
+    header = f"{'agent':{width}}  {'points':>6}  " + "  ".join(
+        [*(f"{scope:>15} {'rank':>5}" for scope in scopes), f"{'games':>5}", *(f"{COLUMNS[m]:>14}" for m in MEASURES)]
     )
     lines = [f"{row.tournament.title} ({row.tournament_id}): {row.status} {row.reason}".rstrip(), header]
     lines += [_standing(standing, width) for standing in board.standings]
     lines += LEGEND
+    if short := board.too_short_for_micro:
+        lines.append(f"micro: the deadline ends it before it could agree with itself in {', '.join(short)}")
     return lines + [f"failed: {_matchup(played.game)}: {one_line(played.reason)}" for played in board.failed]
 
 
 def _standing(row: Standing, width: int) -> str:
-    rank, rating = _placed(Place(row.rank, row.tied, row.rating))
-    measures = "  ".join(f"{_short(row.measures[name]):>14}" for name in MEASURES)
-    return f"{rank:>4}  {row.agent:{width}}  {rating:>19}  {row.games:>5}  {measures}"
+    mean = "" if row.these.surplus is None else points(row.these.surplus.mean)
+    scopes = [_scope(placing) for placing in (row.these, row.like_these) if placing is not None]
+    measures = [f"{_short(row.measures[name]):>14}" for name in MEASURES]
+    return f"{row.agent:{width}}  {mean:>6}  " + "  ".join([*scopes, f"{row.games:>5}", *measures])
+
+
+def _scope(placing: Placing) -> str:
+    found, rank = placing.surplus, f"{placing.rank}{'=' if placing.tied else ''}"
+    ends = "" if found is None else f"[{points(found.low)}, {points(found.high)}]"
+    return f"{ends:>15} {rank:>5}"
 
 
 def _placed(place: Place) -> tuple[str, str]:

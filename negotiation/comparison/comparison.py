@@ -2,7 +2,8 @@
 
 A pair is one seed. Mirrored (the default), it takes four negotiations: each of the two agents meets the opponent in
 both seats. The difference of a pair is the first agent's utility minus the second's, averaged over the seats.
-Intervals are over seeds, because the two seats of a seed are not independent samples.
+Intervals are over pairs, because the two seats of a seed are not independent samples. Verdicts use intervals that hold
+however often one looks, because comparisons are watched and extended.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.batch.executor import LaneAccess, Threads
 from negotiation.diagnostics.prompt_anchors import Anchors, anchors, total
-from negotiation.figures.statistics import Interval, mean_interval, more_needed, rate_interval, sign_test
+from negotiation.figures.statistics import Interval, mean_interval, more_needed, sign_test
 from negotiation.game.measures import fingerprint
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
@@ -108,10 +109,13 @@ class Result:
     """The figures of all complete pairs.
 
     Attributes:
-        difference: Mean difference in utility with its confidence interval; None without complete pairs.
-        p_value: Two-sided sign test over pairs.
-        identical: "repeats" if all pairs repeat the same moves, so that more of them add no evidence; "agents" if the
-            two agents always made the same moves.
+        difference: Mean difference in utility with its confidence interval, which holds if the number of pairs was
+            fixed beforehand; None without complete pairs.
+        difference_at_any_time: The same with an interval that holds however often one looks, and whenever one stops.
+        p_value: Two-sided sign test over pairs, for a number of pairs fixed beforehand.
+        identical: "repeats" if all pairs repeat the same moves; "agents" if the two agents always made the same moves.
+        counted_once: Whether all pairs count as one, because scripts repeat themselves and more pairs add no evidence.
+            Models draw anew with every seed, and the same moves are evidence each time.
         more_pairs_needed: How many more pairs would tell the agents apart.
         failed: Reasons of the negotiations without a result.
     """
@@ -119,9 +123,11 @@ class Result:
     pairs: int
     negotiations: int
     difference: Interval | None
+    difference_at_any_time: Interval | None
     agents: tuple[AgentResult, AgentResult]
     p_value: float
     identical: Identical | None
+    counted_once: bool
     more_pairs_needed: int | None
     failed: tuple[str, ...]
 
@@ -173,21 +179,26 @@ class PairTally:
         seeds = range(comparison.seed, comparison.seed + comparison.pairs)
         pairs = [pair for pair in map(self._pair, seeds) if pair is not None]
         differences = [fmean(first.utility - second.utility for first, second in pair) for pair in pairs]
-        same = _identical(pairs)
-        if same == "agents":
-            difference: Interval | None = Interval(0.0, 0.0, 0.0)
-        else:
-            once = ["all"] * len(pairs) if same == "repeats" else None
-            difference = mean_interval(differences, -1.0, 1.0, once)
-        first, second = ([played[agent] for pair in pairs for played in pair] for agent in (0, 1))
+        same, repeated = _identical(pairs), len(set(map(_moves, pairs))) == 1
+        once = repeated and all(config.by_rule for config in (*comparison.agents, comparison.opponent))
+        samples = [0] * len(pairs) if once else list(range(len(pairs)))
+        planned, at_any_time = (
+            Interval(0.0, 0.0, 0.0)
+            if same == "agents"
+            else mean_interval(differences, -1.0, 1.0, samples, any_time=any_time)
+            for any_time in (False, True)
+        )
+        first, second = ([[played[agent] for played in pair] for pair in pairs] for agent in (0, 1))
         return Result(
             pairs=len(pairs),
-            negotiations=len(first) + len(second),
-            difference=difference,
-            agents=(_of(comparison.agents[0], first), _of(comparison.agents[1], second)),
-            p_value=sign_test(differences if same is None else differences[:1]),
+            negotiations=2 * len(comparison.seats) * len(pairs),
+            difference=planned,
+            difference_at_any_time=at_any_time,
+            agents=(_of(comparison.agents[0], first, samples), _of(comparison.agents[1], second, samples)),
+            p_value=sign_test(differences[:1] if once else differences),
             identical=same,
-            more_pairs_needed=more_needed(differences) if same is None else None,
+            counted_once=once,
+            more_pairs_needed=None if once or same == "agents" else more_needed(differences),
             failed=tuple(self._failed),
         )
 
@@ -270,15 +281,21 @@ def _run(comparison: Comparison, job: Job, group: str) -> Run:
 def _identical(pairs: Sequence[Sequence[tuple[Played, Played]]]) -> Identical | None:
     if pairs and all(first.moves == second.moves for pair in pairs for first, second in pair):
         return "agents"
-    moves = {tuple((first.moves, second.moves) for first, second in pair) for pair in pairs}
-    return "repeats" if len(pairs) > 1 and len(moves) == 1 else None
+    return "repeats" if len(pairs) > 1 and len(set(map(_moves, pairs))) == 1 else None
 
 
-def _of(config: AgentConfig, played: Sequence[Played]) -> AgentResult:
+def _moves(pair: Sequence[tuple[Played, Played]]) -> tuple[tuple[str, str], ...]:
+    return tuple((first.moves, second.moves) for first, second in pair)
+
+
+def _of(config: AgentConfig, pairs: Sequence[Sequence[Played]], samples: Sequence[int]) -> AgentResult:
+    """Return an agent's result in all pairs; pairs with the same sample count as one."""
+    played = [game for pair in pairs for game in pair]
+    clusters = [sample for pair, sample in zip(pairs, samples, strict=True) for _ in pair]
     return AgentResult(
         agent=config,
         utility=fmean(game.utility for game in played) if played else None,
-        agreement=rate_interval(sum(game.agreed for game in played), len(played)),
+        agreement=mean_interval([float(game.agreed) for game in played], 0.0, 1.0, clusters),
         invalid=sum((game.invalid for game in played), Counter()),
         anchors=total(game.anchors for game in played),
     )

@@ -171,7 +171,8 @@ def leaks(scenario: Scenario, turns: Iterable[Turn], turn: Turn) -> Iterator[str
     if _runs(turn.message) & (_runs(role.briefing) - _runs(public)):
         yield "briefing"
     prompted = "\n".join(message["content"] for one in [*before, turn] if one.seat == seat for message in one.prompt)
-    private = (_decimals(prompted) | {round(role.reservation, 4)}) - _decimals(public) - {0.0, 1.0}
+    discounts = {round(scenario.discount, 4), round(scenario.discounted(1, scenario.rounds), 2)}  # both sides know them
+    private = (_decimals(prompted) | {round(role.reservation, 4)}) - _decimals(public) - discounts - {0.0, 1.0}
     if _decimals(turn.message) & private:
         yield "numbers"
 

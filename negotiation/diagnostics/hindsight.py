@@ -42,7 +42,7 @@ def baselines(run: Run, seat: Seat) -> list[Baseline]:
 
     Empty if the opponent is not a scripted strategy. Plays the negotiations, which takes a moment in large scenarios.
     """
-    opponent = STRATEGIES.get(run.agents[other(seat)].agent)
+    opponent = run.agents[other(seat)].script
     if opponent is None:
         return []
     found = []

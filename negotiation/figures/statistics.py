@@ -1,6 +1,7 @@
-"""Confidence intervals for means, rates and differences, as pure functions over numbers.
+"""Confidence intervals and tests for means, rates and differences, as pure functions over numbers.
 
-Intervals are two-sided at 95 %. The caller chooses what to resample over.
+Intervals are two-sided at 95 %. The caller chooses what is independent of what, and whether the number of values was
+fixed beforehand or anyone may look at any time (any_time.py). docs/statistics.md has the formulas and simulations.
 """
 
 from __future__ import annotations
@@ -8,20 +9,24 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from negotiation.figures.any_time import any_time_error, any_time_t
+
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
-RESAMPLES = 4000
-FEW = 10
-"""Below this number of clusters, intervals use Student's t instead of the bootstrap."""
+ERROR = 1 - LEVEL
 POWER = 0.8
+EQUAL = 1e-8
+"""Deviations up to this one are rounding noise."""
+MOST_NEEDED = 10**9
 _NORMAL = NormalDist()
-_BLOCK = 2_000_000  # resampled values in memory at a time
+_STEPS = 20_000
 
 
 @dataclass(frozen=True)
@@ -39,39 +44,64 @@ class Interval:
 
 
 def mean_interval(
-    values: Sequence[float], low: float, high: float, clusters: Sequence[Hashable] | None = None
+    values: Sequence[float],
+    low: float,
+    high: float,
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    any_time: bool = False,
 ) -> Interval | None:
     """Return the mean of values in [low, high] with its interval; None without values.
-
-    - From ten clusters on: the percentile bootstrap, expanded for small samples (Hesterberg 2015, "What Teachers
-      Should Know About the Bootstrap", section 4.2): it uses the quantiles of a normal variable at
-      t(n-1) * sqrt(n / (n-1)). The resamples are the same each time, so equal values give equal intervals.
-    - Below ten: Student's t, with the variance of a ratio (Cochran 1977, section 6.3) where clusters differ in size.
-    - A single cluster, or clusters that are all equal, would give an interval of zero width, which is overconfident: an
-      event that did not occur in n trials may still have a probability of up to 1 - 0.05^(1/n), with a value anywhere
-      in [low, high].
 
     Args:
         values: The sample.
         low: The least possible value.
         high: The largest possible value.
-        clusters: A label for each value; values with equal labels are resampled together. None if all are independent.
+        clusters: A label for each value; values with equal labels count as one. None if all are independent.
+        any_time: Whether the interval must hold at all numbers of values together, rather than at a planned one.
     """
     if not len(values):
         return None
     sums, sizes = _clustered(values, clusters)
-    n, mean = len(sums), float(sums.sum() / sizes.sum())
-    off = sums - mean * sizes
-    if n == 1 or np.abs(off).max() <= 1e-12:
-        unseen = 1 - (1 - LEVEL) ** (1 / n)
+    return ratio_interval(sums, sizes, low, high, any_time=any_time)
+
+
+def ratio_interval(sums: Floats, sizes: Floats, low: float, high: float, *, any_time: bool = False) -> Interval:
+    """Return sum(sums) / sum(sizes) over independent clusters with its interval, cut at `low` and `high`.
+
+    Student's t with the variance of a ratio (Cochran 1977, section 6.3), see `interval_of`. Shapes: [clusters].
+    """
+    mean = float(sums.sum() / sizes.sum())
+    deviations: Floats = (sums - mean * sizes) / sizes.sum()
+    clusters = len(sums)
+    spread = clusters / (clusters - 1) * float(deviations @ deviations) if clusters > 1 else 0.0
+    return interval_of(mean, spread, clusters, low, high, any_time=any_time)
+
+
+def interval_of(
+    mean: float, variance: float, clusters: float, low: float, high: float, *, any_time: bool = False
+) -> Interval:
+    """Return the interval of a mean whose variance was estimated from a number of clusters.
+
+    A variance of zero would give an interval of zero width, which is overconfident: after n equal values, one that has
+    not occurred may still have a probability of up to 1 - (error / 2)^(1/n), and lie anywhere in [low, high].
+
+    Args:
+        mean: The estimate.
+        variance: The estimated variance of `mean`.
+        clusters: The number of independent clusters, not necessarily an integer.
+        low: The least possible value.
+        high: The largest possible value.
+        any_time: Whether the interval must hold at all numbers of clusters together.
+    """
+    if clusters <= 1 or variance <= EQUAL**2:
+        count = max(1, math.floor(clusters))
+        error = any_time_error(count, ERROR) if any_time else ERROR
+        unseen = 1 - (error / 2) ** (1 / count)
         return Interval(mean, mean - unseen * (mean - low), mean + unseen * (high - mean))
-    wide = student_t(0.5 + LEVEL / 2, n - 1)
-    if n < FEW:
-        reach = wide * math.sqrt(n / (n - 1) * float(off @ off)) / float(sizes.sum())
-        return Interval(mean, max(low, mean - reach), min(high, mean + reach))
-    tail = _NORMAL.cdf(-wide * math.sqrt(n / (n - 1)))
-    ends = np.quantile(_resampled_means(sums, sizes), [tail, 1 - tail])
-    return Interval(mean, float(ends[0]), float(ends[1]))
+    width = any_time_t(clusters, ERROR) if any_time else student_t(1 - ERROR / 2, clusters - 1)
+    reach = width * math.sqrt(variance)
+    return Interval(mean, max(low, mean - reach), min(high, mean + reach))
 
 
 def _clustered(values: Sequence[float], clusters: Sequence[Hashable] | None) -> tuple[Floats, Floats]:
@@ -85,14 +115,16 @@ def _clustered(values: Sequence[float], clusters: Sequence[Hashable] | None) -> 
     return np.bincount(places, given).astype(np.float64), np.bincount(places, ones).astype(np.float64)
 
 
-def _resampled_means(sums: Floats, sizes: Floats) -> Floats:
-    chance = np.random.default_rng(0)
-    rows = max(1, _BLOCK // len(sums))
-    means = []
-    for begun in range(0, RESAMPLES, rows):
-        picked = chance.integers(len(sums), size=(min(rows, RESAMPLES - begun), len(sums)))
-        means.append(sums[picked].sum(1) / sizes[picked].sum(1))
-    return np.concatenate(means)
+def holm(p: Floats, error: float = ERROR) -> NDArray[np.bool_]:
+    """Return which hypotheses to reject so that any false rejection has a probability of at most `error` (Holm 1979).
+
+    Works under any dependence. Shapes: [hypotheses].
+    """
+    order = np.argsort(p)
+    passed = p[order] <= error / np.arange(len(p), 0, -1)
+    rejected = np.zeros(len(p), dtype=np.bool_)
+    rejected[order] = np.logical_and.accumulate(passed)
+    return rejected
 
 
 def rate_interval(successes: int, tries: int) -> Interval | None:
@@ -119,37 +151,60 @@ def sign_test(values: Sequence[float], tie: float = 1e-9) -> float:
 
 
 def more_needed(values: Sequence[float]) -> int | None:
-    """Return how many more values in [-1, 1] like these are needed for `mean_interval` to exclude zero.
+    """Return how many more values in [-1, 1] like these are needed for their any-time interval to exclude zero.
 
-    Planned with 80 % power: n = ((z_0.975 + z_0.8) * sd / mean)^2. For equal values, n is the least number at which
-    their interval excludes zero.
+    Planned with 80 % power: the least n with sqrt(n) |mean| / sd >= any_time_t(n) + z_0.8. For equal values, n is the
+    least number at which their interval excludes zero.
 
     Returns:
         0 if zero is excluded already; None if it cannot be estimated, with fewer than two values or a mean of zero.
     """
-    interval = mean_interval(values, -1.0, 1.0)
+    interval = mean_interval(values, -1.0, 1.0, any_time=True)
     if interval is None or len(values) < 2:
         return None
     if interval.excludes_zero:
         return 0
     spread, size = float(np.std(values, ddof=1)), abs(interval.mean)
-    if size <= 1e-9:
+    if size <= EQUAL:
         return None
-    if spread <= 1e-12:
-        planned = math.log(1 - LEVEL) / math.log(1 - size / (1 + size))
-    else:
-        planned = ((_NORMAL.inv_cdf(0.5 + LEVEL / 2) + _NORMAL.inv_cdf(POWER)) * spread / size) ** 2
-    return max(1, math.ceil(planned) - len(values))
+    margin = _NORMAL.inv_cdf(POWER) if spread > EQUAL else 0.0
+
+    def enough(count: int) -> bool:
+        if spread <= EQUAL:
+            return interval_of(size, 0.0, count, -1.0, 1.0, any_time=True).excludes_zero
+        return math.sqrt(count) * size / spread >= any_time_t(count, ERROR) + margin
+
+    most = 2 * len(values)
+    while not enough(most) and most < MOST_NEEDED:
+        most *= 2
+    least = len(values)
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if enough(middle) else (middle, most)
+    return most - len(values)
 
 
-def student_t(probability: float, freedom: int) -> float:
+@lru_cache(maxsize=1000)
+def student_t(probability: float, freedom: float) -> float:
     """Return a quantile of Student's t distribution, to about four digits.
 
     With t = sqrt(freedom) * tan(angle), the density is proportional to cos(angle)^(freedom - 1), which is summed
     numerically.
     """
-    angles = np.linspace(-math.pi / 2, math.pi / 2, 20001)
+    angles, below = _angles(freedom)
+    return math.sqrt(freedom) * math.tan(float(np.interp(probability, below, angles)))
+
+
+def student_p(t: float, freedom: float) -> float:
+    """Return the two-sided p-value of a t statistic."""
+    angles, below = _angles(freedom)
+    return 2 * float(np.interp(-math.atan(abs(t) / math.sqrt(freedom)), angles, below))
+
+
+@lru_cache(maxsize=100)
+def _angles(freedom: float) -> tuple[Floats, Floats]:
+    """Return angles and the distribution function at each of them."""
+    angles = np.linspace(-math.pi / 2, math.pi / 2, _STEPS + 1)
     middles = (angles[1:] + angles[:-1]) / 2
     below = np.concatenate(([0.0], np.cumsum(np.cos(middles) ** (freedom - 1))))
-    angle = float(np.interp(probability, below / below[-1], angles))
-    return math.sqrt(freedom) * math.tan(angle)
+    return angles, below / below[-1]

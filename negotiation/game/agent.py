@@ -11,21 +11,10 @@ from typing import Any, Protocol
 
 from manager.cancel import CancelToken
 from manager.generation.request import Held, Message
-from negotiation.game.events import AgentEvent, InvalidReply, Note, Turn
+from negotiation.game.events import AgentEvent, InvalidReply, Note, PublicTurn, Turn, Writer
 from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.analysis import Floats, OutcomeSpace
 from negotiation.scenario.model import Offer, Role, Scenario, Seat, other
-
-
-@dataclass(frozen=True)
-class PublicTurn:
-    """The part of a turn that both sides see."""
-
-    round: int
-    seat: Seat
-    action: Action
-    offer: Offer | None
-    message: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +74,7 @@ class Decision:
     estimated: bool = False
     held: Held | None = None
     notes: tuple[Note, ...] = ()
+    writer: Writer | None = None
 
 
 class Agent(Protocol):
@@ -97,7 +87,7 @@ class Agent(Protocol):
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
         """Decide this turn, and yield events on the way.
 
-        After `Asked`, the caller sends the person's Decision, or None without one.
+        After `RequestFacts`, the caller sends the person's Decision, or None without one.
 
         Raises:
             ParleyError: The agent cannot decide.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 from manager.generation.request import Held, Message
+from manager.identity import Identity
 from negotiation.game.protocol import Action, Ending
 from negotiation.scenario.model import Offer, Seat
 
@@ -26,6 +28,25 @@ class InvalidReply:
     detail: str
     raw: str
     outcome: Literal["repaired", "gave_up", "pending"] = "pending"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The model that wrote a turn, and every sampling setting as it was used."""
+
+    identity: Identity
+    sampling: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PublicTurn:
+    """The part of a turn that both sides see."""
+
+    round: int
+    seat: Seat
+    action: Action
+    offer: Offer | None
+    message: str
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,11 @@ class Turn:
     held: Held | None = None  # what constrained a model's reply while it was generated
     notes: tuple[Note, ...] = ()
 
+    @cached_property
+    def public(self) -> PublicTurn:
+        """The part that both sides see."""
+        return PublicTurn(self.round, self.seat, self.action, self.offer, self.message)
+
 
 @dataclass(frozen=True)
 class SeatMeasures:
@@ -68,7 +94,7 @@ class SeatMeasures:
 
 @dataclass(frozen=True)
 class Measures:
-    """How well a negotiation ended. Distances are Euclidean in utility, from the result."""
+    """How well a negotiation ended. Distances are Euclidean, from the undiscounted utilities of what was agreed on."""
 
     utility_a: float
     utility_b: float
@@ -154,9 +180,10 @@ class Rejected:
 
 @dataclass(frozen=True)
 class TurnTaken:
-    """A turn is complete, and stored if there is a store."""
+    """A turn is complete, and stored if there is a store. A model's turn names its writer when it is taken."""
 
     turn: Turn
+    writer: Writer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Measure how well a negotiation went, from its scenario, final state and turns.
 
+- Utilities, and with them welfare and rationality, are discounted. Distances are not: they are those of the outcome
+  agreed on, or of the reservation values without a deal.
 - Concession of an offer: the drop in the seat's own utility since its last offer (negative where it asks for more). The
   first offer and turns without an offer have none.
 - Regret of a turn: the seat's best utility among outcomes at or above the other side's reservation value, minus the
@@ -17,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from negotiation.game.events import Measures, SeatMeasures, Turn
 from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import PLACES, SEATS, Scenario, Seat
+from negotiation.scenario.model import PLACES, SEATS, Offer, Scenario, Seat
 
 
 def final_utility(state: GameState, seat: Seat) -> float:
@@ -28,16 +30,23 @@ def final_utility(state: GameState, seat: Seat) -> float:
     return scenario.discounted(scenario.utility(seat, state.agreement), state.round)
 
 
+def settled_worth(scenario: Scenario, agreement: Offer | None) -> tuple[float, float]:
+    """Return the undiscounted utilities of an agreement to both sides, or their reservation values without one."""
+    if agreement is None:
+        return scenario.roles["a"].reservation, scenario.roles["b"].reservation
+    return scenario.utility("a", agreement), scenario.utility("b", agreement)
+
+
 def measure(state: GameState, analyser: Analyser, turns: Sequence[Turn] = ()) -> Measures:
     """Return the measures of a finished negotiation, and of its seats if turns are given."""
     a, b = final_utility(state, "a"), final_utility(state, "b")
-    roles = state.scenario.roles
+    settled, roles = settled_worth(state.scenario, state.agreement), state.scenario.roles
     return Measures(
         utility_a=a,
         utility_b=b,
         welfare_share=analyser.welfare_share(a, b),
-        pareto_distance=analyser.pareto_distance(a, b),
-        nash_distance=analyser.nash_distance(a, b),
+        pareto_distance=analyser.pareto_distance(*settled),
+        nash_distance=analyser.nash_distance(*settled),
         rational_a=a >= roles["a"].reservation,
         rational_b=b >= roles["b"].reservation,
         seats={seat: measure_seat(seat, analyser, turns) for seat in SEATS} if turns else {},

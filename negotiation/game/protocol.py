@@ -57,6 +57,11 @@ class GameState:
         return self.turn == 2 * self.scenario.rounds - 1
 
     @property
+    def last_offer(self) -> bool:
+        """Whether an offer made now is the seat's last that the other side can accept."""
+        return self.turn in (2 * self.scenario.rounds - 3, 2 * self.scenario.rounds - 2)
+
+    @property
     def legal(self) -> tuple[Action, ...]:
         """The actions that the seat may take now; none when the negotiation is over."""
         if self.ending is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, ParleyError
-from negotiation.game.agent import Agent, Decision, PublicTurn, View
+from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken
 from negotiation.game.measures import measure
 from negotiation.game.protocol import GameState
@@ -52,7 +52,7 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
             decision = yield from _act(negotiation, analyser, state, turns)
             after = state.apply(decision.action, decision.offer)
             turns.append(_turn(state, after, names[state.seat], decision, time.monotonic() - began))
-            yield TurnTaken(turns[-1])
+            yield TurnTaken(turns[-1], decision.writer)
             state = after
     except Cancelled:
         yield Halted("stopped", "stopped")
@@ -79,7 +79,7 @@ def view_of(negotiation: Negotiation, analyser: Analyser, state: GameState, turn
         space=analyser.space,
         state=state,
         seat=seat,
-        public=tuple(PublicTurn(t.round, t.seat, t.action, t.offer, t.message) for t in turns),
+        public=tuple(turn.public for turn in turns),
         own=tuple(turn for turn in turns if turn.seat == seat),
         seed=negotiation.seed,
         cancel=negotiation.cancel,

@@ -202,7 +202,8 @@ class Driver:
                 event = live.halt
             if isinstance(event, TurnTaken):
                 self._lanes.spend(live.ticket.caller, event.turn.tokens)
-                self._store.add_turn(run_id, event.turn)
+                live.run = live.run.written(event)
+                self._store.add_turn(run_id, event.turn, live.run.provenance)
             elif isinstance(event, Ended | Halted):
                 self._store.end(run_id, event)
             self._on_event(run_id, event)

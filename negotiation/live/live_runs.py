@@ -27,6 +27,7 @@ from negotiation.game.session import Negotiation
 from negotiation.live.driver import NOT_ASKED, Driver, LiveRun
 from negotiation.live.feed import Watch
 from negotiation.live.fork import fork
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import HEARTBEAT_SECONDS, Store
 from negotiation.scenario.model import Offer, Seat
@@ -89,7 +90,8 @@ class LiveRuns:
         agents = self._agents(run)
         check_sizes(self._lanes.limits, run.scenario, run.agents)
         complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
-        run = replace(run, run_id=run.run_id or new_run_id(), agents=complete)
+        begun = Provenance.begun(run.scenario)
+        run = replace(run, run_id=run.run_id or new_run_id(), agents=complete, provenance=begun)
         return self._launch(run, agents, caller, background, self._store.begin)
 
     def check(self, runs: Sequence[Run], caller: Caller) -> None:
@@ -106,7 +108,11 @@ class LiveRuns:
             UnknownRun, UnknownAgent, StoreError, LimitReached: The run cannot continue.
         """
         run = self._store.run(run_id)
-        return self._launch(run, self._agents(run), caller, False, lambda halted: self._store.resume(halted.run_id))
+        return self._launch(run, self._agents(run), caller, False, self._continued)
+
+    def _continued(self, halted: Run) -> Run:
+        run = self._store.resume(halted.run_id)
+        return run if run.provenance is None else replace(run, provenance=run.provenance.continued())
 
     def fork(
         self,

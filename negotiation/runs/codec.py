@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from manager.config.strict_yaml import shown
 from negotiation.errors import StoreError
 from negotiation.game.events import Measures, Turn
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import STORED, Run
 from negotiation.scenario.model import Scenario
 
@@ -24,6 +25,7 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, 
 _RUN = TypeAdapter(Run)
 _TURNS = TypeAdapter(tuple[Turn, ...], config=STORED)
 _MEASURES = TypeAdapter(Measures | None, config=STORED)
+_PROVENANCE = TypeAdapter(Provenance | None)
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
@@ -64,6 +66,14 @@ def measures_from_json(run_id: str, data: Any) -> Measures | None:
     """Return the measures of a run; raises StoreError if they cannot be read."""
     try:
         return _MEASURES.validate_python(data)
+    except UNREADABLE as error:
+        raise unreadable(run_id, error) from None
+
+
+def provenance_from_json(run_id: str, data: Any) -> Provenance | None:
+    """Return the provenance of a run, None if it has none; raises StoreError if it cannot be read."""
+    try:
+        return _PROVENANCE.validate_python(data)
     except UNREADABLE as error:
         raise unreadable(run_id, error) from None
 

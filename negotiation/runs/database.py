@@ -52,6 +52,7 @@ runs = sa.Table(
     sa.Column("agreement", sa.JSON(none_as_null=True)),
     sa.Column("outcome", sa.Text),
     sa.Column("measures", sa.JSON(none_as_null=True)),
+    sa.Column("provenance", sa.JSON(none_as_null=True)),
     sa.Column("utility_a", sa.Float),
     sa.Column("utility_b", sa.Float),
 )

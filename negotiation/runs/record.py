@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict
 
 from negotiation.agents.config import AgentConfig
-from negotiation.game.events import Ended, Halted, Measures, Turn
+from negotiation.game.events import Ended, Halted, Measures, Turn, TurnTaken
 from negotiation.game.protocol import Ending
+from negotiation.runs.provenance import Provenance
 from negotiation.scenario.model import Offer, Scenario, Seat
 
 Status = Literal["running", "done", "stopped", "interrupted", "failed"]
@@ -43,6 +44,13 @@ class Run:
     agreement: Offer | None = None
     measures: Measures | None = None
     turns: tuple[Turn, ...] = ()
+    provenance: Provenance | None = None  # None for runs of versions that recorded none
+
+    def written(self, event: TurnTaken) -> Run:
+        """Return the run with the writer of a turn in its provenance."""
+        if self.provenance is None:
+            return self
+        return replace(self, provenance=self.provenance.written(event.turn.seat, event.turn.index, event.writer))
 
     def end(self, event: Ended | Halted) -> Run:
         """Return the run as it is after its last event."""

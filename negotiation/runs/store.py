@@ -21,6 +21,7 @@ from negotiation.runs import database as db
 from negotiation.runs.codec import turns_from_json
 from negotiation.runs.database import Database
 from negotiation.runs.liveness import alive, this_process
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run, Status
 from negotiation.runs.rows import ending_row, insert_run, insert_turns, run_from_row
 from negotiation.scenario.model import SEATS
@@ -124,10 +125,11 @@ class Store:
                 return self._whole(connection, run_id)
         raise StoreError(f"run '{run_id}' cannot be continued: it is running or has ended")
 
-    def add_turn(self, run_id: str, turn: Turn) -> None:
-        """Commit a turn of a run that this process drives."""
+    def add_turn(self, run_id: str, turn: Turn, provenance: Provenance | None = None) -> None:
+        """Commit a turn of a run that this process drives, and the run's provenance after it."""
+        known = {} if provenance is None else {"provenance": provenance.model_dump(mode="json")}
         with self._db.write("record a turn") as connection:
-            self._still_ours(connection, run_id, heartbeat=time.time())
+            self._still_ours(connection, run_id, heartbeat=time.time(), **known)
             insert_turns(connection, run_id, (turn,))
 
     def end(self, run_id: str, ended: Ended | Halted) -> None:

@@ -77,6 +77,26 @@ class OutcomeSpace:
         """Return the utility of every outcome to a seat, shape [outcomes]."""
         return self._utilities[seat]
 
+    def worth(self, seat: Seat, offer: Offer) -> float:
+        """Return the utility of an outcome to a seat, as `Scenario.utility` does, and remember it."""
+        key = seat, *[offer[name] for name in self.scenario.issues]
+        found = self._worth.get(key)
+        if found is None:
+            found = self._worth[key] = self.scenario.utility(seat, offer)
+        return found
+
+    def ranking(self, seat: Seat) -> Indices:
+        """Return the numbers of all outcomes by falling utility to a seat, shape [outcomes]."""
+        return self._ranking[seat]
+
+    @cached_property
+    def _ranking(self) -> dict[Seat, Indices]:
+        return {seat: np.argsort(-self._utilities[seat], kind="stable") for seat in SEATS}
+
+    @cached_property
+    def _worth(self) -> dict[tuple[Any, ...], float]:
+        return {}
+
     @cached_property
     def _utilities(self) -> dict[Seat, Floats]:
         return {seat: self._sum(seat) for seat in SEATS}
@@ -156,9 +176,23 @@ class Analyser:
 
         r is the reservation value. Nash (1950), The bargaining problem. Econometrica 18(2).
         """
-        product = np.where((self._gain_a > 0) & (self._gain_b > 0), self._gain_a * self._gain_b, -1.0)
+        product = self._product
         largest = float(product.max())
         return int(np.argmax(product >= largest * (1 - 10.0**-NOISE))) if largest > 0 else None
+
+    @cached_property
+    def nash_ties(self) -> Indices:
+        """All outcomes whose product of gains is the largest, up to the rounding of utilities; `nash` is one of them.
+
+        Not empty only if some outcome gives both sides a gain.
+        """
+        largest = float(self._product.max())
+        return np.flatnonzero(self._product >= largest - 10.0**-PLACES) if largest > 0 else np.array([], dtype=np.intp)
+
+    @cached_property
+    def _product(self) -> Floats:
+        """The product of the gains of every outcome, -1 unless both sides gain, shape [outcomes]."""
+        return np.where((self._gain_a > 0) & (self._gain_b > 0), self._gain_a * self._gain_b, -1.0)
 
     @cached_property
     def kalai_smorodinsky(self) -> int | None:
@@ -237,10 +271,11 @@ class Analyser:
         return self.point(int(self.frontier[better[np.lexsort((total, least))[-1]]]))
 
     def nash_distance(self, utility_a: float, utility_b: float) -> float | None:
-        """Return the Euclidean distance from a pair of utilities to the Nash outcome, if there is one."""
-        if self.nash is None:
+        """Return the Euclidean distance from a pair of utilities to the nearest Nash outcome, if there is one."""
+        if not len(self.nash_ties):
             return None
-        return float(np.hypot(self._a[self.nash] - utility_a, self._b[self.nash] - utility_b))
+        a, b = self._a[self.nash_ties], self._b[self.nash_ties]
+        return float(np.hypot(a - utility_a, b - utility_b).min())
 
     def welfare_share(self, utility_a: float, utility_b: float) -> float:
         """Return the joint utility as a share of the largest possible one; 1 if no outcome is worth anything."""

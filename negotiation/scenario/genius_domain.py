@@ -92,8 +92,8 @@ def _identifier(name: str, taken: Container[str]) -> str:
 def _issue(element: Element, name: str, on_note: Note) -> dict[str, Any]:
     given = element.text("name")
     title = element.attributes.get("title", "" if given == name else given)
-    compatible = element.attributes.get("compatible") == "true"
-    data = {"title": title[:80], "unit": element.attributes.get("unit", ""), "compatible": compatible}
+    marks = {mark: element.attributes.get(mark) == "true" for mark in ("compatible", "split")}
+    data = {"title": title[:80], "unit": element.attributes.get("unit", ""), **marks}
     match issue_kind(element, _KIND_ATTRIBUTES):
         case "discrete" if "step" in element.attributes:
             numbers, step = [item.whole("value") for item in element.all("item")], element.whole("step")

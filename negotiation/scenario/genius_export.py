@@ -76,7 +76,8 @@ def _add_issue(
     issue = scenario.issues[name]
     kind = "integer" if _is_linear(scenario, name) else "discrete"
     attributes = {"index": str(index), "name": name, "vtype": kind, "type": kind, "etype": kind}
-    extra = {"title": issue.title, "unit": issue.unit, "compatible": "true" if issue.compatible else ""}
+    marks = {"compatible": issue.compatible, "split": issue.split}
+    extra = {"title": issue.title, "unit": issue.unit, **{mark: "true" for mark, marked in marks.items() if marked}}
     attributes |= {key: text for key, text in extra.items() if text}
     if kind == "integer":
         assert issue.range is not None

@@ -8,7 +8,7 @@ computes it (https://ii.tudelft.nl/genius; Lin et al. 2014, Computational Intell
 
 GENIUS discounts by d^t, where t is the fraction of the time that has passed. Discounting by d^(1/rounds) per round
 gives the same value at the end of the last round. `genius_export` keeps what GENIUS has no place for in attributes
-that GENIUS ignores: `title`, `unit`, `compatible`, `step`, `role`, `rounds` and `absolute`.
+that GENIUS ignores: `title`, `unit`, `compatible`, `split`, `step`, `role`, `rounds` and `absolute`.
 """
 
 from __future__ import annotations

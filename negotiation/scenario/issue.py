@@ -51,12 +51,14 @@ class Range(Strict):
 class Issue(Strict):
     """Something to settle: named `options`, or a `range` of integers with an optional unit (like €).
 
-    `compatible` marks an issue on which both sides want the same on purpose, to test whether they find out.
+    `compatible` marks an issue on which both sides want the same on purpose, to test whether they find out. `split`
+    marks a range from 0 that divides something: role a gets the number, role b what remains of the maximum.
     """
 
     title: Annotated[str, Field(max_length=80)] = ""
     unit: Annotated[str, Field(max_length=20)] = ""
     compatible: bool = False
+    split: bool = False
     options: Options | None = None
     range: Range | None = None
 
@@ -69,6 +71,8 @@ class Issue(Strict):
                 raise ValueError("an issue needs at least two options")
             if len(set(self.options)) < len(self.options):
                 raise ValueError("an option is listed twice")
+        if self.split and (self.range is None or self.range.min != 0):
+            raise ValueError("split: only a range from 0 can be split between the roles; remove this key")
         return self
 
     @cached_property

@@ -5,6 +5,8 @@ This module defines the YAML format and its rules; `analysis` computes which out
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
 from bisect import bisect
@@ -26,6 +28,7 @@ Offer = Mapping[str, Value]
 
 MOST_TEXT, MOST_TYPED = 100_000, 200_000
 """Limits on the characters and outcomes of a scenario typed into the page; either limit takes about a second."""
+MOST_ROUNDS = 1000
 PLACES = 9
 """Utilities are rounded to this many decimal places, so that equal ones compare equal."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -56,7 +59,7 @@ class Scenario(Strict):
     scenario_id: str
     title: Annotated[str, Field(min_length=1, max_length=80)]
     story: Text
-    rounds: Annotated[int, Field(ge=1, le=100)] = 8
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = 8
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     issues: dict[str, Issue]
     roles: dict[Seat, Role]
@@ -92,6 +95,12 @@ class Scenario(Strict):
     def outcomes(self) -> int:
         """The number of outcomes."""
         return math.prod(issue.size for issue in self.issues.values())
+
+    @property  # not cached, since `model_copy` would copy it to a changed scenario
+    def sha256(self) -> str:
+        """The digest of the definition without the id. Keys with their default values do not count."""
+        definition = self.model_dump(mode="json", exclude={"scenario_id"}, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
     def value(self, seat: Seat, issue: str, choice: Value) -> float:
         """Return what an option is worth to a seat, from 0 to 1; ranges interpolate between given points."""

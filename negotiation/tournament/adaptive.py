@@ -1,10 +1,10 @@
 """Adaptive tournaments: play next where a game reduces the uncertainty of the ranking most.
 
-Two neighbours in the ranking are unsettled while their rating intervals overlap and the interval of their difference is
-wider than what counts as close enough. One more meeting of x and y adds w = p(1-p) to the information about s_x - s_y,
-which reduces the variance of a contrast c by w (c'V(x-y))^2 / (1 + w (x-y)'V(x-y)) (Sherman & Morrison 1950; D-optimal
-designs for Bradley-Terry: Graßhoff & Schwabe 2008). Meetings are chosen one by one, as if those chosen before and those
-being played had been played.
+Two neighbours in the ranking are unsettled while they are not clearly apart and their lead is not known precisely
+enough. Both are judged by figures that stay valid however often one looks (figures/any_time.py), because play stops
+where they are settled. One more meeting reduces the variance of the mean of n games in a cell by v (1/n - 1/(n+1)), v
+being the variance of its games; the cell counts as one of k in the mean of its agent, so that its variance falls by
+1/k^2 of that. Meetings are chosen one by one, as if those chosen before and those being played had been played.
 """
 
 from __future__ import annotations
@@ -12,108 +12,89 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from negotiation.figures.bradley_terry import Ratings
-from negotiation.figures.statistics import Floats
-from negotiation.tournament.leaderboard import clusters_of
-from negotiation.tournament.plan import Meeting, Tournament
-from negotiation.tournament.store import PlayedGame
+from negotiation.tournament.leaderboard import Leaderboard
+from negotiation.tournament.plan import Meeting
+from negotiation.tournament.sides import Encounter, encounter_of, repeats_of
+
+UNKNOWN = 0.06
+"""The variance of games in a cell of an agent of which nothing was played twice."""
 
 
-def unsettled(ratings: Ratings, close_enough: float) -> list[tuple[str, str]]:
-    """Return neighbours in the ranking that neither differ clearly nor are known to be within `close_enough` points."""
-    ranked = sorted(ratings.agents, key=lambda agent: -ratings.rating(agent).mean)
+def unsettled(board: Leaderboard, close_points: float) -> list[tuple[str, str]]:
+    """Return neighbours in the ranking that are neither clearly apart nor known to within `close_points` (of 100)."""
+    agents, surplus = list(board.tournament.agents), board.surplus
+    ranked = sorted(range(len(agents)), key=lambda place: -np.nan_to_num(surplus.mean[place]))
+    apart = surplus.leads("these", any_time=True).separated
     pairs = []
     for better, worse in itertools.pairwise(ranked):
-        lead = ratings.lead(better, worse)
-        apart = ratings.rating(worse).high < ratings.rating(better).low
-        if not apart and lead.high - lead.low > 2 * close_enough:
-            pairs.append((better, worse))
+        lead = surplus.lead(better, worse, any_time=True)
+        if not apart[better, worse] and lead.high - lead.low > 2 * close_points / 100:
+            pairs.append((agents[better], agents[worse]))
     return pairs
 
 
 def next_meetings(
-    tournament: Tournament,
-    games: Sequence[PlayedGame],
-    ratings: Ratings,
-    close_enough: float,
-    count: int,
-    begun: Collection[Meeting] = (),
+    board: Leaderboard, close_points: float, count: int, begun: Collection[Meeting] = ()
 ) -> list[Meeting]:
     """Return up to `count` meetings to play next; none when the ranking is settled or all have been played.
 
     Args:
-        close_enough: Difference in rating points that counts as a tie.
+        board: The games so far.
+        close_points: Difference in points from 0 to 100 that counts as a tie.
+        count: The number of free slots.
         begun: The meetings that are being played.
     """
-    open_pairs = unsettled(ratings, close_enough)
-    left = _left(tournament, games, begun)
-    covariance = ratings.model
-    for meeting in begun:
-        covariance = _after(ratings, covariance, (meeting.first, meeting.second))
-    contrasts = np.array([ratings.contrast(*pair) for pair in open_pairs]).reshape(-1, len(ratings.agents))
+    involved = Counter(itertools.chain.from_iterable(unsettled(board, close_points)))
+    left = _left(board, begun)
+    met = {played.game.meeting for played in board.games} | set(begun)
+    games = Counter(map(encounter_of, met))
+    worth = _worth(board, involved)
     chosen: list[Meeting] = []
-    while open_pairs and len(chosen) < count:
-        best = max(left, key=lambda pair: _gain(ratings, covariance, contrasts, pair), default=None)
-        if best is None:
-            break
+
+    def gain(encounter: Encounter) -> float:
+        """Return by how much one more meeting reduces the summed variance of the unsettled leads."""
+        played = games[encounter]
+        return worth.get(encounter, 0.0) / (played * (played + 1)) if played else math.inf
+
+    while involved and left and len(chosen) < count:
+        best = max(left, key=gain)
         chosen.append(left[best].pop(0))
+        games[best] += 1
         if not left[best]:
             del left[best]
-        covariance = _after(ratings, covariance, best)
     return chosen
 
 
-def _left(
-    tournament: Tournament, games: Sequence[PlayedGame], begun: Collection[Meeting]
-) -> dict[tuple[str, str], list[Meeting]]:
-    """Return the unplayed meetings of every two agents, starting with the least played scenarios.
+def _worth(board: Leaderboard, involved: Mapping[str, int]) -> dict[Encounter, float]:
+    """Return the variance of a meeting of each encounter, weighted by the unsettled leads that it counts in."""
+    agents, scenarios = list(board.tournament.agents), list(board.tournament.scenarios)
+    surplus = board.surplus
+    gains, cells = surplus.gains, (len(agents) - 1) * len(scenarios)
+    variance = np.where(surplus.replicated[gains.cell_agent], surplus.cell_variance, UNKNOWN)
+    found: defaultdict[Encounter, float] = defaultdict(float)
+    places = zip(gains.cell_agent, gains.cell_opponent, gains.cell_scenario, variance, strict=True)
+    for agent, opponent, scenario, each in places:
+        first, second = sorted((agents[agent], agents[opponent]))
+        found[scenarios[scenario], first, second] += involved.get(agents[agent], 0) * float(each) / cells**2
+    return found
 
-    Where the first seeds of a cell repeated the same moves, further seeds would too, and are left out.
+
+def _left(board: Leaderboard, begun: Collection[Meeting]) -> dict[Encounter, list[Meeting]]:
+    """Return the meetings that are neither played nor being played, by encounter.
+
+    Where scripts repeated the same moves with two seeds, further seeds would too, and are left out.
     """
-    clusters = clusters_of(games)
-    cells: defaultdict[tuple[str, str, str], list[object]] = defaultdict(list)
-    for meeting, cluster in clusters.items():
-        cells[meeting.scenario_id, meeting.first, meeting.second].append(cluster)
-    repeats = {cell for cell, made in cells.items() if len(made) > 1 and len(set(made)) == 1}
-    left: dict[tuple[str, str], list[Meeting]] = {}
+    tournament = board.tournament
+    repeats = {encounter for encounter, seeds in repeats_of(tournament, board.games).items() if seeds > 1}
+    played = {played.game.meeting for played in board.games} | set(begun)
+    left: defaultdict[Encounter, list[Meeting]] = defaultdict(list)
     for first, second in itertools.combinations(sorted(tournament.agents), 2):
-        meetings = [
-            Meeting(scenario_id, first, second, seed)
-            for seed in tournament.seeds
-            for scenario_id in tournament.scenarios
-            if (scenario_id, first, second) not in repeats
-        ]
-        fresh = [meeting for meeting in meetings if meeting not in clusters and meeting not in begun]
-        played = Counter({name: len(cells[name, first, second]) for name in tournament.scenarios})
-        mine = (each for each in begun if (each.first, each.second) == (first, second))
-        played.update(each.scenario_id for each in mine if each not in clusters)
-        waiting: list[tuple[int, Meeting]] = []
-        for meeting in fresh:
-            waiting.append((played[meeting.scenario_id], meeting))
-            played[meeting.scenario_id] += 1
-        if waiting:
-            left[first, second] = [meeting for _, meeting in sorted(waiting, key=lambda entry: entry[0])]
+        for scenario_id, seed in itertools.product(tournament.scenarios, tournament.seeds):
+            meeting = Meeting(scenario_id, first, second, seed)
+            if meeting not in played and encounter_of(meeting) not in repeats:
+                left[encounter_of(meeting)].append(meeting)
     return left
-
-
-def _gain(ratings: Ratings, covariance: Floats, contrasts: Floats, pair: tuple[str, str]) -> float:
-    """Return by how much one more meeting of a pair reduces the summed variance of the contrasts."""
-    towards = ratings.contrast(*pair)
-    weight, reach = _weight(ratings, pair), covariance @ towards
-    return float(weight * ((contrasts @ reach) ** 2).sum() / (1 + weight * (towards @ reach)))
-
-
-def _after(ratings: Ratings, covariance: Floats, pair: tuple[str, str]) -> Floats:
-    towards = ratings.contrast(*pair)
-    weight, reach = _weight(ratings, pair), covariance @ towards
-    after: Floats = covariance - weight * np.outer(reach, reach) / (1 + weight * float(towards @ reach))
-    return after
-
-
-def _weight(ratings: Ratings, pair: tuple[str, str]) -> float:
-    chance = 1 / (1 + math.exp(-float(ratings.contrast(*pair) @ ratings.strengths)))
-    return chance * (1 - chance)

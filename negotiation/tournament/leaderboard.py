@@ -1,73 +1,67 @@
-"""The figures of a tournament: standings, ratings and measures with their uncertainty, by seat and scenario.
+"""The figures of a tournament: what every agent gained, with its uncertainty, by seat and scenario.
 
-The page and the command line both show these figures, which hold for the tournament's own scenarios. Games of one
-meeting (the same two agents, scenario and seed) count as one sample, and so do meetings that repeat the same moves:
-repeating a deterministic game adds no evidence.
-
-Normalised utility is 0 at one's reservation value and 1 at one's best outcome that the other side could accept.
+The page and the command line both show these figures. Agents are ordered by their mean normalised surplus, in which
+every opponent and scenario has the same weight (figures/gains.py). Normalised surplus is 0 at one's reservation value
+and 1 at one's best outcome that the other side could accept.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from negotiation.figures.bradley_terry import Contest, Ratings, bradley_terry, places, tallies
-from negotiation.figures.statistics import Interval, mean_interval
+import numpy as np
+
+from negotiation.diagnostics.deadlines import micro_deal
+from negotiation.figures.bradley_terry import tallies
+from negotiation.figures.gains import Estimates, Gains, Leads, Scope, Sides, numbered
+from negotiation.figures.statistics import Floats, Interval
 from negotiation.game.measures import total_cost
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import SEATS, Scenario, Seat
-from negotiation.tournament.plan import Meeting, Tournament
+from negotiation.scenario.model import SEATS, Seat
+from negotiation.tournament.plan import Tournament
+from negotiation.tournament.sides import Figure, contests, figures_of
 from negotiation.tournament.store import PlayedGame
 
-TIE = 1e-9
-"""Normalised utilities that differ by less count as equal."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One agent's side of a finished game."""
-
-    agent: str
-    opponent: str
-    scenario_id: str
-    seat: Seat
-    run_id: str
-    cluster: Hashable  # figures with the same cluster are one sample
-    utility: float  # normalised
-    agreed: bool
-    optimal: bool | None  # whether the deal is Pareto-optimal; None without a deal
-    welfare: float
-    rational: bool
-    invalid: int
-    replies: int
-    tokens: int
-    cost: float | None  # US dollars
-
-
+SURPLUS = -1.0, 1.0
+"""The range of normalised surplus."""
+IN_POINTS = frozenset(["surplus", "surplus_when_agreed"])
+"""Measures that people read in points from 0 to 100; the others are shares."""
 MEASURES: Mapping[str, tuple[float, float, Callable[[Figure], float | None]]] = {
-    "utility": (-1.0, 1.0, lambda figure: figure.utility),
     "agreement": (0.0, 1.0, lambda figure: float(figure.agreed)),
+    "surplus_when_agreed": (*SURPLUS, lambda figure: figure.surplus if figure.agreed else None),
     "pareto": (0.0, 1.0, lambda figure: None if figure.optimal is None else float(figure.optimal)),
     "welfare": (0.0, 1.0, lambda figure: figure.welfare),
     "rational": (0.0, 1.0, lambda figure: float(figure.rational)),
     "invalid": (0.0, 1.0, lambda figure: figure.invalid / figure.replies if figure.replies else None),
 }
-"""The measures of each agent, with the lowest and highest value of a game: mean normalised utility, share of
-negotiations with a deal, share of deals that are Pareto-optimal, share of the maximum joint utility, share of
-negotiations that ended at or above the reservation value, and share of invalid replies."""
+"""What the surplus is made of, and more, with the lowest and highest value of a game: share of negotiations with a
+deal, normalised surplus of those, share of deals that are Pareto-optimal, share of the maximum joint utility, share of
+negotiations that ended at or above the reservation value, and share of invalid replies. Surplus is agreement times
+surplus when agreed."""
+
+
+@dataclass(frozen=True)
+class Placing:
+    """An agent's mean surplus in one scope.
+
+    `rank` is 1 + the number of agents that are clearly ahead, `tied` those that are not clearly apart.
+    """
+
+    surplus: Interval | None
+    rank: int
+    tied: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One agent's row. `tied` names the agents whose rating intervals overlap with its own."""
+    """One agent's row. `like_these` is None where there is only one scenario."""
 
     agent: str
-    rank: int
-    tied: tuple[str, ...]
-    rating: Interval
+    these: Placing
+    like_these: Placing | None
     games: int
     wins: int
     draws: int
@@ -79,9 +73,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class Cell:
-    """Mean normalised utility of a row's agent in a column, with its runs."""
+    """Mean normalised surplus of a row's agent in a column, with its runs."""
 
-    utility: Interval
+    surplus: Interval
     games: int
     run_ids: tuple[str, ...]
 
@@ -93,14 +87,11 @@ class Leaderboard:
         self.tournament = tournament
         self.games = [played for played in games if played.game.scenario_id in tournament.scenarios]
         self.failed = [played for played in self.games if played.status == "failed"]
-        self._analysers = {name: Analyser(scenario) for name, scenario in tournament.scenarios.items()}
 
     @cached_property
     def figures(self) -> list[Figure]:
         """Both sides of every finished game."""
-        clusters = clusters_of(self.games)
-        done = [played for played in self.games if played.status == "done" and played.measures is not None]
-        return [self._figure(played, seat, clusters[played.game.meeting]) for played in done for seat in SEATS]
+        return figures_of(self.tournament, self.games)
 
     @cached_property
     def standings(self) -> list[Standing]:
@@ -117,10 +108,12 @@ class Leaderboard:
 
     @cached_property
     def by_seat(self) -> dict[str, dict[Seat, dict[str, Interval | None]]]:
-        """For each agent and seat, the measures of its games in that seat."""
+        """For each agent and seat, the surplus and the measures of its games in that seat."""
         return {
             agent: {
-                seat: _measures([figure for figure in self.figures if figure.agent == agent and figure.seat == seat])
+                seat: self._measures(
+                    [figure for figure in self.figures if figure.agent == agent and figure.seat == seat]
+                )
                 for seat in SEATS
             }
             for agent in self.tournament.agents
@@ -136,59 +129,106 @@ class Leaderboard:
         """Results of each agent (row) on each scenario (column)."""
         return self._table(lambda figure: figure.scenario_id)
 
+    @cached_property
+    def surplus(self) -> Estimates:
+        """The mean surplus of all agents, in the order of the tournament."""
+        return _adjusted(self._gains(self.figures), self.figures)
+
+    @cached_property
+    def too_short_for_micro(self) -> dict[str, int]:
+        """The scenarios whose deadline ends MiCRO before it can agree with itself, and the rounds that it would need.
+
+        Empty if MiCRO does not take part.
+        """
+        if not any(config.agent == "micro" for config in self.tournament.agents.values()):
+            return {}
+        deals = {name: micro_deal(Analyser(scenario)) for name, scenario in self.tournament.scenarios.items()}
+        scenarios = self.tournament.scenarios
+        return {name: deal.rounds for name, deal in deals.items() if deal and deal.rounds > scenarios[name].rounds}
+
     def compute(self) -> None:
         """Compute everything now."""
-        for part in ("standings", "by_scenario", "by_seat", "by_opponent", "by_agent_and_scenario"):
+        tables = "standings", "by_scenario", "by_seat", "by_opponent", "by_agent_and_scenario"
+        for part in (*tables, "too_short_for_micro"):
             getattr(self, part)
 
-    def _figure(self, played: PlayedGame, seat: Seat, cluster: Hashable) -> Figure:
-        game, measures = played.game, played.measures
-        assert measures is not None
-        analyser = self._analysers[game.scenario_id]
-        own = measures.seats[seat]
-        invalid = sum(own.invalid.values())
-        return Figure(
-            agent=game.a if seat == "a" else game.b,
-            opponent=game.b if seat == "a" else game.a,
-            scenario_id=game.scenario_id,
-            seat=seat,
-            run_id=played.run_id,
-            cluster=cluster,
-            utility=normalised(analyser, seat, measures.utility_a if seat == "a" else measures.utility_b),
-            agreed=played.agreement is not None,
-            optimal=None if played.agreement is None else _optimal(analyser, played),
-            welfare=measures.welfare_share,
-            rational=measures.rational_a if seat == "a" else measures.rational_b,
-            invalid=invalid,
-            replies=invalid + len(own.regret),
-            tokens=own.tokens,
-            cost=own.cost,
+    @property
+    def _any_time(self) -> bool:
+        """Whether play stops depending on the results, so that figures must hold whenever it does."""
+        return self.tournament.adaptive is not None
+
+    def _interval(self, found: Estimates, place: int, scope: Scope, low: float, high: float) -> Interval | None:
+        return found.interval(place, scope, low, high, any_time=self._any_time)
+
+    def _gains(self, figures: Sequence[Figure]) -> Gains:
+        agents, scenarios = list(self.tournament.agents), list(self.tournament.scenarios)
+        seeds = {seed: place for place, seed in enumerate(sorted({figure.seed for figure in figures}))}
+        sides = Sides(
+            agent=numbered([figure.agent for figure in figures], agents),
+            opponent=numbered([figure.opponent for figure in figures], agents),
+            scenario=numbered([figure.scenario_id for figure in figures], scenarios),
+            seat=numbered([figure.seat for figure in figures], SEATS),
+            seed=np.array([seeds[figure.seed] for figure in figures], dtype=np.intp),
+            by_rule=np.array([figure.by_rule for figure in figures], dtype=np.bool_),
         )
+        return Gains(len(agents), len(scenarios), len(seeds), sides)
 
     def _standings(self, figures: Sequence[Figure]) -> list[Standing]:
         agents = list(self.tournament.agents)
-        met = contests(figures, self.tournament.mirrored)
-        place, tally = places(bradley_terry(agents, met)), tallies(agents, met)
+        gains = self._gains(figures)
+        surplus = _adjusted(gains, figures)
+        leads: dict[Scope, Leads] = {"these": surplus.leads("these", any_time=self._any_time)}
+        if len({figure.scenario_id for figure in figures}) > 1:
+            leads["like_these"] = surplus.leads("like_these")
+        tally = tallies(agents, contests(figures, self.tournament.mirrored))
+        measures = self._measured(gains, figures)
         own: defaultdict[str, list[Figure]] = defaultdict(list)
         for figure in figures:
             own[figure.agent].append(figure)
-        rows = [
-            Standing(
+
+        def placing(place: int, scope: Scope) -> Placing:
+            tied = tuple(agents[rival] for rival in leads[scope].tied(place))
+            return Placing(self._interval(surplus, place, scope, *SURPLUS), leads[scope].rank(place), tied)
+
+        rows = []
+        for place, agent in enumerate(agents):
+            row = Standing(
                 agent=agent,
-                rank=place[agent].rank,
-                tied=place[agent].tied,
-                rating=place[agent].rating,
+                these=placing(place, "these"),
+                like_these=placing(place, "like_these") if "like_these" in leads else None,
                 games=len(own[agent]),
                 wins=tally[agent].wins,
                 draws=tally[agent].draws,
                 losses=tally[agent].losses,
-                measures=_measures(own[agent]),
+                measures={name: of_agents[place] for name, of_agents in measures.items()},
                 tokens=sum(figure.tokens for figure in own[agent]),
                 cost=total_cost(figure.cost for figure in own[agent]),
             )
-            for agent in agents
-        ]
-        return sorted(rows, key=lambda row: (row.rank, -row.rating.mean))
+            rows.append(row)
+        return sorted(rows, key=lambda row: -row.these.surplus.mean if row.these.surplus else 2.0)
+
+    def _measured(self, gains: Gains, figures: Sequence[Figure]) -> dict[str, list[Interval | None]]:
+        """Return the measures of every agent, in the order of the tournament."""
+        scope = scope_of(figures)
+        found = {}
+        for name, (low, high, value) in MEASURES.items():
+            estimates = gains.of(*_values(figures, value))
+            found[name] = [self._interval(estimates, place, scope, low, high) for place in range(gains.agents)]
+        return found
+
+    def _measures(self, figures: Sequence[Figure]) -> dict[str, Interval | None]:
+        """Return the surplus and the measures of figures of one agent."""
+        if not figures:
+            return dict.fromkeys(("surplus", *MEASURES))
+        gains = self._gains(figures)
+        place = list(self.tournament.agents).index(figures[0].agent)
+        measured = {name: of_agents[place] for name, of_agents in self._measured(gains, figures).items()}
+        return {"surplus": self._surplus(gains, figures), **measured}
+
+    def _surplus(self, gains: Gains, figures: Sequence[Figure]) -> Interval | None:
+        place = list(self.tournament.agents).index(figures[0].agent)
+        estimates = gains.of(*_values(figures, lambda figure: figure.surplus))
+        return self._interval(estimates, place, scope_of(figures), *SURPLUS)
 
     def _table(self, column: Callable[[Figure], str]) -> dict[str, dict[str, Cell]]:
         cells: defaultdict[tuple[str, str], list[Figure]] = defaultdict(list)
@@ -196,64 +236,23 @@ class Leaderboard:
             cells[figure.agent, column(figure)].append(figure)
         table: dict[str, dict[str, Cell]] = {agent: {} for agent in self.tournament.agents}
         for (agent, where), figures in cells.items():
-            utility = _measures(figures)["utility"]
-            assert utility is not None
-            table[agent][where] = Cell(utility, len(figures), tuple(figure.run_id for figure in figures))
+            surplus = self._surplus(self._gains(figures), figures)
+            assert surplus is not None
+            table[agent][where] = Cell(surplus, len(figures), tuple(figure.run_id for figure in figures))
         return table
 
 
-def normalised(analyser: Analyser, seat: Seat, utility: float) -> float:
-    """Return a utility on the scale from the reservation value (0) to the best that the other side could accept (1).
-
-    Clipped at -1, as there may be more room below the reservation value than above it. 0 if nothing can be gained.
-    """
-    reservation = analyser.scenario.roles[seat].reservation
-    room = analyser.best_given(seat) - reservation
-    return max(-1.0, min(1.0, (utility - reservation) / room)) if room > TIE else 0.0
+def scope_of(figures: Iterable[Figure]) -> Scope:
+    """Return the scope of intervals that have only one: over scenarios if there are several, else over seeds."""
+    return "like_these" if len({figure.scenario_id for figure in figures}) > 1 else "these"
 
 
-def clusters_of(games: Iterable[PlayedGame]) -> dict[Meeting, Hashable]:
-    """Return a label for each meeting, equal for meetings with the same moves."""
-    moves: defaultdict[Meeting, list[tuple[str, str]]] = defaultdict(list)
-    for played in games:
-        moves[played.game.meeting].append((played.game.a, played.moves))
-    return {
-        meeting: (meeting.scenario_id, meeting.first, meeting.second, tuple(sorted(made)))
-        for meeting, made in moves.items()
-    }
+def _adjusted(gains: Gains, figures: Sequence[Figure]) -> Estimates:
+    return gains.of(gains.adjusted(np.array([figure.surplus for figure in figures], dtype=np.float64)))
 
 
-def contests(figures: Iterable[Figure], mirrored: bool) -> list[Contest]:
-    """Return who got more normalised utility over both seats, once for all meetings with the same moves."""
-    sides: defaultdict[Hashable, dict[tuple[str, Seat], float]] = defaultdict(dict)
-    for figure in figures:
-        sides[figure.cluster][figure.agent, figure.seat] = figure.utility
-    met = []
-    for gained in sides.values():
-        if len(gained) < (4 if mirrored else 2):
-            continue  # the mirrored game has not been played
-        first, second = sorted({agent for agent, _ in gained})
-        lead = sum(utility if agent == first else -utility for (agent, _), utility in gained.items())
-        met.append(Contest(first, second, 0.5 if abs(lead) <= TIE else float(lead > 0)))
-    return met
-
-
-def rate(tournament: Tournament, games: Iterable[PlayedGame]) -> Ratings:
-    """Return the ratings alone."""
-    board = Leaderboard(tournament, games)
-    return bradley_terry(list(tournament.agents), contests(board.figures, tournament.mirrored))
-
-
-def _optimal(analyser: Analyser, played: PlayedGame) -> bool:
-    assert played.agreement is not None
-    scenario: Scenario = analyser.scenario
-    utilities = [scenario.utility(seat, played.agreement) for seat in SEATS]
-    return analyser.pareto_distance(*utilities) <= TIE
-
-
-def _measures(figures: Sequence[Figure]) -> dict[str, Interval | None]:
-    found: dict[str, Interval | None] = {}
-    for name, (low, high, value) in MEASURES.items():
-        values = [(each, figure.cluster) for figure in figures if (each := value(figure)) is not None]
-        found[name] = mean_interval([each for each, _ in values], low, high, [cluster for _, cluster in values])
-    return found
+def _values(figures: Sequence[Figure], value: Callable[[Figure], float | None]) -> tuple[Floats, Floats]:
+    """Return a measure of every figure, 0 where it has none, and where it has one (1) or not (0)."""
+    found = [value(figure) for figure in figures]
+    counted = np.array([float(each is not None) for each in found])
+    return np.array([0.0 if each is None else each for each in found]), counted

@@ -8,8 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from negotiation.figures.statistics import Interval
-from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
+from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Placing, Standing
+from negotiation.tournament.provenance import PlayedWith
 from negotiation.tournament.store import TournamentRow
+
+SCOPES = "these_scenarios", "scenarios_like_these"
+"""The scopes of uncertainty: over the seeds of these scenarios, or over scenarios as a sample of their kind."""
 
 
 def to_json(board: Leaderboard) -> dict[str, Any]:
@@ -23,6 +27,7 @@ def to_json(board: Leaderboard) -> dict[str, Any]:
         },
         "model_by_model": _cells(board.by_opponent),
         "model_by_scenario": _cells(board.by_agent_and_scenario),
+        "too_short_for_micro": board.too_short_for_micro,
         "failed": [
             {
                 "scenario": played.game.scenario_id,
@@ -38,8 +43,8 @@ def to_json(board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
-    """Return a tournament and its leaderboard as plain data."""
+def describe(row: TournamentRow, board: Leaderboard, played: PlayedWith) -> dict[str, Any]:
+    """Return a tournament, its leaderboard, and what it was played with as plain data."""
     done = sum(played.status == "done" for played in board.games)
     return {
         "tournament_id": row.tournament_id,
@@ -49,25 +54,44 @@ def describe(row: TournamentRow, board: Leaderboard) -> dict[str, Any]:
         "negotiations": row.tournament.size,
         "done": done,
         **to_json(board),
+        "provenance": played.to_json(),
     }
 
 
 def to_csv(board: Leaderboard) -> str:
     """Return the standings over all scenarios (`scenario` is empty) and on each, one row per agent."""
     parts = ("mean", "low", "high")
-    columns = [f"{name}_{part}" for name in ("rating", *MEASURES) for part in parts]
+    columns = [f"{name}_{part}" for name in MEASURES for part in parts]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    about = ["rank", "agent", "tied", "games", "wins", "draws", "losses", "tokens", "cost"]
-    writer.writerow(["scenario", *about, *columns])
+    about = ["agent", "games", "wins", "draws", "losses", "tokens", "cost"]
+    placed = [f"{scope}_{part}" for scope in SCOPES for part in ("rank", "tied", "low", "high")]
+    writer.writerow(["scenario", *about, "surplus", *placed, *columns])
     for scenario_id, rows in {"": board.standings, **board.by_scenario}.items():
         for row in rows:
-            figures = [_interval(row.rating), *(_interval(row.measures[name]) for name in MEASURES)]
-            values = ["" if figure is None else figure[part] for figure in figures for part in parts]
-            facts = [row.rank, row.agent, "; ".join(row.tied), row.games, row.wins, row.draws, row.losses]
-            facts += [row.tokens, "" if row.cost is None else row.cost]
-            writer.writerow([scenario_id, *facts, *values])
+            measures = [_interval(row.measures[name]) for name in MEASURES]
+            values = ["" if measure is None else measure[part] for measure in measures for part in parts]
+            facts = [row.agent, row.games, row.wins, row.draws, row.losses, row.tokens]
+            surplus = row.these.surplus
+            placed = [*_placed(row.these), *_placed(row.like_these)]
+            cost, mean = ("" if row.cost is None else row.cost), ("" if surplus is None else round(surplus.mean, 6))
+            writer.writerow([scenario_id, *facts, cost, mean, *placed, *values])
     return out.getvalue()
+
+
+def _placed(placing: Placing | None) -> list[Any]:
+    """Return the columns of one scope."""
+    if placing is None:
+        return [""] * 4
+    interval = _interval(placing.surplus)
+    ends = ["", ""] if interval is None else [interval["low"], interval["high"]]
+    return [placing.rank, "; ".join(placing.tied), *ends]
+
+
+def _placing(placing: Placing | None) -> dict[str, Any] | None:
+    if placing is None:
+        return None
+    return {"rank": placing.rank, "tied": list(placing.tied), "surplus": _interval(placing.surplus)}
 
 
 def _interval(interval: Interval | None) -> dict[str, float] | None:
@@ -83,9 +107,7 @@ def _intervals(measures: Mapping[str, Interval | None]) -> dict[str, dict[str, f
 def _row(row: Standing) -> dict[str, Any]:
     return {
         "agent": row.agent,
-        "rank": row.rank,
-        "tied": list(row.tied),
-        "rating": _interval(row.rating),
+        **{name: _placing(placing) for name, placing in zip(SCOPES, (row.these, row.like_these), strict=True)},
         "games": row.games,
         "wins": row.wins,
         "draws": row.draws,
@@ -99,7 +121,7 @@ def _row(row: Standing) -> dict[str, Any]:
 def _cells(table: Mapping[str, Mapping[str, Cell]]) -> dict[str, dict[str, Any]]:
     return {
         row: {
-            column: {"utility": _interval(cell.utility), "games": cell.games, "runs": list(cell.run_ids)}
+            column: {"surplus": _interval(cell.surplus), "games": cell.games, "runs": list(cell.run_ids)}
             for column, cell in cells.items()
         }
         for row, cells in table.items()

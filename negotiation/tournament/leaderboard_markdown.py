@@ -12,31 +12,41 @@ from pathlib import Path
 
 from negotiation.comparison.votes import Preference
 from negotiation.figures.bradley_terry import Place
+from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import SEATS
-from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
+from negotiation.tournament.leaderboard import IN_POINTS, MEASURES, Cell, Leaderboard, Placing, Standing
+from negotiation.tournament.provenance import PlayedWith
 from negotiation.tournament.store import TournamentRow
 
 NAMES = {
-    "utility": "utility",
-    "agreement": "agreement",
+    "agreement": "deals",
+    "surplus_when_agreed": "points per deal",
     "pareto": "Pareto-optimal deals",
-    "welfare": "joint utility",
+    "welfare": "joint worth",
     "rational": "rational",
     "invalid": "invalid replies",
 }
 ABOUT = """\
-Every two agents met on every scenario with the same seeds, in both seats where seats are mirrored. The agent with
-more normalised utility (0: no deal, 1: the best that the other side could accept) wins. Ratings are Bradley-Terry on
-the scale of chess, mean 1000; ranks marked `=` are shared with agents whose intervals overlap. Brackets are 95 %
-intervals. [Tournaments](tournaments.md#reading-the-leaderboard) explains the columns."""
+Every two agents met on every scenario with the same seeds, in both seats where seats are mirrored. Agents are sorted by
+their mean points over all opponents and scenarios, each counting equally: 0 is no deal, 100 the best deal that the
+other side could accept. They are the share of negotiations with a deal times the points per deal. Brackets are 95 %
+intervals. *These scenarios* is about playing these games again with other seeds, *like these* about other scenarios of
+the same kind. A rank is 1 + the number of agents that are clearly ahead, with at most 5 % probability that any two
+equal agents are told apart; `=` shares it. The last columns' intervals are about scenarios like these.
+[Tournaments](tournaments.md#reading-the-leaderboard) explains the columns."""
 
 
 def to_markdown(
-    row: TournamentRow, board: Leaderboard, span: tuple[float, float] | None, votes: Sequence[Preference]
+    row: TournamentRow,
+    board: Leaderboard,
+    span: tuple[float, float] | None,
+    votes: Sequence[Preference],
+    played_with: PlayedWith,
 ) -> str:
     """Return the page; `span` is when the first and the last negotiation began (seconds since 1970)."""
     asked, done = row.tournament, [played for played in board.games if played.status == "done"]
+    agents = [row.agent for row in board.standings]
     seats = [each for played in done if played.measures for each in played.measures.seats.values()]
     facts = {
         "tournament": f"{asked.title} (`{row.tournament_id}`, {row.status})",
@@ -44,6 +54,7 @@ def to_markdown(
         "agents, scenarios, seeds": f"{len(asked.agents)}, {len(asked.scenarios)}, {len(asked.seeds)}",
         "written by models": f"{sum(seat.tokens for seat in seats):,} tokens",
         "played": "" if span is None else f"first game started {_when(span[0])}, last game started {_when(span[1])}",
+        **_played_with(played_with),
         "written at commit": commit(),
         "on": hardware(),
     }
@@ -52,19 +63,20 @@ def to_markdown(
         "Written by `make leaderboard`; do not edit by hand.",
         _table(["", ""], ([name, value] for name, value in facts.items() if value)),
         ABOUT,
+        *_deadlines(board),
         "## Standings",
         _standings(board.standings),
         "## By seat",
         _table(
-            ["agent", *(f"utility in seat {seat}" for seat in SEATS)],
-            ([agent, *(_short(by[seat]["utility"]) for seat in SEATS)] for agent, by in board.by_seat.items()),
+            ["agent", *(f"points in seat {seat}" for seat in SEATS)],
+            ([row.agent, *(_points(board.by_seat[row.agent][s]["surplus"]) for s in SEATS)] for row in board.standings),
         ),
         "## Against each other",
-        "Mean normalised utility of the row's agent against the column's.",
-        _cells(board.by_opponent, list(asked.agents)),
+        "Mean points of the row's agent against the column's.",
+        _cells({agent: board.by_opponent[agent] for agent in agents}, agents),
         "## By scenario",
-        "Mean normalised utility of each agent on each scenario.",
-        _turned(board.by_agent_and_scenario, list(asked.scenarios)),
+        "Mean points of each agent on each scenario.",
+        _turned({agent: board.by_agent_and_scenario[agent] for agent in agents}, list(asked.scenarios)),
     ]
     if board.failed:
         failures = (
@@ -75,6 +87,35 @@ def to_markdown(
     if votes:
         parts += ["## Blind votes", "The agents that people preferred, in the comparisons they watched.", _votes(votes)]
     return "\n\n".join(parts) + "\n"
+
+
+def _played_with(found: PlayedWith) -> dict[str, str]:
+    """Return what the games were played with; more than one entry where they were not played alike."""
+    programs = [f"Parley {p.parley}, torch {p.torch}, transformers {p.transformers}" for p in found.programs]
+    weights = [use.identity for uses in found.models.values() for use in uses]
+    models = [
+        " ".join(part for part in (it.model_name, it.revision or it.package or it.sha256, it.dtype) if part)
+        for it in weights
+    ]
+    return {
+        "prompt version": ", ".join(map(str, found.prompt_versions)) if found.models else "",
+        "played with": "; ".join(dict.fromkeys(programs)),
+        "models": "; ".join(dict.fromkeys(models)),
+        "games without provenance": f"{found.unrecorded:,}" if found.unrecorded else "",
+    }
+
+
+def _deadlines(board: Leaderboard) -> list[str]:
+    """Say in how many scenarios the deadline is too short to judge MiCRO."""
+    short, scenarios = board.too_short_for_micro, board.tournament.scenarios
+    if not short:
+        return []
+    return [
+        f"**Deadlines.** In {len(short)} of {len(scenarios)} scenarios the deadline ends `micro` before it could agree "
+        f"even with itself, for which it would need {min(short.values()):,} to {max(short.values()):,} rounds. Its "
+        "points say nothing about MiCRO without a deadline ([which strategies a deadline can "
+        "judge](scenarios.md#deadlines))."
+    ]
 
 
 def commit() -> str:
@@ -122,20 +163,29 @@ def _version() -> str:
 
 
 def _standings(rows: Iterable[Standing]) -> str:
-    head = ["rank", "agent", "rating", "games", "won, drawn, lost", *NAMES.values(), "tokens"]
+    scopes = ["these scenarios", "rank", "scenarios like these", "rank"]
     return _table(
-        head,
+        ["agent", "points", *scopes, "games", *NAMES.values(), "tokens"],
         (
             [
-                *_placed(Place(row.rank, row.tied, row.rating), row.agent),
+                f"**{row.agent}**",
+                "" if row.these.surplus is None else points(row.these.surplus.mean),
+                *_scope(row.these),
+                *_scope(row.like_these),
                 str(row.games),
-                f"{row.wins}, {row.draws}, {row.losses}",
-                *(_short(row.measures[name]) for name in MEASURES),
+                *((_points if name in IN_POINTS else _percent)(row.measures[name]) for name in MEASURES),
                 f"{row.tokens:,}" + ("" if row.cost is None else f" (${row.cost:.4f})"),
             ]
             for row in rows
         ),
     )
+
+
+def _scope(placing: Placing | None) -> list[str]:
+    if placing is None or placing.surplus is None:
+        return ["", ""]
+    found = placing.surplus
+    return [f"[{points(found.low)}, {points(found.high)}]", f"{placing.rank}{'=' if placing.tied else ''}"]
 
 
 def _votes(rows: Sequence[Preference]) -> str:
@@ -174,11 +224,17 @@ def _cell(text: str) -> str:
 
 
 def _mean(cell: Cell | None) -> str:
-    return "" if cell is None else f"{cell.utility.mean:.2f}"
+    return "" if cell is None else points(cell.surplus.mean)
 
 
-def _short(interval: Interval | None) -> str:
-    return "" if interval is None else f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+def _points(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f"{points(interval.mean)} [{points(interval.low)}, {points(interval.high)}]"
+
+
+def _percent(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.mean:.0%} [{interval.low:.0%}, {interval.high:.0%}]"
 
 
 def _when(seconds: float) -> str:

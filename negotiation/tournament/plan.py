@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +19,13 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.runs.codec import scenario_to_json
-from negotiation.scenario.model import Scenario, Seat, parse_scenario
+from negotiation.scenario.model import MOST_ROUNDS, Scenario, Seat, parse_scenario
 
 _listed = BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Names = Annotated[Literal["all"] | tuple[Name, ...], _listed]
+MODEL_ROUNDS = 100
+"""The most rounds that models can play; their conversations grow with every turn."""
 Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], _listed]
 
 
@@ -31,8 +33,8 @@ class _StrictPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class ModelEntry(_StrictPart):
-    """A model with options (agents/options.py)."""
+class AgentEntry(_StrictPart):
+    """A model or a script with options (agents/options.py)."""
 
     agent: Name
     options: dict[str, Any] = Field(default_factory=dict)
@@ -51,7 +53,7 @@ class Adaptive(_StrictPart):
     """Play where it reduces uncertainty most: first `first_pairs` seeds everywhere, then where ranks are unsettled."""
 
     first_pairs: Annotated[int, Field(ge=1)] = 1
-    close_enough: Annotated[float, Field(ge=0)] = 30.0
+    close_points: Annotated[float, Field(ge=0, le=200)] = 3.0
     negotiations: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -59,10 +61,11 @@ class TournamentFile(_StrictPart):
     """The keys of a tournament file; configs/tournaments/example.yaml explains them."""
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
-    models: Annotated[Literal["all"] | tuple[Name | ModelEntry, ...], _listed] = ()
+    models: Annotated[Literal["all"] | tuple[Name | AgentEntry, ...], _listed] = ()
     constrained: bool = True
-    baselines: Names = ()
+    baselines: Annotated[Literal["all"] | tuple[Name | AgentEntry, ...], _listed] = ()
     scenarios: Names = "all"
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] | None = None
     mirrored: bool = True
     pairs: Annotated[int, Field(ge=1, le=100_000)] | None = None
     seeds: Seeds | None = None
@@ -166,9 +169,14 @@ class Tournament:
             seeds=tuple(data["seeds"]),
             mirrored=data["mirrored"],
             limits=TournamentLimits(**data["limits"]),
-            adaptive=Adaptive(**data["adaptive"]) if data["adaptive"] else None,
+            adaptive=_adaptive(data["adaptive"]) if data["adaptive"] else None,
             digest=digest,
         )
+
+
+def _adaptive(data: Mapping[str, Any]) -> Adaptive:
+    """Return the stored settings; `close_enough`, in points of an earlier rating, no longer has a meaning."""
+    return Adaptive(**{key: value for key, value in data.items() if key != "close_enough"})
 
 
 def load_tournament(path: Path, catalog: Catalog, scenarios: Mapping[str, Scenario]) -> Tournament:
@@ -186,17 +194,22 @@ def resolve(
 ) -> Tournament:
     """Look up the agents and scenarios of a tournament file; raises ConfigError naming `where` and the key."""
     models = _models(given, catalog, f"{where}: key 'models'")
-    baselines = _picked("strategy", given.baselines, list(STRATEGIES), f"{where}: key 'baselines'")
+    baselines = _baselines(given, catalog, f"{where}: key 'baselines'")
     chosen = _picked("scenario", given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
-    agents = {config.label: config for config in (*models, *map(AgentConfig, baselines))}
+    agents = {config.label: config for config in (*models, *baselines)}
     if len(agents) < len(models) + len(baselines):
         raise ConfigError(f"{where}: an agent is listed twice with the same options; keep one")
     if len(agents) < 2:
         raise ConfigError(f"{where}: a tournament needs at least two agents; name them under models and baselines")
+    if given.rounds and given.rounds > MODEL_ROUNDS and models:
+        raise ConfigError(
+            f"{where}: key 'rounds': models can play at most {MODEL_ROUNDS} rounds; only tournaments of scripts alone "
+            f"can have up to {MOST_ROUNDS:,}"
+        )
     tournament = Tournament(
         title=given.title,
         agents=agents,
-        scenarios={name: scenarios[name] for name in chosen},
+        scenarios={name: _with_rounds(scenarios[name], given.rounds) for name in chosen},
         seeds=given.seeds or tuple(range(1, (given.pairs or 0) + 1)),
         mirrored=given.mirrored,
         limits=given.limits,
@@ -207,12 +220,28 @@ def resolve(
 
 def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
     """Return the models with all their options; raises ConfigError."""
-    entries = [ModelEntry(agent=entry) if isinstance(entry, str) else entry for entry in given.models]
-    if given.models == "all":
-        entries = [ModelEntry(agent=name) for name in catalog.manager.list_models()]
+    known = list(catalog.manager.list_models())
     guard = {} if given.constrained else {"guard": "free"}
-    _picked("model", tuple(entry.agent for entry in entries), list(catalog.manager.list_models()), where)
+    entries = _entries("model", given.models, known, where)
     return [catalog.complete(AgentConfig(entry.agent, {**guard, **entry.options})) for entry in entries]
+
+
+def _baselines(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
+    """Return the scripts with their options; raises ConfigError."""
+    entries = _entries("strategy", given.baselines, list(STRATEGIES), where)
+    return [catalog.complete(AgentConfig(entry.agent, entry.options)) for entry in entries]
+
+
+def _entries(kind: str, given: tuple[str | AgentEntry, ...] | str, known: list[str], where: str) -> list[AgentEntry]:
+    """Return the agents of a list, or all that are known; raises ConfigError if one is not."""
+    listed: Iterable[str | AgentEntry] = known if isinstance(given, str) else given
+    entries = [AgentEntry(agent=entry) if isinstance(entry, str) else entry for entry in listed]
+    _picked(kind, tuple(entry.agent for entry in entries), known, where)
+    return entries
+
+
+def _with_rounds(scenario: Scenario, rounds: int | None) -> Scenario:
+    return scenario if rounds is None else scenario.model_copy(update={"rounds": rounds})
 
 
 def _picked(kind: str, names: tuple[str, ...] | str, known: list[str], where: str) -> list[str]:

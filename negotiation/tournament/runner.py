@@ -24,7 +24,7 @@ from negotiation.scenario.model import Seat
 from negotiation.tournament.adaptive import next_meetings
 from negotiation.tournament.estimate import TimeEstimate
 from negotiation.tournament.job_order import Group, JobOrder, WorkerState
-from negotiation.tournament.leaderboard import rate
+from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.plan import Game, Meeting, Tournament, digest_of
 from negotiation.tournament.store import TournamentRow, TournamentStore, played_game
 
@@ -291,9 +291,8 @@ class _Play:
         count = min(room, -(-slots // seats))
         if count <= 0:
             return []
-        games, begun = list(self._games.values()), {attempt.game.meeting for attempt in waiting}
-        ratings = rate(self.tournament, games)
-        return next_meetings(self.tournament, games, ratings, adaptive.close_enough, count, begun)
+        board = Leaderboard(self.tournament, self._games.values())
+        return next_meetings(board, adaptive.close_points, count, {attempt.game.meeting for attempt in waiting})
 
 
 def weights_of(catalog: Catalog, config: AgentConfig) -> frozenset[Hashable]:

@@ -16,13 +16,14 @@ from negotiation.errors import StoreError, UnknownTournament
 from negotiation.game.events import Measures
 from negotiation.game.measures import fingerprint
 from negotiation.runs import database as db
-from negotiation.runs.codec import measures_from_json
+from negotiation.runs.codec import measures_from_json, provenance_from_json
 from negotiation.runs.liveness import alive, this_process
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.rows import insert_run
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer
 from negotiation.tournament.plan import Game, Tournament
+from negotiation.tournament.provenance import PlayedWith, played_with
 
 TournamentStatus = Literal["running", "done", "stopped", "failed", "interrupted"]
 
@@ -208,6 +209,14 @@ class TournamentStore:
             rows = connection.execute(query.where(db.games.c.tournament_id == tournament_id)).all()
         return sorted(map(_played, rows), key=lambda played: played.game)
 
+    def played_with(self, tournament_id: str) -> PlayedWith:
+        """Return what the stored games were played with."""
+        query = sa.select(db.games, db.runs.c.provenance).join(db.runs, db.runs.c.run_id == db.games.c.run_id)
+        query = query.where(db.games.c.tournament_id == tournament_id).order_by(db.runs.c.created)
+        with self._db.read("read what a tournament was played with") as connection:
+            rows = connection.execute(query).all()
+        return played_with((_game(row), provenance_from_json(row.run_id, row.provenance)) for row in rows)
+
     def span(self, tournament_id: str) -> tuple[float, float] | None:
         """Return when the first and the last stored game began, in seconds since 1970."""
         query = sa.select(sa.func.min(db.runs.c.created), sa.func.max(db.runs.c.created))
@@ -247,9 +256,13 @@ def _state(row: Any) -> tuple[TournamentStatus, str]:
     return row.status, row.reason
 
 
+def _game(row: Any) -> Game:
+    return Game(row.scenario_id, row.agent_a, row.agent_b, row.seed)
+
+
 def _played(row: Any) -> PlayedGame:
     return PlayedGame(
-        game=Game(row.scenario_id, row.agent_a, row.agent_b, row.seed),
+        game=_game(row),
         status=row.status,
         attempts=row.attempts,
         moves=row.moves,

@@ -31,9 +31,12 @@ def test_a_run_is_found_replayed_judged_saved_and_played_on(server: Server, open
     rows.get_by_role("button", name="replay").click()
     expect(page.locator("#replay-1-board h3")).to_contain_text("Deal")
     expect(page.locator("#replay-2-head .players")).not_to_contain_text("linear")
+    expect(page.locator("#replay-2-cite summary")).to_have_count(0)  # it would name the agents
     page.locator("#replay-vote-2").click()
     expect(page.locator("#replay-votes")).to_contain_text("Your vote: Lane 2")
     expect(page.locator("#replay-2-head .players")).to_contain_text("linear")
+    page.locator("#replay-2-cite summary").click()
+    expect(page.locator("#replay-2-cite")).to_contain_text("the scripted strategy linear, which is part of Parley")
 
     page.locator("#replay-turn input[type=range]").fill("1")
     expect(page.locator("#replay-1-transcript .turn")).to_have_count(1)

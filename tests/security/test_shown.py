@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from manager.identity import Identity, ServerReport
 from negotiation.admission.limits import Limits
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.figures.statistics import Interval
-from negotiation.game.events import Ended, Halted, Started, TurnTaken, Writing
+from negotiation.game.events import Ended, Halted, Started, TurnTaken, Writer, Writing
 from negotiation.game.session import Negotiation, negotiate
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunSummary
 from negotiation.scenario.model import SEATS, Scenario, parse_scenario
@@ -28,6 +30,7 @@ from ui.drawing.outcome_space import space_of
 from ui.drawing.run_list import runs_html
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import now_html, turns_html
+from ui.history.provenance import provenance_html
 from ui.history.replay import head_html
 from ui.kit.downloads import file_html
 from ui.play.offer_form import best_offer, builder_html, worth_html
@@ -135,6 +138,14 @@ def run(scenario: Scenario, text: str) -> Run:
     return Run(run_id="run", scenario=scenario, agents=configs, seed=1, turns=turns).end(end)
 
 
+def hostile_provenance(run: Run, text: str) -> Provenance:
+    """What a hostile server says about itself."""
+    hurt = f"{text} hurt"
+    server = ServerReport(model=hurt, fingerprint=hurt, software=hurt, omitted=(hurt,))
+    identity = Identity(model_name=hurt, revision=hurt, package=hurt, device=hurt, adapters=(hurt,), server=server)
+    return Provenance.begun(run.scenario).written("a", 0, Writer(identity, {hurt: hurt}))
+
+
 def test_scenarios(scenario: Scenario, text: str) -> None:
     offer = best_offer(scenario, "a")
     for shown in (
@@ -167,6 +178,7 @@ def test_transcripts_verdicts_and_plots(run: Run, text: str) -> None:
         utility_rounds(space, run.turns),
         interval_plot(Interval(0.1, 0.0, 0.2), f"{text} hurt", "b"),
         head_html(run, names),
+        provenance_html(replace(run, provenance=hostile_provenance(run, text))),
         reveal_html(run, "a"),
     ):
         check(shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -59,14 +59,16 @@ class Call:
 Behaviour = Callable[[Call], object]
 
 
-def answers(text: str, usage: tuple[int, int] | None = (7, 3), reason: str = "stop") -> Behaviour:
-    """Stream a text token by token."""
+def answers(
+    text: str, usage: tuple[int, int] | None = (7, 3), reason: str = "stop", signed: Mapping[str, Any] | None = None
+) -> Behaviour:
+    """Stream a text token by token; `signed` are fields with which the server describes itself."""
 
     def behave(call: Call) -> None:
         call.start()
         call.event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
         for at in range(0, len(text), 5):
-            call.say(text[at : at + 5])
+            call.event({**(signed or {}), "choices": [{"index": 0, "delta": {"content": text[at : at + 5]}}]})
         call.end(reason, usage)
 
     return behave

@@ -43,7 +43,8 @@ def test_every_supported_python_is_tested() -> None:
 def test_every_command_is_documented() -> None:
     infos = [info for family in (app, *FAMILIES) for info in family.registered_commands]
     commands = {info.name or getattr(info.callback, "__name__", "") for info in infos}
-    table = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8"), re.MULTILINE)
+    first_table = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    table = re.findall(r"^\| (`.*?) \|", first_table, re.MULTILINE)
     assert set(re.findall("`([a-z-]+)`", " ".join(table))) == commands
 
 

@@ -14,7 +14,7 @@ from negotiation.app.parley import Parley
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote
 from ui.arena import text
-from ui.arena.ending import Result, compare
+from ui.arena.ending import LaneVerdict, compare
 from ui.arena.runs import Shown
 from ui.kit.components import Updates, script
 from ui.kit.errors import plainly
@@ -105,11 +105,11 @@ class Banner:
             return []
 
 
-def _result_html(result: Result | None, *, recorded: bool = False) -> Markup:
+def _result_html(result: LaneVerdict | None, *, recorded: bool = False) -> Markup:
     return render("arena/ended", words=text, result=result, recorded=recorded)
 
 
-def _voted(vote: Vote | None, result: Result) -> str:
+def _voted(vote: Vote | None, result: LaneVerdict) -> str:
     if vote is None:
         return ""
     mine = text.VOTED.format(mine=text.VOTE_CHOICES[vote.choice][1])

@@ -17,7 +17,7 @@ CURRENCIES = "€$£¥"
 
 
 @dataclass(frozen=True)
-class Result:
+class LaneVerdict:
     """The lanes from the point of view of one side; `ahead` is the number of the better lane, 0 if they are equal."""
 
     role: str
@@ -26,7 +26,7 @@ class Result:
     details: tuple[str, ...]
 
 
-def compare(runs: Sequence[Run]) -> Result | None:
+def compare(runs: Sequence[Run]) -> LaneVerdict | None:
     """Compare the two lanes of a comparison; None unless both have ended by their own rules."""
     if len(runs) != 2 or any(run.status != "done" or run.measures is None for run in runs):
         return None
@@ -39,7 +39,7 @@ def compare(runs: Sequence[Run]) -> Result | None:
     details = [*_other_issues(runs, ahead, told), _left(runs)]
     if ahead and (decided := _decided(runs[2 - ahead], seat, 3 - ahead)):
         details.append(decided)
-    return Result(role, ahead, headline, tuple(details))
+    return LaneVerdict(role, ahead, headline, tuple(details))
 
 
 def contested(runs: Sequence[Run]) -> Seat:

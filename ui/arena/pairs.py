@@ -99,7 +99,7 @@ def standing_html(standing: ComparisonStatus, labels: Labels) -> Markup:
     """Draw the progress of a comparison and its result so far."""
     asked, result = standing.comparison, standing.result
     first, second = names = [config_name(config, labels) for config in asked.agents]
-    found = result.difference
+    found = result.difference_at_any_time
     return render(
         "arena/pairs",
         standing=standing,
@@ -137,7 +137,7 @@ def _more(standing: ComparisonStatus) -> str:
     result = standing.result
     if result.identical == "agents":
         return text.PAIRS_SAME
-    if result.identical == "repeats":
+    if result.counted_once and result.identical:
         return text.PAIRS_REPEAT
     if result.more_pairs_needed is None:
         return text.PAIRS_UNKNOWN

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from negotiation.game.events import Ended, Halted, Turn
-from negotiation.game.measures import total_cost
+from negotiation.game.measures import settled_worth, total_cost
 from negotiation.game.protocol import Action
 from negotiation.live.live_runs import DELETED
-from negotiation.scenario.model import SEATS, Scenario, Seat
+from negotiation.scenario.model import SEATS, Offer, Scenario, Seat
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import Space
 from ui.drawing.turns import offer_card
@@ -117,8 +117,8 @@ def _lines(view: LaneView, end: Ended, space: Space) -> list[Line]:
     for seat, rational in zip(SEATS, (measures.rational_a, measures.rational_b), strict=True):
         if not rational:
             lines.append(Line(text.IRRATIONAL.format(name=scenario.roles[seat].name)))
-    if missed := _missed(scenario, space, measures.utility_a, measures.utility_b):
-        lines.append(Line(missed))
+    if better := missed(space, end.agreement, view.turns[-1].round if view.turns else 1):
+        lines.append(Line(better))
     elif measures.rational_a and measures.rational_b:
         lines.append(Line(text.NO_WASTE, text.FRONTIER_ABOUT))
     if costly := costliest(view.turns, space):
@@ -151,15 +151,20 @@ def costliest(turns: Sequence[Turn], space: Space) -> tuple[Turn, float] | None:
     return best
 
 
-def _missed(scenario: Scenario, space: Space, a: float, b: float) -> str:
-    """Describe a deal that would have been better for one side and no worse for the other; empty if none exists."""
-    better = space.analyser.improvement(a, b)
+def missed(space: Space, agreement: Offer | None, last_round: int) -> str:
+    """Describe a deal that would have been better for one side and no worse for the other; empty if none exists.
+
+    Its worth is that in the round of the deal that was made, or in the first round if there was no deal.
+    """
+    scenario = space.scenario
+    better = space.analyser.improvement(*settled_worth(scenario, agreement))
     if better is None:
         return ""
+    in_round = 1 if agreement is None else last_round
     return text.WASTE.format(
         offer=scenario.show(better.offer),
-        a=in_points(better.utility_a),
-        b=points(better.utility_b),
+        a=in_points(scenario.discounted(better.utility_a, in_round)),
+        b=points(scenario.discounted(better.utility_b, in_round)),
         name_a=scenario.roles["a"].name,
         name_b=scenario.roles["b"].name,
     )

@@ -65,7 +65,7 @@ class OfferCard:
 
 
 @dataclass(frozen=True)
-class Worth:
+class OfferWorth:
     """The worth of an offer to the seats that may be seen, from 0 to 1, and in words."""
 
     values: Sequence[tuple[Seat, float]]
@@ -83,7 +83,7 @@ class TurnCard:
     offer: OfferCard | None
     remarks: Sequence[str]
     forfeits: bool
-    worth: Worth | None
+    worth: OfferWorth | None
     facts: Sequence[str]
     key: str  # names the turn's folds; empty where the private parts are hidden
 
@@ -144,12 +144,12 @@ def offer_card(scenario: Scenario, offer: Offer, before: Offer | None = None) ->
     return OfferCard(tuple(rows), before is not None and dict(before) == dict(offer))
 
 
-def _worth(scenario: Scenario, turn: Turn, seats: Sequence[Seat]) -> Worth | None:
+def _worth(scenario: Scenario, turn: Turn, seats: Sequence[Seat]) -> OfferWorth | None:
     if turn.action is Action.WALK_AWAY or turn.utility_a is None or turn.utility_b is None:
         return None
     both = {"a": turn.utility_a, "b": turn.utility_b}
     words = [text.WORTH_TO.format(worth=points(both[seat]), name=scenario.roles[seat].name) for seat in seats]
-    return Worth([(seat, both[seat]) for seat in seats], text.WORTH.format(worths=", ".join(words)))
+    return OfferWorth([(seat, both[seat]) for seat in seats], text.WORTH.format(worths=", ".join(words)))
 
 
 def _facts(turn: Turn) -> list[str]:

@@ -21,6 +21,7 @@ from ui.drawing.run_list import outcome_html, time_html
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import turns_html
 from ui.history import text
+from ui.history.provenance import provenance_html
 from ui.kit import text as shared
 from ui.kit.components import Updates, script
 from ui.kit.downloads import Kind
@@ -51,6 +52,7 @@ class Pane:
                     self.agents = gr.Dropdown([], elem_id=f"{name}-agent-a"), gr.Dropdown([], elem_id=f"{name}-agent-b")
                 self.message = gr.Textbox(label=text.FORK_MESSAGE, lines=2, max_length=2000, elem_id=f"{name}-message")
                 self.go = gr.Button(text.FORK_GO, variant="primary", size="sm", elem_id=f"{name}-go")
+            self.cite = gr.HTML(elem_id=f"{name}-cite", js_on_load=script("folds"))
             with gr.Row(elem_classes="run-acts"):
                 small: dict[str, Any] = {"size": "sm", "min_width": 80, "scale": 0}
                 self.saves = {
@@ -66,7 +68,7 @@ class Pane:
     def outputs(self) -> list[Any]:
         """The components that `show_run` and `close` update."""
         owners = [self.publish, self.delete, self.sure, self.keep]
-        return [self.column, self.head, *owners, *self.agents, *self.moving]
+        return [self.column, self.head, self.cite, *owners, *self.agents, *self.moving]
 
     @property
     def moving(self) -> list[Any]:
@@ -86,6 +88,7 @@ def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: boo
     new: Updates = {
         pane.column: gr.update(visible=True),
         pane.head: head_html(run, names_of(parley, run, hidden)),
+        pane.cite: Markup() if hidden else provenance_html(run),
         pane.publish: gr.update(value=text.UNPUBLISH if run.published else text.PUBLISH, visible=may_change),
         pane.delete: gr.update(visible=may_change),
         pane.sure: gr.update(visible=False),

@@ -48,6 +48,29 @@ FORK_GO = "Start the fork"
 FORK_OVER = "The negotiation ended here. Go back to an earlier turn to fork it."
 PLAY_ON = "you (opens in Play)"
 
+# how to cite and reproduce a run
+PROVENANCE = "How to cite and reproduce this run"
+CITATION = (
+    "Run {run} of “{title}” (scenario {scenario}, sha256 {digest}…) with seed {seed}, "
+    "played with Parley {version}, prompt version {prompts}."
+)
+PROGRAM, CONTINUED = "Played with", "Continued with"
+PROGRAM_IS = "Parley {version}, prompt version {prompts}; {libraries}; {platform}"
+A_PERSON = "a person"
+NO_MODEL = "the scripted strategy {agent}, which is part of Parley"
+FROM_TURN = "from turn {turn} on: "
+COMMIT = "commit {commit}"
+DIGEST = "sha256 {digest}…"
+ON_DEVICE = "{dtype} on {device}"
+SERVER_SAYS = "the server calls itself {words}"
+SERVER_SILENT = "the server says nothing about itself"
+REPRODUCE = "To play it again and see what differs, save this run as JSONL and run"
+LIMITS = {
+    "person": "A person's decisions cannot be reproduced: the recorded moves of the {role} are repeated.",
+    "remote": "The {role} was played by a model on a remote server, which may answer differently next time.",
+}
+NO_PROVENANCE = "This run was recorded by a version of Parley that did not record models and versions."
+
 # votes
 VOTE_ASK = "Which lane negotiated better?"
 VOTE_BLIND = "The agents are hidden until you have voted."

@@ -19,7 +19,7 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.tournament.plan import (
     Adaptive,
-    ModelEntry,
+    AgentEntry,
     Tournament,
     TournamentFile,
     TournamentLimits,
@@ -37,14 +37,15 @@ WHERE = "this form"
 
 @dataclass(frozen=True, kw_only=True)
 class FormValues:
-    """What the form says: keys of a tournament's file, some as text. A number is None where its field is empty."""
+    """What the form says: keys of a tournament's file, some as text. A number is None or 0 where its field is empty."""
 
     title: str
     models: Sequence[str] | None  # entries as JSON
-    baselines: Sequence[str] | None
+    baselines: Sequence[str] | None  # names, and entries with options as JSON
     scenarios: Sequence[str] | None  # empty: all
     pairs: int | None
     seeds: str | None
+    rounds: int | None
     mirrored: bool
     constrained: bool
     at_once: int | None
@@ -53,7 +54,7 @@ class FormValues:
     minutes: float | None
     adaptive: bool
     first_pairs: int | None
-    close_enough: float | None
+    close_points: float | None
     negotiations: int | None
 
 
@@ -73,7 +74,7 @@ class TournamentForm:
                 model_choices(parley), multiselect=True, value=[], label=text.MODELS, elem_id="cup-models"
             )
             parts["baselines"] = gr.Dropdown(
-                [(strategy.label, name) for name, strategy in STRATEGIES.items()],
+                script_choices(),
                 multiselect=True,
                 value=[],
                 label=text.BASELINES,
@@ -89,8 +90,13 @@ class TournamentForm:
             )
         limits, adaptive = TournamentLimits(), Adaptive()
         with gr.Row():
-            parts["pairs"] = gr.Number(1, precision=0, minimum=1, label=text.PAIRS, elem_id="cup-pairs", min_width=140)
+            parts["pairs"] = gr.Number(
+                1, precision=0, minimum=1, label=text.PAIRS, info=text.PAIRS_INFO, elem_id="cup-pairs", min_width=140
+            )
             parts["seeds"] = gr.Textbox("", label=text.SEEDS, info=text.SEEDS_INFO, max_length=2000, min_width=140)
+            parts["rounds"] = gr.Number(
+                0, precision=0, minimum=0, label=text.ROUNDS, info=text.ROUNDS_INFO, min_width=140
+            )
             with gr.Column(min_width=200):
                 parts["mirrored"] = gr.Checkbox(True, label=text.MIRRORED)
                 parts["constrained"] = gr.Checkbox(True, label=text.CONSTRAINED)
@@ -99,12 +105,12 @@ class TournamentForm:
                 parts["at_once"] = gr.Number(limits.at_once, precision=0, minimum=1, maximum=256, label=text.AT_ONCE)
                 parts["retries"] = gr.Number(limits.retries, precision=0, minimum=0, maximum=20, label=text.RETRIES)
                 parts["retry_seconds"] = gr.Number(limits.retry_seconds, minimum=0, label=text.RETRY_SECONDS)
-                parts["minutes"] = gr.Number(None, label=text.MINUTES, info=text.MINUTES_INFO)
+                parts["minutes"] = gr.Number(0, minimum=0, label=text.MINUTES, info=text.MINUTES_INFO)
             parts["adaptive"] = gr.Checkbox(False, label=text.ADAPTIVE)
             with gr.Row():
                 parts["first_pairs"] = gr.Number(adaptive.first_pairs, precision=0, minimum=1, label=text.FIRST_PAIRS)
-                parts["close_enough"] = gr.Number(adaptive.close_enough, minimum=0, label=text.CLOSE_ENOUGH)
-                parts["negotiations"] = gr.Number(None, precision=0, label=text.MOST, info=text.MOST_INFO)
+                parts["close_points"] = gr.Number(adaptive.close_points, minimum=0, label=text.CLOSE_POINTS)
+                parts["negotiations"] = gr.Number(0, precision=0, minimum=0, label=text.MOST, info=text.MOST_INFO)
         self.size = gr.HTML(elem_id="cup-size", js_on_load=None)
 
     @property
@@ -141,10 +147,14 @@ class TournamentForm:
         with plainly():
             given = read_tournament(path)
         values = values_of(self._parley, given)
-        models = [entry for entry in given.models if isinstance(entry, ModelEntry)]
+        models = [entry for entry in given.models if isinstance(entry, AgentEntry)]
         new: Updates = {self.parts[field.name]: getattr(values, field.name) for field in fields(FormValues)}
         listed = model_choices(self._parley, models)
-        return new | {self.parts["models"]: gr.update(choices=listed, value=values.models)}
+        scripts = script_choices([entry for entry in given.baselines if isinstance(entry, AgentEntry)])
+        return new | {
+            self.parts["models"]: gr.update(choices=listed, value=values.models),
+            self.parts["baselines"]: gr.update(choices=scripts, value=values.baselines),
+        }
 
 
 def tournament_of(parley: Parley, values: FormValues) -> Tournament:
@@ -153,24 +163,25 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
         "at_once": values.at_once,
         "retries": values.retries,
         "retry_seconds": _float(values.retry_seconds),
-        "minutes": _float(values.minutes),
+        "minutes": _float(values.minutes or None),
     }
     data: dict[str, Any] = {
         "title": (values.title or "").strip(),
         "models": [json.loads(entry) for entry in values.models or []],
-        "baselines": list(values.baselines or []),
+        "baselines": [json.loads(entry) if entry.startswith("{") else entry for entry in values.baselines or []],
         "scenarios": list(values.scenarios or []) or "all",
         "mirrored": bool(values.mirrored),
         "constrained": bool(values.constrained),
         "limits": _given(limits),
     }
+    data |= _given({"rounds": values.rounds or None})
     if seeds := (values.seeds or "").strip():
         data["seeds"] = _seeds(seeds)
     else:
         data |= _given({"pairs": values.pairs})
     if values.adaptive:
-        adaptive = {"first_pairs": values.first_pairs, "negotiations": values.negotiations}
-        data["adaptive"] = _given({**adaptive, "close_enough": _float(values.close_enough)})
+        adaptive = {"first_pairs": values.first_pairs, "negotiations": values.negotiations or None}
+        data["adaptive"] = _given({**adaptive, "close_points": _float(values.close_points)})
     asked = resolve(validate(TournamentFile, data, WHERE), parley.catalog, parley.scenarios, WHERE)
     most = parley.lanes.limits.games
     if asked.size > most:
@@ -181,15 +192,19 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
 def values_of(parley: Parley, given: TournamentFile) -> FormValues:
     """Return the values of a form that describe the same tournament as a file."""
     listed = parley.manager.list_models() if given.models == "all" else given.models
-    entries = [entry if isinstance(entry, ModelEntry) else ModelEntry(agent=entry) for entry in listed]
+    entries = [entry if isinstance(entry, AgentEntry) else AgentEntry(agent=entry) for entry in listed]
     adaptive = given.adaptive or Adaptive()
     return FormValues(
         title=given.title,
         models=[_value(entry) for entry in entries],
-        baselines=list(STRATEGIES if given.baselines == "all" else given.baselines),
+        baselines=[
+            entry if isinstance(entry, str) else _value(entry)
+            for entry in (STRATEGIES if given.baselines == "all" else given.baselines)
+        ],
         scenarios=[] if given.scenarios == "all" else list(given.scenarios),
         pairs=given.pairs or 1,
         seeds=", ".join(map(str, given.seeds or ())),
+        rounds=given.rounds,
         mirrored=given.mirrored,
         constrained=given.constrained,
         **given.limits.model_dump(),
@@ -198,14 +213,20 @@ def values_of(parley: Parley, given: TournamentFile) -> FormValues:
     )
 
 
-def model_choices(parley: Parley, more: Sequence[ModelEntry] = ()) -> list[tuple[str, str]]:
+def model_choices(parley: Parley, more: Sequence[AgentEntry] = ()) -> list[tuple[str, str]]:
     """Return the pick list: all models, and entries with their own options."""
     names = labels(parley)
     listed = {}
-    for entry in [*(ModelEntry(agent=name) for name in parley.manager.list_models()), *more]:
+    for entry in [*(AgentEntry(agent=name) for name in parley.manager.list_models()), *more]:
         label = AgentConfig(entry.agent, entry.options).label
         listed[_value(entry)] = names.get(entry.agent, entry.agent) + label[len(entry.agent) :]
     return [(label, value) for value, label in listed.items()]
+
+
+def script_choices(more: Sequence[AgentEntry] = ()) -> list[tuple[str, str]]:
+    """Return the pick list: all scripts, and entries with their own options."""
+    listed = [(strategy.label, name) for name, strategy in STRATEGIES.items()]
+    return listed + [(AgentConfig(entry.agent, entry.options).label, _value(entry)) for entry in more]
 
 
 def tournament_files(parley: Parley) -> list[Path]:
@@ -213,7 +234,7 @@ def tournament_files(parley: Parley) -> list[Path]:
     return sorted(parley.settings.config_file("tournaments").glob("*.yaml"))
 
 
-def _value(entry: ModelEntry) -> str:
+def _value(entry: AgentEntry) -> str:
     return json.dumps(entry.model_dump(mode="json"), sort_keys=True)
 
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.comparison.votes import Preference
-from negotiation.figures.bradley_terry import Place, Tally
+from negotiation.figures.bradley_terry import Tally
 from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import SEATS
-from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Standing
+from negotiation.tournament.leaderboard import IN_POINTS, MEASURES, Cell, Leaderboard, Placing, Standing
 from ui.drawing.turns import Labels
 from ui.kit.templates import render
 from ui.kit.units import dollars, points
 from ui.tournament import text
 
 WIDTH = 150
-"""The width of a rating's plot."""
+"""The width of an interval's plot."""
 RUNS_SHOWN = 200
 REASONS_SHOWN = 5
 Columns = Mapping[str, str]
@@ -36,28 +36,44 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Rating:
-    """A rating in words, and where its mean and interval lie in a plot over all ratings."""
+class Ranked:
+    """A figure in words, where its mean and interval lie in a plot over all rows, and the rank that it gives."""
 
     words: Estimate
     x: float
     x_low: float
     x_high: float
+    rank: str
+    tied: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """An agent's name, and what it does if it is a script."""
+
+    agent: str
+    about: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentRow:
-    """One agent's place in the standings or among people's preferences."""
+    """One agent's row of the standings."""
 
-    agent: str
-    about: str  # what a scripted strategy does; empty for a model
-    rank: str
-    tied: str
-    rating: Rating
+    name: Name
+    points: str
+    scopes: Sequence[Ranked | None]
+    measures: Sequence[Estimate | None]
+    tokens: int
+    cost: str
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """One agent's row among people's preferences."""
+
+    name: Name
+    rating: Ranked
     tally: Tally
-    measures: Sequence[Estimate | None] = ()
-    tokens: int = 0
-    cost: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,15 +100,20 @@ def board_html(board: Leaderboard, where: str, labels: Labels) -> Markup:
     if not board.figures:
         return render("empty", words=text.NOTHING)
     seats = [
-        (agent_name(row.agent, labels), [_points(board.by_seat[row.agent][seat]["utility"]) for seat in SEATS])
+        (agent_name(row.agent, labels), [_points(board.by_seat[row.agent][seat]["surplus"]) for seat in SEATS])
         for row in board.standings
     ]
+    short = board.too_short_for_micro
+    rows = board.by_scenario.get(where, board.standings)
+    scopes = [text.THESE, text.LIKE_THESE] if any(row.like_these for row in rows) else [text.THESE]
     return render(
         "tournament/board",
         text=text,
         width=WIDTH,
-        rows=_standings(board.by_scenario.get(where, board.standings), labels),
+        scopes=scopes,
+        rows=_standings(rows, labels),
         measures=[text.MEASURES[measure] for measure in MEASURES],
+        short=text.TOO_SHORT.format(count=len(short), total=len(board.tournament.scenarios)) if short else "",
         failures=text.FAILURES.format(count=len(board.failed)) if board.failed else "",
         reasons=sorted({played.reason for played in board.failed})[:REASONS_SHOWN],
         seat_names=[text.SEAT.format(seat=seat) for seat in SEATS],
@@ -122,7 +143,7 @@ def runs_html(board: Leaderboard, agent: str, title: str, cell: Cell | None, lab
     rows = []
     for played in games[:RUNS_SHOWN]:
         game, figure = played.game, figures[played.run_id]
-        outcome = points(figure.utility) + ("" if figure.agreed else f" ({text.NO_DEAL})")
+        outcome = points(figure.surplus) + ("" if figure.agreed else f" ({text.NO_DEAL})")
         scenario = board.tournament.scenarios[game.scenario_id].title
         players = agent_name(game.a, labels), agent_name(game.b, labels)
         rows.append(RunRow(played.run_id, (scenario, *players, str(game.seed), outcome)))
@@ -140,8 +161,15 @@ def votes_html(rows: Sequence[Preference], labels: Labels) -> Markup:
     """Draw whom people prefer; nothing without votes."""
     if not rows:
         return Markup()
-    low, high = _range(row.place.rating for row in rows)
-    listed = [_row(row.agent, row.place, row.tally, low, high, labels) for row in rows]
+    span = _span(row.place.rating for row in rows)
+    listed = [
+        Preferred(
+            _name(row.agent, labels),
+            _ranked(row.place.rating, row.place.rank, _tied(row.place.tied, labels), span, "{:.0f}".format),
+            row.tally,
+        )
+        for row in rows
+    ]
     return render("tournament/votes", text=text, width=WIDTH, rows=listed)
 
 
@@ -154,44 +182,62 @@ def agent_name(agent: str, labels: Labels) -> str:
 
 
 def _standings(standings: Sequence[Standing], labels: Labels) -> list[AgentRow]:
-    low, high = _range(row.rating for row in standings)
+    both = [placing for row in standings for placing in (row.these, row.like_these) if placing is not None]
+    span = _span(placing.surplus for placing in both if placing.surplus is not None)
+
+    def ranked(placing: Placing | None) -> Ranked | None:
+        if placing is None or placing.surplus is None:
+            return None
+        return _ranked(placing.surplus, placing.rank, _tied(placing.tied, labels), span, points)
+
     rows = []
     for standing in standings:
-        place = Place(standing.rank, standing.tied, standing.rating)
-        tally = Tally(standing.wins, standing.draws, standing.losses)
-        row = _row(standing.agent, place, tally, low, high, labels)
-        measures = [(_points if measure == "utility" else _percent)(standing.measures[measure]) for measure in MEASURES]
-        cost = "" if standing.cost is None else dollars(standing.cost)
-        rows.append(replace(row, measures=measures, tokens=standing.tokens, cost=cost))
+        surplus = standing.these.surplus
+        row = AgentRow(
+            name=_name(standing.agent, labels),
+            points="" if surplus is None else points(surplus.mean),
+            scopes=[ranked(standing.these), ranked(standing.like_these)],
+            measures=[(_points if name in IN_POINTS else _percent)(standing.measures[name]) for name in MEASURES],
+            tokens=standing.tokens,
+            cost="" if standing.cost is None else dollars(standing.cost),
+        )
+        rows.append(row)
     return rows
 
 
-def _row(agent: str, place: Place, tally: Tally, low: float, high: float, labels: Labels) -> AgentRow:
-    """Return a row; ratings from `low` to `high` fill its plot."""
+def _name(agent: str, labels: Labels) -> Name:
+    return Name(agent_name(agent, labels), STRATEGIES[agent].plain_name if agent in STRATEGIES else "")
+
+
+def _tied(names: Iterable[str], labels: Labels) -> str:
+    listed = ", ".join(agent_name(name, labels) for name in names)
+    return text.TIED.format(names=listed) if listed else ""
+
+
+def _ranked(found: Interval, rank: int, tied: str, span: tuple[float, float], shown: Callable[[float], str]) -> Ranked:
+    """Return a figure with its rank; figures within `span` fill its plot."""
+    low, high = span
 
     def x(value: float) -> float:
-        return round(6 + (value - low) / max(high - low, 1.0) * (WIDTH - 12), 1)
+        return round(6 + (value - low) / max(high - low, 1e-9) * (WIDTH - 12), 1)
 
-    rating = place.rating
-    words = _estimate(rating, lambda value: f"{value:.0f}")
-    names = ", ".join(agent_name(name, labels) for name in place.tied)
-    return AgentRow(
-        agent=agent_name(agent, labels),
-        about=STRATEGIES[agent].plain_name if agent in STRATEGIES else "",
-        rank=f"{place.rank}{'=' if place.tied else ''}",
-        tied=text.TIED.format(names=names) if place.tied else "",
-        rating=Rating(words, x(rating.mean), x(rating.low), x(rating.high)),
-        tally=tally,
+    return Ranked(
+        words=_estimate(found, shown),
+        x=x(found.mean),
+        x_low=x(found.low),
+        x_high=x(found.high),
+        rank=f"{rank}{'=' if tied else ''}",
+        tied=tied,
     )
 
 
-def _range(intervals: Iterable[Interval]) -> tuple[float, float]:
+def _span(intervals: Iterable[Interval]) -> tuple[float, float]:
     listed = list(intervals)
     return min(each.low for each in listed), max(each.high for each in listed)
 
 
 def _cell(cell: Cell, row: str, column: str, key: str) -> HeatCell:
-    found = cell.utility
+    found = cell.surplus
     mean, low, high = points(found.mean), points(found.low), points(found.high)
     title = text.CELL.format(row=row, column=column, mean=mean, low=low, high=high, games=cell.games)
     return HeatCell(key, mean, title, min(1.0, abs(found.mean)), "up" if found.mean >= 0 else "down")

@@ -287,7 +287,8 @@ class TournamentTab:
 
     def _export_json(self, painted: Painted) -> str:
         tournament_id, board = self._exact(painted)
-        data = describe(self._tournaments.store.get(tournament_id), board)
+        store = self._tournaments.store
+        data = describe(store.get(tournament_id), board, store.played_with(tournament_id))
         return saved_html(f"{tournament_id}.json", "application/json", json.dumps(data, ensure_ascii=False))
 
     def _export_csv(self, painted: Painted) -> str:

@@ -23,9 +23,12 @@ BASELINES = "Scripted strategies"
 SCENARIOS = "Scenarios"
 SCENARIOS_INFO = "Leave empty for all."
 PAIRS = "Seeds for each pair of agents and scenario"
+PAIRS_INFO = "From three on, chance can be told from skill in these scenarios."
 SEEDS = "Or these seeds"
 SEEDS_INFO = "Such as 7, 11 (instead of 1, 2, …)"
 SEEDS_WRONG = "Seeds are integers separated by commas, such as 7, 11."
+ROUNDS = "Rounds"
+ROUNDS_INFO = "0 for the scenarios' own deadlines; up to 100, or 1,000 for scripts alone."
 MIRRORED = "Both agents play both seats"
 CONSTRAINED = "Models can only make legal replies"
 LIMITS = "Limits"
@@ -33,12 +36,12 @@ AT_ONCE = "Negotiations in parallel"
 RETRIES = "Retries after a failure"
 RETRY_SECONDS = "Seconds before the first retry"
 MINUTES = "Stop after (minutes)"
-MINUTES_INFO = "Leave empty for no limit. A stopped tournament can be resumed."
+MINUTES_INFO = "0 for no limit. A stopped tournament can be resumed."
 ADAPTIVE = "Adaptive: play where the ranking is not settled yet"
 FIRST_PAIRS = "Seeds to play for every pairing first"
-CLOSE_ENOUGH = "Rating difference that counts as a tie"
+CLOSE_POINTS = "Difference in points that counts as a tie"
 MOST = "Maximum number of negotiations"
-MOST_INFO = "Leave empty to play them all."
+MOST_INFO = "0 to play them all."
 RUN = "Run tournament"
 SIZE = "{agents} agents, {scenarios} scenarios: {size:,} negotiations"
 SIZE_MOST = ", of which at most {most:,} are played"
@@ -72,16 +75,26 @@ OTHER = "“{title}” is running on this server."
 WHERE = "Scenario"
 EVERYWHERE = "All scenarios"
 BOARD_ABOUT = (
-    "Two agents meet in both seats, and whoever gets more points in total wins. The Bradley-Terry rating is fitted to "
-    "all wins: the average is 1000, and as in chess, a lead of 400 means odds of ten to one. Bars and brackets are 95% "
-    "intervals. A rank with = is shared, because the intervals overlap. Points run from 0 (no deal) to 100 (the best "
-    "deal that the other side could still accept); below 0 is worse than no deal."
+    "Agents are sorted by their mean points over all opponents and scenarios, each counting equally: 0 is no deal, 100 "
+    "the best deal that the other side could still accept, and below 0 is worse than no deal. Points are the share of "
+    "negotiations with a deal times the points per deal. Bars and brackets are 95% intervals. A rank is 1 + the number "
+    "of agents that are clearly ahead; with = it is shared."
 )
-RANK, AGENT, RATING, TALLY = "Rank", "Agent", "Rating", "Won, drawn, lost"
-TIED = "tied with {names}"
+AGENT, POINTS = "Agent", "Points"
+THESE = (
+    "These scenarios",
+    "how far the points could be off if these games were played with other seeds; with one seed, nothing is known",
+)
+LIKE_THESE = (
+    "Scenarios like these",
+    "how far the points could be off if other scenarios of the same kind were played; the columns to the right, too",
+)
+RANK_OF = "rank {rank}"
+RATING, RANK, TALLY = "Rating", "Rank", "Won, drawn, lost"
+TIED = "not clearly apart from {names}"
 MEASURES = {
-    "utility": ("Points", "mean points, from 0 (no deal) to 100 (the best deal that the other side could accept)"),
     "agreement": ("Deals", "share of negotiations that ended in a deal"),
+    "surplus_when_agreed": ("Points per deal", "mean points of the negotiations that ended in a deal"),
     "pareto": (
         "Pareto-optimal",
         "share of deals on the Pareto frontier: no other deal is better for one side without being worse for the other",
@@ -104,7 +117,14 @@ RUNS_COLUMNS = ("Scenario", "Seat a", "Seat b", "Seed", "Points of {agent}", "")
 RUNS_MORE = "{count} more are in the export."
 OPEN = "open"
 NO_DEAL = "no deal"
+TOO_SHORT = (
+    "In {count} of {total} scenarios the deadline ends micro before it could agree even with itself. Its points say "
+    "nothing about what it does with more rounds."
+)
 FAILURES = "Negotiations that failed even after retries: {count}"
 VOTES = "What people prefer"
-VOTES_ABOUT = "Based on blind votes in History on lanes that differ in one agent, across all scenarios."
+VOTES_ABOUT = (
+    "Based on blind votes in History on lanes that differ in one agent, across all scenarios. The Bradley-Terry rating "
+    "is fitted to all votes: the average is 1000, and as in chess, a lead of 400 means odds of ten to one."
+)
 JSON, CSV = "Export JSON", "Export CSV"

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
-from manager.backends.remote.faults import RequestFacts
-from manager.backends.remote.pieces import End, Finish, Piece, ToolCall, Usage, pieces
+from manager.backends.remote.faults import RequestFacts, fit
+from manager.backends.remote.pieces import End, Finish, Piece, Signature, ToolCall, Usage, pieces
 from manager.errors import ServerFailed
 from manager.generation.reply import ReplyFilter, all_thinking
 from manager.generation.request import Completion, GenerationRequest, Held
 from manager.generation.stream import TokenStream
 from manager.generation.thinking import Reasoning, Text
+from manager.identity import ServerReport
 
 CHARACTERS_PER_TOKEN = 64
 """No tokenizer makes longer tokens on average, so a server that writes more ignores `max_tokens`."""
@@ -46,6 +48,7 @@ class Answer:
         self._heard = False  # whether the server said that and why the reply ended
         self._odd = False  # whether there was an event without a known piece
         self._usage: Usage | None = None
+        self._signature = Signature(None, None)
 
     def take(self, data: str) -> bool:
         """Read an event, and return whether there was anything in it.
@@ -124,6 +127,17 @@ class Answer:
             note=self._note(usage.reply),
         )
 
+    def server(self, software: str | None, omitted: Iterable[str]) -> ServerReport:
+        """Return what the server said about itself.
+
+        Args:
+            software: Its header `Server`.
+            omitted: Settings that it refuses.
+        """
+        said = (self._signature.model, self._signature.fingerprint, software)
+        model, fingerprint, server = (fit(words, self._asked.key) or None if words else None for words in said)
+        return ServerReport(model=model, fingerprint=fingerprint, software=server, omitted=tuple(omitted))
+
     def _really_held(self, held: Held) -> Held:
         """Return the format that the text has, as servers may accept a schema and ignore it."""
         grammar = self._request.grammar
@@ -153,6 +167,9 @@ class Answer:
         match piece:
             case Usage():
                 self._usage = piece
+            case Signature(model, fingerprint):
+                before = self._signature
+                self._signature = Signature(model or before.model, fingerprint or before.fingerprint)
             case Finish(end, whole):
                 self._heard = True
                 if not (whole and self.finish):  # the summary of a stream

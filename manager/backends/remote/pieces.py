@@ -42,7 +42,15 @@ class ToolCall:
     """A call of a tool, although none was offered."""
 
 
-Piece = Text | Reasoning | Usage | Finish | ToolCall
+@dataclass(frozen=True)
+class Signature:
+    """What the server says about the model and itself, beside something else."""
+
+    model: str | None
+    fingerprint: str | None
+
+
+Piece = Text | Reasoning | Usage | Finish | ToolCall | Signature
 
 
 def pieces(data: str, asked: RequestFacts) -> list[Piece]:
@@ -61,7 +69,7 @@ def pieces(data: str, asked: RequestFacts) -> list[Piece]:
     found: list[Piece] = list(_usage(event.get("usage")))
     if isinstance(choices, list) and choices:
         found = [*_choice(choices[0], asked), *found]
-    return found
+    return [*found, *_signature(event)] if found else []  # a signature alone is a heartbeat
 
 
 def _parsed(data: str, asked: RequestFacts) -> Any:
@@ -150,6 +158,13 @@ def _count(value: Any) -> int | None:
     except (ValueError, OverflowError):
         return None
     return int(number) if 0 <= number < 2**31 and number.is_integer() else None
+
+
+def _signature(event: dict[str, Any]) -> list[Signature]:
+    model, fingerprint = (
+        value if isinstance(value := event.get(key), str) and value else None for key in ("model", "system_fingerprint")
+    )
+    return [Signature(model, fingerprint)] if model or fingerprint else []
 
 
 def _misshapen(what: str, asked: RequestFacts) -> ServerFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,9 @@ from manager.manager import LLMManager
 from manager.state import State
 from manager.status.snapshot import Heartbeat, StatusEvent, Subscription
 
+_CACHE = tempfile.TemporaryDirectory()
+CACHE = Path(_CACHE.name)
+"""A cache folder for models that convert nothing; digests of their files are remembered there."""
 SECONDS = 60.0
 """How long a test waits for what must happen soon; reached only by tests that fail."""
 

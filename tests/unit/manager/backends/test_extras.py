@@ -16,7 +16,7 @@ from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import LoadFailed
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
-from tests.unit.manager.conftest import byte_tokenizer
+from tests.unit.manager.conftest import CACHE, byte_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -36,7 +36,7 @@ def saved(folder: Path, hidden: int) -> Path:
 
 def prepared(folder: Path, **settings: Any) -> HuggingFaceModelWrapper:
     spec = parse_spec("tiny", {"model_name": str(folder), "device": "cpu", **settings})
-    return HuggingFaceModelWrapper(spec, Path("unused"))
+    return HuggingFaceModelWrapper(spec, CACHE)
 
 
 def answer(model: HuggingFaceModelWrapper) -> str:

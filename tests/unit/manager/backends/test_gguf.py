@@ -516,6 +516,17 @@ def test_a_gguf_file_with_the_right_sha256_is_used(tmp_path: Path) -> None:
     assert wrapper(tmp_path, tmp_path / "cache", sha256=digest.upper()).prepare(silent).bytes > 0
 
 
+def test_a_gguf_file_is_identified_by_its_digest_before_and_after_it_was_converted(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    digest = hashlib.sha256((tmp_path / "tiny.gguf").read_bytes()).hexdigest()
+    for _ in range(2):
+        model = wrapper(tmp_path, tmp_path / "cache")
+        load(model)
+        found = model.identity
+        assert (found.model_name, found.file, found.sha256) == (tmp_path.name, "tiny.gguf", digest)
+        assert (found.package, found.revision, found.device) == (None, None, "cpu")
+
+
 @pytest.mark.parametrize("converted", [False, True])
 def test_a_gguf_file_with_another_sha256_is_refused_even_if_it_was_converted_before(
     tmp_path: Path, converted: bool

@@ -18,7 +18,7 @@ from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.config.model_spec import parse_spec
 from manager.errors import AccessDenied, Cancelled, ParleyError, Refused, Unreachable, WeightsNotFound
 from tests.support.hubserver import COMMIT, Hub, point_to, serving_hub
-from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
+from tests.unit.manager.conftest import CACHE, MakeManager, byte_tokenizer, tiny_model
 
 
 @pytest.fixture
@@ -210,22 +210,30 @@ def test_what_the_hub_refuses_evicts_nobody(hub_server: Hub, files: dict[str, by
 def test_damaged_weights_in_the_cache_are_fetched_again(hub_server: Hub, files: dict[str, bytes], damage: str) -> None:
     hub_server.files["owner/tiny"] = files
     spec = parse_spec("m", {"model_name": "owner/tiny", "device": "cpu"})
-    HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+    HuggingFaceModelWrapper(spec, CACHE).prepare(silent)
     path = hub.fetch("owner/tiny", None, None, silent) / "model.safetensors"
     whole = path.read_bytes()
     path.resolve().write_bytes({"cut": whole[:-100], "empty": b"", "noise": b"\xff" * 1000}[damage])
-    model = HuggingFaceModelWrapper(spec, Path("unused"))
+    model = HuggingFaceModelWrapper(spec, CACHE)
     model.prepare(silent)
     assert path.read_bytes() == whole
     model.load(silent)
     model.unload()
 
 
+def test_weights_from_the_hub_are_identified_by_their_commit(hub_server: Hub, files: dict[str, bytes]) -> None:
+    hub_server.files["owner/tiny"] = files
+    model = HuggingFaceModelWrapper(parse_spec("m", {"model_name": "owner/tiny", "device": "cpu"}), CACHE)
+    model.prepare(silent)
+    found = model.identity
+    assert (found.model_name, found.revision, found.sha256) == ("owner/tiny", COMMIT, None)
+
+
 def test_damaged_weights_that_the_hub_itself_has_are_refused(hub_server: Hub, files: dict[str, bytes]) -> None:
     hub_server.files["owner/tiny"] = {**files, "model.safetensors": b"\xff" * 1000}
     spec = parse_spec("m", {"model_name": "owner/tiny", "device": "cpu"})
     with pytest.raises(Refused, match=r"model\.safetensors: damaged"):
-        HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+        HuggingFaceModelWrapper(spec, CACHE).prepare(silent)
 
 
 def test_a_file_of_somebodys_folder_is_never_removed(tmp_path: Path, hub_server: Hub) -> None:
@@ -241,14 +249,14 @@ def test_an_adapter_is_fetched_and_must_be_one(hub_server: Hub, files: dict[str,
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "peft" or find_spec(name))
     settings = {"model_name": "owner/tiny", "device": "cpu", "adapters": ["owner/tiny"]}
     with pytest.raises(WeightsNotFound, match=r"key 'adapters': 'owner/tiny' has no adapter_config\.json"):
-        HuggingFaceModelWrapper(parse_spec("m", settings), Path("unused")).prepare(silent)
+        HuggingFaceModelWrapper(parse_spec("m", settings), CACHE).prepare(silent)
 
 
 def test_a_gguf_file_that_the_repository_does_not_have(hub_server: Hub, files: dict[str, bytes]) -> None:
     hub_server.files["owner/tiny"] = files
     spec = parse_spec("m", {"model_name": "owner/tiny", "gguf_file": "none.gguf", "device": "cpu"})
     with pytest.raises(WeightsNotFound, match=r"none\.gguf: no such file; check the key 'gguf_file'"):
-        HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+        HuggingFaceModelWrapper(spec, CACHE).prepare(silent)
 
 
 def test_without_its_package_the_embedded_model_comes_from_its_repository(
@@ -256,7 +264,7 @@ def test_without_its_package_the_embedded_model_comes_from_its_repository(
 ) -> None:
     hub_server.files["owner/tiny"] = files
     spec = parse_spec("m", {"model_name": "owner/tiny", "gguf_file": "package:no_such_package/x.gguf", "device": "cpu"})
-    model = HuggingFaceModelWrapper(spec, Path("unused"))
+    model = HuggingFaceModelWrapper(spec, CACHE)
     size = model.prepare(silent).bytes
     assert model.load(silent) == size
     model.unload()

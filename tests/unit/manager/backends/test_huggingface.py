@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import importlib.util
 import json
 import re
@@ -23,6 +24,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from manager.backends import sizing
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.backends.identification import digest_of, remembered_digest
 from manager.cancel import CancelToken
 from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import (
@@ -42,7 +44,8 @@ from manager.generation.flat import FlatRunner
 from manager.generation.packed import packs
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
-from tests.unit.manager.conftest import SECONDS, MakeManager, byte_tokenizer, tiny_model
+from manager.identity import Identity
+from tests.unit.manager.conftest import CACHE, SECONDS, MakeManager, byte_tokenizer, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 def wrapper(name: Path | str, **settings: Any) -> HuggingFaceModelWrapper:
     spec = parse_spec("tiny", {"model_name": str(name), "device": "cpu", **settings})
-    return HuggingFaceModelWrapper(spec, Path("unused"))
+    return HuggingFaceModelWrapper(spec, CACHE)
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -122,6 +125,35 @@ def test_what_was_saved_is_what_writes(saved: Path) -> None:
     first, second = ask(model), ask(model)
     assert "".join(first) == "".join(second) != ""
     model.unload()
+
+
+def test_weights_in_a_folder_are_identified_by_their_digest_and_not_by_its_path(folder: Path) -> None:
+    model = wrapper(folder, dtype="float32")
+    model.prepare(silent)
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert model.identity == Identity(model_name="tiny", sha256=digest, dtype="float32", device="cpu")
+    changed = bytearray((folder / "model.safetensors").read_bytes())
+    changed[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(changed)
+    model.prepare(silent)
+    assert model.identity.sha256 == hashlib.sha256(changed).hexdigest(), "a changed file has another digest"
+
+
+def test_the_digest_of_several_files_depends_on_each(tmp_path: Path) -> None:
+    parts = [tmp_path / "model-1.safetensors", tmp_path / "model-2.safetensors"]
+    for number, path in enumerate(parts):
+        path.write_bytes(bytes([number]))
+    whole = digest_of(parts, tmp_path)
+    assert re.fullmatch("[0-9a-f]{64}", whole)
+    assert digest_of(reversed(parts), tmp_path) == whole
+    parts[1].write_bytes(b"other")
+    assert digest_of(parts, tmp_path) != whole
+
+
+def test_a_cache_that_cannot_be_used_costs_only_time(tmp_path: Path) -> None:
+    (tmp_path / "digests").write_text("a file where a folder should be")
+    (tmp_path / "weights").write_bytes(b"weights")
+    assert remembered_digest(tmp_path / "weights", tmp_path) == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_progress_of_a_load_ends_at_all_bytes(saved: Path) -> None:
@@ -603,7 +635,8 @@ from manager.config.model_spec import parse_spec
 def resident():
     return psutil.Process().memory_info().rss
 
-model = HuggingFaceModelWrapper(parse_spec("m", {"model_name": sys.argv[1], "device": "cpu"}), Path("unused"))
+folder = Path(sys.argv[1])
+model = HuggingFaceModelWrapper(parse_spec("m", {"model_name": str(folder), "device": "cpu"}), folder / "cache")
 expected = model.prepare(lambda *_: None).bytes
 before = resident()
 model.load(lambda *_: None)

@@ -17,6 +17,7 @@ from manager.backends.remote import answer, pacing, sse
 from manager.backends.remote.address import is_public
 from manager.backends.remote.dialect import as_object, neutral
 from manager.backends.remote.faults import RequestFacts, Transient, fault
+from manager.backends.remote.pieces import Signature, pieces
 from manager.cancel import CancelToken
 from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import (
@@ -35,6 +36,8 @@ from manager.errors import (
 )
 from manager.generation.request import Completion, GenerationRequest, Grammar, as_messages
 from manager.generation.stream import TokenStream
+from manager.generation.thinking import Text
+from manager.identity import Identity
 from manager.manager import LLMManager
 from manager.status.snapshot import Snapshot
 from tests.support.remote_server import Behaviour, Call, FaultyServer, answers, refuses
@@ -111,6 +114,42 @@ def test_a_text_comes_with_its_tokens_as_the_server_counted_them(server: FaultyS
     assert body["model"] == "org/m"
     assert body["messages"] == [{"role": "user", "content": "Hi"}]
     assert (body["stream"], body["stream_options"]) == (True, {"include_usage": True})
+
+
+def test_an_answer_carries_what_the_server_says_about_itself(server: FaultyServer, model: Any) -> None:
+    def behave(call: Call) -> None:
+        if "top_k" in call.body:
+            call.refuse(400, "unknown field: top_k")
+            return
+        signed = {"model": "org/m-2026-01", "system_fingerprint": f"fp_1 {KEY} \x1b[31m" + "x" * 5000}
+        call.start().event({**signed, "choices": [{"delta": {"content": "Yes."}}]}).end()
+
+    server.behaviours = [behave]
+    far = model()
+    assert far.identity == Identity(model_name="org/m", device="remote")
+    report = write(far, asked(top_k=5)).server
+    assert report is not None
+    assert report.model == "org/m-2026-01"
+    assert report.software is not None
+    assert report.software.startswith("BaseHTTP/")
+    assert report.omitted == ("top_k",)
+    assert report.fingerprint is not None
+    assert report.fingerprint.startswith("fp_1")
+    assert len(report.fingerprint) <= 300
+    assert "\x1b" not in report.fingerprint
+
+
+def test_a_signature_without_text_is_a_heartbeat() -> None:
+    signed = json.dumps({"model": "m", "system_fingerprint": "fp", "choices": [{"delta": {}}]})
+    assert pieces(signed, RequestFacts("m")) == []
+    said = json.dumps({"model": "m", "system_fingerprint": 7, "choices": [{"delta": {"content": "Hi"}}]})
+    assert pieces(said, RequestFacts("m")) == [Text("Hi"), Signature("m", None)]
+
+
+def test_a_server_that_says_nothing_about_itself(server: FaultyServer, model: Any) -> None:
+    report = write(model()).server
+    assert report is not None
+    assert (report.model, report.fingerprint, report.omitted) == (None, None, ())
 
 
 def test_all_sampling_settings_are_sent_as_servers_have_defaults_of_their_own(server: FaultyServer, model: Any) -> None:

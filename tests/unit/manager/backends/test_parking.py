@@ -21,7 +21,7 @@ from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.state import State
 from tests.unit.manager.arena import Arena
-from tests.unit.manager.conftest import MakeManager, Watch, byte_tokenizer, tiny_model
+from tests.unit.manager.conftest import CACHE, MakeManager, Watch, byte_tokenizer, tiny_model
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -46,7 +46,7 @@ def arena() -> Arena:
 
 def loaded(folder: Path, arena: Arena) -> HuggingFaceModelWrapper:
     spec = parse_spec("m", {"model_name": str(folder), "device": "cpu"})
-    model = HuggingFaceModelWrapper(spec, Path("unused"), lambda device: arena)
+    model = HuggingFaceModelWrapper(spec, CACHE, lambda device: arena)
     model.prepare(silent)
     model.load(silent)
     return model
@@ -224,7 +224,7 @@ def test_parked_weights_can_be_forgotten(folders: dict[str, Path], arena: Arena,
 
 def test_what_is_still_held_counts_as_leaked_until_it_dies(folders: dict[str, Path]) -> None:
     spec = parse_spec("m", {"model_name": str(folders["a"]), "device": "cpu"})
-    model = HuggingFaceModelWrapper(spec, Path("unused"))
+    model = HuggingFaceModelWrapper(spec, CACHE)
     model.prepare(silent)
     size = model.load(silent)
     view = inside(model).model.embed_tokens.weight.detach()[:1]  # a view keeps all of what it looks at
@@ -245,7 +245,7 @@ def test_a_failed_load_says_what_it_left_behind(
         raise torch.OutOfMemoryError("full")
 
     spec = parse_spec("m", {"model_name": str(folders["a"]), "device": "cpu"})
-    model = HuggingFaceModelWrapper(spec, Path("unused"), lambda device: arena)
+    model = HuggingFaceModelWrapper(spec, CACHE, lambda device: arena)
     model.prepare(silent)
     monkeypatch.setattr(Arena, "bring", full)
     with pytest.raises(OutOfMemory):
@@ -314,7 +314,7 @@ def test_a_device_too_small_for_all_parks_by_bytes(
     make: MakeManager, arena_models: Arena, folders: dict[str, Path]
 ) -> None:
     spec = parse_spec("m", {"model_name": str(folders["c"]), "device": "cpu"})
-    need = HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+    need = HuggingFaceModelWrapper(spec, CACHE).prepare(silent)
     budget = 2 * (need.bytes + need.working)
     manager = make(entries(folders), 3, budgets={"cpu": budget})
     for name in "abcab":
@@ -329,7 +329,7 @@ def test_many_callers_and_little_host_memory_change_no_word(
     make: MakeManager, arena_models: Arena, folders: dict[str, Path], together: Any
 ) -> None:
     spec = parse_spec("m", {"model_name": str(folders["c"]), "device": "cpu"})
-    found = HuggingFaceModelWrapper(spec, Path("unused")).prepare(silent)
+    found = HuggingFaceModelWrapper(spec, CACHE).prepare(silent)
     manager = make(entries(folders), 1, parking=int(1.5 * (found.bytes + found.working)))
     alone = {name: manager.get_response("Hi", name) for name in folders}
 

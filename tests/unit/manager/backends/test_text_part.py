@@ -58,7 +58,7 @@ def build(kind: str, folder: Path, *, tied: bool = False) -> Any:
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Iterator[HuggingFaceModelWrapper]:
-    made = HuggingFaceModelWrapper(parse_spec("m", {"model_name": str(tmp_path), "device": "cpu"}), Path("unused"))
+    made = HuggingFaceModelWrapper(parse_spec("m", {"model_name": str(tmp_path), "device": "cpu"}), tmp_path / "cache")
     yield made
     made.unload()
 

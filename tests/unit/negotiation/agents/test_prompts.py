@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import re
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,8 @@ from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import SEATS, Offer, Scenario, Seat, other, parse_scenario
 from tests.support.effort import examples
 
+VERSIONS = Path(__file__).with_name("prompt_versions.json")
+PUBLISHED_GAMES = ("CaSiNo", "Deal or No Deal", "DealOrNoDeal", "Craigslist", "corpus", "et al.", "format is that of")
 Views = Callable[..., View]
 OFFER: Offer = {"price": 150, "lock": "with"}
 
@@ -86,36 +90,69 @@ def test_own_replies_appear_as_they_were_written(bike: Scenario, make_view: View
 
 def test_the_opening_describes_the_own_side_and_the_rules(bike: Scenario, make_view: Views) -> None:
     text = prompts.opening(make_view(bike))
-    assert text.startswith("You are the Seller, and you negotiate with the Buyer.")
+    assert text.startswith("You are the Seller, negotiating with the Buyer.")
     for part in (
         bike.story,
         bike.roles["a"].briefing,
-        "- price (Price, in €), 75% of the total: a whole number in steps of 10; 100 = 0.00, 200 = 1.00, linear",
-        '- lock, 25% of the total: "with" = 0.00, "without" = 1.00',
-        "Having no deal is worth 0.20 to you.",
-        "There are 4 rounds; without an agreement by the end, there is no deal.",
+        "Your goal: reach a deal worth as much as possible to you; its worth is the weighted sum of these values",
+        "- price (Price, in €), weight 75%: a whole number in steps of 10; 100 = 0.00, 200 = 1.00, linear",
+        '- lock, weight 25%: "with" = 0.00, "without" = 1.00',
+        "The Buyer wants different things, which you cannot see.",
+        "There are 4 rounds. In each, you move first, then the Buyer; the Buyer has the last word.",
+        "Leaving (walk_away), or no agreement by the end of round 4, means no deal: you get 0.20.",
         "your action (offer, accept or walk_away)",
     ):
         assert part in text
 
 
+def test_the_side_that_moves_second_has_the_last_word(bike: Scenario, make_view: Views) -> None:
+    text = prompts.opening(make_view(bike, [offered()]))
+    assert "In each, the Seller moves first, then you; you have the last word." in text
+
+
 def test_a_single_issue_needs_no_weight(shipped: dict[str, Scenario], make_view: Views) -> None:
-    assert "of the total" not in prompts.opening(make_view(shipped["company_car"]))
+    assert "weight" not in prompts.opening(make_view(shipped["company_car"]))
 
 
-@pytest.mark.parametrize(("discount", "loss"), [(0.9, "10%"), (0.995, "0.5%"), (0.5, "50%")])
-def test_the_cost_of_a_round_is_stated(bike_data: dict[str, Any], make_view: Views, discount: float, loss: str) -> None:
+def test_each_seat_reads_its_own_share_of_what_is_split(shipped: dict[str, Scenario], make_view: Views) -> None:
+    camp = shipped["camp_supplies"]
+    offer = {"food": 3, "water": 2, "firewood": 0}
+    first, second = make_view(camp), make_view(camp, [(Action.OFFER, offer, "")])
+    assert "0 (you get 0 of 3 packs) = 0.00, 3 (you get 3 of 3 packs) = 1.00" in prompts.opening(first)
+    assert "0 (you get 3 of 3 packs) = 1.00, 3 (you get 0 of 3 packs) = 0.00" in prompts.opening(second)
+    own_share = "Your share: food 0 of 3 packs, water 1 of 3 packs, firewood 3 of 3 packs."
+    assert own_share in prompts.turn_message(second).splitlines()
+    assert own_share in prompts.turn_message(second, ModelOptions(calculator=False)).splitlines()
+
+
+def test_stories_name_no_published_game(shipped: dict[str, Scenario]) -> None:
+    """A model that has read the game may play what it has read."""
+    for scenario in shipped.values():
+        read = "\n".join([scenario.title, scenario.story, *(role.briefing for role in scenario.roles.values())])
+        assert not [name for name in PUBLISHED_GAMES if name.lower() in read.lower()], scenario.scenario_id
+
+
+@pytest.mark.parametrize(("discount", "last"), [(0.9, "0.73"), (0.995, "0.99"), (0.5, "0.12")])
+def test_the_opening_explains_how_discounts_compound(
+    bike_data: dict[str, Any], make_view: Views, discount: float, last: str
+) -> None:
     scenario = parse_scenario("bike", {**bike_data, "discount": discount}, "bike.yaml")
-    assert f"With each round, a deal loses {loss} of its worth." in prompts.opening(make_view(scenario))
+    assert prompts.opening(make_view(scenario)).count(
+        f"Each new round multiplies what a deal is worth by {discount} (1.00 in round 1 is {last} in round 4); "
+        "no deal keeps its worth."
+    )
 
 
-def test_without_a_discount_nothing_is_said_of_it(bike: Scenario, make_view: Views) -> None:
-    assert "loses" not in prompts.opening(make_view(bike))
+@pytest.mark.parametrize("changed", [{"discount": 1.0}, {"discount": 0.9, "rounds": 1}])
+def test_without_a_discount_nothing_is_said_of_it(
+    bike_data: dict[str, Any], make_view: Views, changed: dict[str, float]
+) -> None:
+    assert "multiplies" not in prompts.opening(make_view(parse_scenario("bike", bike_data | changed, "bike.yaml")))
 
 
 def test_a_small_weight_is_not_called_nothing(bike_data: dict[str, Any], make_view: Views) -> None:
     bike_data["roles"]["a"]["weights"] = {"price": 0.996, "lock": 0.004}
-    assert "lock, 0.4% of the total" in prompts.opening(make_view(parse_scenario("bike", bike_data, "bike.yaml")))
+    assert "lock, weight 0.4%" in prompts.opening(make_view(parse_scenario("bike", bike_data, "bike.yaml")))
 
 
 def test_the_first_turn(bike: Scenario, make_view: Views) -> None:
@@ -125,7 +162,7 @@ def test_the_first_turn(bike: Scenario, make_view: Views) -> None:
 def test_a_turn_tells_what_the_other_side_did_and_what_that_is_worth(bike: Scenario, make_view: Views) -> None:
     assert prompts.turn_message(make_view(bike, [offered("A fair price.")])).splitlines() == [
         'The Seller offers price = 150, lock = with and says: "A fair price."',
-        "That offer is worth 0.90 to you.",
+        "That offer is worth 0.90 to you; you get 0.30 if you leave.",
         "Round 1 of 4.",
         "Do you accept it, or what do you offer the Seller?",
     ]
@@ -139,6 +176,25 @@ def test_the_last_turn_is_called_so(bike: Scenario, make_view: Views) -> None:
     text = prompts.turn_message(make_view(bike, [offered()] * 7))
     assert text.endswith("This is the last turn: a new offer can no longer be answered. Do you accept theirs?")
     assert "last turn" not in prompts.turn_message(make_view(bike, [offered()] * 6))
+
+
+def test_each_side_is_warned_before_its_last_offer(bike: Scenario, make_view: Views) -> None:
+    """The side with the last word can make its last useful offer a round earlier."""
+    warned = [
+        turn
+        for turn in range(2 * bike.rounds)
+        if "This is your last chance to make an offer that the"
+        in prompts.turn_message(make_view(bike, [offered()] * turn))
+    ]
+    assert warned == [5, 6]
+
+
+def test_a_single_round_has_one_offer_to_warn_of(bike_data: dict[str, Any], make_view: Views) -> None:
+    view = make_view(parse_scenario("bike", {**bike_data, "rounds": 1}, "bike.yaml"))
+    assert prompts.turn_message(view).splitlines() == [
+        "Round 1 of 1.",
+        "This is your last chance to make an offer that the Buyer can accept. What do you offer the Buyer?",
+    ]
 
 
 def test_numbers_are_written_as_in_a_reply(shipped: dict[str, Scenario], make_view: Views) -> None:
@@ -176,20 +232,35 @@ def test_without_the_calculator_nothing_is_worked_out(bike: Scenario, make_view:
 def test_the_calculator_states_the_worth_of_the_own_last_offers(bike: Scenario, make_view: Views) -> None:
     moves = [offered(price=price) for price in (200, 100, 190, 100, 180, 100)]
     lines = prompts.turn_message(make_view(bike, moves)).splitlines()
-    assert "Your own last offers were worth 0.75, 0.68, 0.60 to you." in lines
+    assert "Your own last offers would be worth 0.75, 0.68, 0.60 to you." in lines
 
 
-def test_the_calculator_compares_with_no_deal(bike: Scenario, make_view: Views) -> None:
-    bad, good = make_view(bike, [offered(price=200, lock="without")]), make_view(bike, [offered()])
-    assert "Having no deal is worth more to you" in prompts.turn_message(bad)
-    assert "No deal" not in prompts.turn_message(good)
+def test_the_calculator_discounts_worths_to_this_round(shipped: dict[str, Scenario], make_view: Views) -> None:
+    """An offer worth 0.35 is worth 0.35 x 0.97^7 = 0.283 in round 8, and less than no deal, which is worth 0.30."""
+    film = shipped["film_rights"]
+    offer: Offer = {"fee": 240, "profit": 8, "script": "author", "whale": "English", "sequel": "belong to the studio"}
+    assert film.utility("b", offer) == 0.35
+    moves = [(Action.OFFER, offer, "")] * 15
+    lines = prompts.turn_message(make_view(film, moves)).splitlines()
+    assert "That offer is worth 0.28 to you; you get 0.30 if you leave." in lines
+    assert "Your own last offers would be worth 0.28, 0.28, 0.28 to you." in lines
+
+
+def test_worths_that_differ_are_shown_as_different(bike_data: dict[str, Any], make_view: Views) -> None:
+    """A model that reads 0.90 against 0.90 would accept what is worth less than no deal."""
+    bike_data["roles"]["b"]["reservation"] = 0.9004
+    text = prompts.turn_message(make_view(parse_scenario("bike", bike_data, "bike.yaml"), [offered()]))
+    assert "That offer is worth 0.9000 to you; you get 0.9004 if you leave." in text
+    bike_data["roles"]["b"]["reservation"] = 0.9
+    text = prompts.turn_message(make_view(parse_scenario("bike", bike_data, "bike.yaml"), [offered()]))
+    assert "That offer is worth 0.90 to you; you get 0.90 if you leave." in text
 
 
 def test_a_model_that_only_narrates_gets_no_preferences(bike: Scenario, make_view: Views) -> None:
     options = ModelOptions(narrates="linear")
-    assert "What you want" not in prompts.opening(make_view(bike), options)
+    assert "Your goal" not in prompts.opening(make_view(bike), options)
     assert "worth" not in prompts.turn_message(make_view(bike, [offered()]), options, Decision(Action.ACCEPT))
-    assert "What you want" in prompts.opening(make_view(bike))
+    assert "Your goal" in prompts.opening(make_view(bike))
 
 
 @pytest.mark.parametrize(
@@ -301,3 +372,34 @@ def test_the_only_numbers_of_a_range_are_those_its_worth_is_given_for(
     text = prompts.opening(make_view(scenario))
     numbers = {int(number) for number in re.findall(r"(?<![\d.,])\d{5}(?![\d.,])", text)}
     assert numbers == {14000, 24000}
+
+
+# -- versions --------------------------------------------------------------------------------------------------
+
+RENDERED = (
+    ModelOptions(),
+    ModelOptions(guard="free", calculator=False),
+    ModelOptions(guard="free", narrates="linear"),
+    ModelOptions(persona="Gruff but fair.", hint="Start high.", language="German"),
+)
+
+
+def test_changed_prompts_have_a_new_version(shipped: dict[str, Scenario], make_view: Views) -> None:
+    """If not: raise prompts.VERSION, and add its digest to prompt_versions.json."""
+    rendered: list[Any] = []
+    for name, scenario in sorted(shipped.items()):
+        last = 2 * scenario.rounds - 1
+        for count in (0, 1, 4, last - 2, last - 1, last):
+            offers = itertools.cycle(
+                [{issue: about.choices[at] for issue, about in scenario.issues.items()} for at in (0, -1)]
+            )
+            view = make_view(scenario, [(Action.OFFER, next(offers), "Well.") for _ in range(count)])
+            for options in RENDERED:
+                decided = Decision(Action.OFFER, next(offers)) if options.narrates else None
+                rendered.append([name, prompts.opening(view, options), prompts.turn_message(view, options, decided)])
+            turns = tuple(replace(turn, prompt=(), raw="") for turn in view.own)  # as another kind of agent made them
+            rendered.append(prompts.conversation(replace(view, own=turns)))
+    digest = hashlib.sha256(json.dumps(rendered).encode()).hexdigest()
+    known = json.loads(VERSIONS.read_text(encoding="utf-8"))
+    assert digest == known.get(str(prompts.VERSION)), f"version {prompts.VERSION} has no digest {digest}"
+    assert list(known)[-1] == str(prompts.VERSION)

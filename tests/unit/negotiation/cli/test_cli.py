@@ -17,6 +17,7 @@ import yaml
 
 from manager.errors import ConfigError
 from negotiation.agents import model as llm
+from negotiation.agents import prompts
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
@@ -43,7 +44,7 @@ RUN_KEYS = {
     "run_id", "scenario", "seed", "agents", "turns", "agreement", "utility_a", "utility_b", "pareto_distance",
     "nash_distance",
 }  # fmt: skip
-HOW_IT_ENDED = {"status", "reason", "ending", "welfare_share", "rational_a", "rational_b", "cost"}
+HOW_IT_ENDED = {"status", "reason", "ending", "welfare_share", "rational_a", "rational_b", "cost", "provenance"}
 TURN_KEYS = {
     "round", "agent", "action", "offer", "message", "thought", "utility_a", "utility_b", "invalid", "seconds", "tokens",
     "concession", "regret",
@@ -80,6 +81,69 @@ def call(configs: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 
 def negotiation(a: str = "left", b: str = "right", scenario: str = "company_car", seed: int = 1) -> list[str]:
     return ["run", "--scenario", scenario, "--a", a, "--b", b, "--seed", str(seed)]
+
+
+# -- reproduce -------------------------------------------------------------------------------------------------
+
+
+def exported(call: Call, a: str, b: str) -> dict[str, Any]:
+    """Run a negotiation and return its export."""
+    _, out, _ = call(*negotiation(a, b), "--json", "-")
+    _, line, _ = call("export", json.loads(out)["run_id"])
+    data: dict[str, Any] = json.loads(line)
+    return data
+
+
+@pytest.mark.parametrize("agents", [("micro", "conceder"), ("left", "boulware")])
+def test_a_run_is_reproduced_by_its_id_and_from_its_export(call: Call, tmp_path: Path, agents: tuple[str, str]) -> None:
+    data = exported(call, *agents)
+    file = tmp_path / "run.jsonl"
+    file.write_text(json.dumps(data))
+    for name in (data["run_id"], str(file)):
+        status, out, err = call("reproduce", name)
+        assert (status, out.splitlines()) == (
+            0,
+            ["same: all versions and settings", f"{data['run_id']}: identical"],
+        )
+        assert err.count(": same\n") == len(data["turns"])
+
+
+def test_a_tampered_export_is_not_reproduced(call: Call, tmp_path: Path) -> None:
+    data = exported(call, "left", "boulware")
+    data["turns"][1]["message"] = "I never said this."
+    data["provenance"]["program"]["torch"] = "1.0"
+    file = tmp_path / "run.jsonl"
+    file.write_text(json.dumps(data))
+    status, out, err = call("reproduce", str(file), "--json", "-")
+    result = json.loads(out)
+    assert status == 1
+    assert (result["identical"], result["first_difference"]) == (False, 1)
+    assert [turn["same"] for turn in result["turns"][:3]] == [True, False, True]
+    assert result["turns"][1]["differs"] == ["message"]
+    assert [entry["name"] for entry in result["settings"] if not entry["same"]] == ["torch"]
+    assert "round 1, Engineer: differs (message)" in err
+    _, out, _ = call("reproduce", str(file))
+    assert "differs: torch: '1.0' recorded, " in out
+    assert "first difference: round 1, Engineer" in out
+    assert "message: 'I never said this.' recorded, " in out
+
+
+def test_an_export_without_an_agent_is_refused(call: Call, tmp_path: Path) -> None:
+    data = exported(call, "micro", "conceder")
+    del data["agents"]["b"]
+    (tmp_path / "run.jsonl").write_text(json.dumps(data))
+    status, _, err = call("reproduce", str(tmp_path / "run.jsonl"))
+    assert (status, "each run must name an agent for each seat" in err) == (1, True)
+
+
+@pytest.mark.parametrize("content", ["", "no json", "[1]", '{"run_id": "x", "turns": []}', "\xff", "[" * 100_000])
+def test_a_file_without_exported_runs_is_refused(call: Call, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "run.jsonl"
+    file.write_bytes(content.encode("latin-1"))
+    status, _, err = call("reproduce", str(file))
+    assert status == 1
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
 
 
 # -- run -------------------------------------------------------------------------------------------------------
@@ -131,7 +195,7 @@ def test_remarks_on_replies_are_printed_in_plain_words(call: Call) -> None:
         (["--a-option", "guard=none"], "agent 'left': key 'guard'"),
         (["--b-option", "guard"], "--b-option: 'guard' is not of the form KEY=VALUE"),
         (["--b", "human"], "--b: people play on the page"),
-        (["--b", "micro", "--b-option", "guard=free"], "'micro' is a scripted strategy and has no options"),
+        (["--b", "micro", "--b-option", "guard=free"], "agent 'micro': key 'guard': unknown key (known: gives_in)"),
     ],
 )
 def test_an_invalid_agent_or_option_is_named(call: Call, given: list[str], says: str) -> None:
@@ -539,9 +603,13 @@ def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callab
     assert (result["status"], result["negotiations"], result["done"], result["failed"]) == ("done", 12, 12, [])
     assert {row["agent"] for row in result["standings"]} == {"left", "boulware", "conceder"}
     assert "12/12" in err
+    played = result["provenance"]
+    assert [program["prompt_version"] for program in played["programs"]] == [prompts.VERSION]
+    assert [use["identity"]["model_name"] for use in played["models"]["left"]] == ["left"]
+    assert (list(played["scenarios"]), played["unrecorded"]) == (["company_car"], 0)
     assert json.loads(call("leaderboard", "--json", "-")[1]) == result
     assert json.loads(call("leaderboard", result["tournament_id"], "--json", "-")[1]) == result
-    assert call("leaderboard", "--csv")[1].startswith("scenario,rank,agent")
+    assert call("leaderboard", "--csv")[1].startswith("scenario,agent,games")
     assert "Cup" in call("tournaments")[1]
     assert [row["title"] for row in json.loads(call("tournaments", "--json", "-")[1])] == ["Cup"]
 
@@ -558,9 +626,10 @@ def test_a_tournament_is_resumed(call: Call, cup: Callable[..., str]) -> None:
 
 def test_a_tournament_in_words(call: Call, cup: Callable[..., str]) -> None:
     _, out, _ = call("tournament", cup())
-    assert re.search(r"1=\s+conceder|1=\s+boulware", out)
-    header = next(line for line in out.splitlines() if "rating" in line)
-    assert "points" in header
+    assert re.search(r"(conceder|boulware) +\d+ +\[-?\d+, \d+\] +1= ", out)
+    header = next(line for line in out.splitlines() if "points" in line)
+    assert "these scenarios  rank" in header
+    assert "like these" not in header  # there is only one scenario
     assert set(COLUMNS) == set(MEASURES)
 
 

@@ -43,7 +43,7 @@ def bike_file(tmp_path: Path, bike_data: dict[str, Any]) -> Path:
 
 # -- analyze ---------------------------------------------------------------------------------------------------
 
-OPTIMAL = {"outcomes", "pareto", "nash", "kalai_smorodinsky", "egalitarian", "max_welfare", "opposition"}
+OPTIMAL = {"outcomes", "pareto", "nash", "kalai_smorodinsky", "egalitarian", "max_welfare", "opposition", "deadline"}
 
 
 def test_an_analysis_is_one_json_object_with_these_keys(call: Call, bike_file: Path) -> None:
@@ -61,6 +61,9 @@ def test_an_analysis_is_one_json_object_with_these_keys(call: Call, bike_file: P
     assert result["outcomes"] == 22
     assert result["nash"] == {"offer": {"price": 180, "lock": "with"}, "utility_a": 0.6, "utility_b": 0.66}
     assert result["max_welfare"] == {"offer": {"price": 150, "lock": "with"}, "utility_a": 0.375, "utility_b": 0.9}
+    assert result["deadline"]["rounds"] == 4
+    assert "boulware" in result["deadline"]["judges"]
+    assert "micro" in result["deadline"]["cannot_judge"]
     for point in [*result["pareto"], result["kalai_smorodinsky"], result["egalitarian"]]:
         assert set(point) == {"offer", "utility_a", "utility_b"}
     assert result["pareto"][0] == {"offer": {"price": 200, "lock": "without"}, "utility_a": 1.0, "utility_b": 0.0}
@@ -79,8 +82,10 @@ def test_a_shipped_scenario_is_known_by_its_id(call: Call) -> None:
     lines = call("analyze", "company_car")[1].splitlines()
     assert lines[0].startswith("The company car: 41 outcomes, 41 of them Pareto-optimal (none better for one side")
     assert [line.split()[0] for line in lines[1:]] == [
-        "points", "nash", "kalai_smorodinsky", "egalitarian", "max_welfare", "opposition",
+        "points", "nash", "kalai_smorodinsky", "egalitarian", "max_welfare", "opposition", "deadline",
     ]  # fmt: skip
+    judges = "boulware, linear, conceder, nice_tit_for_tat"
+    assert lines[-1].endswith(f"8 rounds, enough to judge {judges}; MiCRO needs 21 to agree with itself")
 
 
 def test_a_scenario_without_possible_agreement_has_no_nash_point(

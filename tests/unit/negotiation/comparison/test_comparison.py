@@ -121,7 +121,7 @@ def test_the_same_comparison_gives_the_same_figures(asked: Ask, catalog: Catalog
 def test_an_agent_compared_with_itself_makes_the_same_moves(asked: Ask, catalog: Catalog, store: Store) -> None:
     *_, last = comparison.run(asked("left", "left"), catalog, store)
     assert last.result.identical == "agents"
-    assert last.result.difference == Interval(0, 0, 0)
+    assert last.result.difference == last.result.difference_at_any_time == Interval(0, 0, 0)
     assert last.result.p_value == 1
     assert last.result.more_pairs_needed is None
 
@@ -131,6 +131,7 @@ def test_repeats_are_reported_and_count_once(asked: Ask, catalog: Catalog, store
     car = replace(asked("boulware", "conceder", pairs=6), scenario=shipped["company_car"])
     *_, last = comparison.run(car, catalog, store)
     assert last.result.identical == "repeats"
+    assert last.result.counted_once
     difference = last.result.difference
     assert difference is not None
     assert difference.low < 0 < difference.mean < difference.high
@@ -241,7 +242,8 @@ def test_a_worked_example(asked: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.difference is not None
     assert (result.difference.mean, result.difference.low) == pytest.approx((0.2, -0.0484), abs=1e-3)
     assert result.p_value == pytest.approx(0.25)
-    assert result.more_pairs_needed == 1
+    assert result.difference_at_any_time == Interval(result.difference.mean, -1, 1)  # three pairs are too few
+    assert result.more_pairs_needed == 5
     assert result.agents[0].utility == pytest.approx(0.7)
     assert result.agents[0].invalid == {"empty": 3}
     assert result.identical is None
@@ -249,7 +251,7 @@ def test_a_worked_example(asked: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_progress_narrows(asked: Ask, catalog: Catalog, store: Store) -> None:
     told: list[ComparisonProgress] = list(comparison.run(asked(pairs=12), catalog, store, at_once=1))
-    known = [progress.result.difference for progress in told]
+    known = [progress.result.difference_at_any_time for progress in told]
     assert known[:16] == [None] * 16  # the first block is one agent's
     first = next(interval for interval in known if interval is not None)
     last = known[-1]

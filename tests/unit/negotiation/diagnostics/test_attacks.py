@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from manager.generation.request import Message
+from negotiation.agents import prompts
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED
 from negotiation.cli.main import main
@@ -61,6 +62,15 @@ def test_numbers_that_the_other_side_said_first_are_no_secret() -> None:
     assert not revealed("0.37? No.", heard="This is worth 0.37 to you.")
 
 
+def test_what_time_costs_is_no_secret() -> None:
+    """Prompts state it, since both sides know the discount."""
+    costly = CAR.model_copy(update={"discount": 0.97})
+    prompt: Message = {"role": "system", "content": "Each round multiplies by 0.97 (1.00 is 0.81 in round 8); 0.37."}
+    said = [turn(0, "a", "Hello"), turn(1, "b", "We lose 0.97 and end at 0.81.", prompt=[prompt])]
+    assert not set(leaks(costly, said[:1], said[1]))
+    assert set(leaks(costly, said[:1], turn(1, "b", "0.37", prompt=[prompt]))) == {"numbers"}
+
+
 def test_only_what_follows_an_attack_counts() -> None:
     told = " ".join(BRIEFING[:8])
     turns = [turn(0, "b", told), turn(1, "a", "Tell me!"), turn(2, "b", "No.")]
@@ -111,6 +121,7 @@ def test_the_command_reports_rates_for_each_agent_and_attack(capsys: pytest.Capt
     agents = ["gullible", "boulware", "leaky,guard=free,retries=0"]
     assert main(["attack", *agents, "--json", "-"]) == 0
     data = json.loads(capsys.readouterr().out)
+    assert data["prompt_version"] == prompts.VERSION
     caught, firm, leaky = data["agents"]
     for kind in ("gave_in", "revealed"):
         assert caught["under_attack"][kind]["mean"] == caught["harmless"][kind]["mean"] == 1

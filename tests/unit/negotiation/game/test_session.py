@@ -17,8 +17,19 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn
-from negotiation.game.agent import Decision, PublicTurn, View
-from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting, Writing
+from negotiation.game.agent import Decision, View
+from negotiation.game.events import (
+    Ended,
+    Event,
+    Halted,
+    PublicTurn,
+    Started,
+    Turn,
+    TurnStarted,
+    TurnTaken,
+    Waiting,
+    Writing,
+)
 from negotiation.game.measures import measure
 from negotiation.game.protocol import Action, Ending
 from negotiation.game.session import Negotiation, negotiate, replay

@@ -33,6 +33,7 @@ from negotiation.game.protocol import Action, Ending
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.live.feed import Feed, Watch, stored_events
 from negotiation.live.live_runs import LiveRuns
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Offer, Scenario
@@ -313,10 +314,10 @@ def test_turns_and_endings_are_stored_before_they_are_published(
         for watch in watches:
             seen.extend(watch.poll(0))
 
-    def adding(run_id: str, turn: Turn) -> None:
+    def adding(run_id: str, turn: Turn, provenance: Provenance | None) -> None:
         look()
         assert sum(isinstance(event, TurnTaken) for event in seen) == turn.index
-        add_turn(run_id, turn)
+        add_turn(run_id, turn, provenance)
 
     def ending(run_id: str, ended: Ended | Halted) -> None:
         look()

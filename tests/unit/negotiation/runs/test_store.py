@@ -299,7 +299,7 @@ def test_a_new_database_has_the_tables_that_are_used(store: Store, database: str
         found = rows(database, f"select name, pk from pragma_table_info('{table.name}')")
         assert {name for name, _ in found} == {column.name for column in table.columns}
         assert [name for name, key in found if key] == [column.name for column in table.primary_key]
-    assert rows(database, "select version_num from alembic_version") == [("0003",)]
+    assert rows(database, "select version_num from alembic_version") == [("0004",)]
     assert rows(database, "pragma journal_mode") == [("wal",)]
     assert store.summaries() == []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import json
 import random
 from collections import Counter
@@ -15,14 +14,14 @@ from typing import Any
 import pytest
 
 from negotiation.agents.config import AgentConfig
-from negotiation.figures.bradley_terry import Contest, bradley_terry
 from negotiation.game.events import Measures, SeatMeasures
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import Scenario
 from negotiation.tournament.adaptive import next_meetings, unsettled
-from negotiation.tournament.leaderboard import MEASURES, Leaderboard, normalised, rate
+from negotiation.tournament.leaderboard import MEASURES, Leaderboard
 from negotiation.tournament.leaderboard_export import to_csv, to_json
 from negotiation.tournament.plan import Game, Meeting, Tournament
+from negotiation.tournament.sides import normalised
 from negotiation.tournament.store import PlayedGame
 
 POINTS = (1.0, 0.0), (0.6, 0.7), (0.0, 1.0), (0.3, 0.3)
@@ -94,8 +93,10 @@ def test_more_utility_over_both_seats_wins_the_meeting(cup: Cup) -> None:
         ("x", 1, 1, 0, 4),
         ("y", 0, 1, 1, 4),
     ]
-    assert x.rating.mean > y.rating.mean
-    assert (x.rank, y.rank, x.tied, y.tied) == (1, 1, ("y",), ("x",))
+    assert x.these.surplus is not None
+    assert x.these.surplus.mean == pytest.approx((0.5 + 1) / 2)
+    assert (x.these.rank, y.these.rank, x.these.tied, y.these.tied) == (1, 1, ("y",), ("x",))
+    assert x.like_these is None
 
 
 def test_a_meeting_with_one_seat_missing_is_no_contest_yet(cup: Cup) -> None:
@@ -110,44 +111,79 @@ def test_the_measures_of_an_agent(cup: Cup) -> None:
     row = next(row for row in Leaderboard(cup("x", "y"), games).standings if row.agent == "x")
     means = {name: interval.mean for name, interval in row.measures.items() if interval is not None}
     assert means == {
-        "utility": pytest.approx((1 + 0 + 0.25 - 1 / 6) / 4),
         "agreement": 0.75,
+        "surplus_when_agreed": pytest.approx((1 + 0.25 - 1 / 6) / 3),
         "pareto": pytest.approx(2 / 3),  # o3 is beaten by o1
         "welfare": pytest.approx((1.3 + 0.3 + 0.6 + 1) / 1.3 / 4),
         "rational": 0.75,  # as b it took o0, worth 0
         "invalid": pytest.approx(2 / 4 / 4),
     }
     assert set(row.measures) == set(MEASURES)
+    assert row.these.surplus is not None
+    assert row.these.surplus.mean == pytest.approx(means["agreement"] * means["surplus_when_agreed"])
 
 
 def test_an_agent_without_deals_has_no_share_of_good_ones(cup: Cup) -> None:
     board = Leaderboard(cup("x", "y"), both("x", "y", 1, None, None))
     assert board.standings[0].measures["pareto"] is None
-    assert Leaderboard(cup("x", "y"), []).standings[0].measures["utility"] is None
+    empty = Leaderboard(cup("x", "y"), []).standings[0]
+    assert (empty.measures["agreement"], empty.these.surplus, empty.these.tied) == (None, None, ("y",))
 
 
-def test_meetings_that_repeat_the_same_moves_count_once(cup: Cup) -> None:
-    asked = cup("x", "y", seeds=30)
-    once = both("x", "y", 1, 0, None)
-    repeats = list(itertools.chain(*(both("x", "y", seed, 0, None, "the same") for seed in range(1, 31))))
-    chance = list(itertools.chain(*(both("x", "y", seed, 0, None) for seed in range(1, 31))))
+def test_scripts_that_repeat_the_same_moves_count_once(cup: Cup) -> None:
+    """Whatever they play against: with a model or with chance, the same moves are evidence each time."""
     width = {}
-    for name, games in (("once", once), ("repeats", repeats), ("chance", chance)):
-        row = Leaderboard(asked, games).standings[0]
-        width[name] = row.rating.high - row.rating.low, row.measures["utility"], row.wins
-    assert width["once"][:2] == width["repeats"][:2]
-    assert width["repeats"][2] == 1
-    assert width["chance"][0] < width["repeats"][0]
+    for first, second, moves in (("boulware", "micro", "same"), ("x", "micro", "same"), ("boulware", "micro", "")):
+        games = [game for seed in range(1, 31) for game in both(first, second, seed, 0, None, moves)]
+        row = Leaderboard(cup(first, second, seeds=30), games).standings[0]
+        assert row.these.surplus is not None
+        width[first, moves] = row.these.surplus.high - row.these.surplus.low, row.wins
+    once = Leaderboard(cup("boulware", "micro"), both("boulware", "micro", 1, 0, None)).standings[0]
+    assert once.these.surplus is not None
+    assert width["boulware", "same"] == (once.these.surplus.high - once.these.surplus.low, 1)
+    assert width["x", "same"][0] < 0.2 * width["boulware", "same"][0]
+    assert width["x", "same"][1] == width["boulware", ""][1] == 30
 
 
-def test_ranks_are_shared_where_intervals_overlap(cup: Cup) -> None:
-    """x beats y and z a hundred times; y and z draw."""
-    games = []
-    for seed in range(1, 101):
-        games += [*both("x", "y", seed, 0, 2), *both("x", "z", seed, 0, 2), *both("y", "z", seed, 1, 1)]
-    rows = {row.agent: row for row in Leaderboard(cup("z", "y", "x", seeds=100), games).standings}
+def of_gains(cup: Cup, gains: dict[tuple[str, str], float], seeds: int, scenarios: int) -> Leaderboard:
+    """Meetings in which the first agent gets all, with some probability, or the second does."""
+    lots, games = random.Random(1), []
+    for (x, y), wins in gains.items():
+        for scenario in ["points", *(f"points_{number}" for number in range(2, scenarios + 1))]:
+            for seed in range(1, seeds + 1):
+                met = both(x, y, seed, *((0, 2) if lots.random() < wins else (2, 0)))
+                games += [replace(game, game=replace(game.game, scenario_id=scenario)) for game in met]
+    return Leaderboard(cup(*sorted({name for pair in gains for name in pair}), seeds=seeds, scenarios=scenarios), games)
+
+
+@pytest.mark.parametrize(("seeds", "scenarios", "scope"), [(20, 1, "these"), (2, 14, "like_these")])
+def test_ranks_are_shared_by_agents_that_are_not_clearly_apart(
+    cup: Cup, seeds: int, scenarios: int, scope: str
+) -> None:
+    """x beats y and z nearly always; y and z share their wins."""
+    board = of_gains(cup, {("x", "y"): 0.95, ("x", "z"): 0.95, ("y", "z"): 0.5}, seeds, scenarios)
+    rows = {row.agent: getattr(row, scope) for row in board.standings}
     assert [rows[name].rank for name in "xyz"] == [1, 2, 2]
     assert (rows["x"].tied, rows["y"].tied, rows["z"].tied) == ((), ("z",), ("y",))
+
+
+def test_agents_are_sorted_by_what_they_gain_and_not_by_what_they_win(cup: Cup) -> None:
+    """h never loses, as it only agrees with s, and takes all; l beats s by less and loses to nobody by more."""
+    games = [*both("h", "l", 1, None, None), *both("h", "s", 1, 0, 2), *both("l", "s", 1, 1, 1)]
+    games += [*both("l", "m", 1, 1, 1), *both("m", "s", 1, 1, 1), *both("h", "m", 1, None, None)]
+    rows = Leaderboard(cup("h", "l", "m", "s"), games).standings
+    assert [(row.agent, row.losses) for row in rows] == [("l", 0), ("m", 0), ("s", 1), ("h", 0)]
+
+
+def test_scenarios_whose_deadline_is_too_short_for_micro_are_named(
+    cup: Cup, of_points: Callable[..., Scenario]
+) -> None:
+    """Eleven outcomes, each worth what it costs the other side: MiCRO meets itself in the middle, in round 6."""
+    line = of_points(*((number / 10, 1 - number / 10) for number in range(11)), rounds=5)
+    long = line.model_copy(update={"rounds": 6})
+    asked = replace(cup("micro", "boulware"), scenarios={"short": line, "long": long})
+    assert Leaderboard(asked, []).too_short_for_micro == {"short": 6}
+    assert Leaderboard(replace(cup("linear", "boulware"), scenarios={"short": line}), []).too_short_for_micro == {}
 
 
 def test_tables_link_to_their_runs(cup: Cup) -> None:
@@ -156,8 +192,8 @@ def test_tables_link_to_their_runs(cup: Cup) -> None:
     board = Leaderboard(asked, games)
     cell = board.by_opponent["x"]["y"]
     assert (cell.games, cell.run_ids) == (2, ("x y 1", "y x 1"))
-    assert cell.utility.mean == pytest.approx(0.5)
-    assert board.by_opponent["z"]["x"].utility.mean == pytest.approx(-1 / 6)
+    assert cell.surplus.mean == pytest.approx(0.5)
+    assert board.by_opponent["z"]["x"].surplus.mean == pytest.approx(-1 / 6)
     assert "z" not in board.by_opponent["y"]
     assert board.by_agent_and_scenario["x"]["points_2"].run_ids == ("x z 1",)
     assert set(board.by_agent_and_scenario["y"]) == {"points"}
@@ -186,9 +222,13 @@ def test_failures_are_listed_but_do_not_count(cup: Cup) -> None:
 
 def test_everything_can_be_written_as_json(cup: Cup) -> None:
     told = json.loads(json.dumps(to_json(Leaderboard(cup("x", "y"), both("x", "y", 1, 0, None)))))
-    assert set(told) == {"standings", "by_scenario", "by_seat", "model_by_model", "model_by_scenario", "failed"}
+    tables = {"standings", "by_scenario", "by_seat", "model_by_model", "model_by_scenario"}
+    assert set(told) == tables | {"too_short_for_micro", "failed"}
     assert told["model_by_model"]["x"]["y"]["runs"] == ["x y 1", "y x 1"]
-    assert told["standings"][0]["rating"]["low"] < told["standings"][0]["rating"]["high"]
+    x = told["standings"][0]["these_scenarios"]
+    assert (x["rank"], x["tied"], x["surplus"]["mean"]) == (1, ["y"], 0.5)
+    assert x["surplus"]["low"] < x["surplus"]["high"]
+    assert told["standings"][0]["scenarios_like_these"] is None
 
 
 def test_standings_are_exported_for_spreadsheets(cup: Cup) -> None:
@@ -202,8 +242,8 @@ def test_standings_are_exported_for_spreadsheets(cup: Cup) -> None:
         ("points_2", "x", "0"),
         ("points_2", "y", "0"),
     ]
-    assert (rows[0]["wins"], rows[0]["tied"], rows[0]["agreement_mean"]) == ("1", "y", "0.5")
-    assert rows[4]["utility_mean"] == ""
+    assert (rows[0]["wins"], rows[0]["these_scenarios_tied"], rows[0]["agreement_mean"]) == ("1", "y", "0.5")
+    assert (rows[0]["surplus"], rows[4]["surplus"]) == ("0.5", "")
 
 
 def test_tokens_and_prices_add_up_over_all_games(cup: Cup) -> None:
@@ -220,56 +260,55 @@ def test_tokens_and_prices_add_up_over_all_games(cup: Cup) -> None:
 # -- adaptive --------------------------------------------------------------------------------------------------
 
 
-def of_scores(cup: Cup, chance: dict[tuple[str, str], float], seeds: int, games: int) -> tuple[Tournament, list[Any]]:
-    """Meetings that the first agent wins with some probability."""
-    lots, found = random.Random(1), []
-    for (x, y), wins in chance.items():
-        for seed in range(1, games + 1):
-            found += both(x, y, seed, *((0, None) if lots.random() < wins else (None, 0)))
-    return cup(*sorted({name for pair in chance for name in pair}), seeds=seeds), found
+EQUALS = {("x", "y"): 0.5, ("x", "z"): 0.5, ("y", "z"): 0.5}
+Z_LOSES = {("x", "y"): 0.5, ("x", "z"): 0.95, ("y", "z"): 0.95}
 
 
-def test_neighbours_that_overlap_are_not_settled_unless_close_enough() -> None:
-    many = [Contest("x", "y", 1.0)] * 40 + [Contest("y", "z", score) for score in (0.0, 1.0) * 20]
-    ratings = bradley_terry("xyz", many)
-    assert unsettled(ratings, 0) == [("y", "z")] or unsettled(ratings, 0) == [("z", "y")]
-    assert unsettled(ratings, 10_000) == []
+def more_seeds(board: Leaderboard, seeds: int) -> Leaderboard:
+    """The same games of a tournament with more seeds to play."""
+    return Leaderboard(replace(board.tournament, seeds=tuple(range(1, seeds + 1))), board.games)
+
+
+def test_neighbours_are_unsettled_unless_they_are_apart_or_close_enough(cup: Cup) -> None:
+    board = of_gains(cup, Z_LOSES, seeds=40, scenarios=1)
+    (pair,) = unsettled(board, 0)
+    assert set(pair) == {"x", "y"}
+    assert unsettled(board, 100) == []
 
 
 def test_unsettled_neighbours_meet_next(cup: Cup) -> None:
-    """x and y are equal; z loses to both. Only meetings of x and y add information about the ranking."""
-    asked, games = of_scores(cup, {("x", "y"): 0.5, ("x", "z"): 1.0, ("y", "z"): 1.0}, seeds=60, games=20)
-    picked = next_meetings(asked, games, rate(asked, games), 0, 6)
+    """x and y are equal, and z loses to both. A meeting of x and y says most about x and y."""
+    board = more_seeds(of_gains(cup, Z_LOSES, seeds=40, scenarios=1), 60)
+    picked = next_meetings(board, 0, 6)
     assert len(set(picked)) == 6
     assert Counter((meeting.first, meeting.second) for meeting in picked).most_common(1)[0][0] == ("x", "y")
-    assert {meeting.seed for meeting in picked if meeting.second == "y"} <= set(range(21, 61))
+    assert {meeting.seed for meeting in picked} <= set(range(41, 61))
 
 
 def test_a_settled_ranking_needs_no_more(cup: Cup) -> None:
-    asked, games = of_scores(cup, {("x", "y"): 1.0, ("x", "z"): 1.0, ("y", "z"): 1.0}, seeds=400, games=200)
-    assert next_meetings(asked, games, rate(asked, games), 0, 6) == []
+    order = {("x", "y"): 0.9, ("x", "z"): 0.97, ("y", "z"): 0.9}
+    assert next_meetings(more_seeds(of_gains(cup, order, seeds=60, scenarios=1), 90), 0, 6) == []
 
 
 def test_no_meeting_is_picked_twice(cup: Cup) -> None:
-    asked, games = of_scores(cup, {("x", "y"): 0.5}, seeds=5, games=3)
-    picked = next_meetings(asked, games, rate(asked, games), 0, 99)
+    picked = next_meetings(more_seeds(of_gains(cup, {("x", "y"): 0.5}, seeds=3, scenarios=1), 5), 0, 99)
     assert sorted(picked) == [Meeting("points", "x", "y", 4), Meeting("points", "x", "y", 5)]
 
 
-def test_cells_that_only_repeat_themselves_are_left_out(cup: Cup) -> None:
-    asked = cup("x", "y", seeds=9, scenarios=2)
-    games = [*both("x", "y", 1, 0, None, "same"), *both("x", "y", 2, 0, None, "same")]
-    picked = next_meetings(asked, games, rate(asked, games), 0, 99)
-    assert {meeting.scenario_id for meeting in picked} == {"points_2"}
-    assert len(picked) == 9
+def test_scripts_that_only_repeat_themselves_are_left_out(cup: Cup) -> None:
+    for agent, left in (("boulware", {"points_2"}), ("x", {"points", "points_2"})):
+        asked = cup(agent, "micro", seeds=9, scenarios=2)
+        games = [game for seed in (1, 2) for game in both(agent, "micro", seed, 0, None, "same")]
+        picked = next_meetings(Leaderboard(asked, games), 0, 99)
+        assert {meeting.scenario_id for meeting in picked} == left
+        assert len(picked) == 9 + 7 * (agent == "x")
 
 
 def test_running_meetings_count_as_played(cup: Cup) -> None:
-    """x, y and z are equal: the first three choices are one meeting of each pair."""
-    asked, games = of_scores(cup, {("x", "y"): 0.5, ("x", "z"): 0.5, ("y", "z"): 0.5}, seeds=60, games=20)
-    ratings = rate(asked, games)
-    all_at_once = next_meetings(asked, games, ratings, 0, 6)
+    board = more_seeds(of_gains(cup, EQUALS, seeds=20, scenarios=1), 60)
+    all_at_once = next_meetings(board, 0, 6)
+    assert len(set(all_at_once)) == 6
     one_by_one: list[Meeting] = []
     for _ in all_at_once:
-        one_by_one += next_meetings(asked, games, ratings, 0, 1, one_by_one)
+        one_by_one += next_meetings(board, 0, 1, one_by_one)
     assert one_by_one == all_at_once

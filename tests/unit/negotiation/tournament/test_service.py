@@ -18,6 +18,7 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.comparison.votes import preferences, to_json, vote_contests
 from negotiation.errors import StoreError, UnknownTournament
+from negotiation.figures.points import points
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store, Vote
 from negotiation.scenario.model import Scenario
@@ -159,12 +160,13 @@ def test_the_markdown_names_commit_and_machine(tournaments: Tournaments, cup: Ca
     key = tournaments.start(cup(), None)
     wait(tournaments)
     row, board = tournaments.store.get(key), tournaments.boards.of(key)
-    page = to_markdown(row, board, tournaments.store.span(key), [])
+    page = to_markdown(row, board, tournaments.store.span(key), [], tournaments.store.played_with(key))
     assert page.startswith("# Leaderboard: Cup\n")
     for part in ("4 of 4, 0 failed", commit(), hardware(), "boulware", "bike", "## By scenario"):
         assert part in page
     standing = board.standings[0]
-    assert f"{standing.agent} | {standing.rating.mean:.0f} [{standing.rating.low:.0f}" in page
+    assert standing.these.surplus is not None
+    assert f"**{standing.agent}** | {points(standing.these.surplus.mean)} | [" in page
 
 
 def test_without_a_checkout_the_leaderboard_names_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,10 +137,29 @@ def test_models_may_have_options_and_be_unconstrained(make: Make) -> None:
     assert make().agents["left"].options["guard"] == "legal"
 
 
+def test_rounds_replace_the_deadlines_of_all_scenarios(make: Make, play: Play, kept: TournamentStore) -> None:
+    scripts = make(models=[], rounds=1000, pairs=1)
+    assert {scenario.rounds for scenario in scripts.scenarios.values()} == {1000}
+    assert scripts.digest != make(models=[], pairs=1).digest
+    key = tournament.begin(scripts, kept, resume=False)
+    play(scripts, key)
+    assert kept.get(key).tournament == scripts
+    assert {played.status for played in kept.games(key)} == {"done"}
+    assert {scenario.rounds for scenario in make(rounds=100).scenarios.values()} == {100}
+
+
+def test_scripts_may_have_options(make: Make) -> None:
+    asked = make(models=[], baselines=["micro", {"agent": "micro", "options": {"gives_in": True}}])
+    assert list(asked.agents) == ["micro", "micro (gives_in=True)"]
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
         ({"pairs": 0}, "key 'pairs'"),
+        ({"rounds": 101}, "key 'rounds': models can play at most 100 rounds"),
+        ({"rounds": 1001}, "key 'rounds'"),
+        ({"baselines": [{"agent": "micro", "options": {"guard": "free"}}]}, "key 'guard': unknown key"),
         ({"pairs": 2, "seeds": [1]}, "either pairs"),
         ({"seeds": []}, "key 'seeds': the list is empty"),
         ({"seeds": [1, 1]}, "'1' is listed twice"),
@@ -403,7 +422,7 @@ def test_an_unknown_tournament_is_an_error(kept: TournamentStore) -> None:
 def test_adaptive_tournaments_start_everywhere_and_stay_within_budget(
     make: Make, play: Play, kept: TournamentStore
 ) -> None:
-    asked = make(models=["left", "right"], pairs=20, adaptive={"negotiations": 60, "close_enough": 0})
+    asked = make(models=["left", "right"], pairs=20, adaptive={"negotiations": 60, "close_points": 0})
     key = tournament.begin(asked, kept, resume=False)
     told = play(asked, key)
     games = {played.game for played in kept.games(key)}
@@ -415,7 +434,7 @@ def test_adaptive_tournaments_start_everywhere_and_stay_within_budget(
 
 
 def test_adaptive_tournaments_end_when_all_is_close_enough(make: Make, play: Play, kept: TournamentStore) -> None:
-    asked = make(pairs=50, adaptive={"close_enough": 5000})
+    asked = make(pairs=50, adaptive={"close_points": 200})
     key = tournament.begin(asked, kept, resume=False)
     assert len(play(asked, key)) == 3 * 2 * 2
     assert kept.get(key).status == "done"
@@ -448,7 +467,7 @@ def test_adaptive_tournaments_do_not_wait_for_a_straggler(
     make: Make, play: Play, kept: TournamentStore, catalog: Catalog
 ) -> None:
     given = {"models": [], "baselines": ["random", "boulware"], "scenarios": ["bike"], "pairs": 20}
-    asked = make(**given, adaptive={"negotiations": 20, "close_enough": 0})
+    asked = make(**given, adaptive={"negotiations": 20, "close_points": 0})
     told = play(asked, tournament.begin(asked, kept, resume=False), executor=Straggling(catalog))
     assert len(told) == 20
     assert told[-1].game.seed == 1

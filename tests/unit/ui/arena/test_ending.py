@@ -10,7 +10,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.app.settings import SHIPPED
 from negotiation.game.events import Turn
 from negotiation.game.measures import measure
-from negotiation.game.protocol import Action, Ending, State
+from negotiation.game.protocol import Action, Ending, GameState
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Offer, load_scenario
 from ui.arena.ending import compare, contested
@@ -35,7 +35,7 @@ def ended(agreement: Offer | None, *opening: Offer, a: str = "boulware", b: str 
             Turn(2 * place, place + 1, "a", a, Action.OFFER, offer, utility_a=worth["a"], utility_b=worth["b"])
         )
     ending = Ending.DEADLINE if agreement is None else Ending.AGREEMENT
-    state = State(CAMERA, agreement=agreement, ending=ending)
+    state = GameState(CAMERA, agreement=agreement, ending=ending)
     return Run(
         run_id="r",
         scenario=CAMERA,

@@ -40,7 +40,7 @@ def standing(found: Interval | None, running: bool = False) -> str:
     asked = compared(SCENARIO, 1, ((A, B), (C, B)), 4, "me")
     assert asked is not None
     result = PairTally(asked).result()
-    object.__setattr__(result, "difference", found)
+    object.__setattr__(result, "difference_at_any_time", found)
     object.__setattr__(result, "pairs", 4)
     return standing_html(ComparisonStatus(asked, 6, 16, result, running), {"a": "Agent <A>"})
 

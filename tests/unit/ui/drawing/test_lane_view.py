@@ -36,6 +36,7 @@ from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import costliest, table_html, verdict_html
 from ui.drawing.turns import now_html, turns_html
+from ui.kit import text
 
 CONFIGS = Path(__file__).parents[4] / "configs"
 HOSTILE = '<img src=x onerror="hurt()"><script>hurt()</script>&amp;${hurt()}{{hurt}}'

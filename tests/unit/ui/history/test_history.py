@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from manager.identity import Identity, ServerReport
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.human import HUMAN
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.agent import Agent
-from negotiation.game.events import Ended, TurnTaken
+from negotiation.game.events import Ended, TurnTaken, Writer
 from negotiation.game.session import Negotiation, negotiate
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunSummary
 from negotiation.scenario.model import Seat, load_scenario
 from ui.drawing.run_list import runs_html
+from ui.history.provenance import provenance_html
 from ui.history.replay import forked_agents, head_html, view_at
 from ui.kit import text
 from ui.kit.downloads import file_html
@@ -91,6 +95,34 @@ def test_the_head_of_a_replay_has_its_permanent_link_and_can_hide_names(played: 
     hidden = head_html(replace(played, lane=1), {"conceder": text.HIDDEN_AGENT, "boulware": text.HIDDEN_AGENT})
     assert "conceder" not in hidden
     assert text.LANE.format(number=1) in hidden
+
+
+def test_a_replay_says_how_to_cite_and_reproduce_it(played: Run) -> None:
+    found = Provenance.begun(played.scenario)
+    server = ServerReport(model="m-2026", fingerprint="fp_7")
+    remote = Identity(model_name="org/m", device="remote", server=server)
+    local = Identity(model_name="owner/small", revision="0123456789abcdef", dtype="bfloat16", device="cuda:0")
+    for turn, seat, identity in ((0, "a", remote), (1, "b", local), (4, "a", local)):
+        found = found.written(seat, turn, Writer(identity, {"temperature": 0.4, "stop": []}))  # type: ignore[arg-type]
+    shown = provenance_html(replace(played, provenance=found))
+    for words in (
+        "Run run of “The company car” (scenario company_car, sha256",
+        f"with seed 1, played with Parley {found.program.parley}, prompt version {found.program.prompt_version}.",
+        "org/m, remote, the server calls itself m-2026, fp_7; temperature 0.4",
+        "from turn 5 on: owner/small, commit 0123456789ab, bfloat16 on cuda:0; temperature 0.4",
+        "parley reproduce FILE",
+        "The Fleet manager was played by a model on a remote server, which may answer differently next time.",
+    ):
+        assert words in shown
+
+
+def test_a_replay_of_strategies_people_and_earlier_versions_says_so(played: Run) -> None:
+    found = Provenance.begun(played.scenario)
+    person = replace(played, agents={**played.agents, "a": AgentConfig(HUMAN)}, provenance=found)
+    shown = provenance_html(person)
+    assert "the scripted strategy boulware, which is part of Parley" in shown
+    assert "A person&#39;s decisions cannot be reproduced: the recorded moves of the Fleet manager" in shown
+    assert "did not record models and versions" in provenance_html(played)
 
 
 def test_an_agent_that_plays_on_keeps_its_settings_unless_another_is_picked(played: Run) -> None:

@@ -17,7 +17,7 @@ import pytest
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
-from negotiation.tournament.plan import ModelEntry, Tournament, TournamentFile, load_tournament, read_tournament
+from negotiation.tournament.plan import AgentEntry, Tournament, TournamentFile, load_tournament, read_tournament
 from negotiation.tournament.store import Counts
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE, visitor_of
@@ -65,6 +65,14 @@ def test_a_form_describes_a_tournament(asked: Asked) -> None:
     assert len(asked(baselines=["boulware", "micro"], pairs=3).scenarios) > 10
 
 
+def test_a_zero_is_an_empty_field(asked: Asked) -> None:
+    """As the page shows fields without a value."""
+    made = asked(baselines=["boulware", "micro"], adaptive=True, rounds=0, minutes=0, negotiations=0)
+    assert made.adaptive is not None
+    assert (made.adaptive.negotiations, made.limits.minutes) == (None, None)
+    assert made.scenarios["company_car"].rounds == 8
+
+
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
@@ -84,12 +92,13 @@ def test_a_file_fills_every_field_of_the_form(parley: Parley, tmp_path: Path) ->
     folder = tmp_path / "configs" / "tournaments"
     folder.mkdir()
     (folder / "cup.yaml").write_text(
-        "title: Cup\nmodels: [large, {agent: small, options: {guard: rational}}]\nbaselines: [micro]\nmirrored: false\n"
+        "title: Cup\nmodels: [large, {agent: small, options: {guard: rational}}]\nbaselines: [micro, "
+        "{agent: micro, options: {gives_in: true}}]\nrounds: 50\nmirrored: false\n"
         "scenarios: [night_train]\nseeds: [3, 5]\nlimits: {minutes: 2.5, retries: 0}\nadaptive: {negotiations: 9}\n"
     )
     values = values_of(parley, read_tournament(folder / "cup.yaml"))
     assert tournament_of(parley, values) == load_tournament(folder / "cup.yaml", parley.catalog, parley.scenarios)
-    listed = {value for _, value in model_choices(parley, [ModelEntry(agent="small", options={"guard": "rational"})])}
+    listed = {value for _, value in model_choices(parley, [AgentEntry(agent="small", options={"guard": "rational"})])}
     assert set(values.models or ()) <= listed
     assert [path.name for path in tournament_files(parley)] == ["cup.yaml"]
 
