@@ -73,7 +73,9 @@ def test_a_cpu_space_works_without_any_setting(open_space: Open, tmp_path: Path)
     picks = {agent: label for label, agent in choices(parley)}
     assert text.HERE.format(memory="324 MB") in picks[first.model_id]
     assert "llama-3.1-8b" not in picks
-    assert presets(parley)[0].lanes[0][0].agent == first.model_id
+    scripted, decides, *_ = presets(parley)
+    assert scripted.lanes[0][0].agent == "boulware", "a first visit loads no model"
+    assert decides.lanes[0][0].agent == first.model_id
     warm = AgentConfig(first.model_id, {"temperature": 1.5})
     run_id, events = played(parley, warm, AgentConfig("boulware"))
     assert isinstance(events[-1], Ended), events[-1]
