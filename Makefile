@@ -91,7 +91,7 @@ stress: $(VENV)/dev
 	PARLEY_FUZZ_CASES=$${PARLEY_FUZZ_CASES:-2000} $(BIN)/python -m pytest --timeout=3600 tests/fuzz
 	SOAK_MINUTES=$${SOAK_MINUTES:-5} $(MAKE) soak
 
-# Visitors, programs and random faults for SOAK_MINUTES. The last line is JSON. Fails if anything was lost, got stuck or
+# Visitors, programs and random faults for SOAK_MINUTES, beside SOAK_NEIGHBOURS busy processes. The last line is JSON. Fails if anything was lost, got stuck or
 # went wrong without a message.
 soak: $(VENV)/dev
 	SOAK_MINUTES=$${SOAK_MINUTES:-30} $(BIN)/python -m tests.soak

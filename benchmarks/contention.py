@@ -5,7 +5,8 @@
 S` how long each measurement lasts (default 10).
 
 - `idle_1`, `idle_8`: tokens per second of 1 and 8 streams on a quiet machine, against the same with a fixed number of
-  threads, which is what the engine did before it adapted. Both take turns.
+  threads, which is what the engine did before it adapted. Both take turns in one process, because two processes
+  differ by a few percent whatever they do.
 - `neighbour_1`, ..., `two_neighbours_8`: beside one or two processes that compute without a pause, against the quiet
   machine. `fixed` is the same ratio with a fixed number of threads.
 - `two_programs_1`, `two_programs_8`: two programs that write at the same time; the slower one against one alone.
@@ -24,15 +25,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from benchmarks.support.neighbours import neighbours
 from manager.config.model_spec import GenerationConfig
 from manager.config.registry import Registry
 from manager.generation import processor
 from manager.generation.request import GenerationRequest, as_messages
-from manager.generation.team import Team
 from manager.manager import LLMManager
 
 ROOT = Path(__file__).parents[1]
@@ -47,18 +50,18 @@ STREAMS = (1, 8)
 class Program:
     """A process with the model loaded, which writes when it is asked to."""
 
-    def __init__(self, cache: Path, *, fixed: bool = False) -> None:
-        how = ["--fixed"] if fixed else []
+    def __init__(self, cache: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contention", "--worker", str(cache), *how],
+            [sys.executable, "-m", "benchmarks.contention", "--worker", str(cache)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def begin(self, streams: int) -> None:
-        """Start writing, and return when all streams are under way."""
+    def begin(self, streams: int, *, fixed: bool = False) -> None:
+        """Start writing, with a fixed number of threads if asked, and return when all streams are under way."""
+        self._ask("fix" if fixed else "adapt")
         self._ask(f"begin {streams}")
 
     def measured(self, seconds: float) -> float:
@@ -81,10 +84,9 @@ class Program:
         return self._process.stdout.readline()
 
 
-def work(cache: Path, fixed: bool) -> None:
+def work(cache: Path) -> None:
     """Be the process behind `Program`: read commands, write answers."""
-    if fixed:
-        processor._team = Team(1, lambda _: None)  # leaves the number of threads alone
+    team, most = processor.team(), torch.get_num_threads()
     with LLMManager(Registry.from_yaml(ROOT / "configs" / "models.yaml"), 1, cache_dir=cache) as manager:
         manager.load_model(MODEL)
         writers: list[threading.Thread] = []
@@ -102,6 +104,9 @@ def work(cache: Path, fixed: bool) -> None:
                     writer.start()
                 while min(counts) < WARM_TOKENS:
                     time.sleep(0.02)
+            elif command in ("fix", "adapt"):
+                processor.on_processor(lambda: team._use(most))
+                team.threads, team._most, team._trial = most, 1 if command == "fix" else most, None
             elif command == "measure":
                 before, begun = sum(counts), time.perf_counter()
                 time.sleep(float(value))
@@ -125,20 +130,9 @@ def _write(manager: LLMManager, number: int, counts: list[int], stop: threading.
             seed += 100
 
 
-@contextmanager
-def neighbours(count: int) -> Iterator[None]:
-    """Run `count` processes that compute without a pause."""
-    with ExitStack() as stack:
-        for _ in range(count):
-            process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-        yield
-
-
-def rate(program: Program, streams: int, seconds: float, busy: int = 0) -> float:
+def rate(program: Program, streams: int, seconds: float, busy: int = 0, *, fixed: bool = False) -> float:
     """Return the tokens per second of a program beside `busy` neighbours, from the moment they start."""
-    program.begin(streams)
+    program.begin(streams, fixed=fixed)
     with neighbours(busy):
         found = program.measured(seconds)
     program.end()
@@ -163,18 +157,18 @@ def both(programs: list[Program], streams: int, seconds: float) -> float:
 def measure(cache: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
     """Yield the figures of each case."""
     with ExitStack() as stack:
-        first, second, fixed = Program(cache), Program(cache), Program(cache, fixed=True)
-        for program in (first, second, fixed):
+        first, second = Program(cache), Program(cache)
+        for program in (first, second):
             stack.callback(program.close)
             program.begin(1)
             program.end()
         for streams in STREAMS:
             rows = []
             for _ in range(rounds):
-                row = {"idle": rate(first, streams, seconds), "fixed_idle": rate(fixed, streams, seconds)}
+                row = {name: rate(first, streams, seconds, fixed=name != "idle") for name in ("idle", "fixed_idle")}
                 for busy, name in ((1, "neighbour"), (2, "two_neighbours")):
                     row[name] = rate(first, streams, seconds, busy)
-                    row[f"fixed_{name}"] = rate(fixed, streams, seconds, busy)
+                    row[f"fixed_{name}"] = rate(first, streams, seconds, busy, fixed=True)
                 row["two_programs"] = both([first, second], streams, seconds)
                 rows.append(row)
             for case, bar in BARS.items():
@@ -198,10 +192,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--fixed", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker is not None:
-        work(options.worker, options.fixed)
+        work(options.worker)
         return
     with tempfile.TemporaryDirectory() as folder:
         for line in measure(Path(folder), options.rounds, options.seconds):

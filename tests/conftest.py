@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 # Before torch is imported, and for every program that a test starts: the models here are so small that two threads
 # spend their time waiting for each other, and on a busy machine for far longer than that.
@@ -36,7 +37,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Share tests among processes by file, and run all browser tests in one, where they share a server and a browser.
+    """Share tests among processes by file, and run most browser tests in one, where they share a server and a browser.
 
     pytest-xdist's own groups (`--dist loadgroup`) have no effect with pytest 9.2: they change `_nodeid`, which it no
     longer reads.
@@ -46,15 +47,32 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            return "tests/browser" if file.startswith("tests/browser/") else file
+            longest = "tests/browser/test_arena.py"  # about as long as all other browser tests together
+            return "tests/browser" if file.startswith("tests/browser/") and file != longest else file
 
     return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
 def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a home folder that keeps the embedded model's converted copy for the whole session."""
-    return tmp_path_factory.mktemp("home")
+    """Return a home folder with the embedded model's converted copy, which all processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "converted"
+    with FileLock(f"{shared}.lock"):
+        if not shared.is_dir():
+            _convert(shared)
+    home = tmp_path_factory.mktemp("home")
+    (home / "cache").symlink_to(shared)
+    return home
+
+
+def _convert(cache: Path) -> None:
+    from manager import LLMManager
+    from manager.config.registry import Registry
+    from negotiation.app.settings import SHIPPED
+
+    with LLMManager(Registry.from_yaml(SHIPPED / "models.yaml"), cache_dir=cache) as manager:
+        manager.load_model("smollm2-steady")
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.support.fakes import ALWAYS, ENDLESS, SLOW_FAKES, fakes
 from tests.support.server import Server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # not for the session: Playwright's loop would keep other tests from running theirs
 def browser() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     expect.set_options(timeout=60_000)  # for busy machines
@@ -54,3 +55,19 @@ def server(real_home: Path) -> Iterator[Server]:
     server = Server(real_home).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def slow_server(tmp_path: Path) -> Iterator[Server]:
+    """Start a server with two models that load and write slowly. It is killed afterwards, whatever runs."""
+    server = Server(tmp_path / "home", fakes(tmp_path / "configs", SLOW_FAKES.format(ALWAYS))).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def endless_server(tmp_path: Path) -> Iterator[Server]:
+    """Start a server with two models that are still writing whenever the browser looks."""
+    server = Server(tmp_path / "home", fakes(tmp_path / "configs", SLOW_FAKES.format(ENDLESS))).start()
+    yield server
+    server.kill()

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import choose_preset, open_setup, pick, start
+from tests.support.fakes import fakes
 from tests.support.server import Server
 
 LOAD_MS = 200_000
-
-ALWAYS = (
-    '{"thought":"I stay with what I said.","action":"offer","offer":{"price":600,"lens":"stays with the '
-    'dealer","case":"stays with the dealer"},"message":"I have thought about it long and well, and I stay with what I '
-    'said before, whatever you say, because it is a good price for a good camera."}'
-)
-"""A reply that keeps a negotiation going until its last round, however late the browser looks."""
-
-SLOW_FAKES = f"""
-smollm2-steady: {{type: fake, label: Slow A, model_name: a, load_seconds: 4, tokens_per_second: 15,
-  size_bytes: 900000000, replies: ['{ALWAYS}']}}
-smollm2-bold: {{type: fake, label: Slow B, model_name: b, load_seconds: 2, tokens_per_second: 15,
-  size_bytes: 900000000, replies: ['{ALWAYS}']}}
-"""
-
-
-def fakes(folder: Path, models: str = SLOW_FAKES) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "models.yaml").write_text(models)
-    return folder
 
 
 def start_models(page: Page) -> None:
@@ -95,16 +75,8 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     expect(again.locator("#lane-2-verdict h3")).to_contain_text(re.compile("Deal|No deal"))
 
 
-@pytest.fixture
-def slow_server(tmp_path: Path) -> Iterator[Server]:
-    """Start a server with two models that load and write slowly. It is killed afterwards, whatever runs."""
-    server = Server(tmp_path / "home", fakes(tmp_path / "configs")).start()
-    yield server
-    server.kill()
-
-
-def test_stop_takes_effect_and_a_reload_joins_again(slow_server: Server, open_page: Callable[[str], Page]) -> None:
-    page = open_page(slow_server.url)
+def test_stop_takes_effect_and_a_reload_joins_again(endless_server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(endless_server.url)
     start_models(page)
     expect(page.locator("#model-status .chip.loading").first).to_be_visible()
     for lane in (1, 2):
@@ -118,7 +90,7 @@ def test_stop_takes_effect_and_a_reload_joins_again(slow_server: Server, open_pa
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_have_text("Stopped")
     expect(page.locator("#model-status .chip.busy")).to_have_count(0)
     expect(page.locator("button#arena-start")).to_be_enabled()
-    assert slow_server.stop() == 0
+    assert endless_server.stop() == 0
 
 
 def test_a_killed_server_leaves_an_interrupted_run_with_its_turns(
@@ -180,9 +152,9 @@ def test_an_opened_run_of_another_scenario_keeps_its_plot(server: Server, open_p
 
 
 def test_the_scenario_is_locked_by_the_visitors_own_run_but_not_by_others(
-    slow_server: Server, open_page: Callable[[str], Page]
+    endless_server: Server, open_page: Callable[[str], Page]
 ) -> None:
-    page = open_page(slow_server.url)
+    page = open_page(endless_server.url)
     start_models(page)
     expect(page.locator("#lane-1-transcript .moving")).to_be_visible()
     expect(page.locator("#arena-scenario input")).to_be_disabled()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_arena import fakes, start_models
+from tests.browser.test_arena import start_models
 from tests.support.browser import pick, start
 from tests.support.server import Server
 
@@ -96,17 +95,10 @@ def test_a_phone_shows_one_lane_at_a_time_with_its_state_first(
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-@pytest.fixture
-def slow_server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "home", fakes(tmp_path / "configs")).start()
-    yield server
-    server.kill()
-
-
 def test_a_thought_is_one_click_away_and_stop_keeps_the_unfinished_message(
-    slow_server: Server, open_page: Callable[[str], Page]
+    endless_server: Server, open_page: Callable[[str], Page]
 ) -> None:
-    page = open_page(slow_server.url)
+    page = open_page(endless_server.url)
     start_models(page)
     moving = page.locator("#lane-1-transcript .moving")
     thought = moving.locator("details .thought")

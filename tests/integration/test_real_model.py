@@ -37,11 +37,13 @@ def negotiate(home: Path, *arguments: str) -> tuple[dict[str, Any], str]:
     return json.loads(done.stdout), done.stderr
 
 
-RUN = ("run", "--scenario", "night_train", "--a", "smollm2-steady", "--b", "smollm2-bold", "--seed", "2", "--json", "-")
-
-
-def test_two_models_negotiate_to_an_end_and_the_same_seed_repeats_the_text(real_home: Path) -> None:
-    first, progress = negotiate(real_home, *RUN)
+def test_two_models_negotiate_to_an_end_and_the_same_seed_repeats_the_text(real_home: Path, tmp_path: Path) -> None:
+    short = tmp_path / "night_train.yaml"
+    shipped = (SHIPPED / "scenarios" / "night_train.yaml").read_text(encoding="utf-8")
+    short.write_text(shipped.replace("rounds: 4", "rounds: 2"), encoding="utf-8")
+    models = ("--a", "smollm2-steady", "--b", "smollm2-bold", "--seed", "2")
+    command = ("run", "--scenario", str(short), *models, "--json", "-")
+    first, progress = negotiate(real_home, *command)
     assert first["status"] == "done"
     assert first["agents"] == {"a": "smollm2-steady", "b": "smollm2-bold"}
     assert first["turns"]
@@ -52,7 +54,7 @@ def test_two_models_negotiate_to_an_end_and_the_same_seed_repeats_the_text(real_
         assert (turn["offer"] is not None) == (turn["action"] == "offer")
         if turn["offer"]:
             assert turn["offer"]["window"] in {"open", "closed"}
-    again, _ = negotiate(real_home, *RUN)
+    again, _ = negotiate(real_home, *command)
     assert again["run_id"] != first["run_id"]
     same = [[{**turn, "seconds": 0} for turn in run["turns"]] for run in (first, again)]
     assert same[0] == same[1]

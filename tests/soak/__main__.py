@@ -2,6 +2,7 @@
 
     make soak                      # half an hour
     SOAK_MINUTES=3 SOAK_SEED=7 make soak
+    SOAK_NEIGHBOURS=1 make soak    # beside a process that computes without a pause
 
 Ends with a line of JSON; its exit status is 1 where a run was lost or is stuck, or an error was not shown. The server's
 log stays in the folder that the first line names.
@@ -19,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.support.neighbours import neighbours
 from tests.soak.faults import Faults, models
 from tests.soak.figures import Figures, p95
 from tests.soak.ledger import Account, Ledger, account, settled
@@ -38,9 +40,10 @@ logging.basicConfig(level=logging.WARNING)
 def main() -> int:
     """Soak, report the figures, and return the exit status."""
     minutes = float(os.environ.get("SOAK_MINUTES", "30"))
+    busy = int(os.environ.get("SOAK_NEIGHBOURS", "0"))
     seed = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     folder = Path(tempfile.mkdtemp(prefix="parley-soak-"))
-    say(f"{minutes:g} minutes, seed {seed}, in {folder}")
+    say(f"{minutes:g} minutes, seed {seed}, {busy} busy neighbours, in {folder}")
     ledger, served = Ledger(), FaultyServer()
     registry = folder / "configs" / "models.yaml"
     registry.parent.mkdir()
@@ -48,7 +51,8 @@ def main() -> int:
     (registry.parent / "app.yaml").write_text("max_loaded_models: 3\n")
     server = Server(folder / "home", registry.parent).start()
     try:
-        return soak(server, served, registry, ledger, random.Random(seed), minutes, seed)
+        with neighbours(busy):
+            return soak(server, served, registry, ledger, random.Random(seed), minutes, seed)
     finally:
         served.close()
         server.stop()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 SAMPLE_SECONDS = 0.5
-WARM_UP = 0.25
+WARM_UP = 1 / 3
 """Share of the time to skip before memory is measured: by then, everything has been imported and used once."""
 PROBE = "/gradio_api/queue/status"
 """Answered on the event loop itself, without any lookup."""
