@@ -13,7 +13,7 @@ from tests.support.fakes import ALWAYS, ENDLESS, SLOW_FAKES, fakes
 from tests.support.server import Server
 
 
-@pytest.fixture(scope="package")  # not for the session: Playwright's loop would keep other tests from running theirs
+@pytest.fixture(scope="module")  # not the session: other tests need the event loop that Playwright occupies
 def browser() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     expect.set_options(timeout=60_000)  # for busy machines
