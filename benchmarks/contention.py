@@ -106,7 +106,8 @@ def work(cache: Path) -> None:
                     time.sleep(0.02)
             elif command in ("fix", "adapt"):
                 processor.on_processor(lambda: team._use(most))
-                team.threads, team._most, team._trial = most, 1 if command == "fix" else most, None
+                team.threads, team._most = most, 1 if command == "fix" else most
+                team._trial = team._expected = None
             elif command == "measure":
                 before, begun = sum(counts), time.perf_counter()
                 time.sleep(float(value))

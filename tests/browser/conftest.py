@@ -12,11 +12,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.support.fakes import ALWAYS, ENDLESS, SLOW_FAKES, fakes
 from tests.support.server import Server
 
+PATIENCE_MS = 90_000
+"""How long to wait for the page on a busy machine."""
+
 
 @pytest.fixture(scope="module")  # not the session: other tests need the event loop that Playwright occupies
 def browser() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    expect.set_options(timeout=60_000)  # for busy machines
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=installed,
@@ -27,6 +30,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

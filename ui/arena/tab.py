@@ -71,8 +71,8 @@ class Arena:
         following = self.banner.next.click(self._next, filled, begins, **QUIET)
         restored = list(dict.fromkeys([*begins, setup.scenario.own, *setup.outputs]))
         rerun = self.again.click(self._again, [self.shown], restored, **QUIET)
-        setup.remember_after(rerun)
         for begun in (started, following, rerun):
+            setup.remember_after(begun)  # a change just before is answered too late to know what runs now
             self._follow(begun.success)
             begun.success(None, js=script("lanes"))
         replayed = self.banner.play.click(self._replay, [self.shown], [*self.banner.outputs, *setup.painted], **QUIET)
