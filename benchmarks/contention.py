@@ -5,8 +5,7 @@
 S` how long each measurement lasts (default 10).
 
 - `idle_1`, `idle_8`: tokens per second of 1 and 8 streams on a quiet machine, against the same with a fixed number of
-  threads, which is what the engine did before it adapted. Both take turns in one process, because two processes
-  differ by a few percent whatever they do.
+  threads, which is what the engine did before it adapted. Both take turns.
 - `neighbour_1`, ..., `two_neighbours_8`: beside one or two processes that compute without a pause, against the quiet
   machine. `fixed` is the same ratio with a fixed number of threads.
 - `two_programs_1`, `two_programs_8`: two programs that write at the same time; the slower one against one alone.
@@ -29,13 +28,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.support.neighbours import neighbours
 from manager.config.model_spec import GenerationConfig
 from manager.config.registry import Registry
 from manager.generation import processor
 from manager.generation.request import GenerationRequest, as_messages
+from manager.generation.team import Team
 from manager.manager import LLMManager
 
 ROOT = Path(__file__).parents[1]
@@ -50,18 +48,18 @@ STREAMS = (1, 8)
 class Program:
     """A process with the model loaded, which writes when it is asked to."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, *, fixed: bool = False) -> None:
+        how = ["--fixed"] if fixed else []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contention", "--worker", str(cache)],
+            [sys.executable, "-m", "benchmarks.contention", "--worker", str(cache), *how],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def begin(self, streams: int, *, fixed: bool = False) -> None:
-        """Start writing, with a fixed number of threads if asked, and return when all streams are under way."""
-        self._ask("fix" if fixed else "adapt")
+    def begin(self, streams: int) -> None:
+        """Start writing, and return when all streams are under way."""
         self._ask(f"begin {streams}")
 
     def measured(self, seconds: float) -> float:
@@ -84,9 +82,10 @@ class Program:
         return self._process.stdout.readline()
 
 
-def work(cache: Path) -> None:
+def work(cache: Path, fixed: bool) -> None:
     """Be the process behind `Program`: read commands, write answers."""
-    team, most = processor.team(), torch.get_num_threads()
+    if fixed:
+        processor._team = Team(1, lambda _: None)  # leaves the number of threads alone
     with LLMManager(Registry.from_yaml(ROOT / "configs" / "models.yaml"), 1, cache_dir=cache) as manager:
         manager.load_model(MODEL)
         writers: list[threading.Thread] = []
@@ -104,10 +103,6 @@ def work(cache: Path) -> None:
                     writer.start()
                 while min(counts) < WARM_TOKENS:
                     time.sleep(0.02)
-            elif command in ("fix", "adapt"):
-                processor.on_processor(lambda: team._use(most))
-                team.threads, team._most = most, 1 if command == "fix" else most
-                team._trial = team._expected = None
             elif command == "measure":
                 before, begun = sum(counts), time.perf_counter()
                 time.sleep(float(value))
@@ -131,9 +126,9 @@ def _write(manager: LLMManager, number: int, counts: list[int], stop: threading.
             seed += 100
 
 
-def rate(program: Program, streams: int, seconds: float, busy: int = 0, *, fixed: bool = False) -> float:
+def rate(program: Program, streams: int, seconds: float, busy: int = 0) -> float:
     """Return the tokens per second of a program beside `busy` neighbours, from the moment they start."""
-    program.begin(streams, fixed=fixed)
+    program.begin(streams)
     with neighbours(busy):
         found = program.measured(seconds)
     program.end()
@@ -158,18 +153,18 @@ def both(programs: list[Program], streams: int, seconds: float) -> float:
 def measure(cache: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
     """Yield the figures of each case."""
     with ExitStack() as stack:
-        first, second = Program(cache), Program(cache)
-        for program in (first, second):
+        first, second, fixed = Program(cache), Program(cache), Program(cache, fixed=True)
+        for program in (first, second, fixed):
             stack.callback(program.close)
             program.begin(1)
             program.end()
         for streams in STREAMS:
             rows = []
             for _ in range(rounds):
-                row = {name: rate(first, streams, seconds, fixed=name != "idle") for name in ("idle", "fixed_idle")}
+                row = {"idle": rate(first, streams, seconds), "fixed_idle": rate(fixed, streams, seconds)}
                 for busy, name in ((1, "neighbour"), (2, "two_neighbours")):
                     row[name] = rate(first, streams, seconds, busy)
-                    row[f"fixed_{name}"] = rate(first, streams, seconds, busy, fixed=True)
+                    row[f"fixed_{name}"] = rate(fixed, streams, seconds, busy)
                 row["two_programs"] = both([first, second], streams, seconds)
                 rows.append(row)
             for case, bar in BARS.items():
@@ -193,9 +188,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--fixed", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker is not None:
-        work(options.worker)
+        work(options.worker, options.fixed)
         return
     with tempfile.TemporaryDirectory() as folder:
         for line in measure(Path(folder), options.rounds, options.seconds):
