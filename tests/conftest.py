@@ -15,6 +15,7 @@ from filelock import FileLock
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _BROWSER = Path(__file__).parent / "browser"
+_PROGRAMS = Path(__file__).parent / "integration"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,6 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         elif "real_home" in getattr(item, "fixturenames", ()):
             item.add_marker("real_model")
+        elif _PROGRAMS in item.path.parents:
+            item.add_marker("program")
     items.sort(key=lambda item: (_BROWSER not in item.path.parents, item.get_closest_marker("real_model") is None))
 
 

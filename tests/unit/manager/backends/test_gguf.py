@@ -28,6 +28,8 @@ from manager.config.model_spec import parse_spec
 from manager.errors import CannotFit, LoadFailed, MissingPackage, Refused, WeightsNotFound
 from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
 
+pytestmark = pytest.mark.weights
+
 PARTS = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",

@@ -47,6 +47,8 @@ from manager.generation.stream import TokenStream
 from manager.identity import Identity
 from tests.unit.manager.conftest import CACHE, SECONDS, MakeManager, byte_tokenizer, tiny_model
 
+pytestmark = pytest.mark.weights
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -23,6 +23,8 @@ from manager.state import State
 from tests.unit.manager.arena import Arena
 from tests.unit.manager.conftest import CACHE, MakeManager, Watch, byte_tokenizer, tiny_model
 
+pytestmark = pytest.mark.weights
+
 
 def silent(stage: str, done: int, total: int) -> None:
     pass

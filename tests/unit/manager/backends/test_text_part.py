@@ -25,6 +25,8 @@ from manager.config.model_spec import parse_spec
 from manager.errors import LoadFailed, Refused
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
+pytestmark = pytest.mark.weights
+
 VISION = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
 WHOLE: dict[str, tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {
     "mistral3": (

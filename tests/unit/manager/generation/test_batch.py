@@ -28,6 +28,8 @@ from manager.generation.text import ChatTemplate
 from tests.support.effort import examples
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 
+pytestmark = pytest.mark.weights
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:

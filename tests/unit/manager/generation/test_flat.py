@@ -14,6 +14,8 @@ from manager.generation.flat import FlatRunner, flat_runner
 from manager.generation.kv import Memo
 from manager.generation.solo import SoloRunner
 
+pytestmark = pytest.mark.weights
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:

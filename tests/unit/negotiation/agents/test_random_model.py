@@ -18,6 +18,8 @@ from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import Scenario
 from tests.unit.manager.conftest import CHAT_TEMPLATE, tiny_model
 
+pytestmark = pytest.mark.weights
+
 SCENARIOS = sorted(path.stem for path in (Path(__file__).resolve().parents[4] / "configs" / "scenarios").glob("*.yaml"))
 HELD = {
     "legal": ModelOptions(),
