@@ -16,6 +16,7 @@ from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken
 from negotiation.game.measures import measure
 from negotiation.game.protocol import GameState
+from negotiation.scenario.analysers import analyser_of
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import Offer, Scenario, Seat, other
 
@@ -39,7 +40,7 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
         Events, of which the last is `Ended` or `Halted`. After `Asked`, send the person's `Decision` into the
         generator. Closing the generator stops the agent.
     """
-    analyser = Analyser(negotiation.scenario)
+    analyser = analyser_of(negotiation.scenario)
     state, turns = replay(negotiation.scenario, negotiation.turns), list(negotiation.turns)
     agents = negotiation.agents
     names: dict[Seat, str] = {"a": agents["a"].name, "b": agents["b"].name}
