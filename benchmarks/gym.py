@@ -2,8 +2,8 @@
 
 `python -m benchmarks.gym` prints a JSON line for each case: negotiations and turns per second of processor time, the
 median over the rounds and its spread. `table` plays script against script with `negotiate`; `environment` plays the
-same games with the script in seat a behind the environment; `vector` does so in 32 environments side by side. `ratio` is the
-rate over that of `table` in the same round.
+same games with the script in seat a behind the environment; `vector` does so in 32 environments side by side.
+`ratio` is the rate over that of `table` in the same round.
 """
 
 from __future__ import annotations

@@ -6,7 +6,10 @@ The functions' signatures and docstrings are the published documentation; docs/a
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import re
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import asdict
@@ -15,9 +18,10 @@ from typing import Any
 import gradio as gr
 
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.human import HUMAN
+from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.app.parley import Parley
-from negotiation.game.events import Ended, Event, Halted
+from negotiation.errors import NotAsked
+from negotiation.game.events import Asked, Ended, Event, Halted
 from negotiation.live.feed import stored_events
 from negotiation.runs.export import export_run
 from negotiation.runs.record import Run
@@ -28,7 +32,11 @@ from ui.widgets.follow import UPDATE_SECONDS
 from ui.widgets.scenario_picker import own_scenario
 
 PUBLIC: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
-NO_PEOPLE = "The API plays models and strategies only; people play on the page. Pass the name of a model or strategy."
+NO_PEOPLE = (
+    "The API plays models, strategies and programs; people play on the page. Pass the name of a model or strategy, or "
+    f"'{PROGRAM}' for a seat that you play yourself."
+)
+WRONG_KEY = "This key does not belong to this run. Pass the key of the run's latest 'asked' event."
 NO_INTEGER = "The seed must be an integer, not '{given}'."
 NO_SCENARIO = "Unknown scenario '{given}'. Choose from: {known}. To use your own scenario, pass it as YAML text."
 
@@ -74,7 +82,8 @@ def build_api(parley: Parley) -> None:
 
         Args:
             scenario: The id of a scenario, or a complete scenario as YAML text.
-            agent_a: The agent in role a: the id of a model or the name of a strategy.
+            agent_a: The agent in role a: the id of a model, the name of a strategy, or "program" for a seat whose moves
+                you post with move.
             agent_b: The agent in role b.
             seed: Controls randomness. An integer.
             options_a: Settings of a model in role a, such as {"temperature": 0.2}. Strategies have none.
@@ -82,8 +91,9 @@ def build_api(parley: Parley) -> None:
 
         Returns:
             Events, each an object with the keys run_id and event: queued (while it waits for a lane), started,
-            turn_started, waiting, writing (a piece of text), rejected, turn_taken (a complete turn), and at the end
-            ended (with agreement and measures) or halted. Utilities lie in [0, 1].
+            turn_started, waiting, writing (a piece of text), rejected, asked (a program is to move: post its move with
+            the event's key), turn_taken (a complete turn), and at the end ended (with agreement and measures) or
+            halted. Utilities lie in [0, 1].
         """
         with plainly():
             given = (("agent_a", agent_a, options_a), ("agent_b", agent_b, options_b))
@@ -96,7 +106,27 @@ def build_api(parley: Parley) -> None:
             run_id = await asyncio.to_thread(parley.live.start, run, caller=caller_of(parley, request))
             async with aclosing(_events(parley, run_id)) as events:
                 async for event in events:
-                    yield event_to_json(run_id, event)
+                    key = {"key": _key(run_id)} if isinstance(event, Asked) else {}
+                    yield event_to_json(run_id, event) | key
+
+    def move(run_id: str, key: str, action: str, offer: dict[str, Any] | None = None, message: str = "") -> str:
+        """Make the move of the program that is asked in a run.
+
+        Args:
+            run_id: The run.
+            key: The key in the run's asked event.
+            action: offer, accept or walk_away.
+            offer: With the action offer, a value for each issue.
+            message: What to say to the other side.
+
+        Returns:
+            The id of the run. What follows from the move arrives as events.
+        """
+        with plainly():
+            if not hmac.compare_digest(str(key).encode(), _key(str(run_id)).encode()):
+                raise NotAsked(WRONG_KEY)
+            parley.live.answer(str(run_id), str(action), offer, str(message))
+        return str(run_id)
 
     def run(run_id: str) -> dict[str, Any]:
         """Return a stored negotiation: scenario, agents, every turn, its ending and its measures.
@@ -113,7 +143,16 @@ def build_api(parley: Parley) -> None:
     gr.api(models, api_name="models", **PUBLIC)
     gr.api(scenarios, api_name="scenarios", **PUBLIC)
     gr.api(negotiate, api_name="negotiate", **PUBLIC)
+    gr.api(move, api_name="move", **PUBLIC)
     gr.api(run, api_name="run", **PUBLIC)
+
+
+_SECRET = secrets.token_bytes(32)
+
+
+def _key(run_id: str) -> str:
+    """Return the key with which a program moves in a run; only the stream of the run's events contains it."""
+    return hmac.new(_SECRET, run_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
 
 
 async def _events(parley: Parley, run_id: str) -> AsyncGenerator[Event, None]:

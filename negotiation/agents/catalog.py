@@ -13,7 +13,7 @@ from manager.config.strict_yaml import validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.human import HUMAN, HumanAgent
+from negotiation.agents.human import HUMAN, OUTSIDE, PROGRAM, HumanAgent
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
 from negotiation.agents.strategies import STRATEGIES
@@ -51,10 +51,10 @@ class Catalog:
 
     @staticmethod
     def check(model_ids: Iterable[str]) -> None:
-        """Raise ConfigError if a model has the name of a strategy or of the human agent."""
+        """Raise ConfigError if a model has the name of a strategy or of a person or program."""
         ids = set(model_ids)
-        if taken := [name for name in (*STRATEGIES, HUMAN) if name in ids]:
-            other = "a person" if taken[0] == HUMAN else "a scripted strategy"
+        if taken := [name for name in (*STRATEGIES, *OUTSIDE) if name in ids]:
+            other = {HUMAN: "a person", PROGRAM: "a program elsewhere"}.get(taken[0], "a scripted strategy")
             raise ConfigError(f"model '{taken[0]}' has the name of {other}; give it another id")
 
     def create(self, config: AgentConfig) -> Agent:
@@ -68,8 +68,8 @@ class Catalog:
         if config.agent in STRATEGIES:
             given = self._options(StrategyOptions, config).gives_in
             return STRATEGIES[config.agent] if given is None else STRATEGIES[config.agent].giving_in(given)
-        if config.agent == HUMAN:
-            return HumanAgent(self._options(HumanOptions, config))
+        if config.agent in OUTSIDE:
+            return HumanAgent(self._options(HumanOptions, config), config.agent)
         if config.agent not in self.manager.list_models():
             known = ", ".join(choice.agent for choice in self.choices())
             raise UnknownAgent(f"'{config.agent}' is neither a model nor a strategy (known: {known})")

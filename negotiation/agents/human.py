@@ -1,4 +1,4 @@
-"""A person as an agent: ask for a decision, and play it.
+"""A person, or a program elsewhere, as an agent: ask for a decision, and play it.
 
 The agent does not wait. It yields `Asked`, and the caller sends the answer, so that `negotiation.live.driver` can set
 the negotiation aside: while a person thinks, no thread, lease or queue slot is held.
@@ -19,25 +19,25 @@ from negotiation.replies.reader import clean
 from negotiation.scenario.model import Offer
 
 HUMAN = "human"
+PROGRAM = "program"
+OUTSIDE = (HUMAN, PROGRAM)
+"""Agents whose moves come from outside."""
 MAX_MESSAGE = 2000
 """Maximum length of a person's message in characters."""
 
 
 @dataclass(frozen=True)
 class HumanAgent:
-    """Plays a seat with a person."""
+    """Plays a seat with a person, or with a program elsewhere."""
 
     options: HumanOptions = field(default_factory=HumanOptions)
-
-    @property
-    def name(self) -> str:
-        return HUMAN
+    name: str = HUMAN
 
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
         answer = yield Asked(view.seat, self.options.answer_seconds)
         view.cancel.check()
         if not isinstance(answer, Decision):
-            raise NoAnswer("the person did not answer in time")
+            raise NoAnswer(f"the {self.name if self.name == PROGRAM else 'person'} did not answer in time")
         return answer
 
 

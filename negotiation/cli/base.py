@@ -17,7 +17,7 @@ import typer
 
 from manager.errors import ConfigError
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.human import HUMAN
+from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.scenario.model import Scenario
@@ -50,6 +50,8 @@ def agent_named(name: str, agent: str, settings: Sequence[str] | None) -> AgentC
     """
     if agent == HUMAN:
         raise ConfigError(f"--{name}: people play on the page, not on the command line; name a model or a strategy")
+    if agent == PROGRAM:
+        raise ConfigError(f"--{name}: programs play over HTTP (docs/api.md); name a model or a strategy")
     return AgentConfig.from_arguments(agent, settings or (), f"--{name}-option")
 
 

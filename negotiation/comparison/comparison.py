@@ -18,7 +18,7 @@ from manager.cancel import CancelToken
 from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.human import HUMAN
+from negotiation.agents.human import OUTSIDE
 from negotiation.batch.executor import LaneAccess, Threads
 from negotiation.diagnostics.prompt_anchors import Anchors, anchors, total
 from negotiation.figures.statistics import Interval, mean_interval, more_needed, sign_test
@@ -238,8 +238,10 @@ def run(
         UnknownAgent: An agent is neither a registered model nor a strategy. Nothing has started.
         ConfigError: An agent is a person or has wrong options. Nothing has started.
     """
-    if HUMAN in {config.agent for config in (*comparison.agents, comparison.opponent)}:
-        raise ConfigError("a comparison runs unattended and cannot include a person; choose a model or a strategy")
+    if {config.agent for config in (*comparison.agents, comparison.opponent)} & set(OUTSIDE):
+        raise ConfigError(
+            "a comparison runs unattended and cannot include people or outside programs; choose a model or a strategy"
+        )
     first, second, opponent = map(catalog.complete, (*comparison.agents, comparison.opponent))
     comparison = replace(comparison, agents=(first, second), opponent=opponent)
     tally, waiting, running = PairTally(comparison), deque(jobs(comparison)), dict[str, Job]()

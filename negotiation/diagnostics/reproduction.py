@@ -14,7 +14,7 @@ from typing import Any
 from manager.cancel import CancelToken
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.human import HUMAN
+from negotiation.agents.human import HUMAN, OUTSIDE
 from negotiation.errors import NoAnswer
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Ended, Halted, Turn, TurnTaken
@@ -139,20 +139,20 @@ class _Repeater:
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
         yield from ()
         if len(view.own) >= len(self.turns):
-            raise NoAnswer("the recorded moves of the person ended here")
+            raise NoAnswer("the recorded moves of the player ended here")
         made = self.turns[len(view.own)]
         return Decision(made.action, made.offer, made.message, made.thought)
 
 
 def _agent(catalog: Catalog, run: Run, seat: Seat) -> Agent:
-    if run.agents[seat].agent == HUMAN:
-        return _Repeater(HUMAN, tuple(turn for turn in run.turns if turn.seat == seat))
+    if run.agents[seat].agent in OUTSIDE:
+        return _Repeater(run.agents[seat].agent, tuple(turn for turn in run.turns if turn.seat == seat))
     return catalog.create(run.agents[seat])
 
 
 def _check(run: Run, turn: Turn, number: int) -> TurnCheck:
     recorded = run.turns[number] if number < len(run.turns) else None
-    return TurnCheck(recorded, turn, repeated=run.agents[turn.seat].agent == HUMAN)
+    return TurnCheck(recorded, turn, repeated=run.agents[turn.seat].agent in OUTSIDE)
 
 
 def _ending(run: Run) -> object:
@@ -196,8 +196,9 @@ def _limits(catalog: Catalog, run: Run, *, differs: bool) -> Iterator[str]:
     """Yield what cannot be reproduced in this run, or not for certain if it `differs`."""
     for seat in SEATS:
         config, role = run.agents[seat], run.scenario.roles[seat].name
-        if config.agent == HUMAN:
-            yield f"A person played the {role}; their recorded moves were repeated, not reproduced."
+        if config.agent in OUTSIDE:
+            player = "person" if config.agent == HUMAN else "program"
+            yield f"A {player} played the {role}; their recorded moves were repeated, not reproduced."
         elif _is_remote(catalog, config):
             yield (
                 f"'{config.agent}', which played the {role}, runs on a remote server. It was asked with the same "

@@ -34,21 +34,45 @@ def client(server: Server) -> Client:
 
 def test_nothing_but_the_documented_functions_is_public(client: Client) -> None:
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert set(endpoints["named_endpoints"]) == {"/models", "/scenarios", "/negotiate", "/run"}
+    assert set(endpoints["named_endpoints"]) == {"/models", "/scenarios", "/negotiate", "/move", "/run"}
     assert not endpoints["unnamed_endpoints"]
     documented = set(re.findall(r"^\| `(/\w+)`", DOCS.read_text(), re.MULTILINE))
     assert documented == set(endpoints["named_endpoints"])
 
 
 def test_the_documented_example_works(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    found = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert found is not None
-    code = found[1].replace("http://127.0.0.1:7860", server.url)
-    exec(compile(code, str(DOCS), "exec"), {})
+    run_example(server, 0)
     printed = capsys.readouterr().out
     assert "'slow'" in printed
     assert "ended {'price': " in printed
     assert "\ndone " in printed
+
+
+def run_example(server: Server, number: int) -> None:
+    code = re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL)[number]
+    exec(compile(code.replace("http://127.0.0.1:7860", server.url), str(DOCS), "exec"), {})
+
+
+def test_a_program_takes_a_seat_as_documented(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    run_example(server, 1)
+    assert re.search(r"ended (\{'price': \d+\}|None)", capsys.readouterr().out)
+
+
+def test_only_who_has_the_key_moves_and_a_wrong_move_can_be_made_again(client: Client) -> None:
+    job = client.submit("company_car", "program", "linear", 1, api_name="/negotiate")
+    refused = 0
+    for event in job:
+        if event["event"] != "asked":
+            continue
+        move = {"run_id": event["run_id"], "api_name": "/move"}
+        for wrong in ({"key": "guess", "action": "walk_away"}, {"key": event["key"], "action": "shout"}):
+            with pytest.raises(AppError, match=r"key|must be one of"):
+                client.predict(**move, **wrong)
+            refused += 1
+        client.predict(**move, key=event["key"], action="walk_away")
+    assert refused == 2
+    assert event["event"] == "ended"
+    assert event["ending"] == "walked_away"
 
 
 def test_a_model_is_heard_while_it_writes(client: Client) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from negotiation.agents.human import HUMAN
+from negotiation.agents.human import HUMAN, OUTSIDE
 from negotiation.runs.provenance import ModelUse, Program
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS, Seat
@@ -89,7 +89,7 @@ def _uncertain(run: Run) -> list[tuple[str, str]]:
     found = []
     for seat in SEATS:
         uses = run.provenance.models.get(seat, ()) if run.provenance is not None else ()
-        if run.agents[seat].agent == HUMAN:
+        if run.agents[seat].agent in OUTSIDE:
             found.append((run.scenario.roles[seat].name, "person"))
         elif any(use.identity.server is not None for use in uses):
             found.append((run.scenario.roles[seat].name, "remote"))

@@ -83,7 +83,7 @@ HELD = {
     "": "Nothing constrained the reply while it was written; it was parsed strictly.",
 }
 YOUR_TURN = "It is your turn."
-PERSON_THINKS = "A person is deciding."
+PERSON_THINKS = "The player is deciding."
 INVALID = "Unusable replies before this one: {count}"
 ROUND = "round {round}"
 ACCEPTS = "accepts the offer"
@@ -182,6 +182,7 @@ UNKNOWN_RUN = "No negotiation was found at this link. It may have been deleted, 
 
 # agents and their settings
 YOU = "you"
+PROGRAM = "a program"
 SCRIPTED = "scripted"
 LOADED = "loaded"
 REMOTE = "remote server"

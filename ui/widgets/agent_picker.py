@@ -15,7 +15,7 @@ from manager.placed import DEVICE
 from manager.state import State
 from manager.status.snapshot import WeightsStatus
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.human import HUMAN
+from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
@@ -31,7 +31,10 @@ BYTES_PER_PARAMETER = 2
 
 def labels(parley: Parley) -> dict[str, str]:
     """Return the agents' display names, by id."""
-    return {choice.agent: choice.label for choice in parley.catalog.choices()} | {HUMAN: text.YOU}
+    return {choice.agent: choice.label for choice in parley.catalog.choices()} | {
+        HUMAN: text.YOU,
+        PROGRAM: text.PROGRAM,
+    }
 
 
 def choices(parley: Parley) -> list[tuple[str, str]]:

@@ -75,7 +75,9 @@ def test_an_unknown_agent_is_named(catalog: Catalog) -> None:
         catalog.create(AgentConfig("nobody"))
 
 
-@pytest.mark.parametrize(("name", "whose"), [("random", "a scripted strategy"), ("human", "a person")])
+@pytest.mark.parametrize(
+    ("name", "whose"), [("random", "a scripted strategy"), ("human", "a person"), ("program", "a program elsewhere")]
+)
 def test_a_model_may_not_take_another_agents_name(managers: Callable[..., LLMManager], name: str, whose: str) -> None:
     with pytest.raises(ConfigError, match=f"model '{name}' has the name of {whose}"):
         Catalog(managers({name: {}}))
