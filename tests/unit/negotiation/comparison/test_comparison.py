@@ -160,7 +160,7 @@ def test_unknown_agents_are_refused_before_anything_starts(asked: Ask, catalog: 
 
 
 def test_people_are_not_compared(asked: Ask, catalog: Catalog, store: Store) -> None:
-    with pytest.raises(ConfigError, match="cannot include a person"):
+    with pytest.raises(ConfigError, match="cannot include people"):
         next(comparison.run(asked(opponent="human"), catalog, store))
 
 
