@@ -21,6 +21,7 @@ from ui.kit.components import QUIET, Updates, script
 from ui.kit.templates import render
 from ui.models.tab import build_models
 from ui.play.tab import build_play
+from ui.sharing.buttons import card_window_html
 from ui.tournament import text as tournament_text
 from ui.tournament.tab import build_tournament
 from ui.widgets.agent_picker import labels
@@ -60,7 +61,7 @@ def build_page(parley: Parley) -> gr.Blocks:
     zero_gpu = parley.catalog.zero_gpu
     with Page(title=text.TITLE, analytics_enabled=False) as page:
         shown = gr.State(None)
-        gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
+        gr.HTML(header_html(), elem_id="header", js_on_load=script("page") + script("share"))
         status = gr.HTML(
             strip_html(parley.manager.snapshot(), names, details, zero_gpu), elem_id="model-status", js_on_load=None
         )
@@ -86,5 +87,6 @@ def build_page(parley: Parley) -> gr.Blocks:
 
 
 def header_html() -> Markup:
-    """Draw the title, the theme button, and the notice that the browser shows while the server does not answer."""
-    return render("header", tab_names=json.dumps({tab_id: name for tab_id, name, _ in TABS}))
+    """Draw the title, the theme button, the window of share cards, and the notice of a server that does not answer."""
+    tab_names = json.dumps({tab_id: name for tab_id, name, _ in TABS})
+    return render("header", tab_names=tab_names, card_window=card_window_html())

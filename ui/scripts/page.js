@@ -31,14 +31,9 @@ window.openTab = (id) => {
   return Boolean(button);
 };
 
-document.addEventListener('click', async (event) => {
+document.addEventListener('click', (event) => {
   const tab = event.target.closest('[data-tab]');
   if (tab) openTab(tab.dataset.tab);
-  const copy = event.target.closest('[data-copy]');
-  if (copy) {
-    await navigator.clipboard?.writeText(new URL(copy.dataset.copy, location.href).href);
-    copy.textContent = copy.dataset.done;
-  }
 });
 
 // The tabs are one stop of the Tab key; the arrow keys move from one to the next. Nor does it stop at the scroll area of
