@@ -31,6 +31,19 @@ window.openTab = (id) => {
   return Boolean(button);
 };
 
+// Scrolls a place into view, and keeps it there while the page is being filled, until the visitor scrolls, presses or
+// types. `also` is done with it. Returns a signal for when that is over.
+window.hold = (place, block, also = () => {}) => {
+  const over = new AbortController();
+  const show = () => { document.querySelector(place)?.scrollIntoView({ block }); also(); };
+  const filling = new ResizeObserver(show);
+  const leave = () => { filling.disconnect(); over.abort(); };
+  for (const event of ['wheel', 'touchstart', 'pointerdown', 'keydown']) addEventListener(event, leave, { signal: over.signal, passive: true });
+  filling.observe(document.body);
+  setTimeout(leave, 10_000);
+  return over.signal;
+};
+
 document.addEventListener('click', (event) => {
   const tab = event.target.closest('[data-tab]');
   if (tab) openTab(tab.dataset.tab);

@@ -13,7 +13,7 @@ MOST_HOST = 200
 def page_address(connection: HTTPConnection) -> str:
     """Return the page's address, ending in "/"; only "/" if the request names no plausible host."""
     headers = connection.headers
-    host = headers.get("x-forwarded-host", headers.get("host", ""))
+    host = headers.get("x-forwarded-host", headers.get("host", "")).partition(",")[0].strip()
     if len(host) > MOST_HOST or not _HOST.fullmatch(host):
         return "/"
     secure = connection.scope.get("scheme") == "https" or headers.get("x-forwarded-proto", "").startswith("https")
