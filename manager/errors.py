@@ -33,6 +33,7 @@ Most carry only their message, which says what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -41,7 +42,15 @@ class ParleyError(Exception):
 
 
 class ConfigError(ParleyError, ValueError):
-    """A file or a setting is wrong."""
+    """A file or a setting is wrong.
+
+    Args:
+        problems: What is wrong in detail, where that is known: a key or a place, and what is wrong there.
+    """
+
+    def __init__(self, message: str, problems: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class UnsupportedType(ConfigError):

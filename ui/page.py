@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +22,14 @@ from ui.kit.components import QUIET, Updates, script
 from ui.kit.templates import render
 from ui.models.tab import build_models
 from ui.play.tab import build_play
+from ui.sharing.buttons import card_window_html
 from ui.tournament import text as tournament_text
 from ui.tournament.tab import build_tournament
 from ui.widgets.agent_picker import labels
 
 STATUS_SECONDS = 0.5
+MOST_SHOWN = 80
+_NO_CHOICE = re.compile(r"Value: (.*?)(?: \(type: .*\))? is not in the list of choices", re.DOTALL)
 
 TABS: tuple[tuple[str, str, Callable[[Parley, gr.Blocks, gr.Tab], None]], ...] = (
     ("arena", text.ARENA, build_arena),
@@ -46,7 +50,9 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's classes have no types h
     async def process_api(self, *args: Any, **options: Any) -> Any:
         try:
             return await super().process_api(*args, **options)
-        except AppError:  # a message for the visitor
+        except AppError as error:  # a message for the visitor
+            if found := _NO_CHOICE.match(str(error.message)):  # Gradio's own, which goes on with Python values
+                raise gr.Error(text.NO_CHOICE.format(value=found[1][:MOST_SHOWN])) from None
             raise
         except Exception:  # noqa: BLE001 (any bug)
             traceback.print_exc()  # as Gradio does; it goes to the log
@@ -60,7 +66,7 @@ def build_page(parley: Parley) -> gr.Blocks:
     zero_gpu = parley.catalog.zero_gpu
     with Page(title=text.TITLE, analytics_enabled=False) as page:
         shown = gr.State(None)
-        gr.HTML(header_html(), elem_id="header", js_on_load=script("page"))
+        gr.HTML(header_html(), elem_id="header", js_on_load=script("page") + script("focus") + script("share"))
         status = gr.HTML(
             strip_html(parley.manager.snapshot(), names, details, zero_gpu), elem_id="model-status", js_on_load=None
         )
@@ -86,5 +92,6 @@ def build_page(parley: Parley) -> gr.Blocks:
 
 
 def header_html() -> Markup:
-    """Draw the title, the theme button, and the notice that the browser shows while the server does not answer."""
-    return render("header", tab_names=json.dumps({tab_id: name for tab_id, name, _ in TABS}))
+    """Draw the title, the theme button, the window of share cards, and the notice of a server that does not answer."""
+    tab_names = json.dumps({tab_id: name for tab_id, name, _ in TABS})
+    return render("header", tab_names=tab_names, card_window=card_window_html())

@@ -29,6 +29,8 @@ from ui.server.health import health_routes
 from ui.server.request_guard import RequestGuard
 from ui.server.session_sweeper import MOST_SESSIONS, SessionSweeper
 from ui.server.visitor import VisitorCookie
+from ui.sharing.link_preview import LinkPreview
+from ui.sharing.routes import sharing_routes
 
 logger = logging.getLogger("parley")
 
@@ -82,8 +84,13 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
         show_error=True,
         quiet=True,
         app_kwargs={
-            "middleware": [Middleware(RequestGuard), Middleware(VisitorCookie), Middleware(SessionSweeper, page=page)],
-            "routes": health_routes(parley),
+            "middleware": [
+                Middleware(RequestGuard),
+                Middleware(VisitorCookie),
+                Middleware(SessionSweeper, page=page),
+                Middleware(LinkPreview, parley=parley),
+            ],
+            "routes": [*health_routes(parley), *sharing_routes(parley)],
         },
         state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,

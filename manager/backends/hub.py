@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from tqdm.auto import tqdm
 from manager.backends.base import Progress
 from manager.errors import AccessDenied, ParleyError, Refused, Unreachable, WeightsNotFound
 
+logger = logging.getLogger(__name__)
+
+MOST_SAID = 300
+"""The most characters of a client's error that are logged."""
 PATTERNS = ["*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges*"]
 """Fetched files: weights as safetensors (pickles can run code), settings and tokenizer files."""
 
@@ -78,10 +83,10 @@ def fetch(
     except Exception as error:  # noqa: BLE001 (the client passes on all kinds of errors of its transport)
         if (trouble := _disk_trouble(error)) is not None:
             raise Refused(f"'{model_name}'{revision_text} cannot be stored: {trouble}") from None
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        logger.warning("'%s' cannot be downloaded: %s: %s", model_name, type(error).__name__, str(error)[:MOST_SAID])
         raise Unreachable(
-            f"'{model_name}'{revision_text} is not on this machine and cannot be downloaded ({reason[:200]}); check "
-            "the network, or put the files into a folder and name that as model_name"
+            f"'{model_name}'{revision_text} is not on this machine and cannot be downloaded: {_why()}; check the "
+            "network, or put the files into a folder and name that as model_name"
         ) from None
 
 
@@ -94,6 +99,13 @@ def is_here(model_name: str, revision: str | None, gguf_file: str | None, *, pic
     except Exception:  # noqa: BLE001 (`fetch` reports the reason)
         return False
     return True
+
+
+def _why() -> str:
+    """Return why a download failed for another reason than the repository or the disk."""
+    if constants.HF_HUB_OFFLINE:
+        return "downloads are switched off here (HF_HUB_OFFLINE)"
+    return "the Hugging Face Hub did not answer, or refused"
 
 
 def _wanted(gguf_file: str | None, pickles: bool) -> dict[str, list[str]]:

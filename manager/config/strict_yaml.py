@@ -12,14 +12,19 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from manager.config.plain_words import either, kind_of, line_problem, value_problem
 from manager.errors import ConfigError
 
 MAX_BYTES = 1_000_000
 MAX_LEVELS = 50
 """Levels that libyaml's loader reads, which would overflow the stack at some tens of thousands."""
-MOST_SAID, MOST_PROBLEMS = 300, 20
-"""Limits of a message: characters quoted from a parser's error, and problems listed."""
+MOST_PROBLEMS = 20
+"""The most problems that a message lists."""
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Refusal(yaml.constructor.ConstructorError):
+    """Valid YAML that is not read; its problem is in our own words."""
 
 
 class _UniqueKeys(yaml.constructor.SafeConstructor):
@@ -29,11 +34,9 @@ class _UniqueKeys(yaml.constructor.SafeConstructor):
         seen: set[str] = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "keys must be plain words", key_node.start_mark)
+                raise _Refusal(None, None, "keys must be plain words", key_node.start_mark)
             if key_node.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"duplicate key '{key_node.value}'; keep one", key_node.start_mark
-                )
+                raise _Refusal(None, None, f"duplicate key '{key_node.value}'; keep one", key_node.start_mark)
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
@@ -47,7 +50,7 @@ class _ExactLoader(_UniqueKeys, yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(
+            raise _Refusal(
                 None,
                 None,
                 "aliases (*name) are not supported; write the value out",
@@ -67,19 +70,23 @@ def parse_yaml(text: str, where: str, most: int = MAX_BYTES) -> Any:
         ConfigError: The text is not YAML, too large or nested too deeply, or contains duplicate keys or aliases.
     """
     if len(text) > most:
-        raise ConfigError(f"{where}: larger than {most:,} characters; split it up")
+        words = f"larger than {most:,} characters; split it up"
+        raise ConfigError(f"{where}: {words}", [("", words)])
     try:
         return yaml.load(text, Loader=_FastLoader if _is_plain(text) else _ExactLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{where}{place}: {str(error.problem or error)[:MOST_SAID]}") from None
-    except (yaml.YAMLError, ValueError, ArithmeticError) as error:  # numbers in base 60 can overflow
-        raise ConfigError(f"{where}: not valid YAML ({str(error)[:MOST_SAID]})") from None
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        words = str(error.problem) if isinstance(error, _Refusal) else line_problem(f"{error.context} {error.problem}")
+        raise ConfigError(f"{where}, {place}: {words}" if place else f"{where}: {words}", [(place, words)]) from None
+    except (yaml.YAMLError, ValueError, ArithmeticError):  # numbers in base 60 can overflow
+        words = "not valid YAML: a date, a number or a character in it is impossible; put it in quotes"
+        raise ConfigError(f"{where}: {words}", [("", words)]) from None
     except (AttributeError, LookupError, TypeError):  # raised by PyYAML for values such as `!!int ""`
-        raise ConfigError(f"{where}: a tag (!!name) does not match its value; leave tags out") from None
+        words = "a tag (!!name) does not match its value; leave tags out"
+        raise ConfigError(f"{where}: {words}", [("", words)]) from None
     except RecursionError:
-        raise ConfigError(f"{where}: nested too deeply") from None
+        raise ConfigError(f"{where}: nested too deeply", [("", "nested too deeply")]) from None
 
 
 def _is_plain(text: str) -> bool:
@@ -114,36 +121,65 @@ def validate(model: type[Model], data: Any, where: str, what: str = "") -> Model
     """Validate `data` as a `model`. Raises one ConfigError that lists every problem as `where: what: key: problem`."""
     place = f"{where}: {what}" if what else where
     if not isinstance(data, dict):
-        kind = "nothing" if data is None else type(data).__name__
-        raise ConfigError(f"{place}: expected a mapping of keys to values, got {kind}")
+        words = f"expected keys with values (key: value), got {kind_of(data)}"
+        raise ConfigError(f"{place}: {words}", [("", words)])
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        found = problems(model, error)
+        found = problems(model, error, data)
         lines = [
             f"{place}: key '{key[:80]}': {text}" if key else f"{place}: {text}" for key, text in found[:MOST_PROBLEMS]
         ]
         lines += [f"{place}: and {len(found) - MOST_PROBLEMS} more problems"] if len(found) > MOST_PROBLEMS else []
-        raise ConfigError("\n".join(lines)) from None
+        raise ConfigError("\n".join(lines), found) from None
 
 
-def problems(model: type[BaseModel], error: ValidationError) -> list[tuple[str, str]]:
-    """Return the problems of a failed validation: (dotted key, or "" for the whole; message)."""
-    return [_problem(model, item) for item in error.errors(include_url=False)]
+def problems(model: type[BaseModel], error: ValidationError, data: object) -> list[tuple[str, str]]:
+    """Return the problems of a failed validation of `data`: (dotted key, or "" for the whole; what is wrong)."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in error.errors(include_url=False):
+        key = ".".join(_keys(item, data))
+        found.setdefault((key, _given(item)), []).append(_problem(model, item))
+    return [(key, either(texts) + given) for (key, given), texts in found.items()]
 
 
-def _problem(model: type[BaseModel], item: Any) -> tuple[str, str]:
-    key = ".".join(str(part) for part in item["loc"])
+def _keys(item: Any, data: object) -> list[str]:
+    """Return the keys on the way to a problem, without the names of types that pydantic puts between them."""
+    keys = []
+    last = len(item["loc"]) - 1
+    for place, part in enumerate(item["loc"]):
+        if isinstance(data, dict) and (part in data or str(part) in data):
+            data = data[part if part in data else str(part)]
+        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        elif not (place == last and item["type"] == "missing"):
+            continue
+        keys.append(str(part))
+    return keys
+
+
+def _problem(model: type[BaseModel], item: Any) -> str:
     match item["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
-            text = f"unknown key (known: {_known(model, item['loc'])})"
+            return f"unknown key (known: {_known(model, item['loc'])})"
         case "missing":
-            text = "missing"
+            return "missing"
         case "value_error":
-            text = str(item["ctx"]["error"])
-        case _:
-            text = f"{item['msg']}, got {shown(item['input'], 80)}"
-    return key, text
+            return str(item["ctx"]["error"])
+        case kind:
+            return value_problem(kind, item.get("ctx", {}))
+
+
+def _given(item: Any) -> str:
+    """Return the value that has a problem, unless the problem does not lie in it alone."""
+    if item["type"] in ("extra_forbidden", "unexpected_keyword_argument", "missing", "value_error"):
+        return ""
+    value = item["input"]
+    if value == "":
+        return ""
+    if isinstance(value, bool):  # as YAML writes it
+        value = str(value).lower()
+    return f", got {kind_of(value) if isinstance(value, dict | list | None) else shown(value, 80)}"
 
 
 def shown(value: object, length: int) -> str:

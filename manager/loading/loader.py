@@ -304,6 +304,7 @@ def _close(key: WeightsKey, model: BaseLLMModel) -> None:
 def _failure(error: BaseException, otherwise: type[ParleyError]) -> Failure:
     if isinstance(error, ImportError):
         return Failure(MissingPackage, missing(error))
-    if not isinstance(error, ParleyError):
-        logger.error("unexpected error while preparing or loading weights", exc_info=error)
+    if not isinstance(error, Cancelled):  # the page shows less of it than the log
+        unexpected = None if isinstance(error, ParleyError) else error
+        logger.error("weights could not be prepared or loaded: %s", error, exc_info=unexpected)
     return Failure.of(error, otherwise)

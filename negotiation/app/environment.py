@@ -100,8 +100,9 @@ class _Variables(EnvSettingsSource):
 
 def read_environment(environment: Mapping[str, str] = os.environ) -> Environment:
     """Return the variables that Parley knows; raises ConfigError naming each that is wrong."""
+    given = _Variables(environment)()
     try:
-        return Environment.model_validate(_Variables(environment)())
+        return Environment.model_validate(given)
     except ValidationError as error:
-        lines = [f"{name}: {problem}" if name else problem for name, problem in problems(Environment, error)]
-        raise ConfigError("\n".join(lines)) from None
+        found = problems(Environment, error, given)
+        raise ConfigError("\n".join(f"{name}: {words}" if name else words for name, words in found), found) from None

@@ -63,10 +63,11 @@ def domain_issues(objective: Element, on_note: Note) -> list[DomainIssue]:
         if title in (earlier.element.text("name") for earlier in found):
             raise element.error("there are two issues with this name")
         name = _identifier(title, [earlier.name for earlier in found])
+        given = _issue(element, name, on_note)
         try:
-            issue = Issue.model_validate(_issue(element, name, on_note))
+            issue = Issue.model_validate(given)
         except ValidationError as error:
-            raise element.error("; ".join(text for _, text in problems(Issue, error))) from None
+            raise element.error("; ".join(text for _, text in problems(Issue, error, given))) from None
         found.append(DomainIssue(element, name, issue))
     if not found:
         raise objective.error("it contains no <issue>")

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 
-from manager.config.strict_yaml import problems, read_yaml
+from manager.config.strict_yaml import read_yaml
 from manager.errors import ConfigError
 from negotiation.errors import ScenarioError
 from negotiation.scenario.analysis import Analyser, Floats, undominated
 from negotiation.scenario.issue import Issue, Value
 from negotiation.scenario.lint_prose import text_findings
-from negotiation.scenario.model import SEATS, Scenario, Seat, check_id
+from negotiation.scenario.model import SEATS, Scenario, Seat, parse_scenario
 
 LEAST_REACHABLE = 0.2
 """A range is too wide if a smaller fraction of its values can be part of an agreement."""
@@ -41,20 +40,18 @@ def lint_file(path: Path) -> list[LintFinding]:
     try:
         data = read_yaml(path)
     except ConfigError as error:
-        raise ScenarioError(str(error)) from None
+        raise ScenarioError(str(error), error.problems) from None
     if not isinstance(data, dict):
-        raise ScenarioError(f"{path}: expected a mapping of keys to values")
+        raise ScenarioError(f"{path}: expected keys with values (key: value)")
     try:
-        check_id(path.stem, str(path))
+        return lint(parse_scenario(path.stem, data, str(path)))
     except ScenarioError as error:
-        return [LintFinding("scenario_id", str(error).removeprefix(f"{path}: "))]
-    if "scenario_id" in data:
-        return [LintFinding("scenario_id", "unknown key (the id is the file's name)")]
-    try:
-        scenario = Scenario.model_validate({**data, "scenario_id": path.stem})
-    except ValidationError as error:
-        return [LintFinding(*_placed(key, text)) for key, text in problems(Scenario, error)]
-    return lint(scenario)
+        return findings_of(error)
+
+
+def findings_of(error: ScenarioError) -> list[LintFinding]:
+    """Return what makes a scenario unusable, problem by problem."""
+    return [LintFinding(*_placed(key, text)) for key, text in error.problems]
 
 
 def _placed(key: str, text: str) -> tuple[str, str]:

@@ -152,7 +152,8 @@ class Scenario(Strict):
 def check_id(scenario_id: str, where: str) -> None:
     """Raise ScenarioError if a text is not a scenario id."""
     if not _NAME.fullmatch(scenario_id):
-        raise ScenarioError(f"{where}: '{scenario_id}' is not a scenario id; use lower-case letters, digits and _")
+        words = f"'{scenario_id}' is not a scenario id; use lower-case letters, digits and _"
+        raise ScenarioError(f"{where}: {words}", [("scenario_id", words)])
 
 
 def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
@@ -167,12 +168,13 @@ def parse_scenario(scenario_id: str, data: Any, where: str) -> Scenario:
     """
     check_id(scenario_id, where)
     if isinstance(data, dict) and "scenario_id" in data:
-        raise ScenarioError(f"{where}: key 'scenario_id': unknown key (the id is the file's name)")
+        words = "unknown key (the id is the file's name)"
+        raise ScenarioError(f"{where}: key 'scenario_id': {words}", [("scenario_id", words)])
     try:
         data = {**data, "scenario_id": scenario_id} if isinstance(data, dict) else data
         return validate(Scenario, data, where)
     except ConfigError as error:
-        raise ScenarioError(str(error)) from None
+        raise ScenarioError(str(error), error.problems) from None
 
 
 def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your scenario") -> Scenario:
@@ -180,11 +182,12 @@ def scenario_from_text(text: str, scenario_id: str = "own", where: str = "your s
     try:
         data = parse_yaml(text, where, MOST_TEXT)
     except ConfigError as error:
-        raise ScenarioError(str(error)) from None
+        raise ScenarioError(str(error), error.problems) from None
     scenario = parse_scenario(scenario_id, data, where)
     if scenario.outcomes > MOST_TYPED:
         count = f"{scenario.outcomes:,} outcomes are more than {MOST_TYPED:,}"
-        raise ScenarioError(f"{where}: {count}; use larger steps, or store it as a file on the server")
+        words = f"{count}; use larger steps, or store it as a file on the server"
+        raise ScenarioError(f"{where}: {words}", [("issues", words)])
     return scenario
 
 
@@ -193,7 +196,7 @@ def load_scenario(path: Path) -> Scenario:
     try:
         data = read_yaml(path)
     except ConfigError as error:
-        raise ScenarioError(str(error)) from None
+        raise ScenarioError(str(error), error.problems) from None
     return parse_scenario(path.stem, data, str(path))
 
 

@@ -112,3 +112,44 @@ def test_lanes_of_an_earlier_set_up_say_so_and_rerun_repeats_what_they_show(
     start(page)
     expect(stale).to_have_text("")
     expect(page.locator("#lane-2-head .player.seat-b")).to_contain_text("conceder")
+
+
+def test_focus_is_kept_after_start_rerun_and_the_next_pair(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    focused = "document.activeElement.id"
+    for button in ("arena-start", "arena-again", "arena-next"):
+        page.locator(f"#{button}").focus()
+        before = page.url
+        page.keyboard.press("Enter")
+        expect(page).not_to_have_url(before)
+        expect(page.locator("#arena-vote button")).to_have_count(4)
+        expect(page.locator("#arena-stop")).to_be_disabled()
+        page.wait_for_function(f"() => ['arena-start', '{button}'].includes({focused})")
+
+
+SHOWN_SIZES = """() => {
+  const sizes = new Set(), walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const part = walker.currentNode.parentElement;
+    const shown = part.getClientRects().length && walker.currentNode.textContent.trim();
+    if (shown && !part.closest('script, style')) sizes.add(getComputedStyle(part).fontSize);
+  }
+  return [...sizes];
+}"""
+
+
+def test_the_page_uses_five_sizes_of_text(server: Server, open_page: Callable[[str], Page]) -> None:
+    page = open_page(server.url)
+    open_setup(page)
+    scale = page.evaluate(
+        """() => ['xs', 's', 'm', 'l', 'xl'].map((size) => {
+          const part = document.body.appendChild(document.createElement('i'));
+          part.style.fontSize = `var(--size-${size})`;
+          return getComputedStyle(part).fontSize;
+        })"""
+    )
+    assert len(set(scale)) == 5
+    for tab in ("arena", "play", "tournament", "history", "models"):
+        page.locator(f"#tab-{tab}-button").click()
+        expect(page.locator(f"#tab-{tab}")).to_be_visible()
+        assert set(page.evaluate(SHOWN_SIZES)) <= set(scale), tab

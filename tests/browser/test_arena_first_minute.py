@@ -91,6 +91,12 @@ def test_a_phone_shows_one_lane_at_a_time_with_its_state_first(
     tabs[1].click()
     expect(lanes[1]).to_be_visible()
     expect(lanes[0]).to_be_hidden()
+    expect(tabs[1]).to_have_attribute("aria-pressed", "true")
+    tabs[1].focus()
+    page.keyboard.press("ArrowLeft")
+    expect(tabs[0]).to_be_focused()
+    expect(lanes[0]).to_be_visible()
+    expect(tabs[1]).to_have_attribute("aria-pressed", "false")
     pick(page, "lane-1-agent-a", "linear")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
@@ -108,7 +114,9 @@ def test_a_thought_is_one_click_away_and_stop_keeps_the_unfinished_message(
     expect(thought).to_be_visible()
     expect(moving.locator(".message")).to_contain_text("thought about it")
     expect(thought).to_be_visible()  # updates leave it open
-    page.locator("#arena-stop").click()
+    page.locator("#arena-stop").focus()
+    page.keyboard.press("Enter")
     expect(page.locator("#lane-1-verdict h3")).to_have_text("Stopped")
+    expect(page.locator("#arena-start")).to_be_focused()
     expect(moving.locator(".message")).to_contain_text("I have thought about it")
     expect(moving).to_contain_text("This message is unfinished")

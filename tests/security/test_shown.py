@@ -19,6 +19,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.figures.statistics import Interval
 from negotiation.game.events import Ended, Halted, Started, TurnTaken, Writer, Writing
+from negotiation.game.protocol import GameState
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run
@@ -153,7 +154,7 @@ def test_scenarios(scenario: Scenario, text: str) -> None:
         cards_html([scenario], "own"),
         preferences_html(scenario, SEATS),
         own_html(scenario, "a"),
-        builder_html(scenario, "a", "run", offer, taken=0, turn=True, table=True),
+        builder_html(GameState(scenario), "a", "run", offer, taken=0, turn=True),
         utility_space(space_of(scenario), (), agreed=False),
     ):
         check(shown)

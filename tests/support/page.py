@@ -22,6 +22,8 @@ from ui.page import build_page
 from ui.server.health import health_routes
 from ui.server.request_guard import RequestGuard
 from ui.server.visitor import COOKIE, VisitorCookie
+from ui.sharing.link_preview import LinkPreview
+from ui.sharing.routes import sharing_routes
 
 PASSWORD = "open sesame"
 NAME = "a-visitor-with-a-long-name"
@@ -91,6 +93,7 @@ async def _built(parley: Parley) -> FastAPI:
     """Build the page inside an event loop, because Gradio otherwise creates loops and never closes them."""
     page = build_page(parley)
     page.queue(default_concurrency_limit=None)
-    app = FastAPI(middleware=[Middleware(RequestGuard), Middleware(VisitorCookie)], routes=health_routes(parley))
+    middleware = [Middleware(RequestGuard), Middleware(VisitorCookie), Middleware(LinkPreview, parley=parley)]
+    app = FastAPI(middleware=middleware, routes=[*health_routes(parley), *sharing_routes(parley)])
     gr.mount_gradio_app(app, page, path="", show_error=True, max_file_size="1mb", enable_monitoring=False)
     return app

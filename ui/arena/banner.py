@@ -14,12 +14,15 @@ from negotiation.app.parley import Parley
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote
 from ui.arena import text
-from ui.arena.ending import LaneVerdict, compare
 from ui.arena.runs import Shown
+from ui.drawing.ending import LaneVerdict, compare
+from ui.drawing.text import VOTE_ASK
 from ui.kit.components import Updates, script
 from ui.kit.errors import plainly
 from ui.kit.templates import element, render
 from ui.server.visitor import owner_of
+from ui.sharing.buttons import share_html
+from ui.sharing.subject import link_to
 
 NO_LINK = element("span", data_run="")
 OPENED = element("span", data_opened="")
@@ -58,12 +61,16 @@ class Banner:
         return {**self.cleared(), self.words: words, self.play: gr.update(value=text.REPLAY, visible=True)}
 
     def ended(self, request: gr.Request, shown: Shown) -> Updates:
-        """Return the updates that compare the lanes and ask for a vote, once both have ended."""
+        """Return the updates, of the link too, that compare the lanes and ask for a vote, once both have ended."""
         runs = self._runs(shown)
         result, vote = compare(runs), self._vote_of(request, runs)
-        if result is None:
-            return self.cleared(veiled=shown.veiled)
         veiled = shown.veiled and vote is None
+        new: Updates = {self.link: gr.skip()}
+        if runs:
+            over = all(run.status != "running" for run in runs)
+            new[self.link] = link_html(runs[0], hidden=veiled, over=over)
+        if result is None:
+            return {**new, **self.cleared(veiled=shown.veiled)}
         words = (
             render("arena/veil", words=text)
             if veiled
@@ -71,12 +78,13 @@ class Banner:
         )
         ballot = render(
             "arena/ballot",
-            ask=text.VOTE_ASK.format(role=result.role),
+            ask=VOTE_ASK.format(role=result.role),
             choices=text.VOTE_CHOICES,
             mine=vote and vote.choice,
             voted=_voted(vote, result),
         )
-        return {**self.cleared(), self.words: words, self.ballot: ballot, self.next: gr.update(visible=not veiled)}
+        new |= {**self.cleared(), self.words: words, self.ballot: ballot, self.next: gr.update(visible=not veiled)}
+        return new
 
     def vote(self, request: gr.Request, shown: Shown, event: gr.EventData) -> None:
         """Store a visitor's vote on the lanes, which reveals who played; raises gr.Error if they cannot be judged."""
@@ -119,8 +127,20 @@ def _voted(vote: Vote | None, result: LaneVerdict) -> str:
     return f"{mine} {text.VOTE_AGREES if agrees else text.VOTE_DIFFERS}"
 
 
-def link_html(run: Run) -> Markup:
-    """Draw the seed of a run, whether a rerun would repeat it, and its link."""
+def link_html(run: Run, *, hidden: bool = False, over: bool = False) -> Markup:
+    """Draw the seed of a run, whether a rerun would repeat it, its link, and, once it is `over`, how to share it.
+
+    What is `hidden` on the page until the visitor has voted stays hidden in what leaves it.
+    """
     scripted = all(config.agent in STRATEGIES for config in run.agents.values())
-    about = text.REPEATS if scripted else text.VARIES
-    return render("arena/link", seed=run.seed, run_id=run.run_id, label=text.LINK, about=about)
+    link = link_to(run, hidden=hidden)
+    return render(
+        "arena/link",
+        seed=run.seed,
+        run_id=run.run_id,
+        link=link,
+        label=text.LINK,
+        about=text.REPEATS if scripted else text.VARIES,
+        hidden=hidden,
+        share=share_html(run.run_id, link, hidden=hidden) if over else "",
+    )

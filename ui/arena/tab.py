@@ -25,6 +25,7 @@ from ui.kit.errors import plainly, words_of
 from ui.kit.templates import element, render
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
+from ui.sharing.subject import BLIND
 from ui.widgets.agent_picker import choices, labels
 from ui.widgets.follow import follow_run, painted, stored_view
 from ui.widgets.lane import Lane, Painter
@@ -65,6 +66,7 @@ class Arena:
         everything = [self.banner.link, *self.banner.outputs, *inputs, *self.controls, *setup.painted]
         opened = page.load(self._opened, [self.shown, setup.memory], everything, **QUIET)
         self._follow(opened.then)
+        opened.success(None, js=script("arrive"), **QUIET)
         above = [self.banner.link, *self.banner.outputs, setup.stale, setup.seed, *self.controls]
         begins, filled = [*above, *setup.painted], [self.shown, *setup.form]
         started = self.start.click(self._start, filled, begins, **QUIET)
@@ -112,7 +114,7 @@ class Arena:
         """Follow both runs at the same time after an event that changed what the lanes show."""
         for lane in self.lanes:
             followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
-            idle = [*self.banner.outputs, *self.controls, *self.setup.agents]
+            idle = [self.banner.link, *self.banner.outputs, *self.controls, *self.setup.agents]
             followed.then(self._idle, [self.shown], idle, **QUIET)
 
     # -- setting up --------------------------------------------------------------------------------------------
@@ -128,14 +130,15 @@ class Arena:
             runs = self._parley.store.comparison(run_id, owner_of(request))[: len(self.lanes)]
         except ParleyError as error:
             return {**new, self.banner.link: element("p", "notice", words_of(error))}
-        veiled = is_blind(memory) and self.banner.hides(request, runs)
+        blind = is_blind(memory) or BLIND in request.query_params
+        veiled = blind and self.banner.hides(request, runs)
         new |= self._of_runs(shown, runs, veiled=veiled)
         return merged(new, self._controls(request, shown))
 
     def _of_runs(self, shown: Shown, runs: Sequence[Run], *, veiled: bool) -> Updates:
         """Return the updates that set up what runs did; who played stays unsaid while that is `veiled`."""
         first, scenario = runs[0], runs[0].scenario
-        new: Updates = {self.banner.link: link_html(first), self.setup.seed: first.seed}
+        new: Updates = {self.banner.link: link_html(first, hidden=veiled), self.setup.seed: first.seed}
         new |= self.banner.cleared(veiled=veiled)
         if self._parley.scenarios.get(scenario.scenario_id) != scenario:
             scenario = scenario.model_copy(update={"scenario_id": OWN})
@@ -192,7 +195,7 @@ class Arena:
         lanes = random.sample(form.lanes, len(form.lanes)) if form.blind else form.lanes
         runs = self._runs.begin(request, shown, scenario, seed, lanes)
         shown.played, shown.veiled = (scenario, form.lanes), form.blind
-        begun = {self.setup.seed: seed, self.banner.link: link_html(runs[0]), self.setup.stale: ""}
+        begun = {self.setup.seed: seed, self.banner.link: link_html(runs[0], hidden=form.blind), self.setup.stale: ""}
         begun |= self.banner.cleared(veiled=form.blind)
         return {**begun, **self.setup.empty_lanes(scenario), **self._controls(request, shown)}
 

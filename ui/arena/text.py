@@ -51,33 +51,9 @@ PRESETS = {
     ),
 }
 
-# the end: which lane came out ahead for a side, in the scenario's own terms
-END_TERMS = "Lane {number} {terms} ({high} points to {low})."
-TERMS = {  # (money, more)
-    (True, True): "got the {role} {amount} more",
-    (True, False): "saved the {role} {amount}",
-    (False, True): "got the {role} {amount} more ({title})",
-    (False, False): "got the {role} {amount} less ({title})",
-}
-END_POINTS = "Lane {number} got the {role} {by} more."
-END_EQUAL = "Both lanes got the {role} the same: {worth}."
-END_SAME_DEAL = "Both lanes made the same deal."
-END_NO_DEALS = "No deal in either lane."
-END_ONE_DEAL = "Only lane {number} made a deal. It got the {role} {by} more than no deal."
-END_WORSE_DEAL = "Only lane {number} made a deal, and no deal would have been better for the {role} by {by}."
-END_EVEN_DEAL = "Only lane {number} made a deal, worth no more to the {role} than no deal."
-END_ISSUE = "{title}: {first} in lane 1, {second} in lane 2."
-LEFT_NOTHING = "Neither lane left anything on the table."
-LEFT = "Left on the table: {first} in lane 1, {second} in lane 2."
-LEFT_NONE = "nothing"
-LEFT_ABOUT = "Points that both sides together could still have gained without loss to either."
-DECIDED = "Decided in round {round} of lane {number}, where the {role} gave away {cost}."
-DECIDED_BY = "Lane {number}: {why}"
-
 # the vote
 BLIND = "Hide names and worth until I vote, and shuffle the lanes"
 VEILED = "Who plays in which lane is hidden until you have voted."
-VOTE_ASK = "Which lane bargained better for the {role}?"
 VOTE_CHOICES = {"1": ("1", "Lane 1"), "2": ("2", "Lane 2"), "tie": ("=", "Equally well"), "neither": ("0", "Neither")}
 VOTED = "Your vote: {mine}."
 VOTE_AGREES, VOTE_DIFFERS = "The points agree.", "The points say otherwise."

@@ -40,16 +40,17 @@ class Frame:
     """Where values lie on a plot's canvas, in SVG units; x goes from `x0` to `x1`, y from 0 to 1."""
 
     height: int
+    width: int = WIDTH
     x0: float = 0.0
     x1: float = 1.0
-    left: int = 42
-    right: int = 10
+    left: int = 46
+    right: int = 13
     top: int = 10
     bottom: int = 36
 
     def x(self, value: float) -> float:
         """Return a value's distance from the left edge."""
-        return round(self.left + (value - self.x0) / (self.x1 - self.x0) * (WIDTH - self.left - self.right), 1)
+        return round(self.left + (value - self.x0) / (self.x1 - self.x0) * (self.width - self.left - self.right), 1)
 
     def y(self, utility: float) -> float:
         """Return a utility's distance from the top edge."""
@@ -87,7 +88,7 @@ class Frame:
             parts.append(element("text", "tick", label, x=self.left - 6, y=self.y(tick) + 4, text_anchor="end"))
         x, y = (self.x(self.x0) + self.x(self.x1)) / 2, (self.y(0) + self.y(1)) / 2
         at_x = {"x": x, "y": self.height - 6}
-        at_y = {"x": 12, "y": y, "transform": f"rotate(-90 12 {y})"}
+        at_y = {"x": 11, "y": y, "transform": f"rotate(-90 11 {y})"}
         for axis, place in ((across, at_x), (up, at_y)):
             parts.append(element("text", f"axis {axis.classes}", axis.name, text_anchor="middle", **place))
         return parts
@@ -252,16 +253,23 @@ def _star(x: float, y: float, radius: float) -> str:
 
 def interval_plot(found: Interval, first: str, second: str) -> Markup:
     """Draw a difference in utility with its 95 % interval, from -1 (all for `second`) to 1 (all for `first`)."""
-    frame = Frame(height=44, x0=-1.0, x1=1.0, left=10, right=10, top=4, bottom=22)
-    middle = 13
+    frame = Frame(height=72, width=520, x0=-1.0, x1=1.0, left=20, right=20, top=8, bottom=28)
+    middle = 26
     parts = []
     for tick in (-1.0, -0.5, 0.0, 0.5, 1.0):
         parts.append(frame.down(tick, "grid"))
         label = f"{'+' if tick > 0 else ''}{points(tick)}"
-        parts.append(element("text", "tick", label, x=frame.x(tick), y=38, text_anchor="middle"))
-    parts.append(element("line", "zero", x1=frame.x(0), x2=frame.x(0), y1=2, y2=24))
+        parts.append(element("text", "tick", label, x=frame.x(tick), y=62, text_anchor="middle"))
+    parts.append(element("line", "zero", x1=frame.x(0), x2=frame.x(0), y1=4, y2=48))
     parts.append(element("line", "interval", x1=frame.x(found.low), x2=frame.x(found.high), y1=middle, y2=middle))
-    parts.append(element("circle", "estimate", cx=frame.x(found.mean), cy=middle, r=4.5))
+    parts.append(element("circle", "estimate", cx=frame.x(found.mean), cy=middle, r=8))
     words = text.INTERVAL_TITLE.format(mean=in_points(found.mean), low=points(found.low), high=points(found.high))
-    svg = element("svg", "plot interval", element("title", "", words), *parts, viewBox=f"0 0 {WIDTH} 44", role="img")
+    svg = element(
+        "svg",
+        "plot interval",
+        element("title", "", words),
+        *parts,
+        viewBox=f"0 0 {frame.width} {frame.height}",
+        role="img",
+    )
     return render("interval", plot=svg, first=first, second=second)

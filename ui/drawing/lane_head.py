@@ -32,11 +32,11 @@ def head_html(view: LaneView, number: int, labels: Labels = IDS) -> Markup:
         for seat in SEATS
         if seat in view.players
     ]
-    look, status = _status(view)
+    look, status = status_of(view)
     return render("lane_head", number=number, players=players, look=look, status=status)
 
 
-def _status(view: LaneView) -> tuple[str, str]:
+def status_of(view: LaneView) -> tuple[str, str]:
     """Return the look and the word of a negotiation's state."""
     match view.end:
         case Ended(agreement=agreement):

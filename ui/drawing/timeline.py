@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from manager.status.snapshot import Entry
 from ui.kit import text
+from ui.kit.errors import plain
 from ui.kit.templates import element, render
 from ui.kit.units import seconds, size
 
@@ -90,5 +91,5 @@ def _words(entry: Entry, now: float, name: str) -> str:
         parts.append(form.format(time=f"{(entry.ended or now) - entry.begun:.1f} s"))
     if entry.bytes and entry.kind != "wait":
         parts.append(size(entry.bytes))
-    parts += [words for words in (entry.reason, entry.outcome) if words]
+    parts += [words for words in (plain(entry.reason), entry.outcome) if words]
     return " · ".join(parts)

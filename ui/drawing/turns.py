@@ -11,7 +11,7 @@ from markupsafe import Markup
 from negotiation.agents import remarks
 from negotiation.agents.config import AgentConfig
 from negotiation.game.events import Queued, Turn
-from negotiation.game.protocol import Action
+from negotiation.game.protocol import Action, GameState
 from negotiation.replies.narration import MAX_MESSAGE
 from negotiation.replies.reader import glimpse
 from negotiation.scenario.model import SEATS, Offer, Scenario, Seat
@@ -116,12 +116,18 @@ def _card(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes
         message=message,
         cut=len(message) >= MAX_MESSAGE and message[-1] not in ".!?…\"'”)",
         offer=None if offered is None else offer_card(scenario, offered, before),
-        remarks=[remarks.WORDS[note] for note in turn.notes],
+        remarks=_remarks(scenario, turn),
         forfeits=any(reply.outcome == "gave_up" for reply in turn.invalid),
         worth=_worth(scenario, turn, SEATS if eyes is None else (eyes,)),
         facts=_facts(turn),
         key=f"{view.run_id}-{turn.index}" if eyes is None else "",
     )
+
+
+def _remarks(scenario: Scenario, turn: Turn) -> list[str]:
+    """Return what is remarkable about a turn: notes on a reply, and an offer that came too late to be answered."""
+    too_late = turn.action is Action.OFFER and GameState(scenario, turn.index).last_turn
+    return [*(remarks.WORDS[note] for note in turn.notes), *([text.TOO_LATE] if too_late else [])]
 
 
 def spoken(scenario: Scenario, turn: Turn) -> str:

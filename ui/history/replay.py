@@ -26,6 +26,8 @@ from ui.kit import text as shared
 from ui.kit.components import Updates, script
 from ui.kit.downloads import Kind
 from ui.kit.templates import render
+from ui.sharing.buttons import share_html
+from ui.sharing.subject import replay_link
 from ui.widgets.agent_picker import choices, labels
 from ui.widgets.follow import stored_view
 
@@ -87,7 +89,7 @@ def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: boo
     known = {agent for _, agent in listed}
     new: Updates = {
         pane.column: gr.update(visible=True),
-        pane.head: head_html(run, names_of(parley, run, hidden)),
+        pane.head: head_html(run, names_of(parley, run, hidden), hidden=hidden),
         pane.cite: Markup() if hidden else provenance_html(run),
         pane.publish: gr.update(value=text.UNPUBLISH if run.published else text.PUBLISH, visible=may_change),
         pane.delete: gr.update(visible=may_change),
@@ -138,8 +140,8 @@ def names_of(parley: Parley, run: Run, hidden: bool) -> dict[str, str]:
     return labels(parley) | {HUMAN: text.PERSON}
 
 
-def head_html(run: Run, names: Names) -> Markup:
-    """Draw what a run is, how it ended, and its permanent link."""
+def head_html(run: Run, names: Names, *, hidden: bool = False) -> Markup:
+    """Draw what a run is, how it ended, its permanent link, and how to share it; `hidden` as for `share_html`."""
     outcome = "" if run.agreement is None else run.scenario.show(run.agreement)
     ending = None if run.ending is None else str(run.ending)
     players = [
@@ -156,6 +158,8 @@ def head_html(run: Run, names: Names) -> Markup:
         outcome=outcome_html(run.status, ending, outcome, run.reason),
         # The link of a private run is its only protection, so a published fork does not give it away.
         origin="" if run.published else run.forked_from,
+        link=(link := replay_link(run.run_id, hidden=hidden)),
+        share=share_html(run.run_id, link, hidden=hidden),
     )
 
 

@@ -23,6 +23,7 @@ from ui.kit.errors import plainly
 from ui.kit.templates import render
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
+from ui.sharing.subject import BLIND
 
 Runs = tuple[str, ...]
 """The ids of the runs that a page replays: none, one, or two side by side."""
@@ -62,7 +63,9 @@ class History:
         panes = [part for pane in self.panes for part in pane.outputs]
         replayed = [self.runs, self.replay, steps.turn, self.alone, *self.votes.outputs, self.address, *panes]
         everything = [*replayed, *pages.outputs]
-        tab.select(self._opened, [self.runs, self.opened, pages.blind], [self.opened, *replayed], **QUIET)
+        restored = [self.opened, pages.blind, *replayed]
+        opened = tab.select(self._opened, [self.runs, self.opened, pages.blind], restored, **QUIET)
+        opened.success(None, js=script("arrive"), **QUIET)
         pages.connect(tab, self.runs)
         picked = pages.table.click(self._picked, [self.runs, pages.listing, *pages.filters], everything, **QUIET)
         picked.success(None, js=script("replay"))
@@ -99,7 +102,8 @@ class History:
         beside = str(request.query_params.get("with", ""))
         try:
             runs = (run_id, beside) if beside else self._access.lanes(request, run_id)
-            return {self.opened: True, **self._show(request, runs, None, blind)}
+            hides = {self.pages.blind: True} if BLIND in request.query_params else {}
+            return {self.opened: True, **hides, **self._show(request, runs, None, blind or bool(hides))}
         except gr.Error as error:
             notice = render("notice", words=error.message)
             return {self.opened: True, self.replay: gr.update(visible=True), self.panes[0].head: notice}
@@ -115,10 +119,10 @@ class History:
     def _show(self, request: gr.Request, run_ids: Runs, turn: float | None, blind: bool) -> Updates:
         """Return the updates that show runs after a turn, or after the last."""
         runs = self._access.runs(run_ids)
-        address = render("history/address", runs=run_ids)
+        hidden = self._access.hides(request, runs, blind)
+        address = render("history/address", runs=run_ids, hidden=hidden)
         if not runs:
             return {self.runs: run_ids, self.replay: gr.update(visible=False), self.address: address}
-        hidden = self._access.hides(request, runs, blind)
         turns = max(len(run.turns) for run in runs)
         turn = turns if turn is None else min(turns, int(turn))
         new: Updates = {
@@ -159,7 +163,7 @@ class History:
         return self._show(request, runs[:1], turn, blind)
 
     def _hide(self) -> Updates:
-        gone = {self.replay: gr.update(visible=False), self.address: render("history/address", runs=())}
+        gone = {self.replay: gr.update(visible=False), self.address: render("history/address", runs=(), hidden=False)}
         return {self.runs: (), **gone, **self.steps.pause()}
 
     # -- what is done with a run -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ui.kit import text
+from ui.kit.errors import plain
 from ui.kit.units import dollars, in_points, points, seconds, size
 
 _DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
@@ -41,7 +42,9 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(points=points, in_points=in_points, size=size, seconds=seconds, dollars=dollars)
+_environment.filters.update(
+    plain=plain, points=points, in_points=in_points, size=size, seconds=seconds, dollars=dollars
+)
 _environment.globals.update(text=text)
 
 

@@ -7,6 +7,8 @@ TAGLINE = "Two language models negotiate. Watch, compare, and see what each deal
 THEMES = {"auto": "Colours: system", "light": "Colours: light", "dark": "Colours: dark"}
 OFFLINE = "The server is not responding. This page may be out of date; it reconnects automatically."
 UNEXPECTED = "Something went wrong on the server, and the error has been logged. Please try again."
+INTERNAL = "an unexpected error, which is in the server's log"
+NO_CHOICE = "{value} is not on the list (any more). Reload the page and choose again."
 
 ARENA = "Arena"
 PLAY = "Play"
@@ -96,6 +98,7 @@ NEWER = "New messages ↓"
 CUT = "The message was cut off here: it reached the maximum length."
 BEFORE = "before"
 SAME_OFFER = "Same offer as before."
+TOO_LATE = "The rounds ended with this offer, so nobody could answer it."
 
 # what is on the table, and the verdict
 TABLE_LABEL = "On the table"
@@ -270,3 +273,13 @@ INTERVAL_TITLE = "Difference per negotiation: {mean}, 95 % interval {low} to {hi
 def visitors(count: int) -> str:
     """Return a number of visitors in words."""
     return "one visitor" if count == 1 else f"{count:,} visitors"
+
+
+def problems(where: str, count: int) -> str:
+    """Return how many problems something has, before they are listed."""
+    return f"{where} has {'a problem' if count == 1 else f'{count} problems'}:"
+
+
+def more_problems(count: int) -> str:
+    """Return how many problems are not listed."""
+    return "and one more" if count == 1 else f"and {count} more"

@@ -8,12 +8,16 @@ import gradio as gr
 
 STYLES = sorted((Path(__file__).parents[1] / "styles").glob("*.css"))
 
+TEXT = gr.themes.Size(*(f"var(--size-{size})" for size in ("xs", "xs", "s", "m", "l", "xl", "xl")), name="text_parley")
+"""Gradio's seven sizes of text are the page's five, which base.css defines."""
+
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.indigo,
     secondary_hue=gr.themes.colors.indigo,
     neutral_hue=gr.themes.colors.slate,
     radius_size=gr.themes.sizes.radius_md,
     spacing_size=gr.themes.sizes.spacing_sm,
+    text_size=TEXT,
     font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"],
     font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
 ).set(

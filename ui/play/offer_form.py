@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from negotiation.agents.human import MAX_MESSAGE
+from negotiation.game.protocol import Action, GameState
 from negotiation.scenario.issue import Issue, Value
-from negotiation.scenario.model import Offer, Scenario, Seat
+from negotiation.scenario.model import Offer, Scenario, Seat, other
 from ui.drawing.table_and_verdict import bars_html
 from ui.kit.templates import render
 from ui.kit.units import points
@@ -37,18 +38,17 @@ def best_offer(scenario: Scenario, seat: Seat) -> Offer:
     return wanted
 
 
-def builder_html(
-    scenario: Scenario, seat: Seat, run_id: str, start: Offer, *, taken: int, turn: bool, table: bool
-) -> Markup:
+def builder_html(state: GameState, seat: Seat, run_id: str, start: Offer, *, taken: int, turn: bool) -> Markup:
     """Draw the form for an offer and its message, with what the person can do.
 
     Args:
+        state: The negotiation so far, which decides what the person can do in their turn.
         run_id: The run that is played; a new one makes the browser start with a fresh form.
         start: The offer that the form shows at first.
         taken: The number of turns the person has taken; each clears the message.
         turn: Whether it is the person's turn.
-        table: Whether there is an offer that could be accepted.
     """
+    scenario = state.scenario
     controls = [_control(scenario, seat, name, issue, start[name]) for name, issue in scenario.issues.items()]
     return render(
         "play/offer_form",
@@ -56,10 +56,20 @@ def builder_html(
         controls=controls,
         run_id=run_id,
         taken=taken,
+        warning=last_words(state, seat) if turn else "",
         may_move=turn,
-        may_accept=turn and table,
+        may_offer=turn and not state.last_turn,
+        may_accept=turn and Action.ACCEPT in state.legal,
+        last_turn=turn and state.last_turn,
         message_length=MAX_MESSAGE,
     )
+
+
+def last_words(state: GameState, seat: Seat) -> str:
+    """Return the warning that a turn is the person's last, or their last that can hold an offer."""
+    if state.last_turn:
+        return text.LAST_WORD
+    return text.LAST_OFFER[seat].format(other=state.scenario.roles[other(seat)].name) if state.last_offer else ""
 
 
 def worth_html(scenario: Scenario, seat: Seat, offer: Offer | None, round_number: int) -> Markup:

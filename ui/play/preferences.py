@@ -65,6 +65,7 @@ def own_html(scenario: Scenario, seat: Seat) -> Markup:
         title=text.SIDES.format(name=role.name, other=scenario.roles[other(seat)].name),
         briefing=role.briefing,
         explained=explained,
+        rules=text.RULES[seat].format(rounds=scenario.rounds, other=scenario.roles[other(seat)].name),
         preferences=preferences_html(scenario, (seat,)),
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.diagnostics.coaching import Lesson, lessons
 from negotiation.diagnostics.hindsight import baselines, references
 from negotiation.game.measures import measure_seat
 from negotiation.game.protocol import Action
@@ -15,11 +16,14 @@ from negotiation.runs.record import Run
 from negotiation.scenario.model import Offer, Scenario, Seat, other
 from ui.drawing.charts import utility_rounds, utility_space
 from ui.drawing.outcome_space import space_of
+from ui.drawing.turns import OfferCard, offer_card
 from ui.kit import text as shared
 from ui.kit.templates import render
-from ui.kit.units import points
+from ui.kit.units import in_points, points
 from ui.play import text
 from ui.play.preferences import preferences_html
+from ui.sharing.buttons import share_html
+from ui.sharing.subject import replay_link
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,38 @@ def reveal_html(run: Run, seat: Seat) -> Markup:
         "play/reveal",
         text=text,
         plots=utility_space(space, run.turns, agreed) + utility_rounds(space, run.turns),
+        share=share_html(run.run_id, replay_link(run.run_id)),
+        lessons=_lessons(run, seat),
         briefing_of=text.BRIEFING.format(name=role.name),
         briefing=role.briefing,
         preferences=preferences_html(run.scenario, (seat, other(seat))),
         tables=[_regret(run, seat), _instead(run, seat)],
+    )
+
+
+@dataclass(frozen=True)
+class LessonCard:
+    """A turn that cost much: what would have been better, in words and as an offer that marks what changes."""
+
+    round: str
+    words: str
+    offer: OfferCard
+    worth: str
+
+
+def _lessons(run: Run, seat: Seat) -> list[LessonCard]:
+    """Return the two turns that cost the person most."""
+    return [_lesson(run, lesson) for lesson in lessons(run, seat, space_of(run.scenario).analyser)]
+
+
+def _lesson(run: Run, lesson: Lesson) -> LessonCard:
+    turn, kind = lesson.turn, "table" if lesson.on_table else "certain" if lesson.certain else "likely"
+    before = run.agreement if turn.action is Action.ACCEPT else turn.offer
+    return LessonCard(
+        text.LESSON_ROUND.format(round=turn.round),
+        text.LESSONS[kind, str(turn.action)],
+        offer_card(run.scenario, lesson.better, None if lesson.on_table else before),
+        text.LESSON_WORTH.format(worth=in_points(lesson.worth), cost=in_points(lesson.cost)),
     )
 
 

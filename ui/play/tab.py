@@ -15,7 +15,8 @@ from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from negotiation.errors import UnknownRun
 from negotiation.game.events import Turn
-from negotiation.game.protocol import Action
+from negotiation.game.protocol import GameState
+from negotiation.game.session import replay
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Offer, Seat, other
 from ui.drawing.lane_view import LaneView
@@ -84,6 +85,7 @@ class Play:
         for event in (opened, started, resumed):
             followed = event.success(self._follow, [self.page], self._painted, **QUIET)
             followed.then(self._idle, [self.page], self._controls, **QUIET)
+            event.success(None, js=script("form"), **QUIET)
         self.stop.click(self._stop, [self.page], None, **QUIET)
         # Each change arrives with its own data; "always_last" could lose the last one.
         self.builder.input(self._weigh, [self.page], [self.worth], trigger_mode="multiple", queue=False, **QUIET)
@@ -140,7 +142,7 @@ class Play:
             self.body: gr.update(visible=True),
             self.setup.fold: gr.update(open=False),
             self.worth: worth_html(run.scenario, seat, start, 1),
-            self.builder: builder_html(run.scenario, seat, run.run_id, start, taken=0, turn=False, table=False),
+            self.builder: builder_html(GameState(run.scenario), seat, run.run_id, start, taken=0, turn=False),
             self.reveal: "",
             self.link: render("play/link", run_id=run.run_id, words=text.REPLAY_LINK),
             **self._locks(request, page),
@@ -228,12 +230,12 @@ class Play:
 
     def _paint(self, view: LaneView, seat: Seat, names: Mapping[str, str]) -> Updates:
         turn = view.moving is not None and view.moving.answer_seconds is not None
-        table = any(made.action is Action.OFFER and made.seat != seat for made in view.turns)
         start = _last_own(view.turns, seat) or best_offer(view.scenario, seat)
         taken = sum(made.seat == seat for made in view.turns)
         form = ""
         if view.end is None:
-            form = builder_html(view.scenario, seat, view.run_id, start, taken=taken, turn=turn, table=table)
+            state = replay(view.scenario, view.turns)
+            form = builder_html(state, seat, view.run_id, start, taken=taken, turn=turn)
         return {
             self.turns: turns_html(view, names, seat),
             self.now: now_html(view, names, seat),

@@ -36,7 +36,37 @@ OFFER_WORTH = "What this offer would be worth to you"
 OFFER_INCOMPLETE = "This offer is incomplete: a number is missing or is not one of the allowed values."
 WORTH_NOW = "Agreed in round {round}, it would be worth {worth} points."
 
+# the end of the rounds
+RULES = {
+    "a": (
+        "You speak first in each of the {rounds} rounds, so the {other} has the last word: after your offer in round "
+        "{rounds} they accept, or there is no deal. You cannot answer what they offer then."
+    ),
+    "b": (
+        "You speak second in each of the {rounds} rounds, so you have the last word: after their offer in round "
+        "{rounds} you accept, or there is no deal."
+    ),
+}
+LAST_WORD = "Your last word: accept, or there is no deal."
+LAST_OFFER = {
+    "a": "Your last offer: now the {other} accepts, or there is no deal.",
+    "b": "Your last offer: in the next round you can only accept theirs, or there is no deal.",
+}
+
 # the reveal
+COACHING = "What to try next time"
+COACHING_ABOUT = "The turns that cost you most, and what was to be had in them, everything before being as it was."
+COACHING_NOTHING = "Nothing better was to be had in any of your turns. Well played."
+LESSON_ROUND = "Round {round}."
+LESSON_WORTH = "Worth {worth} to you, {cost} more than you got in the end."
+LESSONS = {  # by what was better, and what the person did
+    ("table", "offer"): "You turned this offer down.",
+    ("table", "walk_away"): "You walked away from this offer.",
+    ("certain", "offer"): "They would have accepted this instead of what you offered:",
+    ("certain", "accept"): "You accepted, though they would have accepted this:",
+    ("certain", "walk_away"): "You walked away, though they would have accepted this:",
+    ("likely", "offer"): "This would have been worth as much to them as what they wanted next:",
+}
 OTHER_SIDE = "What the other side wanted"
 OTHER_SIDE_ABOUT = "The points that each option added to a deal, for you and for them."
 BRIEFING = "The briefing of the {name}:"

@@ -1,5 +1,5 @@
 // Puts the shown runs into the address (data-address="KEY=ID&..."), so that a reload shows them again.
-const KEYS = ['play', 'replay', 'with', 'run'];
+const KEYS = ['play', 'replay', 'with', 'run', 'blind'];
 watch('value', () => {
   const part = element.querySelector('[data-address]');
   if (!part) return;

@@ -4,11 +4,12 @@ if (!box.follow) {
   let follows = true;
   let size = 0;
   const sized = () => box.scrollHeight + box.clientHeight;
+  const atStart = () => window.arriving && box.closest('.lane')?.querySelector('.verdict.ended'); // see arrive.js
   const atEnd = () => box.scrollHeight - box.scrollTop - box.clientHeight < 48;
   box.tabIndex = 0; // readers can scroll with the keyboard
   box.follow = (isNew) => {
     size = sized();
-    if (follows) box.scrollTop = box.scrollHeight;
+    if (follows) box.scrollTop = atStart() ? 0 : box.scrollHeight;
     else if (isNew) box.classList.add('has-newer');
   };
   box.addEventListener('scroll', () => {

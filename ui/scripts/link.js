@@ -3,7 +3,9 @@ watch('value', () => {
   const run = element.querySelector('[data-run]');
   if (!run) return;
   const here = new URL(location.href);
-  if (run.dataset.run) here.searchParams.set('run', run.dataset.run);
-  else here.searchParams.delete('run');
+  for (const key of ['run', 'blind']) {
+    if (run.dataset[key]) here.searchParams.set(key, run.dataset[key]);
+    else here.searchParams.delete(key);
+  }
   history.replaceState(null, '', here);
 });

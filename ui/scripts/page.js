@@ -31,14 +31,22 @@ window.openTab = (id) => {
   return Boolean(button);
 };
 
-document.addEventListener('click', async (event) => {
+// Scrolls a place into view, and keeps it there while the page is being filled, until the visitor scrolls, presses or
+// types. `also` is done with it. Returns a signal for when that is over.
+window.hold = (place, block, also = () => {}) => {
+  const over = new AbortController();
+  const show = () => { document.querySelector(place)?.scrollIntoView({ block }); also(); };
+  const filling = new ResizeObserver(show);
+  const leave = () => { filling.disconnect(); over.abort(); };
+  for (const event of ['wheel', 'touchstart', 'pointerdown', 'keydown']) addEventListener(event, leave, { signal: over.signal, passive: true });
+  filling.observe(document.body);
+  setTimeout(leave, 10_000);
+  return over.signal;
+};
+
+document.addEventListener('click', (event) => {
   const tab = event.target.closest('[data-tab]');
   if (tab) openTab(tab.dataset.tab);
-  const copy = event.target.closest('[data-copy]');
-  if (copy) {
-    await navigator.clipboard?.writeText(new URL(copy.dataset.copy, location.href).href);
-    copy.textContent = copy.dataset.done;
-  }
 });
 
 // The tabs are one stop of the Tab key; the arrow keys move from one to the next. Nor does it stop at the scroll area of

@@ -27,7 +27,7 @@ from negotiation.tournament.plan import (
     resolve,
 )
 from ui.kit.components import QUIET, Updates
-from ui.kit.errors import plainly
+from ui.kit.errors import plainly, words_of
 from ui.kit.templates import render
 from ui.tournament import text
 from ui.widgets.agent_picker import labels
@@ -134,7 +134,7 @@ class TournamentForm:
         try:
             asked = self.asked(*values)
         except ConfigError as error:
-            return render("notice", words=error)
+            return render("notice", words=words_of(error))
         size = text.SIZE.format(agents=len(asked.agents), scenarios=len(asked.scenarios), size=asked.size)
         if asked.adaptive is not None and asked.adaptive.negotiations is not None:
             size += text.SIZE_MOST.format(most=asked.adaptive.negotiations)

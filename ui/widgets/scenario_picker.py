@@ -13,13 +13,14 @@ from negotiation.admission.limits import Limits
 from negotiation.admission.size_limits import check_scenario, check_scenario_text
 from negotiation.app.parley import Parley
 from negotiation.errors import ScenarioError
-from negotiation.scenario.lint import LintFinding, lint
+from negotiation.scenario.lint import LintFinding, findings_of, lint
 from negotiation.scenario.model import MOST_TEXT, Scenario, scenario_from_text
 from negotiation.scenario.source import scenario_text
 from ui.drawing.charts import thumbnail, utility_space
 from ui.drawing.outcome_space import space_of
 from ui.kit import text
 from ui.kit.components import Updates, script
+from ui.kit.errors import words_of
 from ui.kit.templates import render
 
 OWN = "own"
@@ -138,9 +139,10 @@ def findings_html(limits: Limits, own: str) -> Markup:
         return render("empty", words=text.OWN_EMPTY)
     try:
         scenario = own_scenario(limits, own)
-    except ParleyError as error:
-        wrong = LintFinding("", str(error).removeprefix(f"{text.OWN_WHERE}: "))
-        return _findings_html(text.OWN_BROKEN, [wrong], "bad")
+    except ScenarioError as error:
+        return _findings_html(text.OWN_BROKEN, findings_of(error), "bad")
+    except ParleyError as error:  # a limit
+        return _findings_html(text.OWN_BROKEN, [LintFinding("", words_of(error))], "bad")
     return _findings_html(text.OWN_FOUND, lint(scenario), "odd", utility_space(space_of(scenario), (), agreed=False))
 
 

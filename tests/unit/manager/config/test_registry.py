@@ -38,13 +38,13 @@ def test_an_entry_needs_little() -> None:
             "key 'generation_config.temprature': unknown key (known: temperature, top_p, top_k, min_p, "
             "repetition_penalty, max_new_tokens, stop, reproducible)",
         ),
-        ({**FAKE, "generation_config": {"top_p": 0}}, "key 'generation_config.top_p': Input should be greater than 0"),
-        ({**FAKE, "idle_seconds": 0}, "key 'idle_seconds': Input should be greater than 0"),
-        ({**FAKE, "dtype": "int8"}, "key 'dtype': Input should be 'auto', 'float32', 'bfloat16' or 'float16'"),
+        ({**FAKE, "generation_config": {"top_p": 0}}, "key 'generation_config.top_p': must be more than 0"),
+        ({**FAKE, "idle_seconds": 0}, "key 'idle_seconds': must be more than 0"),
+        ({**FAKE, "dtype": "int8"}, "key 'dtype': must be 'auto', 'float32', 'bfloat16' or 'float16'"),
         ({"type": "openai", **REPOSITORY}, "key 'base_url': missing (the URL of the OpenAI-compatible server)"),
         ({**FAKE, "model_id": "m"}, "key 'model_id': unknown key (the entry's name is its id)"),
-        (None, "expected a mapping of keys to values, got nothing"),
-        ("fake", "expected a mapping of keys to values, got str"),
+        (None, "expected keys with values (key: value), got nothing"),
+        ("fake", "expected keys with values (key: value), got text"),
     ],
 )
 def test_mistakes_name_file_model_and_key(config: Any, message: str) -> None:

@@ -43,13 +43,13 @@ def test_an_unknown_set_of_limits_is_an_error(environment: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("limits:\n  lanes: 0\n", "key 'limits.lanes': Input should be greater than or equal to 1, got '0'"),
-        ("limits:\n  lanes: '4'\n", "key 'limits.lanes': Input should be a valid integer"),
-        ("limits:\n  lanes: yes\n", "key 'limits.lanes': Input should be a valid integer"),
+        ("limits:\n  lanes: 0\n", "key 'limits.lanes': must be at least 1, got '0'"),
+        ("limits:\n  lanes: '4'\n", "key 'limits.lanes': must be a whole number"),
+        ("limits:\n  lanes: yes\n", "key 'limits.lanes': must be a whole number"),
         ("limits:\n  lane: 4\n", "key 'limits.lane': unknown key (known: lanes, lanes_per_visitor, queue,"),
-        ("limits:\n  rounds: null\n", "key 'limits.rounds': Input should be a valid integer"),
-        ("limits: public\n", "key 'limits': Input should be a dictionary"),
-        ("limits:\n  reply_tokens: 100\n", "key 'limits.reply_tokens': Input should be greater than or equal to 1200"),
+        ("limits:\n  rounds: null\n", "key 'limits.rounds': must be a whole number"),
+        ("limits: public\n", "key 'limits': must hold keys with values"),
+        ("limits:\n  reply_tokens: 100\n", "key 'limits.reply_tokens': must be at least 1,200"),
     ],
 )
 def test_errors_name_file_and_key(environment: dict[str, str], text: str, message: str) -> None:

@@ -313,8 +313,8 @@ BOMBS = [
     ("title: [", "line 1"),
     ("title: a\ntitle: b", "duplicate key 'title'"),
     ("!!python/object/apply:os.system [ls]", "line 1"),
-    ("- a list", "expected a mapping"),
-    ("", "expected a mapping"),
+    ("- a list", "expected keys with values"),
+    ("", "expected keys with values"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.diagnostics.coaching import lessons
 from negotiation.game.events import (
     Asked,
     Ended,
@@ -21,10 +23,12 @@ from negotiation.game.events import (
     Waiting,
     Writing,
 )
-from negotiation.game.protocol import Action, Ending
+from negotiation.game.protocol import Action, Ending, GameState
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Scenario, Seat, load_scenario
+from tests.support.finished import finished
 from ui.drawing.lane_view import LaneView
+from ui.drawing.outcome_space import space_of
 from ui.drawing.turns import now_html, turns_html
 from ui.kit import text as shared
 from ui.play import text
@@ -56,19 +60,59 @@ def test_a_person_sees_only_their_own_side(venture: Scenario) -> None:
 def test_the_form_starts_with_the_best_offer_and_lists_every_option(venture: Scenario) -> None:
     start = best_offer(venture, "b")
     assert venture.utility("b", start) == 1
-    form = builder_html(venture, "b", "run", start, taken=0, turn=True, table=False)
+    form = builder_html(GameState(venture, starts="b"), "b", "run", start, taken=0, turn=True)
     assert form.count("<option") == sum(len(issue.choices) for issue in venture.issues.values())
     assert form.count("selected") == len(venture.issues)
     assert 'data-do="accept" disabled' in form
     assert 'data-do="offer" disabled' not in form
-    waiting = builder_html(venture, "b", "run", start, taken=0, turn=False, table=True)
+    waiting = builder_html(GameState(venture), "b", "run", start, taken=0, turn=False)
     assert waiting.count("disabled") == 3
 
 
 def test_a_range_is_a_slider_with_an_exact_number(car: Scenario) -> None:
-    form = builder_html(car, "a", "run", {"price": 20000}, taken=0, turn=True, table=False)
+    form = builder_html(GameState(car), "a", "run", {"price": 20000}, taken=0, turn=True)
     assert 'type="range" value="20000"' in form
     assert 'type="number" value="20000"' in form
+
+
+def state_at(scenario: Scenario, turn: int) -> GameState:
+    """The state after so many turns, in each of which 20,000 was offered."""
+    state = GameState(scenario)
+    while state.turn < turn:
+        state = state.apply(Action.OFFER, {"price": 20000})
+    return state
+
+
+def form_at(scenario: Scenario, turn: int) -> str:
+    state = state_at(scenario, turn)
+    return builder_html(state, state.seat, "run", {"price": 20000}, taken=0, turn=True)
+
+
+def test_the_last_round_warns_and_the_last_offer_can_always_be_answered(car: Scenario) -> None:
+    last = 2 * car.rounds - 1
+    form = form_at(car, last)
+    assert text.LAST_WORD in form
+    assert 'class="primary" type="button" data-do="accept">' in form
+    assert 'data-do="offer" disabled' in form, "nobody could answer it"
+    before, earlier = form_at(car, last - 1), form_at(car, last - 2)
+    assert text.LAST_OFFER["a"].format(other=car.roles["b"].name) in before
+    assert text.LAST_OFFER["b"] in earlier
+    for form in (before, earlier):
+        assert 'data-do="accept">' in form
+        assert 'data-do="offer">' in form
+    assert '<p class="last-word" role="status"></p>' in form_at(car, last - 3)
+
+
+def test_the_rules_say_who_has_the_last_word(car: Scenario) -> None:
+    assert f"the {car.roles['b'].name} has the last word" in own_html(car, "a")
+    assert "you have the last word" in own_html(car, "b")
+
+
+def test_an_offer_that_nobody_can_answer_says_so(car: Scenario) -> None:
+    late = Turn(2 * car.rounds - 1, car.rounds, "b", "m", Action.OFFER, {"price": 20000}, utility_a=0.5, utility_b=0.5)
+    view = LaneView(car, "run")
+    assert shared.TOO_LATE in turns_html(view.fold([TurnTaken(late)]))
+    assert shared.TOO_LATE not in turns_html(view.fold([TurnTaken(replace(late, index=late.index - 1, seat="a"))]))
 
 
 def test_the_worth_of_an_offer_is_shown_only_for_its_own_side(venture: Scenario, car: Scenario) -> None:
@@ -127,6 +171,17 @@ def test_the_reveal_compares_with_scripted_strategies_or_with_points_of_theory(c
     against_model = reveal_html(ended(car, "some-model"), "a")
     assert text.REFERENCES_ABOUT in against_model
     assert text.REFERENCE_POINTS["egalitarian"] in against_model
+
+
+def test_the_reveal_coaches_with_the_two_turns_that_cost_most(venture: Scenario) -> None:
+    run = finished(venture, "conceder", "boulware")
+    shown = reveal_html(run, "a")
+    found = lessons(run, "a", space_of(venture).analyser)
+    assert 1 <= shown.count("<li><p><b>Round ") == len(found) <= 2
+    assert f"Round {found[0].turn.round}." in shown
+    assert "they would have accepted this" in shown
+    assert text.COACHING_NOTHING in reveal_html(finished(venture, "linear", "hardliner"), "a")
+    assert f'data-card="card/{run.run_id}.png"' in shown
 
 
 def test_a_run_that_did_not_end_reveals_nothing(car: Scenario) -> None:

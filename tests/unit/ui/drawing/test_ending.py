@@ -13,8 +13,8 @@ from negotiation.game.measures import measure
 from negotiation.game.protocol import Action, Ending, GameState
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Offer, load_scenario
-from ui.arena.ending import compare, contested
 from ui.arena.recording import read_recording
+from ui.drawing.ending import compare, contested
 from ui.drawing.outcome_space import space_of
 
 SCENARIOS = SHIPPED / "scenarios"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Offer, Seat
-from ui.arena import text
+from ui.drawing import text
 from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import SMALL, costliest
 from ui.kit import text as shared
