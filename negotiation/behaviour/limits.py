@@ -13,37 +13,54 @@ from collections.abc import Iterator
 
 from negotiation.behaviour.said import Said
 from negotiation.replies.vocabulary import Mention
-from negotiation.replies.words import shown
+from negotiation.replies.words import phrases, shown
 from negotiation.scenario.issue import Value
 
 _SURELY = r"(?: (?:really|simply|just|honestly|possibly|absolutely|certainly|also|even))?"
-_CANNOT = re.compile(
-    rf"\b(?:i|we){_SURELY} (?:cannot|(?:am|are) (?:not able|unable|not allowed) to|have no authority to|could never|can never)"
-    rf"{_SURELY}(?P<rest> .*)|\b(?:board|boss|company|parliament|shareholders|bank|budget)(?: \w+)? "
-    r"(?:will|would|can|does) (?:never|not) (?:approve|allow|accept|let)\b(?P<others>.*)"
-)
-_BEYOND = re.compile(
-    r"\b(?P<low>below|under|less|lower|fewer|down)\b|\b(?P<high>more|above|over|higher|up|faster)\b|\b(?:beyond|better|further)\b"
-)
+_OTHERS = "(?:board|boss|company|parliament|shareholders|bank)"
+_CANNOT = phrases(rf"""
+    \b(?:i|we){_SURELY} (?:cannot|(?:am|are) (?:not able|unable|not allowed) to){_SURELY}(?P<own> .*)
+    \b(?:i|we) (?:have no authority to|could never|can never)(?P<never> .*)
+    \bno way (?:for (?:me|us)|(?:i|we) (?:can|could))(?: to)?(?P<no_way> .*)
+    \b{_OTHERS}(?: \w+)? (?:will|would|can) (?:never|not) (?:approve|allow|accept)\b(?P<others>.*)
+""")
 _GIVES = re.compile(
-    r"^ (?:go|accept|take|pay|do|give|spend|sell|agree|offer|drop|come|release|move|ship|sign|live|manage|ask|sleep|work)\b"
+    r"^ (?:accept|afford|agree|ask|come|do|drop|exceed|find|get|give|go|live|lower|manage|move|offer|pay|raise|release|"
+    r"sell|ship|sign|sleep|spare|spend|stretch|take|work)\b"
 )
-_EDGE = r"(?P<{0}>minimum|floor|lowest|least)|(?P<{1}>maximum|ceiling|highest|most|budget)|limit|best|bottom line|band"
-_IS_EDGE = re.compile(
-    rf"\b(?:is|are)(?: \w+)? (?:my|our|the)(?: absolute| very)? (?:{_EDGE.format('low', 'high')})\b(?! important)|"
-    rf"\b(?:my|our|the|an)(?: absolute| very| salary)? (?:{_EDGE.format('low2', 'high2')})(?: \w+){{0,3}} (?:is|ends|stops|lies)\b|"
-    r"\bas (?:(?P<low3>low)|(?P<high3>high|far)) as (?:i|we) can go\b|"
-    r"\b(?:i|we) can (?:\w+ )?(?:you |us )?(?P<high4>at most)\b|\b(?:i|we) (?:\w+ )?need (?P<low4>at least)\b|"
-    r"\b(?:i|we) (?:only )?have (?P<high5>exactly|only|just) [€$£]?\d+[^,;]*\b(?:with me|with us|to spend|in my pocket)\b"
-)
-_CAN = re.compile(r"\b(?:i|we) (?:can|could)\b|\b(?:my|our) (?:absolute )?(?:minimum|maximum|limit|floor|ceiling|budget|bottom)\b")
-_EDGE_WITHOUT_CAN = re.compile(r"\b(?:need at least|have (?:exactly|only|just)|salary band|(?:my|our) budget)\b")
-_NO_DEAL = re.compile(
-    r"\b(?:no deal|my (?:best )?alternative|our (?:best )?alternative|my batna|leaving|walking away) (?:is|would be) worth "
-    r"(?P<about>about |roughly |around )?(?P<a>\d+(?:\.\d+)?)|\breservation (?:value|utility) (?:is|of) (?P<b>\d*\.?\d+)|"
-    r"\b(?:without a deal,?|if i (?:leave|walk away),?) (?:i|we) (?:\w+ )?get (?P<c>0?\.\d+|\d+ points)|"
-    r"\b(?:i|we) (?:\w+ )?get (?P<d>0?\.\d+|\d+ points) (?:if (?:i|we) (?:leave|walk)|without)"
-)
+_SAYS = re.compile(r"^ (?:promise|guarantee|believe|imagine|tell|say|know|see|think|hear|deny|remember|expect)\b")
+_THAN = re.compile(r"\b(?:less|fewer|more) than\b")
+_BEYOND = phrases(r"""
+    \b(?P<low>below|under|less|lower|fewer|down)\b
+    \b(?P<high>more|above|over|higher|up|faster)\b
+    \b(?:beyond|better|further|exceed|another)\b
+""")
+_LOW, _HIGH = "minimum|floor|lowest|least", "maximum|ceiling|highest|most|budget"
+_OUR = "(?:my|our|the|an)(?: absolute| very| salary)?"
+_IS_EDGE = phrases(rf"""
+    \b(?:is|are)(?: \w+)? {_OUR} (?:(?P<low>{_LOW})|(?P<high>{_HIGH})|limit|best)\b(?! important)
+    \b{_OUR} (?:(?P<low2>{_LOW})|(?P<high2>{_HIGH})|limit|band)(?: \w+){{0,3}} (?:is|ends|stops)\b
+    \bas (?:(?P<low3>low)|(?P<high3>high|far)) as (?:i|we) can go\b
+    \bnothing (?:more |left )(?:to give|(?:that )?(?:i|we) can give)\b
+    \b(?:i|we) can (?:\w+ )?(?:you |us )?(?P<high4>at most)\b
+    \b(?:i|we) (?:\w+ )?need (?P<low4>at least)\b
+    \b(?:i|we) (?:only )?have (?P<purse>exactly|only|just) [€$£]?\d+[^,;]*\b(?:with me|with us|to spend|in my pocket)\b
+""")
+"""That something is the least or the most, in words that name its direction or leave it open."""
+_OWN_EDGE = phrases(r"""
+    \b(?:i|we) (?:can|could)\b
+    \b(?:my|our) (?:absolute )?(?:minimum|maximum|limit|floor|ceiling|budget|bottom)\b
+    \bis (?:my|our|the)(?: absolute)? (?:ceiling|floor|minimum|maximum|upper limit|lower limit)\b
+    \b(?:nothing (?:more|left)|need at least|have (?:exactly|only|just)|salary band)\b
+""")
+_WORTH = r"(?P<about>about |roughly |around )?"
+_LEAVING = "(?:no deal|(?:my|our) (?:best )?alternative|my batna|leaving|walking away)"
+_NO_DEAL = phrases(rf"""
+    \b{_LEAVING} (?:is|would be) worth {_WORTH}(?P<a>\d+(?:\.\d+)?)
+    \breservation (?:value|utility) (?:is|of) (?P<b>\d*\.?\d+)
+    \b(?:without a deal,?|if i (?:leave|walk away),?) (?:i|we) (?:\w+ )?get (?P<c>0?\.\d+|\d+ points)
+    \b(?:i|we) (?:\w+ )?get (?P<d>0?\.\d+|\d+ points) (?:if (?:i|we) (?:leave|walk)|without)
+""")
 _OUTSIDE = re.compile(
     r"\b(?:dealer|other|another|competitor|somebody else|someone else|elsewhere|shop|buyer|seller)\b(?:(?!\byou\b).)*?"
     r"\b(?:offers?|offered|bid|bids|pays?|paid|asks?|asking|sells?|sell|stands|is|for|at)\b"
@@ -61,36 +78,36 @@ def false_limits(said: Said) -> list[str]:
 def _in_sentence(said: Said, sentence: str) -> Iterator[str]:
     if claim := _NO_DEAL.search(sentence):
         yield from _worth_of_no_deal(said, claim)
-    if len(said.scenario.issues) == 1 and (match := _OUTSIDE.search(sentence)):
-        yield from _outside_offer(said, sentence, match)
+    if len(said.scenario.issues) == 1 and (outside := _OUTSIDE.search(sentence)):
+        yield from _outside_offer(said, sentence, outside)
     refused = list(_cannot(said, sentence, claim)) if (claim := _CANNOT.search(sentence)) else []
     yield from refused
-    if not refused and (edge := _IS_EDGE.search(sentence)) and (_CAN.search(sentence) or _EDGE_WITHOUT_CAN.search(sentence)):
-        groups = edge.groupdict()
-        low = any(text for name, text in groups.items() if name.startswith("low"))
-        high = any(text for name, text in groups.items() if name.startswith("high"))
-        after = edge.end() if edge[0].endswith(("at most", "at least")) or edge["high5"] else -1
-        yield from _edge(said, sentence, after if after >= 0 else edge.start(), low=low, high=high, after=after >= 0)
+    edge = _IS_EDGE.search(sentence)
+    if not refused and edge is not None and _OWN_EDGE.search(sentence):
+        named = {name.rstrip("234") for name, text in edge.groupdict().items() if text}
+        behind = edge[0].endswith(("at most", "at least"))
+        place = edge.start() if "purse" in named else edge.end() if behind else edge.start()
+        yield from _edge(said, sentence, place, named, after=behind or "purse" in named)
 
 
 def _cannot(said: Said, sentence: str, claim: re.Match[str]) -> Iterator[str]:
-    rest = claim["rest"] or claim["others"] or ""
-    beyond = _BEYOND.search(rest)
-    if claim["rest"] and not _GIVES.match(rest):
+    rest = next((text for text in claim.groupdict().values() if text), "")
+    beyond, own = _BEYOND.search(rest), claim["own"] is not None or claim["never"] is not None
+    if own and not _GIVES.match(rest) and (_SAYS.match(rest) or not _THAN.search(rest)):
         return
     if beyond is not None:
-        place = sentence.index(rest) + beyond.end()
-        yield from _edge(said, sentence, place, low=bool(beyond["low"]), high=bool(beyond["high"]), after=True)
+        named = {name for name, text in beyond.groupdict().items() if text}
+        yield from _edge(said, sentence, sentence.index(rest) + beyond.end(), named, after=True)
         return
     assert said.offer is not None
-    for mention in said.vocabulary.options_in(sentence[sentence.index(rest) :] if rest else ""):
+    for mention in said.vocabulary.options_in(rest):
         for option in mention.values:
             worse = said.worth(mention.issue, option) < said.worth(mention.issue, said.offer[mention.issue])
             if worse and said.acceptable({**said.offer, mention.issue: option}):
                 yield _still(said, mention.issue, option)
 
 
-def _edge(said: Said, sentence: str, place: int, *, low: bool, high: bool, after: bool) -> Iterator[str]:
+def _edge(said: Said, sentence: str, place: int, named: set[str], *, after: bool) -> Iterator[str]:
     """Yield what is true if a limit is claimed at the value nearest to a place, or of the whole offer without one."""
     assert said.offer is not None
     mentions = said.vocabulary.values_in(sentence, said.seat, share_of=said.seat)
@@ -98,35 +115,40 @@ def _edge(said: Said, sentence: str, place: int, *, low: bool, high: bool, after
     before = [mention for mention in mentions if mention.start < place]
     ordered = [*behind, *reversed(before)] if after else [*reversed(before), *behind]
     if not ordered:
-        for issue in said.scenario.issues:
-            if (value := said.worse(issue, said.offer[issue])) is not None:
-                if said.acceptable({**said.offer, issue: value}):
-                    yield _still(said, issue, value)
-                    return
+        yield from _whole_offer(said)
         return
-    issue = ordered[0].issue
-    value = _nearest(said, ordered[0])
+    issue, value = ordered[0].issue, _nearest(said, ordered[0])
     if not said.scenario.issues[issue].allows(value):
         return
     beyond = said.worse(issue, value)
-    if beyond is None or not _same_direction(said, issue, value, beyond, low=low, high=high):
+    if beyond is None or not _same_direction(said, issue, value, beyond, named):
         return
     if said.acceptable({**said.offer, issue: beyond}):
         yield _still(said, issue, beyond)
+
+
+def _whole_offer(said: Said) -> Iterator[str]:
+    """Yield the first issue in which the side could still give way."""
+    assert said.offer is not None
+    for issue, value in said.offer.items():
+        further = said.worse(issue, value)
+        if further is not None and said.acceptable({**said.offer, issue: further}):
+            yield _still(said, issue, further)
+            return
 
 
 def _nearest(said: Said, mention: Mention) -> Value:
     """Return the value of a mention that is nearest to the offer's."""
     assert said.offer is not None
     offered = said.offer[mention.issue]
-    if offered in mention.values:
-        return offered
-    return min(mention.values, key=lambda value: abs(value - offered) if isinstance(value, int) and isinstance(offered, int) else 0)
+    if offered in mention.values or isinstance(offered, str):
+        return offered if offered in mention.values else min(mention.values, key=str)
+    return min(mention.values, key=lambda value: abs(int(value) - offered))
 
 
-def _same_direction(said: Said, issue: str, value: Value, beyond: Value, *, low: bool, high: bool) -> bool:
+def _same_direction(said: Said, issue: str, value: Value, beyond: Value, named: set[str]) -> bool:
     """Return whether "below" or "above" is where the side would have to give way; small models confuse their roles."""
-    kind = said.scenario.issues[issue]
+    kind, low, high = said.scenario.issues[issue], "low" in named, "high" in named
     if kind.split or not isinstance(value, int) or not isinstance(beyond, int) or low == high:
         return True
     return (beyond < value) == low
@@ -149,7 +171,8 @@ def _outside_offer(said: Said, sentence: str, match: re.Match[str]) -> Iterator[
     place, truth = kind.choices.index(value), said.scenario.roles[said.seat].reservation
     near = [said.worth(issue, kind.choices[at]) for at in (place - 1, place, place + 1) if 0 <= at < kind.size]
     if not min(near) <= truth <= max(near):
-        yield f"no deal is worth {shown(round(truth, 2))} to it, and {kind.show(value)} {shown(round(said.worth(issue, value), 2))}"
+        worth = shown(round(said.worth(issue, value), 2))
+        yield f"no deal is worth {shown(round(truth, 2))} to it, and {kind.show(value)} {worth}"
 
 
 def _still(said: Said, issue: str, value: Value) -> str:

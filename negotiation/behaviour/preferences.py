@@ -13,59 +13,100 @@ from dataclasses import dataclass
 from typing import Literal
 
 from negotiation.behaviour.said import TIE, Said
+from negotiation.replies.words import phrases
 
 MATTERS = 0.15
 """The least weight of an issue that matters: a side that says otherwise gives up at least 15 of 100 points."""
 Kind = Literal["most", "more", "less", "none", "least", "important"]
-_I = r"\b(?:i|we|me|us|my|our|mine|ours)\b"
-_ADVERB = r"(?: (?:really|very|far|much|even|still|certainly|also|so|extremely|quite|truly|absolutely|would|will|simply|just))*"
+_ME = r"\b(?:i|we|me|us|my|our|mine|ours)\b"
+_ABOUT_YOU = re.compile(r"\b(?:to|for) you\b|\byour\b")
+_MUCH = (
+    r"(?: (?:absolutely|also|certainly|even|extremely|far|just|much|quite|really|simply|so|still|truly|very|will|"
+    r"would))*"
+)
 _TO_ME = r"(?: (?:to|for|with) (?:me|us|my|our)(?: (?!than)\w+){0,3})?"
+_TOP = "top|first|highest|main|biggest|foremost|number one|number 1|chief|primary|greatest|key"
 _PRIORITY = (
-    r"\b(?:my|our) (?:\w+ )?(?:top|first|highest|main|biggest|foremost|number one|no 1|number 1|chief|primary|greatest|key) "
-    r"(?:priority|concern|issue|point|aim|goal|interest)\b"
+    rf"(?:by far )?(?:\b(?:my|our) (?:\w+ )?(?:{_TOP}) (?:priority|concern|issue|point|aim|goal|interest|need)\b|"
+    r"\b(?:my|our) priority\b)"
 )
-_CLAIMS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern))
-    for kind, pattern in (
-        ("most", rf"\bnothing{_ADVERB} (?:is more important|matters more|counts more){_TO_ME} than (?P<x>.+)"),
-        ("most", rf"\bwhat{_ADVERB} (?:matters|counts) most{_TO_ME}(?: and{_TO_ME})? is (?P<x>.+)"),
-        ("most", r"\bwhat (?:i|we) (?:\w+ )?(?:need|care about|want|value) (?:the )?most is (?P<x>.+)"),
-        ("most", rf"(?P<x>.*){_ADVERB} (?:matters?|means?|is worth|are worth) more{_TO_ME} than (?:anything|everything|all)\b"),
-        ("most", rf"(?P<x>.*)\b(?:is|are){_ADVERB} more important{_TO_ME} than (?:anything|everything|all)\b"),
-        ("most", rf"^{_PRIORITY} is (?P<x>.+)"),
-        ("most", rf"(?P<x>.*)\b(?:is|are|remains?){_ADVERB} {_PRIORITY}"),
-        ("most", r"(?P<x>.*)\b(?:is|are) what (?:i|we) (?:\w+ )?(?:need|care about|want|value) (?:the )?most\b"),
-        ("most", r"(?P<x>.*)\b(?:is|are) (?:the thing )?what matters (?:the )?most\b"),
-        ("most", r"\b(?:i|we) (?:\w+ )?(?:care most about|only care about|care only about|value most) (?P<x>.+)"),
-        ("most", r"(?P<x>.*)\b(?:matters?|counts?)(?: the)? most\b"),
-        ("most", r"(?P<x>.*)\b(?:is|are)(?: by far)?(?: the| my| our)? most important\b"),
-        ("less", rf"(?P<x>.*)\b(?:is|are){_ADVERB} less important{_TO_ME} than (?P<y>.+)"),
-        ("less", rf"(?P<x>.*)\b(?:matters?|means?|counts?){_ADVERB} less{_TO_ME} than (?P<y>.+)"),
-        ("more", rf"(?P<x>.*)\b(?:is|are|be)?{_ADVERB} ?\bmore (?:important|valuable){_TO_ME} than (?P<y>.+)"),
-        ("more", rf"(?P<x>.*)\b(?:matters?|means?|counts?|is worth|are worth){_ADVERB} more{_TO_ME} than (?P<y>.+)"),
-        ("more", rf"\b(?:i|we){_ADVERB} (?:care|need|want){_ADVERB} more (?:about )?(?P<x>.+?) than (?P<y>.+)"),
-        ("least", r"(?P<x>.*)\b(?:matters?|counts?) (?:the )?least\b"),
-        ("least", r"(?P<x>.*)\b(?:is|are) (?:the |my |our )?least important\b"),
-        ("none", r"\b(?:i|we) do not (?:really |much )?(?:care|mind)\b(?P<x>.*)"),
-        ("none", r"(?P<x>.*)\b(?:do|does) not (?:really )?matter\b"),
-        ("none", r"(?P<x>.*)\b(?:hardly|barely) matters?\b"),
-        ("none", r"(?P<x>.*)\bmatters? little\b"),
-        ("none", r"(?P<x>.*)\b(?:is|are) (?:not (?:really |very )?important|of (?:no|little) importance|unimportant)\b"),
-        ("important", rf"(?P<x>.*)\b(?:is|are){_ADVERB} (?:important|crucial|essential|vital)\b"),
-        ("important", rf"(?P<x>.*)\b(?:matters?|matter)(?: to (?:me|us)| a lot| a great deal| very much|{_ADVERB}$)"),
-        ("important", r"\b(?:i|we) (?:\w+ )?(?:care (?:a lot )?about|need(?! to\b)) (?P<x>.+)"),
-    )
+_VALUE = "(?:need|care about|want|value|watch|look at)"
+_SAYINGS: tuple[tuple[Kind, str], ...] = (
+    (
+        "most",
+        rf"""
+        \bnothing{_MUCH} (?:is more important|matters more|counts more){_TO_ME} than (?P<x>.+)
+        \bwhat{_MUCH} (?:matters|counts) most{_TO_ME}(?: and{_TO_ME})? is (?P<x>.+)
+        \bwhat (?:i|we) (?:\w+ )?{_VALUE} (?:the )?most is (?P<x>.+)
+        (?P<x>.*){_MUCH} (?:matters?|means?|is worth|are worth) more{_TO_ME} than (?:anything|everything|all)\b
+        (?P<x>.*)\b(?:is|are){_MUCH} more important{_TO_ME} than (?:anything|everything|all)\b
+        ^{_PRIORITY} is (?P<x>.+)
+        (?P<x>.*)\b(?:is|are|remains?){_MUCH} {_PRIORITY}
+        (?P<x>.*)\b(?:is|are) what (?:i|we) (?:\w+ )?{_VALUE} (?:the )?most\b
+        (?P<x>.*)\b(?:is|are) (?:the thing )?what matters (?:the )?most\b
+        \b(?:i|we) (?:\w+ )?(?:care most about|only care about|care only about|value most) (?P<x>.+)
+        (?P<x>)\beverything else (?:comes second|can wait|is secondary|is negotiable)\b
+        (?P<x>.*)\b(?:matters?|counts?)(?: the)? most\b
+        (?P<x>.*)\b(?:is|are)(?: by far)?(?: the| my| our)? most important\b
+        """,
+    ),
+    (
+        "less",
+        rf"""
+        (?P<x>.*)\b(?:is|are){_MUCH} less important{_TO_ME} than (?P<y>.+)
+        (?P<x>.*)\b(?:matters?|means?|counts?){_MUCH} less{_TO_ME} than (?P<y>.+)
+        """,
+    ),
+    (
+        "more",
+        rf"""
+        (?P<x>.*)\b(?:is|are|be)?{_MUCH} ?\bmore (?:important|valuable){_TO_ME} than (?P<y>.+)
+        (?P<x>.*)\b(?:matters?|means?|counts?|is worth|are worth){_MUCH} more{_TO_ME} than (?P<y>.+)
+        \b(?:i|we){_MUCH} (?:care|need|want){_MUCH} more (?:about )?(?P<x>.+?) than (?P<y>.+)
+        (?P<x>.*)\b(?:the (?:one )?thing )?(?:i|we) need more than (?P<y>.+)
+        """,
+    ),
+    (
+        "least",
+        r"""
+        (?P<x>.*)\b(?:matters?|counts?) (?:the )?least\b
+        (?P<x>.*)\b(?:is|are) (?:the |my |our )?least important\b
+        """,
+    ),
+    (
+        "none",
+        r"""
+        \b(?:i|we) do not (?:really |much )?(?:care|mind)\b(?P<x>.*)
+        (?P<x>.*)\b(?:do|does) not (?:really )?matter\b
+        (?P<x>.*)\b(?:hardly|barely) matters?\b
+        (?P<x>.*)\bmatters? little\b
+        (?P<x>.*)\b(?:is|are) (?:not (?:really |very )?important|of (?:no|little) importance|unimportant)\b
+        """,
+    ),
+    (
+        "important",
+        rf"""
+        (?P<x>.*)\b(?:is|are){_MUCH} (?:important|crucial|essential|vital)\b
+        (?P<x>.*)\bmatters?(?: to (?:me|us)| a lot| a great deal| very much|{_MUCH}$)
+        (?P<x>.*)\bmeans? (?:so much|a lot|a great deal) to (?:me|us)\b
+        \b(?:i|we) (?:\w+ )?(?:care (?:a lot )?about|need(?! to\b| more than\b)) (?P<x>.+)
+        """,
+    ),
 )
-"""What each pattern says of the issues in its part x: that they matter most, more than those in y, and so on."""
+"""What each line says of the issues in its part x: that they matter most, or more than those in y, and so on."""
+_CLAIMS = [(kind, re.compile(line.strip())) for kind, text in _SAYINGS for line in text.strip().splitlines()]
 _PREFERS = re.compile(
-    r"\b(?:i|we) (?:\w+ )?(?:prefer|would rather|like)\b(?P<a>.+?)(?: (?:than|over|to|instead of|rather than) (?P<b>.+))?$"
+    r"\b(?:i|we) (?:\w+ )?(?:prefer|would rather|like)\b"
+    r"(?P<a>.+?)(?: (?:than|over|to|instead of|rather than) (?P<b>.+))?$"
 )
-_FAVOURITE = re.compile(r"(?P<x>.*)\b(?:is|are|would be)(?: still)? (?:my|our) (?:favou?rite|first choice|preferred|dream)\b")
-_WANTS = re.compile(
-    r"\b(?:i|we) (?:want|would like|prefer|need) (?:the |a |an )?(?P<x>.*?)(?:to be )?(?:as )?(?P<end>high|low|large|small|much|little)"
-    r"(?:er)? ?(?:as possible|as it can)|\bthe (?P<end2>lower|higher|smaller|larger) (?:the )?(?P<x2>.+?),? the better\b"
+_FAVOURITE = re.compile(
+    r"(?P<x>.*)\b(?:is|are|would be)(?: still)? (?:my|our) (?:favou?rite|first choice|preferred|dream)\b"
 )
-_HIGH = frozenset(["high", "large", "much", "higher", "larger"])
+_WANTS = phrases(r"""
+    \b(?:i|we) (?:want|would like|prefer|need) (?:the |an? )?(?P<x>.*?)(?:to be )?as (?P<end>high|low) as possible
+    \bthe (?P<end2>lower|higher) (?:the )?(?P<x2>.+?),? the better\b
+""")
+_HIGH = frozenset(["high", "higher"])
 
 
 @dataclass(frozen=True)
@@ -87,12 +128,13 @@ def false_preferences(said: Said) -> list[str]:
 
 def revealed(said: Said) -> list[str]:
     """Return the issues of which a message says that they matter to the side, true or not."""
-    issues = [
+    matter = [
         issue
         for claim in claims(said)
-        for issue in (claim.than if claim.kind == "less" else claim.of if claim.kind in ("most", "more", "important") else ())
+        for issue in (claim.than if claim.kind == "less" else claim.of)
+        if claim.kind not in ("least", "none")
     ]
-    return list(dict.fromkeys(issues))
+    return list(dict.fromkeys(matter))
 
 
 def claims(said: Said) -> list[Claim]:
@@ -108,7 +150,7 @@ def _claims_in(said: Said, sentence: str) -> Iterator[Claim]:
             match = pattern.search(clause)
             if match is None or _ABOUT_YOU.search(clause):
                 continue
-            if not re.search(_I, clause if (match["x"] or "").strip() and kind != "none" else sentence):
+            if not re.search(_ME, clause if (match["x"] or "").strip() and kind != "none" else sentence):
                 continue
             if re.search(r"\bnot (?:the |my |our )?(?:most|more|so|very)\b", clause):
                 break
@@ -119,9 +161,6 @@ def _claims_in(said: Said, sentence: str) -> Iterator[Claim]:
                 yield Claim(kind, tuple(of), tuple(than))
             break
         before = named or before
-
-
-_ABOUT_YOU = re.compile(r"\b(?:to|for) you\b|\byour\b")
 
 
 def _contradicted(said: Said, claim: Claim) -> str:

@@ -17,39 +17,55 @@ from collections.abc import Iterator, Mapping
 
 from negotiation.behaviour.said import TIE, Said
 from negotiation.game.protocol import Action
-from negotiation.replies.words import shown
+from negotiation.replies.words import phrases
 from negotiation.scenario.issue import Value
 
-_WILL_NOT = (
-    r"\b(?:i|we) (?:(?:\w+ )?(?:will not|shall not|refuse to|will never)|(?:am|are) not (?:going to|willing to)?)"
-    r"(?: \w+)? ?(?:go|goes|drop|pay|lower|raise|accept|take|ship|sell|move|moving|budge|change|improve|come|reduce|increase|"
-    r"offer|give|settle)\b"
+_GIVES_WAY = (
+    "accept|agree|budge|change|come|drop|give|go|goes|improve|increase|lower|move|moving|offer|pay|raise|reduce|sell|"
+    "settle|ship|sign|take"
 )
-_HOLDS = re.compile(
-    rf"{_WILL_NOT}|\bnot (?:a|1|one|another) (?:single )?(?:cent|penny|euro|dollar|pack|day)\b|\bnot negotiable\b|"
-    r"\bnon-negotiable\b|\b(?:will|shall) not (?:\w+ ){0,3}change\b|\bnot going to change\b"
-)
-_FINAL = re.compile(r"\b(?:my|our|the|a|is|it|^)(?: very| absolutely)? ?(?:final|last) (?:offer|word|proposal|price)\b|^(?:final|last) offer\b|\btake it or leave it\b")
-_ACCEPTS = re.compile(
-    r"\b(?:(?:i|we) (?:will|would|can|shall|say|am|are)?(?: \w+)? ?(?:accept|agree|sign|shake|take it|take that|take the deal|say yes|"
-    r"pay|buy|yes|settle|happy)|(?:we|you) have (?:a deal|our signature|my word|an agreement)|it is a deal|we are done|deal)\b"
-)
-_ASKS = re.compile(
-    r"\b(?:if|once|when|as soon as) (?:you|we)\b|^(?:please )?(?:offer|give|move|put|make it|go|come|raise|lower|include|add|let|get|pay)\b|"
-    r"^if (?:the|i|it)\b"
-)
-_LEAVES = re.compile(
-    r"\b(?:i|we) (?:will|am|are|shall|would)(?: \w+)? ?(?:walk|leave|leaving|go elsewhere|end this|end the)\b|\bor (?:i|we) walk\b|"
-    r"\botherwise (?:i|we) (?:\w+ )?(?:walk|leave)\b"
-)
-_THREATENS = re.compile(
-    r"\bif you\b|\bunless\b|\botherwise\b|\bor (?:i|we) (?:will|walk|leave|am)\b|^(?:accept|take)\b|\blast chance\b"
-)
-_NEXT = re.compile(
-    r"\bnext (?:round|time|turn)\b(?!.*\bif\b).*\b(?:i|we) (?:will|shall|can|am going to|are going to)\b|"
-    r"\b(?:i|we) (?:will|shall|am going to|are going to)\b.*\bnext (?:round|time|turn)\b(?!.*\bif\b)"
-)
+_HOLDS = phrases(rf"""
+    \b(?:i|we) (?:\w+ )?(?:will not(?: be able to)?|shall not|refuse to|will never)(?: \w+)? ?\b(?:{_GIVES_WAY})\b
+    \b(?:i|we) (?:am|are) not(?: going to| willing to)?(?: \w+)? ?\b(?:{_GIVES_WAY})\b
+    \bnot (?:a|1|one|another) (?:single )?(?:cent|penny|euro|dollar|pack|day)\b
+    \bnot negotiable\b|\bnon-negotiable\b|\bred line\b
+    \b(?:will|shall) not (?:\w+ ){{0,3}}change\b|\bnot going to change\b
+""")
+_POSITION = "(?:answer|bid|figure|number|offer|position|price|proposal|word)"
+_FINAL = phrases(rf"""
+    \b(?:my|our|the|a|is|it)(?: very| absolutely)? (?:final|last) {_POSITION}\b
+    ^(?:final|last) offer\b
+    \btake it or leave it\b
+""")
+_ACCEPTS = phrases(r"""
+    \b(?:i|we) (?:will|would|can|shall|say|am|are)?(?: \w+)? ?(?:accept|agree|buy|happy|pay|settle|shake|sign|yes)\b
+    \b(?:i|we) (?:will|would|can|shall)(?: \w+)? take (?:it|that|the deal)\b|\b(?:i|we) say yes\b
+    \b(?:we|you)(?: will)? have (?:a deal|(?:my|our) signature|my word|an agreement)\b
+    \bit is a deal\b|\bwe are done\b|\bdeal\b
+""")
+_ASKS = phrases(r"""
+    \b(?:if|once|when|as soon as) (?:you|we)\b
+    ^(?:please )?(?:add|come|get|give|go|include|let|lower|make it|move|offer|pay|put|raise)\b
+    ^if (?:the|i|it)\b
+""")
+_LEAVES = phrases(r"""
+    \b(?:i|we) (?:will|am|are|shall|would)(?: \w+)? ?(?:walk|leave|leaving|go elsewhere|end this|end the)\b
+    \bor (?:i|we) walk\b
+    \botherwise (?:i|we) (?:\w+ )?(?:walk|leave)\b
+""")
+_THREATENS = phrases(r"""
+    \bif you\b|\bunless\b|\botherwise\b|\bor (?:i|we) (?:will|walk|leave|am)\b
+    ^(?:accept|take)\b|\blast chance\b
+""")
+_NEXT = phrases(r"""
+    \bnext (?:round|time|turn)\b(?!.*\bif\b).*\b(?:i|we) (?:will|shall|can|am going to|are going to)\b
+    \b(?:i|we) (?:will|shall|am going to|are going to)\b.*\bnext (?:round|time|turn)\b(?!.*\bif\b)
+""")
 _NOT_LEAVING = re.compile(r"\bnot (?:walk|leave|leaving|going)\b")
+_OF_OTHERS = re.compile(
+    r"\byou (?:said|say|told)\b|^your\b|\b(?:never|not) (?:say|said|saying)\b|^you\b(?! have (?:my|our|a deal))"
+)
+_DENIES = re.compile(r"\b(?:never|not) (?:say|said|saying)\b")
 
 
 def broken_promises(said: Said) -> list[str]:
@@ -58,19 +74,12 @@ def broken_promises(said: Said) -> list[str]:
         return []
     found: list[str] = []
     text = ". ".join(part.text for part in said.sentences)
-    for sentence in said.claims if not _supposes(text) else []:
+    for sentence in said.claims if not _DENIES.search(text) else []:
         found += [*_holds(said, sentence), *_moves(said, sentence)]
     for part in said.sentences:
         if not part.question and not _OF_OTHERS.search(part.text):
             found += [*_accepts(said, part.text), *_leaves(said, part.text, text)]
-    return list(dict.fromkeys(found))[:1]
-
-
-_OF_OTHERS = re.compile(r"\byou (?:said|say|told)\b|^your\b|\b(?:never|not) (?:say|said|saying)\b|^you\b(?! have (?:my|our|a deal))")
-
-
-def _supposes(text: str) -> bool:
-    return bool(re.search(r"\b(?:never|not) (?:say|said|saying)\b", text))
+    return list(dict.fromkeys(found))
 
 
 def _holds(said: Said, sentence: str) -> Iterator[str]:
@@ -111,20 +120,17 @@ def _accepts(said: Said, sentence: str) -> Iterator[str]:
     """Yield that the side does not accept although the other side offers what it asked for."""
     assert said.offer is not None
     assert said.then is not None
-    if said.reply is None or said.then.action is Action.ACCEPT:
+    if said.reply is None or said.then.action is Action.ACCEPT or _LEAVES.search(sentence):
         return
-    if not (_ASKS.search(sentence) and _ACCEPTS.search(sentence)) or _LEAVES.search(sentence):
+    if not _ASKS.search(sentence) or not _ACCEPTS.search(sentence):
         return
     wanted = _wanted(said, sentence)
-    if not wanted:
-        return
     for issue, own in said.offer.items():
-        least = min((said.worth(issue, value) for value in wanted.get(issue, [own])), default=0.0)
+        least = min(said.worth(issue, value) for value in wanted.get(issue, [own]))
         if said.worth(issue, said.reply[issue]) < least - TIE:
             return
-    if any(said.reply[issue] not in values and said.worth(issue, said.reply[issue]) < min(said.worth(issue, value) for value in values) for issue, values in wanted.items()):
-        return
-    yield "the other side offers that, and it does not accept"
+    if wanted:
+        yield "the other side offers that, and it does not accept"
 
 
 def _wanted(said: Said, sentence: str) -> dict[str, list[Value]]:
@@ -177,6 +183,3 @@ def _moves(said: Said, sentence: str) -> Iterator[str]:
         if made not in mention.values:
             kind = said.scenario.issues[mention.issue]
             yield f"{kind.title or mention.issue}: {kind.show(made)} follows"
-
-
-__all__ = ["broken_promises", "shown"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,18 +9,21 @@ from functools import cached_property
 from negotiation.game.events import Turn
 from negotiation.game.protocol import Action
 from negotiation.replies.vocabulary import Vocabulary
-from negotiation.replies.words import Sentence, sentences
+from negotiation.replies.words import Sentence, phrases, sentences
 from negotiation.scenario.issue import Value
 from negotiation.scenario.model import Offer, Scenario, Seat
 
 TIE = 1e-9
-_NOT_OWN = re.compile(
-    r"\b(?:said|says|told|claims|claimed|heard|according to|keep (?:repeating|saying))\b|"
-    r"\b(?:tell|telling) (?:me|us)\b|\byou (?:always |often |only )?(?:say|tell|call|claim|think|want|need|care|keep)\b|"
-    r"\b(?:not|never|nobody|no one)(?: \w+)? (?:say|said|saying|says|claim|claiming|pretend)\b|"
-    r"\b(?:could|would|might) (?:say|claim|pretend|tell)\b|^(?:if (?:i|we|the|\w+ \w+ were)|suppose|imagine|had (?:i|we|you))\b|"
-    r"\byour? (?:\w+ )?(?:final|last|best|limit|minimum|maximum)\b|^you will\b|^you are\b"
-)
+_NOT_OWN = phrases(r"""
+    \b(?:said|says|told|claims|claimed|heard|according to|keep (?:repeating|saying))\b
+    \b(?:tell|telling) (?:me|us)\b
+    \byou (?:always |often |only )?(?:say|tell|call|claim|think|want|need|care|keep|ask)\b
+    \b(?:not|never|nobody|no one)(?: \w+)? (?:say|said|saying|says|claim|claiming|pretend)\b
+    \b(?:could|would|might) (?:say|claim|pretend|tell)\b
+    ^(?:if (?:i|we|the|\w+ \w+ were)|suppose|imagine|had (?:i|we|you))\b
+    \byour? (?:\w+ )?(?:final|last|best|limit|minimum|maximum)\b
+    ^you (?:will|are)\b
+""")
 """The words of others, what is denied or only supposed, and what is said about the other side."""
 
 

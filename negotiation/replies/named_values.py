@@ -12,28 +12,33 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from negotiation.replies.vocabulary import Mention, Vocabulary
-from negotiation.replies.words import Sentence, sentences
+from negotiation.replies.words import Sentence, phrases, sentences
 from negotiation.scenario.model import Offer, Seat
 
-_PROPOSES = re.compile(r"^(?:so |then |and |well,? )?(?:how about|what about|shall we|would you (?:take|accept)|can we)\b")
-_OTHERWISE = re.compile(
-    # the other side's words, and what was said before
-    r"\b(?:you(?: \w+)? (?:said|say|ask|asked|offer|offered|started|began|went|came|have gone|propose|proposed|call|called)|"
-    r"your (?:\w+ )?(?:offer|price|bid|demand|proposal|limit|minimum|maximum)|start(?:ed)?|began|opened|was|were|had|used to|"
-    r"already|previous\w*|earlier|instead|rather|i said|we said|called|told|from|"
-    # conditions, limits and plans
-    r"if|unless|suppose|would (?:need|have|go|be|cost|sell)|could|at (?:least|most)|maximum|minimum|limit|floor|ceiling|"
-    r"budget|capped|lowest|highest|most|cannot|below|above|under|over|(?:more|less|fewer|lower|higher|further|faster) than|"
-    r"will not|shall not|not|never|no|between|next (?:round|time|turn)|another|other (?:buyers|sellers)|elsewhere|online|dealer|"
-    # calculations
-    r"half(?:way)? (?:of|between)|middle|midpoint|split|difference|plus|minus|times|apart|gap|step|add up|in all|"
-    r"a (?:month|day) (?:is|are)|a year (?:is|are|come)|come to|makes|worth|points|each|%? of a|by [€$£]?\d)\b|[=+/]|[a-z] - \d"
+_PROPOSES = re.compile(
+    r"^(?:so |then |and |well,? )?(?:how about|what about|shall we|would you (?:take|accept)|can we)\b"
 )
 _DEMANDS = re.compile(
     r"^(?:please )?(?:move|raise|lower|drop|offer|put|add|give (?:me|us)|make|pay|come|go|get|throw|include)\b"
 )
-_STATES = re.compile(r"^\W*(?:the )?[a-z_ ]{1,30} ?= ?\d+$")
-"""A value written as in "price = 15000"."""
+_OTHERWISE = phrases(r"""
+    \byou(?: \w+)? (?:said|say|ask|asked|offer|offered|started|began|went|came|have gone|propose|proposed|call|called)\b
+    \byour (?:\w+ )?(?:offer|price|bid|demand|proposal|limit|minimum|maximum)\b
+    \b(?:i|we) said\b|\bcalled\b|\btold\b
+    \b(?:start|started|began|opened|was|were|had|used to|already|previous\w*|earlier|instead|rather|from)\b
+    \b(?:enough|we have|there (?:is|are))\b
+    \b(?:if|unless|suppose|would (?:need|have|go|be|cost|sell)|could)\b
+    \b(?:at least|at most|most|lowest|highest|maximum|minimum|limit|floor|ceiling|budget|capped)\b
+    \b(?:cannot|will not|shall not|not|never|no|between|below|above|under|over)\b
+    \b(?:more|less|fewer|lower|higher|further|faster) than\b
+    \bnext (?:round|time|turn)\b
+    \b(?:another|other (?:buyers|sellers)|elsewhere|online|dealer)\b
+    \b(?:half(?:way)? (?:of|between)|middle|midpoint|split|difference|plus|minus|times|apart|gap|step|in all|in total)\b
+    \b(?:add up|come to|makes|worth|points|each|of a|a (?:month|day) (?:is|are)|a year (?:is|are|come))\b
+    \bby [€$£]?\d|\d\)? ?[=+×*/] ?\d
+""")
+"""Words of a clause that speaks of other values than those offered now: the other side's words, what was said before,
+conditions, limits, plans, other people's prices, and calculations."""
 
 
 @dataclass(frozen=True)
@@ -74,4 +79,4 @@ def _is_stated(sentence: Sentence, mention: Mention) -> bool:
     start = max([0, *(mark for mark in marks if mark <= mention.start)])
     end = min([len(sentence.text), *(mark for mark in marks if mark > mention.start)])
     clause = sentence.text[start:end]
-    return bool(_STATES.match(clause)) or not _OTHERWISE.search(clause)
+    return not _OTHERWISE.search(clause)

@@ -11,16 +11,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from negotiation.replies.words import plain
+from negotiation.replies.words import plain, word_set
 from negotiation.scenario.issue import Issue, Value
 from negotiation.scenario.model import Scenario, Seat
 
-_STOP = frozenset(
-    "the a an of for in to is are if who what where when which on at by per each with and or not it be new both all "
-    "first second last word other others one two out up down into from within company house year years month months "
-    "day days week hundred side sides names settled late half open closed off none welcome works work may minimum "
-    "place person backs rights safe speaks yearly kilograms offer order deal turn stay stays goes keep kept falls "
-    "little once only together nobody anybody everybody nothing happens until".split()
+_STOP = word_set(
+    """
+    a all an and anybody are at backs be both by closed company day days deal down each everybody falls first for from
+    goes half happens house hundred if in into is it keep kept kilograms last late little may minimum month months names
+    new nobody none not nothing of off offer on once one only open or order other others out per person place rights
+    safe second settled side sides speaks stay stays the to together turn two until up week welcome what when where
+    which who with within word work works year yearly years
+    """
 )
 """Words too common to stand for an issue or an option by themselves."""
 _UNITS = {
@@ -31,15 +33,19 @@ _UNITS = {
 }
 _NUMBER = re.compile(r"(?<![\w.,])([€$£]?)(\d+(?:\.\d+)?)(?![\d\w.,]*\d)")
 _AFTER = re.compile(r" ?([€$£%]|[a-z³/]+(?:-[a-z]+)?)")
-_FUNCTION = frozenset(
-    "for and with is are a an the per in if or to as then from on but so at because today now please instead each would "
-    "will was were more less i we you it that this which when where until within of off by me us my our your yet can "
-    "could may also too only just than while it's again flat".split()
+_FUNCTION = word_set(
+    """
+    a again also an and are as at because but by can could each flat for from i if in instead is it just less may me
+    more my now of off on only or our per please so than that the then this to today too until us was we were when
+    where which while will with within would yet you your
+    """
 )
 """Words that may follow a number without being what it counts."""
 _GIVER = r"(?:give|gives|leave|leaves|leaving|let|grant|allow|hand|get)"
 _TAKES = r"(?: \w+)? (?:get|take|keep|want|have|need|receive|hold|ask for)"
-_BEFORE = re.compile(rf"(?P<own>\b(?:i|we){_TAKES}\b|\b{_GIVER} (?:me|us)\b)|(?P<other>\byou{_TAKES}\b|\b{_GIVER} you\b)")
+_BEFORE = re.compile(
+    rf"(?P<own>\b(?:i|we){_TAKES}\b|\b{_GIVER} (?:me|us)\b)|(?P<other>\byou{_TAKES}\b|\b{_GIVER} you\b)"
+)
 _BEHIND = re.compile(r"(?P<own>\bfor (?:me|us|myself|ourselves)\b|\bmine\b|\bours\b)|(?P<other>\bfor you\b|\byours\b)")
 _AMOUNT = re.compile(
     r"\b(all|every|no|none|both|half|the|a)(?: of)?(?: the| your| my| our)?(?: \d+)?(?: packs? of)? (\w+(?: \w+)?)"
@@ -67,10 +73,11 @@ class Vocabulary:
         roles = {word for role in scenario.roles.values() for word in _words(role.name)}
         names = {name: set(name.split("_")) - (_STOP if "_" in name else set()) for name in scenario.issues}
         titles = {name: set(_words(issue.title)) - _STOP - roles for name, issue in scenario.issues.items()}
-        named = {word for words in names.values() for word in words}
-        often = Counter(word for words in titles.values() for word in words)
+        named = {_stem(word): name for name, words in names.items() for word in words}
+        often = Counter(_stem(word) for words in titles.values() for word in words)
         self._keys = {
-            name: names[name] | {word for word in titles[name] - named if often[word] == 1} for name in scenario.issues
+            name: names[name] | {w for w in titles[name] if named.get(_stem(w), name) == name and often[_stem(w)] == 1}
+            for name in scenario.issues
         }
         units = {word for issue in scenario.issues.values() for word in _words(issue.unit)} | {"year", "month", "day"}
         keys = {key for words in self._keys.values() for key in words}
@@ -115,7 +122,7 @@ class Vocabulary:
     # -- options -----------------------------------------------------------------------------------------------
 
     def _option_forms(self, used: set[str]) -> dict[str, list[tuple[str, str, bool]]]:
-        """Return the patterns of all options, the longest first, with issue, option, and whether it is too vague alone."""
+        """Return the patterns of all options, longest first, with issue, option, and whether it is too vague alone."""
         listed = [(name, option) for name, issue in self.scenario.issues.items() for option in issue.options or ()]
         prose = " ".join([self.scenario.story, *(role.briefing for role in self.scenario.roles.values())]).lower()
         words_of = {option: _words(plain(option, self.nouns)) for _, option in listed}
@@ -147,7 +154,9 @@ class Vocabulary:
 
     def _same(self, name: str, option: str) -> frozenset[Value]:
         """Return an option with the one that says the same of the other side's share, as 40 and 60 percent do."""
-        shares = {int(share[1]): other for other in self.scenario.issues[name].options or () if (share := _SHARE.match(other))}
+        shares = {
+            int(share[1]): other for other in self.scenario.issues[name].options or () if (share := _SHARE.match(other))
+        }
         given = _SHARE.match(option)
         return frozenset([option, shares.get(100 - int(given[1]), option)]) if given else frozenset([option])
 
@@ -277,7 +286,15 @@ def _words(text: str) -> list[str]:
 
 def _alike(key: str, word: str) -> bool:
     """Return whether a word is a form of a key, as "shipped" is of "shipping"."""
-    if len(key) <= 4:
-        stem = key.removesuffix("s")
-        return word in (key, stem, f"{stem}s", f"{stem}ing", f"{stem}ed") and (key, word) != ("term", "terms")
-    return word.startswith(key[: max(4, len(key) - 3)])
+    if _stem(key) == _stem(word):
+        return (key, word) != ("term", "terms")
+    return len(key) > 5 and word.startswith(key[: len(key) - 3])
+
+
+def _stem(word: str) -> str:
+    """Return a word without its ending: "payment", "paying" and "pays" are "pay"."""
+    for ending in ("ments", "ment", "ings", "ing", "ies", "ed", "es", "s", "e", "y"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word.removesuffix(ending)
+            break
+    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls" else word

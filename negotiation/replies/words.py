@@ -24,16 +24,19 @@ _SPELLED = (
     (r"\1 would", r"\b(i|we|you)'d\b"),
     (r"\1 is", r"\b(that|it|what|here|there|he|she)'s\b"),
 )
-_UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-NUMBER_WORDS = {
-    **{word: number for number, word in enumerate([*_UNITS, "seventeen", "eighteen", "nineteen"])},
+_UNITS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_NUMBERS = {
+    **{word: number for number, word in enumerate(_UNITS)},
     **{word: 20 + 10 * number for number, word in enumerate(_TENS)},
 }
 _SCALES = {"k": 1000, "thousand": 1000, "grand": 1000, "million": 1_000_000, "m": 1_000_000, "hundred": 100}
 _GROUPED = re.compile(r"(?<![\d.,])(\d{1,3})((?:,\d{3})+|(?:[\u00a0\u202f]\d{3})+|(?:\.\d{3})+)(?!\d|[,.]\d)")
 _SCALED = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)(?:(k|m)\b| (thousand|grand|million|hundred)\b)")
-_WORDED = re.compile(rf"\b(?:({'|'.join(_TENS)})[- ])?({'|'.join(NUMBER_WORDS)})\b(?! (?:of us|another)\b)")
+_WORDED = re.compile(rf"\b(?:({'|'.join(_TENS)})[- ])?({'|'.join(_NUMBERS)})\b(?! (?:of us|another)\b)")
 _ENDS = re.compile(r"(?<=[.!?])[\"')]*\s+|\n+")
 
 
@@ -67,9 +70,14 @@ def plain(text: str, nouns: Iterable[str] = ()) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def number(text: str) -> float:
-    """Return a number in plain form as a value."""
-    return float(text)
+def phrases(text: str) -> re.Pattern[str]:
+    """Compile a pattern that is written with one alternative on each line, indented as one likes."""
+    return re.compile("|".join(line.strip() for line in text.strip().splitlines()))
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text that lists them."""
+    return frozenset(text.split())
 
 
 def shown(value: float) -> str:
@@ -78,9 +86,9 @@ def shown(value: float) -> str:
 
 
 def _digits(found: re.Match[str], text: str, nouns: frozenset[str]) -> str:
-    tens, unit = found[1], NUMBER_WORDS[found[2]]
+    tens, unit = found[1], _NUMBERS[found[2]]
     if tens:
-        return str(NUMBER_WORDS[tens] + unit) if unit < 10 else found[0]
+        return str(_NUMBERS[tens] + unit) if unit < 10 else found[0]
     if unit == 1:
         following = re.match(r"\W*(\w+)", text[found.end() :])
         return "1" if following and following[1] in nouns else found[0]
