@@ -80,7 +80,8 @@ _APART = re.compile(
     rf"\b(?:gap|distance)(?: between us)? (?:is|was) (?:only |now |still )?{_n('d')}"
 )
 _LESS_THAN = re.compile(
-    rf"\b(?:that is|i am|we are|which is) {C} (?:less|more|lower|higher|below|above) than (?:my|our) (?:[a-z]+ )+?(?:of )?"
+    rf"\b(?:that is|i am|we are|which is) {C} (?:less|more|lower|higher|below|above) than (?:my|our) "
+    r"(?:[a-z]+ )+?(?:of )?"
     rf"{_n('a')}"
 )
 _BEFORE = re.compile(r"\b(?:began|started|first)\b")
