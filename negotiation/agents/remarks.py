@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from negotiation.game.agent import View
 from negotiation.game.events import Note
+from negotiation.game.protocol import Action
+from negotiation.replies.named_values import contradictions
 from negotiation.replies.reader import Reply
-from negotiation.scenario.model import Offer, Scenario
+from negotiation.replies.vocabulary import Vocabulary
 
 WORDS: Mapping[Note, str] = MappingProxyType(
     {
         "transcript": "This model has no chat template, so it plays as a transcript; instruction models play better.",
         "repeated": "This message repeats the speaker's last one word for word.",
+        "other_values": "This message names other values than its offer.",
         "other_numbers": "This message names numbers that are in neither side's offer.",
     }
 )
-"""The remarks, for people."""
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+"""The remarks, for people. Runs of earlier versions have the last one instead of the one before it."""
 
 
 def remarks(view: View, reply: Reply, *, transcript: bool) -> tuple[Note, ...]:
@@ -34,25 +35,10 @@ def remarks(view: View, reply: Reply, *, transcript: bool) -> tuple[Note, ...]:
         found.append("transcript")
     if view.own and reply.message and _words(reply.message) == _words(view.own[-1].message):
         found.append("repeated")
-    named = set(numbers(reply.message))
-    if named - _numbers_of(view.scenario, reply.offer) - _numbers_of(view.scenario, view.state.table):
-        found.append("other_numbers")
+    offer = view.state.table if reply.action is Action.ACCEPT else reply.offer
+    if contradictions(Vocabulary(view.scenario), view.seat, reply.message, offer):
+        found.append("other_values")
     return tuple(found)
-
-
-def numbers(text: str) -> list[str]:
-    """Return the numbers in a text, without thousands separators.
-
-    >>> numbers("I offer 1,500 kr, or 2.5 % more.")
-    ['1500', '2.5']
-    """
-    return [re.sub(r",(?=\d{3}(?!\d))", "", number) for number in _NUMBER.findall(text)]
-
-
-def _numbers_of(scenario: Scenario, offer: Offer | None) -> set[str]:
-    """Return the numbers with which an offer can be stated, those in option names included."""
-    shown = [(str(value), scenario.issues[name].show(value)) for name, value in (offer or {}).items()]
-    return {number for forms in shown for form in forms for number in numbers(form)}
 
 
 def _words(message: str) -> str:

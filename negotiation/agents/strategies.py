@@ -34,6 +34,17 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Stance:
+    """What a strategy does in a turn: it accepts what is worth at least `needed` to it, else it makes its plan's offer.
+
+    Without a plan, it leaves.
+    """
+
+    plan: Plan | None
+    needed: float
+
+
+@dataclass(frozen=True)
 class Outlook:
     """A turn from the point of view of a tactic. Utilities are its own and undiscounted."""
 
@@ -86,20 +97,30 @@ class Strategy:
         tactic: What it offers and accepts.
         gives_in: Whether it accepts anything above its reservation value in its last turn.
         draws: Whether its offers are drawn at random, not only from equally good ones.
+        reacts: Whether what it asks for depends on the other side's offers.
     """
 
     def __init__(
-        self, name: str, plain_name: str, tactic: Tactic, *, gives_in: bool = True, draws: bool = False
+        self,
+        name: str,
+        plain_name: str,
+        tactic: Tactic,
+        *,
+        gives_in: bool = True,
+        draws: bool = False,
+        reacts: bool = False,
     ) -> None:
         self.name = name
         self.draws = draws
+        self.reacts = reacts
         self.plain_name = plain_name
         self._tactic = tactic
-        self._gives_in = gives_in
+        self.gives_in = gives_in
 
     def giving_in(self, gives_in: bool) -> Strategy:
         """Return this strategy, giving in on its last turn or not."""
-        return Strategy(self.name, self.plain_name, self._tactic, gives_in=gives_in, draws=self.draws)
+        flags = {"draws": self.draws, "reacts": self.reacts}
+        return Strategy(self.name, self.plain_name, self._tactic, gives_in=gives_in, **flags)
 
     @property
     def label(self) -> str:
@@ -110,19 +131,24 @@ class Strategy:
         yield from ()
         return self.decide(view)
 
-    def decide(self, view: View) -> Decision:
-        """Return the decision for a turn."""
+    def stance(self, view: View) -> Stance:
+        """Return what it would accept in a turn, and what it does otherwise."""
         state, best = view.state, float(view.utilities.max())
         floor = _least(view, state.turn + 1)  # an offer is answered one turn later
         plan = self._tactic(Outlook(view, floor, best)) if best >= floor else None
         needed = _least(view, state.turn) - NOISE
-        if plan is not None and not (state.last_turn and self._gives_in):
+        if plan is not None and not (state.last_turn and self.gives_in):
             needed = max(needed, plan.accepts - SLACK)
-        if state.table is not None and view.space.worth(view.seat, state.table) >= needed:
+        return Stance(plan, needed)
+
+    def decide(self, view: View) -> Decision:
+        """Return the decision for a turn."""
+        stance, table = self.stance(view), view.state.table
+        if table is not None and view.space.worth(view.seat, table) >= stance.needed:
             return Decision(Action.ACCEPT, message="That works for me. We have a deal.")
-        if plan is None:
+        if stance.plan is None:
             return Decision(Action.WALK_AWAY, message="There is nothing here for me. Goodbye.")
-        return Decision(Action.OFFER, plan.offer, message=_speak(view, plan.offer))
+        return Decision(Action.OFFER, stance.plan.offer, message=_speak(view, stance.plan.offer))
 
 
 def _least(view: View, turn: int) -> float:
@@ -232,9 +258,9 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy("boulware", "holds out, then gives in late", time_dependent(0.2)),
         Strategy("linear", "gives in steadily", time_dependent(1.0)),
         Strategy("conceder", "gives in early", time_dependent(3.0)),
-        Strategy("tit_for_tat", "answers like with like", tit_for_tat),
-        Strategy("nice_tit_for_tat", "returns concessions, retracts none", nice_tit_for_tat),
-        Strategy("micro", "matches step for step", micro, gives_in=False),
+        Strategy("tit_for_tat", "answers like with like", tit_for_tat, reacts=True),
+        Strategy("nice_tit_for_tat", "returns concessions, retracts none", nice_tit_for_tat, reacts=True),
+        Strategy("micro", "matches step for step", micro, gives_in=False, reacts=True),
         Strategy("hardliner", "never gives in", hardliner, gives_in=False),
         Strategy("random", "makes random acceptable offers", random_walker, draws=True),
     )

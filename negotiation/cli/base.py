@@ -20,7 +20,9 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
-from negotiation.scenario.model import Scenario
+from negotiation.runs.export import read_export
+from negotiation.runs.record import Run
+from negotiation.scenario.model import SEATS, Scenario
 from negotiation.scenario.source import find_scenario
 
 SCENARIO_HELP = "ID of a scenario, or path of a YAML file."
@@ -68,6 +70,28 @@ def opened() -> Iterator[Parley]:
 def scenario_named(name: str, option: str = "--scenario") -> Scenario:
     """Return the scenario with this id or in this YAML file; raise ConfigError naming the option."""
     return find_scenario(name, read_settings().config_file("scenarios"), option)
+
+
+def runs_named(parley: Parley, name: str) -> list[Run]:
+    """Return the stored run with this id, or the runs in an exported file; raise UnknownRun or ConfigError."""
+    path = Path(name)
+    if not path.is_file():
+        return [parley.store.run(name)]
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        found = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise _no_export(name, one_line(str(error))[:200]) from None
+    if not found or not all(isinstance(data, dict) and "scenario_definition" in data for data in found):
+        raise _no_export(name, "each line must be a run")
+    runs = [read_export(data) for data in found]
+    if not all(set(run.agents) == set(SEATS) for run in runs):
+        raise _no_export(name, "each run must name an agent for each seat")
+    return runs
+
+
+def _no_export(name: str, reason: str) -> ConfigError:
+    return ConfigError(f"{name}: not a file of exported runs ({reason}); write one with `parley export`")
 
 
 def one_line(text: str) -> str:

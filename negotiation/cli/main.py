@@ -11,7 +11,7 @@ import typer
 
 from manager.errors import ParleyError
 from negotiation import __version__
-from negotiation.cli import attack, compare, lists, replies, reproduce, runs, scenarios, servers, tournament
+from negotiation.cli import attack, compare, lists, profile, replies, reproduce, runs, scenarios, servers, tournament
 from negotiation.cli.base import one_line, say
 
 FAMILIES = (
@@ -20,6 +20,7 @@ FAMILIES = (
     compare.app,
     tournament.app,
     attack.app,
+    profile.app,
     scenarios.app,
     lists.app,
     replies.app,

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json as json_format
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from manager.cancel import CancelToken
-from manager.errors import ConfigError
 from negotiation.app.parley import Parley
-from negotiation.cli.base import Json, Output, one_line, opened, say
+from negotiation.cli.base import Json, Output, one_line, opened, runs_named, say
 from negotiation.diagnostics import reproduction
 from negotiation.diagnostics.reproduction import Reproduction, Setting, TurnCheck
-from negotiation.runs.export import read_export
 from negotiation.runs.record import Run
-from negotiation.scenario.model import SEATS
 
 app = typer.Typer()
 
@@ -35,7 +30,7 @@ def reproduce(
     The repetition is not stored. The exit status is 0 if every turn is the same, and 1 if not.
     """
     with opened() as parley, Output(json) as out:
-        found = [_again(parley, recorded) for recorded in _runs(parley, run)]
+        found = [_again(parley, recorded) for recorded in runs_named(parley, run)]
         data = [describe(each) for each in found]
         lines = [line for each in found for line in report(each)]
         out.write(data[0] if len(data) == 1 else data, lines=lines)
@@ -81,27 +76,6 @@ def report(found: Reproduction) -> list[str]:
     same = sum(not check.differs for check in found.turns)
     verdict = "identical" if found.identical else f"not identical ({same} of {count} turns are the same)"
     return [*lines, f"{found.recorded.run_id}: {verdict}"]
-
-
-def _runs(parley: Parley, name: str) -> list[Run]:
-    path = Path(name)
-    if not path.is_file():
-        return [parley.store.run(name)]
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        found = [json_format.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError, RecursionError) as error:
-        raise _no_export(name, one_line(str(error))[:200]) from None
-    if not found or not all(isinstance(data, dict) and "scenario_definition" in data for data in found):
-        raise _no_export(name, "each line must be a run")
-    runs = [read_export(data) for data in found]
-    if not all(set(run.agents) == set(SEATS) for run in runs):
-        raise _no_export(name, "each run must name an agent for each seat")
-    return runs
-
-
-def _no_export(name: str, reason: str) -> ConfigError:
-    return ConfigError(f"{name}: not a file of exported runs ({reason}); write one with `parley export`")
 
 
 def _again(parley: Parley, run: Run) -> Reproduction:

@@ -15,9 +15,10 @@ from manager.identity import Identity
 from negotiation.game.protocol import Action, Ending
 from negotiation.scenario.model import Offer, Seat
 
-Note = Literal["transcript", "repeated", "other_numbers"]
+Note = Literal["transcript", "repeated", "other_values", "other_numbers"]
 """A remark on a model's valid reply: it has no chat template (on its first turn only), its message is the same as its
-last one, or its message names numbers that are neither in its offer nor in the one on the table."""
+last one, or its message names other values than the offer that it makes or accepts. Earlier versions remarked instead
+on numbers that are in neither side's offer."""
 
 
 @dataclass(frozen=True)

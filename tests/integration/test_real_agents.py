@@ -132,11 +132,11 @@ def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(
 
 
 def test_the_remarks_on_a_rational_models_messages_are_true(catalog: Catalog, car: Scenario) -> None:
-    """A small model under this rail repeats itself and names stray numbers; each turn says so."""
+    """A small model under this rail repeats itself and names other values; each turn says so."""
     turns, _ = played(catalog, car.model_copy(update={"rounds": 4}), "hardliner", guard="rational")
     for before, turn in zip([None, *turns], turns, strict=False):
         assert "transcript" not in turn.notes, "SmolLM2 has a chat template"
         same = before is not None and before.message.casefold().split() == turn.message.casefold().split()
         assert ("repeated" in turn.notes) == (same and bool(turn.message))
         if not any(character.isdigit() for character in turn.message):
-            assert "other_numbers" not in turn.notes
+            assert "other_values" not in turn.notes

@@ -731,14 +731,14 @@ def test_a_message_that_repeats_the_last_one_is_noted(managers: Managers, bike: 
     assert notes_of(managers, view, message="And how about it now?") == ()
 
 
-def test_a_message_that_names_numbers_of_no_offer_is_noted(
+def test_a_message_that_names_other_values_than_its_offer_is_noted(
     managers: Managers, bike: Scenario, make_view: Views
 ) -> None:
     view = later(make_view, bike)
-    for message in ("I could go to 175.", "150, or 1,500?"):
-        assert notes_of(managers, view, message=message) == ("other_numbers",)
-    for message in ("Not 200, but 150.", "150 with the lock.", "Let us meet in the middle.", ""):
-        assert notes_of(managers, view, message=message) == ()
+    for message in ("I offer 170.", "The price is €1,500.", "150 without the lock, that is fair."):
+        assert notes_of(managers, view, message=message) == ("other_values",), message
+    for message in ("Not 200, but 150.", "150 with the lock.", "Could you go to 175?", "We meet in the middle.", ""):
+        assert notes_of(managers, view, message=message) == (), message
 
 
 def test_a_model_without_a_chat_template_is_noted_once(

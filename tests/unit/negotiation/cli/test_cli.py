@@ -35,6 +35,7 @@ MODELS: dict[str, Any] = {
     "left": {"type": "fake"},
     "right": {"type": "fake", "label": "The right one", "size": "1B", "license": "MIT", "model_name": "fakes/right"},
     "talker": {"type": "fake", "replies": [OFFER]},
+    "boaster": {"type": "fake", "replies": [OFFER.replace("round 9: deal!", "The price is €23,000.")]},
     "mute": {"type": "fake", "replies": ["I accept \ud83d!"]},
     "broken": {"type": "fake", "fail_loads": 9},
     "slow": {"type": "fake", "tokens_per_second": 5},
@@ -179,14 +180,14 @@ def test_options_of_an_agent_are_recorded_and_printed(call: Call) -> None:
 
 
 def test_remarks_on_replies_are_printed_in_plain_words(call: Call) -> None:
-    status, out, err = call(*negotiation("talker", "hardliner"), "--json", "-")
+    status, out, err = call(*negotiation("boaster", "hardliner"), "--json", "-")
     result = json.loads(out)
     assert status == 0
-    assert result["turns"][2]["notes"] == ["repeated", "other_numbers"]
+    assert result["turns"][2]["notes"] == ["repeated", "other_values"]
     shown = call("show", result["run_id"])[1]
     for printed in (err, shown):
         assert "\n  (This message repeats the speaker's last one word for word.)\n" in printed
-        assert "\n  (This message names numbers that are in neither side's offer.)\n" in printed
+        assert "\n  (This message names other values than its offer.)\n" in printed
 
 
 @pytest.mark.parametrize(

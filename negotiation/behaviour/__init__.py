@@ -1,0 +1,1 @@
+"""How agents bargain, measured against the truth: Parley knows every utility, so no judge is needed."""

@@ -1,0 +1,71 @@
+"""The command that profiles how agents bargain."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from manager.errors import ConfigError
+from negotiation.app.parley import Parley
+from negotiation.behaviour import report
+from negotiation.behaviour.profile import Profiles
+from negotiation.behaviour.sides import observed
+from negotiation.cli.base import Json, Output, opened, runs_named
+from negotiation.errors import UnknownRun, UnknownTournament
+from negotiation.runs.record import Run
+from negotiation.tournament.store import TournamentStore
+
+app = typer.Typer()
+SOURCE_HELP = "IDs of runs or tournaments, or files of exported runs; by default the newest tournament."
+
+
+@app.command()
+def profile(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help=SOURCE_HELP)] = None,
+    agent: Annotated[
+        list[str] | None, typer.Option("--agent", metavar="AGENT", help="Only this agent. Repeatable.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown page.")] = False,
+    json: Json = None,
+) -> int:
+    """Print how agents bargain: openings, concessions, false claims, broken promises, and what they could have gained.
+
+    Every measure has 95 % intervals; docs/behaviour.md defines them all.
+    """
+    with opened() as parley, Output(json) as out:
+        title, runs = _runs(parley, sources or [])
+        profiles = Profiles([side for run in runs for side in observed(run)])
+        if not profiles.sides:
+            raise ConfigError(f"{title}: none of these runs has ended by its own rules")
+        if unknown := [name for name in agent or () if name not in profiles.agents]:
+            raise ConfigError(f"--agent: '{unknown[0]}' is none of the agents here: {', '.join(profiles.agents)}")
+        chosen = agent or profiles.agents
+        lines = report.to_markdown(profiles, chosen, title) if markdown else report.to_lines(profiles, chosen)
+        out.write(report.to_json(profiles, chosen), lines)
+    return 0
+
+
+def _runs(parley: Parley, sources: list[str]) -> tuple[str, list[Run]]:
+    """Return what is profiled in words, and its runs."""
+    store = TournamentStore(parley.store)
+    if not sources:
+        latest = store.latest()
+        if latest is None:
+            raise ConfigError("there is no tournament yet; name runs, or files that `parley export` wrote")
+        return latest.tournament.title, _of_tournament(parley, store, latest.tournament_id)
+    runs: list[Run] = []
+    for source in sources:
+        try:
+            runs += runs_named(parley, source)
+        except UnknownRun:
+            try:
+                store.get(source)
+            except UnknownTournament:
+                raise ConfigError(f"{source[:80]}: there is no run, tournament or file of this name") from None
+            runs += _of_tournament(parley, store, source)
+    return ", ".join(sources), runs
+
+
+def _of_tournament(parley: Parley, store: TournamentStore, tournament_id: str) -> list[Run]:
+    return [parley.store.run(played.run_id) for played in store.games(tournament_id) if played.status == "done"]
