@@ -44,7 +44,7 @@ from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import load_scenarios
 from negotiation.tournament.job_order import JobOrder, WorkerState
-from negotiation.tournament.plan import resolve
+from negotiation.tournament.plan_file import resolve
 
 PLACES = 2
 Job = tuple[str, str, int]  # two models, and the tokens of the game

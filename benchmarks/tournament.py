@@ -45,7 +45,8 @@ from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
 from negotiation.scenario.model import load_scenarios
 from negotiation.tournament import runner as tournament
-from negotiation.tournament.plan import Tournament, TournamentFile, TournamentLimits, resolve
+from negotiation.tournament.plan import Tournament, TournamentLimits
+from negotiation.tournament.plan_file import TournamentFile, resolve
 from negotiation.tournament.store import TournamentStore
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"

@@ -18,6 +18,12 @@ linear: I propose Price: €14,000.
 linear: That works for me. We have a deal.
 agreement 0.4 0.633333333
 
+`load_family` and `draw_scenario` make new scenarios of a kind from a seed:
+
+>>> from negotiation import draw_scenario, load_family
+>>> draw_scenario(load_family("integrative"), seed=3).title
+'Jugglers at the fair'
+
 `Catalog` creates agents that are played by the models of a `manager.LLMManager`. Importing this package imports neither
 torch nor Gradio.
 """
@@ -26,6 +32,8 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, ScenarioError, UnknownAgent
+from negotiation.families.drawing import draw_scenario, draw_scenarios
+from negotiation.families.family import Family, load_family
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import (
     Asked,
@@ -61,6 +69,7 @@ __all__ = [
     "Ended",
     "Ending",
     "Event",
+    "Family",
     "Halted",
     "IllegalTurn",
     "Measures",
@@ -77,6 +86,9 @@ __all__ = [
     "View",
     "Waiting",
     "Writing",
+    "draw_scenario",
+    "draw_scenarios",
+    "load_family",
     "load_scenario",
     "load_scenarios",
     "negotiate",

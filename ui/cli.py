@@ -25,4 +25,4 @@ def serve() -> None:
 
 def main() -> NoReturn:
     """Run a command, and end the process with its exit status."""
-    leave(negotiation_cli.main(families=(app, *negotiation_cli.FAMILIES)))
+    leave(negotiation_cli.main(groups=(app, *negotiation_cli.GROUPS)))

@@ -16,6 +16,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, OUTSIDE, PROGRAM, HumanAgent
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
+from negotiation.agents.scripted import scripted
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import DoesNotFit, UnknownAgent
 from negotiation.game.agent import Agent
@@ -66,8 +67,7 @@ class Catalog:
             ConfigError: An option is wrong; names it.
         """
         if config.agent in STRATEGIES:
-            given = self._options(StrategyOptions, config).gives_in
-            return STRATEGIES[config.agent] if given is None else STRATEGIES[config.agent].giving_in(given)
+            return scripted(config.agent, self._options(StrategyOptions, config))
         if config.agent in OUTSIDE:
             return HumanAgent(self._options(HumanOptions, config), config.agent)
         if config.agent not in self.manager.list_models():
@@ -89,7 +89,7 @@ class Catalog:
         """
         options = getattr(self.create(config), "options", None)
         if config.agent in STRATEGIES:
-            return AgentConfig(config.agent, self._options(StrategyOptions, config).model_dump(exclude_none=True))
+            return AgentConfig(config.agent, self._options(StrategyOptions, config).model_dump(exclude_defaults=True))
         return AgentConfig(config.agent, options.model_dump() if isinstance(options, BaseModel) else {})
 
     def models(self) -> list[ModelSpec]:

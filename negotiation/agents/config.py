@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from manager.config.strict_yaml import shown
 from manager.errors import ConfigError
-from negotiation.agents.options import HumanOptions, ModelOptions
+from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
+from negotiation.agents.scripted import settled
 from negotiation.agents.strategies import STRATEGIES, Strategy
 
 
@@ -53,14 +56,18 @@ class AgentConfig:
     @property
     def chosen(self) -> dict[str, Any]:
         """The options that differ from the defaults."""
-        defaults = {**ModelOptions().model_dump(), **HumanOptions().model_dump()}
+        defaults = {**ModelOptions().model_dump(), **HumanOptions().model_dump(), **StrategyOptions().model_dump()}
         return {key: value for key, value in self.options.items() if defaults.get(key) != value}
 
     @property
     def script(self) -> Strategy | None:
-        """The strategy with its options; None for a model or a person."""
-        strategy, gives_in = STRATEGIES.get(self.agent), self.options.get("gives_in")
-        return strategy if strategy is None or gives_in is None else strategy.giving_in(bool(gives_in))
+        """The strategy with its options; None for a model, a person, or options of another version."""
+        try:
+            options = StrategyOptions.model_validate(dict(self.options))
+        except ValidationError:
+            return None
+        strategy = STRATEGIES.get(self.agent)
+        return None if strategy is None else strategy.variant(**options.model_dump(exclude={"hidden"}))
 
     @property
     def by_rule(self) -> bool:
@@ -69,7 +76,14 @@ class AgentConfig:
         Two such agents may repeat the same moves whatever the seed is.
         """
         script = STRATEGIES.get(str(self.options.get("narrates") or self.agent))
-        return script is not None and not script.draws
+        return script is not None and not script.draws and not self.options.get("hidden")
+
+    def settled(self, scenario_id: str, seed: int) -> AgentConfig:
+        """Return the config for a negotiation, with the hidden parameters of a strategy drawn, as runs record it."""
+        if self.agent not in STRATEGIES:
+            return self
+        options = settled(self.agent, StrategyOptions.model_validate(dict(self.options)), scenario_id, seed)
+        return AgentConfig(self.agent, options.model_dump(exclude_defaults=True))
 
     @property
     def label(self) -> str:

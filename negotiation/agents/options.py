@@ -59,12 +59,20 @@ class ModelOptions(BaseModel):
 class StrategyOptions(BaseModel):
     """How a script plays.
 
-    `gives_in`: whether it accepts any acceptable offer in its last turn; None for the strategy's own way.
+    None stands for the strategy's own way.
+
+    - `gives_in`: whether it accepts anything above its floor in its last turn.
+    - `exponent`: how early it gives in, for strategies that follow the clock (below 1: late, above 1: early).
+    - `margin`: how far its floor lies above its reservation value, as a share of the way to its best outcome.
+    - `hidden`: whether the exponent and the margin, unless given, are drawn anew for each negotiation.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gives_in: bool | None = None
+    exponent: Annotated[float, Field(ge=0.01, le=100)] | None = None
+    margin: Annotated[float, Field(ge=0, lt=1)] | None = None
+    hidden: bool = False
 
 
 class HumanOptions(BaseModel):

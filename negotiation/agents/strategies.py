@@ -1,9 +1,9 @@
 """Scripted strategies: agents that need no model. They look only at their own utility, never at the other side's.
 
 A strategy is a tactic plus what all strategies share. The tactic decides what to offer next and how much the offer on
-the table must be worth to be accepted instead. No strategy offers or accepts less than its reservation value, which
-with discounting depends on the round in which the deal would be made. In its last turn a strategy accepts anything that
-reaches it, because nothing better can come; the hardliner and MiCRO do not.
+the table must be worth to be accepted instead. No strategy offers or accepts less than its floor: its reservation
+value, which with discounting depends on the round in which the deal would be made, and a margin, usually 0. In its last
+turn a strategy accepts anything that reaches it, because nothing better can come; the hardliner and MiCRO do not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import AgentEvent
 from negotiation.game.protocol import Action
-from negotiation.scenario.model import Offer
+from negotiation.scenario.model import Offer, Scenario, Seat
 
 SLACK = 1e-9
 """Tolerance when a utility is compared with an ask: both are off by up to half of the ninth decimal place."""
@@ -95,9 +95,11 @@ class Strategy:
         name: The technical name, as in configuration and results.
         plain_name: What it does, in a few words for people.
         tactic: What it offers and accepts.
-        gives_in: Whether it accepts anything above its reservation value in its last turn.
+        gives_in: Whether it accepts anything above its floor in its last turn.
         draws: Whether its offers are drawn at random, not only from equally good ones.
         reacts: Whether what it asks for depends on the other side's offers.
+        exponent: That of its tactic, if the tactic is `time_dependent`.
+        margin: How far its floor lies above its reservation value, as a share of the way to its best outcome.
     """
 
     def __init__(
@@ -109,18 +111,36 @@ class Strategy:
         gives_in: bool = True,
         draws: bool = False,
         reacts: bool = False,
+        exponent: float | None = None,
+        margin: float = 0.0,
     ) -> None:
         self.name = name
         self.draws = draws
         self.reacts = reacts
         self.plain_name = plain_name
+        self.exponent = exponent
         self._tactic = tactic
         self.gives_in = gives_in
+        self._margin = margin
 
     def giving_in(self, gives_in: bool) -> Strategy:
         """Return this strategy, giving in on its last turn or not."""
-        flags = {"draws": self.draws, "reacts": self.reacts}
-        return Strategy(self.name, self.plain_name, self._tactic, gives_in=gives_in, **flags)
+        return self.variant(gives_in=gives_in)
+
+    def variant(
+        self, *, gives_in: bool | None = None, exponent: float | None = None, margin: float | None = None
+    ) -> Strategy:
+        """Return this strategy with other parameters; None keeps its own. Only those with an exponent can change it."""
+        return Strategy(
+            self.name,
+            self.plain_name,
+            self._tactic if exponent is None else time_dependent(exponent),
+            gives_in=self.gives_in if gives_in is None else gives_in,
+            draws=self.draws,
+            reacts=self.reacts,
+            exponent=self.exponent if exponent is None else exponent,
+            margin=self._margin if margin is None else margin,
+        )
 
     @property
     def label(self) -> str:
@@ -134,9 +154,9 @@ class Strategy:
     def stance(self, view: View) -> Stance:
         """Return what it would accept in a turn, and what it does otherwise."""
         state, best = view.state, float(view.utilities.max())
-        floor = _least(view, state.turn + 1)  # an offer is answered one turn later
+        floor = self.floor(view.scenario, view.seat, state.turn + 1, best)  # an offer is answered one turn later
         plan = self._tactic(Outlook(view, floor, best)) if best >= floor else None
-        needed = _least(view, state.turn) - NOISE
+        needed = self.floor(view.scenario, view.seat, state.turn, best) - NOISE
         if plan is not None and not (state.last_turn and self.gives_in):
             needed = max(needed, plan.accepts - SLACK)
         return Stance(plan, needed)
@@ -150,10 +170,14 @@ class Strategy:
             return Decision(Action.WALK_AWAY, message="There is nothing here for me. Goodbye.")
         return Decision(Action.OFFER, stance.plan.offer, message=_speak(view, stance.plan.offer))
 
+    def floor(self, scenario: Scenario, seat: Seat, turn: int, best: float) -> float:
+        """Return the undiscounted utility at which a deal in a turn is worth the reservation value and the margin.
 
-def _least(view: View, turn: int) -> float:
-    """Return the undiscounted utility at which a deal in a turn is worth the reservation value."""
-    return float(view.role.reservation / view.scenario.discount ** (turn // 2))
+        Args:
+            best: The seat's greatest utility.
+        """
+        least = float(scenario.roles[seat].reservation / scenario.discount ** (turn // 2))
+        return least + self._margin * max(best - least, 0.0)
 
 
 def _speak(view: View, offer: Offer) -> str:
@@ -255,9 +279,9 @@ def _distinct(offers: Iterable[Offer]) -> int:
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy("boulware", "holds out, then gives in late", time_dependent(0.2)),
-        Strategy("linear", "gives in steadily", time_dependent(1.0)),
-        Strategy("conceder", "gives in early", time_dependent(3.0)),
+        Strategy("boulware", "holds out, then gives in late", time_dependent(0.2), exponent=0.2),
+        Strategy("linear", "gives in steadily", time_dependent(1.0), exponent=1.0),
+        Strategy("conceder", "gives in early", time_dependent(3.0), exponent=3.0),
         Strategy("tit_for_tat", "answers like with like", tit_for_tat, reacts=True),
         Strategy("nice_tit_for_tat", "returns concessions, retracts none", nice_tit_for_tat, reacts=True),
         Strategy("micro", "matches step for step", micro, gives_in=False, reacts=True),

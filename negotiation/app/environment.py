@@ -14,15 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from manager.config.strict_yaml import problems, shown
 from manager.errors import ConfigError
 from negotiation.admission.limits import NAMED
-
-
-def shipped_configs(folder: Path) -> Path:
-    """Return the configuration that comes with Parley: in its installed package `folder`, else in the checkout."""
-    packaged = folder / "configs"
-    return packaged if packaged.is_dir() else folder.parents[1] / "configs"
-
-
-SHIPPED = shipped_configs(Path(__file__).resolve().parent)
+from negotiation.scenario.source import SHIPPED
 
 
 def _folder(given: Any) -> Path:

@@ -14,9 +14,9 @@ from manager.config.model_spec import ModelSpec
 from manager.config.strict_yaml import read_yaml, validate
 from manager.errors import ConfigError
 from negotiation.admission.limits import NAMED, Limits
-from negotiation.app.environment import SHIPPED as SHIPPED
 from negotiation.app.environment import Environment, read_environment
 from negotiation.app.machine_profile import Machine, Profile, profile
+from negotiation.scenario.source import SHIPPED as SHIPPED
 
 Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:[0-9]+)?)$")]
 

@@ -58,8 +58,9 @@ def play(catalog: Catalog, run: Run, cancel: CancelToken, on_event: EventListene
         ConfigError: An agent's options are wrong.
     """
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
+    settled = {seat: config.settled(run.scenario.scenario_id, run.seed) for seat, config in run.agents.items()}
     begun = Provenance.begun(run.scenario)
-    done = replace(run, created=time.time(), status="failed", reason="", turns=(), provenance=begun)
+    done = replace(run, agents=settled, created=time.time(), status="failed", reason="", turns=(), provenance=begun)
     try:
         for event in catalog.drive(Negotiation(run.run_id, run.scenario, agents, run.seed, cancel=cancel)):
             on_event(run.run_id, event)

@@ -184,8 +184,8 @@ class _Game:
     # -- both --------------------------------------------------------------------------------------------------
 
     def _floor(self, turn: int) -> float:
-        """Return the undiscounted utility at which a deal in a turn is worth no deal to the script."""
-        return float(self.scenario.roles[other(self.seat)].reservation / self.scenario.discount ** (turn // 2))
+        """Return the undiscounted utility below which the script makes no deal in a turn."""
+        return self.opponent.floor(self.scenario, other(self.seat), turn, self.best)
 
     def _gives_in(self, turn: int) -> bool:
         return turn == 2 * self.scenario.rounds - 1 and self.opponent.gives_in

@@ -16,7 +16,7 @@ import numpy as np
 
 from negotiation.behaviour.sides import Observed
 from negotiation.behaviour.traits import TRAITS, Trait, shown_traits
-from negotiation.figures.gains import Estimates, Gains, Sides, numbered
+from negotiation.figures.gains import Estimates, Gains, Scope, Sides, numbered
 from negotiation.figures.statistics import Floats, Interval
 from negotiation.scenario.model import SEATS
 
@@ -79,7 +79,7 @@ class Profiles:
         place = self.agents.index(agent)
         estimates = self._gains.of(value, counted)
         these = _interval(estimates, place, trait, like_these=False)
-        several = len({self.sides[at].scenario for at in np.flatnonzero(own & (counted > 0))}) > 1
+        several = len({self.sides[at].scenario for at in np.flatnonzero(own & (counted > 0)).tolist()}) > 1
         like_these = _interval(estimates, place, trait, like_these=True) if several else None
         chances = int((counted[own] > 0).sum()) if trait.name == "anchoring" else int(counted[own].sum())
         return TraitFigure(these, like_these, chances)
@@ -125,7 +125,7 @@ class Profiles:
 
 
 def _interval(estimates: Estimates, place: int, trait: Trait, *, like_these: bool) -> Interval:
-    scope = "like_these" if like_these else "these"
+    scope: Scope = "like_these" if like_these else "these"
     found = estimates.interval(place, scope, trait.low, trait.high)
     assert found is not None
     return Interval(*(min(trait.high, max(trait.low, value)) for value in (found.mean, found.low, found.high)))

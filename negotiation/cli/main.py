@@ -11,10 +11,22 @@ import typer
 
 from manager.errors import ParleyError
 from negotiation import __version__
-from negotiation.cli import attack, compare, lists, profile, replies, reproduce, runs, scenarios, servers, tournament
+from negotiation.cli import (
+    attack,
+    compare,
+    families,
+    lists,
+    profile,
+    replies,
+    reproduce,
+    runs,
+    scenarios,
+    servers,
+    tournament,
+)
 from negotiation.cli.base import one_line, say
 
-FAMILIES = (
+GROUPS = (
     runs.app,
     reproduce.app,
     compare.app,
@@ -22,6 +34,7 @@ FAMILIES = (
     attack.app,
     profile.app,
     scenarios.app,
+    families.app,
     lists.app,
     replies.app,
     servers.app,
@@ -29,7 +42,7 @@ FAMILIES = (
 INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None, families: Sequence[typer.Typer] = FAMILIES) -> int:
+def main(arguments: Sequence[str] | None = None, groups: Sequence[typer.Typer] = GROUPS) -> int:
     """Run a command and return its exit status.
 
     The status is 1 after an error, which goes to standard error in one line, 2 after a mistake in the arguments, and
@@ -37,11 +50,11 @@ def main(arguments: Sequence[str] | None = None, families: Sequence[typer.Typer]
 
     Args:
         arguments: The command and its arguments; by default those of this process.
-        families: The groups of commands to choose from.
+        groups: The groups of commands to choose from.
     """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        _application(families)(arguments, prog_name="parley")
+        _application(groups)(arguments, prog_name="parley")
     except ParleyError as error:
         say(f"error: {'; '.join(one_line(problem) for problem in str(error).splitlines())}")
         return 1
@@ -52,7 +65,7 @@ def main(arguments: Sequence[str] | None = None, families: Sequence[typer.Typer]
     return 0
 
 
-def _application(families: Sequence[typer.Typer]) -> typer.Typer:
+def _application(groups: Sequence[typer.Typer]) -> typer.Typer:
     app = typer.Typer(
         callback=_parley,
         result_callback=_exit,
@@ -61,8 +74,8 @@ def _application(families: Sequence[typer.Typer]) -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for family in families:
-        app.add_typer(family)
+    for group in groups:
+        app.add_typer(group)
     return app
 
 

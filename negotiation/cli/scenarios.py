@@ -14,7 +14,7 @@ from negotiation.diagnostics.deadlines import judged, micro_deal
 from negotiation.errors import ScenarioError
 from negotiation.figures.points import points
 from negotiation.scenario import genius_export, genius_import
-from negotiation.scenario.analysis import Analyser, Analysis, Point, as_json
+from negotiation.scenario.analysis import Analyser, Analysis, Point
 from negotiation.scenario.lint import files_in, lint_file
 from negotiation.scenario.model import Scenario
 from negotiation.scenario.source import scenario_text, schema_text
@@ -61,10 +61,15 @@ def as_data(found: Analysis) -> dict[str, Any]:
     """Return an analysis as the JSON that `analyze` prints."""
     return {
         "outcomes": found.outcomes,
-        "pareto": [as_json(point) for point in found.pareto],
-        **{name: as_json(getattr(found, name)) for name in SOLUTIONS},
+        "pareto": [_point(point) for point in found.pareto],
+        **{name: _point(getattr(found, name)) for name in SOLUTIONS},
         "opposition": found.opposition,
+        "zone": found.zone,
     }
+
+
+def _point(point: Point | None) -> dict[str, Any] | None:
+    return None if point is None else asdict(point)
 
 
 def _lines(scenario: Scenario, found: Analysis, deadline: Mapping[str, Any]) -> list[str]:
@@ -76,6 +81,7 @@ def _lines(scenario: Scenario, found: Analysis, deadline: Mapping[str, Any]) -> 
         f"{'points':18} {sides}, out of 100",
         *(f"{name:18} {_solution(scenario, getattr(found, name), about)}" for name, about in SOLUTIONS.items()),
         f"{'opposition':18} {found.opposition:.3f} (0: one outcome is ideal for both)",
+        f"{'zone of agreement':18} {found.zone:.1%} of the outcomes are at least as good as no deal for both",
         f"{'deadline':18} {scenario.rounds:,} rounds, enough to judge {', '.join(deadline['judges'])}; MiCRO "
         + ("never agrees with itself" if needed is None else f"needs {needed:,} to agree with itself"),
     ]

@@ -25,7 +25,8 @@ from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import MEASURES, Leaderboard, Placing, Standing
 from negotiation.tournament.leaderboard_export import describe, to_csv
 from negotiation.tournament.leaderboard_markdown import to_markdown
-from negotiation.tournament.plan import Game, Tournament, load_tournament
+from negotiation.tournament.plan import Game, Tournament
+from negotiation.tournament.plan_file import load_tournament
 from negotiation.tournament.runner import GameProgress
 from negotiation.tournament.store import TournamentRow, TournamentStore
 
@@ -63,7 +64,7 @@ def run(
     """
     with Output(json) as out, opened() as parley:
         store = TournamentStore(parley.store)
-        asked = load_tournament(file, parley.catalog, parley.scenarios)
+        asked = load_tournament(file, parley.catalog, parley.scenarios, parley.settings.config_file("families"))
         tournament_id = tournament.begin(asked, store, resume=resume)
         max_loaded = parley.settings.app.max_loaded_models
         say(f"tournament {tournament_id}: at most {asked.size} negotiations")

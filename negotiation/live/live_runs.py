@@ -89,7 +89,10 @@ class LiveRuns:
         """
         agents = self._agents(run)
         check_sizes(self._lanes.limits, run.scenario, run.agents)
-        complete = {seat: self._catalog.complete(config) for seat, config in run.agents.items()}
+        complete = {
+            seat: self._catalog.complete(config).settled(run.scenario.scenario_id, run.seed)
+            for seat, config in run.agents.items()
+        }
         begun = Provenance.begun(run.scenario)
         run = replace(run, run_id=run.run_id or new_run_id(), agents=complete, provenance=begun)
         return self._launch(run, agents, caller, background, self._store.begin)

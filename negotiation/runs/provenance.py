@@ -16,7 +16,7 @@ import negotiation
 from manager.identity import Identity, Words
 from negotiation.agents import prompts
 from negotiation.game.events import Writer
-from negotiation.scenario.model import Scenario, Seat
+from negotiation.scenario.model import Origin, Scenario, Seat
 
 MOST_USES = 500
 """A run has at most 200 turns, so at most as many changes of models and programs."""
@@ -52,6 +52,7 @@ class Provenance(_Recorded):
     """
 
     scenario_sha256: Words
+    drawn_from: Origin | None = None  # the scenario's family, seed and number, if it was drawn from one
     program: Program
     continued_by: Annotated[tuple[Program, ...], Field(max_length=MOST_USES)] = ()  # programs that differ, in order
     models: dict[Seat, Annotated[tuple[ModelUse, ...], Field(max_length=MOST_USES)]] = {}
@@ -59,7 +60,7 @@ class Provenance(_Recorded):
     @classmethod
     def begun(cls, scenario: Scenario) -> Provenance:
         """Return the provenance of a run of `scenario` that this program begins."""
-        return cls(scenario_sha256=scenario.sha256, program=this_program())
+        return cls(scenario_sha256=scenario.sha256, drawn_from=scenario.drawn_from, program=this_program())
 
     def continued(self) -> Provenance:
         """Return the provenance of a run that this program continues."""

@@ -144,6 +144,7 @@ class Analysis:
     egalitarian: Point | None
     max_welfare: Point
     opposition: float
+    zone: float
 
 
 class Analyser:
@@ -233,6 +234,11 @@ class Analyser:
         """
         return float(np.hypot(1 - self._a, 1 - self._b).min())
 
+    @property
+    def zone(self) -> float:
+        """The zone of agreement: the share of outcomes that reach the reservation values of both sides."""
+        return len(self.rational) / len(self.space)
+
     def analysis(self) -> Analysis:
         """Return all results."""
         return Analysis(
@@ -243,6 +249,7 @@ class Analyser:
             egalitarian=self._maybe(self.egalitarian),
             max_welfare=self.point(self.max_welfare),
             opposition=self.opposition,
+            zone=self.zone,
         )
 
     def point(self, index: int) -> Point:
@@ -295,8 +302,3 @@ class Analyser:
 
     def _maybe(self, index: int | None) -> Point | None:
         return None if index is None else self.point(index)
-
-
-def as_json(point: Point | None) -> dict[str, Any] | None:
-    """Return a point as plain data, as the command line prints it."""
-    return None if point is None else {"offer": point.offer, "utility_a": point.utility_a, "utility_b": point.utility_b}

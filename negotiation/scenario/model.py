@@ -53,6 +53,18 @@ class Role(Strict):
     values: dict[str, dict[str | int, Unit]]
 
 
+class Origin(Strict):
+    """Where a drawn scenario comes from: the seed and the number (from 1) that its family was asked for.
+
+    `sha256` is the digest of the family's definition and of the version of the generator.
+    """
+
+    family: Annotated[str, Field(pattern=_NAME.pattern)]
+    seed: Annotated[int, Field(ge=0)]
+    index: Annotated[int, Field(ge=1)]
+    sha256: Annotated[str, Field(pattern="[0-9a-f]{64}")]
+
+
 class Scenario(Strict):
     """A scenario file. Utilities are weighted sums of option values and lie in [0, 1]."""
 
@@ -63,6 +75,7 @@ class Scenario(Strict):
     discount: Annotated[float, Field(gt=0, le=1)] = 1.0
     issues: dict[str, Issue]
     roles: dict[Seat, Role]
+    drawn_from: Origin | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -98,8 +111,8 @@ class Scenario(Strict):
 
     @property  # not cached, since `model_copy` would copy it to a changed scenario
     def sha256(self) -> str:
-        """The digest of the definition without the id. Keys with their default values do not count."""
-        definition = self.model_dump(mode="json", exclude={"scenario_id"}, exclude_defaults=True)
+        """The digest of the definition, without the id and the origin. Keys with their default values do not count."""
+        definition = self.model_dump(mode="json", exclude={"scenario_id", "drawn_from"}, exclude_defaults=True)
         return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
     def value(self, seat: Seat, issue: str, choice: Value) -> float:

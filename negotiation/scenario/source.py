@@ -1,4 +1,4 @@
-"""Find scenarios by name, write them as YAML, and generate their JSON schema; `model` reads them."""
+"""Find scenarios by name and where they are shipped, write them as YAML, and generate their JSON schema."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ import yaml
 from manager.config.strict_yaml import shown
 from negotiation.errors import ScenarioError
 from negotiation.scenario.model import Scenario, load_scenario
+
+
+def shipped_configs(folder: Path) -> Path:
+    """Return the configuration that comes with Parley: in its installed package `folder`, else in the checkout."""
+    packaged = folder / "configs"
+    return packaged if packaged.is_dir() else folder.parents[1] / "configs"
+
+
+SHIPPED = shipped_configs(Path(__file__).resolve().parents[1] / "app")
 
 
 def find_scenario(name: str, folder: Path, option: str = "scenario") -> Scenario:

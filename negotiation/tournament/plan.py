@@ -1,46 +1,32 @@
-"""The plan of a tournament: its file (configs/tournaments/*.yaml) and the games that follow from it."""
+"""The plan of a tournament: its agents, scenarios and seeds, and the games that follow from them."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from manager.config.strict_yaml import read_yaml, validate
-from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.families.people import People
 from negotiation.runs.codec import scenario_to_json
-from negotiation.scenario.model import MOST_ROUNDS, Scenario, Seat, parse_scenario
-
-_listed = BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given)
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-Names = Annotated[Literal["all"] | tuple[Name, ...], _listed]
-MODEL_ROUNDS = 100
-"""The most rounds that models can play; their conversations grow with every turn."""
-Seeds = Annotated[tuple[Annotated[int, Field(ge=0, lt=2**63)], ...], _listed]
+from negotiation.scenario.model import Scenario, Seat, parse_scenario
 
 
-class _StrictPart(BaseModel):
+class StrictPart(BaseModel):
+    """A part of a tournament file: immutable, without unknown keys and without converted types."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class AgentEntry(_StrictPart):
-    """A model or a script with options (agents/options.py)."""
-
-    agent: Name
-    options: dict[str, Any] = Field(default_factory=dict)
-
-
-class TournamentLimits(_StrictPart):
+class TournamentLimits(StrictPart):
     """How many games run at a time, how often failed ones are retried, and when to stop."""
 
     at_once: Annotated[int, Field(ge=1, le=256)] = 16
@@ -49,41 +35,12 @@ class TournamentLimits(_StrictPart):
     minutes: Annotated[float, Field(gt=0)] | None = None
 
 
-class Adaptive(_StrictPart):
+class Adaptive(StrictPart):
     """Play where it reduces uncertainty most: first `first_pairs` seeds everywhere, then where ranks are unsettled."""
 
     first_pairs: Annotated[int, Field(ge=1)] = 1
     close_points: Annotated[float, Field(ge=0, le=200)] = 3.0
     negotiations: Annotated[int, Field(ge=1)] | None = None
-
-
-class TournamentFile(_StrictPart):
-    """The keys of a tournament file; configs/tournaments/example.yaml explains them."""
-
-    title: Annotated[str, Field(min_length=1, max_length=200)]
-    models: Annotated[Literal["all"] | tuple[Name | AgentEntry, ...], _listed] = ()
-    constrained: bool = True
-    baselines: Annotated[Literal["all"] | tuple[Name | AgentEntry, ...], _listed] = ()
-    scenarios: Names = "all"
-    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] | None = None
-    mirrored: bool = True
-    pairs: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    seeds: Seeds | None = None
-    limits: TournamentLimits = TournamentLimits()
-    adaptive: Adaptive | None = None
-
-    @model_validator(mode="after")
-    def _adds_up(self) -> TournamentFile:
-        if (self.pairs is None) == (self.seeds is None):
-            raise ValueError("give either pairs (a number of seeds, starting at 1) or seeds (a list)")
-        for key in ("models", "baselines", "scenarios", "seeds"):
-            given = getattr(self, key)
-            twice = next((each for each in given if given.count(each) > 1), None) if isinstance(given, tuple) else None
-            if twice is not None:
-                raise ValueError(f"key '{key}': '{twice}' is listed twice")
-        if self.scenarios == () or self.seeds == ():
-            raise ValueError(f"key '{'seeds' if self.seeds == () else 'scenarios'}': the list is empty")
-        return self
 
 
 @dataclass(frozen=True, order=True)
@@ -117,7 +74,7 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Tournament:
-    """A tournament with its agents and scenarios. Tournaments with the same `digest` can be resumed as this one."""
+    """A tournament with its agents and scenarios. `digest` covers what affects a game."""
 
     title: str
     agents: Mapping[str, AgentConfig]
@@ -126,6 +83,7 @@ class Tournament:
     mirrored: bool = True
     limits: TournamentLimits = field(default_factory=TournamentLimits)
     adaptive: Adaptive | None = None
+    people: People | None = None  # what people reached in these scenarios, if that is known
     digest: str = ""
 
     def games(self) -> Iterator[Game]:
@@ -146,6 +104,11 @@ class Tournament:
         pairings = len(self.agents) * (len(self.agents) - 1) // 2
         return len(self.scenarios) * pairings * len(self.seeds) * (2 if self.mirrored else 1)
 
+    def continues(self, before: Tournament) -> bool:
+        """Return whether the games of an earlier tournament are valid in this one; it may draw more scenarios."""
+        shared = self.scenarios.keys() & before.scenarios.keys()
+        return self.digest == before.digest and all(self.scenarios[it] == before.scenarios[it] for it in shared)
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain data."""
         return {
@@ -156,6 +119,7 @@ class Tournament:
             "mirrored": self.mirrored,
             "limits": self.limits.model_dump(mode="json"),
             "adaptive": self.adaptive.model_dump(mode="json") if self.adaptive else None,
+            "people": self.people.model_dump(mode="json") if self.people else None,
         }
 
     @classmethod
@@ -170,6 +134,7 @@ class Tournament:
             mirrored=data["mirrored"],
             limits=TournamentLimits(**data["limits"]),
             adaptive=_adaptive(data["adaptive"]) if data["adaptive"] else None,
+            people=People(**data["people"]) if data.get("people") else None,
             digest=digest,
         )
 
@@ -179,82 +144,10 @@ def _adaptive(data: Mapping[str, Any]) -> Adaptive:
     return Adaptive(**{key: value for key, value in data.items() if key != "close_enough"})
 
 
-def load_tournament(path: Path, catalog: Catalog, scenarios: Mapping[str, Scenario]) -> Tournament:
-    """Return the tournament in a file; raises ConfigError naming the file and the key."""
-    return resolve(read_tournament(path), catalog, scenarios, str(path))
-
-
-def read_tournament(path: Path) -> TournamentFile:
-    """Read a tournament file; raises ConfigError naming the file and the key."""
-    return validate(TournamentFile, read_yaml(path), str(path))
-
-
-def resolve(
-    given: TournamentFile, catalog: Catalog, scenarios: Mapping[str, Scenario], where: str = "tournament"
-) -> Tournament:
-    """Look up the agents and scenarios of a tournament file; raises ConfigError naming `where` and the key."""
-    models = _models(given, catalog, f"{where}: key 'models'")
-    baselines = _baselines(given, catalog, f"{where}: key 'baselines'")
-    chosen = _picked("scenario", given.scenarios, list(scenarios), f"{where}: key 'scenarios'")
-    agents = {config.label: config for config in (*models, *baselines)}
-    if len(agents) < len(models) + len(baselines):
-        raise ConfigError(f"{where}: an agent is listed twice with the same options; keep one")
-    if len(agents) < 2:
-        raise ConfigError(f"{where}: a tournament needs at least two agents; name them under models and baselines")
-    if given.rounds and given.rounds > MODEL_ROUNDS and models:
-        raise ConfigError(
-            f"{where}: key 'rounds': models can play at most {MODEL_ROUNDS} rounds; only tournaments of scripts alone "
-            f"can have up to {MOST_ROUNDS:,}"
-        )
-    tournament = Tournament(
-        title=given.title,
-        agents=agents,
-        scenarios={name: _with_rounds(scenarios[name], given.rounds) for name in chosen},
-        seeds=given.seeds or tuple(range(1, (given.pairs or 0) + 1)),
-        mirrored=given.mirrored,
-        limits=given.limits,
-        adaptive=given.adaptive,
-    )
-    return replace(tournament, digest=digest_of(tournament, catalog))
-
-
-def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
-    """Return the models with all their options; raises ConfigError."""
-    known = list(catalog.manager.list_models())
-    guard = {} if given.constrained else {"guard": "free"}
-    entries = _entries("model", given.models, known, where)
-    return [catalog.complete(AgentConfig(entry.agent, {**guard, **entry.options})) for entry in entries]
-
-
-def _baselines(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
-    """Return the scripts with their options; raises ConfigError."""
-    entries = _entries("strategy", given.baselines, list(STRATEGIES), where)
-    return [catalog.complete(AgentConfig(entry.agent, entry.options)) for entry in entries]
-
-
-def _entries(kind: str, given: tuple[str | AgentEntry, ...] | str, known: list[str], where: str) -> list[AgentEntry]:
-    """Return the agents of a list, or all that are known; raises ConfigError if one is not."""
-    listed: Iterable[str | AgentEntry] = known if isinstance(given, str) else given
-    entries = [AgentEntry(agent=entry) if isinstance(entry, str) else entry for entry in listed]
-    _picked(kind, tuple(entry.agent for entry in entries), known, where)
-    return entries
-
-
-def _with_rounds(scenario: Scenario, rounds: int | None) -> Scenario:
-    return scenario if rounds is None else scenario.model_copy(update={"rounds": rounds})
-
-
-def _picked(kind: str, names: tuple[str, ...] | str, known: list[str], where: str) -> list[str]:
-    if isinstance(names, str):
-        return known
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"{where}: unknown {kind} '{name}'; choose from: {', '.join(known)}")
-    return list(names)
-
-
 def digest_of(tournament: Tournament, catalog: Catalog) -> str:
-    """Return a hash of everything that affects a game. Seeds and limits do not: played games stay valid.
+    """Return a hash of everything that affects a game. Seeds, limits and the number of scenarios drawn do not.
+
+    A tournament with more or fewer of them is the same one, and the games that were played stay valid.
 
     Raises:
         UnknownModel: A model is no longer registered.
@@ -263,6 +156,9 @@ def digest_of(tournament: Tournament, catalog: Catalog) -> str:
     models = [config.agent for config in tournament.agents.values() if config.agent not in STRATEGIES]
     about = {"label", "license", "size", "pinned", "idle_seconds", "price"}
     data["specs"] = {name: catalog.manager.spec(name).model_dump(mode="json", exclude=about) for name in models}
-    for key in ("seeds", "limits", "adaptive"):
+    for key in ("seeds", "limits", "adaptive", "people"):
         del data[key]
+    origins = [scenario.drawn_from for scenario in tournament.scenarios.values()]
+    if all(origins):
+        data["scenarios"] = sorted({(origin.family, origin.seed, origin.sha256) for origin in origins if origin})
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

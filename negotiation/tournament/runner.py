@@ -53,17 +53,18 @@ class GameProgress:
 def begin(tournament: Tournament, store: TournamentStore, *, resume: bool) -> str:
     """Record that a tournament runs and return its id.
 
-    With `resume`, continue the newest tournament that differs in seeds and limits at most, if there is one.
+    With `resume`, continue the newest tournament of which this one can be a continuation, if there is one.
 
     Raises:
         ConfigError: There is one with that title to resume, but it differs.
         StoreError: Another process is still running it.
     """
     if resume:
-        if found := store.latest(digest=tournament.digest):
+        found = store.latest(digest=tournament.digest)
+        if found and tournament.continues(found.tournament):
             store.resume(found.tournament_id, tournament)
             return found.tournament_id
-        if store.latest(title=tournament.title):
+        if found or store.latest(title=tournament.title):
             raise ConfigError(
                 f"tournament '{tournament.title}' cannot be resumed: its agents, their settings, its scenarios or its "
                 "seats have changed since; change them back, or start again without resuming"

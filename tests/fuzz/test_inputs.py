@@ -38,7 +38,7 @@ from negotiation.runs.record import Run
 from negotiation.runs.rows import run_row
 from negotiation.scenario.genius_import import import_genius
 from negotiation.scenario.model import load_scenario, load_scenarios, scenario_from_text
-from negotiation.tournament.plan import load_tournament
+from negotiation.tournament.plan_file import load_tournament
 from tests.support.page import Served, served
 from ui.server.request_guard import names_file
 from ui.widgets.scenario_picker import findings_html

@@ -17,7 +17,8 @@ from negotiation.batch.executor import Executor, Threads
 from negotiation.runs.store import Store
 from negotiation.scenario.model import load_scenarios
 from negotiation.tournament import runner as tournament
-from negotiation.tournament.plan import Tournament, TournamentFile, resolve
+from negotiation.tournament.plan import Tournament
+from negotiation.tournament.plan_file import TournamentFile, resolve
 from negotiation.tournament.store import PlayedGame, TournamentStore
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]

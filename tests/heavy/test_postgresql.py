@@ -20,7 +20,7 @@ from negotiation.scenario.model import Seat, load_scenarios
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.leaderboard_export import to_json
-from negotiation.tournament.plan import TournamentFile, resolve
+from negotiation.tournament.plan_file import TournamentFile, resolve
 from negotiation.tournament.store import TournamentStore
 
 pytestmark = pytest.mark.heavy

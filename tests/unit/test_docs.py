@@ -26,7 +26,7 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.environment import Environment
 from negotiation.app.metrics import Metrics
 from negotiation.app.settings import AppConfig
-from negotiation.cli.main import FAMILIES
+from negotiation.cli.main import GROUPS
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.store import Store
 from ui import cli
@@ -39,8 +39,8 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 def _commands() -> dict[str, Any]:
     app = typer.Typer()
-    for family in (cli.app, *FAMILIES):
-        app.add_typer(family)
+    for commands in (cli.app, *GROUPS):
+        app.add_typer(commands)
     group: Any = typer.main.get_command(app)
     return dict(group.commands)
 

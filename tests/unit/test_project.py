@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from negotiation import __version__
-from negotiation.cli.main import FAMILIES
+from negotiation.cli.main import GROUPS
 from ui.cli import app
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_every_supported_python_is_tested() -> None:
 
 
 def test_every_command_is_documented() -> None:
-    infos = [info for family in (app, *FAMILIES) for info in family.registered_commands]
+    infos = [info for group in (app, *GROUPS) for info in group.registered_commands]
     commands = {info.name or getattr(info.callback, "__name__", "") for info in infos}
     first_table = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8").partition("\n## ")[0]
     table = re.findall(r"^\| (`.*?) \|", first_table, re.MULTILINE)

@@ -24,6 +24,8 @@ def provenance_html(run: Run) -> Markup:
     if found is None:
         return render("history/provenance", text=text, run_id=run.run_id, citation="", rows=[], limits=[])
     rows = [(text.PROGRAM, _program(found.program))]
+    if found.drawn_from is not None:
+        rows.append((text.DRAWN, text.DRAWN_FROM.format(**found.drawn_from.model_dump(exclude={"sha256"}))))
     rows += [(text.CONTINUED, _program(program)) for program in found.continued_by]
     for seat in SEATS:
         rows += [(run.scenario.roles[seat].name, words) for words in _player(run, seat)]

@@ -56,6 +56,7 @@ CITATION = (
 )
 PROGRAM, CONTINUED = "Played with", "Continued with"
 PROGRAM_IS = "Parley {version}, prompt version {prompts}; {libraries}; {platform}"
+DRAWN, DRAWN_FROM = "Scenario drawn from", "the family {family}, seed {seed}, number {index}"
 A_PERSON = "a person"
 NO_MODEL = "the scripted strategy {agent}, which is part of Parley"
 FROM_TURN = "from turn {turn} on: "

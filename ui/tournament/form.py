@@ -17,15 +17,9 @@ from manager.errors import ConfigError
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
-from negotiation.tournament.plan import (
-    Adaptive,
-    AgentEntry,
-    Tournament,
-    TournamentFile,
-    TournamentLimits,
-    read_tournament,
-    resolve,
-)
+from negotiation.families.family import family_names, find_family
+from negotiation.tournament.plan import Adaptive, Tournament, TournamentLimits
+from negotiation.tournament.plan_file import AgentEntry, TournamentFile, read_tournament, resolve
 from ui.kit.components import QUIET, Updates
 from ui.kit.errors import plainly, words_of
 from ui.kit.templates import render
@@ -33,6 +27,8 @@ from ui.tournament import text
 from ui.widgets.agent_picker import labels
 
 WHERE = "this form"
+DRAWN = 50
+"""The number of scenarios of a family that the form suggests."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +39,9 @@ class FormValues:
     models: Sequence[str] | None  # entries as JSON
     baselines: Sequence[str] | None  # names, and entries with options as JSON
     scenarios: Sequence[str] | None  # empty: all
+    family: str | None  # instead of scenarios
+    count: int | None
+    draw_seed: int | None
     pairs: int | None
     seeds: str | None
     rounds: int | None
@@ -87,6 +86,16 @@ class TournamentForm:
                 label=text.SCENARIOS,
                 info=text.SCENARIOS_INFO,
                 elem_id="cup-scenarios",
+            )
+        with gr.Row():
+            parts["family"] = gr.Dropdown(
+                family_choices(parley), value="", label=text.FAMILY, info=text.FAMILY_INFO, elem_id="cup-family"
+            )
+            parts["count"] = gr.Number(
+                DRAWN, precision=0, minimum=0, label=text.DRAWN, info=text.DRAWN_INFO, min_width=140
+            )
+            parts["draw_seed"] = gr.Number(
+                1, precision=0, minimum=0, label=text.DRAW_SEED, info=text.DRAW_SEED_INFO, min_width=140
             )
         limits, adaptive = TournamentLimits(), Adaptive()
         with gr.Row():
@@ -169,11 +178,14 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
         "title": (values.title or "").strip(),
         "models": [json.loads(entry) for entry in values.models or []],
         "baselines": [json.loads(entry) if entry.startswith("{") else entry for entry in values.baselines or []],
-        "scenarios": list(values.scenarios or []) or "all",
         "mirrored": bool(values.mirrored),
         "constrained": bool(values.constrained),
         "limits": _given(limits),
     }
+    if values.family:
+        data |= {"family": values.family, **_given({"count": values.count, "draw_seed": values.draw_seed})}
+    if values.scenarios or not values.family:
+        data["scenarios"] = list(values.scenarios or []) or "all"
     data |= _given({"rounds": values.rounds or None})
     if seeds := (values.seeds or "").strip():
         data["seeds"] = _seeds(seeds)
@@ -182,7 +194,8 @@ def tournament_of(parley: Parley, values: FormValues) -> Tournament:
     if values.adaptive:
         adaptive = {"first_pairs": values.first_pairs, "negotiations": values.negotiations or None}
         data["adaptive"] = _given({**adaptive, "close_points": _float(values.close_points)})
-    asked = resolve(validate(TournamentFile, data, WHERE), parley.catalog, parley.scenarios, WHERE)
+    given = validate(TournamentFile, data, WHERE)
+    asked = resolve(given, parley.catalog, parley.scenarios, WHERE, parley.settings.config_file("families"))
     most = parley.lanes.limits.games
     if asked.size > most:
         raise ConfigError(text.TOO_MANY.format(size=asked.size, most=most))
@@ -202,6 +215,9 @@ def values_of(parley: Parley, given: TournamentFile) -> FormValues:
             for entry in (STRATEGIES if given.baselines == "all" else given.baselines)
         ],
         scenarios=[] if given.scenarios == "all" else list(given.scenarios),
+        family=given.family or "",
+        count=given.count or DRAWN,
+        draw_seed=given.draw_seed,
         pairs=given.pairs or 1,
         seeds=", ".join(map(str, given.seeds or ())),
         rounds=given.rounds,
@@ -221,6 +237,12 @@ def model_choices(parley: Parley, more: Sequence[AgentEntry] = ()) -> list[tuple
         label = AgentConfig(entry.agent, entry.options).label
         listed[_value(entry)] = names.get(entry.agent, entry.agent) + label[len(entry.agent) :]
     return [(label, value) for value, label in listed.items()]
+
+
+def family_choices(parley: Parley) -> list[tuple[str, str]]:
+    """Return the pick list: no family, and all families."""
+    folder = parley.settings.config_file("families")
+    return [(text.FAMILY_NONE, ""), *((find_family(name, folder).title, name) for name in family_names(folder))]
 
 
 def script_choices(more: Sequence[AgentEntry] = ()) -> list[tuple[str, str]]:

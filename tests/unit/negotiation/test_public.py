@@ -19,6 +19,7 @@ PUBLIC = {
     "Ended",
     "Ending",
     "Event",
+    "Family",
     "Halted",
     "IllegalTurn",
     "Measures",
@@ -35,11 +36,14 @@ PUBLIC = {
     "View",
     "Waiting",
     "Writing",
+    "draw_scenario",
+    "draw_scenarios",
+    "load_family",
     "load_scenario",
     "load_scenarios",
     "negotiate",
 }
-HEAVY = ("torch", "transformers", "gradio", "sqlalchemy", "ray")
+HEAVY = ("torch", "transformers", "gradio", "sqlalchemy", "ray", "pandas", "pyarrow", "inspect_ai")
 
 
 def test_exactly_these_names_are_public() -> None:
@@ -49,6 +53,13 @@ def test_exactly_these_names_are_public() -> None:
 
 def test_every_public_name_can_be_imported() -> None:
     assert all(getattr(negotiation, name) is not None for name in PUBLIC)
+
+
+def test_scenarios_are_drawn_without_any_of_them() -> None:
+    drawn = "negotiation.draw_scenario(negotiation.load_family('price'), 1).scenario_id"
+    code = f"import sys, negotiation; print({drawn}, [name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("price_1_1 []\n", "")
 
 
 def test_importing_the_package_imports_neither_model_libraries_nor_the_page_nor_the_store() -> None:

@@ -58,7 +58,11 @@ def test_options_are_read(catalog: Catalog, given: dict[str, Any], options: Mode
         ("model", {"hint": "a\x1b[0m"}, "control characters"),
         ("model", {"thinking": "-1"}, "key 'thinking'"),
         ("model", {"guardrail": "free"}, "unknown key (known: guard, retries"),
-        ("boulware", {"guard": "free"}, "agent 'boulware': key 'guard': unknown key (known: gives_in)"),
+        (
+            "boulware",
+            {"guard": "free"},
+            "agent 'boulware': key 'guard': unknown key (known: gives_in, ",
+        ),
         ("micro", {"gives_in": "often"}, "agent 'micro': key 'gives_in'"),
         ("human", {"answer_seconds": "0"}, "key 'answer_seconds'"),
         ("human", {"answer_seconds": "nan"}, "key 'answer_seconds'"),

@@ -10,10 +10,10 @@ import yaml
 
 from manager.config.model_spec import parse_spec
 from manager.errors import ConfigError
-from negotiation.app.environment import shipped_configs
 from negotiation.app.machine_profile import GB, Machine
 from negotiation.app.settings import SHIPPED, AppConfig, ArchiveSettings, read_settings
 from negotiation.runs.store import Store
+from negotiation.scenario.source import shipped_configs
 
 
 @pytest.fixture

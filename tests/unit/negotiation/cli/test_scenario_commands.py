@@ -43,7 +43,17 @@ def bike_file(tmp_path: Path, bike_data: dict[str, Any]) -> Path:
 
 # -- analyze ---------------------------------------------------------------------------------------------------
 
-OPTIMAL = {"outcomes", "pareto", "nash", "kalai_smorodinsky", "egalitarian", "max_welfare", "opposition", "deadline"}
+OPTIMAL = {
+    "outcomes",
+    "pareto",
+    "nash",
+    "kalai_smorodinsky",
+    "egalitarian",
+    "max_welfare",
+    "opposition",
+    "zone",
+    "deadline",
+}
 
 
 def test_an_analysis_is_one_json_object_with_these_keys(call: Call, bike_file: Path) -> None:
@@ -82,7 +92,7 @@ def test_a_shipped_scenario_is_known_by_its_id(call: Call) -> None:
     lines = call("analyze", "company_car")[1].splitlines()
     assert lines[0].startswith("The company car: 41 outcomes, 41 of them Pareto-optimal (none better for one side")
     assert [line.split()[0] for line in lines[1:]] == [
-        "points", "nash", "kalai_smorodinsky", "egalitarian", "max_welfare", "opposition", "deadline",
+        "points", "nash", "kalai_smorodinsky", "egalitarian", "max_welfare", "opposition", "zone", "deadline",
     ]  # fmt: skip
     judges = "boulware, linear, conceder, nice_tit_for_tat"
     assert lines[-1].endswith(f"8 rounds, enough to judge {judges}; MiCRO needs 21 to agree with itself")

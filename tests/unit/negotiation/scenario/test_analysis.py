@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from negotiation.scenario.analysis import Analyser, OutcomeSpace, as_json
+from negotiation.scenario.analysis import Analyser, OutcomeSpace, Point
 from negotiation.scenario.model import Scenario, parse_scenario
 from tests.support.effort import examples
 
@@ -204,11 +204,15 @@ def test_if_the_other_side_takes_nothing_there_is_nothing_to_get(of_points: Poin
     assert Analyser(of_points((1, 0.1), (0.8, 0.2), reservation=(0, 0.5))).best_given("a") == 0.0
 
 
-def test_a_point_as_plain_data(bike: Scenario) -> None:
+def test_a_point_is_an_outcome_with_its_worth_to_both_sides(bike: Scenario) -> None:
     analyser = Analyser(bike)
     point = analyser.point(analyser.space.index({"price": 160, "lock": "with"}))
-    assert as_json(point) == {"offer": {"price": 160, "lock": "with"}, "utility_a": 0.45, "utility_b": 0.82}
-    assert as_json(None) is None
+    assert point == Point({"price": 160, "lock": "with"}, 0.45, 0.82)
+
+
+def test_the_zone_of_agreement_is_the_share_of_outcomes_that_both_would_take(of_points: Points) -> None:
+    analyser = Analyser(of_points((1, 0.1), (0.8, 0.3), (0.4, 0.9), (0.5, 0.5), reservation=(0.5, 0.3)))
+    assert analyser.zone == analyser.analysis().zone == 0.5
 
 
 # -- against plain loops ---------------------------------------------------------------------------------------

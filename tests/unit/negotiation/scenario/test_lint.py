@@ -345,7 +345,7 @@ def test_the_published_schema_is_current() -> None:
 def test_the_schema_knows_every_key() -> None:
     schema = json.loads(schema_text())
     assert schema["required"] == ["title", "story", "issues", "roles"]
-    assert set(schema["properties"]) == {"title", "story", "rounds", "discount", "issues", "roles"}
+    assert set(schema["properties"]) == {"title", "story", "rounds", "discount", "issues", "roles", "drawn_from"}
     assert set(schema["$defs"]["Issue"]["properties"]) == {"title", "unit", "compatible", "split", "options", "range"}
     assert schema["additionalProperties"] is False
 

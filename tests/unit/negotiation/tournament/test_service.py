@@ -24,7 +24,8 @@ from negotiation.runs.store import Store, Vote
 from negotiation.scenario.model import Scenario
 from negotiation.tournament import leaderboard_markdown
 from negotiation.tournament.leaderboard_markdown import commit, hardware, to_markdown
-from negotiation.tournament.plan import Tournament, TournamentFile, resolve
+from negotiation.tournament.plan import Tournament
+from negotiation.tournament.plan_file import TournamentFile, resolve
 from negotiation.tournament.service import Tournaments
 
 Managers = Callable[..., LLMManager]

@@ -34,7 +34,8 @@ from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import Leaderboard
-from negotiation.tournament.plan import Game, Meeting, Tournament, TournamentFile, load_tournament, resolve
+from negotiation.tournament.plan import Game, Meeting, Tournament
+from negotiation.tournament.plan_file import TournamentFile, load_tournament, resolve
 from negotiation.tournament.runner import GameProgress
 from negotiation.tournament.store import PlayedGame, TournamentStore
 

@@ -17,11 +17,13 @@ import pytest
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
-from negotiation.tournament.plan import AgentEntry, Tournament, TournamentFile, load_tournament, read_tournament
+from negotiation.families.family import FAMILIES, family_names
+from negotiation.tournament.plan import Tournament
+from negotiation.tournament.plan_file import AgentEntry, TournamentFile, load_tournament, read_tournament
 from negotiation.tournament.store import Counts
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE, visitor_of
-from ui.tournament.form import model_choices, tournament_files, tournament_of, values_of
+from ui.tournament.form import family_choices, model_choices, tournament_files, tournament_of, values_of
 from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html
 from ui.tournament.tab import Painted, TournamentTab, Wanted, may_run
 
@@ -71,6 +73,19 @@ def test_a_zero_is_an_empty_field(asked: Asked) -> None:
     assert made.adaptive is not None
     assert (made.adaptive.negotiations, made.limits.minutes) == (None, None)
     assert made.scenarios["company_car"].rounds == 8
+
+
+def test_a_family_replaces_the_scenarios(parley: Parley, asked: Asked, tmp_path: Path) -> None:
+    made = asked(baselines=["boulware", "micro"], family="price", count=2, draw_seed=4)
+    assert list(made.scenarios) == ["price_4_1", "price_4_2"]
+    with pytest.raises(ConfigError, match="either scenarios"):
+        asked(baselines=["boulware", "micro"], family="price", count=2, scenarios=["night_train"])
+    path = tmp_path / "drawn.yaml"
+    path.write_text("title: Cup\nbaselines: all\nfamily: casino\ncount: 3\ndraw_seed: 8\npairs: 1\n")
+    values = values_of(parley, read_tournament(path))
+    assert (values.family, values.count, values.draw_seed) == ("casino", 3, 8)
+    assert tournament_of(parley, values) == load_tournament(path, parley.catalog, parley.scenarios)
+    assert {name for _, name in family_choices(parley)} == {"", *family_names(FAMILIES)}
 
 
 @pytest.mark.parametrize(
