@@ -78,6 +78,9 @@ def test_what_is_shared_before_the_vote_hides_who_played(server: Server, open_pa
     expect(page.locator("[data-card]")).to_have_attribute("data-card", _blind_card(link))
     page.context.clear_cookies()  # a friend who opens the link
     page.evaluate("localStorage.clear()")
+    page.goto(link.replace("?run=", "?replay="))
+    expect(page.locator("#replay-1-head .players")).to_contain_text("hidden until you vote")
+    assert "boulware" not in page.locator("#replay .lanes").inner_html()
     page.goto(link)
     expect(page.locator("#arena-vote button")).to_have_count(4)
     expect(page.locator("#arena-banner [data-veil]")).to_be_visible()

@@ -43,7 +43,8 @@ def words_of(error: ParleyError) -> str:
 
 def lines_of(error: ConfigError) -> list[str]:
     """Return how many problems something has, and each with its key or place."""
-    where = re.split(r": |, line ", str(error), maxsplit=1)[0]
+    said, words = str(error).partition("\n")[0], error.problems[0][1]
+    where = re.split(r": key '|, line ", said.removesuffix(f": {words}"), maxsplit=1)[0].rsplit(": ", 1)[-1]
     problems = [f"{key}: {words}" if key else words for key, words in error.problems]
     more = len(problems) - MOST_LINES
     lines = [text.problems(where[:1].upper() + where[1:], len(problems)), *problems[:MOST_LINES]]

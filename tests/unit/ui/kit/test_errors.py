@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from manager import LLMManager
 from manager.errors import ConfigError, LoadFailed, ParleyError, Unreachable
 from negotiation.admission.limits import LimitReached, Limits
 from negotiation.errors import ScenarioError, UnknownRun
@@ -44,6 +45,14 @@ def test_every_problem_of_a_scenario_is_on_its_own_line_after_its_key() -> None:
 def test_a_line_that_cannot_be_read_is_named() -> None:
     words = words_of(broken("title: x: y"))
     assert words.startswith("Your scenario has a problem:\nline 1, column 9: a colon has no place here")
+
+
+def test_a_model_with_a_problem_is_named() -> None:
+    with pytest.raises(ConfigError) as caught:
+        LLMManager({"a/b": {"model_name": "a/b", "gguf_file": "../x"}})
+    assert words_of(caught.value).startswith(
+        "Model 'a/b' has a problem:\ngguf_file: write a path inside the repository"
+    )
 
 
 def test_a_long_list_of_problems_ends_with_a_count() -> None:

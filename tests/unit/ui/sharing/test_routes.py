@@ -136,6 +136,7 @@ def test_a_shared_link_is_previewed_with_its_result_and_card(page: Served, lanes
         assert about["og:image"] == f"http://parley.test/card/{lanes[0].run_id}.png"
         assert about["og:url"] == f"http://parley.test/?run={lanes[0].run_id}"
         assert about["twitter:card"] == "summary_large_image"
+        assert about["robots"] == "noindex"
         assert page.client.get(about["og:image"]).status_code == 200
 
 
