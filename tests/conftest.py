@@ -13,6 +13,9 @@ import pytest
 # spend their time waiting for each other, and on a busy machine for far longer than that.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# No test asks the real Hub, not even whether it is in reach. Those with a stand-in point to it.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 _BROWSER = Path(__file__).parent / "browser"
 
 

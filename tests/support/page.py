@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
-from ui.page import build_page
+from ui.page import build_page, status_routes
+from ui.server.delivery import Delivery
 from ui.server.health import health_routes
 from ui.server.request_guard import RequestGuard
 from ui.server.visitor import COOKIE, VisitorCookie
@@ -91,6 +92,7 @@ async def _built(parley: Parley) -> FastAPI:
     """Build the page inside an event loop, because Gradio otherwise creates loops and never closes them."""
     page = build_page(parley)
     page.queue(default_concurrency_limit=None)
-    app = FastAPI(middleware=[Middleware(RequestGuard), Middleware(VisitorCookie)], routes=health_routes(parley))
+    middleware = [Middleware(Delivery), Middleware(RequestGuard), Middleware(VisitorCookie)]
+    app = FastAPI(middleware=middleware, routes=[*health_routes(parley), *status_routes(parley)])
     gr.mount_gradio_app(app, page, path="", show_error=True, max_file_size="1mb", enable_monitoring=False)
     return app
