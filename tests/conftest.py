@@ -14,6 +14,9 @@ from filelock import FileLock
 # spend their time waiting for each other, and on a busy machine for far longer than that.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# No test asks the real Hub, not even whether it is in reach. Those with a stand-in point to it.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 _BROWSER = Path(__file__).parent / "browser"
 _PROGRAMS = Path(__file__).parent / "integration"
 

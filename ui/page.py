@@ -11,23 +11,25 @@ from typing import Any
 import gradio as gr
 from gradio_client.exceptions import AppError
 from markupsafe import Markup
+from starlette.routing import BaseRoute
 
+from manager.status.snapshot import Snapshot
 from negotiation.app.parley import Parley
 from ui.api import build_api
 from ui.arena.tab import build_arena
 from ui.drawing.model_strip import strip_html
 from ui.history.tab import build_history
 from ui.kit import text
-from ui.kit.components import QUIET, Updates, script
+from ui.kit.components import script
 from ui.kit.templates import render
 from ui.models.tab import build_models
 from ui.play.tab import build_play
+from ui.server import status
 from ui.sharing.buttons import card_window_html
 from ui.tournament import text as tournament_text
 from ui.tournament.tab import build_tournament
 from ui.widgets.agent_picker import labels
 
-STATUS_SECONDS = 0.5
 MOST_SHOWN = 80
 _NO_CHOICE = re.compile(r"Value: (.*?)(?: \(type: .*\))? is not in the list of choices", re.DOTALL)
 
@@ -61,34 +63,31 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's classes have no types h
 
 def build_page(parley: Parley) -> gr.Blocks:
     """Build the page over a running Parley."""
-    names = labels(parley)
-    details = any(tab_id == "models" for tab_id, _, _ in TABS)
-    zero_gpu = parley.catalog.zero_gpu
     with Page(title=text.TITLE, analytics_enabled=False) as page:
-        shown = gr.State(None)
         gr.HTML(header_html(), elem_id="header", js_on_load=script("page") + script("focus") + script("share"))
-        status = gr.HTML(
-            strip_html(parley.manager.snapshot(), names, details, zero_gpu), elem_id="model-status", js_on_load=None
-        )
+        strip = _strip(parley)(parley.manager.snapshot(), False)
+        gr.HTML(strip, elem_id="model-status", js_on_load=script("status"))
         with gr.Tabs(elem_id="tabs"):
             for tab_id, name, build in TABS:
                 with gr.Tab(name, id=tab_id, elem_id=f"tab-{tab_id}") as tab:
                     build(parley, page, tab)
 
         build_api(parley)
-
-        def show_status(seen: tuple[int, bool, int] | None) -> Updates:
-            snapshot, closing = parley.manager.snapshot(), parley.lanes.closed
-            minutes = sum(int(row.answered / 60) for row in snapshot.weights if row.answered is not None)
-            if (snapshot.version, closing, minutes) == seen:  # minutes: the health of remote servers ages
-                return {shown: gr.skip()}
-            return {
-                status: strip_html(snapshot, names, details, zero_gpu, closing),
-                shown: (snapshot.version, closing, minutes),
-            }
-
-        gr.Timer(STATUS_SECONDS).tick(show_status, [shown], [status, shown], queue=False, **QUIET)
     return page
+
+
+def status_routes(parley: Parley) -> list[BaseRoute]:
+    """Return the route that keeps the status strip up to date, to be served beside the page."""
+    return status.status_routes(parley, _strip(parley))
+
+
+def _strip(parley: Parley) -> Callable[[Snapshot, bool], str]:
+    """Return what draws the status strip for a snapshot."""
+
+    def draw(snapshot: Snapshot, closing: bool) -> str:
+        return strip_html(snapshot, labels(parley), details=True, zero_gpu=parley.catalog.zero_gpu, closing=closing)
+
+    return draw
 
 
 def header_html() -> Markup:

@@ -24,7 +24,8 @@ from negotiation.app.parley import Parley
 from negotiation.app.settings import Settings, read_settings
 from negotiation.app.signals import Signals
 from ui.kit.theme import STYLES, THEME
-from ui.page import build_page
+from ui.page import build_page, status_routes
+from ui.server.delivery import Delivery
 from ui.server.health import health_routes
 from ui.server.request_guard import RequestGuard
 from ui.server.session_sweeper import MOST_SESSIONS, SessionSweeper
@@ -34,6 +35,8 @@ from ui.sharing.routes import sharing_routes
 
 logger = logging.getLogger("parley")
 
+QUEUE_SECONDS = 0.02
+"""How often Gradio looks for new events. Its own thousand times a second take 5 % of a core, from models too."""
 FAREWELL_SECONDS = 0.5
 """Time for open pages to show how their negotiations ended."""
 
@@ -72,6 +75,7 @@ def run(gpu: Callable[..., Any] | None = None) -> int:
 def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
     page = build_page(parley)
     page.queue(default_concurrency_limit=None, api_open=False)
+    page._queue.sleep_when_free = QUEUE_SECONDS
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -85,12 +89,13 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
         quiet=True,
         app_kwargs={
             "middleware": [
+                Middleware(Delivery),
                 Middleware(RequestGuard),
                 Middleware(VisitorCookie),
                 Middleware(SessionSweeper, page=page),
                 Middleware(LinkPreview, parley=parley),
             ],
-            "routes": [*health_routes(parley), *sharing_routes(parley)],
+            "routes": [*health_routes(parley), *sharing_routes(parley), *status_routes(parley)],
         },
         state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,

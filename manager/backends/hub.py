@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import io
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -32,6 +36,10 @@ PICKLES = ["pytorch_model*.bin"]
 
 DUPLICATES = ["consolidated*", "*/*.safetensors", "*/*.json"]
 """Left out: copies of the same weights for other programs."""
+
+LOOK_UP_SECONDS = 10.0
+MOST_NAMED = 8
+"""The most GGUF files that an error names."""
 
 
 def fetch(
@@ -57,8 +65,7 @@ def fetch(
         )
     if model_name.startswith((".", "/", "~")):
         raise WeightsNotFound(f"{model_name}: no such folder; write its path or a Hub repository (owner/name)")
-    revision_text = f" at revision '{revision}'" if revision else ""
-    try:
+    with _plain_errors(model_name, revision):
         return Path(
             snapshot_download(
                 model_name,
@@ -68,6 +75,51 @@ def fetch(
                 max_workers=4,
             )
         )
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What the Hub says about a model's repository."""
+
+    parameters: int | None
+    license: str
+    gated: bool
+
+
+def look_up(model_name: str, gguf_file: str | None = None) -> Repository:
+    """Ask the Hub about a repository, without downloading it.
+
+    Args:
+        model_name: The repository, as owner/name.
+        gguf_file: The file in it that holds the weights; without one they are safetensors.
+
+    Raises:
+        WeightsNotFound: No such repository, or it holds no such weights; names the GGUF files that it holds.
+        AccessDenied: The repository is gated or private.
+        Unreachable: The Hub does not respond.
+    """
+    with _plain_errors(model_name, None):
+        about = HfApi().model_info(model_name, timeout=LOOK_UP_SECONDS)
+        if about.gated:
+            HfApi().auth_check(model_name)
+    files = [file.rfilename for file in about.siblings or ()]
+    others = ", ".join([name for name in files if name.lower().endswith(".gguf")][:MOST_NAMED])
+    if gguf_file is not None and gguf_file not in files:
+        instead = f"its GGUF files are: {others}" if others else "it holds no GGUF files"
+        raise WeightsNotFound(f"'{model_name}' has no file '{gguf_file}'; {instead}")
+    if gguf_file is None and not any(fnmatch(name, "*.safetensors") for name in files):
+        instead = f"name one of its GGUF files: {others}" if others else "pick another repository"
+        raise WeightsNotFound(f"'{model_name}' holds no safetensors; {instead}")
+    license_name = (about.card_data or {}).get("license") or ""
+    return Repository(about.safetensors.total if about.safetensors else None, str(license_name), bool(about.gated))
+
+
+@contextmanager
+def _plain_errors(model_name: str, revision: str | None) -> Iterator[None]:
+    """Turn errors of the Hub's client into ours."""
+    revision_text = f" at revision '{revision}'" if revision else ""
+    try:
+        yield
     except GatedRepoError:
         raise AccessDenied(
             f"'{model_name}' is gated: accept its terms on the Hub, then set HF_TOKEN to a token of that account"

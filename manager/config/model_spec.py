@@ -82,6 +82,7 @@ class ModelSpec(_StrictEntry):
     idle_seconds: Positive | None = None
     concurrency: Annotated[int, Field(ge=1)] | None = None
     license: str = ""
+    gated: bool = False
     size: str = ""
     # remote models
     api_key: str | None = None

@@ -9,10 +9,12 @@ from typing import Any
 
 from manager.backends.base import register_backend
 from manager.config.registry import Changes, Registry
+from manager.machine.hub_access import HubAccess
 from manager.manager import LLMManager
 from manager.placed import Placed
 from negotiation.admission.lanes import Lanes
 from negotiation.agents.catalog import Catalog
+from negotiation.app.availability import ModelAvailability
 from negotiation.app.logs import log_event
 from negotiation.app.metrics import Metrics
 from negotiation.app.settings import Settings
@@ -34,6 +36,7 @@ class Parley:
     settings: Settings
     manager: LLMManager
     catalog: Catalog
+    availability: ModelAvailability
     scenarios: dict[str, Scenario]
     store: Store
     lanes: Lanes
@@ -88,6 +91,7 @@ class Parley:
             settings=settings,
             manager=manager,
             catalog=catalog,
+            availability=ModelAvailability(catalog, HubAccess()),
             scenarios=scenarios,
             store=store,
             lanes=lanes,

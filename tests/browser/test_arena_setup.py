@@ -33,10 +33,18 @@ def test_a_first_visit_starts_from_the_first_preset(server: Server, open_page: C
     choose_preset(page, "Who decides?")  # the embedded model is one choice away
     expect(lanes.first).not_to_contain_text("speaks for")
     expect(lanes.last).to_contain_text("speaks for boulware")
-    choose_preset(page, "Against ")
-    expect(page.locator("#arena-presets")).to_contain_text("GB of memory")
+    page.locator("#arena-presets summary").click()
+    against = page.locator("#arena-presets button", has_text="Against ")
+    expect(against).to_be_disabled()
+    expect(against).to_contain_text("must be downloaded first, and this server is offline")
+    page.locator("#arena-presets summary").click()
     open_setup(page)
-    expect(page.locator("#lane-2-setup .about").first).to_contain_text("download, needs about")
+    page.locator(".unusable summary").click()
+    expect(page.locator(".unusable li", has_text="Llama 3.2 1B")).to_contain_text("this server is offline")
+    page.locator("#lane-1-agent-a input").click()
+    options = page.locator("#lane-1-agent-a [role=option]")
+    expect(options.first).to_contain_text("ready here · included with Parley")
+    expect(options.filter(has_text="download")).to_have_count(0)
 
 
 def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Callable[[str], Page]) -> None:

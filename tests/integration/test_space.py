@@ -71,7 +71,7 @@ def test_a_cpu_space_works_without_any_setting(open_space: Open, tmp_path: Path)
     first = parley.catalog.models()[0]
     assert first.model_id == "smollm2-steady"
     picks = {agent: label for label, agent in choices(parley)}
-    assert text.HERE.format(memory="324 MB") in picks[first.model_id]
+    assert text.MEMORY.format(memory="324 MB") in picks[first.model_id]
     assert "llama-3.1-8b" not in picks
     scripted, decides, *_ = presets(parley)
     assert scripted.lanes[0][0].agent == "boulware", "a first visit loads no model"

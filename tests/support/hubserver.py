@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -32,8 +33,16 @@ class Hub(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, dict[str, bytes]] = {}
+        self.parameters: dict[str, int] = {}  # of repositories with safetensors
         self.asked: list[str] = []
         self.drops: list[int] = []  # bytes of weights after which each successive connection breaks
+
+    def about(self, name: str) -> dict[str, Any]:
+        """Return what the Hub says about a repository, beside its name and commit."""
+        files = [{"rfilename": path} for path in self.files.get(name, ())]
+        total = self.parameters.get(name)
+        tensors = {} if total is None else {"safetensors": {"parameters": {"BF16": total}, "total": total}}
+        return {"siblings": files, "gated": False, "cardData": {"license": "apache-2.0"}, **tensors}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -54,11 +63,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.asked.append(path)
         parts = path.removeprefix("api/models/").split("/")
         name, rest = "/".join(parts[:2]), parts[2:]
-        if not rest:
+        about_model = path.startswith("api/models/") and len(parts) == 2
+        if name == "owner/walled" and about_model:  # anyone may read about it
+            self._send(200, json.dumps({"id": name, "gated": "manual", "siblings": []}).encode(), {}, body)
+        elif name == "owner/walled" and rest == ["auth-check"]:
+            self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
+        elif not rest and not about_model:
             self._send(404, b"", {}, body)
         elif parts[1] in ERRORS or (parts[1] == "tiny" and "gone" in rest):
             status, code = ERRORS["revision" if "gone" in rest else parts[1]]
             self._send(status, b"", {"X-Error-Code": code} if code else {}, body)
+        elif about_model:
+            self._send(200, json.dumps({"id": name, "sha": COMMIT, **self.server.about(name)}).encode(), {}, body)
         elif rest[0] == "revision":
             self._send(200, json.dumps({"id": name, "sha": COMMIT, "siblings": []}).encode(), {}, body)
         elif rest[0] == "tree":

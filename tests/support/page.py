@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
-from ui.page import build_page
+from ui.page import build_page, status_routes
+from ui.server.delivery import Delivery
 from ui.server.health import health_routes
 from ui.server.request_guard import RequestGuard
 from ui.server.visitor import COOKIE, VisitorCookie
@@ -93,7 +94,13 @@ async def _built(parley: Parley) -> FastAPI:
     """Build the page inside an event loop, because Gradio otherwise creates loops and never closes them."""
     page = build_page(parley)
     page.queue(default_concurrency_limit=None)
-    middleware = [Middleware(RequestGuard), Middleware(VisitorCookie), Middleware(LinkPreview, parley=parley)]
-    app = FastAPI(middleware=middleware, routes=[*health_routes(parley), *sharing_routes(parley)])
+    middleware = [
+        Middleware(Delivery),
+        Middleware(RequestGuard),
+        Middleware(VisitorCookie),
+        Middleware(LinkPreview, parley=parley),
+    ]
+    routes = [*health_routes(parley), *sharing_routes(parley), *status_routes(parley)]
+    app = FastAPI(middleware=middleware, routes=routes)
     gr.mount_gradio_app(app, page, path="", show_error=True, max_file_size="1mb", enable_monitoring=False)
     return app

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from negotiation.admission.limits import Caller
 from negotiation.app.parley import Parley
-from negotiation.comparison.comparison import Comparison, Players, difference
+from negotiation.comparison.comparison import Comparison, Players, Result, difference
 from negotiation.comparison.service import ComparisonStatus
-from negotiation.figures.statistics import Interval
+from negotiation.figures.statistics import EQUAL, Interval
 from negotiation.scenario.model import Scenario
 from ui.arena import text
 from ui.drawing.charts import interval_plot
@@ -112,24 +112,29 @@ def standing_html(standing: ComparisonStatus, labels: Labels) -> Markup:
             high=asked.seed + asked.pairs - 1,
         ),
         done=text.PAIRS_PROGRESS.format(done=standing.done, goal=standing.goal),
-        finding="" if found is None else _finding(found, names, result.pairs),
-        plot=found and interval_plot(found, first, second),
+        finding="" if found is None else _finding(found, names, result),
+        plot=None if found is None or result.counted_once else interval_plot(found, first, second),
         more=_more(standing),
         nothing=text.PAIRS_NOTHING,
         failed=text.PAIRS_FAILED.format(count=len(result.failed), reason=result.failed[-1]) if result.failed else "",
     )
 
 
-def _finding(found: Interval, names: Sequence[str], pairs: int) -> str:
+def _finding(found: Interval, names: Sequence[str], result: Result) -> str:
     """Describe the difference from the side of the agent that is ahead."""
+    if result.counted_once and result.pairs > 1 and abs(found.mean) <= EQUAL:
+        return text.PAIRS_FIXED_EQUAL
     ahead = found if found.mean >= 0 else Interval(-found.mean, -found.high, -found.low)
-    form = text.PAIRS_SURE if found.excludes_zero else text.PAIRS_UNSURE
+    if result.counted_once:
+        form = text.PAIRS_FIXED if result.pairs > 1 else text.PAIRS_ONCE
+    else:
+        form = text.PAIRS_SURE if found.excludes_zero else text.PAIRS_UNSURE
     return form.format(
         name=names[0] if ahead is found else names[1],
         by=in_points(ahead.mean),
         low=points(ahead.low),
         high=points(ahead.high),
-        pairs=text.pairs(pairs),
+        pairs=text.pairs(result.pairs),
     )
 
 

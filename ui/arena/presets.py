@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import gradio as gr
 from markupsafe import Markup
 
 from manager.config.model_spec import ModelSpec
-from manager.machine.model_files import whereabouts
 from negotiation.agents.config import AgentConfig
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from ui.arena import text
 from ui.kit.templates import render
 from ui.kit.units import size
-from ui.widgets.agent_picker import weights_bytes
+from ui.widgets.agent_picker import label_of
+from ui.widgets.model_facts import weights_bytes
 
 OPPONENT = "boulware"
 STRONGER = ("qwen3-1.7b", "qwen3-4b", "smollm3-3b")
@@ -24,24 +24,25 @@ STRONGER = ("qwen3-1.7b", "qwen3-4b", "smollm3-3b")
 
 @dataclass(frozen=True)
 class Preset:
-    """Who plays seats a and b in each lane, and why."""
+    """Who plays seats a and b in each lane, and why; `reason` says why that is impossible here now."""
 
     preset_id: str
     name: str
     about: str
     lanes: tuple[Players, Players]
+    reason: str = ""
 
 
 def presets(parley: Parley) -> list[Preset]:
     """Return the presets that the registered models allow; the first is for a first visit."""
-    specs = parley.catalog.models()
+    specs = parley.availability.usable()
     firm, easy = AgentConfig(OPPONENT), AgentConfig("conceder")
     scripts = _preset("gives_in", ((firm, firm), (easy, firm)))
     if not specs:
         return [scripts]
     first = specs[0]
     model = AgentConfig(first.model_id)
-    other = next((spec for spec in specs if spec.weights != first.weights and _is_here(spec)), None)
+    other = next((spec for spec in specs if spec.weights != first.weights and _is_ready(parley, spec)), None)
     rival = easy if other is None else AgentConfig(other.model_id)
     cold, hot = (AgentConfig(first.model_id, {"temperature": value}) for value in (0.2, 1.2))
     speaker = AgentConfig(first.model_id, {"narrates": OPPONENT})
@@ -52,26 +53,50 @@ def presets(parley: Parley) -> list[Preset]:
         _preset("baseline", ((model, firm), (easy, firm))),
         _preset("mirrored", ((model, rival), (rival, model))),
     ]
-    by_id = {spec.model_id: spec for spec in specs}
-    if stronger := next((by_id[model_id] for model_id in STRONGER if model_id in by_id), None):
-        download, memory = size(weights_bytes(stronger)), size(parley.settings.profile.need(stronger))
-        facts = {"name": stronger.label or stronger.model_id, "size": download, "memory": memory}
-        found.append(_preset("stronger", ((model, firm), (AgentConfig(stronger.model_id), firm)), **facts))
+    if stronger := _stronger(parley):
+        found.append(_against(parley, stronger, (model, firm)))
     return found
 
 
-def _is_here(spec: ModelSpec) -> bool:
-    """Return whether picking the model downloads nothing."""
-    return spec.type == "fake" or (spec.type == "huggingface" and whereabouts(spec) != "hub")
+def _stronger(parley: Parley) -> ModelSpec | None:
+    """Return the first of STRONGER that can be used, or else the first that is registered."""
+    by_id = {spec.model_id: spec for spec in parley.availability.registered()}
+    known = [by_id[model_id] for model_id in STRONGER if model_id in by_id]
+    usable = (spec for spec in known if not parley.availability.of(spec).reason)
+    return next(usable, known[0] if known else None)
 
 
-def _preset(preset_id: str, lanes: tuple[Players, Players], **facts: str) -> Preset:
-    name, about = text.PRESETS[preset_id]
-    return Preset(preset_id, name.format(**facts), about.format(**facts), lanes)
+def _against(parley: Parley, stronger: ModelSpec, players: Players) -> Preset:
+    """Return the preset in which a stronger model plays in lane 2."""
+    availability, name = parley.availability.of(stronger), label_of(stronger)
+    download, memory = size(weights_bytes(stronger)), size(parley.settings.profile.need(stronger))
+    about = text.STRONGER[availability.group].format(size=download, memory=memory)
+    rival = (AgentConfig(stronger.model_id), players[1])
+    reason = availability.reason and text.PRESET_IMPOSSIBLE.format(name=name, reason=availability.reason)
+    return Preset("stronger", text.PRESET_STRONGER.format(name=name), about, (players, rival), reason)
 
 
-def presets_html(found: Sequence[Preset], lanes: tuple[Players, ...]) -> Markup:
+def _is_ready(parley: Parley, spec: ModelSpec) -> bool:
+    """Return whether picking the model downloads nothing and costs nothing."""
+    return parley.availability.of(spec).group == "ready"
+
+
+def _preset(preset_id: str, lanes: tuple[Players, Players]) -> Preset:
+    return Preset(preset_id, *text.PRESETS[preset_id], lanes)
+
+
+def chosen_preset(parley: Parley, preset_id: str) -> Preset:
+    """Return a preset, the first one for an unknown id; raises gr.Error with its reason if it is impossible now."""
+    found = presets(parley)
+    chosen = next((preset for preset in found if preset.preset_id == preset_id), found[0])
+    if chosen.reason:
+        raise gr.Error(chosen.reason, print_exception=False)
+    return chosen
+
+
+def presets_html(parley: Parley, lanes: tuple[Players, ...]) -> Markup:
     """Draw the presets as a menu that shows the one that `lanes` are set up as."""
+    found = presets(parley)
     chosen = next((preset for preset in found if preset.lanes == lanes), None)
     return render(
         "arena/presets",

@@ -15,7 +15,7 @@ from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.scenario.model import SEATS, Scenario
 from ui.arena import text
-from ui.arena.presets import presets, presets_html
+from ui.arena.presets import chosen_preset, presets, presets_html
 from ui.arena.runs import Shown
 from ui.drawing.lane_head import Player
 from ui.drawing.lane_view import LaneView
@@ -23,8 +23,9 @@ from ui.drawing.outcome_space import space_of
 from ui.drawing.turns import config_name
 from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.templates import element, render
-from ui.widgets.agent_picker import AgentPicker, about_html, labels
+from ui.widgets.agent_picker import AgentPicker, about_html, choices, is_usable, labels
 from ui.widgets.lane import Lane, Painter, build_players, relabel
+from ui.widgets.model_facts import unusable_html
 from ui.widgets.scenario_picker import (
     ScenarioPicker,
     chosen_scenario,
@@ -57,13 +58,14 @@ class Setup:
     def __init__(self, parley: Parley, shown: gr.State, build_buttons: Callable[[], None]) -> None:
         self._parley = parley
         self._shown = shown
-        self._presets = presets(parley)
-        scenario, lanes = first_scenario(parley), self._presets[0].lanes
+        scenario, lanes = first_scenario(parley), presets(parley)[0].lanes
         self.memory = gr.BrowserState(None, storage_key="parley-arena", secret="parley")
         with gr.Row(elem_classes="line", elem_id="arena-line"):
             build_buttons()
             self.preset = gr.HTML(
-                presets_html(self._presets, lanes), elem_id="arena-presets", js_on_load=script("send") + script("menu")
+                presets_html(parley, lanes),
+                elem_id="arena-presets",
+                js_on_load=script("send") + script("menu"),
             )
             self.scenario = ScenarioPicker(parley)
             self.lineup = gr.HTML(self.lineup_html(scenario, lanes), elem_id="arena-lineup", js_on_load=None)
@@ -73,6 +75,7 @@ class Setup:
                 self._seated = [
                     build_players(parley, number, scenario, players) for number, players in enumerate(lanes, 1)
                 ]
+            self.unusable = gr.HTML(unusable_html(parley), js_on_load=None)
             with gr.Row(elem_classes="controls"):
                 self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
                 self.seed = gr.Number(
@@ -115,9 +118,14 @@ class Setup:
         return [self._shown, self.suspense, *self.form]
 
     @property
-    def agents(self) -> list[Any]:
-        """The pick lists, lane by lane."""
-        return [picker.agent for picker in self._pickers]
+    def pick_lists(self) -> list[Any]:
+        """The components that `list_agents` updates."""
+        return [*(picker.agent for picker in self._pickers), self.unusable]
+
+    def list_agents(self) -> Updates:
+        """Return the updates that offer what can be picked now."""
+        listed = gr.update(choices=choices(self._parley))
+        return {**{picker.agent: listed for picker in self._pickers}, self.unusable: unusable_html(self._parley)}
 
     @property
     def _pickers(self) -> list[AgentPicker]:
@@ -175,7 +183,7 @@ class Setup:
 
     def show_lanes(self, scenario: Scenario, lanes: tuple[Players, ...]) -> Updates:
         """Return the updates that show who plays in both lanes."""
-        new: Updates = {self.preset: self._shown_preset(lanes), self.lineup: self.lineup_html(scenario, lanes)}
+        new: Updates = {self.preset: presets_html(self._parley, lanes), self.lineup: self.lineup_html(scenario, lanes)}
         for lane, players in zip(self.lanes, lanes, strict=True):
             new |= self.show_players(lane, players)
         return new
@@ -192,9 +200,6 @@ class Setup:
         ]
         return render("arena/lineup", lanes=seated, versus=text.VERSUS)
 
-    def _shown_preset(self, lanes: tuple[Players, ...]) -> Markup:
-        return presets_html(self._presets, lanes)
-
     def remembered(self, memory: object) -> Updates:
         """Return the updates that show a stored setup; parts that no longer exist are those of a first visit."""
         stored: Mapping[str, Any] = memory if isinstance(memory, dict) else {}
@@ -203,7 +208,7 @@ class Setup:
             scenario = chosen_scenario(self._parley, str(stored.get("scenario")), own or "")
         except ParleyError:
             scenario = first_scenario(self._parley)
-        lanes = self._known_players(stored.get("agents")) or self._presets[0].lanes
+        lanes = self._known_players(stored.get("agents")) or presets(self._parley)[0].lanes
         seed = stored.get("seed", FIRST_SEED)
         new: Updates = {
             self.seed: seed if isinstance(seed, int) else None,
@@ -222,6 +227,8 @@ class Setup:
                 self._parley.catalog.create(config)
         except (ParleyError, TypeError):
             return None
+        if not all(is_usable(self._parley, config.agent) for config in found):
+            return None
         return ((found[0], found[1]), (found[2], found[3])) if len(found) == 2 * len(self.lanes) else None
 
     def read(self, values: Sequence[Any]) -> Form:
@@ -237,8 +244,7 @@ class Setup:
     # -- handlers ----------------------------------------------------------------------------------------------
 
     def _choose_preset(self, event: gr.EventData, *values: Any) -> Updates:
-        chosen = next((preset for preset in self._presets if preset.preset_id == event.preset), self._presets[0])
-        return self.show_lanes(self._scenario(self.read(values)), chosen.lanes)
+        return self.show_lanes(self._scenario(self.read(values)), chosen_preset(self._parley, event.preset).lanes)
 
     def _swap(self, *values: Any) -> Updates:
         form = self.read(values)
@@ -281,7 +287,7 @@ class Setup:
         }
         new: Updates = {
             self.memory: memory,
-            self.preset: self._shown_preset(form.lanes),
+            self.preset: presets_html(self._parley, form.lanes),
             self.lineup: self.lineup_html(scenario, form.lanes),
             self.suspended: suspended_html(suspense),
             self.stale: render("notice", words=text.STALE) if shown.is_stale(scenario, form.lanes) else "",

@@ -26,7 +26,7 @@ from ui.kit.templates import element, render
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.sharing.subject import BLIND
-from ui.widgets.agent_picker import choices, labels
+from ui.widgets.agent_picker import labels
 from ui.widgets.follow import follow_run, painted, stored_view
 from ui.widgets.lane import Lane, Painter
 from ui.widgets.scenario_picker import OWN, chosen_scenario, editable
@@ -63,7 +63,7 @@ class Arena:
         """Connect the parts; opening the page restores the run that a link names, or the previous setup."""
         setup = self.setup
         inputs = [setup.seed, setup.suspense, setup.suspended, setup.blind, setup.scenario.own, *setup.outputs]
-        everything = [self.banner.link, *self.banner.outputs, *inputs, *self.controls, *setup.painted]
+        everything = [self.banner.link, *self.banner.outputs, *inputs, setup.unusable, *self.controls, *setup.painted]
         opened = page.load(self._opened, [self.shown, setup.memory], everything, **QUIET)
         self._follow(opened.then)
         opened.success(None, js=script("arrive"), **QUIET)
@@ -95,7 +95,7 @@ class Arena:
     def _connect_setup(self) -> None:
         chosen = self.setup.scenario
         said = [self.banner.link, *self.banner.outputs, self.setup.stale, self.setup.lineup]
-        cleared = [*said, *chosen.outputs, *self.setup.agents, *self.setup.painted]
+        cleared = [*said, *chosen.outputs, *self.setup.pick_lists, *self.setup.painted]
         # `input`, not `change`: a link that is opened sets the scenario, too, and follows its own runs.
         picked = chosen.picked.input(self._choose, [self.shown, chosen.picked, chosen.own], cleared, **QUIET)
         carded = chosen.cards.click(self._choose_card, [self.shown, chosen.own], cleared, **QUIET)
@@ -114,7 +114,7 @@ class Arena:
         """Follow both runs at the same time after an event that changed what the lanes show."""
         for lane in self.lanes:
             followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
-            idle = [self.banner.link, *self.banner.outputs, *self.controls, *self.setup.agents]
+            idle = [self.banner.link, *self.banner.outputs, *self.controls, *self.setup.pick_lists]
             followed.then(self._idle, [self.shown], idle, **QUIET)
 
     # -- setting up --------------------------------------------------------------------------------------------
@@ -122,7 +122,8 @@ class Arena:
     def _opened(self, request: gr.Request, shown: Shown, memory: object) -> Updates:
         """Show the runs that a link names (both lanes of its comparison), or the previous setup and the recording."""
         # Only what changes is updated: the visitor may have begun to set up.
-        new: Updates = {self.banner.link: OPENED, **(self.setup.remembered(memory) if memory else {})}
+        new: Updates = {self.banner.link: OPENED, **self.setup.list_agents()}
+        new = merged(new, self.setup.remembered(memory) if memory else {})
         run_id = str(request.query_params.get("run", ""))
         if not run_id:
             return {**new, **self._recorded} if self.recording else new
@@ -132,7 +133,7 @@ class Arena:
             return {**new, self.banner.link: element("p", "notice", words_of(error))}
         blind = is_blind(memory) or BLIND in request.query_params
         veiled = blind and self.banner.hides(request, runs)
-        new |= self._of_runs(shown, runs, veiled=veiled)
+        new = merged(new, self._of_runs(shown, runs, veiled=veiled))
         return merged(new, self._controls(request, shown))
 
     def _of_runs(self, shown: Shown, runs: Sequence[Run], *, veiled: bool) -> Updates:
@@ -228,9 +229,7 @@ class Arena:
         if not shown.by_lane:
             over = shown.recorded and not shown.replaying
             return self.banner.recorded(self.recording) if over else {self.banner.play: gr.skip()}
-        listed = gr.update(choices=choices(self._parley))
-        listing = dict.fromkeys(self.setup.agents, listed)
-        return {**listing, **self._controls(request, shown), **self.banner.ended(request, shown)}
+        return {**self.setup.list_agents(), **self._controls(request, shown), **self.banner.ended(request, shown)}
 
     def _controls(self, request: gr.Request, shown: Shown) -> Updates:
         """Let a visitor stop their own running negotiation, or set up the next one."""

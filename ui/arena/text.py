@@ -44,12 +44,17 @@ PRESETS = {
         "Does the model do better than a few lines of code that give in early?",
     ),
     "mirrored": ("Mirrored", "The same two agents with their seats swapped: is it the agent, or is it the role?"),
-    "stronger": (
-        "Against {name}",
+}
+PRESET_STRONGER = "Against {name}"
+STRONGER = {
+    "ready": "A stronger model plays in lane 2.",
+    "remote": "A stronger model plays in lane 2. It is served remotely.",
+    "download": (
         "A stronger model plays in lane 2. It is downloaded on first use: about {size}. It needs about {memory} of "
-        "memory.",
+        "memory."
     ),
 }
+PRESET_IMPOSSIBLE = "Not possible here now: {name} {reason}."
 
 # the vote
 BLIND = "Hide names and worth until I vote, and shuffle the lanes"
@@ -82,8 +87,11 @@ PAIRS_OF = "{first} against {second}, both playing {opponent} on: {scenario}. Se
 PAIRS_PROGRESS = "{done} of {goal} negotiations"
 PAIRS_SURE = "{name} gets {by} more per negotiation (95 % interval {low} to {high}, {pairs})."
 PAIRS_UNSURE = "{name} gets {by} more so far, but that may be chance (95 % interval {low} to {high}, {pairs})."
+PAIRS_FIXED = "{name} gets {by} more per negotiation, every time: chance has no part in what two scripts do."
+PAIRS_FIXED_EQUAL = "Both agents get the same, every time: chance has no part in what two scripts do."
+PAIRS_ONCE = "{name} gets {by} more in this pair. A second pair shows whether the scripts always repeat it."
 PAIRS_SAME = "Both agents always made the same moves."
-PAIRS_REPEAT = "Every pair repeats the same moves, as scripts do, so more pairs would add nothing."
+PAIRS_REPEAT = "Every pair repeats the same moves, so more pairs would add nothing."
 PAIRS_UNKNOWN = "It is too early to estimate how many more pairs are needed."
 PAIRS_ENOUGH = "That is enough to tell them apart."
 PAIRS_NOTHING = "No pair is complete yet."

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from manager.placed import DEVICE
-from manager.state import ANSWERS, FRESH_SECONDS, State
+from manager.state import FRESH_SECONDS, State
 from manager.status.snapshot import DeviceStatus, Snapshot, WeightsStatus
 from ui.kit import text
 from ui.kit.templates import render
@@ -28,7 +28,8 @@ def strip_html(
 ) -> str:
     """Draw the strip for a snapshot.
 
-    Models that were never requested are only counted.
+    Models that nobody uses are only counted. A failed attempt is shown only until the model may be tried again: whoever
+    asked for the model has been told, and the Models tab has the reason.
 
     Args:
         labels: The models' display names, by id.
@@ -39,7 +40,7 @@ def strip_html(
     rows = sorted(snapshot.weights, key=lambda row: (not row.leases, row.progress is None, _ORDER[row.state]))
     if not rows:
         return render("empty", words=text.STATUS_NONE)
-    shown = [row for row in rows if row.state is not State.COLD or row.progress or row.waiting or row.reason]
+    shown = [row for row in rows if _is_shown(row)]
     unasked = 0 if zero_gpu else sum(len(row.model_ids) or 1 for row in rows if row not in shown)
     waiting = Counter(labels.get(entry.model_id, entry.model_id) for entry in snapshot.queue)
     names = ", ".join(f"{name} × {count}" if count > 1 else name for name, count in waiting.items())
@@ -49,7 +50,7 @@ def strip_html(
     return render(
         "model_strip",
         chips=[_chip(row, labels) for row in shown],
-        unasked=(text.MORE_COLD if shown else text.ALL_COLD).format(count=unasked) if unasked else "",
+        unasked=_unasked(unasked, among_others=bool(shown)),
         waiting=text.QUEUE.format(names=names) if names else "",
         devices=devices,
         details=details,
@@ -90,16 +91,26 @@ def _chip(row: WeightsStatus, labels: dict[str, str]) -> Chip:
         state += f", {size(row.bytes)}"
     elif row.state is State.PARKED:
         state += f", {size(row.host)}"
-    wrong = row.state in (State.FAILED, State.COLD) or (row.remote and row.reason != ANSWERS)
     return Chip(
         names=_joined([labels.get(model_id, model_id) for model_id in row.model_ids]) or row.weights,
         state=state,
         look="busy" if row.leases else "loading" if row.progress is not None else look(row),
         reason=row.reason,
-        shows_reason=bool(row.reason) and wrong,  # a failure stays visible after the cool-down
+        shows_reason=bool(row.reason) and row.state is State.FAILED,
         stage=stage,
         fraction=fraction,
     )
+
+
+def _unasked(count: int, *, among_others: bool) -> str:
+    if not count:
+        return ""
+    return text.MORE_COLD.format(count=count) if among_others else text.all_cold(count)
+
+
+def _is_shown(row: WeightsStatus) -> bool:
+    unused = row.state in (State.COLD, State.FAILED)
+    return not unused or bool(row.progress or row.waiting or row.retry_in)
 
 
 def answering(row: WeightsStatus) -> str:

@@ -7,8 +7,17 @@ from typing import Any, TypeAlias
 
 from gradio.blocks import Block
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-"""Options of the page's own events: no spinner over the output, no place in the public API, no queue."""
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "show_progress_on": [],
+    "api_visibility": "private",
+    "concurrency_limit": None,
+}
+"""Options of the page's own events: no spinner over the output, no place in the public API, no queue.
+
+Hiding the spinner is not enough: at every step of any event, Gradio tells its state to all components that it or an
+earlier event may update, and copies the properties of each. Nowhere (`[]`) means none of them.
+"""
 
 Updates: TypeAlias = dict[Block, Any]
 """What a handler returns: a new value, or a `gr.update`, for each component that changes."""

@@ -30,7 +30,6 @@ STATE = {
 }
 DEVICE = "{device}: {loaded} of {most} models, {used}"
 DEVICE_BUDGET = "{device}: {loaded} of {most} models, {used} of {budget}"
-ALL_COLD = "{count} models, not loaded yet: each loads on first use"
 MORE_COLD = "{count} more not loaded"
 ANSWERS = "responding"
 ANSWERED = "last answer {ago} ago"
@@ -187,12 +186,16 @@ UNKNOWN_RUN = "No negotiation was found at this link. It may have been deleted, 
 YOU = "you"
 PROGRAM = "a program"
 SCRIPTED = "scripted"
+GROUPS = {"ready": "ready here", "remote": "served remotely", "download": "needs a download"}
+"""The headings of pick lists in styles/base.css go by these words."""
 LOADED = "loaded"
-REMOTE = "remote server"
 EMBEDDED = "included with Parley"
-HERE = "downloaded, needs about {memory}"
-HERE_UNKNOWN = "downloaded"
-DOWNLOAD = "{size} download, needs about {memory}"
+DOWNLOAD = "needs a download of {size}"
+MEMORY = "{memory} of memory"
+PRICE_PER_MILLION = "{input} in, {output} out per million tokens"
+UNUSABLE = "{name} {reason}."
+UNUSABLE_ALL = "{count} models cannot be used here now"
+UNUSABLE_ONE = "One model cannot be used here now"
 GONE = "This agent is no longer available here."
 SETTINGS = "Settings"
 SETTINGS_OF = "{name}, if a model plays"
@@ -230,6 +233,13 @@ _CHOSEN = {
     "retries": "retries: {value}",
     "thinking": "thinks up to {value} characters",
 }
+
+
+def all_cold(count: int) -> str:
+    """Say that no model has been used yet."""
+    if count == 1:
+        return "One model, not loaded yet: it loads on first use"
+    return f"{count} models, not loaded yet: each loads on first use"
 
 
 def chosen(key: str, value: object) -> str:

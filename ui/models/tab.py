@@ -21,8 +21,6 @@ from ui.server.operator import operators_of
 from ui.server.visitor import address_of, visitor_of
 from ui.widgets.agent_picker import labels
 
-TICK_SECONDS = 1.0
-
 
 def build_models(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
     """Create the tab's content where it is called."""
@@ -37,10 +35,9 @@ class ModelsTab:
         self._operators = operators_of(parley)
         self._actions = OperatorActions(parley)
         self.version = gr.State(-1)  # of the snapshot that is shown
-        self.table = gr.HTML(self._table(parley.manager.snapshot()), elem_id="models-table", js_on_load=None)
+        self.table = gr.HTML(self._table(parley.manager.snapshot()), elem_id="models-table", js_on_load=script("tick"))
         gr.HTML(render("heading", words=shared.TIMELINE), js_on_load=None)
         self.timeline = gr.HTML(elem_id="models-timeline", js_on_load=script("folds"))
-        self.timer = gr.Timer(TICK_SECONDS)
         with gr.Column(elem_classes="operator", elem_id="operator"):
             about = render("models/operator", title=text.OPERATOR, about=text.OPERATOR_ABOUT)
             gr.HTML(about, js_on_load=None)
@@ -77,7 +74,7 @@ class ModelsTab:
         rights = [self.sign_in, self.controls, self.model]
         tab.select(lambda: self._look(-1), None, live, **QUIET)
         tab.select(self._rights, None, rights, **QUIET)
-        self.timer.tick(self._look, [self.version], live, queue=False, **QUIET)
+        self.table.tick(self._look, [self.version], live, queue=False, **QUIET)
         for event in (self.enter.click, self.password.submit):
             event(self._enter, [self.password], [self.password, *rights], **QUIET)
         self.leave.click(self._leave, None, [self.password, *rights], **QUIET)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from manager.config.model_spec import ModelSpec, Price
+from manager.config.model_spec import ModelSpec
 from manager.placed import DEVICE
 from manager.state import ANSWERS, State
 from manager.status.snapshot import Snapshot, WeightsStatus
@@ -15,9 +15,9 @@ from negotiation.app.parley import Parley
 from ui.drawing.model_strip import answering, device_line, look
 from ui.kit import text as shared
 from ui.kit.templates import render
-from ui.kit.units import dollars, seconds, size
+from ui.kit.units import seconds, size
 from ui.models import text
-from ui.widgets.agent_picker import needed
+from ui.widgets.model_facts import model_facts, price_words
 
 
 @dataclass(frozen=True)
@@ -55,17 +55,18 @@ def models_html(specs: Sequence[ModelSpec], snapshot: Snapshot, needs: Mapping[s
 
 
 def needs(parley: Parley, spec: ModelSpec) -> str:
-    """Return what a model needs before it can be used, or why it is not offered."""
+    """Return what a model needs before it can be used, or why it cannot be used here now."""
+    availability = parley.availability.of(spec)
+    if availability.reason:
+        return text.UNUSABLE.format(reason=availability.reason)
     if spec.type == "openai":
         server = text.NEEDS_SERVER.format(address=spec.base_url)
-        return f"{server} · {_price(spec.price)}" if spec.price is not None else server
+        return " · ".join(filter(None, (server, price_words(spec.price))))
     if spec.type == "fake":
         return text.NEEDS_NOTHING
-    if reason := parley.catalog.misfit(spec):
-        return text.MISFIT.format(reason=reason)
-    if parley.catalog.zero_gpu and spec.type == "huggingface":
+    if parley.catalog.zero_gpu:
         return text.NEEDS_GPU_TIME
-    return needed(parley, spec) or text.NEEDS_DOWNLOAD
+    return ", ".join(model_facts(parley, spec.model_copy(update={"license": ""})))
 
 
 def _row(spec: ModelSpec, row: WeightsStatus | None, needs: str) -> ModelRow:
@@ -94,10 +95,6 @@ def _state(row: WeightsStatus) -> StateCell:
     if row.state is State.FAILED and row.answered is not None:
         words += f" · {shared.ANSWERED.format(ago=seconds(row.answered))}"
     return StateCell(shown, words, stage, fraction, row.reason if wrong else "")
-
-
-def _price(price: Price) -> str:
-    return text.PRICE.format(input=dollars(price.input), output=dollars(price.output))
 
 
 def _memory(row: WeightsStatus | None) -> str:

@@ -65,23 +65,15 @@ document.addEventListener('keydown', (event) => {
   }
 }, true);
 
-// Shows when the server stops responding, and reloads once a restarted one does.
-const offline = element.querySelector('[data-offline]');
-const ask = async () => {
-  const answer = await fetch(new URL('gradio_api/app_id', document.baseURI), { cache: 'no-store', signal: AbortSignal.timeout(8000) });
-  return (await answer.json()).app_id;
+// Gradio 6 removes its loading screen without stopping that screen's clock, which then runs at every frame for as long
+// as the page is open. Stops it: once nothing else asks for frames, the one request beside ours is the clock's.
+let before = 0;
+let alone = 0;
+const count = () => {
+  const mine = requestAnimationFrame(count);
+  alone = mine - before === 2 ? alone + 1 : 0;
+  before = mine;
+  if (alone < 5) return;
+  setTimeout(() => { for (const one of [mine - 1, mine, mine + 1]) cancelAnimationFrame(one); });
 };
-let serving = null;
-let misses = 0;
-setInterval(async () => {
-  if (document.hidden) return;
-  try {
-    const id = await ask();
-    if (serving !== null && id !== serving) location.reload();
-    serving = id;
-    misses = 0;
-  } catch {
-    misses += 1;
-  }
-  offline.hidden = misses < 2;
-}, 2500);
+setTimeout(count, 3000);

@@ -113,6 +113,7 @@ def board_html(board: Leaderboard, where: str, labels: Labels) -> Markup:
         scopes=scopes,
         rows=_standings(rows, labels),
         measures=[text.MEASURES[measure] for measure in MEASURES],
+        one_seed=text.ONE_SEED if len({figure.seed for figure in board.figures}) == 1 else "",
         short=text.TOO_SHORT.format(count=len(short), total=len(board.tournament.scenarios)) if short else "",
         failures=text.FAILURES.format(count=len(board.failed)) if board.failed else "",
         reasons=sorted({played.reason for played in board.failed})[:REASONS_SHOWN],

@@ -12,6 +12,10 @@ from ui.kit.templates import render
 from ui.kit.units import seconds
 from ui.tournament import text
 
+BUSY_SECONDS, IDLE_SECONDS = 1, 15
+"""How often an open page looks, while any tournament runs here or the one that is shown may be running elsewhere, and
+otherwise."""
+
 
 @dataclass(frozen=True)
 class Note:
@@ -52,4 +56,5 @@ def progress_html(row: TournamentSummary, size: int, counts: Counts, running: Ru
         done=text.PROGRESS.format(done=done, total=total),
         notes=notes,
         other=text.OTHER.format(title=other) if other else "",
+        tick=BUSY_SECONDS if other or running or row.status == "running" else IDLE_SECONDS,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,6 @@ from negotiation.app.parley import Parley
 from negotiation.comparison.votes import preferences
 from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.leaderboard_export import describe, to_csv
-from negotiation.tournament.service import Running
 from negotiation.tournament.store import Counts, TournamentSummary
 from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import saved_html
@@ -28,61 +27,13 @@ from ui.server.operator import caller_of, operators_of
 from ui.server.visitor import visitor_of
 from ui.tournament import text
 from ui.tournament.form import TournamentForm
+from ui.tournament.glance import Glance, Painted, Wanted
 from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html, votes_html
-from ui.tournament.progress import progress_html
+from ui.tournament.progress import IDLE_SECONDS, progress_html
 from ui.widgets.agent_picker import labels
 
-LOOK_SECONDS = 1.0
 _CELL = re.compile(r"(opponent|scenario):(\d{1,6}):(\d{1,6})")
 """A cell that was pressed, see `heat_html`."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a visitor asked to see."""
-
-    opened: bool = False
-    tournament_id: str | None = None
-    where: str = ""  # a scenario's id; empty for all
-
-
-@dataclass(frozen=True, kw_only=True)
-class Glance:
-    """What decides whether the page has to change. It is cheap to look at; a leaderboard is not."""
-
-    listed: tuple[TournamentSummary, ...]
-    running: Running | None
-    row: TournamentSummary | None  # the tournament that is shown
-    counts: Counts
-    where: str
-    allowed: bool
-
-    @property
-    def other(self) -> str:
-        """Return the title of a tournament that runs on this server but is not shown."""
-        if self.running is None or self.here:
-            return ""
-        return next((row.title for row in self.listed if row.tournament_id == self.running.tournament_id), "")
-
-    @property
-    def here(self) -> Running | None:
-        """Return the live progress of the tournament that is shown, if it runs on this server."""
-        shown = self.running and self.row and self.running.tournament_id == self.row.tournament_id
-        return self.running if shown else None
-
-
-@dataclass(frozen=True)
-class Painted:
-    """What the page shows."""
-
-    glance: Glance | None = None
-    board: Leaderboard | None = None
-    settled: bool = False  # the board holds every game that was counted
-
-    @property
-    def tournament_id(self) -> str | None:
-        """Return the id of the tournament that is shown."""
-        return self.glance.row.tournament_id if self.glance and self.glance.row else None
 
 
 def build_tournament(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
@@ -104,18 +55,22 @@ class TournamentTab:
         self._tournaments = parley.tournaments
         self.wanted = gr.State(Wanted())
         self.painted = gr.State(Painted())
-        rights = text.OPEN_TO_ALL if parley.settings.operator_password is None else text.OPERATOR_ONLY
+        # Where only the operator may run tournaments, nobody may until this page knows who is looking.
+        open_to_all = not operators_of(parley).possible
+        rights = text.OPEN_TO_ALL if open_to_all else text.OPERATOR_ONLY
         with gr.Column(elem_classes="cup"):
             gr.HTML(render("tournament/about", about=text.ABOUT, rights=rights), js_on_load=None)
-            with gr.Accordion(text.NEW, open=not self._tournaments.store.newest(1), elem_id="cup-new"):
+            no_results = not self._tournaments.store.newest(1)
+            with gr.Accordion(text.NEW, open=no_results, visible=open_to_all, elem_id="cup-new") as self.new:
                 self.form = TournamentForm(parley)
                 self.run = gr.Button(text.RUN, variant="primary", elem_id="cup-run", scale=0, min_width=160)
             with gr.Row(elem_classes="cup-buttons"):
                 self.picked = gr.Dropdown([], label=text.SHOWN, elem_id="cup-shown", min_width=240)
-                self.resume = gr.Button(text.RESUME, elem_id="cup-resume", min_width=90, scale=0, interactive=False)
-                self.stop = gr.Button(text.STOP, elem_id="cup-stop", min_width=80, scale=0, interactive=False)
-            self.progress = gr.HTML(elem_id="cup-progress", elem_classes="cup-progress", js_on_load=None)
-        with gr.Row(elem_classes="cup-buttons"):
+                hidden: dict[str, Any] = {"interactive": False, "visible": open_to_all}
+                self.resume = gr.Button(text.RESUME, elem_id="cup-resume", min_width=90, scale=0, **hidden)
+                self.stop = gr.Button(text.STOP, elem_id="cup-stop", min_width=80, scale=0, **hidden)
+            self.progress = gr.HTML(elem_id="cup-progress", elem_classes="cup-progress", js_on_load=script("tick"))
+        with gr.Row(elem_classes="cup-buttons", visible=False) as self.reading:
             self.where = gr.Dropdown([(text.EVERYWHERE, "")], value="", label=text.WHERE, elem_id="cup-where")
             self.json = gr.Button(text.JSON, elem_id="cup-json", size="sm", min_width=110, scale=0)
             self.csv = gr.Button(text.CSV, elem_id="cup-csv", size="sm", min_width=110, scale=0)
@@ -129,7 +84,7 @@ class TournamentTab:
     @property
     def outputs(self) -> list[Any]:
         """The components that looking updates."""
-        buttons = [self.run, self.resume, self.stop]
+        buttons = [self.new, self.run, self.resume, self.stop, self.reading]
         drawn = [self.board, self.against, self.places, self.runs, self.votes]
         return [self.wanted, self.painted, self.picked, self.where, self.progress, *buttons, *drawn]
 
@@ -139,7 +94,7 @@ class TournamentTab:
         state = [self.wanted, self.painted]
         looked = [part for part in self.outputs if part is not self.wanted]  # else it could undo a visitor's wish
         tab.select(self._open, state, self.outputs, **QUIET)
-        gr.Timer(LOOK_SECONDS).tick(self._look, state, looked, queue=False, **QUIET)
+        self.progress.tick(self._look, state, looked, queue=False, **QUIET)
         self.picked.input(self._pick, [*state, self.picked], self.outputs, **QUIET)
         self.where.input(self._place, [*state, self.where], self.outputs, **QUIET)
         self.run.click(self._run, [*state, *self.form.fields], self.outputs, **QUIET)
@@ -211,12 +166,17 @@ class TournamentTab:
         more = board is not None and counts.done < board.tournament.size
         stoppable = glance.here is not None and not glance.here.stopping
         new |= {
-            self.run: gr.update(interactive=glance.allowed and running is None),
-            self.resume: gr.update(interactive=glance.allowed and running is None and not active and more),
-            self.stop: gr.update(interactive=glance.allowed and stoppable),
+            self.run: gr.update(interactive=running is None),
+            self.resume: gr.update(interactive=running is None and not active and more),
+            self.stop: gr.update(interactive=stoppable),
         }
+        if before is None or before.allowed != glance.allowed:
+            for part in (self.new, self.resume, self.stop):
+                new[part] = {**new.get(part, {}), **gr.update(visible=glance.allowed)}
+        if (painted.board is None) != (board is None):
+            new[self.reading] = gr.update(visible=board is not None)
         if row is None or board is None:
-            new[self.progress] = render("empty", words=text.NONE)
+            new[self.progress] = render("tournament/none", words=text.NONE, tick=IDLE_SECONDS)
         else:
             size = board.tournament.size
             new[self.progress] = progress_html(row, size, counts, glance.here, glance.other)

@@ -30,7 +30,7 @@ DRAWN_INFO = "Scenarios to draw."
 DRAW_SEED = "Drawing seed"
 DRAW_SEED_INFO = "Another seed draws other scenarios."
 PAIRS = "Seeds for each pair of agents and scenario"
-PAIRS_INFO = "From three on, chance can be told from skill in these scenarios."
+PAIRS_INFO = "Two show that scripts repeat themselves; from three on, a model's luck can be told from its skill."
 SEEDS = "Or these seeds"
 SEEDS_INFO = "Such as 7, 11 (instead of 1, 2, …)"
 SEEDS_WRONG = "Seeds are integers separated by commas, such as 7, 11."
@@ -95,6 +95,10 @@ THESE = (
 LIKE_THESE = (
     "Scenarios like these",
     "how far the points could be off if other scenarios of the same kind were played; the columns to the right, too",
+)
+ONE_SEED = (
+    "Only one seed was played, which says nothing about others. The intervals of these scenarios are therefore as wide "
+    "as can be, and ranks are shared."
 )
 RANK_OF = "rank {rank}"
 RATING, RANK, TALLY = "Rating", "Rank", "Won, drawn, lost"

@@ -10,10 +10,6 @@ import gradio as gr
 from markupsafe import Markup
 
 from manager.config.model_spec import ModelSpec
-from manager.machine.model_files import whereabouts
-from manager.placed import DEVICE
-from manager.state import State
-from manager.status.snapshot import WeightsStatus
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.agents.options import ModelOptions
@@ -23,10 +19,7 @@ from negotiation.scenario.model import Scenario, Seat
 from ui.kit import text
 from ui.kit.components import Updates
 from ui.kit.templates import element, render
-from ui.kit.units import size
-
-BYTES_PER_PARAMETER = 2
-"""Most models are stored with 16 bits per parameter."""
+from ui.widgets.model_facts import model_facts
 
 
 def labels(parley: Parley) -> dict[str, str]:
@@ -38,20 +31,10 @@ def labels(parley: Parley) -> dict[str, str]:
 
 
 def choices(parley: Parley) -> list[tuple[str, str]]:
-    """Return the pick list as (label, id): loaded models, other models, then scripted strategies."""
-    snapshot = parley.manager.snapshot()
-    loaded: list[tuple[str, str]] = []
-    others: list[tuple[str, str]] = []
-    scripted: list[tuple[str, str]] = []
-    for choice in parley.catalog.choices():
-        if choice.agent in STRATEGIES:
-            scripted.append((choice.label, choice.agent))
-            continue
-        status = snapshot.of(choice.agent)
-        here = status is not None and status.state is State.RESIDENT
-        facts = _facts(parley, parley.manager.spec(choice.agent), status)
-        (loaded if here else others).append((" · ".join([choice.label, *facts]), choice.agent))
-    return loaded + others + scripted
+    """Return the pick list as (label, id): the models that can be used, those that are ready first, then scripts."""
+    usable = parley.availability.usable()
+    models = [(" · ".join([label_of(spec), *model_facts(parley, spec)]), spec.model_id) for spec in usable]
+    return models + [(strategy.label, name) for name, strategy in STRATEGIES.items()]
 
 
 def about_html(parley: Parley, config: AgentConfig) -> Markup:
@@ -62,39 +45,24 @@ def about_html(parley: Parley, config: AgentConfig) -> Markup:
     elif config.agent not in parley.manager.list_models():
         facts = text.GONE if config.agent else ""
     else:
-        spec, status = parley.manager.spec(config.agent), parley.manager.snapshot().of(config.agent)
-        facts = " · ".join(_facts(parley, spec, status))
+        spec = parley.manager.spec(config.agent)
+        facts = " · ".join(model_facts(parley, spec))
+        if reason := parley.availability.of(spec).reason:
+            facts = text.UNUSABLE.format(name=label_of(spec), reason=reason)
         marks = [text.chosen(key, value) for key, value in config.chosen.items()]
     return render("about", marks=marks, facts=facts)
 
 
-def _facts(parley: Parley, spec: ModelSpec, status: WeightsStatus | None) -> list[str]:
-    if spec.type == "openai":
-        first = text.REMOTE
-    elif status is not None and status.state is State.RESIDENT:
-        loaded = text.PLACED if status.device == DEVICE else text.LOADED
-        first = f"{loaded}, {size(status.bytes)}" if status.bytes else loaded
-    else:
-        first = needed(parley, spec) or spec.size
-    return [fact for fact in (first, spec.license) if fact]
+def label_of(spec: ModelSpec) -> str:
+    """Return a model's display name."""
+    return spec.label or spec.model_id
 
 
-def needed(parley: Parley, spec: ModelSpec) -> str:
-    """Return what a local model still needs before it can be used; empty where that is not known."""
-    if spec.type != "huggingface":
-        return ""
-    memory = size(parley.settings.profile.need(spec))
-    match whereabouts(spec):
-        case "package":
-            return text.EMBEDDED
-        case "here":
-            return text.HERE.format(memory=memory) if spec.parameters else text.HERE_UNKNOWN
-    return text.DOWNLOAD.format(size=size(weights_bytes(spec)), memory=memory) if spec.parameters else ""
-
-
-def weights_bytes(spec: ModelSpec) -> int:
-    """Estimate the bytes of a model's files from its `size`; 0 where that is not given."""
-    return spec.parameters * BYTES_PER_PARAMETER
+def is_usable(parley: Parley, agent: str) -> bool:
+    """Return whether an agent can be picked here and now."""
+    if agent in STRATEGIES:
+        return True
+    return agent in parley.manager.list_models() and not parley.availability.of(parley.manager.spec(agent)).reason
 
 
 @dataclass(frozen=True)
@@ -122,10 +90,11 @@ class AgentPicker:
         return AgentConfig(agent, {key: value for key, value in options.items() if value != defaults[key]})
 
     def show(self, parley: Parley, config: AgentConfig) -> Updates:
-        """Return the updates that show an agent and its settings."""
+        """Return the updates that show an agent and its settings; one that cannot be picked is only described."""
         options = {**ModelOptions().model_dump(), **(config.options if config.agent not in STRATEGIES else {})}
         settings = {part: options[key] for key, part in self.settings.items()}
-        return {self.agent: config.agent, self.about: about_html(parley, config), **settings}
+        agent = config.agent if is_usable(parley, config.agent) else None
+        return {self.agent: agent, self.about: about_html(parley, config), **settings}
 
 
 def build_head(

@@ -19,7 +19,7 @@ from ui.kit.components import Updates
 from ui.widgets.agent_picker import labels
 from ui.widgets.lane import Lane, Painter
 
-UPDATE_SECONDS = 0.1
+UPDATE_SECONDS = 0.2
 OTHER_PROCESS_SECONDS = 2.0
 SIGN_SECONDS = 2.0
 """The longest silence: a watcher who left is noticed only when something is sent."""

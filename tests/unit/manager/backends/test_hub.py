@@ -105,6 +105,38 @@ def nobody() -> str:
         return f"http://127.0.0.1:{sock.getsockname()[1]}"
 
 
+# -- what the Hub says -----------------------------------------------------------------------------------------
+
+
+def test_a_repository_is_looked_up_without_downloading_it(hub_server: Hub) -> None:
+    hub_server.files["owner/tiny"] = {"model.safetensors": b"x", "config.json": b"{}"}
+    hub_server.parameters["owner/tiny"] = 135_000_000
+    assert hub.look_up("owner/tiny") == hub.Repository(135_000_000, "apache-2.0", gated=False)
+    hub_server.files["owner/packed"] = {"q4.gguf": b"x"}
+    assert hub.look_up("owner/packed", "q4.gguf") == hub.Repository(None, "apache-2.0", gated=False)
+    assert not any("resolve" in path for path in hub_server.asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "kind", "message"),
+    [
+        ("owner/missing", None, WeightsNotFound, "the Hub has no repository 'owner/missing'"),
+        ("owner/walled", None, AccessDenied, "'owner/walled' is gated: accept its terms on the Hub, then set HF_TOKEN"),
+        ("owner/down", None, Unreachable, "'owner/down' is not on this machine and cannot be downloaded"),
+        ("owner/packed", None, WeightsNotFound, "'owner/packed' holds no safetensors; name one of its GGUF files: q4."),
+        ("owner/packed", "q8.gguf", WeightsNotFound, "'owner/packed' has no file 'q8.gguf'; its GGUF files are: q4."),
+        ("owner/words", None, WeightsNotFound, "'owner/words' holds no safetensors; pick another repository"),
+    ],
+)
+def test_a_look_up_says_why_a_model_cannot_be_used(
+    hub_server: Hub, name: str, file: str | None, kind: type[ParleyError], message: str
+) -> None:
+    hub_server.files |= {"owner/packed": {"q4.gguf": b"x"}, "owner/words": {"README.md": b"x"}}
+    with pytest.raises(kind) as caught:
+        hub.look_up(name, file)
+    assert str(caught.value).startswith(message)
+
+
 # -- what goes wrong -------------------------------------------------------------------------------------------
 
 

@@ -69,7 +69,8 @@ def test_no_run_gains_more_than_the_best_response(
     scenario, opponent = of_points(*points, **about), STRATEGIES[name].giving_in(gives_in)
     best = best_response(scenario, seat, opponent, seed)
     assert scenario.roles[seat].reservation <= best.worth <= best.at_most
-    for agent in (*STRATEGIES.values(), Erratic()):
+    agents: list[Agent] = [*STRATEGIES.values(), Erratic()]
+    for agent in agents:
         assert gained(scenario, seat, agent, opponent, seed) <= best.at_most + SLACK, agent.name
 
 

@@ -37,7 +37,7 @@ def test_every_state_has_words() -> None:
     assert "busy × 2" in strip(ROW._replace(state=State.RESIDENT, leases=2))
     assert "unloading" in strip(ROW._replace(state=State.DRAINING))
     assert "parked in host memory, 538 MB" in strip(ROW._replace(state=State.PARKED, host=538_000_000))
-    failed = strip(ROW._replace(state=State.FAILED, reason="no <such> repository"))
+    failed = strip(ROW._replace(state=State.FAILED, reason="no <such> repository", retry_in=4.2))
     assert "failed" in failed
     assert "no &lt;such&gt; repository" in failed
 
@@ -46,7 +46,7 @@ def test_remote_models_show_the_state_of_their_server() -> None:
     far = ROW._replace(remote=True, device="remote", state=State.RESIDENT, reason="answers")
     assert "<span>responding</span>" in strip(far)
     assert "<em>" not in strip(far)
-    assert "last error: it &lt;broke&gt;" in strip(far._replace(reason="last error: it <broke>"))
+    assert "<em>" not in strip(far._replace(reason="last error: one request broke")), "the others need not care"
     down = strip(far._replace(state=State.FAILED, reason="HTTP 503", retry_in=12.4))
     assert "failed, next try in 12 s" in down
     assert "HTTP 503" in down
@@ -104,7 +104,10 @@ def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
     assert "5 more not loaded" in strip(loaded, *many)
 
 
-def test_a_failure_is_shown_in_full_and_after_the_cool_down() -> None:
+def test_a_failed_attempt_is_shown_in_full_and_leaves_everyones_strip_after_the_cool_down() -> None:
     reason = "the repository asks you to accept its terms on the Hub first"
-    assert f'title="{reason}"' in strip(ROW._replace(state=State.FAILED, reason=reason))
-    assert reason in strip(ROW._replace(reason=reason))
+    failed = ROW._replace(state=State.FAILED, reason=reason, retry_in=5.0)
+    assert f'title="{reason}"' in strip(failed)
+    for over in (failed._replace(retry_in=None), ROW._replace(reason=reason)):
+        assert reason not in strip(over)
+        assert "One model, not loaded yet" in strip(over)

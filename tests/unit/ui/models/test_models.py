@@ -13,14 +13,20 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from manager.machine.hub_access import SILENT
 from manager.manager import LLMManager
 from manager.state import LoadProgress, State
 from manager.status.snapshot import Entry
+from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.strategies import STRATEGIES
+from negotiation.app.availability import ModelAvailability
 from negotiation.app.machine_profile import Machine
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.errors import DoesNotFit
+from tests.support.hub_access import Access, with_access
+from tests.support.hubserver import Hub, serving_hub
 from ui.drawing.timeline import LONGEST_SECONDS, timeline_html
 from ui.kit import text as shared
 from ui.models import text
@@ -29,6 +35,7 @@ from ui.models.table import models_html, needs
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE
 from ui.widgets.agent_picker import choices
+from ui.widgets.model_facts import unusable_html
 
 NOW = 1_700_000_000.0
 LOAD = Entry(
@@ -73,7 +80,7 @@ def test_a_remote_model_shows_address_price_and_the_age_of_its_last_answer(monke
     entry = {"type": "openai", "model_name": "org/m", "base_url": "http://gpu-box:8000/v1", "api_key": "THE_KEY"}
     with LLMManager({"far": {**entry, "price": {"input": 0.15, "output": 2}}}) as manager:
         spec, snapshot = manager.spec("far"), manager.snapshot()
-        parley: Any = SimpleNamespace(manager=manager)
+        parley: Any = SimpleNamespace(availability=ModelAvailability(Catalog(manager), Access()))
         needed = {"far": needs(parley, spec)}
         row = snapshot.weights[0]._replace(remote=True, state=State.RESIDENT, reason="answers", answered=3.0)
         fresh, old, down = (
@@ -161,26 +168,36 @@ def test_the_needs_of_each_kind_of_model_and_a_model_that_does_not_fit(tmp_path:
     (configs / "models.yaml").write_text(
         "packaged: {model_name: a/b, gguf_file: 'package:ui/kit/text.py', size: 1B}\n"
         "elsewhere: {model_name: a/b, gguf_file: 'package:no_such_package/x', size: 1B}\n"
-        "folder: {model_name: /models/b, size: 1B}\nunknown: {model_name: c/d}\nhuge: {model_name: e/f, size: 70B}\n"
+        f"folder: {{model_name: {configs}, size: 1B}}\ngone: {{model_name: /models/b, size: 1B}}\n"
+        "unknown: {model_name: c/d}\nhuge: {model_name: e/f, size: 70B}\n"
         "served: {type: openai, model_name: x, base_url: 'http://127.0.0.1:1/v1'}\nfake: {type: fake}\n"
     )
     machine = Machine(9 * 10**9, bfloat16=True)
     environment = {"PARLEY_HOME": str(tmp_path), "PARLEY_CONFIG": str(configs)}
     parley = Parley.open(read_settings(environment, machine))
     try:
-        found = {spec.model_id: needs(parley, spec) for spec in map(parley.manager.spec, parley.manager.list_models())}
+        online = with_access(parley)
+        found = {spec.model_id: needs(online, spec) for spec in map(parley.manager.spec, parley.manager.list_models())}
         assert found == {
-            "packaged": shared.EMBEDDED,
-            "elsewhere": "2.0 GB download, needs about 2.4 GB",
-            "folder": "downloaded, needs about 2.4 GB",
-            "unknown": text.NEEDS_DOWNLOAD,
-            "huge": "not offered: needs about 168.0 GB, and this machine has 6.4 GB for models",
+            "packaged": "ready here, included with Parley",
+            "elsewhere": "needs a download of 2.0 GB, 2.4 GB of memory",
+            "folder": "ready here, 2.4 GB of memory",
+            "gone": "cannot be used: it is missing: there is no folder /models/b",
+            "unknown": "needs a download",
+            "huge": "cannot be used: it needs about 168.0 GB, and this machine has 6.4 GB for models",
             "served": "the remote server http://127.0.0.1:1/v1",
             "fake": text.NEEDS_NOTHING,
         }
-        picks = [agent for _, agent in choices(parley)]
-        assert "packaged" in picks
-        assert "huge" not in picks
+        picks = {agent: label for label, agent in choices(online)}
+        models = [agent for agent in picks if agent not in STRATEGIES]
+        assert models == ["packaged", "folder", "fake", "served", "elsewhere", "unknown"], "by group"
+        assert picks["packaged"] == "packaged · ready here · included with Parley"
+        assert picks["served"] == "served · served remotely"
+        assert picks["elsewhere"] == "elsewhere · needs a download of 2.0 GB · 2.4 GB of memory"
+        assert "<b>huge</b> needs about 168.0 GB, and this machine has" in unusable_html(online)
+        offline = with_access(parley, SILENT)
+        assert [a for _, a in choices(offline) if a not in STRATEGIES] == ["packaged", "folder", "fake", "served"]
+        assert "<b>elsewhere</b> must be downloaded first, and the Hub does not answer." in unusable_html(offline)
         with pytest.raises(DoesNotFit, match=r"'huge' does not fit: it needs about 168.0 GB, .*; pick a smaller model"):
             parley.catalog.create(AgentConfig("huge"))
     finally:
@@ -210,7 +227,32 @@ def test_every_handler_of_an_action_requires_the_operator(parley: Parley) -> Non
     assert parley.manager.list_models() == before
 
 
-def test_the_operator_loads_pins_and_adds(parley: Parley) -> None:
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    with serving_hub(monkeypatch, tmp_path) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("owner/missing", "the Hub has no repository 'owner/missing'"),
+        ("owner/walled", "'owner/walled' is gated"),
+        ("owner/down", "cannot be downloaded"),
+        ("owner/huge", "owner/huge does not fit: it needs about"),
+    ],
+)
+def test_a_model_is_checked_before_it_is_added(parley: Parley, hub_server: Hub, name: str, problem: str) -> None:
+    hub_server.files["owner/huge"] = {"model.safetensors": b"x"}
+    hub_server.parameters["owner/huge"] = 10**13
+    actions, operator = OperatorActions(parley), request("the-operator-with-a-cookie")
+    assert operators_of(parley).sign_in("the-operator-with-a-cookie", "here", "sesame") is None
+    with pytest.raises(gr.Error, match=problem):
+        actions.add(operator, name, "", "")
+    assert name not in parley.manager.list_models()
+
+
+def test_the_operator_loads_pins_and_adds(parley: Parley, hub_server: Hub) -> None:
     actions, operator = OperatorActions(parley), request("the-operator-with-a-cookie")
     assert operators_of(parley).sign_in("the-operator-with-a-cookie", "here", "sesame") is None
     load(actions, operator)
@@ -220,13 +262,16 @@ def test_the_operator_loads_pins_and_adds(parley: Parley) -> None:
     assert manager.list_models()["m"]["pinned"]
     actions.unpin(operator, "m")
     assert not manager.list_models()["m"]["pinned"]
-    assert actions.add(operator, " owner/name ", "Mine", "") == "owner/name"
-    assert manager.list_models()["owner/name"]["label"] == "Mine"
     for wrong in ("no hub id", "owner/name/more", ""):
         with pytest.raises(gr.Error, match="owner/name"):
             actions.add(operator, wrong, "", "")
     with pytest.raises(gr.Error, match="Pick a model"):
         actions.unload(operator, None)
+    hub_server.files["owner/name"] = {"model.safetensors": b"x"}
+    hub_server.parameters["owner/name"] = 135_000_000
+    assert actions.add(operator, " owner/name ", "Mine", "") == "owner/name"
+    added = manager.spec("owner/name")
+    assert (added.label, added.size, added.license, added.gated) == ("Mine", "135M", "apache-2.0", False)
     operators_of(parley).sign_out("the-operator-with-a-cookie")
     with pytest.raises(gr.Error, match="operator"):
         actions.unload(operator, "m")

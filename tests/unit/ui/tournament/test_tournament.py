@@ -23,9 +23,11 @@ from negotiation.tournament.plan_file import AgentEntry, TournamentFile, load_to
 from negotiation.tournament.store import Counts
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE, visitor_of
+from ui.tournament import text
 from ui.tournament.form import family_choices, model_choices, tournament_files, tournament_of, values_of
+from ui.tournament.glance import Painted, Wanted
 from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html
-from ui.tournament.tab import Painted, TournamentTab, Wanted, may_run
+from ui.tournament.tab import TournamentTab, may_run
 
 MODELS = "small: {type: fake, label: 'Small <one>'}\nlarge: {type: fake}\n"
 
@@ -128,6 +130,34 @@ def test_on_a_server_with_an_operator_visitors_may_only_look(parley: Parley, tmp
         assert may_run(guarded, visitor)
     finally:
         guarded.close()
+
+
+def test_visitors_who_may_not_run_tournaments_see_results_and_no_form(
+    parley: Parley, tab: TournamentTab, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controls = (tab.new, tab.resume, tab.stop)
+    parley.tournaments.store.begin(asked(baselines=["boulware", "conceder"], scenarios=["night_train"]))
+    monkeypatch.setattr("ui.tournament.tab.may_run", lambda *_: False)
+    new = tab._look(VISITOR, Wanted(opened=True), Painted())
+    assert [new[part]["visible"] for part in controls] == [False] * 3
+    assert new[tab.reading]["visible"]
+    monkeypatch.setattr("ui.tournament.tab.may_run", lambda *_: True)  # they have signed in
+    new = tab._look(VISITOR, Wanted(opened=True), new[tab.painted])
+    assert [new[part]["visible"] for part in controls] == [True] * 3
+    assert tab.reading not in new
+
+
+def test_a_difference_between_scripts_that_repeat_themselves_is_exact(parley: Parley, asked: Asked) -> None:
+    def board(pairs: int) -> str:
+        made = asked(baselines=["boulware", "conceder"], scenarios=["company_car"], pairs=pairs)
+        key = parley.tournaments.start(made, None)
+        if (thread := parley.tournaments._thread) is not None:
+            thread.join(60)
+        return board_html(parley.tournaments.boards.of(key), "", {})
+
+    assert "not clearly apart" not in board(2)
+    assert text.ONE_SEED not in board(2)
+    assert text.ONE_SEED in board(1)
 
 
 def test_every_cell_leads_to_its_runs(parley: Parley, asked: Asked) -> None:

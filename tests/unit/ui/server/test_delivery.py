@@ -1,0 +1,112 @@
+"""Answers are compressed, streams without delay, and files that never change are cached."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import brotli
+import pytest
+
+from ui.server.delivery import FOREVER, Delivery
+
+PAGE = b"<p>A long page.</p>" * 100
+Headers = Mapping[str, str]
+
+
+def answered(
+    pieces: Sequence[bytes],
+    accepted: str = "gzip, br",
+    *,
+    path: str = "/",
+    query: str = "",
+    method: str = "GET",
+    status: int = 200,
+    head: Headers | None = None,
+) -> tuple[dict[str, str], list[bytes]]:
+    """Return the headers and the pieces that reach the client of an answer in pieces."""
+    sent: list[dict[str, Any]] = []
+    headers = {"content-type": "text/html; charset=utf-8", **(head or {})}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        for place, piece in enumerate(pieces, 1):
+            await send({"type": "http.response.body", "body": piece, "more_body": place < len(pieces)})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is read")
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query.encode(),
+        "headers": [(b"accept-encoding", accepted.encode())],
+    }
+    with ThreadPoolExecutor(1) as thread:  # `asyncio.run` would remove this thread's event loop, which Gradio needs
+        thread.submit(lambda: asyncio.run(Delivery(app)(scope, receive, send))).result()
+    start, *bodies = sent
+    return {name.decode(): value.decode() for name, value in start["headers"]}, [body["body"] for body in bodies]
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding", "read"),
+    [
+        ("gzip, deflate, br, zstd", "br", brotli.decompress),
+        ("gzip", "gzip", gzip.decompress),
+        ("br;q=0, gzip", "gzip", gzip.decompress),
+        ("identity", None, bytes),
+        ("", None, bytes),
+    ],
+)
+def test_a_page_is_compressed_as_its_client_accepts_it(accepted: str, encoding: str | None, read: Any) -> None:
+    headers, [body] = answered([PAGE], accepted, head={"content-length": str(len(PAGE)), "etag": '"1"'})
+    assert headers.get("content-encoding") == encoding
+    assert read(body) == PAGE
+    assert headers["content-length"] == str(len(body))
+    assert headers["vary"] == "Accept-Encoding"
+    assert headers["etag"] == ('"1"' if encoding is None else 'W/"1"')
+    assert encoding is None or len(body) < len(PAGE) / 5
+
+
+def test_every_event_of_a_stream_arrives_at_once() -> None:
+    events = [f"data: {number} {'x' * 50}\n\n".encode() for number in range(5)]
+    headers, pieces = answered([*events, b""], head={"content-type": "text/event-stream"})
+    assert headers["content-encoding"] == "gzip"
+    reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    assert [reader.decompress(piece) for piece in pieces] == [*events, b""]
+    assert reader.eof
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": "/gradio_api/heartbeat/x", "head": {"content-type": "text/event-stream"}, "pieces": [b"ALIVE", b""]},
+        {"head": {"content-type": "image/png"}},
+        {"head": {"content-encoding": "br"}},
+        {"method": "HEAD"},
+        {"status": 304, "pieces": [b""]},
+        {"pieces": [b"short"]},
+    ],
+)
+def test_what_would_gain_nothing_goes_as_it_is(changed: dict[str, Any]) -> None:
+    given = {"pieces": [PAGE], **changed}
+    headers, pieces = answered(**given)
+    assert pieces == given["pieces"]
+    assert headers.get("content-encoding") == changed.get("head", {}).get("content-encoding")
+
+
+def test_files_whose_address_has_a_digest_are_cached_for_ever_and_nothing_else() -> None:
+    assert answered([PAGE], path="/assets/index-1a2b.js")[0]["cache-control"] == FOREVER
+    assert answered([PAGE], path="/theme.css", query="v=abc")[0]["cache-control"] == FOREVER
+    assert "cache-control" not in answered([PAGE], path="/assets/gone.js", status=404)[0]
+    for path in ("/", "/config", "/theme.css"):
+        assert "cache-control" not in answered([PAGE], path=path)[0]
