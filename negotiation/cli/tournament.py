@@ -18,6 +18,7 @@ from negotiation.batch.executor import Executor, Threads
 from negotiation.cli.base import Json, Output, one_line, opened, say
 from negotiation.comparison import votes as vote_ratings
 from negotiation.comparison.votes import preferences
+from negotiation.families.people import People
 from negotiation.figures.bradley_terry import Place
 from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
@@ -75,7 +76,7 @@ def run(
                     show(progress)
         row = store.get(tournament_id)
         board = Leaderboard(row.tournament, store.games(tournament_id))
-        out.write(describe(row, board, store.played_with(tournament_id)), _lines(row, board))
+        out.write(describe(row, board, store.played_with(tournament_id)), lines_of(row, board))
     return 0 if row.status == "done" and not board.failed else 1
 
 
@@ -102,7 +103,7 @@ def leaderboard(
         if row is None:
             raise ConfigError("there is no tournament yet; run one with `parley tournament FILE`")
         board = Leaderboard(row.tournament, store.games(row.tournament_id))
-        lines = _lines(row, board)
+        lines = lines_of(row, board)
         if csv:
             lines = to_csv(board).splitlines()
         elif markdown:
@@ -203,8 +204,10 @@ def _left(seconds: float | None) -> str:
     return f"about {minutes // 60} h {minutes % 60} min left" if minutes >= 60 else f"about {minutes}:{rest:02} left"
 
 
-def _lines(row: TournamentRow, board: Leaderboard) -> list[str]:
-    width = max(len(name) for name in ["agent", *row.tournament.agents])
+def lines_of(row: TournamentRow, board: Leaderboard) -> list[str]:
+    """Return a leaderboard as lines of text."""
+    people = row.tournament.people
+    width = max(len(name) for name in ["agent", *row.tournament.agents, *([people.label] if people else [])])
     several = any(standing.like_these for standing in board.standings)
     scopes = ["these scenarios", "like these"] if several else ["these scenarios"]
     header = f"{'agent':{width}}  {'points':>6}  " + "  ".join(
@@ -212,7 +215,10 @@ def _lines(row: TournamentRow, board: Leaderboard) -> list[str]:
     )
     lines = [f"{row.tournament.title} ({row.tournament_id}): {row.status} {row.reason}".rstrip(), header]
     lines += [_standing(standing, width) for standing in board.standings]
+    if people is not None:
+        lines.append(_people(people, width, len(scopes)))
     lines += LEGEND
+    lines += [] if people is None else [people.note]
     if short := board.too_short_for_micro:
         lines.append(f"micro: the deadline ends it before it could agree with itself in {', '.join(short)}")
     return lines + [f"failed: {_matchup(played.game)}: {one_line(played.reason)}" for played in board.failed]
@@ -223,6 +229,16 @@ def _standing(row: Standing, width: int) -> str:
     scopes = [_scope(placing) for placing in (row.these, row.like_these) if placing is not None]
     measures = [f"{_short(row.measures[name]):>14}" for name in MEASURES]
     return f"{row.agent:{width}}  {mean:>6}  " + "  ".join([*scopes, f"{row.games:>5}", *measures])
+
+
+def _people(people: People, width: int, scopes: int) -> str:
+    found = people.interval
+    ends = [f"[{points(found.low)}, {points(found.high)}]", *[""] * (scopes - 1)]
+    measures = [f"{points(people.measures[name]) if name in people.measures else '':>14}" for name in MEASURES]
+    placed = [f"{each:>15} {'':>5}" for each in ends]
+    return f"{people.label:{width}}  {points(found.mean):>6}  " + "  ".join(
+        [*placed, f"{people.negotiations:>5}", *measures]
+    )
 
 
 def _scope(placing: Placing) -> str:

@@ -28,6 +28,7 @@ def to_json(board: Leaderboard) -> dict[str, Any]:
         "model_by_model": _cells(board.by_opponent),
         "model_by_scenario": _cells(board.by_agent_and_scenario),
         "too_short_for_micro": board.too_short_for_micro,
+        "people": None if board.tournament.people is None else board.tournament.people.model_dump(mode="json"),
         "failed": [
             {
                 "scenario": played.game.scenario_id,
@@ -59,7 +60,10 @@ def describe(row: TournamentRow, board: Leaderboard, played: PlayedWith) -> dict
 
 
 def to_csv(board: Leaderboard) -> str:
-    """Return the standings over all scenarios (`scenario` is empty) and on each, one row per agent."""
+    """Return the standings over all scenarios (`scenario` is empty) and on each, one row per agent.
+
+    People, if their figures are known, are the last row over all scenarios, without a rank.
+    """
     parts = ("mean", "low", "high")
     columns = [f"{name}_{part}" for name in MEASURES for part in parts]
     out = io.StringIO()
@@ -76,6 +80,12 @@ def to_csv(board: Leaderboard) -> str:
             placed = [*_placed(row.these), *_placed(row.like_these)]
             cost, mean = ("" if row.cost is None else row.cost), ("" if surplus is None else round(surplus.mean, 6))
             writer.writerow([scenario_id, *facts, cost, mean, *placed, *values])
+        if scenario_id == "" and (people := board.tournament.people) is not None:
+            known = [people.measures.get(name, "") for name in MEASURES]
+            values = [value if part == "mean" else "" for value in known for part in parts]
+            ends = ["", "", people.low, people.high, *[""] * 4]
+            facts = [people.label, people.negotiations, *[""] * 5]
+            writer.writerow([scenario_id, *facts, people.surplus, *ends, *values])
     return out.getvalue()
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from negotiation.comparison.votes import Preference
+from negotiation.families.people import People
 from negotiation.figures.bradley_terry import Place
 from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
@@ -65,7 +66,8 @@ def to_markdown(
         ABOUT,
         *_deadlines(board),
         "## Standings",
-        _standings(board.standings),
+        _standings(board.standings, asked.people),
+        *([asked.people.note] if asked.people else []),
         "## By seat",
         _table(
             ["agent", *(f"points in seat {seat}" for seat in SEATS)],
@@ -162,11 +164,11 @@ def _version() -> str:
         return "unknown"
 
 
-def _standings(rows: Iterable[Standing]) -> str:
+def _standings(rows: Iterable[Standing], people: People | None) -> str:
     scopes = ["these scenarios", "rank", "scenarios like these", "rank"]
     return _table(
         ["agent", "points", *scopes, "games", *NAMES.values(), "tokens"],
-        (
+        [
             [
                 f"**{row.agent}**",
                 "" if row.these.surplus is None else points(row.these.surplus.mean),
@@ -177,8 +179,16 @@ def _standings(rows: Iterable[Standing]) -> str:
                 f"{row.tokens:,}" + ("" if row.cost is None else f" (${row.cost:.4f})"),
             ]
             for row in rows
-        ),
+        ]
+        + ([] if people is None else [_people(people)]),
     )
+
+
+def _people(people: People) -> list[str]:
+    found = people.interval
+    shares = [f"{people.measures[name]:.0%}" if name in people.measures else "" for name in MEASURES]
+    ends = f"[{points(found.low)}, {points(found.high)}]"
+    return [f"*{people.label}*", points(found.mean), ends, "", "", "", f"{people.negotiations:,}", *shares, ""]
 
 
 def _scope(placing: Placing | None) -> list[str]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.comparison.votes import Preference
+from negotiation.families.people import People
 from negotiation.figures.bradley_terry import Tally
 from negotiation.figures.statistics import Interval
 from negotiation.scenario.model import SEATS
@@ -68,6 +69,17 @@ class AgentRow:
 
 
 @dataclass(frozen=True)
+class PeopleRow:
+    """What people reached among themselves, beside the standings."""
+
+    label: str
+    points: str
+    ends: Estimate
+    measures: Sequence[str]
+    note: str
+
+
+@dataclass(frozen=True)
 class Preferred:
     """One agent's row among people's preferences."""
 
@@ -112,6 +124,7 @@ def board_html(board: Leaderboard, where: str, labels: Labels) -> Markup:
         width=WIDTH,
         scopes=scopes,
         rows=_standings(rows, labels),
+        people=_people(board.tournament.people) if where not in board.by_scenario else None,
         measures=[text.MEASURES[measure] for measure in MEASURES],
         one_seed=text.ONE_SEED if len({figure.seed for figure in board.figures}) == 1 else "",
         short=text.TOO_SHORT.format(count=len(short), total=len(board.tournament.scenarios)) if short else "",
@@ -120,6 +133,15 @@ def board_html(board: Leaderboard, where: str, labels: Labels) -> Markup:
         seat_names=[text.SEAT.format(seat=seat) for seat in SEATS],
         seats=seats,
     )
+
+
+def _people(people: People | None) -> PeopleRow | None:
+    if people is None:
+        return None
+    found = people.interval
+    shares = [f"{people.measures[name]:.0%}" if name in people.measures else "" for name in MEASURES]
+    ends = Estimate(points(found.mean), points(found.low), points(found.high))
+    return PeopleRow(people.label, ends.mean, ends, shares, people.note)
 
 
 def heat_html(table: Mapping[str, Mapping[str, Cell]], columns: Columns, key: str, labels: Labels) -> Markup:

@@ -223,7 +223,7 @@ def test_failures_are_listed_but_do_not_count(cup: Cup) -> None:
 def test_everything_can_be_written_as_json(cup: Cup) -> None:
     told = json.loads(json.dumps(to_json(Leaderboard(cup("x", "y"), both("x", "y", 1, 0, None)))))
     tables = {"standings", "by_scenario", "by_seat", "model_by_model", "model_by_scenario"}
-    assert set(told) == tables | {"too_short_for_micro", "failed"}
+    assert set(told) == tables | {"too_short_for_micro", "people", "failed"}
     assert told["model_by_model"]["x"]["y"]["runs"] == ["x y 1", "y x 1"]
     x = told["standings"][0]["these_scenarios"]
     assert (x["rank"], x["tied"], x["surplus"]["mean"]) == (1, ["y"], 0.5)
