@@ -43,7 +43,7 @@ def main() -> int:
     busy = int(os.environ.get("SOAK_NEIGHBOURS", "0"))
     seed = int(os.environ.get("SOAK_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
     folder = Path(tempfile.mkdtemp(prefix="parley-soak-"))
-    say(f"{minutes:g} minutes, seed {seed}, {busy} busy neighbour{"s" * (busy != 1)}, in {folder}")
+    say(f"{minutes:g} minutes, seed {seed}, {busy} busy neighbour{'s' * (busy != 1)}, in {folder}")
     ledger, served = Ledger(), FaultyServer()
     registry = folder / "configs" / "models.yaml"
     registry.parent.mkdir()
