@@ -21,7 +21,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import OUTSIDE
 from negotiation.batch.executor import LaneAccess, Threads
 from negotiation.diagnostics.prompt_anchors import Anchors, anchors, total
-from negotiation.figures.statistics import EQUAL, Interval, mean_interval, more_needed, sign_test
+from negotiation.figures.statistics import Interval, mean_interval, more_needed, sign_test
 from negotiation.game.measures import fingerprint
 from negotiation.runs.record import Run, new_run_id
 from negotiation.runs.store import Store
@@ -115,8 +115,7 @@ class Result:
         p_value: Two-sided sign test over pairs, for a number of pairs fixed beforehand.
         identical: "repeats" if all pairs repeat the same moves; "agents" if the two agents always made the same moves.
         counted_once: Whether all pairs count as one, because scripts repeat themselves and more pairs add no evidence.
-            From the second pair on, the difference is then exact: chance has no part in it. Models draw anew with every
-            seed, and the same moves are evidence each time.
+            Models draw anew with every seed, and the same moves are evidence each time.
         more_pairs_needed: How many more pairs would tell the agents apart.
         failed: Reasons of the negotiations without a result.
     """
@@ -183,10 +182,9 @@ class PairTally:
         same, repeated = _identical(pairs), len(set(map(_moves, pairs))) == 1
         once = repeated and all(config.by_rule for config in (*comparison.agents, comparison.opponent))
         samples = [0] * len(pairs) if once else list(range(len(pairs)))
-        certain = once and len(pairs) > 1
         planned, at_any_time = (
-            Interval(differences[0], differences[0], differences[0])
-            if certain or same == "agents"  # these differ by nothing
+            Interval(0.0, 0.0, 0.0)
+            if same == "agents"
             else mean_interval(differences, -1.0, 1.0, samples, any_time=any_time)
             for any_time in (False, True)
         )
@@ -197,7 +195,7 @@ class PairTally:
             difference=planned,
             difference_at_any_time=at_any_time,
             agents=(_of(comparison.agents[0], first, samples), _of(comparison.agents[1], second, samples)),
-            p_value=float(abs(differences[0]) <= EQUAL) if certain else sign_test(differences),
+            p_value=sign_test(differences[:1] if once else differences),
             identical=same,
             counted_once=once,
             more_pairs_needed=None if once or same == "agents" else more_needed(differences),

@@ -31,7 +31,7 @@ Flags = NDArray[np.bool_]
 class Sides:
     """Both sides of finished games, numbered from 0, shape [sides] each.
 
-    `by_rule` marks sides of games between two scripts. If these repeat themselves, there is no chance in them.
+    `by_rule` marks sides of games between two scripts. If these repeat themselves, they count as one game.
     """
 
     agent: Ints
@@ -166,8 +166,6 @@ class Estimates:
             present = self._counted[agent] > 0
             return ratio_interval(self._by_scenario[agent][present], self._counted[agent][present], low, high)
         variance = float((self._off[agent] ** 2).sum() + self._single[agent])
-        if self._is_certain([agent], variance):
-            return Interval(mean, mean, mean)
         return interval_of(mean, variance, self._draws(agent, agent, variance), low, high, any_time=any_time)
 
     def leads(self, scope: Scope, *, any_time: bool = False) -> Leads:
@@ -183,9 +181,7 @@ class Estimates:
             for second in range(first + 1, agents):
                 lead, error, size = self._pair(first, second, scope)
                 mean[first, second], mean[second, first] = lead, -lead
-                certain = scope == "these" and self._is_certain([first, second], error**2)
-                found = float(abs(lead) <= EQUAL) if certain else _p_value(lead, error, size, any_time=any_time)
-                p[first, second] = p[second, first] = found
+                p[first, second] = p[second, first] = _p_value(lead, error, size, any_time=any_time)
         upper = np.triu_indices(agents, 1)
         separated = np.zeros((agents, agents), dtype=np.bool_)
         separated[upper] = holm(p[upper])
@@ -194,8 +190,6 @@ class Estimates:
     def lead(self, first: int, second: int, *, any_time: bool = False) -> Interval:
         """Return by how much the first agent is ahead of the second in `these` scenarios."""
         lead, error, size = self._pair(first, second, "these")
-        if self._is_certain([first, second], error**2):
-            return Interval(lead, lead, lead)
         return interval_of(lead, error * error, size, -2.0, 2.0, any_time=any_time)
 
     def _pair(self, first: int, second: int, scope: Scope) -> tuple[float, float, float]:
@@ -213,16 +207,11 @@ class Estimates:
         variance = float(((self._off[first] - self._off[second]) ** 2).sum() + self._single[[first, second]].sum())
         return lead, variance**0.5, self._draws(first, second, variance)
 
-    def _is_certain(self, agents: list[int], variance: float) -> bool:
-        """Return whether other seeds would change nothing: only scripts met, and they repeated themselves."""
-        repeated = self.replicated[agents].all() and not self.gains._chance[agents].any()
-        return bool(repeated) and variance <= EQUAL**2
-
     def _draws(self, first: int, second: int, variance: float) -> float:
         """Return the number of independent draws behind a figure of one or two agents.
 
         That is the number of seeds; where these share unequally in the variance, (sum of shares)^2 / sum of squares, as
-        Satterthwaite (1946) does it. Scripts that met only once are one draw.
+        Satterthwaite (1946) does it. Scripts that repeat themselves are one draw.
         """
         pair = [first, second]
         if variance <= EQUAL**2:

@@ -99,7 +99,7 @@ def test_a_scenario_of_ones_own_is_given_as_text(client: Client) -> None:
         (("company_car", "nobody", "linear"), "'nobody' is neither a model nor a strategy"),
         (("company_car", "human", "linear"), "people play on the page"),
         (("company_car", "slow", "linear", 1, {"temprature": 1}), "temprature"),
-        (("title: broken\nissues: {}", "linear", "linear"), "your scenario"),
+        (("title: broken\nissues: {}", "linear", "linear"), "Your scenario"),
     ],
 )
 def test_what_is_wrong_is_told(client: Client, arguments: tuple[object, ...], told: str) -> None:

@@ -221,7 +221,7 @@ def test_content_types_are_not_guessed_and_addresses_are_not_sent_to_other_sites
 # -- addresses and paths ---------------------------------------------------------------------------------------
 
 OPEN = re.compile(
-    r"/(healthz|metrics|card(/.*)?\.png|transcript/.*\.txt)|/(config|theme\.css|robots\.txt|favicon\.ico|pwa_icon(/.*)?|manifest\.json|openapi\.json|(static|assets|svelte)/.*)?/?"
+    r"/(healthz|metrics|status|card(/.*)?\.png|transcript/.*\.txt)|/(config|theme\.css|robots\.txt|favicon\.ico|pwa_icon(/.*)?|manifest\.json|openapi\.json|(static|assets|svelte)/.*)?/?"
     r"|/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|heartbeat/.*|queue/.*|call/.*|run/.*|api/.*"
     r"|cancel)/?"
 )

@@ -94,11 +94,13 @@ def _checked(name: str, gguf_file: str | None) -> dict[str, Any]:
 def _size(parameters: int) -> str:
     """Return a number of parameters as the key `size` has it; nothing if it is 0.
 
-    >>> _size(134_515_008), _size(1_720_574_976)
-    ('135M', '1.72B')
+    >>> _size(134_515_008), _size(1_720_574_976), _size(10**13)
+    ('135M', '1.72B', '10000B')
     """
     if not parameters:
         return ""
+    if parameters >= 1e12:
+        return f"{parameters / 1e9:.0f}B"
     return f"{parameters / 1e9:.3g}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
 
 

@@ -147,19 +147,6 @@ def test_visitors_who_may_not_run_tournaments_see_results_and_no_form(
     assert tab.reading not in new
 
 
-def test_a_difference_between_scripts_that_repeat_themselves_is_exact(parley: Parley, asked: Asked) -> None:
-    def board(pairs: int) -> str:
-        made = asked(baselines=["boulware", "conceder"], scenarios=["company_car"], pairs=pairs)
-        key = parley.tournaments.start(made, None)
-        if (thread := parley.tournaments._thread) is not None:
-            thread.join(60)
-        return board_html(parley.tournaments.boards.of(key), "", {})
-
-    assert "not clearly apart" not in board(2)
-    assert text.ONE_SEED not in board(2)
-    assert text.ONE_SEED in board(1)
-
-
 def test_every_cell_leads_to_its_runs(parley: Parley, asked: Asked) -> None:
     made = asked(baselines=["boulware", "conceder"], scenarios=["night_train"])
     key = parley.tournaments.start(made, None)
