@@ -23,7 +23,6 @@ from negotiation.tournament.plan_file import AgentEntry, TournamentFile, load_to
 from negotiation.tournament.store import Counts
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE, visitor_of
-from ui.tournament import text
 from ui.tournament.form import family_choices, model_choices, tournament_files, tournament_of, values_of
 from ui.tournament.glance import Painted, Wanted
 from ui.tournament.leaderboard import agent_name, board_html, heat_html, runs_html
