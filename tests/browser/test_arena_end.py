@@ -109,6 +109,7 @@ def test_lanes_of_an_earlier_set_up_say_so_and_rerun_repeats_what_they_show(
     page.locator("#arena-swap").click()
     expect(stale).to_have_text("")
     page.locator("#arena-swap").click()
+    expect(stale).to_contain_text("earlier set-up")
     start(page)
     expect(stale).to_have_text("")
     expect(page.locator("#lane-2-head .player.seat-b")).to_contain_text("conceder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,19 +17,31 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from negotiation.live.driver import SHUT_DOWN
 from negotiation.runs.store import Store
+from tests.support.remote_server import Call, FaultyServer, answers
 from tests.support.server import Server
 
-MODELS = "slow: {type: fake, tokens_per_second: 1}\nquick: {type: fake, tokens_per_second: 120}\n"
+MODELS = """
+slow: {{type: fake, tokens_per_second: 1}}
+leaver: {{type: openai, model_name: leaver, base_url: '{0}'}}
+"""
+LEAVES = json.dumps({"thought": "Enough.", "action": "walk_away", "message": "I am leaving."})
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[float], Server]]:
+def far() -> Iterator[FaultyServer]:
+    server = FaultyServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path, far: FaultyServer) -> Iterator[Callable[[float], Server]]:
     started: list[Server] = []
 
     def start(grace: float) -> Server:
         configs = tmp_path / "configs"
         configs.mkdir()
-        (configs / "models.yaml").write_text(MODELS)
+        (configs / "models.yaml").write_text(MODELS.format(far.base_url))
         (configs / "app.yaml").write_text(f"shutdown_grace_seconds: {grace}\nlimits: {{lanes: 2}}\n")
         started.append(Server(tmp_path / "home", configs, LOG_FORMAT="json").start())
         return started[-1]
@@ -52,12 +65,21 @@ def figures(server: Server) -> dict[str, float]:
         return {sample.name: sample.value for family in families for sample in family.samples}
 
 
-def test_running_negotiations_may_end_and_the_rest_are_interrupted(serve: Callable[[float], Server]) -> None:
+def test_running_negotiations_may_end_and_the_rest_are_interrupted(
+    serve: Callable[[float], Server], far: FaultyServer
+) -> None:
+    draining = threading.Event()
+
+    def leave_while_draining(call: Call) -> None:
+        assert draining.wait(60)
+        answers(LEAVES)(call)
+
+    far.behaviours = [leave_while_draining]
     server = serve(5)
     client = Client(server.url, verbose=False)
     assert health(server) == (200, "ok")
-    slow, quick = (client.submit("company_car", name, "linear", 1, api_name="/negotiate") for name in ("slow", "quick"))
-    ids = [next(iter(job))["run_id"] for job in (slow, quick)]
+    jobs = [client.submit("company_car", name, "linear", 1, api_name="/negotiate") for name in ("slow", "leaver")]
+    ids = [next(iter(job))["run_id"] for job in jobs]
     waiting = client.submit("company_car", "boulware", "linear", 1, api_name="/negotiate")
     queued = next(iter(waiting))
     assert (queued["event"], queued["ahead"]) == ("queued", 0)
@@ -68,6 +90,7 @@ def test_running_negotiations_may_end_and_the_rest_are_interrupted(serve: Callab
     assert health(server) == (503, "draining")
     with pytest.raises(AppError, match="The server is restarting"):
         client.submit("company_car", "boulware", "linear", 1, api_name="/negotiate").result()
+    draining.set()
     assert server.process.wait(30) == 0
     store = Store(f"sqlite:///{server.home}/data/parley.db")
     try:
