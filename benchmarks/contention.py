@@ -2,10 +2,11 @@
 
 `python -m benchmarks.contention` prints a JSON line for each case: the median ratio over the rounds and its spread
 (least and greatest), the bar, and the tokens per second behind them. `--rounds N` sets how many (default 3), `--seconds
-S` how long each measurement lasts (default 10).
+S` how long each measurement lasts (default 8).
 
 - `idle_1`, `idle_8`: tokens per second of 1 and 8 streams on a quiet machine, against the same with a fixed number of
-  threads, which is what the engine did before it adapted. Both take turns.
+  threads, which is what the engine did before it adapted. Both take turns within one process, because two processes
+  that do the same can differ by more than the bar.
 - `neighbour_1`, ..., `two_neighbours_8`: beside one or two processes that compute without a pause, against the quiet
   machine. `fixed` is the same ratio with a fixed number of threads.
 - `two_programs_1`, `two_programs_8`: two programs that write at the same time; the slower one against one alone.
@@ -28,6 +29,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.support.neighbours import neighbours
 from manager.config.model_spec import GenerationConfig
 from manager.config.registry import Registry
@@ -43,6 +46,37 @@ WARM_TOKENS = 8
 """Tokens that every stream writes before a measurement begins."""
 BARS = {"idle": 0.97, "neighbour": 0.45, "two_neighbours": 0.3, "two_programs": 0.4}
 STREAMS = (1, 8)
+TURN_SECONDS, TURNS = 2.0, (True, False, False, True) * 4
+"""How long, and in which order, the engine adapts or not when both take turns."""
+
+
+class Alternating(Team):
+    """A team that can be told not to adapt. The passes that it then computes do not exist for the adaptive one."""
+
+    def __init__(self) -> None:
+        self.adapts = True
+        self._fixed_seconds = 0.0
+        super().__init__(
+            torch.get_num_threads(), torch.set_num_threads, lambda: time.perf_counter() - self._fixed_seconds
+        )
+
+    def begin(self, rows: int, tokens: int) -> None:
+        self._adapting = self.adapts
+        if self._adapting:
+            super().begin(rows, tokens)
+        else:
+            self._fixed_since = time.perf_counter()
+            self._use(self._most)
+
+    def look(self) -> None:
+        if self._adapting:
+            super().look()
+
+    def end(self) -> None:
+        if self._adapting:
+            super().end()
+        else:
+            self._fixed_seconds += time.perf_counter() - self._fixed_since
 
 
 class Program:
@@ -66,6 +100,10 @@ class Program:
         """Return the tokens per second over the next `seconds`."""
         return float(self._ask(f"measure {seconds}"))
 
+    def alternating(self) -> float:
+        """Return the ratio of the tokens per second with adapting to those without, which take turns."""
+        return float(self._ask("alternate"))
+
     def end(self) -> None:
         """Stop writing."""
         self._ask("end")
@@ -84,14 +122,14 @@ class Program:
 
 def work(cache: Path, fixed: bool) -> None:
     """Be the process behind `Program`: read commands, write answers."""
-    if fixed:
-        processor._team = Team(1, lambda _: None)  # leaves the number of threads alone
+    processor._team = team = Alternating()
+    team.adapts = not fixed
     with LLMManager(Registry.from_yaml(ROOT / "configs" / "models.yaml"), 1, cache_dir=cache) as manager:
         manager.load_model(MODEL)
         writers: list[threading.Thread] = []
         stop, counts = threading.Event(), [0]
         for line in sys.stdin:
-            command, _, value = line.partition(" ")
+            command, _, value = line.strip().partition(" ")
             answer: float | str = "ready"
             if command == "begin":
                 stop, counts = threading.Event(), [0] * int(value)
@@ -104,14 +142,23 @@ def work(cache: Path, fixed: bool) -> None:
                 while min(counts) < WARM_TOKENS:
                     time.sleep(0.02)
             elif command == "measure":
-                before, begun = sum(counts), time.perf_counter()
-                time.sleep(float(value))
-                answer = (sum(counts) - before) / (time.perf_counter() - begun)
+                answer = _rate(counts, float(value))
+            elif command == "alternate":
+                rates: dict[bool, list[float]] = {True: [], False: []}
+                for team.adapts in TURNS:
+                    rates[team.adapts].append(_rate(counts, TURN_SECONDS))
+                answer = statistics.mean(rates[True]) / statistics.mean(rates[False])
             else:
                 stop.set()
                 for writer in writers:
                     writer.join()
             print(answer, flush=True)
+
+
+def _rate(counts: list[int], seconds: float) -> float:
+    before, begun = sum(counts), time.perf_counter()
+    time.sleep(seconds)
+    return (sum(counts) - before) / (time.perf_counter() - begun)
 
 
 def _write(manager: LLMManager, number: int, counts: list[int], stop: threading.Event) -> None:
@@ -131,6 +178,14 @@ def rate(program: Program, streams: int, seconds: float, busy: int = 0) -> float
     program.begin(streams)
     with neighbours(busy):
         found = program.measured(seconds)
+    program.end()
+    return found
+
+
+def alternating(program: Program, streams: int) -> float:
+    """Return how fast a program writes that adapts, as a ratio to the same without."""
+    program.begin(streams)
+    found = program.alternating()
     program.end()
     return found
 
@@ -162,14 +217,14 @@ def measure(cache: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]
             rows = []
             for _ in range(rounds):
                 row = {"idle": rate(first, streams, seconds), "fixed_idle": rate(fixed, streams, seconds)}
+                row["adapts"] = alternating(first, streams)
                 for busy, name in ((1, "neighbour"), (2, "two_neighbours")):
                     row[name] = rate(first, streams, seconds, busy)
                     row[f"fixed_{name}"] = rate(fixed, streams, seconds, busy)
                 row["two_programs"] = both([first, second], streams, seconds)
                 rows.append(row)
             for case, bar in BARS.items():
-                base = "fixed_idle" if case == "idle" else "idle"
-                ratios = [row[case] / row[base] for row in rows]
+                ratios = [row["adapts"] if case == "idle" else row[case] / row["idle"] for row in rows]
                 line: dict[str, Any] = {
                     "case": f"{case}_{streams}",
                     "ratio": round(statistics.median(ratios), 3),
@@ -186,7 +241,7 @@ def measure(cache: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--fixed", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
