@@ -14,9 +14,9 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $${PARLEY_TEST_PRO
 
 # False alarms of the search for secrets: model names, names of variables, and made-up test data (docs/security.md).
 NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|Operator password|open sesame|hidden|secret|sk-abc123|(0123456789abcdef)+.*)$$
-# Lines with the digest of a version of the prompts (tests/unit/negotiation/agents/prompt_versions.json) or of a drawn
-# scenario (tests/unit/negotiation/families/test_shipped_families.py).
-DIGESTS := ^ +("[0-9]+"|\("[a-z_]+", [0-9]+, [0-9]+\)): "[0-9a-f]{16,64}",?$$
+# Lines with the digest of a version of the prompts (tests/unit/negotiation/agents/prompt_versions.json), of the moves in
+# a scenario (test_personas.py beside it) or of a drawn scenario (tests/unit/negotiation/families).
+DIGESTS := ^ +("[a-z0-9_]+"|\("[a-z_]+", [0-9]+, [0-9]+\)): "[0-9a-f]{16,64}",?$$
 # Known vulnerabilities that do not affect Parley; docs/security.md gives the reason for each.
 NOT_AFFECTED :=
 

@@ -26,7 +26,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "behaviour.md"
 COUNTS = Path(traits.__file__).with_name("validation.json")
 BEGIN, END = "<!-- validation: python -m benchmarks.behaviour --write -->", "<!-- end of validation -->"
-TITLES = {trait.reads: trait.title for trait in TRAITS.values() if trait.reads} | {"reveals": "stated preferences"}
+TITLES = {trait.reads: trait.title for trait in TRAITS.values() if trait.reads}
+TITLES |= {"reveals": "stated preferences (for *heeds the other side*)"}
 CALLED = {"held_out": "held out", "tuning": "tuned on"}
 
 
@@ -49,22 +50,24 @@ def main() -> None:
 def table(found: dict[str, dict[str, Validated]]) -> list[str]:
     """Return the validation as a Markdown table."""
     rows = [
-        "| measure | turns | found | right | precision | missed | recall | shown |",
-        "|---|---|---|---|---|---|---|---|",
+        "| measure | turns | found | right | precision | missed | recall | false alarms | shown |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in NAMES:
         for part in PARTS:
-            counts, turns = found[part][name], len(labelled_turns(part))
+            counts, turns = found[part][name], labelled_turns(part)
             hits = counts.right + counts.wrong
+            without = sum(not turn.outcome(name)[1] for turn in turns)
             shown = ("yes" if counts.precision >= LEAST_PRECISION else "no") if part == "held_out" else ""
             cells = [
                 TITLES[name] if part == PARTS[0] else "",
-                f"{turns} {CALLED[part]}",
+                f"{len(turns)} {CALLED[part]}",
                 str(hits),
                 str(counts.right),
                 _rate(counts.right, hits),
                 str(counts.missed),
                 _rate(counts.right, counts.right + counts.missed),
+                f"{100 * counts.wrong / without:.1f}",
                 shown,
             ]
             rows.append(f"| {' | '.join(cells)} |")

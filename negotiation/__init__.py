@@ -12,10 +12,10 @@ A negotiation is a generator of typed events, which ends with `Ended` or `Halted
 ...             print(f"{turn.agent}: {turn.message}")
 ...         case Ended():
 ...             print(event.ending, event.measures.utility_a, event.measures.utility_b)
-conceder: I propose Price: €24,000.
-linear: I propose Price: €14,000.
+conceder: I feel awful for asking, but here goes – €24,000.
+linear: First beat – Price: €14,000.
 ...
-linear: That works for me. We have a deal.
+linear: On time and in tune, Fleet manager. Agreed.
 agreement 0.4 0.633333333
 
 `load_family` and `draw_scenario` make new scenarios of a kind from a seed:

@@ -85,6 +85,6 @@ def _convert(cache: Path) -> None:
 def _no_stray_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the developer's own settings from the tests."""
     own = ("PARLEY_HOME", "PARLEY_CONFIG", "PARLEY_OPERATOR_PASSWORD", "PARLEY_DATASET", "PARLEY_ARCHIVE")
-    public = ("PARLEY_LIMITS", "METRICS_TOKEN", "LOG_FORMAT")
+    public = ("PARLEY_LIMITS", "PARLEY_PACE", "METRICS_TOKEN", "LOG_FORMAT")
     for name in (*own, *public, "DATABASE_URL", "PORT", "HOST", "SPACE_ID", "SPACES_ZERO_GPU"):
         monkeypatch.delenv(name, raising=False)

@@ -4,6 +4,8 @@ A strategy is a tactic plus what all strategies share. The tactic decides what t
 the table must be worth to be accepted instead. No strategy offers or accepts less than its floor: its reservation
 value, which with discounting depends on the round in which the deal would be made, and a margin, usually 0. In its last
 turn a strategy accepts anything that reaches it, because nothing better can come; the hardliner and MiCRO do not.
+
+Each strategy speaks as a character (personas.py), which has no influence on its moves.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from negotiation.agents.personas import spoken
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import AgentEvent
 from negotiation.game.protocol import Action
@@ -93,6 +96,7 @@ class Strategy:
 
     Args:
         name: The technical name, as in configuration and results.
+        persona: The name of the character that it speaks as.
         plain_name: What it does, in a few words for people.
         tactic: What it offers and accepts.
         gives_in: Whether it accepts anything above its floor in its last turn.
@@ -105,6 +109,7 @@ class Strategy:
     def __init__(
         self,
         name: str,
+        persona: str,
         plain_name: str,
         tactic: Tactic,
         *,
@@ -115,6 +120,7 @@ class Strategy:
         margin: float = 0.0,
     ) -> None:
         self.name = name
+        self.persona = persona
         self.draws = draws
         self.reacts = reacts
         self.plain_name = plain_name
@@ -133,6 +139,7 @@ class Strategy:
         """Return this strategy with other parameters; None keeps its own. Only those with an exponent can change it."""
         return Strategy(
             self.name,
+            self.persona,
             self.plain_name,
             self._tactic if exponent is None else time_dependent(exponent),
             gives_in=self.gives_in if gives_in is None else gives_in,
@@ -144,8 +151,13 @@ class Strategy:
 
     @property
     def label(self) -> str:
-        """The plain and the technical name, as in "never gives in (hardliner)"."""
-        return f"{self.plain_name} ({self.name})"
+        """Who it is, as in "The Wall — never gives in (hardliner)"."""
+        return f"{self.persona} — {self.plain_name} ({self.name})"
+
+    @property
+    def short(self) -> str:
+        """The same in short, as in "The Wall (hardliner)"."""
+        return f"{self.persona} ({self.name})"
 
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
         yield from ()
@@ -162,13 +174,15 @@ class Strategy:
         return Stance(plan, needed)
 
     def decide(self, view: View) -> Decision:
-        """Return the decision for a turn."""
+        """Return the decision for a turn, with the character's words."""
+        action, offer = self._move(view)
+        return Decision(action, offer, spoken(self.name, view, action, offer))
+
+    def _move(self, view: View) -> tuple[Action, Offer | None]:
         stance, table = self.stance(view), view.state.table
         if table is not None and view.space.worth(view.seat, table) >= stance.needed:
-            return Decision(Action.ACCEPT, message="That works for me. We have a deal.")
-        if stance.plan is None:
-            return Decision(Action.WALK_AWAY, message="There is nothing here for me. Goodbye.")
-        return Decision(Action.OFFER, stance.plan.offer, message=_speak(view, stance.plan.offer))
+            return Action.ACCEPT, None
+        return (Action.WALK_AWAY, None) if stance.plan is None else (Action.OFFER, stance.plan.offer)
 
     def floor(self, scenario: Scenario, seat: Seat, turn: int, best: float) -> float:
         """Return the undiscounted utility at which a deal in a turn is worth the reservation value and the margin.
@@ -178,11 +192,6 @@ class Strategy:
         """
         least = float(scenario.roles[seat].reservation / scenario.discount ** (turn // 2))
         return least + self._margin * max(best - least, 0.0)
-
-
-def _speak(view: View, offer: Offer) -> str:
-    opening = "I propose" if not view.own else view.random().choice(["How about", "I can offer", "Let us say"])
-    return f"{opening} {view.scenario.show(offer)}."
 
 
 # -- tactics ---------------------------------------------------------------------------------------------------
@@ -279,14 +288,14 @@ def _distinct(offers: Iterable[Offer]) -> int:
 STRATEGIES: dict[str, Strategy] = {
     strategy.name: strategy
     for strategy in (
-        Strategy("boulware", "holds out, then gives in late", time_dependent(0.2), exponent=0.2),
-        Strategy("linear", "gives in steadily", time_dependent(1.0), exponent=1.0),
-        Strategy("conceder", "gives in early", time_dependent(3.0), exponent=3.0),
-        Strategy("tit_for_tat", "answers like with like", tit_for_tat, reacts=True),
-        Strategy("nice_tit_for_tat", "returns concessions, retracts none", nice_tit_for_tat, reacts=True),
-        Strategy("micro", "matches step for step", micro, gives_in=False, reacts=True),
-        Strategy("hardliner", "never gives in", hardliner, gives_in=False),
-        Strategy("random", "makes random acceptable offers", random_walker, draws=True),
+        Strategy("boulware", "The Hardhead", "holds out, then gives in late", time_dependent(0.2), exponent=0.2),
+        Strategy("linear", "The Metronome", "gives in steadily", time_dependent(1.0), exponent=1.0),
+        Strategy("conceder", "The Pleaser", "gives in early", time_dependent(3.0), exponent=3.0),
+        Strategy("tit_for_tat", "The Mirror", "answers like with like", tit_for_tat, reacts=True),
+        Strategy("nice_tit_for_tat", "The Diplomat", "returns every concession", nice_tit_for_tat, reacts=True),
+        Strategy("micro", "The Bookkeeper", "matches step for step", micro, gives_in=False, reacts=True),
+        Strategy("hardliner", "The Wall", "never gives in", hardliner, gives_in=False),
+        Strategy("random", "The Gambler", "makes random acceptable offers", random_walker, draws=True),
     )
 }
 """All strategies by name. The exponents are those of Faratin et al.'s experiments."""

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -55,6 +55,7 @@ class Environment(BaseSettings):
     parley_home: Folder = Path("~/.parley")
     parley_config: Folder = SHIPPED
     parley_limits: Annotated[str, AfterValidator(_limits)] | None = None
+    parley_pace: Literal["slow", "normal", "fast", "instant"] = "normal"
     parley_operator_password: str | None = Field(None, repr=False)
     parley_archive: Folder | None = None
     parley_dataset: Annotated[str, AfterValidator(_dataset)] | None = None

@@ -61,6 +61,7 @@ class Settings:
     operator_password: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
     archive: ArchiveSettings | None = None
+    pace: str = "normal"  # at which the page shows scripted turns to a first visit
 
     @property
     def forgets(self) -> bool:
@@ -105,6 +106,7 @@ def read_settings(environment: Mapping[str, str] = os.environ, machine: Machine 
         operator_password=given.parley_operator_password,
         metrics_token=given.metrics_token or None,
         archive=_archive(given, machine.volume),
+        pace=given.parley_pace,
     )
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from negotiation.behaviour.said import Said
-from negotiation.replies.vocabulary import whose
+from negotiation.replies.amounts import whose
 from negotiation.replies.words import shown
 from negotiation.scenario.issue import Value
 from negotiation.scenario.model import Seat

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from negotiation.behaviour.said import Said
-from negotiation.replies.vocabulary import Mention
+from negotiation.replies.amounts import Mention
 from negotiation.replies.words import phrases, shown
 from negotiation.scenario.issue import Value
 

@@ -94,13 +94,17 @@ _SAYINGS: tuple[tuple[Kind, str], ...] = (
     ),
 )
 """What each line says of the issues in its part x: that they matter most, or more than those in y, and so on."""
-_CLAIMS = [(kind, re.compile(line.strip())) for kind, text in _SAYINGS for line in text.strip().splitlines()]
+_CLAIMS = [
+    (kind, re.compile(f"^{line}" if line.startswith("(?P<x>.*)") else line))  # or it would begin to search everywhere
+    for kind, text in _SAYINGS
+    for line in map(str.strip, text.strip().splitlines())
+]
 _PREFERS = re.compile(
     r"\b(?:i|we) (?:\w+ )?(?:prefer|would rather|like)\b"
     r"(?P<a>.+?)(?: (?:than|over|to|instead of|rather than) (?P<b>.+))?$"
 )
 _FAVOURITE = re.compile(
-    r"(?P<x>.*)\b(?:is|are|would be)(?: still)? (?:my|our) (?:favou?rite|first choice|preferred|dream)\b"
+    r"^(?P<x>.*)\b(?:is|are|would be)(?: still)? (?:my|our) (?:favou?rite|first choice|preferred|dream)\b"
 )
 _WANTS = phrases(r"""
     \b(?:i|we) (?:want|would like|prefer|need) (?:the |an? )?(?P<x>.*?)(?:to be )?as (?P<end>high|low) as possible

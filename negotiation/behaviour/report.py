@@ -92,9 +92,11 @@ def _shown(profile: AgentProfile) -> Iterator[tuple[Trait, TraitFigure]]:
 
 
 def _notes(profile: AgentProfile) -> list[str]:
-    if not profile.only_bounded:
-        return []
-    return [f"In {profile.only_bounded} more negotiations only bounds of the best response are known.", ""]
+    if profile.only_bounded:
+        return [f"In {profile.only_bounded} more negotiations only bounds of the best response are known.", ""]
+    if profile.figures["oracle_gap"] is None:
+        return ["No best response is known, as no opponent was a script.", ""]
+    return []
 
 
 def _footer(profiles: Profiles) -> list[str]:

@@ -35,7 +35,7 @@ def models(json: Json = None) -> int:
     for choice in choices:
         if strategy := STRATEGIES.get(choice.agent):
             listed[choice.agent] = {"type": "strategy"}
-            details = f"strategy: {strategy.plain_name}"
+            details = f"strategy: {strategy.persona}, {strategy.plain_name}"
         else:
             listed[choice.agent] = facts = about[choice.agent]
             details = ", ".join(str(facts[key]) for key in ("model_name", "size", "license") if facts.get(key))

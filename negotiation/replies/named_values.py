@@ -11,7 +11,8 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from negotiation.replies.vocabulary import Mention, Vocabulary
+from negotiation.replies.amounts import Mention
+from negotiation.replies.vocabulary import Vocabulary
 from negotiation.replies.words import Sentence, phrases, sentences
 from negotiation.scenario.model import Offer, Seat
 

@@ -79,7 +79,12 @@ def served(folder: Path, models: str = "m: {type: fake}\n") -> Iterator[Served]:
     configs = folder / "configs"
     configs.mkdir()
     (configs / "models.yaml").write_text(models)
-    environment = {"PARLEY_HOME": str(folder), "PARLEY_CONFIG": str(configs), "PARLEY_OPERATOR_PASSWORD": PASSWORD}
+    environment = {
+        "PARLEY_HOME": str(folder),
+        "PARLEY_CONFIG": str(configs),
+        "PARLEY_OPERATOR_PASSWORD": PASSWORD,
+        "PARLEY_PACE": "instant",
+    }
     parley = Parley.open(read_settings(environment))
     try:
         with ThreadPoolExecutor(1) as thread:

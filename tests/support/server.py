@@ -42,6 +42,7 @@ class Server:
             "PARLEY_HOME": str(home),
             "PORT": str(self.port),
             "HF_HUB_OFFLINE": "1",
+            "PARLEY_PACE": "instant",
             **({"PARLEY_CONFIG": str(configs)} if configs else {}),
             **environment,
         }

@@ -78,7 +78,8 @@ def test_every_option_and_strategy_is_documented() -> None:
     assert listed("agents.md", "Options of a model") == set(ModelOptions.model_fields)
     assert listed("agents.md", "Scripted strategies") == set(STRATEGIES)
     page = (DOCS / "agents.md").read_text()
-    assert not [name for name, agent in STRATEGIES.items() if f"| `{name}` | {agent.plain_name} |" not in page]
+    rows = [f"| `{name}` | {agent.persona} | {agent.plain_name} |" for name, agent in STRATEGIES.items()]
+    assert not [row for row in rows if row not in page]
 
 
 def test_every_command_is_documented() -> None:

@@ -23,6 +23,7 @@ from ui.kit.templates import element, render
 from ui.server.visitor import owner_of
 from ui.sharing.buttons import share_html
 from ui.sharing.subject import link_to
+from ui.widgets.pace import PaceControl
 
 NO_LINK = element("span", data_run="")
 OPENED = element("span", data_opened="")
@@ -39,11 +40,12 @@ class Banner:
             self.ballot = gr.HTML(elem_id="arena-vote", js_on_load=script("send") + script("vote"))
             self.next = gr.Button(text.NEXT, elem_id="arena-next", size="sm", min_width=100, scale=0, visible=False)
             self.play = gr.Button(text.REPLAY, elem_id="arena-play", size="sm", min_width=160, scale=0, visible=False)
+            self.pace = PaceControl(parley.settings.pace, "arena-pace")
             self.link = gr.HTML(elem_classes="link", elem_id="arena-link", js_on_load=script("link"))
 
     @property
     def outputs(self) -> list[Any]:
-        """All components but the link."""
+        """All components but the pace and the link."""
         return [self.words, self.ballot, self.next, self.play]
 
     def cleared(self, *, veiled: bool = False) -> Updates:

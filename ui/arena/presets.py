@@ -18,6 +18,9 @@ from ui.widgets.agent_picker import label_of
 from ui.widgets.model_facts import weights_bytes
 
 OPPONENT = "boulware"
+FIRM, EASY = AgentConfig(OPPONENT), AgentConfig("conceder")
+SCRIPTS: tuple[Players, Players] = ((FIRM, FIRM), (EASY, FIRM))
+"""The lanes of a first visit, which need no model. The recording that it opens on shows the same."""
 STRONGER = ("qwen3-1.7b", "qwen3-4b", "smollm3-3b")
 """Models to suggest, the first registered one wins: small enough for a laptop, open, and able to negotiate."""
 
@@ -36,25 +39,24 @@ class Preset:
 def presets(parley: Parley) -> list[Preset]:
     """Return the presets that the registered models allow; the first is for a first visit."""
     specs = parley.availability.usable()
-    firm, easy = AgentConfig(OPPONENT), AgentConfig("conceder")
-    scripts = _preset("gives_in", ((firm, firm), (easy, firm)))
+    scripts = _preset("gives_in", SCRIPTS)
     if not specs:
         return [scripts]
     first = specs[0]
     model = AgentConfig(first.model_id)
     other = next((spec for spec in specs if spec.weights != first.weights and _is_ready(parley, spec)), None)
-    rival = easy if other is None else AgentConfig(other.model_id)
+    rival = EASY if other is None else AgentConfig(other.model_id)
     cold, hot = (AgentConfig(first.model_id, {"temperature": value}) for value in (0.2, 1.2))
     speaker = AgentConfig(first.model_id, {"narrates": OPPONENT})
     found = [
         scripts,
-        _preset("decides", ((model, firm), (speaker, firm))),
-        _preset("temperatures", ((cold, firm), (hot, firm))),
-        _preset("baseline", ((model, firm), (easy, firm))),
+        _preset("decides", ((model, FIRM), (speaker, FIRM))),
+        _preset("temperatures", ((cold, FIRM), (hot, FIRM))),
+        _preset("baseline", ((model, FIRM), (EASY, FIRM))),
         _preset("mirrored", ((model, rival), (rival, model))),
     ]
     if stronger := _stronger(parley):
-        found.append(_against(parley, stronger, (model, firm)))
+        found.append(_against(parley, stronger, (model, FIRM)))
     return found
 
 

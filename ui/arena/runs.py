@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -43,7 +43,10 @@ class Shown:
     veiled: bool = False  # whether who plays is hidden until the visitor has voted
     version: int = 0  # grows whenever something else is shown
     recorded: bool = False  # whether the lanes show a recording that was played
-    replaying: set[int] = field(default_factory=set)  # the lanes in which a recording is played
+    following: set[int] = field(default_factory=set)  # the lanes that do not show everything yet
+    seen: dict[int, int] = field(default_factory=dict)  # how many turns a lane shows at once, before it plays the rest
+    begun: bool = False  # whether the visitor began what the lanes play
+    hurried: bool = False  # whether the rest is to be shown at once
 
     def of(self, lane: int) -> str | None:
         """Return the id of the run in a lane."""
@@ -53,9 +56,21 @@ class Shown:
         """Show other runs, lane by lane, or none."""
         self.by_lane = {number: run.run_id for number, run in enumerate(runs, 1)}
         self.played = (runs[0].scenario, lanes_of(runs)) if runs else None
-        self.veiled = self.recorded = False
-        self.replaying.clear()
+        self.veiled = self.recorded = self.begun = False
+        self.following.clear()
+        self.seen.clear()
         self.version += 1
+
+    def play(self, seen: Mapping[int, int]) -> None:
+        """Show turns as they are made in some lanes, after the number of turns that are seen."""
+        self.seen.update(seen)
+        self.following.update(seen)
+        self.begun, self.hurried = True, False
+
+    @property
+    def playing(self) -> bool:
+        """Whether something that the visitor began does not show everything yet."""
+        return self.begun and bool(self.following)
 
     def is_stale(self, scenario: Scenario, lanes: tuple[Players, ...]) -> bool:
         """Return whether the lanes show runs of another set-up."""
@@ -99,6 +114,7 @@ class LaneRuns:
                 raise
         runs = [replace(run, run_id=run_id) for run, run_id in zip(runs, started, strict=True)]
         shown.show(runs)
+        shown.play(dict.fromkeys(shown.by_lane, 0))
         return runs
 
     def rerun(self, request: gr.Request, shown: Shown) -> list[Run]:
@@ -113,16 +129,20 @@ class LaneRuns:
         return self.begin(request, shown, runs[0].scenario, runs[0].seed, lanes_of(runs))
 
     def stop(self, request: gr.Request, shown: Shown) -> None:
-        """Stop the shown runs that are the visitor's own."""
+        """Stop the shown runs that are the visitor's own, and show at once what has happened."""
+        shown.hurried = True
         for run_id in self._own(request, shown):
             self._parley.live.stop(run_id)
 
-    def resume(self, request: gr.Request, run_id: str | None) -> None:
-        """Continue a halted run of the visitor's own; raises gr.Error if it is not."""
+    def resume(self, request: gr.Request, shown: Shown, lane: int) -> None:
+        """Continue the halted run in a lane, if it is the visitor's own; raises gr.Error if it is not."""
+        run_id = shown.of(lane)
         with plainly():
             if run_id is None or not self.may_continue(request, run_id):
                 raise gr.Error(shared.NOT_YOURS, print_exception=False)
+            turns = len(self._parley.store.run(run_id).turns)
             self._parley.live.resume(run_id, caller_of(self._parley, request))
+        shown.play({lane: turns})
 
     def is_running(self, request: gr.Request, shown: Shown) -> bool:
         """Return whether any of the visitor's own runs is going on."""

@@ -20,7 +20,6 @@ from ui.arena.runs import Shown
 from ui.drawing.lane_head import Player
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
-from ui.drawing.turns import config_name
 from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.templates import element, render
 from ui.widgets.agent_picker import AgentPicker, about_html, choices, is_usable, labels
@@ -192,10 +191,7 @@ class Setup:
         """Draw who plays whom in each lane."""
         names = labels(self._parley)
         seated = [
-            [
-                Player(seat, scenario.roles[seat].name, config_name(config, names))
-                for seat, config in zip(SEATS, players, strict=True)
-            ]
+            [Player.of(scenario, seat, config, names) for seat, config in zip(SEATS, players, strict=True)]
             for players in lanes
         ]
         return render("arena/lineup", lanes=seated, versus=text.VERSUS)

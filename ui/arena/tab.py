@@ -15,7 +15,7 @@ from negotiation.runs.record import Run
 from ui.arena import text
 from ui.arena.banner import NO_LINK, OPENED, Banner, link_html
 from ui.arena.pairs import Pairs, compared
-from ui.arena.recording import read_recording, replayed
+from ui.arena.recording import read_recording
 from ui.arena.runs import LaneRuns, Shown, drawn_seed, lanes_of
 from ui.arena.setup import Form, Setup, is_blind
 from ui.drawing.outcome_space import space_of
@@ -27,8 +27,9 @@ from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.sharing.subject import BLIND
 from ui.widgets.agent_picker import labels
-from ui.widgets.follow import follow_run, painted, stored_view
+from ui.widgets.follow import paced, painted, still, stored_view, views
 from ui.widgets.lane import Lane, Painter
+from ui.widgets.pacing import PACES, Reading
 from ui.widgets.scenario_picker import OWN, chosen_scenario, editable
 
 
@@ -84,7 +85,7 @@ class Arena:
         self.stop.click(self._runs.stop, [self.shown], None, **QUIET)
         for lane in self.lanes:
             resumed = lane.resume.click(self._resumer(lane), [self.shown], self.controls, **QUIET)
-            followed = resumed.success(self._follower(lane), [self.shown], lane.outputs, **QUIET)
+            followed = resumed.success(self._follower(lane), self._watched, lane.outputs, **QUIET)
             followed.then(self._controls, [self.shown], self.controls, **QUIET)
         paired = self.pairs.run.click(self._run_pairs, [self.pairs.count, *setup.form], None, **QUIET)
         for event in (opened, paired):
@@ -110,10 +111,14 @@ class Arena:
         buttons = [self.start, self.stop, self.again, self.setup.swap, *(lane.resume for lane in self.lanes)]
         return [self.setup.scenario.picked, *buttons]
 
+    @property
+    def _watched(self) -> list[Any]:
+        return [self.shown, self.banner.pace.reading]
+
     def _follow(self, then: Any) -> None:
         """Follow both runs at the same time after an event that changed what the lanes show."""
         for lane in self.lanes:
-            followed = then(self._follower(lane), [self.shown], lane.outputs, **QUIET)
+            followed = then(self._follower(lane), self._watched, lane.outputs, **QUIET)
             idle = [self.banner.link, *self.banner.outputs, *self.controls, *self.setup.pick_lists]
             followed.then(self._idle, [self.shown], idle, **QUIET)
 
@@ -209,17 +214,17 @@ class Arena:
 
     def _replay(self, shown: Shown) -> Updates:
         """Play the recording from its beginning, or show its end if it is being played."""
-        stops = bool(shown.replaying)
+        stops = shown.recorded and bool(shown.following)
         shown.show()
         shown.recorded = True
         if stops:
             return self._recorded
-        shown.replaying = {lane.number for lane in self.lanes}
+        shown.following = {lane.number for lane in self.lanes}
         return {self.banner.words: render("arena/replaying", words=text), self.banner.play: text.REPLAY_END}
 
     def _resumer(self, lane: Lane) -> Any:
         def resume(request: gr.Request, shown: Shown) -> Updates:
-            self._runs.resume(request, shown.of(lane.number))
+            self._runs.resume(request, shown, lane.number)
             return self._controls(request, shown)
 
         return resume
@@ -227,13 +232,15 @@ class Arena:
     def _idle(self, request: gr.Request, shown: Shown) -> Updates:
         """Return the controls once a lane has ended, and the pick lists with the models loaded since then first."""
         if not shown.by_lane:
-            over = shown.recorded and not shown.replaying
+            over = shown.recorded and not shown.following
             return self.banner.recorded(self.recording) if over else {self.banner.play: gr.skip()}
+        if shown.following:
+            return self._controls(request, shown)
         return {**self.setup.list_agents(), **self._controls(request, shown), **self.banner.ended(request, shown)}
 
     def _controls(self, request: gr.Request, shown: Shown) -> Updates:
         """Let a visitor stop their own running negotiation, or set up the next one."""
-        running = self._runs.is_running(request, shown)
+        running = shown.playing or self._runs.is_running(request, shown)
         free, busy = gr.update(interactive=not running), gr.update(interactive=running)
         over = gr.update(interactive=bool(shown.by_lane) and not running)
         new: Updates = {self.setup.scenario.picked: free, self.start: free, self.setup.swap: free}
@@ -244,22 +251,28 @@ class Arena:
         return new
 
     def _follower(self, lane: Lane) -> Any:
-        async def follow(shown: Shown) -> AsyncIterator[Updates]:
+        async def follow(shown: Shown, reading: Reading) -> AsyncIterator[Updates]:
             version, run_id = shown.version, shown.of(lane.number)
             nothing: Updates = {part: gr.skip() for part in lane.outputs}
             yield nothing  # a generator that yields nothing would empty its outputs
             if run_id is not None:
-                followed = follow_run(self._parley, lane, run_id, hidden=shown.veiled)
-            elif lane.number in shown.replaying:
-                followed = painted(self._parley, lane, replayed(self.recording[lane.number - 1]))
+                shown.following.add(lane.number)
+                seen = shown.seen.pop(lane.number, None)
+                looks = views(self._parley, run_id, lambda: 0.0 if shown.hurried else reading.factor, seen)
+            elif lane.number in shown.following:  # whoever plays a recording wants to see it played
+                recorded = still(stored_view(self.recording[lane.number - 1]))
+                looks = paced(recorded, lambda: reading.factor or PACES["normal"], 0)
             else:
                 return
-            async for updates in followed:
-                if shown.version != version:
-                    yield nothing  # Gradio repeats the last update at the end
-                    return
-                yield updates
-            shown.replaying.discard(lane.number)
+            try:
+                async for updates in painted(self._parley, lane, looks, hidden=shown.veiled):
+                    if shown.version != version:
+                        yield nothing  # Gradio repeats the last update at the end
+                        return
+                    yield updates
+            finally:
+                if shown.version == version:
+                    shown.following.discard(lane.number)
 
         return follow
 

@@ -27,8 +27,8 @@ PRESET_NONE = "Your own set-up"
 PRESETS = {
     "gives_in": (
         "Who gives in first?",
-        "Scripted bargainers. In lane 1 both sides hold out until the end. In lane 2 the first side gives in early. "
-        "What does patience earn, and what does it risk?",
+        "Scripted characters. In lane 1, two Hardheads hold out until the end. In lane 2, a Pleaser, who gives in "
+        "early, meets a Hardhead. What does patience earn, and what does it risk?",
     ),
     "decides": (
         "Who decides?",

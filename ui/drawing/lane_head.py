@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from negotiation.agents.config import AgentConfig
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.events import Ended, Halted
 from negotiation.live.live_runs import DELETED
-from negotiation.scenario.model import SEATS, Seat
+from negotiation.scenario.model import SEATS, Scenario, Seat
 from ui.drawing.lane_view import LaneView
 from ui.drawing.turns import IDS, Labels, config_name
 from ui.kit import text
@@ -22,16 +24,20 @@ class Player:
     seat: Seat
     role: str
     agent: str
+    about: str
+
+    @classmethod
+    def of(cls, scenario: Scenario, seat: Seat, config: AgentConfig, labels: Labels = IDS) -> Player:
+        """Return who plays a seat: a model by its label, a script by its character."""
+        role, label, script = scenario.roles[seat].name, config_name(config, labels), STRATEGIES.get(config.agent)
+        if script is None or labels.get(config.agent) == text.HIDDEN_AGENT:
+            return cls(seat, role, label, label)
+        return cls(seat, role, config_name(config, {config.agent: script.short}), f"{text.SCRIPTED}: {label}")
 
 
 def head_html(view: LaneView, number: int, labels: Labels = IDS) -> Markup:
     """Draw the head of a lane. On small screens it is the lane's tab."""
-    roles = view.scenario.roles
-    players = [
-        Player(seat, roles[seat].name, config_name(view.players[seat], labels))
-        for seat in SEATS
-        if seat in view.players
-    ]
+    players = [Player.of(view.scenario, seat, view.players[seat], labels) for seat in SEATS if seat in view.players]
     look, status = status_of(view)
     return render("lane_head", number=number, players=players, look=look, status=status)
 

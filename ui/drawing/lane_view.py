@@ -49,6 +49,7 @@ class LaneView:
     queued: Queued | None = None  # while it waits for a lane
     unfinished: Moving | None = None
     players: Mapping[Seat, AgentConfig] = field(default_factory=dict)
+    seed: int = 1
 
     @property
     def begun(self) -> bool:
@@ -67,8 +68,8 @@ class LaneView:
             case Queued():
                 moving = self.moving and replace(self.moving, answer_seconds=None)  # the person has answered
                 return replace(self, queued=event, moving=moving)
-            case Started(run_id=run_id):
-                return replace(self, run_id=run_id, queued=None)
+            case Started(run_id=run_id, seed=seed):
+                return replace(self, run_id=run_id, seed=seed, queued=None)
             case TurnStarted(round=number, seat=seat, agent=agent):
                 return replace(self, moving=Moving(number, seat, agent), queued=None)
             case Waiting() if self.moving:

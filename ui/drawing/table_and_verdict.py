@@ -12,10 +12,11 @@ from negotiation.game.measures import settled_worth, total_cost
 from negotiation.game.protocol import Action
 from negotiation.live.live_runs import DELETED
 from negotiation.scenario.model import SEATS, Offer, Scenario, Seat
+from ui.drawing.bargained import bargained
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import Space
 from ui.drawing.turns import offer_card
-from ui.kit import text
+from ui.kit import bargaining_text, text
 from ui.kit.templates import render
 from ui.kit.units import dollars, in_points, points
 
@@ -108,7 +109,16 @@ def verdict_html(view: LaneView, space: Space) -> Markup:
         why="" if end.agreement is not None else text.VERDICT[str(end.ending)].format(name=by),
         bars=worth_bars(scenario, a, b),
         lines=_lines(view, end, space),
+        bargained=_bargained_html(view),
     )
+
+
+def _bargained_html(view: LaneView) -> Markup:
+    """Draw how both sides bargained, folded."""
+    it = bargained(view)
+    if it is None:
+        return Markup("")
+    return render("bargained", it=it, words=bargaining_text, key=f"{view.run_id}-bargained")
 
 
 def _lines(view: LaneView, end: Ended, space: Space) -> list[Line]:

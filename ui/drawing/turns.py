@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from negotiation.agents import remarks
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.events import Queued, Turn
 from negotiation.game.protocol import Action, GameState
 from negotiation.replies.narration import MAX_MESSAGE
@@ -40,6 +41,7 @@ class Speaker:
     role: str
     agent: str
     round: int
+    character: str = ""  # of a script
 
     @property
     def initial(self) -> str:
@@ -109,7 +111,7 @@ def turns_html(view: LaneView, labels: Labels = IDS, eyes: Seat | None = None) -
 def _card(view: LaneView, turn: Turn, before: Offer | None, labels: Labels, eyes: Seat | None) -> TurnCard:
     scenario = view.scenario
     offered = turn.offer if turn.action is Action.OFFER else None
-    message = spoken(scenario, turn)
+    message = turn.message
     return TurnCard(
         turn=turn,
         who=_speaker(scenario, turn.seat, turn.agent, turn.round, labels),
@@ -130,14 +132,10 @@ def _remarks(scenario: Scenario, turn: Turn) -> list[str]:
     return [*(remarks.WORDS[note] for note in turn.notes), *([text.TOO_LATE] if too_late else [])]
 
 
-def spoken(scenario: Scenario, turn: Turn) -> str:
-    """Return the message of a turn, or nothing where a script's message only repeats the offer card."""
-    repeats = not turn.prompt and turn.offer is not None and scenario.show(turn.offer) in turn.message
-    return "" if repeats else turn.message
-
-
 def _speaker(scenario: Scenario, seat: Seat, agent: str, round_number: int, labels: Labels) -> Speaker:
-    return Speaker(scenario.roles[seat].name, labels.get(agent, agent), round_number)
+    label, script = labels.get(agent, agent), STRATEGIES.get(agent)
+    character = script.persona if script is not None and label != text.HIDDEN_AGENT else ""
+    return Speaker(scenario.roles[seat].name, label, round_number, character)
 
 
 def offer_card(scenario: Scenario, offer: Offer, before: Offer | None = None) -> OfferCard:

@@ -107,11 +107,12 @@ def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: boo
 def show_turn(parley: Parley, pane: Pane, run: Run, turn: int, *, hidden: bool) -> Updates:
     """Return the updates that show a run as it was after `turn` turns."""
     view, space = view_at(run, turn), space_of(run.scenario)
+    known = replace(view, players={}) if hidden else view  # how they bargained would tell who is a script
     over = len(view.turns) == len(run.turns) and run.status == "done"
     agreed = over and run.agreement is not None
     message = view.turns[-1].message if view.turns else ""
     return {
-        pane.board: verdict_html(view, space) if view.end is not None else table_html(view),
+        pane.board: verdict_html(known, space) if view.end is not None else table_html(view),
         pane.turns: turns_html(view, names_of(parley, run, hidden)),
         pane.figures: utility_space(space, view.turns, agreed) + utility_rounds(space, view.turns),
         pane.fork: gr.update(label=text.FORK_AFTER.format(turns=len(view.turns)) if view.turns else text.FORK),

@@ -46,7 +46,7 @@ class History:
         self.address = gr.HTML(elem_classes="file", js_on_load=script("address") + script("go"))
         with gr.Column(visible=False, elem_id="replay", elem_classes="replay") as self.replay:
             with gr.Row(elem_classes="steps"):
-                self.steps = Steps(self._access)
+                self.steps = Steps(self._access, parley.settings.pace)
                 self.alone = gr.Button(text.ALONE, size="sm", min_width=120, scale=0, visible=False)
                 self.hide = gr.Button(shared.CLOSE, size="sm", min_width=80, scale=0, elem_id="replay-close")
             self.votes = Votes(parley, self._access)

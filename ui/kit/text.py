@@ -42,6 +42,11 @@ CLOSING = "The server is restarting: nothing new can start"
 BUSY = "busy × {count}"
 PARKED = "parked: {used} of {budget} of host memory"
 
+# how fast turns become visible
+PACE = "Speed"
+PACE_ABOUT = "How fast scripted turns and recordings appear. It changes nothing about what happens."
+PACES = {"slow": "Slow", "normal": "Normal", "fast": "Fast", "instant": "Instant"}
+
 # what a lane shows
 STATUS_READY, STATUS_WAITING = "Ready", "Waiting"
 STATUS_ROUND = "Round {round} of {rounds}"

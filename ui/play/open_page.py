@@ -25,6 +25,7 @@ class OpenPage:
 
     playing: Playing | None = None
     round: int = 1
+    seen: int | None = None  # how many turns are shown at once, before the rest is played; by default those made so far
     following: str = ""  # the id of the run that a follower draws
     settled: bool = False  # the visitor chose something, so the browser's memory no longer matters
     opened: bool = False  # the address has been read

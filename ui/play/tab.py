@@ -36,6 +36,8 @@ from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import labels
 from ui.widgets.follow import stored_view, views
+from ui.widgets.pace import PaceControl
+from ui.widgets.pacing import Reading
 
 
 def build_play(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
@@ -54,6 +56,7 @@ class Play:
             self.begin = gr.Button(text.BEGIN, variant="primary", elem_id="play-begin", min_width=180, scale=0)
             self.stop = gr.Button(shared.STOP, elem_id="play-stop", min_width=90, scale=0, interactive=False)
             self.resume = gr.Button(shared.CONTINUE, elem_id="play-continue", min_width=110, scale=0, visible=False)
+            self.pace = PaceControl(parley.settings.pace, "play-pace")
             self.link = gr.HTML(elem_classes="link", elem_id="play-link", js_on_load=script("address"))
         self.setup.build_story()
         with gr.Row(elem_classes="play-body", equal_height=False, visible=False) as self.body:
@@ -83,7 +86,7 @@ class Play:
         started = self.begin.click(self._begin, [self.page, *self.setup.picked], begun, **QUIET)
         resumed = self.resume.click(self._resume, [self.page], begun, **QUIET)
         for event in (opened, started, resumed):
-            followed = event.success(self._follow, [self.page], self._painted, **QUIET)
+            followed = event.success(self._follow, [self.page, self.pace.reading], self._painted, **QUIET)
             followed.then(self._idle, [self.page], self._controls, **QUIET)
             event.success(None, js=script("form"), **QUIET)
         self.stop.click(self._stop, [self.page], None, **QUIET)
@@ -125,6 +128,7 @@ class Play:
             self._stop(request, page)
             run_id = self._parley.live.start(run, caller=caller)
             run = self._parley.store.run(run_id)
+        page.seen = 0
         return self._join(request, page, run, seat)
 
     def _resume(self, request: gr.Request, page: OpenPage) -> Updates:
@@ -133,6 +137,7 @@ class Play:
             raise gr.Error(shared.NOT_YOURS, print_exception=False)
         with plainly():
             self._parley.live.resume(run.run_id, caller_of(self._parley, request))
+        page.seen = len(run.turns)
         return self._join(request, page, run, page.playing.seat)
 
     def _join(self, request: gr.Request, page: OpenPage, run: Run, seat: Seat) -> Updates:
@@ -198,7 +203,7 @@ class Play:
 
     # -- what is shown -----------------------------------------------------------------------------------------
 
-    async def _follow(self, page: OpenPage) -> AsyncIterator[Updates]:
+    async def _follow(self, page: OpenPage, reading: Reading) -> AsyncIterator[Updates]:
         """Show the negotiation as the person may see it, until it ends and everything is revealed."""
         yield {part: gr.skip() for part in self._painted}
         playing = page.playing
@@ -206,14 +211,14 @@ class Play:
             return
         page.following = playing.run_id
         try:
-            async for updates in self._seen(page, playing):
+            async for updates in self._seen(page, playing, reading):
                 yield updates
         finally:
             page.following = ""
 
-    async def _seen(self, page: OpenPage, playing: Playing) -> AsyncIterator[Updates]:
-        names = labels(self._parley)
-        async for view in views(self._parley, playing.run_id):
+    async def _seen(self, page: OpenPage, playing: Playing, reading: Reading) -> AsyncIterator[Updates]:
+        names, seen, page.seen = labels(self._parley), page.seen, None
+        async for view in views(self._parley, playing.run_id, lambda: reading.factor, seen):
             if page.run_id != playing.run_id:
                 yield {part: gr.skip() for part in self._painted}  # Gradio sends a generator's last update again
                 return

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from negotiation.game.events import Turn
 from negotiation.game.protocol import Action
 from negotiation.scenario.model import SEATS
-from ui.drawing.turns import spoken
 from ui.kit import text as shared
 from ui.kit.units import in_points, points
 from ui.sharing import text
@@ -45,9 +44,7 @@ def _turn(lane: SharedLane, turn: Turn, hidden: bool) -> Iterator[str]:
     """Yield a turn: the message on one line, so that no message can pass for another turn."""
     scenario, role = lane.run.scenario, clean(lane.run.scenario.roles[turn.seat].name)
     acts = {Action.ACCEPT: shared.ACCEPTS, Action.WALK_AWAY: shared.WALKS_AWAY}
-    words = " ".join(
-        filter(None, (clean(spoken(scenario, turn)), f"({acts[turn.action]})" if turn.action in acts else ""))
-    )
+    words = " ".join(filter(None, (clean(turn.message), f"({acts[turn.action]})" if turn.action in acts else "")))
     if words:
         yield text.SAYS.format(role=role, words=words)
     if turn.action is Action.OFFER and turn.offer is not None:

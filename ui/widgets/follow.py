@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 from negotiation.app.parley import Parley
 from negotiation.errors import UnknownRun
-from negotiation.game.events import Halted
 from negotiation.live.feed import stored_events
 from negotiation.live.live_runs import DELETED
 from negotiation.runs.record import Run
@@ -18,6 +19,7 @@ from ui.kit import text
 from ui.kit.components import Updates
 from ui.widgets.agent_picker import labels
 from ui.widgets.lane import Lane, Painter
+from ui.widgets.pacing import Pacer
 
 UPDATE_SECONDS = 0.2
 OTHER_PROCESS_SECONDS = 2.0
@@ -30,52 +32,76 @@ def stored_view(run: Run) -> LaneView:
     return LaneView(run.scenario, players=run.agents).fold(stored_events(run))
 
 
-async def views(parley: Parley, run_id: str) -> AsyncIterator[LaneView]:
-    """Yield the views of a run until it ends. Holds no thread, and counts as a watcher.
+async def views(
+    parley: Parley, run_id: str, factor: Callable[[], float] = lambda: 0.0, seen: int | None = None
+) -> AsyncIterator[LaneView]:
+    """Yield the views of a run until its end is visible. Holds no thread, and counts as a watcher.
+
+    Args:
+        factor: The pace now (`pacing.PACES`); by default everything is visible at once.
+        seen: How many turns are visible at once; by default those made so far.
 
     Raises:
         UnknownRun: If there is no such run.
     """
+    async with aclosing(_latest(parley, run_id)) as latest:
+        async for visible in paced(latest, factor, seen):
+            yield visible
+
+
+async def paced(
+    latest: AsyncIterator[LaneView], factor: Callable[[], float], seen: int | None = None
+) -> AsyncIterator[LaneView]:
+    """Yield what is visible of the latest view, whenever that changes, until its end is visible.
+
+    Args:
+        latest: Yields the latest view whenever it is asked, also after the end.
+        factor, seen: As for `views`.
+    """
+    pacer, before, silent = Pacer(seen), None, 0.0
+    async for view in latest:
+        visible = pacer.show(view, time.monotonic(), factor())
+        if visible != before or silent >= SIGN_SECONDS:
+            before, silent = visible, 0.0
+            yield visible
+        if visible.end is not None:
+            return
+        await asyncio.sleep(UPDATE_SECONDS)
+        silent += UPDATE_SECONDS
+
+
+async def still(view: LaneView) -> AsyncIterator[LaneView]:
+    """Yield a view that no longer changes, for ever."""
+    while True:
+        yield view
+
+
+async def _latest(parley: Parley, run_id: str) -> AsyncGenerator[LaneView]:
+    """Yield the view of a run as it is now, for ever."""
     run = await asyncio.to_thread(parley.store.run, run_id)
     watch = parley.live.watch(run_id)
-    if watch is None:
-        while True:
-            yield stored_view(run)
-            if run.status != "running":
-                return
-            await asyncio.sleep(OTHER_PROCESS_SECONDS)  # another process drives it
+    if watch is not None:
+        view = LaneView(run.scenario, players=run.agents)
+        with watch:
+            while True:
+                view = view.fold(watch.poll(0))
+                yield view
+    view, read = stored_view(run), time.monotonic()
+    while True:
+        yield view
+        if run.status == "running" and time.monotonic() - read >= OTHER_PROCESS_SECONDS:  # another process drives it
             await asyncio.to_thread(parley.store.mark_interrupted)
             try:
                 run = await asyncio.to_thread(parley.store.run, run_id)
             except UnknownRun:
-                yield stored_view(run).fold([Halted("stopped", DELETED)])
-                return
-    view = LaneView(run.scenario, players=run.agents)
-    with watch:
-        yield view
-        silent = 0.0
-        while view.end is None:
-            events = watch.poll(0)
-            if events or silent >= SIGN_SECONDS:
-                view, silent = view.fold(events), 0.0
-                yield view
-            await asyncio.sleep(UPDATE_SECONDS)
-            silent += UPDATE_SECONDS
-
-
-async def follow_run(parley: Parley, lane: Lane, run_id: str, *, hidden: bool = False) -> AsyncIterator[Updates]:
-    """Yield the updates of a lane: a run from its beginning to its end if it runs here, else as it is stored.
-
-    With `hidden`, they do not say who plays.
-    """
-    async for updates in painted(parley, lane, views(parley, run_id), hidden=hidden):
-        yield updates
+                run = replace(run, status="stopped", reason=DELETED)
+            view, read = stored_view(run), time.monotonic()
 
 
 async def painted(
     parley: Parley, lane: Lane, shown: AsyncIterator[LaneView], *, hidden: bool = False
 ) -> AsyncIterator[Updates]:
-    """Yield the updates that show views in a lane, `hidden` as for `follow_run`."""
+    """Yield the updates that show views in a lane; with `hidden`, they do not say who plays."""
     painter: Painter | None = None
     async for view in shown:
         seen = replace(view, players={}) if hidden else view

@@ -35,7 +35,9 @@ class Lane:
             self.head = gr.HTML(head, elem_id=f"{name}-head", elem_classes="lane-head", js_on_load=script("lane_tabs"))
             with gr.Column(elem_classes="board"):
                 self.table = gr.HTML(table_html(empty), elem_id=f"{name}-table", js_on_load=None)
-                self.verdict = gr.HTML(verdict_html(empty, space), elem_id=f"{name}-verdict", js_on_load=None)
+                self.verdict = gr.HTML(
+                    verdict_html(empty, space), elem_id=f"{name}-verdict", js_on_load=script("folds")
+                )
                 self.resume = gr.Button(text.CONTINUE, size="sm", visible=False, elem_id=f"{name}-continue")
             with gr.Row(elem_classes="body", equal_height=False):
                 with gr.Column(elem_id=f"{name}-transcript", elem_classes="transcript"):

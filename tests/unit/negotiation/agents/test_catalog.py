@@ -125,4 +125,4 @@ def test_from_arguments() -> None:
 
 def test_people_are_not_in_the_list_of_who_plays_by_itself(catalog: Catalog) -> None:
     assert [choice.agent for choice in catalog.choices()] == ["model", *STRATEGIES]
-    assert catalog.choices()[1].label == "holds out, then gives in late (boulware)"
+    assert catalog.choices()[1].label == "The Hardhead — holds out, then gives in late (boulware)"

@@ -416,7 +416,7 @@ def test_a_full_context_is_shortened_from_the_oldest_turns(
     managers: Managers, bike_data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario = parse_scenario("long", {**bike_data, "rounds": 20}, "long.yaml")
-    narrow = Narrow(monkeypatch, 2700)
+    narrow = Narrow(monkeypatch, 2900)
     agents: Any = {"a": agent(managers({"model": {"replies": [reply()]}})), "b": STRATEGIES["hardliner"]}
     events: list[Event] = list(negotiate(Negotiation("run", scenario, agents)))
     assert isinstance(events[-1], Ended)

@@ -395,12 +395,12 @@ def test_every_turn_seat_seed_and_attempt_has_chances_of_its_own(bike: Scenario,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_message_names_the_offer(bike: Scenario, make_view: Views, name: str) -> None:
+def test_an_offer_is_legal_and_comes_with_words(bike: Scenario, make_view: Views, name: str) -> None:
     for count in (0, 2, 4):
         view = make_view(bike, [(Action.OFFER, {"price": 100, "lock": "with"}, "")] * count)
         decision = decide(name, view)
         assert decision.offer is not None
-        assert bike.show(decision.offer) in decision.message
+        assert decision.message
         assert bike.problem(decision.offer) is None
         assert (decision.thought, decision.invalid, decision.tokens) == ("", (), 0)
 

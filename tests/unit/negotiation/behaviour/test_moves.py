@@ -58,7 +58,7 @@ def test_a_strategy_that_follows_the_clock_has_the_timing_of_its_exponent(
     of_points: Points, e: float, rounds: int
 ) -> None:
     scenario = of_points(*LINE, rounds=rounds)
-    strategy = Strategy("clock", "", time_dependent(e))
+    strategy = Strategy("linear", "", "", time_dependent(e))
     for seat, agents in (("a", (strategy, STRATEGIES["hardliner"])), ("b", (STRATEGIES["hardliner"], strategy))):
         turns = played(scenario, *agents)
         found = timing(turns, seat)  # type: ignore[arg-type]

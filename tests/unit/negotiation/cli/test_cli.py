@@ -241,7 +241,7 @@ def test_progress_goes_to_standard_error_only(call: Call) -> None:
     first, *progress = err.splitlines()
     assert re.fullmatch("run [0-9a-f]{32}", first), "so that an interrupted run can be found"
     assert progress[-1] == "ended: agreement"
-    assert facts(err)[0].startswith("round 1: Fleet manager (boulware): offer Price: €24,000  “I propose")
+    assert facts(err)[0].startswith("round 1: Fleet manager (boulware): offer Price: €24,000  “")
     assert all(entry.startswith("round ") for entry in progress[:-1])
 
 
@@ -371,7 +371,7 @@ def test_a_stored_run_is_shown_as_it_was_first_printed(call: Call) -> None:
     assert (status, out, err) == (0, first, "")
     lines = call("show", result["run_id"])[1].splitlines()
     assert len(lines) == len(result["turns"]) + 1
-    assert lines[0].startswith("1. Fleet manager: offer Price: €24,000  “I propose Price: €24,000.”")
+    assert lines[0] == f"1. Fleet manager: offer Price: €24,000  “{result['turns'][0]['message']}”"
     assert lines[-1].startswith(f"{result['run_id']}: Price: €")
 
 
@@ -410,7 +410,7 @@ def test_models_and_strategies_are_listed(call: Call) -> None:
     out = call("models")[1]
     assert [line.split()[0] for line in out.splitlines()] == list(listed)
     assert "fakes/right, 1B, MIT" in out
-    assert re.search("^boulware +strategy: holds out, then gives in late$", out, re.MULTILINE)
+    assert re.search("^boulware +strategy: The Hardhead, holds out, then gives in late$", out, re.MULTILINE)
 
 
 # -- errors ----------------------------------------------------------------------------------------------------
@@ -659,3 +659,49 @@ def test_bad_tournaments_are_refused_in_one_line(call: Call, cup: Callable[..., 
         assert (status, out) == (1, "")
         assert why in err
         assert err.count("\n") == 1
+
+
+# -- profile ---------------------------------------------------------------------------------------------------
+
+
+def test_profiles_of_a_run_of_an_export_and_of_a_tournament(call: Call, tmp_path: Path) -> None:
+    data = exported(call, "boaster", "boulware")
+    (file := tmp_path / "runs.jsonl").write_text(json.dumps(data))
+    (plan := tmp_path / "plan.yaml").write_text(
+        "title: Two scripts\nbaselines: [boulware, linear]\nscenarios: [company_car]\npairs: 2\n"
+    )
+    status, _, err = call("profile")
+    assert (status, err) == (
+        1,
+        "error: there is no tournament yet; name runs, or files that `parley export` wrote\n",
+    )
+    for source in (data["run_id"], str(file)):
+        status, out, _ = call("profile", source, "--agent", "boaster", "--json", "-")
+        (agent,) = json.loads(out)["agents"]
+        assert (status, agent["negotiations"]) == (0, 1)
+        assert agent["measures"]["other_values"]["these_scenarios"]["mean"] == 1.0
+        assert agent["findings"][0] == {
+            "run_id": data["run_id"],
+            "round": 1,
+            "measure": "other_values",
+            "truth": "Price: the message says €23000, the offer €20,000",
+        }
+    tournament = json.loads(call("tournament", str(plan), "--json", "-")[1])
+    for sources in ([], [tournament["tournament_id"]]):
+        status, out, _ = call("profile", *sources, "--markdown")
+        assert status == 0
+        assert out.splitlines()[0].startswith("# How they bargain: ")
+        assert [line for line in out.splitlines() if line.startswith("## ")] == ["## boulware", "## linear"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["nothing"], "nothing: there is no run, tournament or file of this name"),
+        (["{run}", "--agent", "nobody"], "--agent: 'nobody' is none of the agents here: boulware, conceder"),
+    ],
+)
+def test_a_profile_of_nothing_says_what_is_wrong(call: Call, given: list[str], says: str) -> None:
+    run_id = json.loads(call(*negotiation("boulware", "conceder"), "--json", "-")[1])["run_id"]
+    status, out, err = call("profile", *(part.replace("{run}", run_id) for part in given))
+    assert (status, out, err) == (1, "", f"error: {says}\n")

@@ -1,21 +1,23 @@
-"""The recording that a visit begins with is an exported pair of runs, replayed turn by turn."""
+"""The recording that a visit begins with is an exported pair of runs of the default set-up."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from benchmarks.recording import record
 from manager.errors import ConfigError
+from manager.manager import LLMManager
+from negotiation.agents.catalog import Catalog
 from negotiation.app.settings import SHIPPED
-from negotiation.game.events import Ended
 from negotiation.runs.export import export_run, read_export
-from ui.arena import recording
-from ui.arena.recording import read_recording, replayed
-from ui.drawing.lane_view import LaneView
-from ui.widgets.follow import stored_view
+from negotiation.scenario.model import load_scenarios
+from ui.arena.presets import SCRIPTS
+from ui.arena.recording import read_recording
+from ui.arena.setup import FIRST_SEED
 
 
 def test_the_shipped_recording_is_one_finished_pair_about_three_issues() -> None:
@@ -27,23 +29,17 @@ def test_the_shipped_recording_is_one_finished_pair_about_three_issues() -> None
     assert read_export(export_run(first)) == first
 
 
-def test_a_replay_shows_every_turn_being_made_and_ends_like_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = read_recording(SHIPPED / "recordings", 2)[0]
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    async def watch() -> list[LaneView]:
-        return [view async for view in replayed(run)]
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    views = asyncio.run(watch())
-    assert [len(view.turns) for view in views if view.moving and not view.moving.written] == list(range(len(run.turns)))
-    assert views[-1] == stored_view(run)
-    assert isinstance(views[-1].end, Ended)
-    assert max(pauses) <= recording.PAUSE_MOST
-    assert len(pauses) >= len(run.turns)
+def test_the_recording_is_what_the_set_up_of_a_first_visit_plays() -> None:
+    """If not: record it again with `python -m benchmarks.recording`."""
+    scenario, *_ = load_scenarios(SHIPPED / "scenarios").values()
+    with LLMManager({}) as manager:
+        for lane, (run, players) in enumerate(zip(read_recording(SHIPPED / "recordings", 2), SCRIPTS, strict=True), 1):
+            now = record(Catalog(manager), scenario, lane, players, run.seed)
+            assert replace(now, created=run.created, turns=run.turns) == run
+            assert [replace(turn, seconds=0.0) for turn in now.turns] == [
+                replace(turn, seconds=0.0) for turn in run.turns
+            ]
+            assert run.seed != FIRST_SEED, "Start tells the story in other words"
 
 
 @pytest.mark.parametrize(

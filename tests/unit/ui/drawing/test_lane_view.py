@@ -227,11 +227,21 @@ def test_agents_appear_under_their_display_names(scenario: Scenario) -> None:
     assert "Agent B" in now_html(view, {"agent-b": "Agent B"})
 
 
-def test_a_scripts_message_that_repeats_the_card_is_left_out_but_not_a_models(scenario: Scenario) -> None:
-    said = Turn(0, 1, "a", "boulware", Action.OFFER, {"price": 20000}, f"I propose {scenario.show({'price': 20000})}.")
-    assert "I propose" not in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(said)]))
-    model = replace(said, prompt=({"role": "user", "content": "x"},))
-    assert "I propose" in turns_html(LaneView(scenario).fold([STARTED, TurnTaken(model)]))
+def test_the_head_of_a_lane_names_a_scripts_character_and_says_that_it_is_scripted(scenario: Scenario) -> None:
+    players: dict[Seat, AgentConfig] = {"a": AgentConfig("hardliner"), "b": AgentConfig("agent-b")}
+    head = head_html(LaneView(scenario, players=players), 1, {"agent-b": "Agent B", "hardliner": "The label"})
+    assert '<span class="agent" title="scripted: The label">The Wall (hardliner)</span>' in head
+    assert '<span class="agent" title="Agent B">Agent B</span>' in head
+
+
+def test_a_turn_of_a_script_is_labelled_as_scripted_unless_names_are_hidden(scenario: Scenario) -> None:
+    def shown(agent: str, **labels: str) -> str:
+        made = Turn(0, 1, "a", agent, Action.OFFER, {"price": 20000}, "So much.")
+        return turns_html(LaneView(scenario).fold([STARTED, TurnTaken(made)]), labels)
+
+    assert "The Wall · scripted" in shown("hardliner")
+    assert "scripted" not in shown("a-model")
+    assert "The Wall" not in shown("hardliner", hardliner=text.HIDDEN_AGENT)
 
 
 def test_a_truncated_message_is_marked(scenario: Scenario) -> None:
