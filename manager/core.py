@@ -169,7 +169,8 @@ class Core:
             self.send(msg.Close())
             for key in list(self.scheduler.weights):
                 self.send(msg.Unload(key))
-            held = list(self._leases.values())
+            # Weak like the others, but released here and so not to be reported as lost.
+            held = [weakref.ref(lease) for known in self._leases.values() if (lease := known()) is not None]
         for end in (Lease.cancel, Lease.release):
             for reference in held:
                 if (lease := reference()) is not None:

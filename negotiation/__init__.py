@@ -12,10 +12,10 @@ A negotiation is a generator of typed events, which ends with `Ended` or `Halted
 ...             print(f"{turn.agent}: {turn.message}")
 ...         case Ended():
 ...             print(event.ending, event.measures.utility_a, event.measures.utility_b)
-conceder: I feel awful for asking, but here goes – €24,000.
-linear: First beat – Price: €14,000.
+conceder: Price: €24,000, if you don't mind. Please say you don't mind.
+linear: €14,000, to begin with. From here on I keep time.
 ...
-linear: On time and in tune, Fleet manager. Agreed.
+linear: €18,000 is on my route. Agreed.
 agreement 0.4 0.633333333
 
 `load_family` and `draw_scenario` make new scenarios of a kind from a seed:

@@ -55,7 +55,7 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     pick(page, "lane-1-agent-b", "conceder")
     expect(page.locator("#lane-1-setup .about").nth(1)).to_contain_text("gives in early")
     page.locator("#arena-swap").click()
-    expect(page.locator("#lane-1-agent-a input")).to_have_value("gives in early (conceder)")
+    expect(page.locator("#lane-1-agent-a input")).to_have_value("The Pleaser — gives in early (conceder)")
     expect(page.locator("#lane-1-setup .about").first).to_contain_text("gives in early")
     page.locator("#arena-seed input").fill("77")
     page.locator("#arena-suspense input").check()
@@ -69,7 +69,7 @@ def test_cards_swap_and_settings_survive_a_reload(server: Server, open_page: Cal
     page.reload()
     expect(page.locator("#arena-scenario input")).to_have_value("The river treaty")
     open_setup(page)
-    expect(page.locator("#lane-1-agent-a input")).to_have_value("gives in early (conceder)")
+    expect(page.locator("#lane-1-agent-a input")).to_have_value("The Pleaser — gives in early (conceder)")
     expect(page.locator("#arena-seed input")).to_have_value("77")
     expect(page.locator("#arena-suspense input")).to_be_checked()
 

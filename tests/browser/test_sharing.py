@@ -80,13 +80,15 @@ def test_what_is_shared_before_the_vote_hides_who_played(server: Server, open_pa
     page.evaluate("localStorage.clear()")
     page.goto(link.replace("?run=", "?replay="))
     expect(page.locator("#replay-1-head .players")).to_contain_text("hidden until you vote")
-    assert "boulware" not in page.locator("#replay .lanes").inner_html()
+    assert "boulware" not in (shown := page.locator("#replay .lanes").inner_html())
+    assert "Hardhead" not in shown
     page.goto(link)
     expect(page.locator("#arena-vote button")).to_have_count(4)
     expect(page.locator("#arena-banner [data-veil]")).to_be_visible()
-    assert "boulware" not in page.locator(".lanes").first.inner_html()
+    assert "boulware" not in (shown := page.locator(".lanes").first.inner_html())
+    assert "Hardhead" not in shown
     page.keyboard.press("1")
-    expect(page.locator("#lane-1-head")).to_contain_text("holds out")
+    expect(page.locator("#lane-1-head")).to_contain_text("The Hardhead")
     expect(page.locator("[data-card]")).to_have_attribute("data-card", _blind_card(link).partition("?")[0])
     assert "blind" not in page.url
 

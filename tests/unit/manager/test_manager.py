@@ -573,6 +573,23 @@ def test_a_lease_that_is_garbage_collected_is_released(make: MakeManager, caplog
     assert "a lease of a (owner: forgetful) was garbage-collected without being released" in caplog.text
 
 
+def test_a_lease_dropped_while_the_manager_closes_is_not_lost(
+    make: MakeManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = make({"a": FAKE})
+    held = [manager.lease("a")]
+    release = Lease.release
+
+    def release_and_drop(lease: Lease) -> None:
+        held.clear()
+        release(lease)
+
+    monkeypatch.setattr(Lease, "release", release_and_drop)
+    manager.cleanup()  # an exception in its thread would be a warning, and so an error
+    assert not held
+    assert "garbage-collected" not in caplog.text
+
+
 def test_a_request_dropped_while_waiting_holds_no_lease(make: MakeManager, workshop: Workshop) -> None:
     manager = make({"a": bench("A")})
     watch = Watch(manager.subscribe())

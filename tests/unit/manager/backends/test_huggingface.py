@@ -511,7 +511,7 @@ def test_cancelling_in_any_phase_gives_the_lease_and_the_memory_back(
     monkeypatch.setattr(FlatRunner, "run", watched)
     lease = manager.lease("one")
     request = GenerationRequest(
-        as_messages(held * 20), lease.spec.generation_config.model_copy(update={"max_new_tokens": 400})
+        as_messages(held * 20), lease.spec.generation_config.model_copy(update={"max_new_tokens": 400}), seed=1
     )
     if phase == "before":
         cancel.cancel()
