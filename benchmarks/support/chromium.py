@@ -175,7 +175,7 @@ def processor_seconds(process: psutil.Process) -> float:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Start the installed Chromium, or Playwright's."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    names = ("chromium", "google-chrome", "chromium-headless-shell")
     installed = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from manager.backends.base import Progress
-from manager.backends.gguf import VOCABULARY_SECONDS, ConvertedCopy, GgufFile, first_load_seconds
+from manager.backends.gguf import VOCABULARY_SECONDS, ConvertedCopy, GgufFile, first_load_seconds, read_once
 from manager.backends.pace import paced
 from manager.backends.sizing import read_config, weight_files
 from manager.backends.text_part import RENAMED, other_parts, text_config
@@ -120,6 +120,7 @@ def convert_gguf(
     with (
         paced(progress, "loading", total, VOCABULARY_SECONDS, until=share) as report,
         _reported(report, total, start=share),
+        read_once(),
     ):
         tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name, trust_remote_code=False)
         unpacked = GgufConfig(dequantize=True)

@@ -18,7 +18,7 @@ PATIENCE_MS = 90_000
 
 @pytest.fixture(scope="module")  # not the session: other tests need the event loop that Playwright occupies
 def browser() -> Iterator[Browser]:
-    installed = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    installed = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(

@@ -59,8 +59,8 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     assert offers, "the strategy behind lane 2 makes offers, whatever the model in lane 1 decides"
     seen = page.evaluate("window.seen")
     assert seen["together"], "both lanes are written at the same time"
-    states = seen["states"]
-    assert states.index("cold") < states.index("loading") < states.index("busy")
+    states = [state for state in seen["states"] if state in ("cold", "loading", "busy")]  # a quick load goes unseen
+    assert states == ["cold", "loading", "busy"] or states == ["cold", "busy"]
     expect(page.locator("#model-status .chip.resident")).to_contain_text("ready")
     link = page.url
     assert "?run=" in link

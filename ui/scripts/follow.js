@@ -20,6 +20,9 @@ if (!box.follow) {
       follows = false;
     }
   }, { passive: true });
+  box.addEventListener('wheel', (event) => { // scrolls even while the content changes
+    if (event.deltaY < 0 && box.scrollTop > 0) follows = false;
+  }, { passive: true });
   box.addEventListener('click', (event) => {
     if (!event.target.closest('[data-newest]')) return;
     follows = true;

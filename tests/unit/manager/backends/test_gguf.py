@@ -136,6 +136,22 @@ def test_the_first_load_converts_and_the_next_takes_the_copy(tmp_path: Path, mon
     assert all(torch.equal(state[name], original[name]) for name in original)
 
 
+def test_the_header_is_read_once_to_plan_and_once_to_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_gguf(tmp_path / "tiny.gguf")
+    read: list[str] = []
+    reader = gguf._reader
+
+    def watched(path: Path | str) -> Any:
+        read.append(str(path))
+        return reader(path)
+
+    monkeypatch.setattr(gguf, "_reader", watched)
+    before = gguf_package.GGUFReader, gguf_package.get_tensor_name_map
+    load(wrapper(tmp_path, tmp_path / "cache"))
+    assert read == [str(tmp_path / "tiny.gguf")] * 2
+    assert (gguf_package.GGUFReader, gguf_package.get_tensor_name_map) == before
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_memory_estimated_before_a_conversion_is_what_its_result_takes(tmp_path: Path, dtype: str) -> None:
     write_gguf(tmp_path / "tiny.gguf")
