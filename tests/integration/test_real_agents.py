@@ -92,6 +92,7 @@ def test_a_narrating_model_speaks_for_the_strategy_and_says_no_other_number(cata
 
 
 def test_a_run_of_a_model_names_its_weights_and_is_reproduced(real_home: Path, car: Scenario) -> None:
+    car = car.model_copy(update={"rounds": 1})
     agents: dict[Seat, AgentConfig] = {"a": AgentConfig(MODEL), "b": AgentConfig("boulware")}
     with fresh_catalog(real_home) as catalog:
         run = play(catalog, Run(run_id="run", scenario=car, agents=agents, seed=3), CancelToken())

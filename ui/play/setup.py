@@ -62,9 +62,9 @@ class PlaySetup:
         """Connect the parts."""
         # What the browser remembers is read when the tab is first shown, and that is its first change.
         self.memory.change(self._remembered, [page, self.memory], self.outputs, **QUIET)
-        for part in (self.scenario, self.seat):
-            shown = [self.seat, self.story, self.own]
-            part.input(self._choose, [self.scenario, self.seat], shown, trigger_mode="always_last", **QUIET)
+        chosen, shown = [self.scenario, self.seat], [self.seat, self.story, self.own]
+        # One event for both, so that the answer to the last choice comes last.
+        gr.on([part.input for part in chosen], self._choose, chosen, shown, trigger_mode="always_last", **QUIET)
         for part in self.picked:
             part.input(self._remember, [page, *self.picked], [self.memory], trigger_mode="always_last", **QUIET)
         self.opponent.change(self._describe, [self.opponent], [self.about], **QUIET)
@@ -109,7 +109,7 @@ class PlaySetup:
     def _choose(self, scenario_id: str, seat: Seat) -> Updates:
         scenario = self.scenario_of(scenario_id)
         return {
-            self.seat: gr.update(choices=_seats(scenario), value=seat),
+            self.seat: gr.update(choices=_seats(scenario)),  # no value: another seat may have been chosen since
             self.story: story_html(scenario),
             self.own: own_html(scenario, seat),
         }
