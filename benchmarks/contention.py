@@ -11,7 +11,8 @@ S` how long each measurement lasts (default 8).
   machine. `fixed` is the same ratio with a fixed number of threads.
 - `two_programs_1`, `two_programs_8`: two programs that write at the same time; the slower one against one alone.
 
-Measurements begin as soon as the neighbours do, so the time that the engine needs to notice them counts.
+Measurements begin as soon as the neighbours do, so the time that the engine needs to notice them counts. A token counts
+when its text is read; several that are read at once count as one, which makes busy machines look slower, not faster.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -60,10 +62,10 @@ class Alternating(Team):
             torch.get_num_threads(), torch.set_num_threads, lambda: time.perf_counter() - self._fixed_seconds
         )
 
-    def begin(self, rows: int, tokens: int) -> None:
+    def begin(self, rows: int, tokens: int, model: int = 0) -> None:
         self._adapting = self.adapts
         if self._adapting:
-            super().begin(rows, tokens)
+            super().begin(rows, tokens, model)
         else:
             self._fixed_since = time.perf_counter()
             self._use(self._most)
@@ -71,6 +73,9 @@ class Alternating(Team):
     def look(self) -> None:
         if self._adapting:
             super().look()
+
+    def abandon(self) -> None:
+        raise RuntimeError("a pass failed")
 
     def end(self) -> None:
         if self._adapting:
@@ -117,7 +122,10 @@ class Program:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(what, file=self._process.stdin, flush=True)
-        return self._process.stdout.readline()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the program that writes has ended; see its output above")
+        return answer
 
 
 def work(cache: Path, fixed: bool) -> None:
@@ -140,6 +148,8 @@ def work(cache: Path, fixed: bool) -> None:
                 for writer in writers:
                     writer.start()
                 while min(counts) < WARM_TOKENS:
+                    if not all(writer.is_alive() for writer in writers):
+                        raise SystemExit("a stream ended before the measurement")
                     time.sleep(0.02)
             elif command == "measure":
                 answer = _rate(counts, float(value))
@@ -192,14 +202,10 @@ def alternating(program: Program, streams: int) -> float:
 
 def both(programs: list[Program], streams: int, seconds: float) -> float:
     """Return the tokens per second of the slower of two programs that write at the same time."""
-    found: list[float] = []
     for program in programs:
         program.begin(streams)
-    threads = [threading.Thread(target=lambda p=program: found.append(p.measured(seconds))) for program in programs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(programs)) as pool:
+        found: list[float] = list(pool.map(lambda program: program.measured(seconds), programs))
     for program in programs:
         program.end()
     return min(found)

@@ -7,6 +7,7 @@ read, so that a long prompt delays no other row. There are no threads here; `eng
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Protocol
 
 import torch
@@ -42,6 +43,8 @@ class Runner(Protocol):
 
 Part = tuple[Row, list[int]]
 
+_numbers = count()
+
 
 class Batch:
     """Rows that write, and rows that wait for memory.
@@ -53,6 +56,7 @@ class Batch:
     def __init__(self, runner: Runner, shelf: Shelf, writing_bytes: int, team: Team | None = None) -> None:
         self._runner = runner
         self._team = team
+        self._number = next(_numbers)
         self._shelf = shelf
         self._writing_bytes = writing_bytes
         self.waiting: list[Row] = []
@@ -158,11 +162,14 @@ class Batch:
     def _run(self, parts: list[tuple[Memo, list[int]]]) -> torch.Tensor:
         if self._team is None:
             return self._runner.run(parts)
-        self._team.begin(len(parts), sum(len(tokens) for _, tokens in parts))
+        self._team.begin(len(parts), sum(len(tokens) for _, tokens in parts), self._number)
         try:
-            return self._runner.run(parts)
-        finally:
-            self._team.end()
+            logits = self._runner.run(parts)
+        except BaseException:
+            self._team.abandon()
+            raise
+        self._team.end()
+        return logits
 
     def _choose(self, ready: list[tuple[Row, torch.Tensor]]) -> None:
         """Choose the next token of each row, and append it."""

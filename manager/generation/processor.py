@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 
 _thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
 _team: Team | None = None
+_MOST = torch.get_num_threads()  # now: a team changes it, and a forked process inherits what it was
 
 
 def _after_fork() -> None:
@@ -43,7 +44,7 @@ def team() -> Team:
     """Return the threads that compute on the processor, as one team for all engines."""
     global _team
     if _team is None:
-        _team = Team(torch.get_num_threads(), torch.set_num_threads)
+        _team = Team(_MOST, torch.set_num_threads)
     return _team
 
 

@@ -1,7 +1,7 @@
 """How many threads compute a pass on the CPU: all of them on a quiet machine, one beside busy neighbours.
 
 The threads of a pass wait for each other at every operation. A neighbour that takes the processor from one of them
-stops them all, so that two threads on two cores can be fifty times slower than one. `Team` decides by measuring: every
+stops them all, so that two threads on two cores can be many times slower than one. `Team` decides by measuring: every
 few seconds, or when a pass takes far longer than similar ones before it, it computes a few passes with the other number
 of threads and keeps the faster one. Does not import torch.
 """
@@ -25,8 +25,8 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 8.0
 FRESH_SECONDS = 5.0
 """Measurements are compared with for this long."""
 
-Kind = tuple[int, int]
-"""Rows of a pass and the order of magnitude of its tokens: passes of one kind take about as long."""
+Kind = tuple[int, int, int]
+"""Model, rows of a pass and the order of magnitude of its tokens: passes of one kind take about as long."""
 
 
 class Team:
@@ -46,7 +46,7 @@ class Team:
         self._clock = clock
         self._using = 0
         self._past: dict[Kind, deque[tuple[float, float]]] = {}  # when each pass ended and how long it took
-        self._kind: Kind = (0, 0)
+        self._kind: Kind = (0, 0, 0)
         self._begun = 0.0
         self._ended = clock()
         self._expected: float | None = None  # seconds, from similar passes
@@ -54,11 +54,11 @@ class Team:
         self._wait = FIRST_WAIT
         self._next_trial = clock() + FIRST_WAIT
 
-    def begin(self, rows: int, tokens: int) -> None:
-        """Start a pass of `rows` rows and `tokens` new tokens in total."""
+    def begin(self, rows: int, tokens: int, model: int = 0) -> None:
+        """Start a pass of `rows` rows and `tokens` new tokens in total through a model, which has a number."""
         if self._most == 1:
             return
-        self._kind = rows, round(2 * math.log2(max(tokens, 1)))
+        self._kind = model, rows, round(2 * math.log2(max(tokens, 1)))
         self._begun = self._clock()
         if self.threads < self._most and self._begun - self._ended > FIRST_WAIT:  # the neighbours may have gone
             self._wait, self._next_trial = FIRST_WAIT, self._begun
@@ -80,6 +80,8 @@ class Team:
         self._ended = now = self._clock()
         seconds = now - self._begun
         if self._trial is None or self._expected is None:
+            if self._kind not in self._past:
+                self._past = {kind: seen for kind, seen in self._past.items() if now - seen[-1][0] < FRESH_SECONDS}
             self._past.setdefault(self._kind, deque(maxlen=TRIAL_PASSES)).append((now, seconds))
             if self._expected is not None and (self._usual() or 0.0) > SLOW * self._expected:
                 self._wait, self._next_trial = FIRST_WAIT, now
@@ -88,6 +90,12 @@ class Team:
         took, before = (sum(column) for column in zip(*self._trial, strict=True))
         if took >= before or len(self._trial) == TRIAL_PASSES:
             self._decide(now, won=took <= GAIN * before)
+
+    def abandon(self) -> None:
+        """Forget a pass that failed, as its time says nothing about the number of threads."""
+        self._ended = self._clock()
+        if self._trial is not None:
+            self._trial, self._next_trial = None, self._ended + self._wait
 
     def _decide(self, now: float, *, won: bool) -> None:
         if won:

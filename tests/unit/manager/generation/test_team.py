@@ -27,13 +27,13 @@ class Machine:
     def _set_threads(self, threads: int) -> None:
         self.threads = threads
 
-    def compute(self, rows: int = 1, tokens: int = 1) -> float:
-        """Compute a pass; its time grows with the tokens."""
+    def compute(self, rows: int = 1, tokens: int = 1, model: int = 0, size: float = 1.0) -> float:
+        """Compute a pass; its time grows with the tokens and the size of the model."""
         begun = self.now
-        self.team.begin(rows, tokens)
+        self.team.begin(rows, tokens, model)
         for _ in range(LAYERS):
             self.team.look()
-            self.now += self.seconds[self.threads or 2] * tokens / LAYERS
+            self.now += self.seconds[self.threads or 2] * tokens * size / LAYERS
         self.team.end()
         self.passes.append((self.now, self.now - begun))
         return self.now - begun
@@ -116,6 +116,28 @@ def test_one_slow_pass_does_not_change_the_number_of_threads(machine: Machine) -
     machine.compute()
     machine.seconds = QUIET
     machine.run(1)
+    assert machine.team.threads == 2
+
+
+def test_a_large_model_is_not_taken_for_a_slow_pass_of_a_small_one(machine: Machine) -> None:
+    for _ in range(500):
+        machine.compute(model=1)
+        used = machine.compute(model=2, size=13.0)
+        assert used == pytest.approx(13 * QUIET[2]) or machine.threads == 1, "one thread is a trial's only"
+    slower = [took for _, took in machine.passes if took == pytest.approx(13 * QUIET[1])]
+    assert len(slower) < 50
+    assert machine.team.threads == 2
+
+
+def test_a_pass_that_fails_is_neither_quick_nor_a_won_trial(machine: Machine) -> None:
+    machine.run(FIRST_WAIT + 1)
+    machine.now += LONGEST_WAIT  # a trial is due
+    for _ in range(20):
+        machine.compute()
+        machine.team.begin(1, 1)
+        machine.team.abandon()
+    machine.seconds = QUIET
+    assert machine.compute() == pytest.approx(QUIET[2])
     assert machine.team.threads == 2
 
 
