@@ -55,6 +55,9 @@ def test_scripts_talk_at_the_chosen_speed_and_stop_shows_the_rest(
     assert 1 in seen["turns"], "turn by turn"
     said = turns.first.locator(".message").inner_text()
     assert any(said.startswith(part) and part != said for part in seen["typed"]), "bit by bit"
+    start(page, "arena-again")
+    expect(page.locator("#lane-1-transcript .moving")).to_contain_text("scripted")
+    expect(page.locator("#arena-stop")).to_be_enabled()
 
 
 def test_the_speed_can_change_meanwhile_and_holds_for_the_whole_page(

@@ -20,7 +20,7 @@ def test_a_person_plays_against_a_script_and_sees_the_other_side_afterwards(
     field = page.locator("#play-scenario input")
     field.fill("A joint venture")
     field.press("Enter")
-    expect(page.locator("#play-own")).to_contain_text("You are the Bicycle maker")
+    expect(page.locator("#play-own")).to_contain_text("Your role: Bicycle maker")
     expect(page.locator("#play-own")).not_to_contain_text("patents")
     page.locator("#play-begin").click()
     builder = page.locator("#play-builder")

@@ -138,10 +138,12 @@ class Arena:
             return {**new, self.banner.link: element("p", "notice", words_of(error))}
         blind = is_blind(memory) or BLIND in request.query_params
         veiled = blind and self.banner.hides(request, runs)
-        new = merged(new, self._of_runs(shown, runs, veiled=veiled))
+        shown.show(runs)
+        shown.veiled = veiled
+        new = merged(new, self._of_runs(runs, veiled=veiled))
         return merged(new, self._controls(request, shown))
 
-    def _of_runs(self, shown: Shown, runs: Sequence[Run], *, veiled: bool) -> Updates:
+    def _of_runs(self, runs: Sequence[Run], *, veiled: bool) -> Updates:
         """Return the updates that set up what runs did; who played stays unsaid while that is `veiled`."""
         first, scenario = runs[0], runs[0].scenario
         new: Updates = {self.banner.link: link_html(first, hidden=veiled), self.setup.seed: first.seed}
@@ -150,8 +152,6 @@ class Arena:
             scenario = scenario.model_copy(update={"scenario_id": OWN})
             new[self.setup.scenario.own] = editable(scenario)
         new |= self.setup.show_scenario(scenario)
-        shown.show(runs)
-        shown.veiled = veiled
         if not veiled:
             for lane, players in zip(self.lanes, lanes_of(runs), strict=False):
                 new = merged(new, self.setup.show_players(lane, players))
@@ -209,7 +209,8 @@ class Arena:
         """Run what the lanes show once more, and set up what runs."""
         veiled = shown.veiled
         runs = self._runs.rerun(request, shown)
-        new = {**self._of_runs(shown, runs, veiled=veiled), self.setup.stale: ""}
+        shown.veiled = veiled
+        new = {**self._of_runs(runs, veiled=veiled), self.setup.stale: ""}
         return merged(new, self._controls(request, shown))
 
     def _replay(self, shown: Shown) -> Updates:
@@ -253,11 +254,13 @@ class Arena:
     def _follower(self, lane: Lane) -> Any:
         async def follow(shown: Shown, reading: Reading) -> AsyncIterator[Updates]:
             version, run_id = shown.version, shown.of(lane.number)
+            seen = shown.seen.pop(lane.number, None)
             nothing: Updates = {part: gr.skip() for part in lane.outputs}
             yield nothing  # a generator that yields nothing would empty its outputs
+            if shown.version != version:
+                return
             if run_id is not None:
                 shown.following.add(lane.number)
-                seen = shown.seen.pop(lane.number, None)
                 looks = views(self._parley, run_id, lambda: 0.0 if shown.hurried else reading.factor, seen)
             elif lane.number in shown.following:  # whoever plays a recording wants to see it played
                 recorded = still(stored_view(self.recording[lane.number - 1]))

@@ -65,8 +65,8 @@ class PlaySetup:
         chosen, shown = [self.scenario, self.seat], [self.seat, self.story, self.own]
         # One event for both, so that the answer to the last choice comes last.
         gr.on([part.input for part in chosen], self._choose, chosen, shown, trigger_mode="always_last", **QUIET)
-        for part in self.picked:
-            part.input(self._remember, [page, *self.picked], [self.memory], trigger_mode="always_last", **QUIET)
+        picked = [part.input for part in self.picked]
+        gr.on(picked, self._remember, [page, *self.picked], [self.memory], trigger_mode="always_last", **QUIET)
         self.opponent.change(self._describe, [self.opponent], [self.about], **QUIET)
 
     def show(self, scenario: Scenario, seat: Seat, opponent: str) -> Updates:
