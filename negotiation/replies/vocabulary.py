@@ -77,7 +77,7 @@ class Vocabulary:
             telling = {word for word in words if often[word] == 1 and len(word) > 3 and word not in COMMON | used}
             telling |= {word for word in words if often[word] == 1 and word.isdigit()}
             forms[re.escape(plain(option, self._words.nouns))].append(
-                (name, option, not telling and not words[0].isdigit())
+                (name, option, bool(words) and not telling and not words[0].isdigit())
             )
             two, starts = words[:2], [other[:2] for one, other in words_of.items() if one != option]
             if len(words) > 2 and two not in starts and (telling & set(two) or not COMMON & set(two)):

@@ -12,13 +12,13 @@ PICK_AN_AGENT = "Lane {number}: pick an agent for each role."
 START = "Start"
 CHANGE = "Change set-up"
 VERSUS = "vs"
-STALE = "The lanes show an earlier set-up. Start runs the new one, Rerun repeats what the lanes show."
+STALE = "The lanes show an earlier set-up. Start runs the new one; Rerun repeats what the lanes show."
 
 # the recording that a visit begins with
 RECORDED = "Recording"
-RECORDED_ABOUT = "A real negotiation from before. Start runs a new one, live."
+RECORDED_ABOUT = "A recording of an earlier negotiation. Start runs a new one, live."
 REPLAY = "▶ Play the recording"
-REPLAY_END = "Show its end"
+REPLAY_END = "Skip to the end"
 LINK = "Link to this negotiation"
 
 # presets: a name, and what the visitor can learn from it
@@ -75,9 +75,9 @@ VARIES = "A rerun may word things differently: both lanes share the machine."
 # the paired comparison
 PAIRS = "Which of the two is better?"
 PAIRS_ABOUT = (
-    "A single negotiation says little. In a pair, the two agents in which the lanes differ each play the same opponent "
-    "from both seats with the same seed. Pairs run in the background. Look and stop whenever you like: the interval "
-    "allows for it, and needs at least five pairs."
+    "One negotiation says little. In each pair, the two agents that differ between the lanes play the same opponent in "
+    "both roles, with the same seed. Pairs run in the background; look and stop whenever you like, without spoiling "
+    "the result. An interval appears after five pairs."
 )
 PAIRS_COUNT = "More pairs"
 PAIRS_RUN = "Run pairs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # setting up and controls
-SEAT = "You are the"
+SEAT = "Your role"
 OPPONENT = "Against"
 BEGIN = "Negotiate"
 BEGIN_AGAIN = "Negotiate again"
@@ -13,7 +13,7 @@ REPLAY_LINK = "Replay link"
 
 # what the person wants
 PREFERENCES = "What you want (hidden from the other side)"
-SIDES = "You are the {name}, negotiating with the {other}"
+SIDES = "Your role: {name}. The other side: {other}."
 WORTH = (
     "The points of the options you agree on add up to what a deal is worth to you: from 0 to 100. "
     "Without a deal you get {reservation}."
@@ -39,7 +39,7 @@ WORTH_NOW = "Agreed in round {round}, it would be worth {worth} points."
 # the end of the rounds
 RULES = {
     "a": (
-        "You speak first in each of the {rounds} rounds, so the {other} has the last word: after your offer in round "
+        "You speak first in each of the {rounds} rounds, so {other} has the last word: after your offer in round "
         "{rounds} they accept, or there is no deal. You cannot answer what they offer then."
     ),
     "b": (
@@ -49,14 +49,16 @@ RULES = {
 }
 LAST_WORD = "Your last word: accept, or there is no deal."
 LAST_OFFER = {
-    "a": "Your last offer: now the {other} accepts, or there is no deal.",
-    "b": "Your last offer: in the next round you can only accept theirs, or there is no deal.",
+    "a": "Your last offer: now the other side accepts, or there is no deal.",
+    "b": "Your last offer: in the next round you can only accept their offer, or there is no deal.",
 }
 
 # the reveal
 COACHING = "What to try next time"
-COACHING_ABOUT = "The turns that cost you most, and what was to be had in them, everything before being as it was."
-COACHING_NOTHING = "Nothing better was to be had in any of your turns. Well played."
+COACHING_ABOUT = (
+    "The turns that cost you most, and what you could have got in each, had everything before stayed the same."
+)
+COACHING_NOTHING = "You could not have done better in any of your turns. Well played."
 LESSON_ROUND = "Round {round}."
 LESSON_WORTH = "Worth {worth} to you, {cost} more than you got in the end."
 LESSONS = {  # by what was better, and what the person did
@@ -69,7 +71,7 @@ LESSONS = {  # by what was better, and what the person did
 }
 OTHER_SIDE = "What the other side wanted"
 OTHER_SIDE_ABOUT = "The points that each option added to a deal, for you and for them."
-BRIEFING = "The briefing of the {name}:"
+BRIEFING = "Briefing of the other side ({name}):"
 REGRET = "What each of your turns cost you"
 REGRET_ABOUT = (
     "Regret is what a turn gave away, in points: the worth to you of the best deal that the other side could still "

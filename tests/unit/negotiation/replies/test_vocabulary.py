@@ -9,7 +9,7 @@ import pytest
 from negotiation.replies.named_values import contradictions
 from negotiation.replies.vocabulary import Vocabulary
 from negotiation.replies.words import plain, sentences
-from negotiation.scenario.model import Scenario, Seat
+from negotiation.scenario.model import Scenario, Seat, parse_scenario
 
 Shipped = dict[str, Scenario]
 
@@ -131,3 +131,19 @@ def test_a_role_that_is_spoken_to_is_no_option(shipped: Shipped) -> None:
         assert not vocabulary.options_in(message)
     for message in ("who chairs the board: poetry house", "poetry house chairs the board"):
         assert [mention.issue for mention in vocabulary.options_in(message)] == ["chair"]
+
+
+def test_options_may_be_signs_without_letters() -> None:
+    role = {"briefing": "You want it.", "reservation": 0.2, "weights": {"thumb": 1}}
+    data = {
+        "title": "Thumbs",
+        "story": "Two people decide about a picture.",
+        "rounds": 3,
+        "issues": {"thumb": {"options": ["👍", "👎"]}},
+        "roles": {
+            "a": {**role, "name": "Ann", "values": {"thumb": {"👍": 1, "👎": 0}}},
+            "b": {**role, "name": "Bob", "values": {"thumb": {"👍": 0, "👎": 1}}},
+        },
+    }
+    (mention,) = Vocabulary(parse_scenario("thumbs", data, "thumbs")).options_in("so be it: 👎")
+    assert mention.values == {"👎"}

@@ -57,7 +57,7 @@ def test_scripts_are_shown_by_their_moves(car: Scenario) -> None:
     assert found.untruths == ()
     shown = verdict_html(view, space_of(car))
     assert "How they bargained" in shown
-    assert "Nothing untrue" not in shown  # scripts say nothing of their own
+    assert "No untrue statement" not in shown  # scripts say nothing of their own
 
 
 def test_the_best_response_says_whether_it_was_reached(car: Scenario) -> None:
@@ -65,15 +65,15 @@ def test_the_best_response_says_whether_it_was_reached(car: Scenario) -> None:
     found = bargained(of_scripts(car, "hardliner", "boulware"))
     assert found is not None
     best = {row.title: row.values for row in found.rows}["best possible"]
-    assert best["a"] == "80 points (55 more)"
+    assert best["a"] == "80 points, 55 more than it got"
     assert best["b"] == "20 points, reached"  # the hardliner gives nothing, and no deal is worth 20
 
 
 def test_what_a_side_said_is_set_right(car: Scenario) -> None:
     shown = verdict_html(of_talkers(car, "I cannot go below €20,000."), space_of(car))
-    assert "<b>Round 1, Fleet manager</b> claimed a limit that is not its own." in shown
+    assert "<b>Round 1, Fleet manager</b> claimed a limit that it does not have." in shown
     assert "Price: €19,750 would still be worth more to it than no deal." in shown
-    assert "Nothing untrue was found" in verdict_html(of_talkers(car, "I ask for €20,000."), space_of(car))
+    assert "No untrue statement was found" in verdict_html(of_talkers(car, "I ask for €20,000."), space_of(car))
 
 
 def test_nothing_is_said_before_the_end_or_about_turns_of_others(car: Scenario) -> None:

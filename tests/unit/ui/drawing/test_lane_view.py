@@ -334,7 +334,7 @@ def test_the_head_of_a_lane_says_how_far_it_is_and_who_plays(scenario: Scenario)
 
 def test_an_offer_shows_its_worth_to_both_sides_as_a_bar(scenario: Scenario) -> None:
     shown = turns_html(LaneView(scenario).fold([STARTED, offer(0, 20000)]))
-    assert "Worth from 0 to 100: 50 to Fleet manager, 40 to Engineer" in shown
+    assert "Worth in points (of 100): 50 to Fleet manager, 40 to Engineer" in shown
     assert "--value:0.5000" in shown
 
 

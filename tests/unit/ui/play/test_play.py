@@ -104,7 +104,7 @@ def test_the_last_round_warns_and_the_last_offer_can_always_be_answered(car: Sce
 
 
 def test_the_rules_say_who_has_the_last_word(car: Scenario) -> None:
-    assert f"the {car.roles['b'].name} has the last word" in own_html(car, "a")
+    assert f"so {car.roles['b'].name} has the last word" in own_html(car, "a")
     assert "you have the last word" in own_html(car, "b")
 
 
