@@ -113,8 +113,8 @@ $(VENV)/dev: $(VENV)/run
 	$(PIP) install -c constraints.txt -e ".[embedded,dev]"
 	touch $@
 
-# Browser tests use Chromium without a window, which needs half the processor time of one with its window hidden, or an
-# installed Chromium or Chrome. Otherwise Debian's or Playwright's is installed.
+# Browser tests use Chromium's headless shell, which takes half the processor time of the full browser, or an installed
+# Chromium or Chrome. If there is none, Debian's or Playwright's headless shell is installed.
 browser: $(VENV)/dev
 	@command -v chromium-headless-shell || command -v chromium || command -v google-chrome || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get && apt-get update -qq && \

@@ -21,6 +21,17 @@ def start_models(page: Page) -> None:
     start(page)
 
 
+def test_a_load_is_shown_while_it_goes_on(tmp_path: Path, open_page: Callable[[str], Page]) -> None:
+    endless = "endless: {type: fake, label: Endless, load_seconds: 600, size_bytes: 900000000}\n"
+    server = Server(tmp_path / "home", fakes(tmp_path / "configs", endless)).start()
+    try:
+        page = open_page(server.url)
+        start_models(page)
+        expect(page.locator("#model-status .chip[data-state=loading]")).to_contain_text("Endless")
+    finally:
+        server.kill()
+
+
 def watch_both_lanes(page: Page) -> None:
     """Record in window.seen whether both lanes were streaming at once, and the states of the strip."""
     page.evaluate(

@@ -1,4 +1,4 @@
-"""How both sides of a finished negotiation bargained: a few figures, and what they said that is not so."""
+"""How both sides of a finished negotiation bargained: a few figures, and their untrue statements."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Untruth:
-    """Something a side said that is not so."""
+    """An untrue statement of one side."""
 
     seat: Seat
     where: str
@@ -42,7 +42,7 @@ class Untruth:
 
 @dataclass(frozen=True)
 class Bargained:
-    """How both sides bargained. `spoke` tells whether anyone but scripts did."""
+    """How both sides bargained. `spoke` is whether a model or a person took part."""
 
     names: Mapping[Seat, str]
     rows: tuple[Compared, ...]
