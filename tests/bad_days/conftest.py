@@ -23,7 +23,7 @@ from manager.state import State
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.game.events import Ended, Event, Halted, TurnTaken
-from negotiation.live.feed import Watch
+from negotiation.live.feed import Watch, stored_events
 from negotiation.live.live_runs import LiveRuns
 from negotiation.runs.record import Run
 from negotiation.runs.store import HEARTBEAT_SECONDS, Store
@@ -156,8 +156,10 @@ class House:
         """Start a watched negotiation; `options` are b's."""
         run_id = self.live.start(self.run(a, b, seed, **options))
         watch = self.live.watch(run_id)
-        assert watch is not None
-        self.watches[run_id], self.seen[run_id] = watch, []
+        if watch is None:  # it has already ended
+            self.seen[run_id] = stored_events(self.store.run(run_id))
+        else:
+            self.watches[run_id], self.seen[run_id] = watch, []
         return run_id
 
     def run(self, a: str, b: str = "boulware", seed: int = 1, **options: Any) -> Run:

@@ -19,6 +19,7 @@ from negotiation.app.machine_profile import GB, Machine
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.game.events import Ended, Event, Halted
+from negotiation.live.feed import stored_events
 from negotiation.runs.record import Run
 from tests.support.forking_gpu import ForkingGPU
 from tests.support.twin import preload_twin
@@ -60,7 +61,8 @@ def played(parley: Parley, *agents: AgentConfig) -> tuple[str, list[Event]]:
     run = Run(run_id="", scenario=parley.scenarios["company_car"], agents={"a": agents[0], "b": agents[1]}, seed=1)
     run_id = parley.live.start(run)
     watch = parley.live.watch(run_id)
-    assert watch is not None
+    if watch is None:  # it has already ended
+        return run_id, stored_events(parley.store.run(run_id))
     with watch:
         return run_id, list(watch)
 
