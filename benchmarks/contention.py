@@ -36,9 +36,9 @@ import torch
 from benchmarks.support.neighbours import neighbours
 from manager.config.model_spec import GenerationConfig
 from manager.config.registry import Registry
-from manager.generation import processor
+from manager.generation.forward import processor
+from manager.generation.forward.team import Team
 from manager.generation.request import GenerationRequest, as_messages
-from manager.generation.team import Team
 from manager.manager import LLMManager
 
 ROOT = Path(__file__).parents[1]

@@ -27,11 +27,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.support.report import rounded, write_table
 from benchmarks.support.writing import Generate, LlamaCpp, Loop, Negotiator, Ours, Wrote, negotiators
-from manager.backends import gguf
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.backends.local import gguf
 from manager.config.registry import Registry
-from manager.generation import packed
-from manager.generation.processor import on_processor
+from manager.generation.forward import packed
+from manager.generation.forward.processor import on_processor
 from manager.generation.request import Grammar
 from manager.machine.process import trim_heaps
 

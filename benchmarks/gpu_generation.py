@@ -22,8 +22,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from manager.config.model_spec import GenerationConfig
 from manager.generation.batch import Batch
-from manager.generation.flat import flat_runner
-from manager.generation.kv import Shelf
+from manager.generation.forward.flat import flat_runner
+from manager.generation.forward.kv import Shelf
 from manager.generation.request import GenerationRequest
 from manager.generation.row import Arrival, Row
 from manager.generation.stream import TokenStream

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from manager.backends.devices import DeviceMemory, memory_of
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.backends.local.devices import DeviceMemory, memory_of
 from manager.config.model_spec import parse_spec
 
 GOAL = 1.3

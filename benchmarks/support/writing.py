@@ -1,6 +1,6 @@
 """Contenders that write text with SmolLM2: ours, transformers' `generate`, a plain loop, and llama.cpp.
 
-All that use torch compute on the same thread (manager/generation/processor.py says why that matters).
+All that use torch compute on the same thread (manager/generation/forward/processor.py says why that matters).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from transformers import DynamicCache, LogitsProcessor
 
 from manager.config.model_spec import GenerationConfig
 from manager.generation.engine import Engine
+from manager.generation.forward.processor import on_processor
 from manager.generation.grammar import GrammarCompiler, GrammarMatcher
-from manager.generation.processor import on_processor
 from manager.generation.request import Completion, GenerationRequest, Grammar, Message
 from manager.generation.stream import TokenStream
 from negotiation.agents.prompts import new_messages

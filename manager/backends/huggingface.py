@@ -1,7 +1,7 @@
 """The backend for local models: from the Hub, a folder, or a GGUF file, run with transformers.
 
-It moves weights to and from a device and host memory. `local_files.py` finds the files, `loading.py` builds models from
-them, and `generation/engine.py` writes text with these.
+It moves weights to and from a device and host memory. `local/files.py` finds the files, `local/loading.py` builds
+models from them, and `generation/engine.py` writes text with these.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 import torch
 from torch import UntypedStorage
 
-from manager.backends import adapters, gguf, hub, identification, loading, quantization, sizing
 from manager.backends.base import BaseLLMModel, Footprint, Progress, missing
-from manager.backends.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
-from manager.backends.loading import BUILD_LOCK
-from manager.backends.local_files import Found, find
-from manager.backends.storages import Remains, held_by, storages_of, total_bytes
-from manager.backends.text_part import text_config
+from manager.backends.local import adapters, gguf, hub, identification, loading, quantization, sizing
+from manager.backends.local.devices import PARKING_SHARE, DeviceMemory, HostCopy, memory_of, pick_device
+from manager.backends.local.files import Found, find
+from manager.backends.local.loading import BUILD_LOCK
+from manager.backends.local.storages import Remains, held_by, storages_of, total_bytes
+from manager.backends.local.text_part import text_config
 from manager.config.model_spec import ModelSpec
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError
-from manager.generation import packed
 from manager.generation.engine import Engine
-from manager.generation.processor import apart
+from manager.generation.forward import packed
+from manager.generation.forward.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.identity import Identity

@@ -13,11 +13,11 @@ from typing import Protocol
 import torch
 
 from manager.errors import Cancelled, Failure, GenerationFailed, OutOfMemory, ParleyError
-from manager.generation.kv import Memo, Shelf
+from manager.generation.forward.kv import Memo, Shelf
+from manager.generation.forward.team import Team
 from manager.generation.row import Row
 from manager.generation.sampling import pick_tokens
 from manager.generation.stream import cancelled
-from manager.generation.team import Team
 
 MAX_ROWS = 64
 CHUNK = 128

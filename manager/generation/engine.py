@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from manager.errors import GenerationFailed
-from manager.generation import processor
 from manager.generation.batch import Batch, failure_of
-from manager.generation.flat import flat_runner
+from manager.generation.forward import processor
+from manager.generation.forward.flat import flat_runner
+from manager.generation.forward.kv import Shelf
+from manager.generation.forward.solo import SoloRunner
 from manager.generation.grammar import GrammarCompiler
-from manager.generation.kv import Shelf
 from manager.generation.request import GenerationRequest
 from manager.generation.row import Arrival, Row
-from manager.generation.solo import SoloRunner
 from manager.generation.stream import TokenStream, cancelled
 from manager.generation.text import ChatTemplate
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from manager.errors import ContextTooLong
+from manager.generation.forward.kv import SHARED, Memo, common
 from manager.generation.grammar import GrammarMatcher
-from manager.generation.kv import SHARED, Memo, common
 from manager.generation.reply import ReplyFilter, all_thinking
 from manager.generation.request import Completion, GenerationRequest
 from manager.generation.sampling import Sampler

@@ -12,7 +12,7 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from manager.backends import loading
+from manager.backends.local import loading
 from negotiation.game.events import Ended, Halted, TurnTaken, Writing
 from tests.bad_days.conftest import Faults, House
 from tests.support.hubserver import Hub

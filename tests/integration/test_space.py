@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from manager.backends import base, gguf
+from manager.backends import base
+from manager.backends.local import gguf
 from manager.machine import model_files as files
 from manager.placed import DEVICE
 from manager.state import State

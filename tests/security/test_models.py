@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.backends.local import hub
 from manager.config.model_spec import parse_spec
 from manager.errors import ConfigError, GenerationFailed, LoadFailed, Refused, WeightsNotFound
 from manager.generation.text import ChatTemplate

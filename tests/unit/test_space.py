@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from packaging.requirements import Requirement
 
-from manager.backends.hub import PATTERNS
+from manager.backends.local.hub import PATTERNS
 from manager.config.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from manager.backends.hub import is_here, look_up
+from manager.backends.local.hub import is_here, look_up
 from manager.config.model_spec import HUB_ID, parse_spec
 from negotiation.app.parley import Parley
 from negotiation.errors import DoesNotFit

@@ -8,8 +8,8 @@ import torch
 from torch import UntypedStorage
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from manager.backends.devices import DeviceMemory, HostCopy, Moved
-from manager.backends.storages import storages_of
+from manager.backends.local.devices import DeviceMemory, HostCopy, Moved
+from manager.backends.local.storages import storages_of
 
 
 class Arena(DeviceMemory):

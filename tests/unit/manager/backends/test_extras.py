@@ -11,7 +11,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.backends.storages import storages_of, total_bytes
+from manager.backends.local.storages import storages_of, total_bytes
 from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import LoadFailed
 from manager.generation.request import GenerationRequest, as_messages

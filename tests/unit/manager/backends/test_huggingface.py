@@ -22,9 +22,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
-from manager.backends import sizing
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.backends.identification import digest_of, remembered_digest
+from manager.backends.local import sizing
+from manager.backends.local.identification import digest_of, remembered_digest
 from manager.cancel import CancelToken
 from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import (
@@ -39,9 +39,9 @@ from manager.errors import (
     Refused,
     WeightsNotFound,
 )
-from manager.generation import packed
-from manager.generation.flat import FlatRunner
-from manager.generation.packed import packs
+from manager.generation.forward import packed
+from manager.generation.forward.flat import FlatRunner
+from manager.generation.forward.packed import packs
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.identity import Identity

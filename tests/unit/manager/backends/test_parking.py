@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from manager.backends import devices
 from manager.backends.base import register_backend
-from manager.backends.devices import DeviceMemory, HostCopy
 from manager.backends.huggingface import HuggingFaceModelWrapper
-from manager.backends.storages import Remains, held_by, storages_of, total_bytes
+from manager.backends.local import devices
+from manager.backends.local.devices import DeviceMemory, HostCopy
+from manager.backends.local.storages import Remains, held_by, storages_of, total_bytes
 from manager.config.model_spec import GenerationConfig, parse_spec
 from manager.errors import Cancelled, LoadFailed, OutOfMemory
 from manager.generation.request import GenerationRequest, as_messages

@@ -17,12 +17,12 @@ from manager.config.model_spec import GenerationConfig
 from manager.errors import Cancelled, GenerationFailed, OutOfMemory
 from manager.generation import batch as batch_module
 from manager.generation.batch import Batch
-from manager.generation.flat import flat_runner
+from manager.generation.forward.flat import flat_runner
+from manager.generation.forward.kv import Memo, Shelf
+from manager.generation.forward.solo import SoloRunner
 from manager.generation.grammar import GrammarCompiler
-from manager.generation.kv import Memo, Shelf
 from manager.generation.request import GenerationRequest, Grammar, as_messages
 from manager.generation.row import Arrival, Row
-from manager.generation.solo import SoloRunner
 from manager.generation.stream import TokenStream
 from manager.generation.text import ChatTemplate
 from tests.support.effort import examples

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from manager.generation.team import FIRST_WAIT, LONGEST_WAIT, SLOW, Team
+from manager.generation.forward.team import FIRST_WAIT, LONGEST_WAIT, SLOW, Team
 
 LAYERS = 30
 QUIET = {2: 0.03, 1: 0.045}

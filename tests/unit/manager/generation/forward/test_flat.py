@@ -10,9 +10,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from manager.generation.flat import FlatRunner, flat_runner
-from manager.generation.kv import Memo
-from manager.generation.solo import SoloRunner
+from manager.generation.forward.flat import FlatRunner, flat_runner
+from manager.generation.forward.kv import Memo
+from manager.generation.forward.solo import SoloRunner
 
 pytestmark = pytest.mark.weights
 

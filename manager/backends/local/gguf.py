@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy
 
-from manager.backends.identification import file_digest
-from manager.backends.sizing import ModelShape
+from manager.backends.local.identification import file_digest
+from manager.backends.local.sizing import ModelShape
 from manager.errors import MissingPackage, Refused
 from manager.machine.model_files import PACKAGE, packaged
 

@@ -21,10 +21,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from manager.backends.base import Progress
-from manager.backends.gguf import VOCABULARY_SECONDS, ConvertedCopy, GgufFile, first_load_seconds, read_once
-from manager.backends.pace import paced
-from manager.backends.sizing import read_config, weight_files
-from manager.backends.text_part import RENAMED, other_parts, text_config
+from manager.backends.local.gguf import VOCABULARY_SECONDS, ConvertedCopy, GgufFile, first_load_seconds, read_once
+from manager.backends.local.pace import paced
+from manager.backends.local.sizing import read_config, weight_files
+from manager.backends.local.text_part import RENAMED, other_parts, text_config
 from manager.errors import LoadFailed, MissingPackage, Refused
 
 logger = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from manager.backends import devices
-from manager.backends.devices import CudaMemory, DeviceMemory, memory_of, pick_device
+from manager.backends.local import devices
+from manager.backends.local.devices import CudaMemory, DeviceMemory, memory_of, pick_device
 from manager.errors import Cancelled, Refused
 from manager.machine.host import free_host_memory
 

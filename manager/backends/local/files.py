@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from manager.backends import gguf, hub, loading, quantization, sizing
 from manager.backends.base import Progress
-from manager.backends.loading import BUILD_LOCK
-from manager.backends.text_part import text_config
+from manager.backends.local import gguf, hub, loading, quantization, sizing
+from manager.backends.local.loading import BUILD_LOCK
+from manager.backends.local.text_part import text_config
 from manager.config.model_spec import ModelSpec
 from manager.errors import Refused, WeightsNotFound
 from manager.machine.model_files import PACKAGE

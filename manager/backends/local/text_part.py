@@ -13,7 +13,7 @@ from typing import Any
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
-from manager.backends.sizing import weight_files
+from manager.backends.local.sizing import weight_files
 
 _PART = r"^(?:model\.)?(?:language_model|text_model)\."
 RENAMED = {_PART + r"lm_head": "lm_head", _PART + r"(?:model\.)?": "model."}

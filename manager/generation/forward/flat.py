@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from manager.generation.kv import CacheShape, Memo
+from manager.generation.forward.kv import CacheShape, Memo
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from manager.backends import hub
 from manager.backends.base import Progress
-from manager.backends.quantization import require
+from manager.backends.local import hub
+from manager.backends.local.quantization import require
 from manager.config.model_spec import ModelSpec
 from manager.errors import LoadFailed, Refused, WeightsNotFound
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from huggingface_hub import constants
 
-from manager.backends import hub
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.backends.local import hub
 from manager.config.model_spec import parse_spec
 from manager.errors import AccessDenied, Cancelled, ParleyError, Refused, Unreachable, WeightsNotFound
 from tests.support.hubserver import COMMIT, Hub, point_to, serving_hub

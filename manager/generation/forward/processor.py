@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 
-from manager.generation.team import Team
+from manager.generation.forward.team import Team
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from manager.backends.pace import paced, share
+from manager.backends.local.pace import paced, share
 from manager.errors import Cancelled
 
 

@@ -10,7 +10,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from manager.generation.kv import CacheShape, Memo
+from manager.generation.forward.kv import CacheShape, Memo
 
 
 class CacheMemo(Memo):

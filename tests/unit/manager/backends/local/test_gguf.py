@@ -21,9 +21,9 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from manager.backends import gguf, hub, loading, sizing
-from manager.backends.gguf import ConvertedCopy, GgufFile
 from manager.backends.huggingface import HuggingFaceModelWrapper
+from manager.backends.local import gguf, hub, loading, sizing
+from manager.backends.local.gguf import ConvertedCopy, GgufFile
 from manager.config.model_spec import parse_spec
 from manager.errors import CannotFit, LoadFailed, MissingPackage, Refused, WeightsNotFound
 from tests.unit.manager.conftest import MakeManager, byte_tokenizer, tiny_model
