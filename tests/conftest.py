@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from ui.server.gradio_import import skip_stub_files
+
 # Before torch is imported, and for every program that a test starts: the models here are so small that two threads
 # spend their time waiting for each other, and on a busy machine for far longer than that.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No test asks the real Hub, not even whether it is in reach. Those with a stand-in point to it.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+skip_stub_files()  # as the program does
 
 _BROWSER = Path(__file__).parent / "browser"
 _PROGRAMS = Path(__file__).parent / "integration"
@@ -50,7 +54,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Share tests among processes by file, and run browser tests in three, where they share a server and a browser.
+    """Share tests among processes by file, and run browser tests in two, where they share a server and a browser.
 
     pytest-xdist's own groups (`--dist loadgroup`) have no effect with pytest 9.2: they change `_nodeid`, which it no
     longer reads.
@@ -60,9 +64,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
-            if not file.startswith("tests/browser/") or file == "tests/browser/test_arena.py":
+            if not file.startswith("tests/browser/"):
                 return file
-            return "the arena" if file.startswith("tests/browser/test_arena") else "the other tabs"
+            return "the arena" if file.startswith("tests/browser/test_arena_") else "the other tests of the page"
 
     return ByFile(config, log)
 

@@ -10,6 +10,8 @@ import sys
 from importlib import import_module
 from typing import NoReturn
 
+from ui.server.gradio_import import skip_stub_files
+
 SPACES_PROXIES = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"
 
 
@@ -18,6 +20,7 @@ def serve() -> NoReturn:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "0")
     # The proxies whose X-Forwarded-For uvicorn trusts. Anyone can forge that header, so none except Spaces' own.
     os.environ.setdefault("FORWARDED_ALLOW_IPS", SPACES_PROXIES if os.environ.get("SPACE_ID") else "")
+    skip_stub_files()
     try:
         from manager.machine.process import leave
         from negotiation.app.machine_profile import is_zero_gpu

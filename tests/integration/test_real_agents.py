@@ -66,9 +66,14 @@ def played(catalog: Catalog, scenario: Scenario, other: str, **options: Any) -> 
     return turns, end
 
 
-def test_a_rational_model_never_does_worse_than_no_deal(catalog: Catalog, car: Scenario) -> None:
-    """Against a hardliner, whose offers a small model tends to accept."""
-    turns, end = played(catalog, car, "hardliner", guard="rational")
+@pytest.fixture(scope="module")
+def rational(catalog: Catalog, car: Scenario) -> tuple[list[Turn], Ended]:
+    """Return a negotiation with a hardliner, whose offers a small model tends to accept."""
+    return played(catalog, car.model_copy(update={"rounds": 3}), "hardliner", guard="rational")
+
+
+def test_a_rational_model_never_does_worse_than_no_deal(rational: tuple[list[Turn], Ended], car: Scenario) -> None:
+    turns, end = rational
     assert end.agreement is None
     for turn in turns:
         assert turn.invalid == ()
@@ -107,13 +112,10 @@ def test_a_run_of_a_model_names_its_weights_and_is_reproduced(real_home: Path, c
     assert (use.identity.file, use.identity.device) == (file, "cpu")
     assert use.identity.dtype in ("bfloat16", "float32")
     assert (use.sampling["temperature"], use.sampling["top_p"]) == (0.4, 0.9)
-    with fresh_catalog(real_home) as catalog:
-        found = reproduce(catalog, run, CancelToken())
-    assert found.identical, found.first_difference
     changed = replace(run, turns=(replace(run.turns[0], message="Tampered."), *run.turns[1:]))
     with fresh_catalog(real_home) as catalog:
         tampered = reproduce(catalog, changed, CancelToken())
-    assert [check.differs for check in tampered.turns[:2]] == [("message",), ()]
+    assert [check.differs for check in tampered.turns] == [("message",), *[()] * (len(run.turns) - 1)]
     assert "not in reproducible mode" in tampered.limits[0]
 
 
@@ -132,9 +134,9 @@ def test_a_free_model_is_read_strictly_and_its_ledger_is_honest(
             assert turn.raw == turn.invalid[-1].raw
 
 
-def test_the_remarks_on_a_rational_models_messages_are_true(catalog: Catalog, car: Scenario) -> None:
+def test_the_remarks_on_a_rational_models_messages_are_true(rational: tuple[list[Turn], Ended]) -> None:
     """A small model under this rail repeats itself and names other values; each turn says so."""
-    turns, _ = played(catalog, car.model_copy(update={"rounds": 4}), "hardliner", guard="rational")
+    turns, _ = rational
     for before, turn in zip([None, *turns], turns, strict=False):
         assert "transcript" not in turn.notes, "SmolLM2 has a chat template"
         same = before is not None and before.message.casefold().split() == turn.message.casefold().split()

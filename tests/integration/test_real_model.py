@@ -40,7 +40,7 @@ def negotiate(home: Path, *arguments: str) -> tuple[dict[str, Any], str]:
 def test_two_models_negotiate_to_an_end_and_the_same_seed_repeats_the_text(real_home: Path, tmp_path: Path) -> None:
     short = tmp_path / "night_train.yaml"
     shipped = (SHIPPED / "scenarios" / "night_train.yaml").read_text(encoding="utf-8")
-    short.write_text(shipped.replace("rounds: 4", "rounds: 2"), encoding="utf-8")
+    short.write_text(shipped.replace("rounds: 4", "rounds: 1"), encoding="utf-8")
     models = ("--a", "smollm2-steady", "--b", "smollm2-bold", "--seed", "2")
     command = ("run", "--scenario", str(short), *models, "--json", "-")
     first, progress = negotiate(real_home, *command)
