@@ -52,6 +52,7 @@ def at_the_table(games: list[Episode]) -> int:
     """Play script against script, and return the number of turns."""
     turns = 0
     for game in games:
+        assert isinstance(game.scenario, Scenario)
         agents = {**game.agents, "a": STRATEGIES[MINE]}
         events = negotiate(Negotiation("benchmark", game.scenario, agents, game.seed))
         turns += sum(isinstance(event, TurnTaken) for event in events)

@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-_NEEDS = {"ray": "test_cluster.py", "openai": "test_transformers_serve.py"}  # installed by `make test-heavy`
+_NEEDS = {  # installed by `make test-heavy`
+    "ray": "test_cluster.py",
+    "openai": "test_transformers_serve.py",
+    "verifiers": "test_verifiers.py",
+}
 collect_ignore = [test for package, test in _NEEDS.items() if not find_spec(package)]
 
 
