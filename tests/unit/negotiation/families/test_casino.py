@@ -17,7 +17,7 @@ from negotiation.game.events import Ended
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario
-from negotiation.tournament.sides import normalised
+from negotiation.game.measures import normalised
 
 ITEMS = ("food", "water", "firewood")
 
