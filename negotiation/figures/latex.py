@@ -89,7 +89,7 @@ class LatexTable:
     def __str__(self) -> str:
         lines = [
             r"\begin{table}[htbp]",
-            r"  \centering",
+            r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
             f"  \\caption{{{self.caption}}}",
             f"  \\label{{{self.label}}}",
             f"  \\begin{{tabular}}{{{self.columns}}}",
@@ -134,8 +134,8 @@ def _character(character: str) -> str:
         return _SPECIAL[character]
     if character == " " or (character.isascii() and character.isprintable()):
         return character
-    letter, *accents = unicodedata.normalize("NFD", character)
-    accent = "".join(accents)
+    parts = unicodedata.normalize("NFD", character)
+    letter, accent = parts[0], parts[1:]
     if letter.isascii() and letter.isalpha() and accent in _ACCENTS:
         return f"\\{_ACCENTS[accent]}{{{letter}}}"
     return f"U+{ord(character):04X}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from math import fsum
 from typing import Any
 
 from manager.identity import ServerReport
@@ -97,7 +98,7 @@ RUN: Columns = {
     "pareto_distance": float,
     "nash_distance": float,
     "forked_turns": int,
-    **{f"{name}_{seat}": kind for name, kind in _OF_SEAT.items() for seat in SEATS},
+    **{f"{name}_{seat}": kind for seat in SEATS for name, kind in _OF_SEAT.items()},
     **_PROGRAM,
 }
 """What is known of a run. `agreement` and `options_` are JSON; the model of a seat is that of its first turn."""
@@ -182,7 +183,7 @@ def _seat_row(run: Run, seat: Seat, analyser: Analyser) -> Row:
         "turns": len(own),
         "invalid": sum(len(turn.invalid) for turn in own),
         "tokens": sum(turn.tokens for turn in own),
-        "seconds": sum(turn.seconds for turn in own),
+        "seconds": fsum(turn.seconds for turn in own),
         "cost": total_cost(turn.cost for turn in own),
     }
     if measures is not None:
