@@ -36,6 +36,8 @@ def export(
 
     JSON Lines have everything that is stored of a run except its owner; `reproduce` reads them.
     """
+    if page is not None and inspect is None:
+        raise typer.BadParameter("use it with --inspect", param_hint="--page")
     with opened() as parley:
         found = [run for source in sources for run in runs_from(parley, source)]
         address = page or f"http://127.0.0.1:{parley.settings.port}/"

@@ -100,8 +100,9 @@ def leaderboard(
     json: Json = None,
 ) -> int:
     """Print the leaderboard of a tournament."""
-    if csv + markdown + latex + votes > 1:
-        raise typer.BadParameter("use only one of them", param_hint=("--csv", "--markdown", "--latex", "--votes"))
+    if csv + markdown + latex + votes + (parquet is not None) > 1:
+        options = "--csv", "--markdown", "--latex", "--votes", "--parquet"
+        raise typer.BadParameter("use only one of them", param_hint=options)
     if votes:
         return _print_votes(json)
     with opened() as parley:
@@ -120,10 +121,11 @@ def leaderboard(
             ).splitlines()
         elif latex:
             lines = to_latex(row, board, played).splitlines()
+        elif parquet is not None:
+            about = {"tournament_id": row.tournament_id, "title": row.tournament.title, **played.to_metadata()}
+            write_parquet(parquet, TABLE, table(board), about)
+            lines = [f"{parquet}: written"]
         with Output(json) as out:
-            if parquet is not None:
-                about = {"tournament_id": row.tournament_id, "title": row.tournament.title, **played.to_metadata()}
-                write_parquet(parquet, TABLE, table(board), about)
             out.write(describe(row, board, played), lines)
     return 0
 

@@ -158,6 +158,7 @@ def _sample(run: Run, page: str) -> EvalSample:
 def _about(run: Run, row: Row) -> dict[str, Any]:
     """Return what is known of a run beyond its turns and scores."""
     return {
+        **{f"agent_{seat}": run.agents[seat].label for seat in SEATS},
         "agents": {seat: run.agents[seat].to_json() for seat in SEATS},
         **{name: row[name] for name in ("scenario", "title", "seed", "rounds", "discount", "status", "reason")},
         **{name: row[name] for name in ("ending", "ended_by", "last_round", "forked_turns")},

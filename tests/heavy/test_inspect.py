@@ -115,7 +115,12 @@ def test_a_sample_leads_back_to_the_replay_and_carries_the_provenance(logs: Logs
     first = samples[0].events[0]
     assert isinstance(first, InfoEvent)
     assert first.data == f"[Replay]({about['replay']})"
-    assert (about["scenario"], about["seed"], about["agents"]["a"]["agent"]) == ("night_train", 1, "left")
+    assert (about["scenario"], about["seed"], about["agent_a"], about["agents"]["b"]["agent"]) == (
+        "night_train",
+        1,
+        "left",
+        "boulware",
+    )
 
 
 def test_models_turns_are_model_events_and_all_turns_are_messages(logs: Logs, runs: list[Run]) -> None:

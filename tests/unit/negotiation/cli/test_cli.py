@@ -506,6 +506,8 @@ def test_a_failed_start_leaves_no_thread_running(configs: Path) -> None:
         ["show"],
         ["scenarios", "x"],
         ["leaderboard", "--csv", "--votes"],
+        ["leaderboard", "--latex", "--parquet", "x"],
+        ["export", "x", "--page", "https://parley.example/"],
     ],
 )
 def test_mistaken_arguments_print_the_usage(
