@@ -2,7 +2,8 @@
 
 `python -m benchmarks.gym` prints a JSON line for each case: negotiations and turns per second of processor time, the
 median over the rounds and its spread. `table` plays script against script with `negotiate`; `environment` plays the
-same games with the script in seat a behind the environment; `vector` does so in 32 environments side by side.
+same games with the script in seat a behind the environment; `vector` does so in 32 environments side by side. `drawn`
+plays as many games in the environment, each in a scenario that is drawn for it from one of the shipped families.
 `ratio` is the rate over that of `table` in the same round.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED
+from negotiation.families.family import FAMILIES, family_names, load_family
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import TurnTaken
 from negotiation.game.session import Negotiation, negotiate
@@ -34,6 +36,13 @@ def episodes(scenarios: list[Scenario], seeds: int) -> Iterator[Episode]:
                 yield Episode(scenario, "a", opponent, seed)
 
 
+def drawn_episodes(count: int) -> list[Episode]:
+    """Return games in `count` different scenarios."""
+    families = [load_family(name) for name in family_names(FAMILIES)]
+    size = len(families)
+    return [Episode(families[n % size], "a", OPPONENTS[n // size % len(OPPONENTS)], n) for n in range(count)]
+
+
 def decide(view: View) -> Decision:
     """Return the decision of the script that plays seat a."""
     return STRATEGIES[MINE].decide(view)
@@ -43,6 +52,7 @@ def at_the_table(games: list[Episode]) -> int:
     """Play script against script, and return the number of turns."""
     turns = 0
     for game in games:
+        assert isinstance(game.scenario, Scenario)
         agents = {**game.agents, "a": STRATEGIES[MINE]}
         events = negotiate(Negotiation("benchmark", game.scenario, agents, game.seed))
         turns += sum(isinstance(event, TurnTaken) for event in events)
@@ -69,11 +79,7 @@ def side_by_side(games: list[Episode]) -> int:
     return turns
 
 
-CASES: dict[str, Callable[[list[Episode]], int]] = {
-    "table": at_the_table,
-    "environment": in_the_environment,
-    "vector": side_by_side,
-}
+Case = tuple[Callable[[list[Episode]], int], list[Episode]]
 
 
 def main() -> None:
@@ -82,15 +88,21 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     games = list(episodes(list(load_scenarios(SHIPPED / "scenarios").values()), options.seeds))
-    rates: dict[str, list[tuple[float, float]]] = {case: [] for case in CASES}
-    for play in CASES.values():
-        play(games[: len(games) // options.seeds])  # computes what is kept per scenario
+    cases: dict[str, Case] = {
+        "table": (at_the_table, games),
+        "environment": (in_the_environment, games),
+        "vector": (side_by_side, games),
+        "drawn": (in_the_environment, drawn_episodes(len(games))),
+    }
+    rates: dict[str, list[tuple[float, float]]] = {case: [] for case in cases}
+    for play, given in cases.values():
+        play(given[: len(given) // options.seeds])  # computes what is kept per scenario
     for _ in range(options.rounds):
-        for case, play in CASES.items():
+        for case, (play, given) in cases.items():
             begun = time.process_time()
-            turns = play(games)
+            turns = play(given)
             seconds = time.process_time() - begun
-            rates[case].append((len(games) / seconds, turns / seconds))
+            rates[case].append((len(given) / seconds, turns / seconds))
     for case, found in rates.items():
         ratios = [one[0] / base[0] for one, base in zip(found, rates["table"], strict=True)]
         line = {

@@ -12,19 +12,23 @@ import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import gradio as gr
 
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, PROGRAM
+from negotiation.agents.options import ModelOptions
 from negotiation.app.parley import Parley
 from negotiation.errors import NotAsked
-from negotiation.game.events import Asked, Ended, Event, Halted
+from negotiation.game.events import Asked, Ended, Event, Halted, Turn, TurnTaken
+from negotiation.game.session import Negotiation, replay, view_of
+from negotiation.gym import Observation
 from negotiation.live.feed import stored_events
 from negotiation.runs.export import export_run
 from negotiation.runs.record import Run
+from negotiation.scenario.analysers import analyser_of
 from negotiation.scenario.model import SEATS, Scenario
 from ui.kit.errors import plainly
 from ui.server.operator import caller_of
@@ -32,6 +36,8 @@ from ui.widgets.follow import UPDATE_SECONDS
 from ui.widgets.scenario_picker import own_scenario
 
 PUBLIC: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
+IN_FULL = ModelOptions(guard="free")
+"""For prompts that state the form of a reply in full, since no grammar enforces it on a model elsewhere."""
 NO_PEOPLE = (
     "The API plays models, strategies and programs; people play on the page. Pass the name of a model or strategy, or "
     f"'{PROGRAM}' for a seat that you play yourself."
@@ -91,9 +97,9 @@ def build_api(parley: Parley) -> None:
 
         Returns:
             Events, each an object with the keys run_id and event: queued (while it waits for a lane), started,
-            turn_started, waiting, writing (a piece of text), rejected, asked (a program is to move: post its move with
-            the event's key), turn_taken (a complete turn), and at the end ended (with agreement and measures) or
-            halted. Utilities lie in [0, 1].
+            turn_started, waiting, writing (a piece of text), rejected, asked (a program is to move: state, role and
+            messages say what it knows; post its move with the event's key), turn_taken (a complete turn), and at the
+            end ended (with agreement and measures) or halted. Utilities lie in [0, 1].
         """
         with plainly():
             given = (("agent_a", agent_a, options_a), ("agent_b", agent_b, options_b))
@@ -104,10 +110,13 @@ def build_api(parley: Parley) -> None:
             chosen = await asyncio.to_thread(_scenario, parley, scenario)  # parsing a complete one takes time
             run = Run(run_id="", scenario=chosen, agents={"a": a, "b": b}, seed=number)
             run_id = await asyncio.to_thread(parley.live.start, run, caller=caller_of(parley, request))
+            run, turns = replace(run, run_id=run_id), list[Turn]()
             async with aclosing(_events(parley, run_id)) as events:
                 async for event in events:
-                    key = {"key": _key(run_id)} if isinstance(event, Asked) else {}
-                    yield event_to_json(run_id, event) | key
+                    if isinstance(event, TurnTaken):
+                        turns.append(event.turn)
+                    known = await asyncio.to_thread(_known, run, turns) if isinstance(event, Asked) else {}
+                    yield event_to_json(run_id, event) | known
 
     def move(run_id: str, key: str, action: str, offer: dict[str, Any] | None = None, message: str = "") -> str:
         """Make the move of the program that is asked in a run.
@@ -153,6 +162,20 @@ _SECRET = secrets.token_bytes(32)
 def _key(run_id: str) -> str:
     """Return the key with which a program moves in a run; only the stream of the run's events contains it."""
     return hmac.new(_SECRET, run_id.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
+
+
+def _known(run: Run, turns: list[Turn]) -> dict[str, Any]:
+    """Return what the program to move gets: its key, the state, its own side, and what a model would be told now."""
+    scenario = run.scenario
+    state = replay(scenario, tuple(turns))
+    view = view_of(Negotiation(run.run_id, scenario, {}, run.seed), analyser_of(scenario), state, turns)
+    shown = {"round": state.round, "rounds": scenario.rounds, "last_turn": state.last_turn}
+    return {
+        "key": _key(run.run_id),
+        "state": {**shown, "table": state.table, "legal": list(state.legal)},
+        "role": view.role.model_dump(mode="json"),
+        "messages": list(Observation(view, IN_FULL).added),
+    }
 
 
 async def _events(parley: Parley, run_id: str) -> AsyncGenerator[Event, None]:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from starlette.middleware import Middleware
@@ -100,7 +100,7 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
         state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,
         ssr_mode=False,  # Spaces turns it on, but the page's scripts are tested without it
-        mcp_server=find_spec("mcp") is not None,
+        mcp_server=_has_mcp(),
     )
     one_log()
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)
@@ -130,6 +130,14 @@ def _warm_up() -> None:
     import manager.backends.huggingface  # noqa: F401
 
     one_log()
+
+
+def _has_mcp() -> bool:
+    """Return whether `mcp` is installed in a version that Gradio can use. The extra `verifiers` brings a later one."""
+    try:
+        return version("mcp").startswith("1.")
+    except PackageNotFoundError:
+        return False
 
 
 def _check_port(settings: Settings) -> None:

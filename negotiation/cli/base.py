@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,16 +20,12 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
-from negotiation.families.drawing import draw_scenario
-from negotiation.families.family import find_family
+from negotiation.families.drawing import found_or_drawn
 from negotiation.runs.export import read_export
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS, Scenario
-from negotiation.scenario.source import find_scenario
 
 SCENARIO_HELP = "ID of a scenario, path of a YAML file, or FAMILY:SEED[:NUMBER] to draw one."
-
-_DRAWN = re.compile(r"(\w+):([0-9]{1,13})(?::([0-9]{1,7}))?")
 
 Json = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON to FILE (- for standard output).")]
 ScenarioOption = Annotated[str, typer.Option("--scenario", metavar="SCENARIO", help=SCENARIO_HELP)]
@@ -75,10 +70,7 @@ def opened() -> Iterator[Parley]:
 def scenario_named(name: str, option: str = "--scenario") -> Scenario:
     """Return the scenario with this id, in this file, or drawn from a family; raise ConfigError naming the option."""
     settings = read_settings()
-    if drawn := _DRAWN.fullmatch(name):
-        family = find_family(drawn[1], settings.config_file("families"), option)
-        return draw_scenario(family, int(drawn[2]), int(drawn[3] or 1))
-    return find_scenario(name, settings.config_file("scenarios"), option)
+    return found_or_drawn(name, settings.config_file("scenarios"), settings.config_file("families"), option)
 
 
 def runs_named(parley: Parley, name: str) -> list[Run]:

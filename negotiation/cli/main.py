@@ -14,6 +14,7 @@ from negotiation import __version__
 from negotiation.cli import (
     attack,
     compare,
+    export,
     families,
     lists,
     profile,
@@ -28,6 +29,7 @@ from negotiation.cli.base import one_line, say
 
 GROUPS = (
     runs.app,
+    export.app,
     reproduce.app,
     compare.app,
     tournament.app,

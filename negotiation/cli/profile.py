@@ -11,18 +11,19 @@ from negotiation.app.parley import Parley
 from negotiation.behaviour import report
 from negotiation.behaviour.profile import Profiles
 from negotiation.behaviour.sides import observed
-from negotiation.cli.base import Json, Output, opened, runs_named
-from negotiation.errors import UnknownRun, UnknownTournament
+from negotiation.cli.base import Json, Output, opened
+from negotiation.cli.sources import HELP, runs_from, runs_of_tournament
 from negotiation.runs.record import Run
 from negotiation.tournament.store import TournamentStore
 
 app = typer.Typer()
-SOURCE_HELP = "IDs of runs or tournaments, or files of exported runs; by default the newest tournament."
 
 
 @app.command()
 def profile(
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[RUN...]", help=SOURCE_HELP)] = None,
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN...]", help=f"{HELP}; by default the newest tournament.")
+    ] = None,
     agent: Annotated[
         list[str] | None, typer.Option("--agent", metavar="AGENT", help="Only this agent. Repeatable.")
     ] = None,
@@ -48,24 +49,9 @@ def profile(
 
 def _runs(parley: Parley, sources: list[str]) -> tuple[str, list[Run]]:
     """Return what is profiled in words, and its runs."""
-    store = TournamentStore(parley.store)
-    if not sources:
-        latest = store.latest()
-        if latest is None:
-            raise ConfigError("there is no tournament yet; name runs, or files that `parley export` wrote")
-        return latest.tournament.title, _of_tournament(parley, store, latest.tournament_id)
-    runs: list[Run] = []
-    for source in sources:
-        try:
-            runs += runs_named(parley, source)
-        except UnknownRun:
-            try:
-                store.get(source)
-            except UnknownTournament:
-                raise ConfigError(f"{source[:80]}: there is no run, tournament or file of this name") from None
-            runs += _of_tournament(parley, store, source)
-    return ", ".join(sources), runs
-
-
-def _of_tournament(parley: Parley, store: TournamentStore, tournament_id: str) -> list[Run]:
-    return [parley.store.run(played.run_id) for played in store.games(tournament_id) if played.status == "done"]
+    if sources:
+        return ", ".join(sources), [run for source in sources for run in runs_from(parley, source)]
+    latest = TournamentStore(parley.store).latest()
+    if latest is None:
+        raise ConfigError("there is no tournament yet; name runs, or files that `parley export` wrote")
+    return latest.tournament.title, runs_of_tournament(parley, latest.tournament_id)

@@ -23,9 +23,8 @@ from negotiation.cli.base import (
 )
 from negotiation.figures.points import points
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
-from negotiation.game.measures import measure_seat, total_cost
+from negotiation.game.measures import measure_turns, total_cost
 from negotiation.live.feed import stored_events
-from negotiation.runs.export import to_jsonl
 from negotiation.runs.record import Run
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario, Seat
@@ -77,23 +76,10 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="ID of the
     return 0
 
 
-@app.command()
-def export(run_ids: Annotated[list[str], typer.Argument(metavar="RUN_ID...", help="IDs of the runs.")]) -> int:
-    """Print stored runs as JSON Lines, with everything that is stored of them except their owner.
-
-    `reproduce` reads such a file.
-    """
-    with opened() as parley:
-        found = [parley.store.run(run_id) for run_id in run_ids]
-    with Output(None) as out:
-        out.write(None, lines=[line.removesuffix("\n") for line in to_jsonl(found)])
-    return 0
-
-
 def describe(run: Run) -> dict[str, Any]:
     """Return a run as the JSON that `run` and `show` print."""
     measures = run.measures
-    of_turn = _turn_measures(run)
+    of_turn = measure_turns(Analyser(run.scenario), run.turns)
     chosen = {seat: config.chosen for seat, config in run.agents.items() if config.chosen}
     return {
         "run_id": run.run_id,
@@ -118,7 +104,7 @@ def describe(run: Run) -> dict[str, Any]:
                 "tokens": turn.tokens,
                 **_server_facts(turn),
                 **({"notes": list(turn.notes)} if turn.notes else {}),
-                **of_turn[turn.index],
+                **dict(zip(("concession", "regret"), of_turn[turn.index], strict=True)),
             }
             for turn in run.turns
         ],
@@ -141,18 +127,6 @@ def _server_facts(turn: Turn) -> dict[str, Any]:
     priced = {"prompt_tokens": turn.prompt_tokens, "cost": turn.cost} if turn.cost is not None else {}
     held = {"held": turn.held} if turn.held in ("schema", "json") else {}
     return {**priced, **held, **({"estimated": True} if turn.estimated else {})}
-
-
-def _turn_measures(run: Run) -> dict[int, dict[str, float | None]]:
-    """Return concession and regret by the number of the turn, also for an unfinished run."""
-    analyser = Analyser(run.scenario)
-    found: dict[int, dict[str, float | None]] = {}
-    for seat in SEATS:
-        played = measure_seat(seat, analyser, run.turns)
-        numbers = [turn.index for turn in run.turns if turn.seat == seat]
-        for number, concession, regret in zip(numbers, played.concession, played.regret, strict=True):
-            found[number] = {"concession": concession, "regret": regret}
-    return found
 
 
 def _show_progress(scenario: Scenario, event: Event) -> None:

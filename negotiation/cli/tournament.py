@@ -22,9 +22,12 @@ from negotiation.families.people import People
 from negotiation.figures.bradley_terry import Place
 from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
+from negotiation.runs.parquet import write_parquet
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import MEASURES, Leaderboard, Placing, Standing
-from negotiation.tournament.leaderboard_export import describe, to_csv
+from negotiation.tournament.leaderboard_export import COLUMNS as TABLE
+from negotiation.tournament.leaderboard_export import describe, table, to_csv
+from negotiation.tournament.leaderboard_latex import to_latex
 from negotiation.tournament.leaderboard_markdown import to_markdown
 from negotiation.tournament.plan import Game, Tournament
 from negotiation.tournament.plan_file import load_tournament
@@ -89,12 +92,17 @@ def leaderboard(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print a Markdown page that names the commit and machine.")
     ] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print tables for a paper in LaTeX.")] = False,
     votes: Annotated[bool, typer.Option("--votes", help="Print people's preferences in blind votes.")] = False,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table of --csv, with types, to a Parquet file.")
+    ] = None,
     json: Json = None,
 ) -> int:
     """Print the leaderboard of a tournament."""
-    if csv + markdown + votes > 1:
-        raise typer.BadParameter("use only one of them", param_hint=("--csv", "--markdown", "--votes"))
+    if csv + markdown + latex + votes + (parquet is not None) > 1:
+        options = "--csv", "--markdown", "--latex", "--votes", "--parquet"
+        raise typer.BadParameter("use only one of them", param_hint=options)
     if votes:
         return _print_votes(json)
     with opened() as parley:
@@ -103,14 +111,22 @@ def leaderboard(
         if row is None:
             raise ConfigError("there is no tournament yet; run one with `parley tournament FILE`")
         board = Leaderboard(row.tournament, store.games(row.tournament_id))
+        played = store.played_with(row.tournament_id)
         lines = lines_of(row, board)
         if csv:
             lines = to_csv(board).splitlines()
         elif markdown:
-            span, played = store.span(row.tournament_id), store.played_with(row.tournament_id)
-            lines = to_markdown(row, board, span, preferences(parley.store), played).splitlines()
+            lines = to_markdown(
+                row, board, store.span(row.tournament_id), preferences(parley.store), played
+            ).splitlines()
+        elif latex:
+            lines = to_latex(row, board, played).splitlines()
+        elif parquet is not None:
+            about = {"tournament_id": row.tournament_id, "title": row.tournament.title, **played.to_metadata()}
+            write_parquet(parquet, TABLE, table(board), about)
+            lines = [f"{parquet}: written"]
         with Output(json) as out:
-            out.write(describe(row, board, store.played_with(row.tournament_id)), lines)
+            out.write(describe(row, board, played), lines)
     return 0
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from negotiation.errors import ScenarioError
 from negotiation.families.draws import Draws
-from negotiation.families.family import Family, FamilyIssue, FamilyPrice, FamilySetting
+from negotiation.families.family import Family, FamilyIssue, FamilyPrice, FamilySetting, find_family
 from negotiation.families.preferences import (
     Preferences,
     agreeable,
@@ -24,11 +26,30 @@ from negotiation.scenario.analysis import OutcomeSpace
 from negotiation.scenario.issue import Issue
 from negotiation.scenario.lint import lint
 from negotiation.scenario.model import SEATS, Scenario, Seat, other, parse_scenario
+from negotiation.scenario.source import find_scenario
 
+_DRAWN = re.compile(r"(\w+):([0-9]{1,13})(?::([0-9]{1,7}))?")
 MOST_SEED, MOST_INDEX = 10**12, 10**6
 MOST_TRIES = 500
 STEPS = 12, 40
 """The least and the greatest number of steps that a range of prices is meant to have."""
+
+
+def found_or_drawn(name: str, scenarios: Path, families: Path, option: str = "scenario") -> Scenario:
+    """Return the scenario with a name.
+
+    Args:
+        name: The id of a scenario, the path of a YAML file, or FAMILY:SEED[:NUMBER] to draw one.
+        scenarios: The folder in which scenarios are looked up by id.
+        families: The folder in which families are looked up.
+        option: The source of the name, for messages.
+
+    Raises:
+        ConfigError: There is no such scenario or family, or it is invalid.
+    """
+    if drawn := _DRAWN.fullmatch(name):
+        return draw_scenario(find_family(drawn[1], families, option), int(drawn[2]), int(drawn[3] or 1))
+    return find_scenario(name, scenarios, option)
 
 
 def draw_scenario(family: Family, seed: int, index: int = 1) -> Scenario:

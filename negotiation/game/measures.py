@@ -75,6 +75,26 @@ def measure_seat(seat: Seat, analyser: Analyser, turns: Iterable[Turn]) -> SeatM
     )
 
 
+def measure_turns(analyser: Analyser, turns: Sequence[Turn]) -> dict[int, tuple[float | None, float]]:
+    """Return concession and regret of every turn, by its index, also for an unfinished negotiation."""
+    found: dict[int, tuple[float | None, float]] = {}
+    for seat in SEATS:
+        played = measure_seat(seat, analyser, turns)
+        own = [turn.index for turn in turns if turn.seat == seat]
+        found |= dict(zip(own, zip(played.concession, played.regret, strict=True), strict=True))
+    return found
+
+
+def normalised(analyser: Analyser, seat: Seat, utility: float) -> float:
+    """Return a utility on the scale from the reservation value (0) to the best that the other side could accept (1).
+
+    Clipped at -1, as there may be more room below the reservation value than above it. 0 if nothing can be gained.
+    """
+    reservation = analyser.scenario.roles[seat].reservation
+    room = analyser.best_given(seat) - reservation
+    return max(-1.0, min(1.0, (utility - reservation) / room)) if room > 10.0**-PLACES else 0.0
+
+
 def accepted_below_reservation(scenario: Scenario, turns: Sequence[Turn], seat: Seat) -> bool | None:
     """Return whether a seat accepted a deal worth less to it, discounted, than no deal; None if it did not accept."""
     last = turns[-1] if turns else None

@@ -12,7 +12,8 @@ True
 >>> step.terminated, round(step.reward, 3)
 (True, -0.2)
 
-Importing this package imports neither torch nor Gradio. `negotiation.gym.pettingzoo` needs the extra `pettingzoo`.
+Importing this package imports neither torch nor Gradio. `negotiation.gym.pettingzoo` and `negotiation.gym.verifiers`
+need the extras of these names, and `negotiation.gym.inspect_task` the extra `inspect`.
 """
 
 from negotiation.gym.environment import SeatEnvironment, Step, VectorEnvironment

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
 from negotiation.errors import IllegalTurn
+from negotiation.families.family import Family
 from negotiation.game.agent import Agent, Decision
 from negotiation.game.events import Measures
 from negotiation.gym.table import Episode, Observation, Table
@@ -20,10 +21,11 @@ class Step:
 
     `reward` is the gain over the seat's reservation value (its utility of the outcome, discounted by the round, minus
     its utility of no deal), in [-1, 1], paid when the negotiation ends; every other step pays 0. `invalid` says why a
-    reply could not be used.
+    reply could not be used. `scenario` is the one that was played, also if the episode names a family.
     """
 
     episode: Episode
+    scenario: Scenario
     observation: Observation | None
     reward: float
     terminated: bool
@@ -43,17 +45,20 @@ class SeatEnvironment:
         self._episode: Episode | None = None
         self._table: Table | None = None
 
-    def reset(self, scenario: Scenario, seat: Seat, opponent: Agent | str, seed: int = 1) -> Observation | None:
+    def reset(
+        self, scenario: Scenario | Family, seat: Seat, opponent: Agent | str, seed: int = 1
+    ) -> Observation | None:
         """Begin a negotiation, and return what the seat sees before its first turn; None if the opponent left first.
 
         Args:
-            scenario: What it is about.
+            scenario: What it is about, or the family from which the seed draws it.
             seat: The seat to play.
             opponent: The agent in the other seat, or the name of a strategy.
             seed: Controls all randomness.
 
         Raises:
             UnknownAgent: The opponent is no strategy.
+            ScenarioError: The family has no scenario for this seed.
         """
         return self.begin(Episode(scenario, seat, opponent, seed))
 
@@ -78,6 +83,7 @@ class SeatEnvironment:
         self._table.move(decision)
         return Step(
             episode=self._episode,
+            scenario=self._table.scenario,
             observation=self._table.observation,
             reward=self._table.reward(self._episode.seat),
             terminated=self._table.ended is not None,

@@ -16,6 +16,8 @@ from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, UnknownAgent
+from negotiation.families.drawing import draw_scenario
+from negotiation.families.family import Family
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Asked, Ended, Halted, InvalidReply, Measures
 from negotiation.game.protocol import Action
@@ -33,13 +35,13 @@ class Episode:
     """One negotiation to play.
 
     Args:
-        scenario: What it is about.
+        scenario: What it is about, or the family from which the seed draws it.
         seat: The seat that the program plays.
         opponent: The agent in the other seat, or the name of a strategy.
         seed: Controls all randomness.
     """
 
-    scenario: Scenario
+    scenario: Scenario | Family
     seat: Seat
     opponent: Agent | str
     seed: int = 1
@@ -71,6 +73,11 @@ class Observation:
     def seat(self) -> Seat:
         """The seat that is to move."""
         return self.view.seat
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is negotiated; if it was drawn, its `drawn_from` names the family and the seed."""
+        return self.view.scenario
 
     @cached_property
     def added(self) -> tuple[Message, ...]:
@@ -128,18 +135,19 @@ class Table:
     """A negotiation in which programs play the seats without an agent.
 
     Args:
-        scenario: What it is about.
+        scenario: What it is about, or the family from which the seed draws it.
         agents: The agents of the other seats; they may be scripts or models.
         seed: Controls all randomness.
         options: What the observations tell.
 
     Raises:
+        ScenarioError: The family has no scenario for this seed.
         ParleyError: An agent failed.
     """
 
     def __init__(
         self,
-        scenario: Scenario,
+        scenario: Scenario | Family,
         agents: Mapping[Seat, Agent] | None = None,
         seed: int = 1,
         options: ModelOptions = prompts.DEFAULTS,
@@ -147,11 +155,11 @@ class Table:
         self.observation: Observation | None = None
         """What the seat to move sees; None once the negotiation is over."""
         self.ended: Ended | None = None
-        self.scenario = scenario
+        self.scenario = draw_scenario(scenario, seed) if isinstance(scenario, Family) else scenario
         self._program = _Program()
         seats: dict[Seat, Agent] = {seat: (agents or {}).get(seat, self._program) for seat in SEATS}
         self._options = options
-        self._events = negotiate(Negotiation("gym", scenario, seats, seed))
+        self._events = negotiate(Negotiation("gym", self.scenario, seats, seed))
         self._advance(None)
 
     @property

@@ -100,8 +100,12 @@ def _misshapen(offer: object, scenario: Scenario) -> str | None:
 
 def clean(text: str) -> str:
     """Return a text without what databases and pages cannot hold: control characters and lone surrogates."""
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return "".join(c for c in whole if c in "\n\t" or unicodedata.category(c) != "Cc")
+    return "".join(c for c in well_formed(text) if c in "\n\t" or unicodedata.category(c) != "Cc")
+
+
+def well_formed(text: str) -> str:
+    """Return a text with its lone surrogates replaced, which files in UTF-8 cannot hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _invalid(kind: Kind, detail: str) -> Reply:

@@ -1,19 +1,36 @@
-"""A leaderboard as JSON and as a CSV table, exported by the page and the command line."""
+"""A leaderboard as JSON and as a table with typed columns, exported by the page and the command line."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from negotiation.figures.statistics import Interval
+from negotiation.runs.tables import Columns, Row
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Placing, Standing
 from negotiation.tournament.provenance import PlayedWith
 from negotiation.tournament.store import TournamentRow
 
+_PLACED = {"rank": int, "tied": list, "low": float, "high": float}
 SCOPES = "these_scenarios", "scenarios_like_these"
 """The scopes of uncertainty: over the seeds of these scenarios, or over scenarios as a sample of their kind."""
+PARTS = "mean", "low", "high"
+COLUMNS: Columns = {
+    "scenario": str,
+    "agent": str,
+    "games": int,
+    "wins": int,
+    "draws": int,
+    "losses": int,
+    "tokens": int,
+    "cost": float,
+    "surplus": float,
+    **{f"{scope}_{part}": kind for scope in SCOPES for part, kind in _PLACED.items()},
+    **{f"{name}_{part}": float for name in MEASURES for part in PARTS},
+}
+"""The columns of the standings as a table, with their types."""
 
 
 def to_json(board: Leaderboard) -> dict[str, Any]:
@@ -60,42 +77,62 @@ def describe(row: TournamentRow, board: Leaderboard, played: PlayedWith) -> dict
 
 
 def to_csv(board: Leaderboard) -> str:
-    """Return the standings over all scenarios (`scenario` is empty) and on each, one row per agent.
-
-    People, if their figures are known, are the last row over all scenarios, without a rank.
-    """
-    parts = ("mean", "low", "high")
-    columns = [f"{name}_{part}" for name in MEASURES for part in parts]
+    """Return the rows of `table` as CSV."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    about = ["agent", "games", "wins", "draws", "losses", "tokens", "cost"]
-    placed = [f"{scope}_{part}" for scope in SCOPES for part in ("rank", "tied", "low", "high")]
-    writer.writerow(["scenario", *about, "surplus", *placed, *columns])
-    for scenario_id, rows in {"": board.standings, **board.by_scenario}.items():
-        for row in rows:
-            measures = [_interval(row.measures[name]) for name in MEASURES]
-            values = ["" if measure is None else measure[part] for measure in measures for part in parts]
-            facts = [row.agent, row.games, row.wins, row.draws, row.losses, row.tokens]
-            surplus = row.these.surplus
-            placed = [*_placed(row.these), *_placed(row.like_these)]
-            cost, mean = ("" if row.cost is None else row.cost), ("" if surplus is None else round(surplus.mean, 6))
-            writer.writerow([scenario_id, *facts, cost, mean, *placed, *values])
-        if scenario_id == "" and (people := board.tournament.people) is not None:
-            known = [people.measures.get(name, "") for name in MEASURES]
-            values = [value if part == "mean" else "" for value in known for part in parts]
-            ends = ["", "", people.low, people.high, *[""] * 4]
-            facts = [people.label, people.negotiations, *[""] * 5]
-            writer.writerow([scenario_id, *facts, people.surplus, *ends, *values])
+    writer.writerow(COLUMNS)
+    for row in table(board):
+        writer.writerow("; ".join(value) if isinstance(value, list) else value for value in row.values())
     return out.getvalue()
 
 
-def _placed(placing: Placing | None) -> list[Any]:
+def table(board: Leaderboard) -> Iterator[Row]:
+    """Yield the standings over all scenarios (`scenario` is None) and on each, as rows of COLUMNS, one per agent.
+
+    People, if their figures are known, are the last row over all scenarios, without a rank.
+    """
+    people = board.tournament.people
+    yield from (_table_row(None, row) for row in board.standings)
+    if people is not None:
+        yield dict.fromkeys(COLUMNS) | {
+            "agent": people.label,
+            "games": people.negotiations,
+            "surplus": people.surplus,
+            f"{SCOPES[0]}_low": people.low,
+            f"{SCOPES[0]}_high": people.high,
+            **{f"{name}_mean": value for name, value in people.measures.items()},
+        }
+    for scenario_id, rows in board.by_scenario.items():
+        yield from (_table_row(scenario_id, row) for row in rows)
+
+
+def _table_row(scenario_id: str | None, row: Standing) -> Row:
+    placings = zip(SCOPES, (row.these, row.like_these), strict=True)
+    return {
+        "scenario": scenario_id,
+        "agent": row.agent,
+        "games": row.games,
+        "wins": row.wins,
+        "draws": row.draws,
+        "losses": row.losses,
+        "tokens": row.tokens,
+        "cost": row.cost,
+        "surplus": None if row.these.surplus is None else round(row.these.surplus.mean, 6),
+        **{f"{scope}_{part}": value for scope, placing in placings for part, value in _placed(placing).items()},
+        **{
+            f"{name}_{part}": value
+            for name in MEASURES
+            for part, value in (_interval(row.measures[name]) or dict.fromkeys(PARTS)).items()
+        },
+    }
+
+
+def _placed(placing: Placing | None) -> dict[str, Any]:
     """Return the columns of one scope."""
     if placing is None:
-        return [""] * 4
-    interval = _interval(placing.surplus)
-    ends = ["", ""] if interval is None else [interval["low"], interval["high"]]
-    return [placing.rank, "; ".join(placing.tied), *ends]
+        return dict.fromkeys(_PLACED)
+    interval = _interval(placing.surplus) or dict.fromkeys(PARTS)
+    return {"rank": placing.rank, "tied": list(placing.tied), "low": interval["low"], "high": interval["high"]}
 
 
 def _placing(placing: Placing | None) -> dict[str, Any] | None:
@@ -107,7 +144,7 @@ def _placing(placing: Placing | None) -> dict[str, Any] | None:
 def _interval(interval: Interval | None) -> dict[str, float] | None:
     if interval is None:
         return None
-    return {key: round(getattr(interval, key), 6) for key in ("mean", "low", "high")}
+    return {key: round(getattr(interval, key), 6) for key in PARTS}
 
 
 def _intervals(measures: Mapping[str, Interval | None]) -> dict[str, dict[str, float] | None]:

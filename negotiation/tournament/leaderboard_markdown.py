@@ -55,7 +55,7 @@ def to_markdown(
         "agents, scenarios, seeds": f"{len(asked.agents)}, {len(asked.scenarios)}, {len(asked.seeds)}",
         "written by models": f"{sum(seat.tokens for seat in seats):,} tokens",
         "played": "" if span is None else f"first game started {_when(span[0])}, last game started {_when(span[1])}",
-        **_played_with(played_with),
+        **facts_of(played_with),
         "written at commit": commit(),
         "on": hardware(),
     }
@@ -91,7 +91,7 @@ def to_markdown(
     return "\n\n".join(parts) + "\n"
 
 
-def _played_with(found: PlayedWith) -> dict[str, str]:
+def facts_of(found: PlayedWith) -> dict[str, str]:
     """Return what the games were played with; more than one entry where they were not played alike."""
     programs = [f"Parley {p.parley}, torch {p.torch}, transformers {p.transformers}" for p in found.programs]
     weights = [use.identity for uses in found.models.values() for use in uses]

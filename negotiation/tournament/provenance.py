@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+import negotiation
 from negotiation.runs.provenance import ModelUse, Program, Provenance
 from negotiation.tournament.plan import Game
 
@@ -32,6 +34,14 @@ class PlayedWith(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data. `first_turn` says nothing about a whole tournament and is left out."""
         return self.model_dump(mode="json", exclude={"models": {"__all__": {"__all__": {"first_turn"}}}})
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return it as metadata of a file: the version that writes it, the versions of the prompts, and everything."""
+        return {
+            "parley": negotiation.__version__,
+            "prompt_versions": ", ".join(map(str, self.prompt_versions)),
+            "provenance": json.dumps(self.to_json()),
+        }
 
 
 def played_with(games: Iterable[tuple[Game, Provenance | None]]) -> PlayedWith:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from negotiation.figures.bradley_terry import Contest
-from negotiation.game.measures import settled_worth
+from negotiation.game.measures import normalised, settled_worth
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Seat
 from negotiation.tournament.plan import Meeting, Tournament
@@ -79,16 +79,6 @@ def figures_of(tournament: Tournament, games: Sequence[PlayedGame]) -> list[Figu
             )
             figures.append(figure)
     return figures
-
-
-def normalised(analyser: Analyser, seat: Seat, utility: float) -> float:
-    """Return a utility on the scale from the reservation value (0) to the best that the other side could accept (1).
-
-    Clipped at -1, as there may be more room below the reservation value than above it. 0 if nothing can be gained.
-    """
-    reservation = analyser.scenario.roles[seat].reservation
-    room = analyser.best_given(seat) - reservation
-    return max(-1.0, min(1.0, (utility - reservation) / room)) if room > TIE else 0.0
 
 
 def encounter_of(meeting: Meeting) -> Encounter:

@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-_NEEDS = {"ray": "test_cluster.py", "openai": "test_transformers_serve.py"}  # installed by `make test-heavy`
+_NEEDS = {
+    "ray": "test_cluster.py",
+    "openai": "test_transformers_serve.py",
+    "pyarrow": "test_parquet.py",
+    "inspect_ai": "test_inspect.py",
+    "verifiers": "test_verifiers.py",
+}
+"""Packages that `make test-heavy` installs."""
 collect_ignore = [test for package, test in _NEEDS.items() if not find_spec(package)]
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from negotiation.agents.options import ModelOptions
+from negotiation.game.agent import Decision
+from negotiation.game.protocol import Action
+from negotiation.gym import SeatEnvironment
+from negotiation.scenario.model import load_scenario
+from negotiation.scenario.source import SHIPPED
 from tests.support.server import Server
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
@@ -55,7 +63,41 @@ def run_example(server: Server, number: int) -> None:
 
 def test_a_program_takes_a_seat_as_documented(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     run_example(server, 1)
-    assert re.search(r"ended (\{'price': \d+\}|None)", capsys.readouterr().out)
+    agreed = re.search(r"ended \{'price': (\d+)\}", capsys.readouterr().out)
+    assert agreed is not None
+    assert int(agreed[1]) >= 16_500  # what no deal is worth to the seller
+
+
+def test_any_program_can_play_over_plain_http_and_is_told_what_its_seat_knows(server: Server) -> None:
+    address = f"{server.url}/gradio_api/call/v2"
+    scenario = load_scenario(SHIPPED / "scenarios" / "company_car.yaml")
+    gym = SeatEnvironment(ModelOptions(guard="free"))
+    seen = gym.reset(scenario, "b", "linear")
+    asked = 0
+
+    def started(function: str, **arguments: object) -> str:
+        event_id = httpx.post(f"{address}/{function}", json=arguments).json()["event_id"]
+        return f"{address}/{function}/{event_id}"
+
+    stream = started("negotiate", scenario="company_car", agent_a="linear", agent_b="program")
+    with httpx.stream("GET", stream, timeout=60) as lines:
+        for line in lines.iter_lines():
+            if not line.startswith("data:"):
+                continue
+            (event,) = json.loads(line.removeprefix("data:"))
+            if event["event"] == "asked":
+                assert seen is not None
+                state = seen.view.state
+                assert event["messages"] == list(seen.added)
+                assert event["role"] == json.loads(scenario.roles["b"].model_dump_json())
+                assert (event["state"]["table"], event["state"]["round"]) == (state.table, state.round)
+                assert event["state"]["legal"] == list(state.legal)
+                asked += 1
+                action, offer = ("walk_away", None) if asked == 3 else ("offer", {"price": 14_000 + 250 * asked})
+                move = {"run_id": event["run_id"], "key": event["key"], "action": action, "offer": offer}
+                assert "event: complete" in httpx.get(started("move", **move), timeout=60).text
+                seen = gym.step(Decision(Action(action), offer)).observation
+    assert (asked, event["event"], event["ending"]) == (3, "ended", "walked_away")
 
 
 def test_only_who_has_the_key_moves_and_a_wrong_move_can_be_made_again(client: Client) -> None:

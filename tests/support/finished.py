@@ -1,13 +1,15 @@
-"""Finished negotiations of scripts, played in an instant, for tests of what is shown of them."""
+"""Finished negotiations, played in an instant, for tests of what is shown of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.game.events import Ended, TurnTaken
+from negotiation.game.events import Ended, Halted, TurnTaken
 from negotiation.game.session import Negotiation, negotiate
+from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run, new_run_id
 from negotiation.scenario.model import Scenario, Seat
 
@@ -20,6 +22,18 @@ def finished(scenario: Scenario, a: str = "conceder", b: str = "boulware", seed:
     end = events[-1]
     assert isinstance(end, Ended)
     return Run(run_id=new_run_id(), scenario=scenario, agents=configs, seed=seed, turns=turns).end(end)
+
+
+def played(run: Run, catalog: Catalog) -> Run:
+    """Return a run as it is stored once its agents have played it."""
+    agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
+    run = replace(run, provenance=Provenance.begun(run.scenario))
+    for event in negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed)):
+        if isinstance(event, TurnTaken):
+            run = replace(run.written(event), turns=(*run.turns, event.turn))
+        elif isinstance(event, Ended | Halted):
+            run = run.end(event)
+    return run
 
 
 def two_lanes(scenario: Scenario, first: str = "boulware", second: str = "conceder") -> list[Run]:

@@ -18,6 +18,7 @@ from negotiation.app.parley import Parley
 from negotiation.comparison.votes import preferences
 from negotiation.tournament.leaderboard import Leaderboard
 from negotiation.tournament.leaderboard_export import describe, to_csv
+from negotiation.tournament.leaderboard_latex import to_latex
 from negotiation.tournament.store import Counts, TournamentSummary
 from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import saved_html
@@ -74,6 +75,7 @@ class TournamentTab:
             self.where = gr.Dropdown([(text.EVERYWHERE, "")], value="", label=text.WHERE, elem_id="cup-where")
             self.json = gr.Button(text.JSON, elem_id="cup-json", size="sm", min_width=110, scale=0)
             self.csv = gr.Button(text.CSV, elem_id="cup-csv", size="sm", min_width=110, scale=0)
+            self.latex = gr.Button(text.LATEX, elem_id="cup-latex", size="sm", min_width=110, scale=0)
             self.file = gr.HTML(js_on_load=script("download"), elem_id="cup-file-out")
         self.board = gr.HTML(elem_id="cup-board", js_on_load=None)
         self.against = gr.HTML(elem_id="cup-against", js_on_load=script("send"))
@@ -104,6 +106,7 @@ class TournamentTab:
             heat.click(self._cell, [self.painted], [self.runs], **QUIET)
         self.json.click(self._export_json, [self.painted], [self.file], **QUIET)
         self.csv.click(self._export_csv, [self.painted], [self.file], **QUIET)
+        self.latex.click(self._export_latex, [self.painted], [self.file], **QUIET)
 
     # -- running -----------------------------------------------------------------------------------------------
 
@@ -254,6 +257,12 @@ class TournamentTab:
     def _export_csv(self, painted: Painted) -> str:
         tournament_id, board = self._exact(painted)
         return saved_html(f"{tournament_id}.csv", "text/csv", to_csv(board))
+
+    def _export_latex(self, painted: Painted) -> str:
+        tournament_id, board = self._exact(painted)
+        store = self._tournaments.store
+        written = to_latex(store.get(tournament_id), board, store.played_with(tournament_id))
+        return saved_html(f"{tournament_id}.tex", "application/x-tex", written)
 
     def _exact(self, painted: Painted) -> tuple[str, Leaderboard]:
         tournament_id = painted.tournament_id or ""

@@ -138,4 +138,4 @@ VOTES_ABOUT = (
     "Based on blind votes in History on lanes that differ in one agent, across all scenarios. The Bradley-Terry rating "
     "is fitted to all votes: the average is 1000, and as in chess, a lead of 400 means odds of ten to one."
 )
-JSON, CSV = "Export JSON", "Export CSV"
+JSON, CSV, LATEX = "Export JSON", "Export CSV", "Export LaTeX"

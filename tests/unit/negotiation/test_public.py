@@ -62,7 +62,7 @@ def test_scenarios_are_drawn_without_any_of_them() -> None:
     assert (done.stdout, done.stderr) == ("price_1_1 []\n", "")
 
 
-def test_importing_the_package_imports_neither_model_libraries_nor_the_page_nor_the_store() -> None:
-    code = f"import sys, negotiation; print([name for name in {HEAVY!r} if name in sys.modules])"
+def test_importing_the_package_and_the_gym_imports_neither_model_libraries_nor_the_page_nor_the_store() -> None:
+    code = f"import sys, negotiation, negotiation.gym; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")

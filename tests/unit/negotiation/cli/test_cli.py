@@ -506,6 +506,8 @@ def test_a_failed_start_leaves_no_thread_running(configs: Path) -> None:
         ["show"],
         ["scenarios", "x"],
         ["leaderboard", "--csv", "--votes"],
+        ["leaderboard", "--latex", "--parquet", "x"],
+        ["export", "x", "--page", "https://parley.example/"],
     ],
 )
 def test_mistaken_arguments_print_the_usage(
@@ -614,6 +616,12 @@ def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callab
     assert json.loads(call("leaderboard", "--json", "-")[1]) == result
     assert json.loads(call("leaderboard", result["tournament_id"], "--json", "-")[1]) == result
     assert call("leaderboard", "--csv")[1].startswith("scenario,agent,games")
+    tables = call("leaderboard", "--latex")[1]
+    assert f"prompt version {prompts.VERSION}" in tables
+    assert tables.count("\\end{tabular}") == 2
+    runs_of_it = [json.loads(line)["run_id"] for line in call("export", result["tournament_id"])[1].splitlines()]
+    played_in = {run for cells in result["model_by_scenario"].values() for run in cells["company_car"]["runs"]}
+    assert (len(runs_of_it), set(runs_of_it)) == (12, played_in)
     assert "Cup" in call("tournaments")[1]
     assert [row["title"] for row in json.loads(call("tournaments", "--json", "-")[1])] == ["Cup"]
 
@@ -659,6 +667,38 @@ def test_bad_tournaments_are_refused_in_one_line(call: Call, cup: Callable[..., 
         assert (status, out) == (1, "")
         assert why in err
         assert err.count("\n") == 1
+
+
+# -- exports that need an extra --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "extra"),
+    [
+        (["export", "{run}", "--parquet", "{folder}"], "pyarrow", "parquet"),
+        (["export", "{run}", "--inspect", "{folder}"], "inspect_ai", "inspect"),
+        (["leaderboard", "--parquet", "{folder}/board.parquet"], "pyarrow", "parquet"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    call: Call,
+    cup: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    package: str,
+    extra: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "negotiation.runs.inspect_log", raising=False)
+    result = json.loads(call("tournament", cup(pairs=1), "--json", "-")[1])
+    (run_id,) = {run for cell in result["model_by_scenario"]["boulware"].values() for run in cell["runs"][:1]}
+    folder = tmp_path / "exported"
+    given = [argument.replace("{run}", run_id).replace("{folder}", str(folder)) for argument in arguments]
+    status, out, err = call(*given)
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert f"install it with `pip install 'parley[{extra}]'`" in err
+    assert not folder.exists()
 
 
 # -- profile ---------------------------------------------------------------------------------------------------

@@ -14,10 +14,10 @@ from negotiation.families.drawing import draw_scenarios
 from negotiation.families.family import load_family
 from negotiation.families.people import People
 from negotiation.game.events import Ended
+from negotiation.game.measures import normalised
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario
-from negotiation.tournament.sides import normalised
 
 ITEMS = ("food", "water", "firewood")
 

@@ -11,7 +11,9 @@ import pytest
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED
-from negotiation.errors import IllegalTurn, UnknownAgent
+from negotiation.errors import IllegalTurn, ScenarioError, UnknownAgent
+from negotiation.families.drawing import draw_scenario
+from negotiation.families.family import FAMILIES, Family, family_names, load_family
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.measures import final_utility
 from negotiation.game.protocol import Action, GameState
@@ -41,16 +43,16 @@ def shuffled(observation: Observation, chance: random.Random) -> int:
     return chance.choice(offers if offers and chance.random() < 0.9 else legal)
 
 
-@pytest.mark.parametrize("seat", SEATS)
-@pytest.mark.parametrize("opponent", STRATEGIES)
-@pytest.mark.parametrize("scenario", SMALL, ids=lambda scenario: scenario.scenario_id)
-def test_rewards_are_the_measures_and_masks_are_the_protocol(scenario: Scenario, opponent: str, seat: Seat) -> None:
-    chance = random.Random(f"{scenario.scenario_id} {opponent} {seat}")
-    environment, state = SeatEnvironment(), GameState(scenario)
-    observation = environment.reset(scenario, seat, opponent, seed=3)
+def play_and_check(scenario: Scenario | Family, seat: Seat, opponent: str, seed: int) -> Scenario:
+    """Play at random, check masks and rewards on the way, and return the scenario that was played."""
+    chance = random.Random(f"{seat} {opponent} {seed}")
+    environment = SeatEnvironment()
+    observation = environment.reset(scenario, seat, opponent, seed)
+    assert observation is not None
     while observation is not None:
-        state = observation.view.state
+        played, state = observation.scenario, observation.view.state
         assert observation.seat == seat == state.seat
+        assert len(observation.mask) == FIRST_OFFER + played.outcomes
         for action, allowed in (
             (Action.ACCEPT, observation.mask[ACCEPT]),
             (Action.WALK_AWAY, observation.mask[WALK_AWAY]),
@@ -58,14 +60,39 @@ def test_rewards_are_the_measures_and_masks_are_the_protocol(scenario: Scenario,
             assert allowed == (action in state.legal)
         assert set(observation.mask[FIRST_OFFER:].tolist()) == {Action.OFFER in state.legal}
         step = environment.step(shuffled(observation, chance))
+        assert step.scenario == played
         observation = step.observation
         if not step.terminated:
             assert step.reward == 0
     assert step.measures is not None
     worth = step.measures.utility_a if seat == "a" else step.measures.utility_b
-    assert step.reward == worth - scenario.roles[seat].reservation
+    assert step.reward == worth - played.roles[seat].reservation
     with pytest.raises(IllegalTurn, match="over"):
         environment.step(WALK_AWAY)
+    return played
+
+
+@pytest.mark.parametrize("seat", SEATS)
+@pytest.mark.parametrize("opponent", STRATEGIES)
+@pytest.mark.parametrize("scenario", SMALL, ids=lambda scenario: scenario.scenario_id)
+def test_rewards_are_the_measures_and_masks_are_the_protocol(scenario: Scenario, opponent: str, seat: Seat) -> None:
+    assert play_and_check(scenario, seat, opponent, seed=3) == scenario
+
+
+@pytest.mark.parametrize("seat", SEATS)
+@pytest.mark.parametrize("name", family_names(FAMILIES))
+def test_the_seed_draws_what_is_played_from_a_family(name: str, seat: Seat) -> None:
+    family = load_family(name)
+    for seed, opponent in enumerate(("linear", "random", "tit_for_tat")):
+        played = play_and_check(family, seat, opponent, seed)
+        assert played == draw_scenario(family, seed)
+        assert played.drawn_from is not None
+        assert (played.drawn_from.family, played.drawn_from.seed) == (name, seed)
+
+
+def test_a_seed_that_no_scenario_can_be_drawn_from_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="seed from 0"):
+        SeatEnvironment().reset(load_family("price"), "a", "linear", seed=-1)
 
 
 def test_two_programs_at_one_table_are_both_paid() -> None:
@@ -158,9 +185,11 @@ def test_an_unknown_opponent_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_vector_plays_every_episode_once_whatever_its_size() -> None:
+    prices = load_family("price")
+
     def episodes() -> Iterator[Episode]:
         for seed in range(20):
-            yield Episode(NIGHT_TRAIN, SEATS[seed % 2], "conceder", seed)
+            yield Episode(prices if seed % 5 == 0 else NIGHT_TRAIN, SEATS[seed % 2], "conceder", seed)
 
     for size in (1, 3, 50):
         vector, ended = VectorEnvironment(episodes(), size), []

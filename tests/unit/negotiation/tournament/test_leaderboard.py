@@ -15,13 +15,13 @@ import pytest
 
 from negotiation.agents.config import AgentConfig
 from negotiation.game.events import Measures, SeatMeasures
+from negotiation.game.measures import normalised
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import Scenario
 from negotiation.tournament.adaptive import next_meetings, unsettled
 from negotiation.tournament.leaderboard import MEASURES, Leaderboard
 from negotiation.tournament.leaderboard_export import to_csv, to_json
 from negotiation.tournament.plan import Game, Meeting, Tournament
-from negotiation.tournament.sides import normalised
 from negotiation.tournament.store import PlayedGame
 
 POINTS = (1.0, 0.0), (0.6, 0.7), (0.0, 1.0), (0.3, 0.3)

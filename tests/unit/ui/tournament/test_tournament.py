@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -190,6 +191,15 @@ def test_a_page_that_looks_while_games_end_keeps_showing_the_progress(
         assert f"{done} of 4 negotiations" in new[tab.progress]
         painted = new[tab.painted]
         assert not painted.settled
+
+
+def test_the_leaderboard_is_exported_for_papers(parley: Parley, tab: TournamentTab, asked: Asked) -> None:
+    shown = parley.tournaments.store.begin(asked(baselines=["boulware", "conceder"], scenarios=["night_train"]))
+    painted = tab._look(VISITOR, Wanted(opened=True), Painted())[tab.painted]
+    file = tab._export_latex(painted)
+    assert f'data-file="{shown}.tex"' in file
+    (data,) = re.findall('data-bytes="([^"]*)"', file)
+    assert base64.b64decode(data).decode().count("\\end{table}") == 2
 
 
 def test_a_page_that_sees_nothing_new_is_left_alone(parley: Parley, tab: TournamentTab, asked: Asked) -> None:
