@@ -148,8 +148,8 @@ async def _decide(state: TaskState, seen: Observation, generate: Generate, retri
 
 
 def _sample(episode: Episode) -> Sample:
-    scenario, seat = episode.scenario, episode.seat
-    first = Table(scenario, episode.agents, episode.seed, OPTIONS).observation
+    table = Table(episode.scenario, episode.agents, episode.seed, OPTIONS)
+    scenario, seat, first = table.scenario, episode.seat, table.observation
     return Sample(
         id=f"{scenario.scenario_id} {seat} {episode.opponent} {episode.seed}",
         input=_chat(first.added) if first is not None else scenario.story,
