@@ -58,6 +58,12 @@ def test_scripts_talk_at_the_chosen_speed_and_stop_shows_the_rest(
     start(page, "arena-again")
     expect(page.locator("#lane-1-transcript .moving")).to_contain_text("scripted")
     expect(page.locator("#arena-stop")).to_be_enabled()
+    page.set_viewport_size({"width": 390, "height": 844})
+    tab = page.locator("#lane-2-head .lane-tab")
+    expect(tab).to_contain_text("Round")
+    box = tab.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390, "the tabs fit beside each other, also with their longest state"
 
 
 def test_the_speed_can_change_meanwhile_and_holds_for_the_whole_page(
