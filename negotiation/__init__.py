@@ -32,8 +32,8 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, ScenarioError, UnknownAgent
-from negotiation.families.drawing import draw_scenario, draw_scenarios
 from negotiation.families.family import Family, load_family
+from negotiation.families.generate import draw_scenario, draw_scenarios
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import (
     Asked,

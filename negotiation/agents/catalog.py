@@ -16,8 +16,8 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, OUTSIDE, PROGRAM, HumanAgent
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
-from negotiation.agents.scripted import scripted
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.agents.strategy_options import scripted
 from negotiation.errors import DoesNotFit, UnknownAgent
 from negotiation.game.agent import Agent
 from negotiation.game.events import Event

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from manager.config.strict_yaml import shown
 from manager.errors import ConfigError
 from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
-from negotiation.agents.scripted import settled
 from negotiation.agents.strategies import STRATEGIES, Strategy
+from negotiation.agents.strategy_options import settled
 
 
 @dataclass(frozen=True)

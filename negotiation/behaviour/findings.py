@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from negotiation.behaviour.arithmetic import wrong_arithmetic
-from negotiation.behaviour.limits import false_limits
+from negotiation.behaviour.false_limits import false_limits
 from negotiation.behaviour.preferences import false_preferences
 from negotiation.behaviour.promises import broken_promises
 from negotiation.behaviour.said import Said, said_by

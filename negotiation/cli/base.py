@@ -20,7 +20,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
-from negotiation.families.drawing import found_or_drawn
+from negotiation.families.generate import found_or_drawn
 from negotiation.runs.export import read_export
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS, Scenario

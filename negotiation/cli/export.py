@@ -9,10 +9,10 @@ import typer
 
 from negotiation.cli.base import Output, opened, say
 from negotiation.cli.sources import HELP, runs_from
+from negotiation.runs.columns import MEASURED_TURN, RUN, measured_turns, run_row
 from negotiation.runs.export import to_jsonl
 from negotiation.runs.parquet import write_parquet
 from negotiation.runs.record import Run
-from negotiation.runs.tables import MEASURED_TURN, RUN, measured_turns, run_row
 from negotiation.tournament.plan import Game
 from negotiation.tournament.provenance import played_with
 

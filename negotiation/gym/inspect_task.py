@@ -17,7 +17,7 @@ from manager.errors import ConfigError
 from manager.generation.request import Message
 from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
-from negotiation.families.drawing import found_or_drawn
+from negotiation.families.generate import found_or_drawn
 from negotiation.game.agent import Decision
 from negotiation.game.events import InvalidReply
 from negotiation.game.measures import normalised

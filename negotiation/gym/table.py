@@ -16,8 +16,8 @@ from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.errors import IllegalTurn, UnknownAgent
-from negotiation.families.drawing import draw_scenario
 from negotiation.families.family import Family
+from negotiation.families.generate import draw_scenario
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Asked, Ended, Halted, InvalidReply, Measures
 from negotiation.game.protocol import Action

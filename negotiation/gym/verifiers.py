@@ -20,8 +20,8 @@ from verifiers.v1.dialects.chat import message_to_wire
 
 from negotiation.agents.options import ModelOptions
 from negotiation.errors import ScenarioError
-from negotiation.families.drawing import draw_scenario
 from negotiation.families.family import FAMILIES, Family, family_names, load_family
+from negotiation.families.generate import draw_scenario
 from negotiation.game.events import Measures
 from negotiation.gym.table import WALK_AWAY, Episode, Observation, Table
 from negotiation.scenario.model import SEATS, Scenario, Seat, parse_scenario

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from negotiation.runs.codec import UNREADABLE, run_from_json, run_to_json, turns_to_json, unreadable
+from negotiation.runs.columns import TURN, turn_row
 from negotiation.runs.record import Run
-from negotiation.runs.tables import TURN, turn_row
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Beginnings that make a spreadsheet treat a text as a formula (OWASP, "CSV Injection")."""

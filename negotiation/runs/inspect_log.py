@@ -20,8 +20,8 @@ from manager.errors import ConfigError
 from manager.generation.request import Message
 from negotiation.game.events import Turn
 from negotiation.replies.reader import split_thinking, well_formed
+from negotiation.runs.columns import Row, run_row
 from negotiation.runs.record import Run
-from negotiation.runs.tables import Row, run_row
 from negotiation.scenario.model import SEATS, Seat
 
 try:
@@ -59,7 +59,7 @@ NO_MODEL = "none/none"
 SHARED = "agreed", "welfare_share", "pareto_distance", "nash_distance"
 BY_SEAT = "utility", "gain", "surplus", "rational"
 SCORES = (*SHARED, *(f"{name}_{seat}" for name in BY_SEAT for seat in SEATS))
-"""The scores, as the columns of runs/tables.py."""
+"""The scores, as the columns of runs/columns.py."""
 MESSAGES: dict[str, type[Any]] = {
     "system": ChatMessageSystem,
     "user": ChatMessageUser,

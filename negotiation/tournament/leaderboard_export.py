@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from negotiation.figures.statistics import Interval
-from negotiation.runs.tables import Columns, Row
+from negotiation.runs.columns import Columns, Row
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Placing, Standing
 from negotiation.tournament.provenance import PlayedWith
 from negotiation.tournament.store import TournamentRow

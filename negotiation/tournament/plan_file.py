@@ -14,8 +14,8 @@ from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.families.drawing import MOST_SEED, draw_scenarios
 from negotiation.families.family import FAMILIES, find_family
+from negotiation.families.generate import MOST_SEED, draw_scenarios
 from negotiation.families.people import People
 from negotiation.scenario.model import MOST_ROUNDS, Scenario
 from negotiation.tournament.plan import Adaptive, StrictPart, Tournament, TournamentLimits, digest_of

@@ -22,9 +22,9 @@ from negotiation.errors import UnknownAgent
 from negotiation.game.measures import normalised
 from negotiation.gym import SeatEnvironment
 from negotiation.gym.inspect_task import OPTIONS, negotiate
+from negotiation.runs.columns import run_row
 from negotiation.runs.inspect_log import SCORES, write_logs
 from negotiation.runs.record import Run
-from negotiation.runs.tables import run_row
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import Scenario, load_scenario
 from tests.support.finished import played

@@ -8,8 +8,8 @@ import pytest
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.behaviour.arithmetic import wrong_arithmetic
+from negotiation.behaviour.false_limits import false_limits
 from negotiation.behaviour.findings import READINGS, other_values
-from negotiation.behaviour.limits import false_limits
 from negotiation.behaviour.preferences import false_preferences, revealed
 from negotiation.behaviour.promises import broken_promises
 from negotiation.behaviour.said import NextMove, Said, said_by

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from negotiation.cli import main as cli
-from negotiation.families.drawing import draw_scenario
 from negotiation.families.family import FAMILIES, family_names, load_family
+from negotiation.families.generate import draw_scenario
 from negotiation.scenario.model import load_scenario
 
 Call = Callable[..., tuple[int, str, str]]

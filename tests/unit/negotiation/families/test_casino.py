@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.families.drawing import draw_scenarios
 from negotiation.families.family import load_family
+from negotiation.families.generate import draw_scenarios
 from negotiation.families.people import People
 from negotiation.game.events import Ended
 from negotiation.game.measures import normalised

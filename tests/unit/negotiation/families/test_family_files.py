@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from negotiation.errors import ScenarioError
-from negotiation.families.drawing import MOST_INDEX, MOST_SEED, draw_scenario
 from negotiation.families.family import Family, find_family, load_family
+from negotiation.families.generate import MOST_INDEX, MOST_SEED, draw_scenario
 from negotiation.scenario.analysis import Analyser
 
 SHEDS: dict[str, Any] = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from negotiation.families.drawing import draw_scenario, draw_scenarios
 from negotiation.families.family import FAMILIES, Family, family_names, load_family
+from negotiation.families.generate import draw_scenario, draw_scenarios
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.lint import lint
 from negotiation.scenario.model import SEATS, Scenario, scenario_from_text

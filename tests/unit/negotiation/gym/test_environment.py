@@ -12,8 +12,8 @@ import pytest
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.settings import SHIPPED
 from negotiation.errors import IllegalTurn, ScenarioError, UnknownAgent
-from negotiation.families.drawing import draw_scenario
 from negotiation.families.family import FAMILIES, Family, family_names, load_family
+from negotiation.families.generate import draw_scenario
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.measures import final_utility
 from negotiation.game.protocol import Action, GameState

@@ -13,10 +13,10 @@ from manager.config.strict_yaml import validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
-from negotiation.agents.scripted import EXPONENTS, MOST_MARGIN
+from negotiation.agents.strategy_options import EXPONENTS, MOST_MARGIN
 from negotiation.batch.executor import Threads
-from negotiation.families.drawing import draw_scenario
 from negotiation.families.family import load_family
+from negotiation.families.generate import draw_scenario
 from negotiation.runs.store import Store
 from negotiation.scenario.model import Scenario
 from negotiation.tournament import runner as tournament

@@ -12,8 +12,8 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.options import StrategyOptions
-from negotiation.agents.scripted import EXPONENTS, MOST_MARGIN, settled
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.agents.strategy_options import EXPONENTS, MOST_MARGIN, settled
 from negotiation.game.agent import View
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.protocol import Action

@@ -12,8 +12,8 @@ import pytest
 
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
+from negotiation.runs.columns import MEASURED_TURN, RUN, TURN, measured_turns, run_row, turn_row
 from negotiation.runs.record import Run
-from negotiation.runs.tables import MEASURED_TURN, RUN, TURN, measured_turns, run_row, turn_row
 from tests.support.finished import played
 
 
