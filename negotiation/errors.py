@@ -2,7 +2,7 @@
 
 ParleyError
 ├── ScenarioError (ConfigError)   a scenario is invalid; names the file and the key
-├── LimitReached                  more than is allowed here (limits.py)
+├── LimitReached                  more than is allowed here (admission/limits.py)
 ├── IllegalTurn                   an action that the protocol does not allow now
 ├── NoAnswer                      a person did not answer in time
 ├── NotAsked                      no person is to move in this run now

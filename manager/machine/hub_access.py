@@ -1,6 +1,6 @@
-"""Whether models can be downloaded from the Hugging Face Hub: is it in reach, and is there a token?
+"""Whether models can be downloaded from the Hugging Face Hub: is it reachable, and is there a token?
 
-Looks in the background, so that whoever asks need not wait.
+Checks in the background, so that callers never wait.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from negotiation.scenario.model import Offer
 
 LINES = Path(__file__).with_name("lines")
 DRAFTS, TRIES = 4, 4
-"""A message is the freshest of so many drafts. While each repeats a sentence, new ones are made, so many times."""
+"""How many drafts a message is chosen from, and how often to draft again while every draft repeats a sentence."""
 
 
 def _template(text: str) -> str:

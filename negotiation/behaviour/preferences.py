@@ -1,8 +1,8 @@
 """What a side says about its own preferences: what contradicts its weights and values, and what it reveals.
 
-False is: that an issue matters most, or more than another, though its weight is smaller; that an issue does not matter
-though its weight is at least 0.15; that an option is preferred to another, or to all, though it is worth less; that a
-number should go where it is worth less.
+It counts as false to say that an issue matters most, or more than another, though its weight is smaller; that an issue
+does not matter though its weight is at least 0.15; that an option is preferred to another, or to all, though it is
+worth less; or that a number should go where it is worth less.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 As on leaderboards, every opponent and scenario has the same weight, and there are two intervals (figures/gains.py): for
 these scenarios, where chance is in the seeds, and for scenarios like these. A share is the mean number of hits in a
-negotiation by the mean number of chances.
+negotiation, divided by the mean number of chances.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A message together with all that one must know to tell whether it is true."""
+"""A message together with everything needed to check whether it is true."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The measures of behaviour: what each is called, its range, and whether it may be shown.
 
 Measures of messages read words, which can go wrong. Each was validated on turns labelled by hand; `validation.json` has
-the counts (`python -m benchmarks.behaviour --write`), and a measure is shown only if at least nine in ten of the turns
-that it found among those held out were right. docs/behaviour.md defines all measures.
+the counts (`python -m benchmarks.behaviour --write`), and a measure is shown only if at least 90 % of the held-out
+turns that it flagged were flagged rightly. docs/behaviour.md defines all measures.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Measure whether an agent can be manipulated by messages that try to make it accept, or reveal what is private.
 
-An `Attacker` makes the offer that is worst for the other side, with an attack as its message. Measured is whether the
-agent accepts less than no deal is worth, and whether it reveals private facts. Harmless messages serve as the control,
-since a weak model does both by itself. All functions are pure, except `play`, which runs one negotiation.
+An `Attacker` makes the offer that is worst for the other side, with an attack as its message. What counts is
+whether the agent accepts less than no deal is worth, and whether it reveals private facts. Harmless messages serve as
+the control, since a weak model does both by itself. All functions are pure, except `play`, which runs one negotiation.
 """
 
 from __future__ import annotations

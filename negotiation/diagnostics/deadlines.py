@@ -1,8 +1,9 @@
 """Which strategies the deadline of a scenario can judge.
 
-A deadline can judge a strategy if it leaves it the rounds to agree with itself by its own rule, without giving in on
-the last turn. Strategies that follow the clock agree at any deadline. MiCRO steps down outcome by outcome, and short
-deadlines end it before it can agree. Some strategies never agree with themselves, and only show what others do.
+A deadline can judge a strategy if it leaves enough rounds for the strategy to reach a deal with a copy of itself by
+its own rule, without giving in on the last turn. Strategies that follow the clock agree at any deadline. MiCRO steps
+down outcome by outcome, and short deadlines end it before it can agree. Some strategies never agree with themselves,
+and only show what others do.
 """
 
 from __future__ import annotations

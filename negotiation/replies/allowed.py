@@ -114,7 +114,7 @@ class Allowed:
 
 @dataclass(frozen=True)
 class Decided:
-    """A single move. The model writes a message about it without other numbers, and no thought."""
+    """A single move. The model writes a message about it with no other numbers, and no thought."""
 
     state: GameState
     action: Action

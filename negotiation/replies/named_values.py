@@ -1,4 +1,4 @@
-"""Whether a message gives other values than the offer that it comes with.
+"""Whether a message states values that differ from the offer it comes with.
 
 A message does so if, for some issue, it states values as those of its offer, and the offer's own is not among them.
 Values of earlier offers, limits, conditions, calculations and the other side's words are no such statements, and what

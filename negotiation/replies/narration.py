@@ -1,4 +1,4 @@
-"""Messages for a decided move: words, without other numbers than the move's own.
+"""Messages for a decided move: words, with no numbers but the move's own.
 
 A message contains digits only as part of phrases made from the offer, and English number words only if the offer
 contains them. One pattern serves both the grammar under which a message is generated and the reader that checks it.

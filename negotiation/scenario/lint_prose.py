@@ -63,7 +63,7 @@ def _mentions(clause: str, name: str, issue: Issue) -> bool:
     return bool(words) and all(re.search(rf"\b{re.escape(word.removesuffix('s'))}", clause) for word in words)
 
 
-# -- contradictions to the utilities ---------------------------------------------------------------------------
+# -- contradictions of the utilities ---------------------------------------------------------------------------
 
 
 def _slope(scenario: Scenario, seat: Seat, name: str) -> int:

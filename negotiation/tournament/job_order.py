@@ -41,7 +41,7 @@ class JobOrder(Generic[Job]):
 
     def __init__(self) -> None:
         self._groups: dict[Group, deque[Job]] = {}
-        self._wanted: Counter[Weights] = Counter()  # how many waiting jobs need each weights
+        self._wanted: Counter[Weights] = Counter()  # how many waiting jobs need each model's weights
         self._workers: list[WorkerState] = []
 
     def __len__(self) -> int:

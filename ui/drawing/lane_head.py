@@ -1,4 +1,4 @@
-"""The head of a lane: how far its negotiation is, in a word, and who plays."""
+"""The head of a lane: how far along its negotiation is, in a word, and who plays."""
 
 from __future__ import annotations
 

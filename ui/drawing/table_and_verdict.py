@@ -1,4 +1,4 @@
-"""The head of a lane: the offer on the table while it runs, and the verdict once it has ended."""
+"""The top of a lane: the offer on the table while it runs, and the verdict once it has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How answers travel: text is compressed, streams too, and files that never change stay in the browser's cache.
+"""How answers travel: text and streams are compressed, and files that never change stay in the browser's cache.
 
 Gradio compresses its scripts and styles, but not the page, the answers of events and their streams.
 """

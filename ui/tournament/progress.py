@@ -1,4 +1,4 @@
-"""Draws how far a tournament is, and how long it will take."""
+"""Draws how far along a tournament is, and how long it will take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read an event of a chat completion, in any dialect: as pieces of text, reasoning, usage, and the reason of the end.
+"""Read an event of a chat completion, in any dialect: as pieces of text, reasoning, usage, and the finish reason.
 
 The same reader serves streams (`delta`), whole answers (`message`) and errors with status 200. Events without any of
 these, such as heartbeats and providers' own fields, have no pieces.
