@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from negotiation.game.protocol import Action
 from negotiation.gym.environment import SeatEnvironment
 from negotiation.replies.allowed import MAX_THOUGHT
 from negotiation.replies.vocabulary import Vocabulary
-from negotiation.scenario.model import SEATS, Scenario, other
+from negotiation.scenario.model import SEATS, Scenario, Seat, other
 from training import voice
-from training.scenarios import training_scenarios
+from training.scenarios import training_scenario
 from training.teacher import Manner, asking, decide
 from training.thoughts import thought
 
@@ -136,10 +136,10 @@ def opponent_of(chance: random.Random) -> Agent:
     return known.variant(exponent=exponent, margin=chance.choice([0.0, 0.0, chance.uniform(0, 0.3)]))
 
 
-def conversation(scenario: Scenario, seed: int) -> Conversation | None:
-    """Play a scenario from one seat, and return the conversation; None if it is of no use."""
+def conversation(scenario: Scenario, seat: Seat, seed: int) -> Conversation:
+    """Play a scenario from one seat, and return the conversation."""
     chance = random.Random(f"conversation {seed}")
-    seat, opponent = chance.choice(SEATS), opponent_of(chance)
+    opponent = opponent_of(chance)
     pressed, vocabulary = isinstance(opponent, Presser), Vocabulary(scenario)
     environment = SeatEnvironment()
     observation = environment.reset(scenario, seat, opponent, seed)
@@ -159,28 +159,33 @@ def conversation(scenario: Scenario, seed: int) -> Conversation | None:
         step = environment.step(text)
         assert step.invalid is None, step.invalid
         observation, reward = step.observation, step.reward
-    if not any(learned):
-        return None
     return Conversation(messages, tuple(learned), scenario.scenario_id, opponent.name, reward)
 
 
-def conversations(seed: int) -> Iterator[Conversation]:
-    """Yield conversations without end; the same seed gives the same ones."""
-    for number, scenario in enumerate(training_scenarios(seed)):
-        made = conversation(scenario, seed * 10**7 + number)
-        if made is not None:
-            yield made
+def lesson(seed: int, number: int, branches: int) -> list[Conversation]:
+    """Return conversations in one seat of one scenario, which begin with the same system message.
+
+    Args:
+        seed: Another seed gives other lessons.
+        number: The number of the lesson; each is drawn independently of the others.
+        branches: The number of conversations; those in which nothing is learned are left out.
+    """
+    scenario = training_scenario(seed, number)
+    seat = random.Random(f"seat {seed} {number}").choice(SEATS)
+    seeds = (1000 * (seed * 10**7 + number) + branch for branch in range(branches))
+    return [made for made in (conversation(scenario, seat, one) for one in seeds) if any(made.learned)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--count", type=int, default=3000)
+    parser.add_argument("--lessons", type=int, default=100)
+    parser.add_argument("--branches", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with arguments.file.open("w", encoding="utf-8") as file:
-        for _, made in zip(range(arguments.count), conversations(arguments.seed), strict=False):
-            file.write(made.to_json() + "\n")
+        for number in range(arguments.lessons):
+            file.writelines(made.to_json() + "\n" for made in lesson(arguments.seed, number, arguments.branches))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ to prompts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,43 +18,32 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.config.model_spec import ModelSpec
+from training.packing import IGNORED, Pack, Piece
 
 ATTENTION = "training_packed"
-IGNORED = -100
-"""The label of a token that is not learned."""
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
-@dataclass(frozen=True)
-class Pack:
-    """Conversations end to end. `labels[i]` is the token that position i predicts, or IGNORED; shapes: [tokens]."""
-
-    tokens: torch.Tensor
-    labels: torch.Tensor
-    lengths: tuple[int, ...]
-
-    @property
-    def positions(self) -> torch.Tensor:
-        """The position of each token in its own conversation, shape [tokens]."""
-        return torch.cat([torch.arange(length) for length in self.lengths])
-
-    @property
-    def learned(self) -> int:
-        """The number of tokens with a loss."""
-        return int((self.labels != IGNORED).sum())
-
-
-def own_conversation(
+def within_conversations(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **given: Any
 ) -> tuple[torch.Tensor, None]:
     """Attend within each conversation of a pack; shapes of query, key and value: [1, heads, tokens, size]."""
-    lengths: Sequence[int] = given["lengths"]
-    parts = zip(*(each.split(list(lengths), dim=2) for each in (query, key, value)), strict=True)
-    attended = [functional.scaled_dot_product_attention(*part, is_causal=True, enable_gqa=True) for part in parts]
-    return torch.cat(attended, dim=2).transpose(1, 2).contiguous(), None
+    pieces: Sequence[Piece] = given["pieces"]
+    return torch.cat([_attended(piece, query, key, value) for piece in pieces], dim=2).transpose(1, 2), None
 
 
-ALL_ATTENTION_FUNCTIONS.register(ATTENTION, own_conversation)
+def _attended(piece: Piece, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    asks = query[:, :, piece.start : piece.end]
+    if not piece.prefix:
+        own = (each[:, :, piece.start : piece.end] for each in (key, value))
+        return functional.scaled_dot_product_attention(asks, *own, is_causal=True, enable_gqa=True)
+    read = (torch.cat([each[:, :, : piece.prefix], each[:, :, piece.start : piece.end]], 2) for each in (key, value))
+    length = piece.end - piece.start
+    earlier = torch.ones(length, piece.prefix + length, dtype=torch.bool, device=query.device).tril(piece.prefix)
+    return functional.scaled_dot_product_attention(asks, *read, attn_mask=earlier, enable_gqa=True)
+
+
+ALL_ATTENTION_FUNCTIONS.register(ATTENTION, within_conversations)
 
 
 def base_folder(spec: ModelSpec, cache: Path) -> Path:
@@ -84,11 +72,11 @@ def with_adapters(model: Any, settings: Mapping[str, Any]) -> Any:
     return get_peft_model(model, config)
 
 
-def reply_loss(model: Any, pack: Pack) -> torch.Tensor:
-    """Return the mean cross-entropy of the learned tokens of a pack."""
-    decoder, head = model.get_decoder(), model.get_output_embeddings()
-    hidden = decoder(
-        input_ids=pack.tokens[None], position_ids=pack.positions[None], use_cache=False, lengths=pack.lengths
+def token_losses(model: Any, pack: Pack) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the cross-entropy of each learned token of a pack, and its weight; shapes: [learned tokens]."""
+    hidden = model.get_decoder()(
+        input_ids=pack.tokens[None], position_ids=pack.positions[None], use_cache=False, pieces=pack.pieces
     ).last_hidden_state[0]
     learned = pack.labels != IGNORED
-    return functional.cross_entropy(head(hidden[learned]).float(), pack.labels[learned])
+    logits = model.get_output_embeddings()(hidden[learned]).float()
+    return functional.cross_entropy(logits, pack.labels[learned], reduction="none"), pack.weights[learned]

@@ -6,8 +6,8 @@ learns to read the table instead of remembering it. Seeds below `HELD_OUT` are f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from negotiation.errors import ScenarioError
 from negotiation.families.drawing import draw_scenario
 from negotiation.families.draws import Draws
 from negotiation.families.family import FAMILIES, Family, family_names, load_family
+from negotiation.families.wording import filled
 from negotiation.scenario.model import Scenario
 
 HELD_OUT = 900_000
@@ -27,25 +28,23 @@ ROUNDS = (2, 3, 3, 4, 4, 4, 5, 5, 6, 6, 8, 10)
 DISCOUNTS = (1.0,) * 9 + (0.98, 0.97, 0.95)
 
 
-def training_scenarios(seed: int) -> Iterator[Scenario]:
-    """Yield scenarios to learn from without end."""
-    number = 0
-    while True:
-        number += 1
-        draws = Draws("training", seed, number)
-        own = draws.below(HELD_OUT)
-        wide = draws.below(100) < WIDE_SHARE
+def training_scenario(seed: int, number: int) -> Scenario:
+    """Return a scenario to learn from; the same seed and number always give the same one."""
+    for attempt in count():
+        draws = Draws("training", seed, number, attempt)
+        own, wide = draws.below(HELD_OUT), draws.below(100) < WIDE_SHARE
         try:
             scenario = draw_scenario(wide_family(own) if wide else load(draws.pick(family_names(FAMILIES))), own)
         except ScenarioError:  # these parts do not reach the stated opposition
             continue
-        yield scenario.model_copy(update={"rounds": draws.pick(ROUNDS), "discount": draws.pick(DISCOUNTS)})
+        return scenario.model_copy(update={"rounds": draws.pick(ROUNDS), "discount": draws.pick(DISCOUNTS)})
+    raise AssertionError
 
 
-def held_out_scenarios(count: int, seed: int = 0) -> list[Scenario]:
+def held_out_scenarios(number: int, seed: int = 0) -> list[Scenario]:
     """Return scenarios that are never trained on, the families in turn."""
     names = family_names(FAMILIES)
-    return [draw_scenario(load(names[n % len(names)]), HELD_OUT + seed, 1 + n // len(names)) for n in range(count)]
+    return [draw_scenario(load(names[n % len(names)]), HELD_OUT + seed, 1 + n // len(names)) for n in range(number)]
 
 
 @cache
@@ -57,19 +56,15 @@ def load(name: str) -> Family:
 def wide_family(seed: int) -> Family:
     """Return a family with one setting that is put together from parts at random."""
     parts, draws = _parts(), Draws("wide", seed)
-    count = draws.pick([1, 2, 2, 3, 3, 4, 4, 5, 6])
-    kinds = draws.shuffled(parts["issues"])[:count]
+    kinds = draws.shuffled(parts["issues"])[: draws.pick([1, 2, 2, 3, 3, 4, 4, 5, 6])]
     a, b = draws.shuffled(parts["roles"])[:2]
     issues: dict[str, Any] = {}
     for kind in kinds:
-        if kind["key"] in issues:
-            continue
         issue = {key: value for key, value in kind.items() if key not in ("key", "options", "worth")}
         issue["wants"] = draws.pick([{"a": "more", "b": "less"}, {"a": "less", "b": "more"}])
         if "amount" in kind:
             issue["wants"] = {"a": "more", "b": "less"}
-            issue["title"] = kind["title"].replace("{a}", a.lower())
-            issue["called"] = kind["called"]
+            issue["title"] = filled(kind["title"], {"a": a.lower()})
         elif len(kinds) > 2 and draws.below(12) == 0:
             issue["wants"] = {"a": "more", "b": "more"}
         if "options" in kind:
@@ -82,7 +77,7 @@ def wide_family(seed: int) -> Family:
     single = len(issues) == 1
     setting = {
         "title": f"{thing[:1].upper()}{thing[1:]}",
-        "story": draws.pick(parts["stories"]).replace("{thing}", thing).replace("{a}", a.lower()).replace("{b}", b.lower()),
+        "story": filled(draws.pick(parts["stories"]), {"thing": thing, "a": a.lower(), "b": b.lower()}),
         "roles": {
             seat: {"name": name, "briefing": draws.pick(parts["briefings"]), "no_deal": draws.pick(parts["no_deals"])}
             for seat, name in (("a", a), ("b", b))
