@@ -27,11 +27,22 @@ from negotiation.replies.vocabulary import Vocabulary
 from negotiation.scenario.model import SEATS, Scenario, Seat, other
 from training import voice
 from training.scenarios import training_scenario
-from training.teacher import Manner, asking, decide
+from training.teacher import USUAL, Manner, asking, decide
 from training.thoughts import thought
 
-PRESSED = 0.15
-"""The share of conversations with an opponent that presses."""
+PRESSED, TAUGHT = 0.12, 0.1
+"""The shares of opponents that press, and of those that are the teacher itself."""
+OPPONENTS = {
+    "boulware": 3,
+    "linear": 3,
+    "conceder": 4,
+    "tit_for_tat": 3,
+    "nice_tit_for_tat": 1,
+    "micro": 1,
+    "hardliner": 0.5,
+    "random": 2,
+}
+"""How often the others are which strategy. The teacher must get to see offers that it can accept."""
 STRAYS = 0.12
 """How often the teacher makes an odd offer, which is not learned, to show how to go on from one."""
 
@@ -52,6 +63,11 @@ class Conversation:
     opponent: str
     reward: float
     prompt_version: int = prompts.VERSION
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it ends with the side accepting an offer."""
+        return bool(json.loads(self.messages[-1]["content"])["action"] == Action.ACCEPT)
 
     def to_json(self) -> str:
         """Return the conversation on one line."""
@@ -97,7 +113,7 @@ class Presser:
 class Teacher:
     """The teacher as an agent with a voice."""
 
-    manner: Manner = Manner()
+    manner: Manner = USUAL
     name: str = "teacher"
 
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
@@ -127,10 +143,10 @@ def taught(view: View, manner: Manner, vocabulary: Vocabulary, *, pressed: bool,
 def opponent_of(chance: random.Random) -> Agent:
     """Return an opponent: a strategy with random parameters, the teacher itself, or one that presses."""
     if chance.random() < PRESSED:
-        return Presser(chance.randrange(10**9), chance.choice(["", "", "boulware", "linear", "conceder"]))
-    if chance.random() < 0.15:
+        return Presser(chance.randrange(10**9), chance.choice(["", "boulware", "linear", "conceder"]))
+    if chance.random() < TAUGHT:
         return Teacher(Manner(chance.uniform(0.3, 1.5), chance.uniform(0.1, 0.6)))
-    name = chance.choice([*STRATEGIES, "boulware", "conceder", "tit_for_tat", "linear"])
+    name = chance.choices(list(OPPONENTS), list(OPPONENTS.values()))[0]
     known = STRATEGIES[name]
     exponent = known.exponent and known.exponent * 2 ** chance.uniform(-1, 1)
     return known.variant(exponent=exponent, margin=chance.choice([0.0, 0.0, chance.uniform(0, 0.3)]))
@@ -150,7 +166,7 @@ def conversation(scenario: Scenario, seat: Seat, seed: int) -> Conversation:
         view = observation.view
         stray = chance.random() < STRAYS
         try:
-            made = taught(view, Manner(), vocabulary, pressed=pressed and bool(view.public), stray=stray)
+            made = taught(view, USUAL, vocabulary, pressed=pressed and bool(view.public), stray=stray)
         except ValueError:  # everything was said
             break
         learned.append(not (stray and made.action is Action.OFFER))
@@ -168,12 +184,14 @@ def lesson(seed: int, number: int, branches: int) -> list[Conversation]:
     Args:
         seed: Another seed gives other lessons.
         number: The number of the lesson; each is drawn independently of the others.
-        branches: The number of conversations; those in which nothing is learned are left out.
+        branches: The number of conversations. Twice as many are played, and those in which the teacher accepts come
+            first, since it decides so only once in a conversation.
     """
     scenario = training_scenario(seed, number)
     seat = random.Random(f"seat {seed} {number}").choice(SEATS)
-    seeds = (1000 * (seed * 10**7 + number) + branch for branch in range(branches))
-    return [made for made in (conversation(scenario, seat, one) for one in seeds) if any(made.learned)]
+    seeds = (1000 * (seed * 10**7 + number) + branch for branch in range(2 * branches))
+    made = [one for one in (conversation(scenario, seat, each) for each in seeds) if any(one.learned)]
+    return sorted(made, key=lambda one: not one.accepts)[:branches]
 
 
 def main() -> None:

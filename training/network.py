@@ -72,6 +72,13 @@ def with_adapters(model: Any, settings: Mapping[str, Any]) -> Any:
     return get_peft_model(model, config)
 
 
+def with_adapter(model: Any, folder: Path) -> Any:
+    """Return the model with the adapter of a folder, which goes on learning."""
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, folder, is_trainable=True)
+
+
 def token_losses(model: Any, pack: Pack) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the cross-entropy of each learned token of a pack, and its weight; shapes: [learned tokens]."""
     hidden = model.get_decoder()(

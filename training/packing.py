@@ -121,9 +121,7 @@ def pack(conversations: Sequence[Encoded], most_tokens: int) -> Pack:
         positions += range(shared, len(one.tokens))
         following = [*one.weights[shared + 1 :], 0.0]
         weights += following
-        labels += [
-            token if weight else IGNORED for token, weight in zip([*own[1:], IGNORED], following, strict=True)
-        ]
+        labels += [token if weight else IGNORED for token, weight in zip([*own[1:], IGNORED], following, strict=True)]
     return Pack(
         torch.tensor(tokens), torch.tensor(positions), torch.tensor(labels), torch.tensor(weights), tuple(pieces)
     )
@@ -133,7 +131,5 @@ def common(conversations: Sequence[Encoded]) -> int:
     """Return how many tokens all conversations begin with, before the token that predicts the first reply."""
     most = min(one.first for one in conversations) - 1
     first = conversations[0].tokens
-    same = (
-        next((at for at in range(most) if one.tokens[at] != first[at]), most) for one in conversations
-    )
+    same = (next((at for at in range(most) if one.tokens[at] != first[at]), most) for one in conversations)
     return min(same) if len(conversations) > 1 else 0

@@ -44,7 +44,8 @@ def draw(log: Path, file: Path) -> None:
     for number, ((name, colour), points) in enumerate(lines.items()):
         path = " ".join(place(*point) for point in points)
         drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        drawn.append(f'<text x="{WIDTH - MARGIN}" y="{MARGIN + 16 * number}" text-anchor="end" fill="{colour}">{name}</text>')
+        where = f'x="{WIDTH - MARGIN}" y="{MARGIN + 16 * number}"'
+        drawn.append(f'<text {where} text-anchor="end" fill="{colour}">{name}</text>')
     for point in dots:
         x, y = place(*point).split(",")
         drawn.append(f'<circle cx="{x}" cy="{y}" r="3" fill="#4338ca"><title>held out: {point[1]:.3f}</title></circle>')

@@ -23,7 +23,7 @@ HELD_OUT = 900_000
 PARTS = Path(__file__).with_name("parts.yaml")
 WIDE_SHARE = 60
 """Percentage of scenarios from the wide family."""
-ROUNDS = (2, 3, 3, 4, 4, 4, 5, 5, 6, 6, 8, 10)
+ROUNDS = (2, 3, 4, 4, 5, 5, 6, 6, 7, 8, 10, 12)
 """Numbers of rounds to draw from: mostly few, since long conversations cost most and teach little more."""
 DISCOUNTS = (1.0,) * 9 + (0.98, 0.97, 0.95)
 

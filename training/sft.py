@@ -1,7 +1,7 @@
 """Supervised fine-tuning: learn the teacher's replies. `python -m training.sft FOLDER` starts a run or continues it.
 
-Every step learns new lessons, drawn from the seed and the step's number, so that nothing is seen twice and a run that is
-continued goes on as if it had never stopped. The folder gets the adapter, a checkpoint, a log and a plot.
+Every step learns new lessons, drawn from the seed and the step's number, so that nothing is seen twice, and a run that
+is continued goes on as if it had never stopped. The folder gets the adapter, a checkpoint, a log and a plot.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from manager.generation.text import ChatTemplate
 from negotiation.agents import prompts
 from negotiation.scenario.source import SHIPPED
 from training.data import Conversation, lesson
-from training.network import base_folder, load, token_losses, with_adapters
+from training.network import base_folder, load, token_losses, with_adapter, with_adapters
 from training.packing import Pack, encoded, pack
 from training.plot import draw
 
@@ -59,18 +59,25 @@ class Trainer:
         if self._checkpoint.exists():
             self._resume()
 
-    def train(self, lessons: Callable[[int], Sequence[Lesson]], steps: int, held_out: Sequence[Lesson] = ()) -> None:
+    def train(
+        self,
+        lessons: Callable[[int], Sequence[Lesson]],
+        steps: int,
+        held_out: Sequence[Lesson] = (),
+        last: int | None = None,
+    ) -> None:
         """Learn up to a number of steps, and log every one.
 
         Args:
             lessons: Returns what step number n learns.
-            steps: The number of the last step.
+            steps: How far to go now.
             held_out: Lessons to measure the loss on now and then.
+            last: The step at which the learning rate has fallen to nothing; `steps` if None.
         """
         every = self._settings["evaluate_every"]
         while self.step < steps:
             begun = time.monotonic()
-            entry = self._learn([self.packed(one) for one in lessons(self.step + 1)], steps)
+            entry = self._learn([self.packed(one) for one in lessons(self.step + 1)], last or steps)
             entry["seconds"] = round(time.monotonic() - begun, 1)
             self.step += 1
             self._log({"step": self.step, **entry})
@@ -153,13 +160,13 @@ def read_settings(file: Path) -> Settings:
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def new_model(settings: Settings, cache: Path) -> tuple[Any, Any]:
-    """Return the base model with new adapters, drawn from the seed, and its tokenizer."""
+def new_model(settings: Settings, cache: Path, adapter: Path | None = None) -> tuple[Any, Any]:
+    """Return the base model and its tokenizer, with an adapter to go on with, or with a new one drawn from the seed."""
     torch.set_num_threads(settings["threads"])
     spec = Registry.from_yaml(SHIPPED / "models.yaml")[settings["base"]]
     model, tokenizer = load(base_folder(spec, cache))
     torch.manual_seed(settings["seed"])
-    return with_adapters(model, settings["adapter"]), tokenizer
+    return (with_adapters(model, settings["adapter"]) if adapter is None else with_adapter(model, adapter)), tokenizer
 
 
 def main() -> None:

@@ -32,6 +32,9 @@ class Manner:
     end: float = 0.35
 
 
+USUAL = Manner()
+
+
 @dataclass(frozen=True)
 class Choice:
     """A decision with its reasons.

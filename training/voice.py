@@ -70,7 +70,8 @@ def _wish(now: Moment) -> Mapping[str, str]:
 @cache
 def _lines() -> Mapping[str, list[Template]]:
     data = read_yaml(LINES)
-    lines = {**data["lines"], MoveKind.LARGE: data["lines"]["small"], "pressed": data["pressed"], "pressure": data["pressure"]}
+    others = {"pressed": data["pressed"], "pressure": data["pressure"]}
+    lines = {**data["lines"], MoveKind.LARGE: data["lines"][MoveKind.SMALL], **others}
     if missing := {*MoveKind} - lines.keys() - {MoveKind.TOO_LATE}:
         raise ValueError(f"{LINES}: '{min(missing)}' is missing")
     return {kind: [Template.parse(" ".join(text.split())) for text in texts] for kind, texts in lines.items()}
