@@ -19,6 +19,7 @@ from typing import Any
 
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.measures import accepted_below_reservation
+from negotiation.scenario.model import SEATS
 from training.arena import Game, Played, agent_named, catalog_with, play_all
 from training.data import Conversation, lesson, opponent_of
 from training.evaluate import TUNED, other_values, repeats
@@ -43,7 +44,7 @@ def groups(seed: int, cycle: int, size: int, repetitions: int) -> list[list[Game
         opponent = opponent_of(chance)
         if opponent.name not in STRATEGIES:
             opponent = STRATEGIES[chance.choice(["conceder", "boulware", "tit_for_tat", "linear"])]
-        seat = chance.choice(("a", "b"))
+        seat = chance.choice(SEATS)
         found.append([Game(scenario, seat, opponent, 1000 * number + one) for one in range(repetitions)])
     return found
 

@@ -35,12 +35,14 @@ def within_conversations(
 def _attended(piece: Piece, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     asks = query[:, :, piece.start : piece.end]
     if not piece.prefix:
-        own = (each[:, :, piece.start : piece.end] for each in (key, value))
-        return functional.scaled_dot_product_attention(asks, *own, is_causal=True, enable_gqa=True)
-    read = (torch.cat([each[:, :, : piece.prefix], each[:, :, piece.start : piece.end]], 2) for each in (key, value))
+        keys, values = (each[:, :, piece.start : piece.end] for each in (key, value))
+        return functional.scaled_dot_product_attention(asks, keys, values, is_causal=True, enable_gqa=True)
+    keys, values = (
+        torch.cat([each[:, :, : piece.prefix], each[:, :, piece.start : piece.end]], dim=2) for each in (key, value)
+    )
     length = piece.end - piece.start
     earlier = torch.ones(length, piece.prefix + length, dtype=torch.bool, device=query.device).tril(piece.prefix)
-    return functional.scaled_dot_product_attention(asks, *read, attn_mask=earlier, enable_gqa=True)
+    return functional.scaled_dot_product_attention(asks, keys, values, attn_mask=earlier, enable_gqa=True)
 
 
 ALL_ATTENTION_FUNCTIONS.register(ATTENTION, within_conversations)

@@ -16,6 +16,8 @@ from manager.generation.text import ChatTemplate
 
 IGNORED = -100
 """The label of a token that is not learned."""
+DECIDES = 1.0
+"""The weight of a token of a thought, an action or an offer; those of messages weigh less."""
 MESSAGE = '"message": "'
 """Begins the part of a reply that holds the words."""
 
@@ -73,7 +75,7 @@ def encoded(
         end: The token that ends a message.
         messages: The conversation.
         learned: For each reply, whether it is learned.
-        message_weight: What a token of a message counts, beside 1 for all others of a reply.
+        message_weight: What a token of a message counts, beside `DECIDES` for all others of a reply.
 
     Raises:
         ValueError: A turn's prompt is not a prefix of what follows it, so the engine would read other tokens.
@@ -93,7 +95,7 @@ def encoded(
         whole = _after(template, end, messages[: place + 1], prompt)
         decides = len(_after(template, end, [*messages[:place], decision], prompt)) - 1
         tokens = prompt + whole
-        each = [1.0] * decides + [message_weight] * (len(whole) - decides)
+        each = [DECIDES] * decides + [message_weight] * (len(whole) - decides)
         weights += each if is_learned else [0.0] * len(whole)
     return Encoded(tokens, weights, first)
 

@@ -23,7 +23,7 @@ from negotiation.agents import prompts
 from negotiation.scenario.source import SHIPPED
 from training.data import Conversation, lesson
 from training.network import base_folder, load, token_losses, with_adapter, with_adapters
-from training.packing import Pack, encoded, pack
+from training.packing import DECIDES, Pack, encoded, pack
 from training.plot import draw
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Trainer:
         total = sum(float(each.weights.sum()) for each in packs)
         parts = []
         for each in packs:
-            losses, weights = token_losses(self.model.get_base_model(), each)
+            losses, weights = token_losses(self.model, each)
             ((losses * weights).sum() / total).backward()
             parts.append((losses.detach(), weights))
         norm = torch.nn.utils.clip_grad_norm_(self._learning, self._settings["clip"])
@@ -110,11 +110,11 @@ class Trainer:
         counts = {"tokens": sum(len(each.tokens) for each in packs), "learned": sum(len(part[0]) for part in parts)}
         return {**means(parts), "rate": rate, "norm": round(float(norm), 4), **counts}
 
-    @torch.no_grad()
     def measure(self, lessons: Sequence[Lesson]) -> dict[str, float]:
         """Return the mean losses on lessons without learning them."""
         self.model.eval()
-        return means([token_losses(self.model.get_base_model(), self.packed(each)) for each in lessons])
+        with torch.no_grad():
+            return means([token_losses(self.model, self.packed(each)) for each in lessons])
 
     def save(self) -> None:
         """Write the adapter and the checkpoint, whole or not at all."""
@@ -145,14 +145,14 @@ class Trainer:
 def means(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
     """Return the mean losses of decisions (thought, action, offer) and of messages, per token."""
     losses, weights = (torch.cat(each) for each in zip(*parts, strict=True))
-    decides = weights == 1.0
+    decides = weights == DECIDES
     kinds = {"loss": losses[decides], "message_loss": losses[~decides]}
     return {name: round(float(each.mean()), 5) for name, each in kinds.items() if len(each)}
 
 
 def schedule(step: int, steps: int, settings: Settings) -> float:
     """Return the share of the learning rate: it rises at first, and falls to nothing over the last `cooldown` steps."""
-    return min((step + 1) / settings["warmup"], 1.0, (steps - step) / settings["cooldown"])
+    return min((step + 1) / float(settings["warmup"]), 1.0, (steps - step) / float(settings["cooldown"]))
 
 
 def read_settings(file: Path) -> Settings:

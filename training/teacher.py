@@ -77,7 +77,7 @@ def aim_of(view: View, manner: Manner) -> float:
     reservation = view.role.reservation
     offers = scenario.rounds - (0 if state.starts == view.seat else 1)  # the last one that can be answered
     passed = min((state.round - 1) / max(offers - 1, 1), 1.0)
-    share = 1 - (1 - manner.end) * passed ** (1 / manner.exponent)
+    share = 1 - (1 - manner.end) * float(passed ** (1 / manner.exponent))
     aim = round((reservation + (best - reservation) * share) / GRID) * GRID
     while aim <= reservation + SLACK:
         aim += GRID
