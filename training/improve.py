@@ -102,8 +102,8 @@ def main() -> None:
     settings = read_settings(arguments.settings)
     improving, cache = settings["improving"], arguments.cache or folder / "cache"
     branches, seed = settings["data"]["branches"], settings["data"]["seed"]
-    model, tokenizer = new_model(settings, cache, arguments.adapter)
-    trainer = Trainer(model, tokenizer, folder, {**settings["training"], **improving["training"]})
+    model, tokenizer, write = new_model(settings, cache, arguments.adapter)
+    trainer = Trainer(model, tokenizer, folder, {**settings["training"], **improving["training"]}, write)
     steps = improving["cycles"] * improving["steps"]
     for cycle in range(trainer.step // improving["steps"], improving["cycles"]):
         trainer.save()

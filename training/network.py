@@ -8,10 +8,12 @@ to prompts.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -79,6 +81,22 @@ def with_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     return PeftModel.from_pretrained(model, folder, is_trainable=True)
+
+
+def save_adapter(model: Any, folder: Path, base: str) -> None:
+    """Write the adapter of a model in PEFT's format, in half precision and without anything about this machine.
+
+    Args:
+        model: The model with adapters.
+        folder: Where to write it.
+        base: The name of the base model, for the adapter's settings.
+    """
+    from peft import get_peft_model_state_dict
+
+    config = replace(model.peft_config["default"], base_model_name_or_path=base, inference_mode=True)
+    config.save_pretrained(folder)
+    weights = get_peft_model_state_dict(model)
+    save_file({name: each.half().contiguous() for name, each in weights.items()}, folder / "adapter_model.safetensors")
 
 
 def token_losses(model: Any, pack: Pack) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,6 +12,7 @@ import logging
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from manager.generation.text import ChatTemplate
 from negotiation.agents import prompts
 from negotiation.scenario.source import SHIPPED
 from training.data import Conversation, lesson
-from training.network import base_folder, load, token_losses, with_adapter, with_adapters
+from training.network import base_folder, load, save_adapter, token_losses, with_adapter, with_adapters
 from training.packing import DECIDES, Pack, encoded, pack
 from training.plot import draw
 
@@ -42,10 +43,14 @@ class Trainer:
         tokenizer: Its tokenizer.
         folder: Where it keeps its files; a checkpoint in it is continued.
         settings: The part `training` of the settings.
+        write: Called with the model and a folder to write the adapter to.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, folder: Path, settings: Settings) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, folder: Path, settings: Settings, write: Callable[[Any, Path], None]
+    ) -> None:
         self.model = model
+        self._write = write
         self.folder = folder
         self._settings = settings
         self._template = ChatTemplate(tokenizer)
@@ -118,16 +123,16 @@ class Trainer:
 
     def save(self) -> None:
         """Write the adapter and the checkpoint, whole or not at all."""
-        self.model.save_pretrained(self.folder / "adapter")
+        self._write(self.model, self.folder / "adapter")
         names = [name for name, each in self.model.named_parameters() if each.requires_grad]
         state = {
             "step": self.step,
             "weights": dict(zip(names, self._learning, strict=True)),
             "optimiser": self._optimiser.state_dict(),
         }
-        partial = self._checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._checkpoint)
+        unfinished = self._checkpoint.with_suffix(".partial")
+        torch.save(state, unfinished)
+        unfinished.replace(self._checkpoint)
         draw(self.folder / "log.jsonl", self.folder / "loss.svg")
 
     def _resume(self) -> None:
@@ -160,13 +165,22 @@ def read_settings(file: Path) -> Settings:
     return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
-def new_model(settings: Settings, cache: Path, adapter: Path | None = None) -> tuple[Any, Any]:
-    """Return the base model and its tokenizer, with an adapter to go on with, or with a new one drawn from the seed."""
+def new_model(
+    settings: Settings, cache: Path, adapter: Path | None = None
+) -> tuple[Any, Any, Callable[[Any, Path], None]]:
+    """Return the base model with an adapter, its tokenizer, and how to write the adapter.
+
+    Args:
+        settings: All settings.
+        cache: Where the unpacked base model is kept.
+        adapter: The adapter to go on with; a new one is drawn from the seed if None.
+    """
     torch.set_num_threads(settings["threads"])
     spec = Registry.from_yaml(SHIPPED / "models.yaml")[settings["base"]]
     model, tokenizer = load(base_folder(spec, cache))
     torch.manual_seed(settings["seed"])
-    return (with_adapters(model, settings["adapter"]) if adapter is None else with_adapter(model, adapter)), tokenizer
+    adapted = with_adapters(model, settings["adapter"]) if adapter is None else with_adapter(model, adapter)
+    return adapted, tokenizer, partial(save_adapter, base=spec.model_name)
 
 
 def main() -> None:
@@ -182,7 +196,8 @@ def main() -> None:
     settings = read_settings(arguments.settings)
     (folder / "settings.json").write_text(json.dumps({**settings, "prompt_version": prompts.VERSION}, indent=1))
     training, data = settings["training"], settings["data"]
-    trainer = Trainer(*new_model(settings, arguments.cache or folder / "cache"), folder, training)
+    model, tokenizer, write = new_model(settings, arguments.cache or folder / "cache")
+    trainer = Trainer(model, tokenizer, folder, training, write)
     size, branches = training["lessons"], data["branches"]
 
     def lessons(step: int) -> list[Lesson]:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from manager.generation.request import Message
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
-from training.data import Conversation, lesson
+from training.data import Conversation
 from training.network import ATTENTION
 from training.sft import SETTINGS, Trainer, read_settings, schedule
 
@@ -30,7 +31,12 @@ def _one_thread() -> Iterator[None]:
 
 
 def lessons(step: int) -> list[Sequence[Conversation]]:
-    return [lesson(1, step, 1)]
+    """Return a short lesson; real ones are long when every byte is a token."""
+    reply = {"thought": "Too low.", "action": "offer", "offer": {"price": 100 * step}, "message": f"{step} hundred."}
+    system: Message = {"role": "system", "content": "You sell a car."}
+    asked: Message = {"role": "user", "content": f"Round {step}."}
+    answered: Message = {"role": "assistant", "content": json.dumps(reply)}
+    return [[Conversation((system, asked, answered), (True,), "car", "linear", 0.0)]]
 
 
 def trained(folder: Path, *stops: int) -> list[dict[str, Any]]:
@@ -39,7 +45,8 @@ def trained(folder: Path, *stops: int) -> list[dict[str, Any]]:
     for stop in stops:
         model = tiny_model(context=16384)
         model.set_attn_implementation(ATTENTION)
-        Trainer(model, byte_tokenizer(), folder, TRAINING).train(lessons, stop, [lesson(2, 1, 1)], last=STEPS)
+        trainer = Trainer(model, byte_tokenizer(), folder, TRAINING, lambda *_: None)
+        trainer.train(lessons, stop, lessons(50), last=STEPS)
     return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
