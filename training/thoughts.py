@@ -8,10 +8,7 @@ from training.teacher import Choice
 
 
 def thought(view: View, choice: Choice) -> str:
-    """Return the thought behind a choice.
-
-    Worths have two decimal places, as in the prompt, and as many more as show which of two is larger.
-    """
+    """Return the thought behind a choice. Worths have two decimal places, as in the prompt."""
     state, reservation = view.state, view.role.reservation
     if choice.worth is None:
         return f"No offer yet, aim {choice.aim:.2f}. I ask for my best."
