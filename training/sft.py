@@ -79,16 +79,16 @@ class Trainer:
             held_out: Lessons to measure the loss on now and then.
             last: The step at which the learning rate has fallen to nothing; `steps` if None.
         """
-        every = self._settings["evaluate_every"]
+        evaluate_every, save_every = self._settings["evaluate_every"], self._settings["save_every"]
         while self.step < steps:
             begun = time.monotonic()
             entry = self._learn([self.packed(one) for one in lessons(self.step + 1)], last or steps)
             entry["seconds"] = round(time.monotonic() - begun, 1)
             self.step += 1
             self._log({"step": self.step, **entry})
-            if self.step % every == 0 or self.step == steps:
-                if held_out:
-                    self._log({"step": self.step, "held_out": self.measure(held_out)})
+            if held_out and (self.step % evaluate_every == 0 or self.step == steps):
+                self._log({"step": self.step, "held_out": self.measure(held_out)})
+            if self.step % save_every == 0 or self.step == steps:
                 self.save()
 
     def packed(self, learned: Lesson) -> Pack:

@@ -18,7 +18,14 @@ from training.sft import SETTINGS, Trainer, read_settings, schedule
 
 pytestmark = pytest.mark.weights
 STEPS = 6
-TRAINING = {**read_settings(SETTINGS)["training"], "warmup": 2, "cooldown": 2, "evaluate_every": 3, "rate": 0.01}
+TRAINING = {
+    **read_settings(SETTINGS)["training"],
+    "warmup": 2,
+    "cooldown": 2,
+    "evaluate_every": 3,
+    "save_every": 3,
+    "rate": 0.01,
+}
 
 
 @pytest.fixture(autouse=True)
