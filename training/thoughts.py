@@ -1,0 +1,24 @@
+"""The teacher's private thought: the few figures that lead to its decision, in the order in which they are needed."""
+
+from __future__ import annotations
+
+from negotiation.game.agent import View
+from negotiation.game.protocol import Action
+from training.teacher import Choice
+
+
+def thought(view: View, choice: Choice) -> str:
+    """Return the thought behind a choice. Worths have two decimal places, as in the prompt."""
+    state, reservation = view.state, view.role.reservation
+    if choice.worth is None:
+        return f"No offer yet, aim {choice.aim:.2f}. I ask for my best."
+    worth, none = f"{choice.worth:.2f}", f"{reservation:.2f}"
+    if state.last_turn:
+        more = choice.action is Action.ACCEPT
+        return f"Theirs {worth}, no deal {none}, last turn: {'more, I accept' if more else 'not more, I leave'}."
+    begun = f"Theirs {worth}, no deal {none}, aim {choice.aim:.2f}:"
+    if choice.action is Action.ACCEPT:
+        return f"{begun} enough, I accept."
+    if not view.own:
+        return f"{begun} too low. I ask for my best."
+    return f"{begun} too low. {f'I give on {choice.given}' if choice.given else 'I hold'}."
