@@ -132,7 +132,7 @@ def build_api(parley: Parley) -> None:
             The id of the run. What follows from the move arrives as events.
         """
         with plainly():
-            if not hmac.compare_digest(str(key).encode(), _key(str(run_id)).encode()):
+            if not hmac.compare_digest(str(key).encode("utf-8", "surrogatepass"), _key(str(run_id)).encode()):
                 raise NotAsked(WRONG_KEY)
             parley.live.answer(str(run_id), str(action), offer, str(message))
         return str(run_id)

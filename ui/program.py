@@ -100,7 +100,7 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
         state_session_capacity=MOST_SESSIONS,
         prevent_thread_lock=True,
         ssr_mode=False,  # Spaces turns it on, but the page's scripts are tested without it
-        mcp_server=_has_mcp(),
+        mcp_server=has_mcp(),
     )
     one_log()
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)
@@ -132,12 +132,16 @@ def _warm_up() -> None:
     one_log()
 
 
-def _has_mcp() -> bool:
+def has_mcp() -> bool:
     """Return whether `mcp` is installed in a version that Gradio can use. The extra `verifiers` brings a later one."""
     try:
-        return version("mcp").startswith("1.")
+        installed = version("mcp")
     except PackageNotFoundError:
         return False
+    usable = installed.startswith("1.")
+    if not usable:
+        logger.info("no MCP tools: they need version 1 of the package mcp, and version %s is installed", installed)
+    return usable
 
 
 def _check_port(settings: Settings) -> None:

@@ -110,9 +110,10 @@ class Observation:
                 walks away, as an agent without retries does.
 
         Raises:
-            IllegalTurn: The number is not that of a legal action.
+            IllegalTurn: The number is not that of a legal action, or the decision is not legal.
         """
         if isinstance(move, Decision):
+            self.view.state.apply(move.action, move.offer)
             return move
         if isinstance(move, str):
             return self._read(move)
@@ -199,7 +200,7 @@ class Table:
                     case Ended():
                         self.ended = event
                     case Halted():
-                        raise ParleyError(f"the negotiation was {event.status}: {event.reason}")
+                        raise ParleyError(f"the negotiation did not end ({event.status}): {event.reason}")
                 event = next(self._events)
         except StopIteration:
             return

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -76,7 +77,8 @@ def test_any_program_can_play_over_plain_http_and_is_told_what_its_seat_knows(se
     asked = 0
 
     def started(function: str, **arguments: object) -> str:
-        event_id = httpx.post(f"{address}/{function}", json=arguments).json()["event_id"]
+        told: Any = {"content": json.dumps(arguments), "headers": {"Content-Type": "application/json"}}
+        event_id = httpx.post(f"{address}/{function}", **told).json()["event_id"]
         return f"{address}/{function}/{event_id}"
 
     stream = started("negotiate", scenario="company_car", agent_a="linear", agent_b="program")
@@ -95,6 +97,9 @@ def test_any_program_can_play_over_plain_http_and_is_told_what_its_seat_knows(se
                 asked += 1
                 action, offer = ("walk_away", None) if asked == 3 else ("offer", {"price": 14_000 + 250 * asked})
                 move = {"run_id": event["run_id"], "key": event["key"], "action": action, "offer": offer}
+                odd = httpx.get(started("move", **move | {"key": "\ud800"}), timeout=60).text
+                assert "key" in odd
+                assert "codec" not in odd, "not the text of an exception"
                 assert "event: complete" in httpx.get(started("move", **move), timeout=60).text
                 seen = gym.step(Decision(Action(action), offer)).observation
     assert (asked, event["event"], event["ending"]) == (3, "ended", "walked_away")
@@ -107,12 +112,13 @@ def test_only_who_has_the_key_moves_and_a_wrong_move_can_be_made_again(client: C
         if event["event"] != "asked":
             continue
         move = {"run_id": event["run_id"], "api_name": "/move"}
-        for wrong in ({"key": "guess", "action": "walk_away"}, {"key": event["key"], "action": "shout"}):
+        guesses = [{"key": key, "action": "walk_away"} for key in ("guess", "gu\u00eass")]
+        for wrong in (*guesses, {"key": event["key"], "action": "shout"}):
             with pytest.raises(AppError, match=r"key|must be one of"):
                 client.predict(**move, **wrong)
             refused += 1
         client.predict(**move, key=event["key"], action="walk_away")
-    assert refused == 2
+    assert refused == 3
     assert event["event"] == "ended"
     assert event["ending"] == "walked_away"
 

@@ -1,15 +1,17 @@
-"""Signals of the server program."""
+"""The server program: signals, and what it offers."""
 
 from __future__ import annotations
 
 import shutil
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from negotiation.app.parley import Parley
 from negotiation.app.settings import SHIPPED, read_settings
-from ui.program import reload_models
+from ui import program
+from ui.program import has_mcp, reload_models
 
 
 @pytest.fixture
@@ -44,3 +46,18 @@ def test_an_edited_models_yaml_is_reloaded_unless_it_is_wrong(
         assert [choice.agent for choice in parley.catalog.choices()][:2] == ["new", "second"]
     finally:
         parley.close()
+
+
+@pytest.mark.parametrize(("installed", "usable"), [("1.26.0", True), ("2.0.0", False), (None, False)])
+def test_mcp_tools_are_offered_only_with_a_version_that_gradio_can_use(
+    installed: str | None, usable: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def version(package: str) -> str:
+        if installed is None:
+            raise PackageNotFoundError(package)
+        return installed
+
+    caplog.set_level("INFO")
+    monkeypatch.setattr(program, "version", version)
+    assert has_mcp() is usable
+    assert ("version 2.0.0 is installed" in caplog.text) == (installed == "2.0.0")

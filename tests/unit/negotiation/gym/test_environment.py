@@ -14,6 +14,7 @@ from negotiation.app.settings import SHIPPED
 from negotiation.errors import IllegalTurn, ScenarioError, UnknownAgent
 from negotiation.families.family import FAMILIES, Family, family_names, load_family
 from negotiation.families.generate import draw_scenario
+from negotiation.game.agent import Decision
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.measures import final_utility
 from negotiation.game.protocol import Action, GameState
@@ -177,6 +178,16 @@ def test_an_action_that_the_mask_forbids_is_refused_and_nothing_happens(action: 
         environment.step(action)
     assert observation is not None
     assert environment.step(FIRST_OFFER).episode.seat == "a"
+
+
+def test_a_decision_that_is_not_legal_is_refused_and_nothing_happens() -> None:
+    environment = SeatEnvironment()
+    first = environment.reset(NIGHT_TRAIN, seat="a", opponent="linear")
+    for wrong in (Decision(Action.ACCEPT), Decision(Action.OFFER), Decision(Action.OFFER, {"window": "ajar"})):
+        with pytest.raises(IllegalTurn):
+            environment.step(wrong)
+    assert first is not None
+    assert environment.step(Decision(Action.OFFER, first.view.space.offer(0))).observation is not None
 
 
 def test_an_unknown_opponent_is_refused_with_the_known_ones() -> None:
