@@ -85,18 +85,21 @@ def test_a_file_is_not_overwritten(tmp_path: Path, run: Run) -> None:
 
 
 def test_the_commands_write_what_pandas_reads(call: Callable[..., str], tmp_path: Path) -> None:
-    plan = "title: Cup\nbaselines: [boulware, conceder, micro]\nscenarios: [night_train, company_car]\npairs: 1\n"
+    baselines = "[boulware, {agent: boulware, options: {hidden: true}}, conceder]"
+    plan = f"title: Cup\nbaselines: {baselines}\nscenarios: [night_train, company_car]\npairs: 1\n"
     (tmp_path / "cup.yaml").write_text(plan)
     board: dict[str, Any] = json.loads(call("tournament", str(tmp_path / "cup.yaml"), "--json", "-"))
     key, folder = board["tournament_id"], tmp_path / "exported"
-    call("export", key, "--parquet", str(folder))
+    (tmp_path / "runs.jsonl").write_text(call("export", key))
+    call("export", key, str(tmp_path / "runs.jsonl"), "--parquet", str(folder))
     call("leaderboard", "--parquet", str(folder / "board.parquet"))
     runs, turns, standings = (pandas.read_parquet(folder / f"{name}.parquet") for name in ("runs", "turns", "board"))
     assert len(runs) == runs.run_id.nunique() == board["done"] == 12
+    assert set(runs.tournament_id) == {key}
     assert set(turns.run_id) == set(runs.run_id)
     assert turns.groupby("run_id").size().sum() == (runs.turns_a + runs.turns_b).sum()
     for row in board["standings"]:
-        sides = [runs[runs[f"agent_{seat}"] == row["agent"]][f"surplus_{seat}"] for seat in ("a", "b")]
+        sides = [runs[runs[f"label_{seat}"] == row["agent"]][f"surplus_{seat}"] for seat in ("a", "b")]
         assert pandas.concat(sides).mean() == pytest.approx(row["these_scenarios"]["surplus"]["mean"], abs=1e-5)
     assert list(standings.columns) == list(COLUMNS)
     whole = standings[standings.scenario.isna()]
