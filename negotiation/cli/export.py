@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +10,8 @@ import typer
 
 from negotiation.cli.base import Output, opened, say
 from negotiation.cli.sources import HELP, runs_from
-from negotiation.runs.columns import MEASURED_TURN, RUN, Place, measured_turns, place_outside, run_row
+from negotiation.figures.counts import counted
+from negotiation.runs.columns import MEASURED_TURN, RUN, Columns, Place, Row, measured_turns, place_outside, run_row
 from negotiation.runs.export import to_jsonl
 from negotiation.runs.parquet import write_parquet
 from negotiation.runs.record import Run
@@ -71,6 +72,9 @@ def _write_tables(folder: Path, runs: list[Run], places: Mapping[str, Place]) ->
     labels = [places[run.run_id].labels for run in runs]
     games = [Game(run.scenario.scenario_id, it["a"], it["b"], run.seed) for run, it in zip(runs, labels, strict=True)]
     about = played_with(zip(games, (run.provenance for run in runs), strict=True)).to_metadata()
-    write_parquet(folder / "runs.parquet", RUN, (run_row(run, places[run.run_id]) for run in runs), about)
-    write_parquet(folder / "turns.parquet", MEASURED_TURN, (row for run in runs for row in measured_turns(run)), about)
-    say(f"{folder}: {len(runs):,} runs written")
+    tables: dict[Path, tuple[Columns, Iterator[Row]]] = {
+        folder / "runs.parquet": (RUN, (run_row(run, places[run.run_id]) for run in runs)),
+        folder / "turns.parquet": (MEASURED_TURN, (row for run in runs for row in measured_turns(run))),
+    }
+    write_parquet(tables, about)
+    say(f"{folder}: {counted(len(runs), 'run')} written")

@@ -21,6 +21,7 @@ from negotiation.game.events import Turn
 from negotiation.replies.reader import well_formed
 from negotiation.runs.columns import Place, Row, place_outside, run_row
 from negotiation.runs.model_input import model_input
+from negotiation.runs.parquet import refuse_existing
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS
 
@@ -85,24 +86,33 @@ def write_logs(
     for run in runs:
         place = (places or {}).get(run.run_id) or place_outside(run)
         together[tuple(place.labels[seat] for seat in SEATS)].append((run, place))
-    for same in together.values():
-        log = _log(sorted(same, key=lambda played: played[0].created), page)
-        path = folder / f"{log.eval.created[:19].replace(':', '-')}_negotiation_{log.eval.task_id}.eval"
-        if path.exists():
-            raise ConfigError(f"{path}: already exists; move it away or choose another folder")
+    logs = {}
+    for played in together.values():
+        played.sort(key=lambda each: each[0].created)
+        first = f"{_time(played[0][0]):%Y-%m-%dT%H-%M-%S}"
+        logs[folder / f"{first}_negotiation_{_id(played)}.eval"] = played
+    refuse_existing(logs)
+    for path, played in logs.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_eval_log(log, path)
+            write_eval_log(_log(played, page), path)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(f"{path}: cannot hold one of the runs ({error})") from None
         yield path
+
+
+def _id(played: Sequence[tuple[Run, Place]]) -> str:
+    """Return the id of a log, which is the same for the same runs."""
+    return hashlib.sha256(" ".join(run.run_id for run, _ in played).encode("utf-8", "replace")).hexdigest()[:22]
 
 
 def _log(played: Sequence[tuple[Run, Place]], page: str) -> EvalLog:
     samples = [_sample(run, place, page) for run, place in played]
     runs, (first, place) = [run for run, _ in played], played[0]
     agents = {seat: well_formed(place.labels[seat]) for seat in SEATS}
-    named = hashlib.sha256(" ".join(run.run_id for run in runs).encode("utf-8", "replace")).hexdigest()[:22]
+    named = _id(played)
     ends = [_time(run, sum(turn.seconds for turn in _own_turns(run))) for run in runs]
     log = EvalLog(
         status="success",
