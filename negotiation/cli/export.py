@@ -11,7 +11,7 @@ import typer
 from negotiation.cli.base import Output, opened, say
 from negotiation.cli.sources import HELP, runs_from
 from negotiation.figures.counts import counted
-from negotiation.runs.columns import MEASURED_TURN, RUN, Columns, Place, Row, measured_turns, place_outside, run_row
+from negotiation.runs.columns import MEASURED_TURN, RUN, Columns, Row, RunPlace, measured_turns, place_outside, run_row
 from negotiation.runs.export import to_jsonl
 from negotiation.runs.parquet import write_parquet
 from negotiation.runs.record import Run
@@ -61,14 +61,14 @@ def export(
     return 0
 
 
-def _place(run: Run, played: tuple[str, Game] | None) -> Place:
+def _place(run: Run, played: tuple[str, Game] | None) -> RunPlace:
     if played is None:
         return place_outside(run)
     tournament_id, game = played
-    return Place(tournament_id, {"a": game.a, "b": game.b})
+    return RunPlace(tournament_id, {"a": game.a, "b": game.b})
 
 
-def _write_tables(folder: Path, runs: list[Run], places: Mapping[str, Place]) -> None:
+def _write_tables(folder: Path, runs: list[Run], places: Mapping[str, RunPlace]) -> None:
     labels = [places[run.run_id].labels for run in runs]
     games = [Game(run.scenario.scenario_id, it["a"], it["b"], run.seed) for run, it in zip(runs, labels, strict=True)]
     about = played_with(zip(games, (run.provenance for run in runs), strict=True)).to_metadata()

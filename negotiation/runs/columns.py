@@ -112,17 +112,17 @@ RUN: Columns = {
 
 
 @dataclass(frozen=True)
-class Place:
+class RunPlace:
     """The tournament that a run is part of, if any, and the names of its agents there."""
 
     tournament_id: str | None
     labels: Mapping[Seat, str]
 
 
-def place_outside(run: Run) -> Place:
+def place_outside(run: Run) -> RunPlace:
     """Return the place of a run of no tournament. Its agents have the names that they would have in one."""
     configs = {seat: run.agents[seat].unsettled(run.scenario.scenario_id, run.seed) for seat in SEATS}
-    return Place(None, {seat: config.label for seat, config in configs.items()})
+    return RunPlace(None, {seat: config.label for seat, config in configs.items()})
 
 
 def turn_row(run: Run, turn: Turn) -> Row:
@@ -160,7 +160,7 @@ def measured_turns(run: Run) -> Iterator[Row]:
         yield {**turn_row(run, turn), "turn": turn.index, "concession": concession, "regret": regret}
 
 
-def run_row(run: Run, place: Place | None = None) -> Row:
+def run_row(run: Run, place: RunPlace | None = None) -> Row:
     """Return a run as a row of the columns RUN; without its `place`, as one of no tournament."""
     place = place or place_outside(run)
     scenario, measures, origin = run.scenario, run.measures, run.scenario.drawn_from

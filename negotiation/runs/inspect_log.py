@@ -19,7 +19,7 @@ import negotiation
 from manager.errors import ConfigError
 from negotiation.game.events import Turn
 from negotiation.replies.reader import well_formed
-from negotiation.runs.columns import Place, Row, place_outside, run_row
+from negotiation.runs.columns import Row, RunPlace, place_outside, run_row
 from negotiation.runs.model_input import model_input
 from negotiation.runs.parquet import refuse_existing
 from negotiation.runs.record import Run
@@ -69,7 +69,7 @@ MESSAGES: dict[str, type[Any]] = {
 
 
 def write_logs(
-    folder: Path, runs: Iterable[Run], page: str, places: Mapping[str, Place] | None = None
+    folder: Path, runs: Iterable[Run], page: str, places: Mapping[str, RunPlace] | None = None
 ) -> Iterator[Path]:
     """Write the logs of runs with their turns, and yield each path.
 
@@ -82,7 +82,7 @@ def write_logs(
     Raises:
         ConfigError: A log exists already or cannot be written.
     """
-    together: defaultdict[tuple[str, ...], list[tuple[Run, Place]]] = defaultdict(list)
+    together: defaultdict[tuple[str, ...], list[tuple[Run, RunPlace]]] = defaultdict(list)
     for run in runs:
         place = (places or {}).get(run.run_id) or place_outside(run)
         together[tuple(place.labels[seat] for seat in SEATS)].append((run, place))
@@ -103,12 +103,12 @@ def write_logs(
         yield path
 
 
-def _id(played: Sequence[tuple[Run, Place]]) -> str:
+def _id(played: Sequence[tuple[Run, RunPlace]]) -> str:
     """Return the id of a log, which is the same for the same runs."""
     return hashlib.sha256(" ".join(run.run_id for run, _ in played).encode("utf-8", "replace")).hexdigest()[:22]
 
 
-def _log(played: Sequence[tuple[Run, Place]], page: str) -> EvalLog:
+def _log(played: Sequence[tuple[Run, RunPlace]], page: str) -> EvalLog:
     samples = [_sample(run, place, page) for run, place in played]
     runs, (first, place) = [run for run, _ in played], played[0]
     agents = {seat: well_formed(place.labels[seat]) for seat in SEATS}
@@ -142,7 +142,7 @@ def _log(played: Sequence[tuple[Run, Place]], page: str) -> EvalLog:
     return log
 
 
-def _sample(run: Run, place: Place, page: str) -> EvalSample:
+def _sample(run: Run, place: RunPlace, page: str) -> EvalSample:
     row, link = run_row(run, place), f"{page}?run={run.run_id}"
     events, usage = _events(run, link)
     seconds = sum(turn.seconds for turn in _own_turns(run))

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from manager.generation.request import Message
+from manager.generation.request import GenerationRequest, Message
 from manager.manager import LLMManager
-from negotiation.agents import model
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.live.fork import fork
-from negotiation.runs.columns import MEASURED_TURN, RUN, TURN, Place, measured_turns, run_row, turn_row
+from negotiation.runs.columns import MEASURED_TURN, RUN, TURN, RunPlace, measured_turns, run_row, turn_row
 from negotiation.runs.model_input import model_input
 from negotiation.runs.record import Run
 from tests.support.finished import played
@@ -83,7 +82,7 @@ def test_agents_are_labelled_as_in_tournaments(make_run: Callable[..., Run], opt
         begun = make_run(seed=seed)
         settled = replace(begun, agents={**begun.agents, "a": chosen.settled("bike", seed)})
         assert run_row(settled)["label_a"] == chosen.label
-        assert run_row(settled, Place("cup", {"a": "x", "b": "y"}))["label_a"] == "x"
+        assert run_row(settled, RunPlace("cup", {"a": "x", "b": "y"}))["label_a"] == "x"
 
 
 def test_what_a_model_read_can_be_told(
@@ -91,13 +90,12 @@ def test_what_a_model_read_can_be_told(
 ) -> None:
     """Also in a fork, whose model read turns that it did not play, and after replies that were corrected."""
     asked: list[tuple[Message, ...]] = []
-    request = model.GenerationRequest
 
     def recorded(messages: tuple[Message, ...], *arguments: Any, **about: Any) -> Any:
         asked.append(messages)
-        return request(messages, *arguments, **about)
+        return GenerationRequest(messages, *arguments, **about)
 
-    monkeypatch.setattr(model, "GenerationRequest", recorded)
+    monkeypatch.setattr("negotiation.agents.model.GenerationRequest", recorded)
     catalog = Catalog(managers({"fast": {}, "mute": {"replies": ["Hm."]}}))
     first = played(make_run("run-1", a="linear"), catalog)
     for name in ("fast", "mute"):
