@@ -189,8 +189,16 @@ def test_a_log_is_not_overwritten(runs: list[Run], tmp_path: Path) -> None:
     (path,) = write_logs(tmp_path, runs[:1], PAGE)
     before = path.read_bytes()
     with pytest.raises(ConfigError, match="already exists"):
-        list(write_logs(tmp_path, runs[:1], PAGE))
+        list(write_logs(tmp_path, [runs[2], runs[0]], PAGE))
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path], "no other log was written first"
+
+
+def test_times_that_no_date_can_hold_are_refused(runs: list[Run], tmp_path: Path) -> None:
+    turns = tuple(replace(turn, seconds=1e15) for turn in runs[0].turns)
+    with pytest.raises(ConfigError, match="cannot hold one of the runs"):
+        list(write_logs(tmp_path, [replace(runs[0], turns=turns)], PAGE))
+    assert not list(tmp_path.iterdir())
 
 
 # -- the task --------------------------------------------------------------------------------------------------
