@@ -29,9 +29,9 @@ run: $(VENV)/run
 test: $(VENV)/dev browser
 	$(PYTEST)
 
-# Everything that needs no browser, no weights and no program of its own.
+# Everything that needs no browser, no weights and no program of its own, and a third of the random examples.
 quick: $(VENV)/dev
-	$(PYTEST) -m "$(QUICK)"
+	PARLEY_TEST_EFFORT=$${PARLEY_TEST_EFFORT:-0.3} $(PYTEST) -m "$(QUICK)"
 
 # Starts a Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, and installs optional packages.
 test-heavy: $(VENV)/dev

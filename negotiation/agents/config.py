@@ -85,6 +85,15 @@ class AgentConfig:
         options = settled(self.agent, StrategyOptions.model_validate(dict(self.options)), scenario_id, seed)
         return AgentConfig(self.agent, options.model_dump(exclude_defaults=True))
 
+    def unsettled(self, scenario_id: str, seed: int) -> AgentConfig:
+        """Return the config that `settled` made this of: without the parameters that were drawn."""
+        if not self.options.get("hidden"):
+            return self
+        kept = {key: value for key, value in self.options.items() if key not in ("exponent", "margin")}
+        drawn = AgentConfig(self.agent, kept).settled(scenario_id, seed).options
+        chosen = {key: value for key, value in self.options.items() if key in kept or drawn.get(key) != value}
+        return AgentConfig(self.agent, chosen)
+
     @property
     def label(self) -> str:
         """The id and the options that differ from the defaults, on one line for people."""

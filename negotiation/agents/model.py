@@ -39,8 +39,6 @@ REPLY_TOKENS = 1200
 """Enough for a reply whose texts are as long as the grammar allows, in any script."""
 
 CONTEXT_UNIT = 256
-EMPTY = "(empty)"
-"""Stands for an empty reply in the conversation."""
 LEAST_MESSAGE = 4
 """Bytes of a narrated message's words; a message with less is replaced by the strategy's own words."""
 
@@ -124,7 +122,7 @@ class ModelAgent:
             yield Rejected(view.seat, talk.attempt, invalid[-1])
             talk.attempt += 1
             if options.retry == "specific":
-                talk.correct(done.text, f"{reply.detail} Reply again, with exactly one JSON object.")
+                talk.correct(invalid[-1])
         ledger = tuple(replace(entry, outcome="gave_up") for entry in invalid)
         if isinstance(allowed, Decided):  # play the decided move with the strategy's words
             narrated = Reply(allowed.action, allowed.offer, allowed.words)
@@ -253,14 +251,9 @@ class _Conversation:
         """The whole conversation."""
         return (*self._before, *self.added, *self._corrections)
 
-    def correct(self, reply: str, fault: str) -> None:
-        """Add an invalid reply, without its thinking, and its fault, for the rest of this turn only.
-
-        Chat templates and servers refuse empty messages.
-        """
-        said = split_thinking(reply)[1] if self._options.thinking else reply
-        said = said if said.strip() else EMPTY
-        self._corrections += ({"role": "assistant", "content": said}, {"role": "user", "content": fault})
+    def correct(self, invalid: InvalidReply) -> None:
+        """Add an invalid reply and its fault, for the rest of this turn only."""
+        self._corrections += prompts.correction(invalid, self._options)
 
     def shorten(self) -> bool:
         """Drop the oldest messages, or the corrections last; return False if nothing can be dropped."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from manager.generation.request import Message
 from negotiation.agents.options import ModelOptions
 from negotiation.game.agent import Decision, View
-from negotiation.game.events import PublicTurn, Turn
+from negotiation.game.events import InvalidReply, PublicTurn, Turn
 from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import split_thinking
 from negotiation.scenario.issue import Issue
@@ -28,6 +28,8 @@ results were published with a version, its digest never changes.
 """
 DEFAULTS = ModelOptions()
 OMITTED = "(The oldest turns are omitted here.)"
+EMPTY = "(empty)"
+"""Stands for an empty reply, since chat templates and servers refuse empty messages."""
 LAST_OFFERS = 3
 """Number of its own last offers whose worth an agent gets."""
 
@@ -81,6 +83,13 @@ def conversation(view: View, options: ModelOptions = DEFAULTS) -> tuple[Message,
         messages += turn.prompt or new_messages(_before(view, number), options)
         messages.append({"role": "assistant", "content": split_thinking(turn.raw)[1] if turn.prompt else _move(turn)})
     return tuple(messages)
+
+
+def correction(invalid: InvalidReply, options: ModelOptions) -> tuple[Message, ...]:
+    """Return an invalid reply, without its thinking, and its fault, as messages for the rest of its turn."""
+    said = split_thinking(invalid.raw)[1] if options.thinking else invalid.raw
+    fault = f"{invalid.detail} Reply again, with exactly one JSON object."
+    return {"role": "assistant", "content": said if said.strip() else EMPTY}, {"role": "user", "content": fault}
 
 
 def shortened(view: View, options: ModelOptions, messages: Sequence[Message]) -> tuple[Message, ...] | None:

@@ -50,7 +50,7 @@ def profile(
 def _runs(parley: Parley, sources: list[str]) -> tuple[str, list[Run]]:
     """Return what is profiled in words, and its runs."""
     if sources:
-        return ", ".join(sources), [run for source in sources for run in runs_from(parley, source)]
+        return ", ".join(sources), runs_from(parley, sources)
     latest = TournamentStore(parley.store).latest()
     if latest is None:
         raise ConfigError("there is no tournament yet; name runs, or files that `parley export` wrote")

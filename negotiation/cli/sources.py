@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
 from negotiation.cli.base import runs_named
@@ -12,7 +14,12 @@ from negotiation.tournament.store import TournamentStore
 HELP = "IDs of runs or tournaments, or files of exported runs"
 
 
-def runs_from(parley: Parley, source: str) -> list[Run]:
+def runs_from(parley: Parley, sources: Iterable[str]) -> list[Run]:
+    """Return the runs that sources name, with their turns, each once; raise ConfigError if one names nothing."""
+    return list({run.run_id: run for source in sources for run in _runs_of(parley, source)}.values())
+
+
+def _runs_of(parley: Parley, source: str) -> list[Run]:
     """Return the runs that a source names, with their turns; raise ConfigError if there is no such source."""
     try:
         return runs_named(parley, source)

@@ -123,7 +123,7 @@ def leaderboard(
             lines = to_latex(row, board, played).splitlines()
         elif parquet is not None:
             about = {"tournament_id": row.tournament_id, "title": row.tournament.title, **played.to_metadata()}
-            write_parquet(parquet, TABLE, table(board), about)
+            write_parquet({parquet: (TABLE, table(board))}, about)
             lines = [f"{parquet}: written"]
         with Output(json) as out:
             out.write(describe(row, board, played), lines)

@@ -27,12 +27,13 @@ _SPECIAL = {
     "[": "{[}",  # after the end of a row, [ and * would be read as options of the line break
     "]": "{]}",
     "*": "{*}",
-    "–": "--",
-    "—": "---",
-    "‘": "`{}",
-    "’": "'{}",
-    "“": "``",
-    "”": "''",
+    "–": r"\textendash{}",
+    "—": r"\textemdash{}",
+    "‘": r"\textquoteleft{}",
+    "’": r"\textquoteright{}",
+    "“": r"\textquotedblleft{}",
+    "”": r"\textquotedblright{}",
+    "„": "{},{},{}",  # the default font encoding has no such character
     "…": r"\ldots{}",
     "·": r"$\cdot$",
     "×": r"$\times$",
@@ -50,6 +51,8 @@ _SPECIAL = {
     "Ł": r"\L{}",
     "ı": r"\i{}",
 }
+_LIGATURES = {("-", "-"), (",", ",")}
+"""What would become one character: a dash, and a quotation mark in the font encoding T1."""
 _ACCENTS = {
     "\N{COMBINING GRAVE ACCENT}": "`",
     "\N{COMBINING ACUTE ACCENT}": "'",
@@ -115,7 +118,7 @@ def escaped(text: str) -> str:
     Characters that LaTeX's default fonts lack are written as code points (U+4E2D).
     """
     line = " ".join(unicodedata.normalize("NFC", text).split())
-    apart = ("{}" if pair == ("-", "-") else "" for pair in pairwise(f"{line} "))  # two hyphens would become a dash
+    apart = ("{}" if pair in _LIGATURES else "" for pair in pairwise(f"{line} "))
     return "".join(_character(character) + after for character, after in zip(line, apart, strict=True))
 
 

@@ -9,7 +9,7 @@ The model reads what Parley's own agents read, and its replies are read as stric
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -19,8 +19,9 @@ from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
 from negotiation.families.generate import found_or_drawn
 from negotiation.game.agent import Decision
-from negotiation.game.events import InvalidReply
+from negotiation.game.events import Ended, InvalidReply
 from negotiation.game.measures import normalised
+from negotiation.game.protocol import Ending
 from negotiation.gym.table import Episode, Observation, Table
 from negotiation.replies.reader import well_formed
 from negotiation.runs.codec import scenario_to_json
@@ -79,14 +80,18 @@ def negotiate(
         raise ConfigError(f"seat: '{seat}' is not one of a, b and both")
     if seeds < 1:
         raise ConfigError(f"seeds: {seeds} is less than 1")
-    scenarios = [found_or_drawn(name, SHIPPED / "scenarios", SHIPPED / "families") for name in _listed(scenario)]
+    names, opponents = _listed("scenario", scenario), _listed("opponent", opponent)
+    scenarios = [found_or_drawn(name, SHIPPED / "scenarios", SHIPPED / "families") for name in names]
     seats: Iterable[Seat] = [each for each in SEATS if seat in (each, "both")]
     episodes = (
         Episode(played, own, script, seed)
-        for played, script, own, seed in itertools.product(scenarios, _listed(opponent), seats, range(1, seeds + 1))
+        for played, script, own, seed in itertools.product(scenarios, opponents, seats, range(1, seeds + 1))
     )
     samples = [_sample(episode) for episode in episodes]
-    return Task(dataset=MemoryDataset(samples, name="parley"), solver=negotiator(retries), scorer=outcome())
+    # The standard error is that of scenarios, and one scenario would have an error of 0.
+    metrics = {"*": [mean(), *([stderr(cluster="scenario")] if len(scenarios) > 1 else [])]}
+    dataset = MemoryDataset(samples, name="parley")
+    return Task(dataset=dataset, solver=negotiator(retries), scorer=outcome(), metrics=metrics)
 
 
 @solver(name="parley/negotiator")  # type: ignore[untyped-decorator]
@@ -95,7 +100,7 @@ def negotiator(retries: int = 2) -> Solver:
     """Play the negotiation of a sample to its end.
 
     Args:
-        retries: How often the model is asked again after an invalid reply, which then counts as walking away.
+        retries: How often the model is asked again, after which an invalid reply counts as walking away.
     """
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
@@ -115,7 +120,7 @@ def negotiator(retries: int = 2) -> Solver:
     return solve
 
 
-@scorer(metrics={"*": [mean(), stderr(cluster="scenario")]}, name="parley/outcome")  # type: ignore[untyped-decorator]
+@scorer(metrics={"*": [mean()]}, name="parley/outcome")  # type: ignore[untyped-decorator]
 @_of_parley
 def outcome() -> Scorer:
     """Score what the model got out of the negotiation; nothing if it was cut off."""
@@ -190,7 +195,7 @@ def _result(table: Table, seat: Seat) -> dict[str, Any]:
             "invalid": float(sum(invalid.values())),
         },
         "deal": _deal(scenario, ended.agreement),
-        "ending": str(ended.ending) + (f" by seat {ended.by}" if ended.by else ""),
+        "ending": _ending(ended),
         "metadata": {
             "agreement": None if ended.agreement is None else dict(ended.agreement),
             "utility_a": measures.utility_a,
@@ -201,6 +206,12 @@ def _result(table: Table, seat: Seat) -> dict[str, Any]:
     }
 
 
+def _ending(ended: Ended) -> str:
+    if ended.by is None:
+        return str(ended.ending)
+    return f"seat {ended.by} {'walked away' if ended.ending is Ending.WALKED_AWAY else 'accepted'}"
+
+
 def _deal(scenario: Scenario, agreement: Any) -> str:
     return "no deal" if agreement is None else scenario.show(agreement)
 
@@ -209,7 +220,10 @@ def _chat(messages: Iterable[Message]) -> list[ChatMessage]:
     return [CHAT[message["role"]](content=well_formed(message["content"])) for message in messages]
 
 
-def _listed(names: str | Sequence[str]) -> Iterator[str]:
-    """Yield names that are given as a list, or as a text with commas."""
-    for given in [names] if isinstance(names, str) else names:
-        yield from (name.strip() for name in str(given).split(","))
+def _listed(argument: str, names: str | Sequence[str]) -> list[str]:
+    """Return names that are given as a list, or as a text with commas; raises ConfigError if one is there twice."""
+    texts = [names] if isinstance(names, str) else names
+    listed = [name.strip() for text in texts for name in str(text).split(",")]
+    if twice := [name for name in listed if listed.count(name) > 1]:
+        raise ConfigError(f"{argument}: '{twice[0]}' is given twice; keep one")
+    return listed

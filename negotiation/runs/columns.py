@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import fsum
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from manager.identity import ServerReport
 from negotiation.game.events import Turn
 from negotiation.game.measures import measure_turns, normalised, total_cost
+from negotiation.runs.provenance import ModelUse
 from negotiation.runs.record import Run
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import PLACES, SEATS, Offer, Seat
@@ -58,6 +60,7 @@ TURN: Columns = {
 MEASURED_TURN: Columns = {**TURN, "turn": int, "concession": float, "regret": float}
 """The same with the number of the turn, from 0, and what it conceded and cost (game/measures.py)."""
 _OF_SEAT = {
+    "label": str,
     "agent": str,
     "options": str,
     "model": str,
@@ -78,6 +81,7 @@ _OF_SEAT = {
 }
 RUN: Columns = {
     "run_id": str,
+    "tournament_id": str,
     "created": datetime,
     "scenario": str,
     "title": str,
@@ -101,7 +105,24 @@ RUN: Columns = {
     **{f"{name}_{seat}": kind for seat in SEATS for name, kind in _OF_SEAT.items()},
     **_PROGRAM,
 }
-"""What is known of a run. `agreement` and `options_` are JSON; the model of a seat is that of its first turn."""
+"""What is known of a run. `agreement` and `options_` are JSON; the model of a seat is the first that wrote in it.
+
+`label_` names the agent with its options, as leaderboards do. Turns that a fork begins with are not in what it took.
+"""
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """The tournament that a run is part of, if any, and the names of its agents there."""
+
+    tournament_id: str | None
+    labels: Mapping[Seat, str]
+
+
+def place_outside(run: Run) -> RunPlace:
+    """Return the place of a run of no tournament. Its agents have the names that they would have in one."""
+    configs = {seat: run.agents[seat].unsettled(run.scenario.scenario_id, run.seed) for seat in SEATS}
+    return RunPlace(None, {seat: config.label for seat, config in configs.items()})
 
 
 def turn_row(run: Run, turn: Turn) -> Row:
@@ -126,7 +147,7 @@ def turn_row(run: Run, turn: Turn) -> Row:
         "prompt_tokens": turn.prompt_tokens,
         "cost": turn.cost,
         "notes": list(turn.notes),
-        **_written_by(run, turn.seat, turn.index),
+        **_model(run.provenance.of_turn(turn.seat, turn.index) if run.provenance is not None else None),
         **_played_with(run),
     }
 
@@ -139,12 +160,14 @@ def measured_turns(run: Run) -> Iterator[Row]:
         yield {**turn_row(run, turn), "turn": turn.index, "concession": concession, "regret": regret}
 
 
-def run_row(run: Run) -> Row:
-    """Return a run as a row of the columns RUN."""
+def run_row(run: Run, place: RunPlace | None = None) -> Row:
+    """Return a run as a row of the columns RUN; without its `place`, as one of no tournament."""
+    place = place or place_outside(run)
     scenario, measures, origin = run.scenario, run.measures, run.scenario.drawn_from
     analyser = Analyser(scenario)
     return {
         "run_id": run.run_id,
+        "tournament_id": place.tournament_id,
         "created": datetime.fromtimestamp(run.created, UTC) if run.created else None,
         "scenario": scenario.scenario_id,
         "title": scenario.title,
@@ -165,19 +188,23 @@ def run_row(run: Run) -> Row:
         "pareto_distance": measures.pareto_distance if measures else None,
         "nash_distance": measures.nash_distance if measures else None,
         "forked_turns": run.forked_turns,
-        **{f"{name}_{seat}": value for seat in SEATS for name, value in _seat_row(run, seat, analyser).items()},
+        **{
+            f"{name}_{seat}": value
+            for seat in SEATS
+            for name, value in {"label": place.labels[seat], **_seat_row(run, seat, analyser)}.items()
+        },
         **_played_with(run),
     }
 
 
 def _seat_row(run: Run, seat: Seat, analyser: Analyser) -> Row:
-    own = [turn for turn in run.turns if turn.seat == seat]
+    own = [turn for turn in run.turns[run.forked_turns or 0 :] if turn.seat == seat]
     reservation, measures = run.scenario.roles[seat].reservation, run.measures
-    writer = _written_by(run, seat, own[0].index if own else 0)
+    uses = run.provenance.models.get(seat, ()) if run.provenance is not None else ()
     row = {
         "agent": run.agents[seat].agent,
         "options": json.dumps(run.agents[seat].chosen, ensure_ascii=False),
-        **{name: value for name, value in writer.items() if name in _OF_SEAT},
+        **{name: value for name, value in _model(uses[0] if uses else None).items() if name in _OF_SEAT},
         "reservation": reservation,
         **dict.fromkeys(("utility", "gain", "surplus", "rational")),
         "turns": len(own),
@@ -201,10 +228,9 @@ def _offer(offer: Offer | None) -> str | None:
     return None if offer is None else json.dumps(offer, ensure_ascii=False)
 
 
-def _written_by(run: Run, seat: Seat, turn: int) -> dict[str, str | None]:
-    """Return the model that wrote a turn; all None if none did."""
+def _model(use: ModelUse | None) -> dict[str, str | None]:
+    """Return a model as columns; all None if there is none."""
     names = ("model", "revision", "sha256", "dtype", "quantization", "device", "server_model", "server_fingerprint")
-    use = run.provenance.of_turn(seat, turn) if run.provenance is not None else None
     if use is None:
         return dict.fromkeys(names)
     it, server = use.identity, use.identity.server or ServerReport()

@@ -1,15 +1,15 @@
-"""Runs as logs of Inspect (inspect_ai), written with its own API: one log for each two agents, one sample per run.
+"""Runs as logs of Inspect (inspect_ai), written with its own API: one log per pair of agents and seating.
 
-A sample's messages are what both sides said, its events the turns; a model's turn is a model event with the prompt and
-the raw reply. Scores are Parley's measures, by seat where they differ. Metadata hold the provenance and the link to the
-replay. Needs the extra `inspect`.
+Each run is a sample. Its messages are what both sides said, its events the turns; a model's turn is a model event with
+the prompt and the raw reply. Scores are Parley's measures, by seat where they differ. Metadata hold the provenance and
+the link to the replay. Needs the extra `inspect`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,12 +17,13 @@ from typing import Any
 
 import negotiation
 from manager.errors import ConfigError
-from manager.generation.request import Message
 from negotiation.game.events import Turn
-from negotiation.replies.reader import split_thinking, well_formed
-from negotiation.runs.columns import Row, run_row
+from negotiation.replies.reader import well_formed
+from negotiation.runs.columns import Row, RunPlace, place_outside, run_row
+from negotiation.runs.model_input import model_input
+from negotiation.runs.parquet import refuse_existing
 from negotiation.runs.record import Run
-from negotiation.scenario.model import SEATS, Seat
+from negotiation.scenario.model import SEATS
 
 try:
     from inspect_ai import __version__ as inspect_version
@@ -67,38 +68,52 @@ MESSAGES: dict[str, type[Any]] = {
 }
 
 
-def write_logs(folder: Path, runs: Iterable[Run], page: str) -> Iterator[Path]:
+def write_logs(
+    folder: Path, runs: Iterable[Run], page: str, places: Mapping[str, RunPlace] | None = None
+) -> Iterator[Path]:
     """Write the logs of runs with their turns, and yield each path.
 
     Args:
         folder: Where to write them.
         runs: What to write.
         page: The address of the page that has the replays.
+        places: The tournaments that the runs are part of, by run; by default none.
 
     Raises:
         ConfigError: A log exists already or cannot be written.
     """
-    together: defaultdict[tuple[str, str], list[Run]] = defaultdict(list)
+    together: defaultdict[tuple[str, ...], list[tuple[Run, RunPlace]]] = defaultdict(list)
     for run in runs:
-        together[run.agents["a"].label, run.agents["b"].label].append(run)
-    for same in together.values():
-        log = _log(sorted(same, key=lambda run: run.created), page)
-        path = folder / f"{log.eval.created[:19].replace(':', '-')}_negotiation_{log.eval.task_id}.eval"
-        if path.exists():
-            raise ConfigError(f"{path}: already exists; move it away or choose another folder")
+        place = (places or {}).get(run.run_id) or place_outside(run)
+        together[tuple(place.labels[seat] for seat in SEATS)].append((run, place))
+    logs = {}
+    for played in together.values():
+        played.sort(key=lambda each: each[0].created)
+        first = f"{_time(played[0][0]):%Y-%m-%dT%H-%M-%S}"
+        logs[folder / f"{first}_negotiation_{_id(played)}.eval"] = played
+    refuse_existing(logs)
+    for path, played in logs.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_eval_log(log, path)
+            write_eval_log(_log(played, page), path)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(f"{path}: cannot hold one of the runs ({error})") from None
         yield path
 
 
-def _log(runs: Sequence[Run], page: str) -> EvalLog:
-    first, samples = runs[0], [_sample(run, page) for run in runs]
-    agents = {seat: well_formed(first.agents[seat].label) for seat in SEATS}
-    named = hashlib.sha256(" ".join(run.run_id for run in runs).encode("utf-8", "replace")).hexdigest()[:22]
-    ends = [_time(run, sum(turn.seconds for turn in run.turns)) for run in runs]
+def _id(played: Sequence[tuple[Run, RunPlace]]) -> str:
+    """Return the id of a log, which is the same for the same runs."""
+    return hashlib.sha256(" ".join(run.run_id for run, _ in played).encode("utf-8", "replace")).hexdigest()[:22]
+
+
+def _log(played: Sequence[tuple[Run, RunPlace]], page: str) -> EvalLog:
+    samples = [_sample(run, place, page) for run, place in played]
+    runs, (first, place) = [run for run, _ in played], played[0]
+    agents = {seat: well_formed(place.labels[seat]) for seat in SEATS}
+    named = _id(played)
+    ends = [_time(run, sum(turn.seconds for turn in _own_turns(run))) for run in runs]
     log = EvalLog(
         status="success",
         eval=EvalSpec(
@@ -127,10 +142,10 @@ def _log(runs: Sequence[Run], page: str) -> EvalLog:
     return log
 
 
-def _sample(run: Run, page: str) -> EvalSample:
-    row, replay = run_row(run), f"{page}?run={run.run_id}"
-    events, usage = _events(run, replay)
-    seconds = sum(turn.seconds for turn in run.turns)
+def _sample(run: Run, place: RunPlace, page: str) -> EvalSample:
+    row, link = run_row(run, place), f"{page}?run={run.run_id}"
+    events, usage = _events(run, link)
+    seconds = sum(turn.seconds for turn in _own_turns(run))
     reason = well_formed(run.reason)
     failed = EvalError(message=reason, traceback="", traceback_ansi="") if run.status == "failed" else None
     halted = run.status in ("stopped", "interrupted", "running")
@@ -142,7 +157,7 @@ def _sample(run: Run, page: str) -> EvalSample:
         messages=list(_said(run)),
         output=ModelOutput.from_content(NO_MODEL, _outcome(run)),
         scores={name: Score(value=float(row[name]), answer=_outcome(run)) for name in SCORES if row[name] is not None},
-        metadata=_clean({"replay": replay, **_about(run, row)}),
+        metadata=_clean({"replay": link, **_about(run, row)}),
         events=events,
         model_usage=usage,
         started_at=_time(run).isoformat(),
@@ -158,10 +173,10 @@ def _sample(run: Run, page: str) -> EvalSample:
 def _about(run: Run, row: Row) -> dict[str, Any]:
     """Return what is known of a run beyond its turns and scores."""
     return {
-        **{f"agent_{seat}": run.agents[seat].label for seat in SEATS},
+        **{f"agent_{seat}": row[f"label_{seat}"] for seat in SEATS},
         "agents": {seat: run.agents[seat].to_json() for seat in SEATS},
-        **{name: row[name] for name in ("scenario", "title", "seed", "rounds", "discount", "status", "reason")},
-        **{name: row[name] for name in ("ending", "ended_by", "last_round", "forked_turns")},
+        **{name: row[name] for name in ("tournament_id", "scenario", "title", "seed", "rounds", "discount", "status")},
+        **{name: row[name] for name in ("reason", "ending", "ended_by", "last_round", "forked_turns")},
         "roles": {seat: run.scenario.roles[seat].name for seat in SEATS},
         "reservation": {seat: run.scenario.roles[seat].reservation for seat in SEATS},
         "agreement": None if run.agreement is None else dict(run.agreement),
@@ -180,39 +195,36 @@ def _said(run: Run) -> Iterator[ChatMessage]:
         yield kind(content=well_formed(content), metadata=_clean({**about, "offer": turn.offer and dict(turn.offer)}))
 
 
-def _events(run: Run, replay: str) -> tuple[list[Event], dict[str, ModelUsage]]:
-    """Return a span for every turn, and what its models used."""
-    events: list[Event] = [
-        InfoEvent(source="parley", data=f"[Replay]({replay})", timestamp=_time(run), working_start=0)
-    ]
+def _own_turns(run: Run) -> tuple[Turn, ...]:
+    """Return the turns that were played in this run. Those that a fork begins with belong to another."""
+    return run.turns[run.forked_turns or 0 :]
+
+
+def _events(run: Run, link: str) -> tuple[list[Event], dict[str, ModelUsage]]:
+    """Return a span for every turn, and what the models of this run used."""
+    events: list[Event] = [InfoEvent(source="parley", data=f"[Replay]({link})", timestamp=_time(run), working_start=0)]
     usage: dict[str, ModelUsage] = {}
-    talks: dict[Seat, list[Message]] = {seat: [] for seat in SEATS}
     passed = 0.0
     for turn in run.turns:
         at = {"timestamp": _time(run, passed), "working_start": passed, "span_id": f"turn-{turn.index}"}
         name = f"Round {turn.round}, {run.scenario.roles[turn.seat].name} ({turn.agent})"
         events.append(SpanBeginEvent(id=f"turn-{turn.index}", name=well_formed(name), type="agent", **at))
         events += [InfoEvent(source="invalid reply", data=_clean(asdict(invalid)), **at) for invalid in turn.invalid]
-        if turn.prompt:
-            wrote = _model_event(run, turn, talks[turn.seat], at)
+        if turn.prompt and turn.index >= (run.forked_turns or 0):
+            wrote = _model_event(run, turn, at)
             events.append(wrote)
             assert wrote.output.usage is not None
             usage[wrote.model] = usage.get(wrote.model, ModelUsage()) + wrote.output.usage
         events.append(InfoEvent(source=turn.agent, data=_clean(_move(turn)), **at))
-        passed += turn.seconds
+        passed += turn.seconds if turn.index >= (run.forked_turns or 0) else 0
         after = {"timestamp": _time(run, passed), "working_start": passed, "span_id": f"turn-{turn.index}"}
         events.append(SpanEndEvent(id=f"turn-{turn.index}", **after))
     return events, usage
 
 
-def _model_event(run: Run, turn: Turn, talk: list[Message], at: dict[str, Any]) -> ModelEvent:
-    """Return the event of a model's turn; `talk` is its conversation so far, and grows."""
-    if turn.prompt[0]["role"] == "system":  # the first turn, or a conversation that was shortened
-        talk.clear()
-    talk += turn.prompt
-    asked = [MESSAGES[message["role"]](content=well_formed(message["content"])) for message in talk]
-    talk.append({"role": "assistant", "content": split_thinking(turn.raw)[1]})
+def _model_event(run: Run, turn: Turn, at: dict[str, Any]) -> ModelEvent:
     use = run.provenance.of_turn(turn.seat, turn.index) if run.provenance is not None else None
+    asked = [MESSAGES[message["role"]](content=well_formed(message["content"])) for message in model_input(run, turn)]
     name = well_formed(use.identity.model_name if use else turn.agent)
     output = ModelOutput.from_content(name, well_formed(turn.raw))
     output.usage = ModelUsage(

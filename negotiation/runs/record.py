@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from negotiation.agents.config import AgentConfig
 from negotiation.game.events import Ended, Halted, Measures, Turn, TurnTaken
@@ -16,6 +16,8 @@ from negotiation.scenario.model import Offer, Scenario, Seat
 
 Status = Literal["running", "done", "stopped", "interrupted", "failed"]
 
+LATEST = 250_000_000_000
+"""The latest time in seconds since 1970: in the year 9892, within what dates can be."""
 STORED = ConfigDict(allow_inf_nan=False)
 """Rules for stored values: numbers are finite."""
 
@@ -29,9 +31,9 @@ class Run:
     run_id: str
     scenario: Scenario
     agents: dict[Seat, AgentConfig]
-    seed: int
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)]
     owner: str | None = None
-    created: float = 0.0  # seconds since 1970
+    created: Annotated[float, Field(ge=0, le=LATEST)] = 0.0  # seconds since 1970
     published: bool = False
     status: Status = "running"
     reason: str = ""

@@ -1,4 +1,4 @@
-r"""A leaderboard as two LaTeX tables for a paper: the points with their ranks, and what they are made of.
+r"""A leaderboard as LaTeX tables for a paper: the points with their ranks, and what they are made of.
 
 They need `\usepackage{booktabs}`. Comments above them say what the games were played with.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from negotiation.families.people import People
+from negotiation.figures.counts import counted, plural
 from negotiation.figures.latex import LatexTable, comment, escaped, number, row_of
 from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
@@ -33,16 +34,18 @@ LEGEND = {
     "rational": "negotiations that were no worse than no deal",
     "invalid": "invalid replies",
 }
-SEEDS = "about these scenarios, were they played with other seeds"
-KIND = "about scenarios like these, were others of the same kind played"
+SEEDS = "other seeds (these scenarios)"
+KIND = "other scenarios of the same kind (scenarios like these)"
 MOST_NAMED = 4
 """The most scenarios that a caption names; it counts more of them, and the comments name them all."""
 
 
 def to_latex(row: TournamentRow, board: Leaderboard, played: PlayedWith) -> str:
-    """Return the standings over all scenarios as LaTeX."""
+    """Return the standings over all scenarios as LaTeX; before a negotiation is done, without what they are made of."""
     name = f"tab:parley-{row.tournament_id[:8]}"
-    tables = [table(name, row.tournament, board, played) for table in (_points, _measures)]
+    shown = [each for each in MEASURES if any(standing.measures[each] is not None for standing in board.standings)]
+    tables = [_points(name, row.tournament, board, played)]
+    tables += [_measures(name, row.tournament, board, played, shown)] if shown else []
     return "\n\n".join(["\n".join(_comments(row, board, played)), *map(str, tables)]) + "\n"
 
 
@@ -52,9 +55,9 @@ def _comments(row: TournamentRow, board: Leaderboard, played: PlayedWith) -> Ite
         "Tournament": f"{row.tournament.title} ({row.tournament_id}, {row.status})",
         "Scenarios": ", ".join(f"{name} {digests.get(name, '')}".strip() for name in row.tournament.scenarios),
         **{name[0].upper() + name[1:]: value for name, value in facts_of(played).items()},
-        "Failed": f"{len(board.failed):,} negotiations" if board.failed else "",
+        "Failed": counted(len(board.failed), "negotiation") if board.failed else "",
     }
-    yield comment("Two tables written by Parley; they need \\usepackage{booktabs}.")
+    yield comment("Written by Parley. Needs \\usepackage{booktabs}.")
     yield from (comment(f"{name}: {value}") for name, value in facts.items() if value)
 
 
@@ -82,21 +85,21 @@ def _points(name: str, asked: Tournament, board: Leaderboard, played: PlayedWith
     people_row = [] if people is None else [[_people_points(people, len(scopes))]]
     caption = (
         f"{_about(asked, board, played)} Points are the mean normalised surplus times 100: 0 is no deal, 100 the best "
-        rf"deal that the other side could accept. Intervals (95\,\%) and ranks are {SEEDS}"
-        f"{f', or {KIND}' if several else ''}. A rank is one plus the number of agents that are clearly ahead; = marks "
-        "shared ranks."
+        rf"deal that the other side could accept. Intervals (95\,\%) and ranks describe how results would vary "
+        f"with {SEEDS}{f' or with {KIND}' if several else ''}. A rank is one plus the number of agents that are "
+        "clearly ahead; = marks shared ranks."
     )
     note = "" if people is None else escaped(people.note)
     columns = "lr" + "cr" * len(scopes) + "r"
     return LatexTable(f"{name}-points", caption, columns, head, [rows, *people_row], note)
 
 
-def _measures(name: str, asked: Tournament, board: Leaderboard, played: PlayedWith) -> LatexTable:
-    shown = [each for each in MEASURES if any(standing.measures[each] is not None for standing in board.standings)]
+def _measures(name: str, asked: Tournament, board: Leaderboard, played: PlayedWith, shown: Sequence[str]) -> LatexTable:
     scope = KIND if scope_of(board.figures) == "like_these" else SEEDS
     caption = (
         f"{_about(asked, board, played)} Points are deals times points per deal. In per cent, except points: "
-        rf"{'; '.join(LEGEND[each] for each in shown)}. Brackets are 95\,\% intervals {scope}."
+        rf"{'; '.join(LEGEND[each] for each in shown)}. Brackets are 95\,\% intervals "
+        f"for how results would vary with {scope}."
     )
     rows = [[escaped(standing.agent), *_cells(standing, shown)] for standing in board.standings]
     people = [] if asked.people is None else [[_people_measures(asked.people, shown)]]
@@ -107,10 +110,10 @@ def _measures(name: str, asked: Tournament, board: Leaderboard, played: PlayedWi
 def _about(asked: Tournament, board: Leaderboard, played: PlayedWith) -> str:
     """Return the title and what was played, as the first sentences of a caption."""
     done = sum(each.status == "done" for each in board.games)
-    count = f"{done:,} negotiations" if done == asked.size else f"{done:,} of {asked.size:,} negotiations"
+    count = f"{'' if done == asked.size else f'{done:,} of '}{counted(asked.size, 'negotiation')}"
     versions = played.prompt_versions if played.models else ()
     parts = [
-        f"{len(asked.agents)} agents in {_scenarios(asked)}",
+        f"{counted(len(asked.agents), 'agent')} in {_scenarios(asked)}",
         _listed("seed", asked.seeds),
         "both seats" if asked.mirrored else "one seat each",
         count,
@@ -124,11 +127,11 @@ def _scenarios(asked: Tournament) -> str:
     scenarios = asked.scenarios.values()
     origins = {(it.drawn_from.family, it.drawn_from.seed) if it.drawn_from else None for it in scenarios}
     if len(origins) == 1 and (origin := origins.pop()) is not None:
-        return f"{len(scenarios)} scenarios drawn from the family {escaped(origin[0])} with seed {origin[1]}"
+        return f"{counted(len(scenarios), 'scenario')} drawn from the family {escaped(origin[0])} with seed {origin[1]}"
     if len(scenarios) <= MOST_NAMED:
         named = ", ".join(escaped(scenario.title) for scenario in scenarios)
-        return f"the scenario{'s' if len(scenarios) > 1 else ''} {named}"
-    return f"{len(scenarios)} scenarios"
+        return f"the {plural(len(scenarios), 'scenario')} {named}"
+    return counted(len(scenarios), "scenario")
 
 
 def _listed(noun: str, numbers: Sequence[int]) -> str:
@@ -140,7 +143,7 @@ def _listed(noun: str, numbers: Sequence[int]) -> str:
         else:
             runs.append([each])
     listed = ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]}--{run[-1]}" for run in runs)
-    return f"{noun}{'s' if len(numbers) > 1 else ''} {listed}"
+    return f"{plural(len(numbers), noun)} {listed}"
 
 
 def _people_points(people: People, scopes: int) -> list[str]:

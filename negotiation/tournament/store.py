@@ -7,7 +7,9 @@ its key.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -208,6 +210,15 @@ class TournamentStore:
         with self._db.read("read a tournament's games") as connection:
             rows = connection.execute(query.where(db.games.c.tournament_id == tournament_id)).all()
         return sorted(map(_played, rows), key=lambda played: played.game)
+
+    def games_of(self, run_ids: Iterable[str]) -> dict[str, tuple[str, Game]]:
+        """Return the tournament and the game of each of these runs that is part of a tournament."""
+        found, left = {}, iter(run_ids)
+        with self._db.read("look for the tournaments of runs") as connection:
+            while some := list(islice(left, 1000)):  # SQLite limits the parameters of a query
+                for row in connection.execute(db.games.select().where(db.games.c.run_id.in_(some))):
+                    found[row.run_id] = row.tournament_id, _game(row)
+        return found
 
     def played_with(self, tournament_id: str) -> PlayedWith:
         """Return what the stored games were played with."""

@@ -22,12 +22,13 @@ from negotiation.errors import UnknownAgent
 from negotiation.game.measures import normalised
 from negotiation.gym import SeatEnvironment
 from negotiation.gym.inspect_task import OPTIONS, negotiate
+from negotiation.live.fork import fork
 from negotiation.runs.columns import run_row
 from negotiation.runs.inspect_log import SCORES, write_logs
 from negotiation.runs.record import Run
 from negotiation.scenario.analysis import Analyser
-from negotiation.scenario.model import Scenario, load_scenario
-from tests.support.finished import played
+from negotiation.scenario.model import Scenario, Seat, load_scenario
+from tests.support.finished import finished, played
 from tests.support.server import ROOT
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("default")]
@@ -76,7 +77,7 @@ def logs(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> dict[tupl
 Logs = dict[tuple[str, str], EvalLog]
 
 
-def test_each_two_agents_have_a_log_with_a_sample_for_each_run(logs: Logs, runs: list[Run]) -> None:
+def test_each_pair_of_agents_has_a_log_with_a_sample_for_each_run(logs: Logs, runs: list[Run]) -> None:
     assert set(logs) == {("left", "boulware"), ("mute", "conceder")}
     log = logs["left", "boulware"]
     assert (log.status, log.eval.task, log.eval.model, log.eval.tags) == (
@@ -151,14 +152,53 @@ def test_what_went_wrong_is_told(logs: Logs) -> None:
     assert nonsense is not None
     invalid = [e for e in nonsense[0].events if isinstance(e, InfoEvent) and e.source == "invalid reply"]
     assert [event.data["kind"] for event in invalid] == ["not_json"] * 3
+    (asked,) = [event for event in nonsense[0].events if isinstance(event, ModelEvent)]
+    assert [message.role for message in asked.input] == ["system", "user", *["assistant", "user"] * 2]
+
+
+def test_hidden_parameters_do_not_part_logs_and_seats_do(scenario: Scenario, tmp_path: Path) -> None:
+    hidden = AgentConfig("boulware", {"hidden": True})
+    runs = []
+    for seed in (1, 2, 3):
+        run = replace(finished(scenario, "boulware", "linear"), seed=seed, created=1.7e9)
+        first, second = hidden.settled(scenario.scenario_id, seed), AgentConfig("linear")
+        runs += [replace(run, agents={"a": first, "b": second})]
+        runs += [replace(run, run_id=f"{seed:032x}", agents={"a": second, "b": first})]
+    logs = [read_eval_log(str(path)) for path in write_logs(tmp_path, runs, PAGE)]
+    assert [(log.eval.task_args["a"], log.eval.dataset.samples) for log in logs] == [(hidden.label, 3), ("linear", 3)]
+
+
+def test_a_fork_tells_what_its_own_model_read_and_used(scenario: Scenario, tmp_path: Path) -> None:
+    with LLMManager({name: {"type": "fake"} for name in ("left", "right")}) as manager:
+        catalog = Catalog(manager)
+        agents: dict[Seat, AgentConfig] = {"a": AgentConfig("left"), "b": AgentConfig("micro")}
+        first = played(Run(run_id="1" * 32, scenario=scenario, agents=agents, seed=1, created=1.7e9), catalog)
+        begun = fork(first, 2, {**agents, "a": catalog.complete(AgentConfig("right"))})
+        forked = played(replace(begun, run_id="2" * 32, created=1.7e9), catalog)
+    (path,) = write_logs(tmp_path, [forked], PAGE)
+    (sample,) = read_eval_log(str(path), resolve_attachments=True).samples or []
+    own = [turn for turn in forked.turns[2:] if turn.seat == "a"]
+    events = [event for event in sample.events if isinstance(event, ModelEvent)]
+    assert [len(event.input) for event in events] == [4 + 2 * number for number in range(len(own))]
+    assert {name: used.output_tokens for name, used in sample.model_usage.items()} == {
+        "right": sum(turn.tokens for turn in own)
+    }
 
 
 def test_a_log_is_not_overwritten(runs: list[Run], tmp_path: Path) -> None:
     (path,) = write_logs(tmp_path, runs[:1], PAGE)
     before = path.read_bytes()
     with pytest.raises(ConfigError, match="already exists"):
-        list(write_logs(tmp_path, runs[:1], PAGE))
+        list(write_logs(tmp_path, [runs[2], runs[0]], PAGE))
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path], "no other log was written first"
+
+
+def test_times_that_no_date_can_hold_are_refused(runs: list[Run], tmp_path: Path) -> None:
+    turns = tuple(replace(turn, seconds=1e15) for turn in runs[0].turns)
+    with pytest.raises(ConfigError, match="cannot hold one of the runs"):
+        list(write_logs(tmp_path, [replace(runs[0], turns=turns)], PAGE))
+    assert not list(tmp_path.iterdir())
 
 
 # -- the task --------------------------------------------------------------------------------------------------
@@ -190,12 +230,15 @@ def test_the_task_plays_and_scores_as_the_gym_does(scenario: Scenario, tmp_path:
     assert sample.scores is not None
     values = sample.scores["outcome"].value
     assert isinstance(values, dict)
+    assert sample.scores["outcome"].explanation == "seat b accepted"
     assert end.measures is not None
     assert values["gain"] == end.reward
     assert values["surplus"] == normalised(Analyser(scenario), "b", end.measures.utility_b)
     assert (values["agreed"], values["invalid"]) == (1.0, 1.0)
     assert log.results is not None
     assert {score.name for score in log.results.scores} == set(values)
+    metrics = {name for score in log.results.scores for name in score.metrics}
+    assert metrics == {"mean"}, "one scenario says nothing about how scenarios differ"
     models = [event for event in sample.events if isinstance(event, ModelEvent)]
     assert [message.text for message in models[0].input] == [message["content"] for message in seen.messages]
     assert models[1].input[-1].text.endswith("Reply again, with exactly one JSON object.")
@@ -210,7 +253,7 @@ def test_replies_that_stay_invalid_walk_away(tmp_path: Path) -> None:
     score = log.samples[0].scores["outcome"]
     assert isinstance(score.value, dict)
     assert (score.answer, score.value["gain"], score.value["agreed"]) == ("no deal", 0.0, 0.0)
-    assert score.explanation == "walked_away by seat a"
+    assert score.explanation == "seat a walked away"
 
 
 def test_the_task_is_known_by_name(tmp_path: Path) -> None:
@@ -224,6 +267,8 @@ def test_the_task_is_known_by_name(tmp_path: Path) -> None:
         display="none",
     )
     assert (log.status, log.eval.task) == ("success", "parley/negotiate")
+    assert log.results is not None
+    assert {name for score in log.results.scores for name in score.metrics} == {"mean", "stderr"}
     assert log.samples is not None
     assert {sample.id for sample in log.samples} == {
         f"{played} a {opponent} {seed}"
@@ -238,5 +283,7 @@ def test_wrong_arguments_are_refused() -> None:
         negotiate(scenario="nowhere")
     with pytest.raises(ConfigError, match="seat: 'c'"):
         negotiate(seat="c")
+    with pytest.raises(ConfigError, match="opponent: 'boulware' is given twice"):
+        negotiate(opponent="boulware, micro,boulware")
     with pytest.raises(UnknownAgent, match="unknown strategy 'nobody'"):
         negotiate(opponent="nobody")

@@ -52,7 +52,7 @@ def test_runs_and_turns_read_back_as_they_were_written(run: Run, tmp_path: Path)
         ("runs", RUN, [run_row(run), run_row(halted)]),
         ("turns", MEASURED_TURN, [*measured_turns(run)]),
     ):
-        write_parquet(path := tmp_path / f"{name}.parquet", columns, rows, {"parley": "1"})
+        write_parquet({(path := tmp_path / f"{name}.parquet"): (columns, rows)}, {"parley": "1"})
         table = parquet.read_table(path)
         assert table.column_names == list(columns)
         for row in rows:
@@ -62,8 +62,8 @@ def test_runs_and_turns_read_back_as_they_were_written(run: Run, tmp_path: Path)
 
 
 def test_types_are_stable_even_if_nothing_is_known(tmp_path: Path, run: Run) -> None:
-    write_parquet(tmp_path / "none.parquet", RUN, [], {})
-    write_parquet(tmp_path / "one.parquet", RUN, [run_row(run)], {})
+    write_parquet({tmp_path / "none.parquet": (RUN, [])}, {})
+    write_parquet({tmp_path / "one.parquet": (RUN, [run_row(run)])}, {})
     none, one = (parquet.read_schema(tmp_path / f"{name}.parquet") for name in ("none", "one"))
     assert none.equals(one)
     types = {name: none.field(name).type for name in ("created", "seed", "surplus_a", "agreed", "agreement")}
@@ -77,26 +77,34 @@ def test_types_are_stable_even_if_nothing_is_known(tmp_path: Path, run: Run) -> 
     assert all(field.nullable for field in none)
 
 
-def test_a_file_is_not_overwritten(tmp_path: Path, run: Run) -> None:
-    (path := tmp_path / "runs.parquet").write_bytes(b"mine")
+def test_all_files_are_written_or_none(tmp_path: Path, run: Run) -> None:
+    first, second = tmp_path / "runs.parquet", tmp_path / "more.parquet"
+    second.write_bytes(b"mine")
     with pytest.raises(ConfigError, match="already exists"):
-        write_parquet(path, RUN, [run_row(run)], {})
-    assert path.read_bytes() == b"mine"
+        write_parquet({first: (RUN, [run_row(run)]), second: (RUN, [])}, {})
+    assert second.read_bytes() == b"mine"
+    second.unlink()
+    with pytest.raises(ConfigError, match="does not fit"):
+        write_parquet({first: (RUN, [run_row(run)]), second: (RUN, [{**run_row(run), "tokens_a": 2**63}])}, {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_commands_write_what_pandas_reads(call: Callable[..., str], tmp_path: Path) -> None:
-    plan = "title: Cup\nbaselines: [boulware, conceder, micro]\nscenarios: [night_train, company_car]\npairs: 1\n"
+    baselines = "[boulware, {agent: boulware, options: {hidden: true}}, conceder]"
+    plan = f"title: Cup\nbaselines: {baselines}\nscenarios: [night_train, company_car]\npairs: 1\n"
     (tmp_path / "cup.yaml").write_text(plan)
     board: dict[str, Any] = json.loads(call("tournament", str(tmp_path / "cup.yaml"), "--json", "-"))
     key, folder = board["tournament_id"], tmp_path / "exported"
-    call("export", key, "--parquet", str(folder))
+    (tmp_path / "runs.jsonl").write_text(call("export", key))
+    call("export", key, str(tmp_path / "runs.jsonl"), "--parquet", str(folder))
     call("leaderboard", "--parquet", str(folder / "board.parquet"))
     runs, turns, standings = (pandas.read_parquet(folder / f"{name}.parquet") for name in ("runs", "turns", "board"))
     assert len(runs) == runs.run_id.nunique() == board["done"] == 12
+    assert set(runs.tournament_id) == {key}
     assert set(turns.run_id) == set(runs.run_id)
     assert turns.groupby("run_id").size().sum() == (runs.turns_a + runs.turns_b).sum()
     for row in board["standings"]:
-        sides = [runs[runs[f"agent_{seat}"] == row["agent"]][f"surplus_{seat}"] for seat in ("a", "b")]
+        sides = [runs[runs[f"label_{seat}"] == row["agent"]][f"surplus_{seat}"] for seat in ("a", "b")]
         assert pandas.concat(sides).mean() == pytest.approx(row["these_scenarios"]["surplus"]["mean"], abs=1e-5)
     assert list(standings.columns) == list(COLUMNS)
     whole = standings[standings.scenario.isna()]
@@ -113,6 +121,6 @@ def test_the_commands_write_what_pandas_reads(call: Callable[..., str], tmp_path
 
 def test_agents_keep_their_options(tmp_path: Path, run: Run) -> None:
     hard = replace(run, agents={**run.agents, "a": AgentConfig("boulware", {"exponent": 0.1})})
-    write_parquet(path := tmp_path / "runs.parquet", RUN, [run_row(hard)], {})
+    write_parquet({(path := tmp_path / "runs.parquet"): (RUN, [run_row(hard)])}, {})
     (row,) = parquet.read_table(path).to_pylist()
     assert (row["agent_a"], json.loads(row["options_a"]), row["options_b"]) == ("boulware", {"exponent": 0.1}, "{}")

@@ -1,4 +1,4 @@
-"""How hard property tests try: a moment in `make test`, minutes in `make stress`."""
+"""How hard property tests try: less in `make quick`, a moment in `make test`, minutes in `make stress`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import os
 
 from hypothesis import settings
 
-EFFORT = int(os.environ.get("PARLEY_TEST_EFFORT", "1"))
+EFFORT = float(os.environ.get("PARLEY_TEST_EFFORT", "1"))
 """Factor for the number of examples. Above 1, every run draws other examples."""
+
+
+def tries(count: int) -> int:
+    """Return how often to try something, for `count` times EFFORT, but at least once."""
+    return max(1, round(count * EFFORT))
 
 
 def examples(count: int) -> settings:
     """Return hypothesis settings for `count` times EFFORT examples of a property."""
-    return settings(max_examples=count * EFFORT, deadline=None, derandomize=EFFORT == 1)
+    return settings(max_examples=tries(count), deadline=None, derandomize=EFFORT <= 1)

@@ -28,7 +28,7 @@ def played(run: Run, catalog: Catalog) -> Run:
     """Return a run as it is stored once its agents have played it."""
     agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
     run = replace(run, provenance=Provenance.begun(run.scenario))
-    for event in negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed)):
+    for event in negotiate(Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns)):
         if isinstance(event, TurnTaken):
             run = replace(run.written(event), turns=(*run.turns, event.turn))
         elif isinstance(event, Ended | Halted):

@@ -6,7 +6,7 @@ import re
 
 TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|[{}&$#%^_~\n]|[^\\{}&$#%^_~\n]+", re.DOTALL)
 SYMBOL = re.compile(
-    r"\\(?:text(?:backslash|ascii(?:tilde|circum|grave)|less|greater|bar|euro)|char|pounds|ldots|emph|S|ss|[loi]|[LO]|[ao]e|[AO]E)"
+    r"\\(?:text(?:backslash|ascii(?:tilde|circum|grave)|less|greater|bar|euro|e[mn]dash|quote(?:dbl)?(?:left|right))|char|pounds|ldots|emph|S|ss|[loi]|[LO]|[ao]e|[AO]E)"
 )
 ESCAPED = {f"\\{character}" for character in "{}$&#%_`'^~\"=.uvHrc,"}
 MATHS = re.compile(r"\$(?:-|\\cdot|\\times)\$")

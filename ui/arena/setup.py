@@ -24,6 +24,7 @@ from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.templates import element, render
 from ui.widgets.agent_picker import AgentPicker, about_html, choices, is_usable, labels
 from ui.widgets.lane import Lane, Painter, build_players, relabel
+from ui.widgets.memory import Memory
 from ui.widgets.model_facts import unusable_html
 from ui.widgets.scenario_picker import (
     ScenarioPicker,
@@ -58,7 +59,7 @@ class Setup:
         self._parley = parley
         self._shown = shown
         scenario, lanes = first_scenario(parley), presets(parley)[0].lanes
-        self.memory = gr.BrowserState(None, storage_key="parley-arena", secret="parley")
+        self.memory = Memory("parley-arena")
         with gr.Row(elem_classes="line", elem_id="arena-line"):
             build_buttons()
             self.preset = gr.HTML(
@@ -155,7 +156,7 @@ class Setup:
     def watched(self) -> list[Any]:
         """The components that `remember` updates."""
         abouts = [picker.about for picker in self._pickers]
-        return [self.memory, self.preset, self.lineup, self.stale, self.suspended, *abouts]
+        return [self.memory.stored, self.preset, self.lineup, self.stale, self.suspended, *abouts]
 
     # -- showing a setup ---------------------------------------------------------------------------------------
 
@@ -282,7 +283,7 @@ class Setup:
             "agents": [config.to_json() for config in configs],
         }
         new: Updates = {
-            self.memory: memory,
+            self.memory.stored: Memory.packed(memory),
             self.preset: presets_html(self._parley, form.lanes),
             self.lineup: self.lineup_html(scenario, form.lanes),
             self.suspended: suspended_html(suspense),

@@ -29,6 +29,7 @@ from ui.sharing.subject import BLIND
 from ui.widgets.agent_picker import labels
 from ui.widgets.follow import paced, painted, still, stored_view, views
 from ui.widgets.lane import Lane, Painter
+from ui.widgets.memory import Memory
 from ui.widgets.pacing import PACES, Reading
 from ui.widgets.scenario_picker import OWN, chosen_scenario, editable
 
@@ -65,7 +66,7 @@ class Arena:
         setup = self.setup
         inputs = [setup.seed, setup.suspense, setup.suspended, setup.blind, setup.scenario.own, *setup.outputs]
         everything = [self.banner.link, *self.banner.outputs, *inputs, setup.unusable, *self.controls, *setup.painted]
-        opened = page.load(self._opened, [self.shown, setup.memory], everything, **QUIET)
+        opened = page.load(self._opened, [self.shown, setup.memory.stored], everything, js=setup.memory.read, **QUIET)
         self._follow(opened.then)
         opened.success(None, js=script("arrive"), **QUIET)
         above = [self.banner.link, *self.banner.outputs, setup.stale, setup.seed, *self.controls]
@@ -124,8 +125,9 @@ class Arena:
 
     # -- setting up --------------------------------------------------------------------------------------------
 
-    def _opened(self, request: gr.Request, shown: Shown, memory: object) -> Updates:
+    def _opened(self, request: gr.Request, shown: Shown, stored: object) -> Updates:
         """Show the runs that a link names (both lanes of its comparison), or the previous setup and the recording."""
+        memory = Memory.unpacked(stored)
         # Only what changes is updated: the visitor may have begun to set up.
         new: Updates = {self.banner.link: OPENED, **self.setup.list_agents()}
         new = merged(new, self.setup.remembered(memory) if memory else {})

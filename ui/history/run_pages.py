@@ -22,6 +22,7 @@ from ui.kit.errors import plainly
 from ui.kit.templates import render
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import labels
+from ui.widgets.memory import Memory
 
 PAGE_RUNS = 25
 
@@ -59,7 +60,7 @@ class RunPages:
         self._access = access
         self.listing = gr.State(Listing())
         self.settled = gr.State(False)  # the visitor set a filter, so the browser's memory no longer matters
-        self.memory = gr.BrowserState(None, storage_key="parley-history", secret="parley")
+        self.memory = Memory("parley-history")
         scenarios = [(scenario.title, scenario.scenario_id) for scenario in parley.scenarios.values()]
         agents = [(label, agent) for agent, label in (labels(parley) | {HUMAN: text.PERSON}).items()]
         statuses = [(text.STATUSES[status], status) for status in get_args(Status)]
@@ -103,11 +104,12 @@ class RunPages:
     def connect(self, tab: gr.Tab, runs: gr.State) -> None:
         """Connect the parts; `runs` holds the ids of the runs that are replayed."""
         asked = [self.listing, runs, *self.filters]
-        self.memory.change(self._remembered, [self.settled, self.memory], [self.settled, *self.filters], **QUIET)
+        restored = [self.settled, *self.filters]
+        tab.select(self._remembered, [self.settled, self.memory.stored], restored, js=self.memory.read, **QUIET)
         gr.on([tab.select, self.refresh.click], self._again, asked, self.outputs, **QUIET)
         for part in self.filters:
             changed = part.change(self._first, asked, self.outputs, trigger_mode="always_last", **QUIET)
-            changed.success(self._remember, self.filters, [self.settled, self.memory], **QUIET)
+            changed.success(self._remember, self.filters, [self.settled, self.memory.stored], **QUIET)
         self.newer.click(self._newer, asked, self.outputs, **QUIET)
         self.older.click(self._older, asked, self.outputs, **QUIET)
         for kind, button in self.saves.items():
@@ -168,10 +170,11 @@ class RunPages:
             return self._parley.store.summaries(wanted, limit)
 
     def _remember(self, *filters: Any) -> Updates:
-        return {self.settled: True, self.memory: list(filters)}
+        return {self.settled: True, self.memory.stored: Memory.packed(filters)}
 
-    def _remembered(self, settled: bool, memory: object) -> Updates:
+    def _remembered(self, settled: bool, stored: object) -> Updates:
         """Restore the filters that the browser remembers, as far as their values still exist."""
+        memory = Memory.unpacked(stored)
         if settled or not isinstance(memory, list) or len(memory) != len(self.filters):
             return {self.settled: gr.skip()}
         listed = (self.scenario, self.agent, self.status)

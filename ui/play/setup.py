@@ -15,6 +15,7 @@ from ui.play import text
 from ui.play.open_page import OpenPage
 from ui.play.preferences import own_html
 from ui.widgets.agent_picker import about_html, choices
+from ui.widgets.memory import Memory
 from ui.widgets.scenario_picker import first_scenario, story_html
 
 OPPONENT = "boulware"
@@ -26,7 +27,7 @@ class PlaySetup:
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
         self._first = first_scenario(parley)
-        self.memory = gr.BrowserState(None, storage_key="parley-play", secret="parley")
+        self.memory = Memory("parley-play")
         with gr.Row(elem_classes="play-setup"):
             self.scenario = gr.Dropdown(
                 self._scenarios(self._first),
@@ -60,13 +61,11 @@ class PlaySetup:
 
     def connect(self, page: gr.State) -> None:
         """Connect the parts."""
-        # What the browser remembers is read when the tab is first shown, and that is its first change.
-        self.memory.change(self._remembered, [page, self.memory], self.outputs, **QUIET)
         chosen, shown = [self.scenario, self.seat], [self.seat, self.story, self.own]
         # One event for both, so that the answer to the last choice comes last.
         gr.on([part.input for part in chosen], self._choose, chosen, shown, trigger_mode="always_last", **QUIET)
         picked = [part.input for part in self.picked]
-        gr.on(picked, self._remember, [page, *self.picked], [self.memory], trigger_mode="always_last", **QUIET)
+        gr.on(picked, self._remember, [page, *self.picked], [self.memory.stored], trigger_mode="always_last", **QUIET)
         self.opponent.change(self._describe, [self.opponent], [self.about], **QUIET)
 
     def show(self, scenario: Scenario, seat: Seat, opponent: str) -> Updates:
@@ -94,17 +93,18 @@ class PlaySetup:
             listed.append((shared.OWN_LISTED.format(title=chosen.title), chosen.scenario_id))
         return listed
 
-    def _remembered(self, page: OpenPage, memory: object) -> Updates:
+    def remembered(self, page: OpenPage, stored: object) -> Updates:
         """Restore the set-up that the browser remembers, unless the visitor has already chosen something."""
+        memory = Memory.unpacked(stored)
         if page.settled or not isinstance(memory, dict):
             return {self.about: gr.skip()}
         page.settled = True
         scenario = self._parley.scenarios.get(str(memory.get("scenario")), self._first)
         return self.show(scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
 
-    def _remember(self, page: OpenPage, scenario_id: str, seat: Seat, opponent: str | None) -> dict[str, str | None]:
+    def _remember(self, page: OpenPage, scenario_id: str, seat: Seat, opponent: str | None) -> str:
         page.settled = True
-        return {"scenario": scenario_id, "seat": seat, "foe": opponent}
+        return Memory.packed({"scenario": scenario_id, "seat": seat, "foe": opponent})
 
     def _choose(self, scenario_id: str, seat: Seat) -> Updates:
         scenario = self.scenario_of(scenario_id)

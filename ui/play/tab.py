@@ -81,7 +81,8 @@ class Play:
     def connect(self, page: gr.Blocks, tab: gr.Tab) -> None:
         """Connect the parts; opening the page joins the negotiation that was being played."""
         begun = [*self._controls, self.body, self.setup.fold, self.worth, self.link, self.builder, self.reveal]
-        opened = tab.select(self._opened, [self.page], list(dict.fromkeys([*self.setup.outputs, *begun])), **QUIET)
+        outputs, memory = list(dict.fromkeys([*self.setup.outputs, *begun])), self.setup.memory
+        opened = tab.select(self._opened, [self.page, memory.stored], outputs, js=memory.read, **QUIET)
         page.load(None, js=script("visit"), **QUIET)
         started = self.begin.click(self._begin, [self.page, *self.setup.picked], begun, **QUIET)
         resumed = self.resume.click(self._resume, [self.page], begun, **QUIET)
@@ -97,15 +98,14 @@ class Play:
 
     # -- playing -----------------------------------------------------------------------------------------------
 
-    def _opened(self, request: gr.Request, page: OpenPage) -> Updates:
-        """Join the negotiation that the address names, when the tab is first shown."""
-        nothing = {self.setup.about: gr.skip()}
+    def _opened(self, request: gr.Request, page: OpenPage, stored: object) -> Updates:
+        """When the tab is first shown, join the negotiation that the address names, or restore the last set-up."""
         if page.opened:
-            return nothing
+            return {self.setup.about: gr.skip()}
         page.opened = True
         run = self._own_run(request, str(request.query_params.get("play", "")))
         if run is None:
-            return nothing
+            return self.setup.remembered(page, stored)
         seat: Seat = "a" if run.agents["a"].agent == HUMAN else "b"
         shown = self.setup.show(run.scenario, seat, run.agents[other(seat)].agent)
         joined = self._join(request, page, run, seat)

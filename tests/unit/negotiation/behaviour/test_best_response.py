@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from negotiation.agents.strategies import STRATEGIES, Strategy
@@ -17,6 +17,7 @@ from negotiation.game.events import Ended
 from negotiation.game.protocol import Action
 from negotiation.game.session import Negotiation, negotiate
 from negotiation.scenario.model import SEATS, Scenario, Seat, other
+from tests.support.effort import examples
 
 Points = Callable[..., Scenario]
 SLACK = 1e-9
@@ -60,7 +61,7 @@ def games(draw: st.DrawFn) -> tuple[tuple[tuple[float, float], ...], dict[str, A
     return points, about
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(games(), st.sampled_from(sorted(STRATEGIES)), st.booleans(), st.sampled_from(SEATS), st.integers(0, 5))
 def test_no_run_gains_more_than_the_best_response(
     of_points: Points, game: Any, name: str, gives_in: bool, seat: Seat, seed: int
@@ -74,7 +75,7 @@ def test_no_run_gains_more_than_the_best_response(
         assert gained(scenario, seat, agent, opponent, seed) <= best.at_most + SLACK, agent.name
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     st.lists(st.tuples(UNIT, UNIT), min_size=2, max_size=4),
     st.integers(1, 3),

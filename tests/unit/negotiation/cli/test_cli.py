@@ -619,7 +619,7 @@ def test_a_tournament_is_run_and_its_leaderboard_printed(call: Call, cup: Callab
     tables = call("leaderboard", "--latex")[1]
     assert f"prompt version {prompts.VERSION}" in tables
     assert tables.count("\\end{tabular}") == 2
-    runs_of_it = [json.loads(line)["run_id"] for line in call("export", result["tournament_id"])[1].splitlines()]
+    runs_of_it = [json.loads(line)["run_id"] for line in call("export", *[result["tournament_id"]] * 2)[1].splitlines()]
     played_in = {run for cells in result["model_by_scenario"].values() for run in cells["company_car"]["runs"]}
     assert (len(runs_of_it), set(runs_of_it)) == (12, played_in)
     assert "Cup" in call("tournaments")[1]

@@ -19,7 +19,8 @@ from tests.support.latex import check_text, rows_of
         ("two\nlines\r\n\x0band\u2028more", "two lines and more"),
         ("a - b--c---d", "a - b-{}-c-{}-{}-d"),
         ("Łódź, naïve Ærø", r"\L{}\'{o}d\'{z}, na\"{i}ve \AE{}r\o{}"),
-        ("a\u0308 – “x” 5 €", r"\"{a} -- ``x'' 5 \texteuro{}"),
+        ("a\u0308 – “x” 5 €", r"\"{a} \textendash{} \textquotedblleft{}x\textquotedblright{} 5 \texteuro{}"),
+        ("?“ -–– „,,", r"?\textquotedblleft{} -\textendash{}\textendash{} {},{},{},{},"),
         ("漢 🤝 \u202e \ud800 \x07", "U+6F22 U+1F91D U+202E U+D800 U+0007"),
     ],
 )

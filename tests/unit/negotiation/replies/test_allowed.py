@@ -18,7 +18,7 @@ from negotiation.replies.allowed import MAX_THOUGHT, Allowed, Decided, legal, ra
 from negotiation.replies.narration import MAX_MESSAGE, MAX_TOKENS, Speech
 from negotiation.replies.reader import Reply, read_reply, split_thinking
 from negotiation.scenario.model import Scenario, parse_scenario
-from tests.support.effort import EFFORT, examples
+from tests.support.effort import examples, tries
 from tests.support.grammar import as_written, permits, written_under
 from tests.support.hostile import ACCEPTED, GOOD, OFFERED
 
@@ -50,7 +50,7 @@ def test_every_text_of_the_grammar_parses_and_is_legal(shipped: dict[str, Scenar
     rng = random.Random(name)
     for state in states(shipped[name], rng):
         seen = set()
-        for _ in range(10 * EFFORT):
+        for _ in range(tries(10)):
             for text in (written_under(legal(state).grammar(), rng), legal(state).sample(rng)):
                 reply = read_reply(text, state)
                 assert reply.action in state.legal, (text, reply.detail)
@@ -166,7 +166,7 @@ def test_every_text_of_the_rational_grammar_is_at_least_as_good_as_no_deal(
     for state in states(shipped[name], rng):
         allowed = rational(state)
         grammar = allowed.grammar()
-        for _ in range(8 * EFFORT):
+        for _ in range(tries(8)):
             for text in (written_under(grammar, rng), allowed.sample(rng)):
                 reply = read_reply(text, state)
                 assert reply.action in allowed.actions, (text, reply.detail)

@@ -15,12 +15,12 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.prompts import conversation
-from negotiation.errors import IllegalTurn
+from negotiation.errors import IllegalTurn, StoreError
 from negotiation.game.events import Ended, TurnTaken
 from negotiation.game.session import Negotiation, negotiate, replay, view_of
 from negotiation.live.fork import fork
 from negotiation.live.live_runs import LiveRuns
-from negotiation.runs.export import export_run, to_csv, to_jsonl
+from negotiation.runs.export import export_run, read_export, to_csv, to_jsonl
 from negotiation.runs.record import Run
 from negotiation.runs.store import Store
 from negotiation.scenario.analysis import Analyser
@@ -113,6 +113,12 @@ def test_jsonl_holds_everything_but_the_owner(run: Run) -> None:
     assert data == json.loads(json.dumps(export_run(run)))
     assert len(data["turns"]) == len(run.turns)
     assert data["scenario_definition"]["title"] == run.scenario.title
+
+
+@pytest.mark.parametrize("wrong", [{"seed": 2**63}, {"created": 1e15}, {"created": -1.0}])
+def test_numbers_that_no_format_can_hold_are_no_run(run: Run, wrong: dict[str, Any]) -> None:
+    with pytest.raises(StoreError, match=f"key '{next(iter(wrong))}'"):
+        read_export({**json.loads(json.dumps(export_run(run))), **wrong})
 
 
 def test_remarks_on_replies_are_exported(run: Run) -> None:

@@ -213,9 +213,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
 
 
 @given(cuts=st.lists(st.tuples(st.integers(0, 1400), st.integers(0, 20), st.text(max_size=6)), min_size=1, max_size=3))
-@settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_corrupted_file_gives_a_scenario_or_a_scenario_error(
     tmp_path: Path, cuts: list[tuple[int, int, str]]
 ) -> None:
@@ -266,7 +264,7 @@ def test_shipped_scenarios_survive_the_round_trip(shipped: dict[str, Scenario], 
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_scenario_keeps_its_offers_and_utilities(
     tmp_path: Path, data: st.DataObject, scenarios: st.SearchStrategy[Scenario]
 ) -> None:

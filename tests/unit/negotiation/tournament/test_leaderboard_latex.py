@@ -44,11 +44,13 @@ def board_of(asked: Tournament) -> Leaderboard:
     return Leaderboard(asked, games)
 
 
-def written(asked: Tournament, played: PlayedWith | None = None) -> tuple[list[str], list[str]]:
+def written(
+    asked: Tournament, played: PlayedWith | None = None, board: Leaderboard | None = None
+) -> tuple[list[str], list[str]]:
     """The comments and the tables."""
     nothing = PlayedWith(programs=(), scenarios={}, models={}, unrecorded=0)
     row = TournamentRow("0123456789abcdef", asked, 0.0, None, "done", "")
-    comments, *tables = to_latex(row, board_of(asked), played or nothing).split("\n\n")
+    comments, *tables = to_latex(row, board or board_of(asked), played or nothing).split("\n\n")
     assert all(line.startswith("% ") for line in comments.splitlines())
     return comments.splitlines(), tables
 
@@ -106,6 +108,24 @@ def test_drawn_scenarios_are_named_by_their_family_and_people_stand_apart(scenar
     assert rows_of(points)[-1] == ["\\emph{people (CaSiNo)}", "51", "[50, 51]", "", "", "", "1,030"]
     assert rows_of(measures)[-1][:4] == ["\\emph{people (CaSiNo)}", "98", "", "67"]
     assert r"\par\smallskip people (CaSiNo): " in points
+
+
+def test_tournaments_of_one_negotiation_or_none(scenario: Scenario) -> None:
+    origin = {"family": "price_war", "seed": 9, "index": 1, "sha256": "0" * 64}
+    drawn = Scenario.model_validate({**scenario.model_dump(), "drawn_from": origin})
+    asked = Tournament("Cup", {name: AgentConfig(name) for name in "xy"}, {"one": drawn}, (1,), mirrored=False)
+    _, (points, measures) = written(asked)
+    for caption in (points, measures):
+        assert "1 scenario drawn from" in caption
+        assert "one seat each; 1 negotiation." in caption
+    (game,) = board_of(asked).games
+    failed = replace(game, status="failed", measures=None)
+    for games, said in (([], []), ([failed], ["% Failed: 1 negotiation"])):
+        comments, tables = written(asked, board=Leaderboard(asked, games))
+        assert [line for line in comments if "Failed" in line] == said
+        (points,) = tables  # there is nothing to measure
+        assert "0 of 1 negotiation." in points
+        assert rows_of(points)[-1] == ["y", "", "", "", "0"]
 
 
 def test_hostile_names_are_harmless(scenario: Scenario) -> None:
