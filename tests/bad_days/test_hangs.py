@@ -79,6 +79,7 @@ def test_the_end_of_the_program_does_not_wait_for_what_hangs(house: House, fault
         assert (stored.status, stored.reason, len(stored.turns)) == ("interrupted", "the program was shut down", 1)
     gate.set()
     house.threads_ended()
+    house.store.close()  # which reading has opened again
 
 
 def test_while_weights_hang_on_their_way_out_others_go_on(house: House, faults: Faults) -> None:
