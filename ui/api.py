@@ -37,7 +37,7 @@ from ui.widgets.scenario_picker import own_scenario
 
 PUBLIC: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "public"}
 IN_FULL = ModelOptions(guard="free")
-"""For prompts that state the form of a reply in full, since no grammar enforces it on a model elsewhere."""
+"""Prompts for programs describe the reply format in full, because no grammar enforces it outside Parley."""
 NO_PEOPLE = (
     "The API plays models, strategies and programs; people play on the page. Pass the name of a model or strategy, or "
     f"'{PROGRAM}' for a seat that you play yourself."

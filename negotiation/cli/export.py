@@ -11,9 +11,18 @@ import typer
 from negotiation.cli.base import Output, opened, say
 from negotiation.cli.sources import HELP, runs_from
 from negotiation.figures.counts import counted
-from negotiation.runs.columns import MEASURED_TURN, RUN, Columns, Row, RunPlace, measured_turns, place_outside, run_row
 from negotiation.runs.export import to_jsonl
-from negotiation.runs.parquet import write_parquet
+from negotiation.runs.exports.columns import (
+    MEASURED_TURN,
+    RUN,
+    Columns,
+    Row,
+    RunPlace,
+    measured_turns,
+    place_outside,
+    run_row,
+)
+from negotiation.runs.exports.parquet import write_parquet
 from negotiation.runs.record import Run
 from negotiation.tournament.plan import Game
 from negotiation.tournament.provenance import played_with
@@ -51,7 +60,7 @@ def export(
     if parquet is not None:
         _write_tables(parquet, found, places)
     if inspect is not None:
-        from negotiation.runs.inspect_log import write_logs  # needs the extra `inspect`
+        from negotiation.runs.exports.inspect_log import write_logs  # needs the extra `inspect`
 
         for path in write_logs(inspect, found, address, places):
             say(f"{path}: written")

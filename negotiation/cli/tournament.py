@@ -22,7 +22,7 @@ from negotiation.families.people import People
 from negotiation.figures.bradley_terry import Place
 from negotiation.figures.points import points
 from negotiation.figures.statistics import Interval
-from negotiation.runs.parquet import write_parquet
+from negotiation.runs.exports.parquet import write_parquet
 from negotiation.tournament import runner as tournament
 from negotiation.tournament.leaderboard import MEASURES, Leaderboard, Placing, Standing
 from negotiation.tournament.leaderboard_export import COLUMNS as TABLE

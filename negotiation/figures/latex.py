@@ -71,7 +71,7 @@ _ACCENTS = {
 
 @dataclass(frozen=True)
 class LatexTable:
-    """A table. Its texts are LaTeX: what comes from elsewhere must have been `escaped`.
+    """A table. Its texts are LaTeX source, so pass text from elsewhere through `escaped` first.
 
     Args:
         label: The name to refer to it by.

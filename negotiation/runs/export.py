@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from negotiation.runs.codec import UNREADABLE, run_from_json, run_to_json, turns_to_json, unreadable
-from negotiation.runs.columns import TURN, turn_row
+from negotiation.runs.exports.columns import TURN, turn_row
 from negotiation.runs.record import Run
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")

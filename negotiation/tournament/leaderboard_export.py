@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from negotiation.figures.statistics import Interval
-from negotiation.runs.columns import Columns, Row
+from negotiation.runs.exports.columns import Columns, Row
 from negotiation.tournament.leaderboard import MEASURES, Cell, Leaderboard, Placing, Standing
 from negotiation.tournament.provenance import PlayedWith
 from negotiation.tournament.store import TournamentRow
@@ -111,12 +111,7 @@ def _table_row(scenario_id: str | None, row: Standing) -> Row:
     return {
         "scenario": scenario_id,
         "agent": row.agent,
-        "games": row.games,
-        "wins": row.wins,
-        "draws": row.draws,
-        "losses": row.losses,
-        "tokens": row.tokens,
-        "cost": row.cost,
+        **_counts(row),
         "surplus": None if row.these.surplus is None else round(row.these.surplus.mean, 6),
         **{f"{scope}_{part}": value for scope, placing in placings for part, value in _placed(placing).items()},
         **{
@@ -125,6 +120,10 @@ def _table_row(scenario_id: str | None, row: Standing) -> Row:
             for part, value in (_interval(row.measures[name]) or dict.fromkeys(PARTS)).items()
         },
     }
+
+
+def _counts(row: Standing) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("games", "wins", "draws", "losses", "tokens", "cost")}
 
 
 def _placed(placing: Placing | None) -> dict[str, Any]:
@@ -155,12 +154,7 @@ def _row(row: Standing) -> dict[str, Any]:
     return {
         "agent": row.agent,
         **{name: _placing(placing) for name, placing in zip(SCOPES, (row.these, row.like_these), strict=True)},
-        "games": row.games,
-        "wins": row.wins,
-        "draws": row.draws,
-        "losses": row.losses,
-        "tokens": row.tokens,
-        "cost": row.cost,
+        **_counts(row),
         **_intervals(row.measures),
     }
 

@@ -34,7 +34,7 @@ their mean points over all opponents and scenarios, each counting equally: 0 is 
 other side could accept. They are the share of negotiations with a deal times the points per deal. Brackets are 95 %
 intervals. *These scenarios* is about playing these games again with other seeds, *like these* about other scenarios of
 the same kind. A rank is 1 + the number of agents that are clearly ahead, with at most 5 % probability that any two
-equal agents are told apart; `=` shares it. The last columns' intervals are about scenarios like these.
+equal agents are told apart; `=` shares it. Intervals in the last columns are for scenarios like these.
 [Tournaments](tournaments.md#reading-the-leaderboard) explains the columns."""
 
 

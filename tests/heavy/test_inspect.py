@@ -23,8 +23,8 @@ from negotiation.game.measures import normalised
 from negotiation.gym import SeatEnvironment
 from negotiation.gym.inspect_task import OPTIONS, negotiate
 from negotiation.live.fork import fork
-from negotiation.runs.columns import run_row
-from negotiation.runs.inspect_log import SCORES, write_logs
+from negotiation.runs.exports.columns import run_row
+from negotiation.runs.exports.inspect_log import SCORES, write_logs
 from negotiation.runs.record import Run
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import Scenario, Seat, load_scenario

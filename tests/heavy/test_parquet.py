@@ -18,8 +18,8 @@ from negotiation import __version__
 from negotiation.agents import prompts
 from negotiation.agents.config import AgentConfig
 from negotiation.cli import main as cli
-from negotiation.runs.columns import MEASURED_TURN, RUN, measured_turns, run_row
-from negotiation.runs.parquet import write_parquet
+from negotiation.runs.exports.columns import MEASURED_TURN, RUN, measured_turns, run_row
+from negotiation.runs.exports.parquet import write_parquet
 from negotiation.runs.record import Run
 from negotiation.scenario.model import load_scenario
 from negotiation.tournament.leaderboard_export import COLUMNS

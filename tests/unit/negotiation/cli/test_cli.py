@@ -690,7 +690,7 @@ def test_a_missing_extra_is_named(
     extra: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "negotiation.runs.inspect_log", raising=False)
+    monkeypatch.delitem(sys.modules, "negotiation.runs.exports.inspect_log", raising=False)
     result = json.loads(call("tournament", cup(pairs=1), "--json", "-")[1])
     (run_id,) = {run for cell in result["model_by_scenario"]["boulware"].values() for run in cell["runs"][:1]}
     folder = tmp_path / "exported"

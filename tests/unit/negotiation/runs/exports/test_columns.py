@@ -15,8 +15,8 @@ from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.live.fork import fork
-from negotiation.runs.columns import MEASURED_TURN, RUN, TURN, RunPlace, measured_turns, run_row, turn_row
-from negotiation.runs.model_input import model_input
+from negotiation.runs.exports.columns import MEASURED_TURN, RUN, TURN, RunPlace, measured_turns, run_row, turn_row
+from negotiation.runs.exports.model_input import model_input
 from negotiation.runs.record import Run
 from tests.support.finished import played
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from manager.errors import ConfigError
 from negotiation.replies.reader import well_formed
-from negotiation.runs.columns import Columns, Row
+from negotiation.runs.exports.columns import Columns, Row
 
 ROWS = 10_000
 """Rows that are held in memory and written together."""

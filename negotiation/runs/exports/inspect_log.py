@@ -19,9 +19,9 @@ import negotiation
 from manager.errors import ConfigError
 from negotiation.game.events import Turn
 from negotiation.replies.reader import well_formed
-from negotiation.runs.columns import Row, RunPlace, place_outside, run_row
-from negotiation.runs.model_input import model_input
-from negotiation.runs.parquet import refuse_existing
+from negotiation.runs.exports.columns import Row, RunPlace, place_outside, run_row
+from negotiation.runs.exports.model_input import model_input
+from negotiation.runs.exports.parquet import refuse_existing
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS
 
@@ -60,7 +60,7 @@ NO_MODEL = "none/none"
 SHARED = "agreed", "welfare_share", "pareto_distance", "nash_distance"
 BY_SEAT = "utility", "gain", "surplus", "rational"
 SCORES = (*SHARED, *(f"{name}_{seat}" for name in BY_SEAT for seat in SEATS))
-"""The scores, as the columns of runs/columns.py."""
+"""The scores, as the columns of runs/exports/columns.py."""
 MESSAGES: dict[str, type[Any]] = {
     "system": ChatMessageSystem,
     "user": ChatMessageUser,
