@@ -109,7 +109,12 @@ def _after(template: ChatTemplate, end: int, messages: Sequence[Message], prompt
 
 
 def pack(conversations: Sequence[Encoded], most_tokens: int) -> Pack:
-    """Return conversations with a common beginning as a pack; those that exceed `most_tokens` are left out."""
+    """Return conversations with a common beginning as a pack.
+
+    Those that exceed `most_tokens` are left out; if all do, the shortest is learned.
+    """
+    fitting = [one for one in conversations if len(one.tokens) <= most_tokens]
+    conversations = fitting or [min(conversations, key=lambda one: len(one.tokens))]
     shared = common(conversations)
     tokens = list(conversations[0].tokens[:shared])
     positions, labels, weights = list(range(shared)), [IGNORED] * shared, [0.0] * shared

@@ -23,7 +23,15 @@ from manager.generation.text import ChatTemplate
 from negotiation.agents import prompts
 from negotiation.scenario.source import SHIPPED
 from training.data import Conversation, lesson
-from training.network import base_folder, load, save_adapter, token_losses, with_adapter, with_adapters
+from training.network import (
+    base_folder,
+    keep_freed_memory,
+    load,
+    save_adapter,
+    token_losses,
+    with_adapter,
+    with_adapters,
+)
 from training.packing import DECIDES, Pack, encoded, pack
 from training.plot import draw
 
@@ -60,6 +68,7 @@ class Trainer:
             self._learning, lr=settings["rate"], betas=(0.9, 0.99), weight_decay=settings["decay"]
         )
         self.step = 0
+        self._log_file = folder / "log.jsonl"
         self._checkpoint = folder / "checkpoint.pt"
         if self._checkpoint.exists():
             self._resume()
@@ -133,16 +142,19 @@ class Trainer:
         unfinished = self._checkpoint.with_suffix(".partial")
         torch.save(state, unfinished)
         unfinished.replace(self._checkpoint)
-        draw(self.folder / "log.jsonl", self.folder / "loss.svg")
+        draw(self._log_file, self.folder / "loss.svg")
 
     def _resume(self) -> None:
         state = torch.load(self._checkpoint, weights_only=True)
         self.model.load_state_dict(state["weights"], strict=False)
         self._optimiser.load_state_dict(state["optimiser"])
         self.step = state["step"]
+        lines = self._log_file.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["step"] <= self.step]  # later steps are learned again
+        self._log_file.write_text("".join(kept), encoding="utf-8")
 
     def _log(self, entry: Mapping[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        with self._log_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         logger.info("%s", json.dumps(entry))
 
@@ -175,6 +187,7 @@ def new_model(
         cache: Where the unpacked base model is kept.
         adapter: The adapter to go on with; a new one is drawn from the seed if None.
     """
+    keep_freed_memory()
     torch.set_num_threads(settings["threads"])
     spec = Registry.from_yaml(SHIPPED / "models.yaml")[settings["base"]]
     model, tokenizer = load(base_folder(spec, cache))

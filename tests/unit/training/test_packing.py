@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from manager.generation.request import Message
 from manager.generation.text import ChatTemplate
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
-from training.network import ATTENTION, token_losses
+from training.network import ATTENTION, BLOCK, precision, token_losses
 from training.packing import DECIDES, IGNORED, Encoded, encoded, pack
 
 pytestmark = pytest.mark.weights
@@ -69,5 +70,20 @@ def test_a_pack_has_what_conversations_begin_with_only_once() -> None:
 
 
 def test_a_pack_leaves_out_what_is_too_much() -> None:
-    conversations = [made("No", "Nine"), made("Yes")]
-    assert len(pack(conversations, 1).pieces) == 2
+    short, long = made("Yes"), made("No", "Nine")
+    assert len(pack([long, short], 10_000).pieces) == 3
+    assert pack([long, short], len(short.tokens)).tokens.tolist() == short.tokens
+    assert pack([long, short], 1).tokens.tolist() == short.tokens, "rather the shortest than none"
+
+
+def test_a_long_conversation_is_computed_as_transformers_does() -> None:
+    model = tiny_model(context=4096)
+    long = made(*["A long story. " * 20] * 4)
+    assert len(long.tokens) > 2 * BLOCK
+    with torch.no_grad():
+        logits = model(torch.tensor([long.tokens])).logits[0, :-1]
+        expected = functional.cross_entropy(logits, torch.tensor(long.tokens[1:]), reduction="none")
+        model.set_attn_implementation(ATTENTION)
+        losses, _ = token_losses(model, pack([long], 10_000))
+    learned = torch.tensor(long.weights[1:]) > 0
+    assert torch.allclose(losses, expected[learned], atol=1e-4 if precision() is torch.float32 else 0.05)

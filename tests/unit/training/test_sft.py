@@ -66,6 +66,11 @@ def test_the_same_seed_gives_the_same_losses_and_a_stop_changes_nothing(tmp_path
     assert len(losses(log)) == STEPS
     assert losses(trained(tmp_path / "again", STEPS)) == losses(log)
     assert losses(trained(tmp_path / "stopped", 3, STEPS)) == losses(log)
+    killed = tmp_path / "killed"
+    trained(killed, 3)
+    with (killed / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 4, "loss": 9.0}\n')  # learned after the last checkpoint
+    assert losses(trained(killed, STEPS)) == losses(log)
     held_out = [entry["held_out"]["loss"] for entry in log if "held_out" in entry]
     assert held_out[-1] < held_out[0], "it learns"
     assert "</svg>" in (tmp_path / "whole" / "loss.svg").read_text(encoding="utf-8")
