@@ -13,6 +13,8 @@ import brotli
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.server.assets import Asset, Assets
+
 LEAST_BYTES = 500
 """Shorter answers fit into one packet anyway."""
 FOREVER = "public, max-age=31536000, immutable"
@@ -30,24 +32,47 @@ class Delivery:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self.assets = Assets()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            send = _Answer(scope, send).send
+            answer = _Answer(scope, send, self.assets)
+            if asset := answer.kept():
+                await answer.send_asset(asset)
+                return
+            send = answer.send
         await self._app(scope, receive, send)
 
 
 class _Answer:
     """One answer on its way. Its head waits for the first piece, which shows whether more will follow."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, assets: Assets) -> None:
         self._send = send
+        self._assets = assets
         accepted = Headers(scope=scope).get("accept-encoding", "").split(",")
         self._accepted = {name.strip() for name in accepted}  # whoever refuses one writes q=0 behind its name
-        self._plain = scope["method"] == "HEAD" or PLAIN.match(scope["path"]) is not None
-        self._unchanging = UNCHANGING.match(f"{scope['path']}?{scope['query_string'].decode('latin-1')}") is not None
+        self._method = scope["method"]
+        self._plain = self._method == "HEAD" or PLAIN.match(scope["path"]) is not None
+        self._address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+        self._unchanging = UNCHANGING.match(self._address) is not None
+        self._pieces: list[bytes] = []
         self._head: Message | None = None
+        self._sent = Headers()
+        self._keeps = False
         self._stream: zlib._Compress | None = None
+
+    def kept(self) -> Asset | None:
+        """Return the answer if it is a file that was compressed before."""
+        usable = self._unchanging and self._method == "GET" and "br" in self._accepted
+        return self._assets.get(self._address) if usable else None
+
+    async def send_asset(self, asset: Asset) -> None:
+        """Send a file that was compressed before."""
+        headers = {**asset.headers, "cache-control": FOREVER, "content-length": str(len(asset.body))}
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": 200, "headers": raw})
+        await self._send({"type": "http.response.body", "body": asset.body})
 
     async def send(self, message: Message) -> None:
         """Send a message of the program on to the client."""
@@ -59,10 +84,17 @@ class _Answer:
             if self._head is not None:
                 body = self._begun(self._head, body, more=more)
                 await self._send(self._head)
+                self._keeps = self._unchanging and self._method == "GET" and self._head["status"] == 200
+                self._sent = Headers(scope=self._head)
                 self._head = None
             if self._stream is not None:
                 body = self._stream.compress(body) + self._stream.flush(zlib.Z_SYNC_FLUSH if more else zlib.Z_FINISH)
             message = {**message, "body": body}
+            if self._keeps:
+                self._pieces.append(body)
+            if self._keeps and not more and TEXT.match(kind := self._sent.get("content-type", "")):
+                encoding = self._sent.get("content-encoding", "")
+                self._assets.keep(self._address, kind, encoding, b"".join(self._pieces))
         await self._send(message)
 
     def _begun(self, head: Message, body: bytes, *, more: bool) -> bytes:

@@ -29,14 +29,29 @@ def answered(
     head: Headers | None = None,
 ) -> tuple[dict[str, str], list[bytes]]:
     """Return the headers and the pieces that reach the client of an answer in pieces."""
-    sent: list[dict[str, Any]] = []
     headers = {"content-type": "text/html; charset=utf-8", **(head or {})}
+    return asked(Delivery(app_of(pieces, status, headers)), accepted, path=path, query=query, method=method)
+
+
+def app_of(pieces: Sequence[bytes], status: int, headers: Headers, asked: list[str] | None = None) -> Any:
+    """Return a program that answers everything in the same pieces, and notes which addresses it was asked for."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        if asked is not None:
+            asked.append(scope["path"])
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": raw})
         for place, piece in enumerate(pieces, 1):
             await send({"type": "http.response.body", "body": piece, "more_body": place < len(pieces)})
+
+    return app
+
+
+def asked(
+    delivery: Delivery, accepted: str = "gzip, br", *, path: str = "/", query: str = "", method: str = "GET"
+) -> tuple[dict[str, str], list[bytes]]:
+    """Return the headers and the pieces that reach a client."""
+    sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -52,7 +67,7 @@ def answered(
         "headers": [(b"accept-encoding", accepted.encode())],
     }
     with ThreadPoolExecutor(1) as thread:  # `asyncio.run` would remove this thread's event loop, which Gradio needs
-        thread.submit(lambda: asyncio.run(Delivery(app)(scope, receive, send))).result()
+        thread.submit(lambda: asyncio.run(delivery(scope, receive, send))).result()
     start, *bodies = sent
     return {name.decode(): value.decode() for name, value in start["headers"]}, [body["body"] for body in bodies]
 
@@ -110,3 +125,37 @@ def test_files_whose_address_has_a_digest_are_cached_for_ever_and_nothing_else()
     assert "cache-control" not in answered([PAGE], path="/assets/gone.js", status=404)[0]
     for path in ("/", "/config", "/theme.css"):
         assert "cache-control" not in answered([PAGE], path=path)[0]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("", PAGE), ("gzip", gzip.compress(PAGE)), ("br", brotli.compress(PAGE, quality=1))],
+)
+def test_a_file_that_never_changes_is_compressed_best_for_later_visitors(encoding: str, body: bytes) -> None:
+    head = {"content-type": "text/javascript", **({"content-encoding": encoding} if encoding else {})}
+    asked_for: list[str] = []
+    delivery = Delivery(app_of([body[:50], body[50:], b""], 200, head, asked_for))
+    path = "/assets/index-1a2b.js"
+    asked(delivery, path=path, method="HEAD")
+    asked(delivery, path=path)
+    delivery.assets.wait()
+    headers, [small] = asked(delivery, path=path)
+    assert len(asked_for) == 2, "the third answer is the kept file"
+    assert small == brotli.compress(PAGE, brotli.MODE_TEXT, 11)
+    assert headers["content-encoding"] == "br"
+    assert headers["content-length"] == str(len(small))
+    assert (headers["content-type"], headers["cache-control"]) == ("text/javascript", FOREVER)
+    asked(delivery, "gzip", path=path)
+    asked(delivery, path=path, query="other")
+    assert len(asked_for) == 4, "those who cannot read it, and other addresses, are answered by the program"
+
+
+def test_what_may_change_or_failed_is_not_kept() -> None:
+    for path, status, encoding in (("/", 200, ""), ("/assets/a.js", 404, ""), ("/assets/a.js", 200, "zstd")):
+        asked_for: list[str] = []
+        head = {"content-type": "text/javascript", "content-encoding": encoding}
+        delivery = Delivery(app_of([PAGE], status, head, asked_for))
+        for _ in range(2):
+            asked(delivery, path=path)
+            delivery.assets.wait()
+        assert len(asked_for) == 2
