@@ -10,7 +10,6 @@ adapters are float32 everywhere.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from training.packing import IGNORED, Pack, Piece
 ATTENTION = "training_packed"
 BLOCK = 512
 """Tokens that attend in one matrix product."""
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -93,14 +91,6 @@ def precision() -> torch.dtype:
     """Return the type in which this machine multiplies matrices fastest."""
     fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
-
-
-def keep_freed_memory() -> None:
-    """Make the C library reuse what is freed: fresh pages for every large matrix take as long as the arithmetic."""
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):  # glibc
-        library.mallopt(M_MMAP_MAX, 0)
-        library.mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def load(folder: Path) -> tuple[Any, Any]:

@@ -25,7 +25,6 @@ from negotiation.scenario.source import SHIPPED
 from training.data import Conversation, lesson
 from training.network import (
     base_folder,
-    keep_freed_memory,
     load,
     save_adapter,
     token_losses,
@@ -187,7 +186,6 @@ def new_model(
         cache: Where the unpacked base model is kept.
         adapter: The adapter to go on with; a new one is drawn from the seed if None.
     """
-    keep_freed_memory()
     torch.set_num_threads(settings["threads"])
     spec = Registry.from_yaml(SHIPPED / "models.yaml")[settings["base"]]
     model, tokenizer = load(base_folder(spec, cache))
