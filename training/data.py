@@ -47,6 +47,13 @@ STRAYS = 0.12
 """How often the teacher makes an odd offer, which is not learned, to show how to go on from one."""
 
 
+OPENINGS, OPENING_REPLIES = 0.6, 2
+"""The share of lessons about openings, and the number of replies in one. Later replies can copy what earlier ones read
+in the table of preferences, so whole conversations teach little reading for their length."""
+OTHER = 500_000
+"""Added to the seed of openings, so that they come from other scenarios."""
+
+
 @dataclass(frozen=True)
 class Conversation:
     """What is learned from one negotiation.
@@ -152,8 +159,8 @@ def opponent_of(chance: random.Random) -> Agent:
     return known.variant(exponent=exponent, margin=chance.choice([0.0, 0.0, chance.uniform(0, 0.3)]))
 
 
-def conversation(scenario: Scenario, seat: Seat, seed: int) -> Conversation:
-    """Play a scenario from one seat, and return the conversation."""
+def conversation(scenario: Scenario, seat: Seat, seed: int, most_replies: int | None = None) -> Conversation:
+    """Play a scenario from one seat, and return the conversation, or the beginning of it with so many replies."""
     chance = random.Random(f"conversation {seed}")
     opponent = opponent_of(chance)
     pressed, vocabulary = isinstance(opponent, Presser), Vocabulary(scenario)
@@ -162,7 +169,7 @@ def conversation(scenario: Scenario, seat: Seat, seed: int) -> Conversation:
     learned: list[bool] = []
     messages: tuple[Message, ...] = ()
     reward = 0.0
-    while observation is not None:
+    while observation is not None and len(learned) != most_replies:
         view = observation.view
         stray = chance.random() < STRAYS
         try:
@@ -179,13 +186,33 @@ def conversation(scenario: Scenario, seat: Seat, seed: int) -> Conversation:
 
 
 def lesson(seed: int, number: int, branches: int) -> list[Conversation]:
-    """Return conversations in one seat of one scenario, which begin with the same system message.
+    """Return what is learned together: whole negotiations in one scenario, or openings in several.
 
     Args:
         seed: Another seed gives other lessons.
         number: The number of the lesson; each is drawn independently of the others.
-        branches: The number of conversations. Twice as many are played, and those in which the teacher accepts come
-            first, since it decides so only once in a conversation.
+        branches: The number of conversations.
+    """
+    opens = random.Random(f"kind {seed} {number}").random() < OPENINGS
+    return openings(seed, number, branches) if opens else whole_negotiations(seed, number, branches)
+
+
+def openings(seed: int, number: int, branches: int) -> list[Conversation]:
+    """Return how negotiations in different scenarios begin."""
+    made = []
+    for place in range(branches):
+        own = number * branches + place
+        scenario = training_scenario(seed + OTHER, own)
+        seat = random.Random(f"seat {seed} {number} {place}").choice(SEATS)
+        made.append(conversation(scenario, seat, 1000 * (seed * 10**7 + number) + place, OPENING_REPLIES))
+    return [one for one in made if any(one.learned)]
+
+
+def whole_negotiations(seed: int, number: int, branches: int) -> list[Conversation]:
+    """Return conversations in one seat of one scenario, which begin with the same system message.
+
+    Twice as many are played, and those in which the teacher accepts come first, since it decides so only once in a
+    conversation.
     """
     scenario = training_scenario(seed, number)
     seat = random.Random(f"seat {seed} {number}").choice(SEATS)

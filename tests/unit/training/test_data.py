@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from statistics import mean
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from negotiation.replies.vocabulary import Vocabulary
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario, Seat
 from training import voice
-from training.data import Conversation, conversation, lesson, opponent_of
+from training.data import OPENING_REPLIES, Conversation, conversation, lesson, openings, opponent_of, whole_negotiations
 from training.scenarios import HELD_OUT, held_out_scenarios, training_scenario
 from training.teacher import USUAL, decide
 
@@ -64,12 +65,19 @@ def _check_message(view: View, message: str, action: Action | None, said: set[st
     assert not contradictions(Vocabulary(view.scenario), view.seat, message, offer)
 
 
-def test_a_lesson_is_one_seat_of_one_scenario_and_always_the_same() -> None:
-    first = lesson(1, 3, 2)
-    assert lesson(1, 3, 2) == first
-    assert len({made.messages[0]["content"] for made in first}) == 1
+@pytest.mark.parametrize(("kind", "beginnings"), [(whole_negotiations, 1), (openings, 3)])
+def test_a_lesson_has_one_scenario_or_several_and_is_always_the_same(kind: Any, beginnings: int) -> None:
+    first = kind(1, 3, 3)
+    assert kind(1, 3, 3) == first
+    assert len({made.messages[0]["content"] for made in first}) == beginnings
     assert first[0].messages[0]["role"] == "system"
-    assert lesson(2, 3, 2) != first
+    assert kind(2, 3, 3) != first
+    assert all(len(made.learned) <= OPENING_REPLIES for made in openings(1, 3, 3))
+
+
+def test_lessons_are_of_both_kinds() -> None:
+    beginnings = [len({made.messages[0]["content"] for made in lesson(1, number, 3)}) for number in range(12)]
+    assert {1, 3} <= set(beginnings)
 
 
 def test_nothing_is_learned_from_what_is_held_out() -> None:
