@@ -19,7 +19,7 @@ from negotiation.replies.reader import split_thinking
 from negotiation.scenario.issue import Issue
 from negotiation.scenario.model import PLACES, Offer, Scenario, Seat
 
-VERSION = 2
+VERSION = 3
 """The version of the prompts; runs record it, and tables of results name it.
 
 Raise it by one whenever a model would read anything else in a shipped scenario, be it for a change here or in the
@@ -244,10 +244,15 @@ def _preferences(scenario: Scenario, seat: Seat) -> list[str]:
 
 
 def _values(scenario: Scenario, seat: Seat, name: str, issue: Issue) -> str:
+    """Return what the options of an issue are worth, the best one first: small models cannot search a list for it."""
     given = scenario.roles[seat].values[name]
     if issue.options is not None:
-        return ", ".join(f'"{option}" = {given[option]:.2f}' for option in issue.options)
-    shown = ", ".join(_point(seat, issue, int(number), given[number]) for number in sorted(given, key=int))
+        best_first = sorted(issue.options, key=lambda option: -given[option])
+        return ", ".join(f'"{option}" = {given[option]:.2f}' for option in best_first)
+    numbers = sorted(given, key=int)
+    if given[numbers[0]] < given[numbers[-1]]:
+        numbers.reverse()
+    shown = ", ".join(_point(seat, issue, int(number), given[number]) for number in numbers)
     step = f" in steps of {issue.range.step}" if issue.range and issue.range.step > 1 else ""
     return f"a whole number{step}; {shown}, linear in between"
 

@@ -95,14 +95,22 @@ def test_the_opening_describes_the_own_side_and_the_rules(bike: Scenario, make_v
         bike.story,
         bike.roles["a"].briefing,
         "Your goal: reach a deal worth as much as possible to you; its worth is the weighted sum of these values",
-        "- price (Price, in €), weight 75%: a whole number in steps of 10; 100 = 0.00, 200 = 1.00, linear",
-        '- lock, weight 25%: "with" = 0.00, "without" = 1.00',
+        "- price (Price, in €), weight 75%: a whole number in steps of 10; 200 = 1.00, 100 = 0.00, linear",
+        '- lock, weight 25%: "without" = 1.00, "with" = 0.00',
         "The Buyer wants different things, which you cannot see.",
         "There are 4 rounds. In each, you move first, then the Buyer; the Buyer has the last word.",
         "Leaving (walk_away), or no agreement by the end of round 4, means no deal: you get 0.20.",
         "your action (offer, accept or walk_away)",
     ):
         assert part in text
+
+
+def test_what_is_best_comes_first_and_numbers_stay_in_line(bike_data: dict[str, Any], make_view: Views) -> None:
+    values = bike_data["roles"]["a"]["values"]
+    values["price"] = {100: 0.0, 150: 1.0, 200: 0.5}
+    scenario = parse_scenario("bike", bike_data, "bike.yaml")
+    text = prompts.opening(make_view(scenario))
+    assert "200 = 0.50, 150 = 1.00, 100 = 0.00, linear in between" in text
 
 
 def test_the_side_that_moves_second_has_the_last_word(bike: Scenario, make_view: Views) -> None:
@@ -118,7 +126,7 @@ def test_each_seat_reads_its_own_share_of_what_is_split(shipped: dict[str, Scena
     camp = shipped["camp_supplies"]
     offer = {"food": 3, "water": 2, "firewood": 0}
     first, second = make_view(camp), make_view(camp, [(Action.OFFER, offer, "")])
-    assert "0 (you get 0 of 3 packs) = 0.00, 3 (you get 3 of 3 packs) = 1.00" in prompts.opening(first)
+    assert "3 (you get 3 of 3 packs) = 1.00, 0 (you get 0 of 3 packs) = 0.00" in prompts.opening(first)
     assert "0 (you get 3 of 3 packs) = 1.00, 3 (you get 0 of 3 packs) = 0.00" in prompts.opening(second)
     own_share = "Your share: food 0 of 3 packs, water 1 of 3 packs, firewood 3 of 3 packs."
     assert own_share in prompts.turn_message(second).splitlines()
