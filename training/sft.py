@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--settings", type=Path, default=SETTINGS)
     parser.add_argument("--steps", type=int, help="end after this step (default: as in the settings)")
+    parser.add_argument("--adapter", type=Path, help="begin with this adapter, not with a new one")
     parser.add_argument("--cache", type=Path, help="where the unpacked base model is kept (default: in FOLDER)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -207,7 +208,7 @@ def main() -> None:
     settings = read_settings(arguments.settings)
     (folder / "settings.json").write_text(json.dumps({**settings, "prompt_version": prompts.VERSION}, indent=1))
     training, data = settings["training"], settings["data"]
-    model, tokenizer, write = new_model(settings, arguments.cache or folder / "cache")
+    model, tokenizer, write = new_model(settings, arguments.cache or folder / "cache", arguments.adapter)
     trainer = Trainer(model, tokenizer, folder, training, write)
     size, branches = training["lessons"], data["branches"]
 
