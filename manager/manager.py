@@ -13,6 +13,7 @@ from manager.cancel import CancelToken
 from manager.config.model_spec import ModelSpec, WeightsKey, parse_spec
 from manager.config.registry import Changes, Registry
 from manager.core import Core
+from manager.credentials import Credentials
 from manager.errors import Cancelled, ConfigError
 from manager.lease import Lease, LeaseRequest
 from manager.scheduling import messages as msg
@@ -73,6 +74,8 @@ class LLMManager:
         folder = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
         self._core = Core(limits, folder, clock, heartbeat_seconds)
         self._default = Session(self, None)
+        self.credentials = Credentials()
+        """The keys of visitors, for models that say `credentials: visitor`."""
         self._configured = {spec.model_id for spec in configured}  # the others were registered by a call
         with self._core.lock:
             for spec in configured:
