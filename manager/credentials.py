@@ -137,6 +137,18 @@ class Credentials:
         raise TypeError("credentials stay in the process that was given them")
 
 
+@dataclass(frozen=True)
+class Bearer:
+    """Who pays for a request: a handle, and where the key behind it is read when the request is sent."""
+
+    handle: Handle
+    credentials: Credentials
+
+    def key(self, server: str) -> str:
+        """Return the key for a server; see `Credentials.reveal`."""
+        return self.credentials.reveal(self.handle, server)
+
+
 def _origin(server: str) -> str:
     """Return the part of a server's URL that decides who receives a key: scheme, host and port.
 
