@@ -17,6 +17,7 @@ from pathlib import Path
 from manager.alarm import Alarm
 from manager.config.model_spec import ModelSpec, WeightsKey
 from manager.config.registry import Changes, Registry
+from manager.credentials import Bearer
 from manager.lease import Lease, LeaseRequest, LostLeases
 from manager.loading.loader import Counts, Loader
 from manager.scheduling import messages as msg
@@ -126,7 +127,12 @@ class Core:
         self.send(msg.Announce(owner, spec.weights))
 
     def request(
-        self, spec: ModelSpec, owner: str | None, next_spec: ModelSpec | None, timeout: float | None
+        self,
+        spec: ModelSpec,
+        owner: str | None,
+        next_spec: ModelSpec | None,
+        timeout: float | None,
+        bearer: Bearer | None = None,
     ) -> LeaseRequest:
         """Queue a request for the weights of `spec`; for the arguments see `LLMManager.request_lease`."""
         wanted = {spec.weights: spec}
@@ -135,11 +141,12 @@ class Core:
         for key, entry in wanted.items():
             if key not in self.scheduler.weights:
                 self.register(key, entry)
-        request = LeaseRequest(next(self._numbers), spec, owner, self._cancel)
+        request = LeaseRequest(next(self._numbers), spec, owner, self._cancel, bearer)
         self._requests[request.number] = request
         deadline = self.clock() + timeout if timeout is not None else None
         next_key = next_spec.weights if next_spec is not None else None
-        self.send(msg.Request(request.number, spec.weights, owner, next_key, deadline))
+        payer = bearer.handle if bearer is not None else None
+        self.send(msg.Request(request.number, spec.weights, owner, next_key, deadline, payer))
         if request.number in self._requests:
             self.board.publish("waiting", spec.weights, owner=owner, ticket=request.number)
         for key in wanted:
@@ -149,7 +156,7 @@ class Core:
 
     def _grant(self, number: int, key: WeightsKey) -> None:
         request = self._requests.pop(number)
-        lease = Lease(request.spec, self._loader.model(key), partial(self._release, number))
+        lease = Lease(request.spec, self._loader.model(key), partial(self._release, number), request.bearer)
         self._leases[number] = weakref.ref(lease, lambda _: self._lost.report(number))
         self.board.publish("granted", key, owner=request.owner, ticket=number)
         request.grant(lease)

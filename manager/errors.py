@@ -10,6 +10,10 @@
     │   │   ├── MissingPackage            an optional package is not installed
     │   │   ├── WeightsNotFound           no such repository, revision or file
     │   │   ├── AccessDenied              gated or private, and no token grants access
+    │   │   │   ├── CredentialMissing     the visitor's own key is needed, and there is none
+    │   │   │   ├── CredentialExpired     the visitor's sign-in has expired
+    │   │   │   ├── CredentialRejected    the server does not accept the visitor's own key
+    │   │   │   └── OutOfCredit           the visitor's account at the server has no credit left
     │   │   ├── Unreachable               the network or the server does not respond
     │   │   ├── CannotFit                 larger than the device's whole budget
     │   │   └── CoolingDown               failed recently; says when to try again
@@ -83,6 +87,22 @@ class WeightsNotFound(Refused):
 
 class AccessDenied(Refused):
     """The repository is gated or private, and no token grants access."""
+
+
+class CredentialMissing(AccessDenied):
+    """A model needs the visitor's own key, and there is none."""
+
+
+class CredentialExpired(AccessDenied):
+    """The visitor's sign-in has expired."""
+
+
+class CredentialRejected(AccessDenied):
+    """The server does not accept the visitor's own key, or it cannot be a key."""
+
+
+class OutOfCredit(AccessDenied):
+    """The visitor's account at the server has no credit left."""
 
 
 class Unreachable(Refused):

@@ -10,12 +10,14 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from manager.backends.base import BaseLLMModel
 from manager.cancel import CancelToken
 from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.config.strict_yaml import validate
+from manager.credentials import Bearer
 from manager.errors import Failure, ManagerClosed
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
@@ -27,10 +29,18 @@ logger = logging.getLogger(__name__)
 class LeaseRequest:
     """A pending request for a lease. It ends exactly once: granted, refused or cancelled."""
 
-    def __init__(self, number: int, spec: ModelSpec, owner: str | None, cancel: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        spec: ModelSpec,
+        owner: str | None,
+        cancel: Callable[[int], None],
+        bearer: Bearer | None = None,
+    ) -> None:
         self.number = number
         self.spec = spec
         self.owner = owner
+        self.bearer = bearer
         self._cancel = cancel
         self._ended = threading.Event()
         self._lease: Lease | None = None
@@ -64,8 +74,11 @@ class LeaseRequest:
 class Lease:
     """The right to use resident weights. End it with `release`, or use it as a `with` block."""
 
-    def __init__(self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None]) -> None:
+    def __init__(
+        self, spec: ModelSpec, model: BaseLLMModel, release: Callable[[], None], bearer: Bearer | None = None
+    ) -> None:
         self.spec = spec
+        self._bearer = bearer
         self._model = model
         self._release = release
         self._lock = threading.Lock()
@@ -76,6 +89,10 @@ class Lease:
     def identity(self) -> Identity:
         """Exactly which weights these are: revision or digest, dtype, quantization, device."""
         return self._model.identity
+
+    def most_tokens(self, request: GenerationRequest) -> int:
+        """Return how many tokens an answer may have, and thus cost; thinking counts."""
+        return self._model.most_tokens(request)
 
     def generate(self, request: GenerationRequest, cancel: CancelToken | None = None) -> TokenStream:
         """Begin to write an answer, and return its stream. Releasing the lease closes the stream.
@@ -91,7 +108,7 @@ class Lease:
             unfinished = [other for other in self._streams if (held := other()) is not None and not held.ended]
             self._streams = [*unfinished, weakref.ref(stream)]
         try:
-            self._model.generate(request, stream)
+            self._model.generate(replace(request, bearer=self._bearer), stream)
         except BaseException as error:
             stream.fail(error)
             raise

@@ -13,7 +13,8 @@ from manager.cancel import CancelToken
 from manager.config.model_spec import ModelSpec, WeightsKey, parse_spec
 from manager.config.registry import Changes, Registry
 from manager.core import Core
-from manager.errors import Cancelled, ConfigError
+from manager.credentials import Bearer, Credentials, Handle
+from manager.errors import Cancelled, ConfigError, CredentialMissing
 from manager.lease import Lease, LeaseRequest
 from manager.scheduling import messages as msg
 from manager.scheduling.tables import SchedulerLimits
@@ -73,6 +74,8 @@ class LLMManager:
         folder = Path(cache_dir) if cache_dir else Path(tempfile.gettempdir()) / "parley-cache"
         self._core = Core(limits, folder, clock, heartbeat_seconds)
         self._default = Session(self, None)
+        self.credentials = Credentials()
+        """The keys of visitors, for models that say `credentials: visitor`."""
         self._configured = {spec.model_id for spec in configured}  # the others were registered by a call
         with self._core.lock:
             for spec in configured:
@@ -157,12 +160,12 @@ class LLMManager:
 
     # -- sessions ----------------------------------------------------------------------------------------------
 
-    def session(self, owner: str) -> Session:
+    def session(self, owner: str, credential: Handle | None = None) -> Session:
         """Make a session: the same methods with an active model of its own.
 
-        `owner` names it in the queue and in the status.
+        `owner` names it in the queue and in the status; `credential` pays for models that say `credentials: visitor`.
         """
-        return Session(self, owner)
+        return Session(self, owner, credential)
 
     @property
     def active_model(self) -> str | None:
@@ -202,6 +205,7 @@ class LLMManager:
         owner: str | None = None,
         next_model: str | ModelSpec | None = None,
         timeout: float | None = None,
+        credential: Handle | None = None,
     ) -> LeaseRequest:
         """Request the weights of a model without waiting for them.
 
@@ -211,10 +215,15 @@ class LLMManager:
             owner: The session that asks.
             next_model: The model that the same owner will want next.
             timeout: Seconds that the request may wait.
+            credential: The handle of the visitor's own key, for models that say `credentials: visitor`.
+
+        Raises:
+            CredentialMissing, CredentialExpired: The model needs a visitor's own key, and there is none.
         """
         with self._core.lock:
             following = self._resolved(next_model) if next_model is not None else None
-            return self._core.request(self._resolved(model), owner, following, timeout)
+            spec = self._resolved(model)
+            return self._core.request(spec, owner, following, timeout, self._bearer(spec, credential))
 
     def lease(
         self,
@@ -224,6 +233,7 @@ class LLMManager:
         next_model: str | ModelSpec | None = None,
         timeout: float | None = None,
         cancel: CancelToken | None = None,
+        credential: Handle | None = None,
     ) -> Lease:
         """Wait for a lease: the right to use a model's weights. Release it, or use it as a `with` block.
 
@@ -235,7 +245,7 @@ class LLMManager:
                 lease and would have to wait for another one (NestedLease).
             Cancelled: `cancel` was cancelled.
         """
-        request = self.request_lease(model, owner=owner, next_model=next_model, timeout=timeout)
+        request = self.request_lease(model, owner=owner, next_model=next_model, timeout=timeout, credential=credential)
         forget = cancel.on_cancel(request.cancel) if cancel is not None else lambda: None
         try:
             lease = request.wait()
@@ -249,6 +259,10 @@ class LLMManager:
             lease.release()
             raise Cancelled("cancelled while waiting")
         return lease
+
+    def check_credential(self, model_id: str, credential: Handle | None) -> None:
+        """Raise CredentialMissing or CredentialExpired if a model needs a visitor's own key and there is none."""
+        self._bearer(self.spec(model_id), credential)
 
     def waiting(self, request: LeaseRequest) -> WaitStatus | None:
         """Return why a request is waiting, or None if it is not."""
@@ -300,6 +314,16 @@ class LLMManager:
     def _add(self, spec: ModelSpec) -> WeightsKey:
         """Add an entry to the registry, and return the key of its weights."""
         return self._core.registry.add(self._core.registry.united(spec, device_of)).weights
+
+    def _bearer(self, spec: ModelSpec, credential: Handle | None) -> Bearer | None:
+        """Return who pays for a model, after a look at whether there is a key."""
+        if not spec.needs_own_key:
+            return None
+        if credential is None:
+            raise CredentialMissing(f"'{spec.label or spec.model_id}' needs your own key: sign in, or enter a key")
+        assert spec.base_url is not None
+        self.credentials.reveal(credential, spec.base_url)
+        return Bearer(credential, self.credentials)
 
     def _resolved(self, model: str | ModelSpec) -> ModelSpec:
         return self._core.registry[model] if isinstance(model, str) else model

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from manager.backends.base import BaseLLMModel, Footprint, Progress, create_model
 from manager.config.model_spec import ModelSpec, WeightsKey
+from manager.credentials import Handle
 from manager.errors import LoadFailed, ParleyError
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
@@ -76,6 +77,7 @@ class Placed:
         owner: str | None = None,
         next_model: str | ModelSpec | None = None,
         timeout: float | None = None,
+        credential: Handle | None = None,
     ) -> LeaseRequest:
         """Like the manager's method, but grant the request at once, as placed weights are always ready."""
         assert isinstance(model, ModelSpec)

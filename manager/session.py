@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from manager.cancel import CancelToken
 from manager.config.model_spec import ModelSpec
+from manager.credentials import Handle
 from manager.errors import NoActiveModel
 from manager.generation.request import GenerationRequest, Grammar, Message, as_messages
 from manager.lease import Lease, merged_config
@@ -20,7 +21,14 @@ class ModelSource(Protocol):
     def spec(self, model_id: str) -> ModelSpec:
         """Return the registry entry of a model; raises UnknownModel."""
 
-    def lease(self, model: ModelSpec, *, owner: str | None, cancel: CancelToken | None = None) -> Lease:
+    def lease(
+        self,
+        model: ModelSpec,
+        *,
+        owner: str | None,
+        cancel: CancelToken | None = None,
+        credential: Handle | None = None,
+    ) -> Lease:
         """Wait for a lease on a model's weights."""
 
     def unload(self, spec: ModelSpec) -> None:
@@ -36,9 +44,10 @@ class Session:
     Make one with `LLMManager.session(owner)`. The manager itself acts as the default session.
     """
 
-    def __init__(self, models: ModelSource, owner: str | None) -> None:
+    def __init__(self, models: ModelSource, owner: str | None, credential: Handle | None = None) -> None:
         self._models = models
         self._owner = owner
+        self._credential = credential
         self._active: str | None = None
 
     @property
@@ -55,7 +64,7 @@ class Session:
             Busy: The queue is full, or the wait took too long.
         """
         spec = self._models.spec(model_id)
-        self._models.lease(spec, owner=self._owner).release()
+        self._models.lease(spec, owner=self._owner, credential=self._credential).release()
         return LoadedModel(self, spec)
 
     def switch_model(self, model_id: str) -> LoadedModel:
@@ -143,7 +152,7 @@ class Session:
         return self._models.spec(self._active)
 
     def _stream(self, spec: ModelSpec, request: GenerationRequest, cancel: CancelToken | None) -> Iterator[str]:
-        lease = self._models.lease(spec, owner=self._owner, cancel=cancel)
+        lease = self._models.lease(spec, owner=self._owner, cancel=cancel, credential=self._credential)
         try:
             yield from lease.generate(request, cancel)
         finally:

@@ -3,6 +3,7 @@
 ParleyError
 ├── ScenarioError (ConfigError)   a scenario is invalid; names the file and the key
 ├── LimitReached                  more than is allowed here (admission/limits.py)
+├── SpendingLimit                 the visitor's limit on what a run may cost
 ├── IllegalTurn                   an action that the protocol does not allow now
 ├── NoAnswer                      a person did not answer in time
 ├── NotAsked                      no person is to move in this run now
@@ -21,6 +22,10 @@ from manager.errors import ConfigError, ParleyError
 
 class ScenarioError(ConfigError):
     """A scenario is invalid."""
+
+
+class SpendingLimit(ParleyError):
+    """The next request could cost more than is left of the visitor's limit."""
 
 
 class IllegalTurn(ParleyError, ValueError):

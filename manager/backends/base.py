@@ -90,6 +90,10 @@ class BaseLLMModel(ABC):
     def generate(self, request: GenerationRequest, stream: TokenStream) -> None:
         """Start writing into `stream` and return. The stream must always end, even if it is cancelled."""
 
+    def most_tokens(self, request: GenerationRequest) -> int:
+        """Return how many tokens an answer may have, thinking included."""
+        return request.config.max_new_tokens
+
     def close(self) -> None:  # noqa: B027 (optional)
         """Release resources other than weights, such as connections. Nothing is called after this."""
 

@@ -1,7 +1,8 @@
 """The backend for remote models behind OpenAI's chat completions: vLLM, TGI, llama.cpp, Ollama, hosted services.
 
 They take no slot and no memory here. This module sends and retries requests; `remote/` speaks the protocol. API keys
-are read from the environment whenever they are sent, and stored nowhere.
+are read from the environment, or revealed for a visitor's handle, whenever they are sent, and stored nowhere. Servers'
+cookies are ignored, so that nothing of one visitor's answer goes into another's request.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +27,25 @@ from manager.backends.remote.answer import Answer
 from manager.backends.remote.dialect import Dialect
 from manager.backends.remote.fallback import Fallback
 from manager.backends.remote.faults import (
-    MAX_FAULT,
     NotTaken,
     RequestFacts,
     Transient,
+    check,
     fault,
     still_loading,
     too_slow,
     unreachable,
-    web_page,
 )
+from manager.backends.remote.standing import VisitorStanding, shared_health
 from manager.config.model_spec import ModelSpec
 from manager.errors import (
+    AccessDenied,
+    CredentialMissing,
     Failure,
     GenerationFailed,
     ModelUnavailable,
     ParleyError,
+    RateLimited,
     ServerFailed,
     Unreachable,
 )
@@ -80,6 +85,7 @@ class OpenAIModel(BaseLLMModel):
 
     def prepare(self, progress: Progress) -> Footprint:
         loop.submit(self._look()).result()
+        self._health = None  # what was reported before has been dealt with
         return Footprint("remote", 0, remote=True)
 
     def load(self, progress: Progress) -> int:
@@ -96,6 +102,10 @@ class OpenAIModel(BaseLLMModel):
             work.cancel()
 
         stream.cancel_token.on_cancel(give_up)
+
+    def most_tokens(self, request: GenerationRequest) -> int:
+        extra = [self.spec.extra_body.get(name) for name in ("max_tokens", "max_completion_tokens")]
+        return max([self._dialect.room(request), *(most for most in extra if isinstance(most, int))])
 
     def close(self) -> None:
         with self._lock:
@@ -120,6 +130,7 @@ class OpenAIModel(BaseLLMModel):
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=15),
                     headers=_HEADERS,
                     mounts=_NO_PROXY,
+                    cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                     follow_redirects=False,
                 )
             return self._client
@@ -150,26 +161,49 @@ class OpenAIModel(BaseLLMModel):
             try:
                 completion = await self._tried(partial(self._attempt, client, request, stream, began), request, stream)
                 self._health = Health()
+                if (standing := self._standing(request)) is not None:
+                    standing.answered()
                 stream.finish(completion)
             except asyncio.CancelledError:
                 raise cancelled() from None
             except Transient as fault:  # all retries failed
-                self._health = Health(Failure.of(fault.failure, GenerationFailed), fault.after or 0.0)
+                self._failed(request, fault.failure, fault.after or 0.0)
                 raise fault.failure from None
             except ParleyError as error:
-                cool = 0.0 if isinstance(error, ModelUnavailable) else None
-                self._health = Health(Failure.of(error, GenerationFailed), cool)
+                self._failed(request, error, 0.0 if isinstance(error, ModelUnavailable) else None)
                 raise
             except Exception as error:  # noqa: BLE001 (its message may quote the prompt, so only its type is repeated)
                 raise GenerationFailed(f"the request to {self._base_url} failed ({type(error).__name__})") from None
+
+    def _failed(self, request: GenerationRequest, error: ParleyError, cool: float | None) -> None:
+        """Remember a failure for the one whom it concerns: the visitor, or all users of the server."""
+        if (standing := self._standing(request)) is None:
+            self._health = Health(Failure.of(error, GenerationFailed), cool)
+            return
+        self._health = shared_health(error, self.spec.model_name, cool, self._health)
+        if isinstance(error, RateLimited):
+            standing.refused(error, None, asyncio.get_running_loop().time(), cool or 0.0)
+
+    def _standing(self, request: GenerationRequest) -> VisitorStanding | None:
+        """Return the standing of the visitor who pays for a request; None if nobody in particular does."""
+        return None if request.bearer is None else VisitorStanding.of(request.bearer.handle, self._base_url)
+
+    def _key(self, request: GenerationRequest) -> str | None:
+        """Return the key to send: the visitor's own, or the operator's, if the server needs one."""
+        if not self.spec.needs_own_key:
+            return api_key(self.spec.api_key)
+        if request.bearer is None:
+            raise CredentialMissing(f"'{self.spec.model_id}' needs your own key: sign in, or enter a key")
+        return request.bearer.key(self._base_url)
 
     async def _tried(self, attempt: Any, request: GenerationRequest, stream: TokenStream) -> Completion:
         """Return the result of an attempt, retrying as often as allowed; never after text was passed on."""
         spec, now, tries = self.spec, asyncio.get_running_loop().time, 0
         fallback, patient_until = Fallback(self._dialect, request), now() + spec.timeouts.first_token
+        pace = self._endpoint if (standing := self._standing(request)) is None else standing.pace
         while True:
             try:
-                async with self._endpoint.place(spec.concurrency, spec.requests_per_minute):
+                async with pace.place(spec.concurrency, spec.requests_per_minute):
                     completion: Completion
                     completion, learnt = await attempt(fallback.dialect)
             except NotTaken as refusal:
@@ -189,7 +223,7 @@ class OpenAIModel(BaseLLMModel):
                 kind = type(fault.failure).__name__  # the server's message may quote the prompt
                 logger.info("'%s': %s; retrying in %.1f s", spec.model_id, kind, wait)
                 if fault.after is not None:
-                    self._endpoint.hold(now() + wait)
+                    pace.hold(now() + wait)
                 await asyncio.sleep(wait)
             else:
                 self._remember(learnt)
@@ -201,7 +235,10 @@ class OpenAIModel(BaseLLMModel):
         """Return an answer, and the dialect that it teaches."""
         spec, now = self.spec, asyncio.get_running_loop().time
         body = dialect.body(spec.model_name, request, spec.extra_body)
-        asked = self._asking(api_key(spec.api_key), formatted="response_format" in body)
+        key, standing = self._key(request), self._standing(request)
+        if standing is not None:
+            standing.check(key, now())
+        asked = self._asking(key, formatted="response_format" in body)
         answer = Answer(request, stream, asked, dialect.room(request))
         aim = await self._aim("/chat/completions", asked.key)
         first, software = 0.0, None
@@ -210,7 +247,7 @@ class OpenAIModel(BaseLLMModel):
                 asyncio.timeout(spec.timeouts.first_token) as silence,
                 self._asked(client, "POST", aim, body) as response,
             ):
-                await self._check(response, asked)
+                await check(response, asked)
                 software = response.headers.get("server")
                 async for event in sse.events(response.aiter_raw()):
                     if sse.is_done(event):
@@ -236,6 +273,10 @@ class OpenAIModel(BaseLLMModel):
                 broken = ServerFailed(f"the connection to {self._base_url} was lost ({type(error).__name__})")
                 raise _again(broken, answer) from None
             answer.end()
+        except AccessDenied as error:
+            if standing is not None:
+                standing.refused(error, key, now())
+            raise
         except Transient as fault:
             raise _again(fault.failure, answer, fault) from None
         except NotTaken as refusal:
@@ -248,7 +289,7 @@ class OpenAIModel(BaseLLMModel):
         return replace(completion, server=answer.server(software, dialect.omitted)), dialect
 
     def _asking(self, key: str | None = None, *, formatted: bool = False) -> RequestFacts:
-        return RequestFacts(self.spec.model_name, self._base_url, key, formatted)
+        return RequestFacts(self.spec.model_name, self._base_url, key, formatted, self.spec.needs_own_key)
 
     def _asked(
         self, client: httpx.AsyncClient, method: str, aim: Target, body: Any = None
@@ -257,20 +298,6 @@ class OpenAIModel(BaseLLMModel):
         return client.stream(
             method, aim.url, json=body, headers=aim.headers, extensions=aim.extensions, timeout=timeout
         )
-
-    async def _check(self, response: httpx.Response, asked: RequestFacts) -> None:
-        """Raise the error of a response without text."""
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise ServerFailed(f"{self._base_url} answers in an encoding that was not requested")
-        if response.status_code != 200:
-            read = bytearray()
-            async for chunk in response.aiter_raw():
-                read += chunk
-                if len(read) > MAX_FAULT:
-                    break
-            raise fault(response.status_code, response.headers, bytes(read[:MAX_FAULT]), asked)
-        if "text/html" in response.headers.get("content-type", ""):
-            raise web_page(asked)
 
     async def _aim(self, path: str, key: str | None = None) -> Target:
         """Return the target of a path, with the headers for authentication."""
@@ -284,11 +311,7 @@ class OpenAIModel(BaseLLMModel):
         if dialect == self._dialect:
             return
         if replace(dialect, thinks=False, thoughts=0) != replace(self._dialect, thinks=False, thoughts=0):
-            omitted = ", ".join(dialect.omitted) or "nothing"
-            omitted += f"; at most {dialect.limit:,} tokens in a reply" if dialect.limit else ""
-            form = {0: "JSON schemas", 1: "JSON schemas of objects", 2: "JSON mode only", 3: "no structured output"}
-            accepts = form[dialect.form]
-            logger.warning("'%s' at %s accepts %s; omitted: %s", self.spec.model_name, self._base_url, accepts, omitted)
+            logger.warning("'%s' at %s accepts %s", self.spec.model_name, self._base_url, dialect.description)
         self._dialect = dialect
 
 

@@ -86,6 +86,7 @@ class ModelSpec(_StrictEntry):
     size: str = ""
     # remote models
     api_key: str | None = None
+    credentials: Literal["visitor"] | None = None
     base_url: str | None = None
     price: Price | None = None
     timeouts: Timeouts = Timeouts()
@@ -167,6 +168,14 @@ class ModelSpec(_StrictEntry):
             raise ValueError("key 'sha256': it is the digest of a GGUF file; name that as 'gguf_file'")
         if self.type == "openai" and not self.base_url:
             raise ValueError("key 'base_url': missing (the URL of the OpenAI-compatible server)")
+        if self.credentials and self.type != "openai":
+            raise ValueError(
+                f"key 'credentials': only remote models (type openai) use keys, not those of type '{self.type}'"
+            )
+        if self.credentials and self.api_key:
+            raise ValueError("key 'credentials': not allowed with 'api_key'; keep one: whose key is it?")
+        if self.credentials and self.public_only:
+            raise ValueError("key 'credentials': not allowed with 'public_only'; only the operator says who gets keys")
         if self.public_only and self.api_key:
             raise ValueError("key 'api_key': not allowed with 'public_only', as such entries are not trusted with keys")
         if self.public_only and self.allow_pickle:
@@ -182,6 +191,11 @@ class ModelSpec(_StrictEntry):
         return int(float(found[1]) * (1e9 if found[2] == "B" else 1e6)) if found else 0
 
     @property
+    def needs_own_key(self) -> bool:
+        """Whether each visitor uses this model with a key of their own."""
+        return self.credentials == "visitor"
+
+    @property
     def weights(self) -> WeightsKey:
         """The key of the weights that this model uses. Models with equal keys share them."""
         if self.type == "fake":
@@ -189,6 +203,7 @@ class ModelSpec(_StrictEntry):
             return WeightsKey("fake", self.model_name or self.model_id, self.device)
         source = self.model_name if self.base_url is None else f"{self.model_name}@{self.base_url}"
         source += f" ({self.api_key})" if self.api_key else ""
+        source += " (the visitor's own key)" if self.credentials else ""
         source += " (public only)" if self.public_only else ""
         source += f" with {json.dumps(self.extra_body, sort_keys=True)}" if self.extra_body else ""
         source += f" (sha256 {self.sha256[:12]})" if self.sha256 else ""

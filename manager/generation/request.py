@@ -10,6 +10,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from manager.config.model_spec import GenerationConfig
+from manager.credentials import Bearer
 from manager.identity import ServerReport
 
 Held = Literal["", "json", "schema", "grammar"]
@@ -54,6 +55,7 @@ class GenerationRequest:
         conversation: The name of a conversation that grows from request to request, so that its prefix can be reused.
         thinking: How many characters of thinking to include, as a <think> block before the reply. With 0, models whose
             chat template or server has a switch for it are asked not to think.
+        bearer: The visitor on whose own account it is sent, if the model says so. The lease fills it in.
     """
 
     messages: tuple[Message, ...]
@@ -63,6 +65,7 @@ class GenerationRequest:
     constrained: bool = True
     conversation: str | None = None
     thinking: int = 0
+    bearer: Bearer | None = None
 
 
 @dataclass(frozen=True)

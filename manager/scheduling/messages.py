@@ -26,13 +26,17 @@ class Register:
 
 @dataclass(frozen=True)
 class Request:
-    """An owner wants a lease, and will want `next_weights` after it."""
+    """An owner wants a lease, and will want `next_weights` after it.
+
+    `payer` stands for whoever pays, for remote weights that everybody pays for themselves: their places count apart.
+    """
 
     ticket: int
     weights: WeightsKey
     owner: str | None = None
     next_weights: WeightsKey | None = None
     deadline: float | None = None
+    payer: str | None = None
 
 
 @dataclass(frozen=True)

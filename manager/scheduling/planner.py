@@ -103,10 +103,9 @@ def grantable(tables: Tables) -> Iterator[LeaseTicket]:
     held_back: set[str] = set()
     for ticket in tables.waiting.values():
         row = tables.weights[ticket.weights]
-        free = row.concurrency is None or len(row.holders) < row.concurrency
         promised = ticket.admitted and row.state in (State.RESIDENT, State.DRAINING)
         open_to_all = row.state is State.RESIDENT and (row.remote or row.device not in held_back)
-        if free and (promised or open_to_all):
+        if (promised or open_to_all) and tables.has_a_place(ticket):
             yield ticket
         elif tables.waits_for_room(ticket) and policy.due(tables, ticket):
             held_back.add(row.device)

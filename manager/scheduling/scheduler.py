@@ -146,6 +146,7 @@ class Scheduler:
             deadline=deadline,
             since=self.tables.now,
             patience_until=self.tables.now + self.tables.limits.max_wait,
+            payer=request.payer,
         )
         self.waiting[ticket.number] = ticket
         if row.drain == "idle":

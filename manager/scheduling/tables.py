@@ -142,6 +142,7 @@ class LeaseTicket:
     deadline: float  # set by the caller
     since: float
     patience_until: float  # end of `max_wait`, extended by the time spent on the ticket's own weights
+    payer: str | None = None  # whose places it takes, where each payer has their own
     granted: float = 0.0
     bypassed: int = 0
     admitted: bool = False  # a load began for it: its weights stay at least until it is granted
@@ -184,6 +185,13 @@ class Tables:
     def waiters(self, key: WeightsKey) -> list[LeaseTicket]:
         """Return the tickets that wait for these weights, oldest first."""
         return [ticket for ticket in self.waiting.values() if ticket.weights == key]
+
+    def has_a_place(self, ticket: LeaseTicket) -> bool:
+        """Return whether the weights may write for one more, or for one more of the ticket's payer."""
+        row = self.weights[ticket.weights]
+        if row.concurrency is None or len(row.holders) < row.concurrency:
+            return True
+        return sum(self.leases[number].payer == ticket.payer for number in row.holders) < row.concurrency
 
     def waits_for_room(self, ticket: LeaseTicket) -> bool:
         """Return whether the ticket's weights could be loaded but have no room claimed yet."""

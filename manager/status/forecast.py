@@ -26,15 +26,17 @@ def expected_waits(tables: Tables, now: float, progress: Mapping[WeightsKey, Loa
     plan = _Plan(tables, now, progress)
     ready = {ticket.weights: plan.ready(ticket) for ticket in policy.order(tables)}
     waits: dict[int, float | None] = {}
-    places: dict[WeightsKey, list[float]] = {}  # when each of a row's limited leases ends
+    places: dict[tuple[WeightsKey, str | None], list[float]] = {}  # when each of a payer's limited leases ends
     for ticket in tables.waiting.values():
         row, begins = tables.weights[ticket.weights], ready[ticket.weights]
         if begins is not None and row.concurrency is not None:
-            if row.key not in places:
-                ends = sorted(_lease_left(tables.leases[number], row, now) for number in row.holders)
-                places[row.key] = [0.0] * (row.concurrency - len(ends)) + ends
-            begins = max(begins, places[row.key][0])
-            heapq.heapreplace(places[row.key], begins + row.turn_seconds)
+            whose = row.key, ticket.payer
+            if whose not in places:
+                held = [tables.leases[number] for number in row.holders]
+                ends = sorted(_lease_left(lease, row, now) for lease in held if lease.payer == ticket.payer)
+                places[whose] = [0.0] * (row.concurrency - len(ends)) + ends
+            begins = max(begins, places[whose][0])
+            heapq.heapreplace(places[whose], begins + row.turn_seconds)
         waits[ticket.number] = begins
     return waits
 

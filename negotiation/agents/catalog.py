@@ -16,6 +16,7 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, OUTSIDE, PROGRAM, HumanAgent
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
+from negotiation.agents.purse import Payer
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.agents.strategy_options import scripted
 from negotiation.errors import DoesNotFit, UnknownAgent
@@ -77,6 +78,12 @@ class Catalog:
         if reason := self.misfit(spec):
             raise DoesNotFit(f"'{config.agent}' does not fit: it {reason}; pick a smaller model")
         return ModelAgent(self.manager, spec, self._options(ModelOptions, config))
+
+    def check_payer(self, configs: Iterable[AgentConfig], payer: Payer) -> None:
+        """Raise CredentialMissing or CredentialExpired if a model needs a visitor's own key and there is none."""
+        models = self.manager.list_models()
+        for model_id in dict.fromkeys(config.agent for config in configs if config.agent in models):
+            self.manager.check_credential(model_id, payer.credential)
 
     def drive(self, negotiation: Negotiation) -> Generator[Event, Any, None]:
         """Return the events of a negotiation from its turns so far to its end, see `negotiate`."""

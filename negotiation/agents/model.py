@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from manager.config.model_spec import GenerationConfig, ModelSpec
+from manager.credentials import Handle
 from manager.errors import Cancelled, ContextTooLong, TooSlow
 from manager.generation.request import Completion, GenerationRequest, Held, Message
 from manager.generation.stream import TokenStream
@@ -23,9 +24,10 @@ from manager.lease import Lease, LeaseRequest
 from manager.state import State, WaitStatus
 from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
+from negotiation.agents.purse import Bill, Purse
 from negotiation.agents.remarks import remarks
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.game.agent import Decision, View
+from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, InvalidReply, Rejected, Waiting, Writer, Writing
 from negotiation.game.protocol import Action
 from negotiation.replies.allowed import Allowed, Decided, legal, rational
@@ -47,7 +49,12 @@ class Lessor(Protocol):
     """What an agent needs of the owner of the weights: `LLMManager`, or `Placed` in a forked process."""
 
     def request_lease(
-        self, model: ModelSpec, *, owner: str | None = None, next_model: ModelSpec | None = None
+        self,
+        model: ModelSpec,
+        *,
+        owner: str | None = None,
+        next_model: ModelSpec | None = None,
+        credential: Handle | None = None,
     ) -> LeaseRequest:
         """See `LLMManager`."""
 
@@ -57,26 +64,33 @@ class Lessor(Protocol):
 
 @dataclass(frozen=True)
 class ModelAgent:
-    """Plays a seat with a model. It stores the spec, so that a run can finish after its model was unregistered."""
+    """Plays a seat with a model. It stores the spec, so that a run can finish after its model was unregistered.
+
+    Its requests are paid for from `purse`.
+    """
 
     manager: Lessor
     spec: ModelSpec
     options: ModelOptions = prompts.DEFAULTS
+    purse: Purse = field(default_factory=Purse, repr=False, compare=False)
 
     @property
     def name(self) -> str:
         return self.spec.model_id
 
     def act(self, view: View) -> Generator[AgentEvent, Any, Decision]:
-        lease = yield from self._lease(view)
-        try:
-            return (yield from self._decide(view, lease))
-        finally:
-            lease.release()
+        with self.purse.noticing():
+            lease = yield from self._lease(view)
+            try:
+                return (yield from self._decide(view, lease))
+            finally:
+                lease.release()
 
     def _lease(self, view: View) -> Generator[AgentEvent, Any, Lease]:
         following = view.next_agent.spec if isinstance(view.next_agent, ModelAgent) else None
-        request = self.manager.request_lease(self.spec, owner=view.run_id, next_model=following)
+        request = self.manager.request_lease(
+            self.spec, owner=view.run_id, next_model=following, credential=self.purse.credential
+        )
         forget = view.cancel.on_cancel(request.cancel)
         try:
             last: Waiting | None = None
@@ -183,9 +197,13 @@ class ModelAgent:
                 thinking=options.thinking,
             )
             try:
-                with lease.generate(request, view.cancel) as stream:
-                    yield from self._read(stream, view, talk.attempt)
+                with (
+                    self.purse.paying(self.spec.price, talk.messages, lease.most_tokens(request), view.cancel) as bill,
+                    lease.generate(request, view.cancel) as stream,
+                ):
+                    yield from self._read(stream, view, talk.attempt, bill)
                     done = stream.completion
+                    bill.finish(done)
             except ContextTooLong:
                 if not talk.shorten():
                     raise
@@ -195,7 +213,7 @@ class ModelAgent:
             if ended or not self._is_full(done) or not talk.shorten():
                 return done
 
-    def _read(self, stream: TokenStream, view: View, attempt: int) -> Generator[AgentEvent, Any, None]:
+    def _read(self, stream: TokenStream, view: View, attempt: int, bill: Bill) -> Generator[AgentEvent, Any, None]:
         patience, pieces, stage = _Patience(f"'{self.name}'"), 0, ""
         while (piece := stream.read(POLL_SECONDS)) is not None:
             if not piece and stream.stage != stage:
@@ -203,6 +221,7 @@ class ModelAgent:
                 yield Waiting(view.seat, stage)
             if piece:
                 pieces += 1
+                bill.add(piece)
                 yield Writing(view.seat, attempt, piece)
             if self.spec.base_url is None:  # remote servers have their own time limits
                 patience.check(pieces)
@@ -214,6 +233,11 @@ class ModelAgent:
         multiples of 256 tokens, which prompt and text together then fill.
         """
         return self.spec.base_url is None or (done.prompt_tokens + done.tokens + 1) % CONTEXT_UNIT < 3
+
+
+def paid_from(purse: Purse, agent: Agent) -> Agent:
+    """Return an agent whose requests, if it is a model, are paid for from a purse."""
+    return replace(agent, purse=purse) if isinstance(agent, ModelAgent) else agent
 
 
 class _Patience:

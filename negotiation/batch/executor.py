@@ -22,6 +22,8 @@ from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, Limits
 from negotiation.admission.tickets import LaneTicket
 from negotiation.agents.catalog import Catalog
+from negotiation.agents.model import paid_from
+from negotiation.agents.purse import Purse
 from negotiation.game.events import Ended, EventListener, Halted, TurnTaken
 from negotiation.game.session import Negotiation
 from negotiation.live.threads import ThreadGroup
@@ -50,14 +52,25 @@ class LaneAccess:
         return cls(Lanes(Limits(lanes=4 * slots, lanes_per_visitor=2 * slots)), Caller("all"))
 
 
-def play(catalog: Catalog, run: Run, cancel: CancelToken, on_event: EventListener = lambda *_: None) -> Run:
+def play(
+    catalog: Catalog,
+    run: Run,
+    cancel: CancelToken,
+    on_event: EventListener = lambda *_: None,
+    purse: Purse | None = None,
+) -> Run:
     """Run a negotiation from its beginning and return the run with its turns and ending.
+
+    Args:
+        on_event: Called with the run's id and each event.
+        purse: Pays for the models' requests.
 
     Raises:
         UnknownAgent: An agent is neither a registered model nor a strategy.
         ConfigError: An agent's options are wrong.
     """
-    agents = {seat: catalog.create(config) for seat, config in run.agents.items()}
+    paid = purse or Purse()
+    agents = {seat: paid_from(paid, catalog.create(config)) for seat, config in run.agents.items()}
     settled = {seat: config.settled(run.scenario.scenario_id, run.seed) for seat, config in run.agents.items()}
     begun = Provenance.begun(run.scenario)
     done = replace(run, agents=settled, created=time.time(), status="failed", reason="", turns=(), provenance=begun)
@@ -113,11 +126,15 @@ class ExpectedModels:
 class Threads:
     """An Executor with one worker: threads of this process, which share its manager.
 
-    Each negotiation starts when it gets a lane through `access`; by default there is a lane for every slot.
+    Each negotiation starts when it gets a lane through `access`; by default there is a lane for every slot. `purse`
+    pays for all of them.
     """
 
-    def __init__(self, catalog: Catalog, slots: int, access: LaneAccess | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, slots: int, access: LaneAccess | None = None, purse: Purse | None = None
+    ) -> None:
         self._slots = slots
+        self._purse = purse
         self._catalog = catalog
         self._access = access or LaneAccess.all(slots)
         self._tickets: set[LaneTicket] = set()
@@ -142,7 +159,7 @@ class Threads:
 
     def _play(self, run: Run, ticket: LaneTicket) -> None:
         try:
-            ended = play(self._catalog, run, self._cancel, self._access.on_event)
+            ended = play(self._catalog, run, self._cancel, self._access.on_event, self._purse)
         except BaseException as error:  # a panic in a Rust extension is not an Exception
             logger.exception("run %s failed with an internal error", run.run_id)
             kind = type(error).__name__

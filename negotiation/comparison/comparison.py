@@ -19,6 +19,7 @@ from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import OUTSIDE
+from negotiation.agents.purse import Payer, Purse
 from negotiation.batch.executor import LaneAccess, Threads
 from negotiation.diagnostics.prompt_anchors import Anchors, anchors, total
 from negotiation.figures.statistics import Interval, mean_interval, more_needed, sign_test
@@ -225,6 +226,7 @@ def run(
     cancel: CancelToken | None = None,
     at_once: int = AT_ONCE,
     access: LaneAccess | None = None,
+    payer: Payer | None = None,
 ) -> Generator[ComparisonProgress, None, None]:
     """Run a comparison in the background and store each negotiation when it ends.
 
@@ -233,8 +235,11 @@ def run(
     Args:
         at_once: How many negotiations run at the same time.
         access: The lanes to use; by default one for each of `at_once`.
+        payer: Who pays for models that say `credentials: visitor`, and the limit of all negotiations together.
 
     Raises:
+        CredentialMissing, CredentialExpired, CredentialRejected, OutOfCredit, SpendingLimit: Nothing more can be paid
+            for. What has ended was stored.
         UnknownAgent: An agent is neither a registered model nor a strategy. Nothing has started.
         ConfigError: An agent is a person or has wrong options. Nothing has started.
     """
@@ -246,7 +251,8 @@ def run(
     comparison = replace(comparison, agents=(first, second), opponent=opponent)
     tally, waiting, running = PairTally(comparison), deque(jobs(comparison)), dict[str, Job]()
     group, done = new_run_id(), 0
-    executor = Threads(catalog, at_once, access)
+    purse = Purse(payer)
+    executor = Threads(catalog, at_once, access, purse)
     try:
         while (waiting or running) and not (cancel and cancel.cancelled):
             while waiting and len(running) < at_once:
@@ -261,6 +267,8 @@ def run(
             job, done = running.pop(ended.run_id), done + 1
             tally.add(job, ended)
             yield ComparisonProgress(ended, job, done, comparison.negotiations, tally.result())
+            if purse.trouble is not None:
+                raise purse.trouble
     finally:
         executor.close()
 

@@ -13,6 +13,7 @@ from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, LimitReached
 from negotiation.admission.size_limits import check_sizes
 from negotiation.agents.catalog import Catalog
+from negotiation.agents.purse import Payer
 from negotiation.batch.executor import LaneAccess
 from negotiation.comparison import comparison
 from negotiation.comparison.comparison import Comparison, Job, PairTally, Result
@@ -79,18 +80,26 @@ class Comparisons:
         self._lock = threading.Lock()
         self._growing: dict[str, _Growing] = {}
 
-    def start(self, asked: Comparison, caller: Caller | None = None) -> None:
+    def start(self, asked: Comparison, caller: Caller | None = None, payer: Payer | None = None) -> None:
         """Start the pairs of a comparison, which needs an owner.
 
         The same comparison continues with the next seeds; a different one replaces it. What still runs is stopped
         first.
 
+        Args:
+            asked: The comparison.
+            caller: Who asks for it; by default its owner.
+            payer: Who pays for models that say `credentials: visitor`, and the limit of these pairs together.
+
         Raises:
-            UnknownAgent, ConfigError, LimitReached, Busy: The comparison cannot start; nothing has changed.
+            UnknownAgent, ConfigError, LimitReached, Busy, CredentialMissing, CredentialExpired: The comparison cannot
+                start; nothing has changed.
         """
         assert asked.owner is not None
+        payer = payer or Payer()
         caller = caller or Caller(asked.owner)
         self._check(asked, caller)
+        self._catalog.check_payer((*asked.agents, asked.opponent), payer)
         while True:
             self.stop(asked.owner, wait=True)
             with self._lock:
@@ -98,10 +107,10 @@ class Comparisons:
                 if growing is not None and growing.thread is not None:
                     continue  # another request started it in the meantime
                 self._check_room(caller)
-                self._begin(growing, asked, caller)
+                self._begin(growing, asked, caller, payer)
                 return
 
-    def _begin(self, growing: _Growing | None, asked: Comparison, caller: Caller) -> None:
+    def _begin(self, growing: _Growing | None, asked: Comparison, caller: Caller, payer: Payer) -> None:
         """Replace the owner's last comparison, or continue it; called with the lock held."""
         assert asked.owner is not None
         if growing is not None and replace(growing.asked, pairs=asked.pairs) == asked:
@@ -110,7 +119,7 @@ class Comparisons:
         else:
             growing, begun, whole = _Growing(asked), asked, asked
         growing.cancel, growing.error, growing.caller = CancelToken(), "", caller
-        growing.thread = begin_thread("comparison", partial(self._run, growing, begun))
+        growing.thread = begin_thread("comparison", partial(self._run, growing, begun, payer))
         growing.grow(whole, begun.negotiations)
         self._growing.pop(asked.owner, None)
         self._growing[asked.owner] = growing  # move to the end: the first are forgotten first
@@ -172,10 +181,10 @@ class Comparisons:
         for owner in owners:
             self.stop(owner, wait=wait)
 
-    def _run(self, growing: _Growing, begun: Comparison) -> None:
+    def _run(self, growing: _Growing, begun: Comparison, payer: Payer) -> None:
         error, access = "", LaneAccess(self._lanes, growing.caller, self._on_event)
         try:
-            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE, access):
+            for progress in comparison.run(begun, self._catalog, self._store, growing.cancel, AT_ONCE, access, payer):
                 with self._lock:
                     growing.played.append((progress.job, progress.run))
                     growing.tally.add(progress.job, progress.run)

@@ -12,6 +12,7 @@ from typing import Any
 
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, ParleyError
+from negotiation.errors import SpendingLimit
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken
 from negotiation.game.measures import measure
@@ -57,6 +58,8 @@ def negotiate(negotiation: Negotiation) -> Generator[Event, Any, None]:
             state = after
     except Cancelled:
         yield Halted("stopped", "stopped")
+    except SpendingLimit as limit:
+        yield Halted("stopped", str(limit), type(limit).__name__)
     except ParleyError as error:
         yield Halted("failed", str(error), type(error).__name__)
     else:

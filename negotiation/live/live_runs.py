@@ -20,6 +20,8 @@ from negotiation.admission.limits import Caller
 from negotiation.admission.size_limits import check_message, check_sizes
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.model import paid_from
+from negotiation.agents.purse import Payer, Purse
 from negotiation.errors import NotAsked
 from negotiation.game.agent import Agent
 from negotiation.game.events import EventListener, Halted
@@ -77,17 +79,21 @@ class LiveRuns:
         for thread in self._housekeepers:
             thread.start()
 
-    def start(self, run: Run, *, background: bool = False, caller: Caller | None = None) -> str:
+    def start(
+        self, run: Run, *, background: bool = False, caller: Caller | None = None, payer: Payer | None = None
+    ) -> str:
         """Record a run, drive it once it has a lane, and return its id.
 
         Args:
             background: Whether the run goes on without watchers and leaves lanes to watched runs.
             caller: Who asks for it; by default the run's owner.
+            payer: Whose key pays for models that say `credentials: visitor`, and the limit of the run.
 
         Raises:
-            UnknownAgent, StoreError, LimitReached: The run cannot start; nothing has changed.
+            UnknownAgent, StoreError, LimitReached, CredentialMissing, CredentialExpired: The run cannot start; nothing
+                has changed.
         """
-        agents = self._agents(run)
+        agents = self._agents(run, payer)
         check_sizes(self._lanes.limits, run.scenario, run.agents)
         complete = {
             seat: self._catalog.complete(config).settled(run.scenario.scenario_id, run.seed)
@@ -97,21 +103,26 @@ class LiveRuns:
         run = replace(run, run_id=run.run_id or new_run_id(), agents=complete, provenance=begun)
         return self._launch(run, agents, caller, background, self._store.begin)
 
-    def check(self, runs: Sequence[Run], caller: Caller) -> None:
-        """Raise UnknownAgent or LimitReached if these runs cannot start together."""
+    def check(self, runs: Sequence[Run], caller: Caller, payer: Payer | None = None) -> None:
+        """Raise UnknownAgent, LimitReached or an error about the payer's key if these runs cannot start together."""
         for run in runs:
-            self._agents(run)
+            self._agents(run, payer)
             check_sizes(self._lanes.limits, run.scenario, run.agents)
         self._lanes.check(caller, len(runs))
 
-    def resume(self, run_id: str, caller: Caller | None = None) -> str:
+    def resume(self, run_id: str, caller: Caller | None = None, payer: Payer | None = None) -> str:
         """Continue a run that was interrupted, stopped or failed, and return its id.
 
+        Args:
+            caller: Who asks for it; by default the run's owner.
+            payer: Who pays from now on. Its limit is for the whole run, what it has cost before included.
+
         Raises:
-            UnknownRun, UnknownAgent, StoreError, LimitReached: The run cannot continue.
+            UnknownRun, UnknownAgent, StoreError, LimitReached, CredentialMissing, CredentialExpired: The run cannot
+                continue.
         """
         run = self._store.run(run_id)
-        return self._launch(run, self._agents(run), caller, False, self._continued)
+        return self._launch(run, self._agents(run, payer), caller, False, self._continued)
 
     def _continued(self, halted: Run) -> Run:
         run = self._store.resume(halted.run_id)
@@ -126,25 +137,31 @@ class LiveRuns:
         message: str | None = None,
         owner: str | None = None,
         caller: Caller | None = None,
+        payer: Payer | None = None,
     ) -> str:
         """Start a new run from the first `turns` turns of a stored one, and return its id.
 
         Args:
             agents: The agents that continue, by seat; by default the same.
             message: Replaces the last message.
+            payer: Who pays for the new run; turns that it begins with cost it nothing.
 
         Raises:
             UnknownRun: There is no such run.
             IllegalTurn: The run cannot be continued from there.
-            UnknownAgent, StoreError, LimitReached: The new run cannot start.
+            UnknownAgent, StoreError, LimitReached, CredentialMissing, CredentialExpired: The new run cannot start.
         """
         stored = self._store.run(run_id)
         check_message(self._lanes.limits, message or "")
         forked = fork(stored, turns, {**stored.agents, **(agents or {})}, message)
-        return self.start(replace(forked, owner=owner), caller=caller)
+        return self.start(replace(forked, owner=owner), caller=caller, payer=payer)
 
-    def _agents(self, run: Run) -> dict[Seat, Agent]:
-        return {seat: self._catalog.create(config) for seat, config in run.agents.items()}
+    def _agents(self, run: Run, payer: Payer | None) -> dict[Seat, Agent]:
+        """Create the agents of a run, which share its purse, after a look at whether there is a key."""
+        purse = Purse(payer, run.cost)
+        agents = {seat: paid_from(purse, self._catalog.create(config)) for seat, config in run.agents.items()}
+        self._catalog.check_payer(run.agents.values(), payer or Payer())
+        return agents
 
     def _launch(
         self,

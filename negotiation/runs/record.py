@@ -48,6 +48,11 @@ class Run:
     turns: tuple[Turn, ...] = ()
     provenance: Provenance | None = None  # None for runs of versions that recorded none
 
+    @property
+    def cost(self) -> float:
+        """US dollars for its own turns, as far as their models have a price; copied turns cost it nothing."""
+        return sum(turn.cost or 0.0 for turn in self.turns[self.forked_turns or 0 :])
+
     def written(self, event: TurnTaken) -> Run:
         """Return the run with the writer of a turn in its provenance."""
         if self.provenance is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from manager.cancel import CancelToken
-from manager.errors import Busy, ParleyError
+from manager.errors import Busy, ConfigError, ParleyError
 from negotiation.admission.lanes import Lanes
 from negotiation.admission.limits import Caller, LimitReached
 from negotiation.admission.size_limits import check_sizes
@@ -72,6 +72,7 @@ class Tournaments:
 
         Raises:
             Busy: Another tournament is running here, or no thread is available.
+            ConfigError: One of its models needs a visitor's own key.
             LimitReached: It is too large.
             StoreError: It cannot be recorded.
         """
@@ -89,7 +90,7 @@ class Tournaments:
             UnknownTournament: There is no such tournament.
             Busy: Another tournament is running here, or no thread is available.
             StoreError: Another process is running it.
-            ConfigError: One of its models has changed.
+            ConfigError: One of its models has changed, or needs a visitor's own key.
             LimitReached: It is too large.
         """
         self._check(self.store.get(tournament_id).tournament, caller)
@@ -116,12 +117,16 @@ class Tournaments:
             thread.join()
 
     def _check(self, asked: Tournament, caller: Caller | None) -> None:
-        """Raise LimitReached if a tournament is too large."""
+        """Raise LimitReached if a tournament is too large, ConfigError if nobody would pay for one of its models."""
         limits = self._lanes.limits
         if asked.size > limits.games:  # all of them are held in memory
             raise LimitReached(
                 f"the tournament has {asked.size:,} negotiations; the limit here is {limits.games:,}; choose fewer"
             )
+        models = self._catalog.manager.list_models()
+        for model_id in (config.agent for config in asked.agents.values() if config.agent in models):
+            if self._catalog.manager.spec(model_id).needs_own_key:
+                raise ConfigError(f"'{model_id}' needs each visitor's own key, which tournaments lack; leave it out")
         for scenario in asked.scenarios.values():
             check_sizes(limits, scenario, asked.agents)
         if caller is not None:

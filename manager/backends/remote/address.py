@@ -27,7 +27,7 @@ class Target:
     """The URL, headers and extensions of a request with httpx."""
 
     url: httpx.URL
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)  # among them the key
     extensions: dict[str, Any] = field(default_factory=dict)
 
 

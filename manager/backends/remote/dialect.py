@@ -87,6 +87,13 @@ class Dialect:
         """What is not sent, for people."""
         return sorted(self.refused) + (["sampling settings that are off"] if self.terse else [])
 
+    @property
+    def description(self) -> str:
+        """What it accepts and what is not sent, for people."""
+        forms = ("JSON schemas", "JSON schemas of objects", "JSON mode only", "no structured output")
+        limit = f"; at most {self.limit:,} tokens in a reply" if self.limit else ""
+        return f"{forms[self.form]}; omitted: {', '.join(self.omitted) or 'nothing'}{limit}"
+
     def room(self, request: GenerationRequest) -> int:
         """Return the most tokens that the server may write."""
         wanted = request.config.max_new_tokens + self.thoughts

@@ -21,6 +21,8 @@ from manager.config.model_spec import ModelSpec
 from manager.errors import (
     AccessDenied,
     ContextTooLong,
+    CredentialRejected,
+    OutOfCredit,
     ParleyError,
     RateLimited,
     ServerFailed,
@@ -50,6 +52,14 @@ _WRONG_MODEL_OR_KEY = re.compile(
 _FILTERED = re.compile(r"content_filter|content[ _](management[ _])?policy|ResponsibleAI", re.IGNORECASE)
 _LOADING = re.compile(r"\bloading\b|starting up|warming up", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk|hf|gsk|pk|key|Bearer)[-_ ][\w*.-]{4,}")
+_REJECTED = (
+    "The server of '{model}' does not accept your key for it (HTTP {status}); sign in again or enter another key, and "
+    "continue."
+)
+_EMPTY = (
+    "Your account at the server of '{model}' has no credit left (HTTP {status}); add credit there, or choose another "
+    "model, and continue."
+)
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
@@ -61,6 +71,7 @@ class RequestFacts:
     base_url: str = ""
     key: str | None = field(default=None, repr=False)
     formatted: bool = False  # whether it asked for structured output
+    own_key: bool = False  # whether the key is the visitor's
 
 
 class Transient(Exception):
@@ -83,6 +94,21 @@ class NotTaken(Exception):
         super().__init__(str(failure))
         self.failure = failure
         self.said = said
+
+
+async def check(response: httpx.Response, asked: RequestFacts) -> None:
+    """Raise the error of a response without text."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise ServerFailed(f"{asked.base_url} answers in an encoding that was not requested")
+    if response.status_code != 200:
+        read = bytearray()
+        async for chunk in response.aiter_raw():
+            read += chunk
+            if len(read) > MAX_FAULT:
+                break
+        raise fault(response.status_code, response.headers, bytes(read[:MAX_FAULT]), asked)
+    if "text/html" in response.headers.get("content-type", ""):
+        raise web_page(asked)
 
 
 def fault(status: int, headers: Mapping[str, str], body: bytes, asked: RequestFacts) -> Exception:
@@ -139,6 +165,10 @@ def too_slow(spec: ModelSpec, begun: bool) -> TooSlow:
 def _classified(status: int, headers: Mapping[str, str], said: str, code: str, asked: RequestFacts) -> Exception:
     model = asked.model
     words = f": {fit(said, asked.key)}" if said else ""
+    if asked.own_key and (status == 402 or (status == 429 and code == "insufficient_quota")):
+        return OutOfCredit(_EMPTY.format(model=model, status=status))
+    if asked.own_key and status in (401, 403):
+        return CredentialRejected(_REJECTED.format(model=model, status=status))
     if status in (401, 402, 403):  # without its message, which may contain parts of the key
         return AccessDenied(f"the server refuses access to '{model}' (HTTP {status}); check the key 'api_key'")
     if status < 300:
@@ -165,6 +195,8 @@ def _classified(status: int, headers: Mapping[str, str], said: str, code: str, a
         failed = ServerFailed(f"the server of '{model}' failed (HTTP {status}){words}")
         return Transient(failed, _after(headers), loading=status == 503 and _LOADING.search(said) is not None)
     if _WRONG_MODEL_OR_KEY.search(f"{code} {said}") and not ABOUT_FORM.search(said):
+        if asked.own_key:
+            return CredentialRejected(_REJECTED.format(model=model, status=status))
         text = f"the server refuses model or key (HTTP {status}); check 'model_name' and 'api_key'"
         return AccessDenied(text + _KEY_LIKE.sub("[key]", words))
     return NotTaken(ServerFailed(f"the server of '{model}' refuses the request (HTTP {status}){words}"), said)
@@ -179,6 +211,7 @@ def fit(text: str, key: str | None) -> str:
     """Make a server's message fit to be shown and stored: one short line without control characters or the key."""
     if key:
         text = text.replace(key, "[key]")
+        text = _KEY_LIKE.sub("[key]", text)
     line = " ".join("".join(" " if unicodedata.category(c)[0] == "C" else c for c in text[: 4 * MAX_TEXT]).split())
     return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 1] + "…"
 
