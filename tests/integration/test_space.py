@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from huggingface_hub import constants
+from markupsafe import escape
 
 from manager.backends import base
 from manager.backends.local import gguf
@@ -95,7 +96,7 @@ def test_a_lent_gpu_writes_in_a_forked_process(open_space: Open, tmp_path: Path)
     snapshot = parley.manager.snapshot()
     assert [(row.state, row.device) for row in snapshot.weights] == [(State.RESIDENT, DEVICE), (State.COLD, "auto")]
     shown = strip_html(snapshot, {}, zero_gpu=parley.catalog.zero_gpu)
-    assert text.ZERO_GPU in shown
+    assert escape(text.GPU_TIME) in shown
     for untrue in (text.LOADING, text.STATE["cold"], text.STATE["resident"]):
         assert untrue not in shown
     assert [spec.model_id for spec in parley.catalog.models()] == ["mindless"]
