@@ -128,7 +128,7 @@ def zero_gpu(tmp_path: Path) -> dict[str, str]:
     return {"SPACES_ZERO_GPU": "true", "PARLEY_CONFIG": str(configs), "PARLEY_HOME": str(tmp_path / "home")}
 
 
-def test_every_shipped_setup_is_offered_on_the_free_hardware(open_space: Open) -> None:
+def test_every_shipped_setup_is_offered_on_the_smallest_hardware(open_space: Open) -> None:
     parley = open_space({}, bfloat16=False)
     offered = {spec.model_id for spec in parley.catalog.models()}
     for preset in presets(parley):

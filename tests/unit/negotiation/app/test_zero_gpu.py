@@ -283,7 +283,7 @@ def test_a_call_whose_time_runs_short_is_followed_by_another(
 
 @pytest.fixture
 def visit(gpu: ForkingGPU, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], list[Any]]]:
-    """Return a function that makes this thread serve a visitor; it returns the visitors whose time GPUs were asked for."""
+    """Return a function that makes this thread serve a visitor; it returns for whom GPUs were asked."""
     asked: list[Any] = []
     lent = gpu._run
 
