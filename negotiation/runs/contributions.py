@@ -61,7 +61,7 @@ AWAY = "the Hub cannot be reached at the moment, or does not accept this; try ag
 
 
 @dataclass(frozen=True)
-class Place:
+class DatasetPlace:
     """Where a contribution is: the dataset `account/name`, its address, and the file."""
 
     repository: str
@@ -83,7 +83,7 @@ class Withdrawal:
     history: bool
 
 
-def contribute(run: Run, token: Token) -> Place:
+def contribute(run: Run, token: Token) -> DatasetPlace:
     """Publish a run in the dataset of the visitor's account, which is created if it is missing.
 
     Raises:
@@ -104,7 +104,7 @@ def contribute(run: Run, token: Token) -> Place:
     return place
 
 
-def find(run_id: str, token: Token) -> tuple[Place, bool]:
+def find(run_id: str, token: Token) -> tuple[DatasetPlace, bool]:
     """Return where a run is, or would be, and whether it is there; raises NotContributed if the Hub cannot be asked."""
     with _plain():
         api = HfApi(token=token())
@@ -159,9 +159,9 @@ def public_id(run_id: str) -> str:
     return hashlib.sha256(f"parley contribution {run_id}".encode()).hexdigest()[:32]
 
 
-def _place(api: HfApi, run_id: str) -> Place:
+def _place(api: HfApi, run_id: str) -> DatasetPlace:
     repository = f"{api.whoami()['name']}/{NAME}"
-    return Place(repository, f"{api.endpoint}/datasets/{repository}", f"{FOLDER}/{public_id(run_id)}.jsonl")
+    return DatasetPlace(repository, f"{api.endpoint}/datasets/{repository}", f"{FOLDER}/{public_id(run_id)}.jsonl")
 
 
 def _is_ours(api: HfApi, repository: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from negotiation.runs.contributions import LICENSE, Place, Token, contribute, find, withdraw
+from negotiation.runs.contributions import LICENSE, DatasetPlace, Token, contribute, find, withdraw
 from negotiation.runs.record import Run
 from ui.history import text
 from ui.history.access import Access
@@ -104,7 +104,7 @@ class Contributing:
         }
 
 
-def _about(where: Place, *, there: bool) -> str:
+def _about(where: DatasetPlace, *, there: bool) -> str:
     if there:
         words = [text.CONTRIBUTION_THERE.format(repository=where.repository), text.WITHDRAW_ABOUT]
         return render("history/contribution", words=words, link=where.address, text=text)
