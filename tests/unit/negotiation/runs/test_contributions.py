@@ -22,19 +22,19 @@ from negotiation.scenario.model import load_scenario
 from tests.support.finished import finished
 from tests.support.hub import Account, DatasetHub, Repository, serving_datasets
 
-SECRET = "oauth-token-of-anne"
+ANNES = "oauth-token-of-anne"
 SCENARIO = load_scenario(Path(__file__).parents[4] / "configs" / "scenarios" / "company_car.yaml")
 
 
 def token() -> str:
-    return SECRET
+    return ANNES
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetHub]:
     with serving_datasets(monkeypatch) as server:
         monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)  # between its tries
-        server.accounts = {SECRET: Account("anne"), "token-of-bob": Account("bob")}
+        server.accounts = {ANNES: Account("anne"), "token-of-bob": Account("bob")}
         yield server
 
 
@@ -63,8 +63,8 @@ def test_each_request_carries_the_visitors_own_token(hub: DatasetHub, run: Run) 
     contribute(run, token)
     contribute(run, lambda: "token-of-bob")
     for path, given in hub.asked:
-        assert given in (f"Bearer {SECRET}", "Bearer token-of-bob")
-        assert "anne" not in path or given == f"Bearer {SECRET}"
+        assert given in (f"Bearer {ANNES}", "Bearer token-of-bob")
+        assert "anne" not in path or given == f"Bearer {ANNES}"
     assert {"anne/" + NAME, "bob/" + NAME} == hub.repositories.keys()
 
 
@@ -74,13 +74,13 @@ def test_nothing_published_leads_to_the_visitor_or_to_other_runs(
     caplog.set_level(logging.DEBUG)
     place = contribute(run, token)
     published = b"\n".join(hub.repositories[place.repository].files.values()).decode() + place.path
-    for private in (run.run_id, "the-cookie", "the-comparison", "another-run", "anne", SECRET, "127.0.0.1"):
+    for private in (run.run_id, "the-cookie", "the-comparison", "another-run", "anne", ANNES, "127.0.0.1"):
         assert private not in published
-    assert SECRET not in caplog.text
+    assert ANNES not in caplog.text
     assert public_id(run.run_id) in published
 
 
-@pytest.mark.parametrize("secret", [SECRET, "hf_" + "a1B2" * 8, "sk-" + "a1B2" * 8])
+@pytest.mark.parametrize("secret", [ANNES, "hf_" + "a1B2" * 8, "sk-" + "a1B2" * 8])
 def test_a_run_that_contains_a_token_is_not_published(hub: DatasetHub, run: Run, secret: str) -> None:
     first, *others = run.turns
     told = replace(run, turns=(replace(first, message=f"My token is {secret}."), *others))
@@ -122,7 +122,7 @@ def test_the_last_withdrawal_deletes_the_dataset(hub: DatasetHub, run: Run) -> N
 
 
 def test_a_token_that_may_not_delete_datasets_still_withdraws_the_run(hub: DatasetHub, run: Run) -> None:
-    hub.accounts[SECRET].may_delete = False
+    hub.accounts[ANNES].may_delete = False
     contribute(run, token)
     left = withdraw(run.run_id, token)
     assert (left.dataset, left.history) == (True, False)
@@ -140,7 +140,7 @@ def test_another_dataset_of_that_name_is_left_alone(hub: DatasetHub, run: Run) -
 def test_what_the_hub_refuses_is_told_in_plain_words(hub: DatasetHub, run: Run) -> None:
     acts: tuple[Callable[[], object], ...] = (lambda: contribute(run, token), lambda: withdraw(run.run_id, token))
     contribute(run, token)
-    hub.accounts[SECRET].may_write = False
+    hub.accounts[ANNES].may_write = False
     for act in acts:
         with pytest.raises(NotContributed, match=contributions.NOT_ALLOWED):
             act()
