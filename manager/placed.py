@@ -61,6 +61,11 @@ class Placed:
     def __contains__(self, spec: ModelSpec) -> bool:
         return spec.weights in self._models
 
+    @property
+    def bytes(self) -> int:
+        """The bytes of all placed models."""
+        return sum(footprint.bytes for _, footprint in self._models.values())
+
     def misfit(self, spec: ModelSpec) -> str:
         """Return why a model cannot be used; empty if it can."""
         if spec in self:

@@ -11,6 +11,7 @@ ParleyError
 ├── DoesNotFit                    a model too large for this machine
 ├── UnknownRun (LookupError)      no run with this id that this visitor may see
 ├── UnknownTournament (LookupError)   no tournament with this id
+├── NotContributed                the Hub did not take, or give back, a contributed run
 └── StoreError                    runs cannot be stored or read
     └── NotDriven                 a run that this process is not driving
 """
@@ -58,6 +59,10 @@ class StoreError(ParleyError):
 
 class UnknownTournament(ParleyError, LookupError):
     """No tournament with this id."""
+
+
+class NotContributed(ParleyError):
+    """The Hub did not take, or give back, a contributed run."""
 
 
 class NotDriven(StoreError):

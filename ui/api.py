@@ -1,6 +1,8 @@
 """The public API, for gradio_client and MCP clients. Every other endpoint of the page is private.
 
-The functions' signatures and docstrings are the published documentation; docs/api.md shows them in use.
+The functions' signatures and docstrings are the published documentation, for people, in `/gradio_api/info` (to which a
+Space's agents.md points) and as MCP tools; docs/api.md shows them in use. The first of these two lists only what stands
+before `Args:`, and MCP only the first line of each argument, so the former says all that it takes to call a function.
 """
 
 from __future__ import annotations
@@ -51,11 +53,13 @@ def build_api(parley: Parley) -> None:
     """Publish the functions. Call this inside the page."""
 
     def models() -> list[dict[str, Any]]:
-        """List the agents that can negotiate: models with their state, and scripted strategies.
+        """List the agents that can negotiate: language models and scripted strategies.
+
+        The result is a list with one object per agent: agent (the name that negotiate takes), label, kind ("model" or
+        "strategy") and, for models, state (such as "cold" for one that loads on first use), license and size.
 
         Returns:
-            One object per agent with the keys agent (pass it to negotiate), label, kind ("model" or "strategy") and,
-            for models, state, license and size.
+            The agents.
         """
         listed = parley.manager.list_models()
         found: list[dict[str, Any]] = []
@@ -69,9 +73,11 @@ def build_api(parley: Parley) -> None:
     def scenarios() -> list[dict[str, Any]]:
         """List the scenarios that can be negotiated.
 
+        The result is a list with one object per scenario: scenario (the id that negotiate takes), title, story, rounds
+        (the deadline), roles (the names of a and b) and issues (for each, its options or its range).
+
         Returns:
-            One object per scenario with the keys scenario (pass it to negotiate), title, story, rounds, roles (a and
-            b) and issues (each name with its options or its range).
+            The scenarios.
         """
         return [_about(scenario) for scenario in parley.scenarios.values()]
 
@@ -84,22 +90,30 @@ def build_api(parley: Parley) -> None:
         options_b: dict[str, Any] | None = None,
         request: gr.Request = None,
     ) -> AsyncIterator[dict[str, Any]]:
-        """Start a negotiation and stream its events until it ends. It stops if the caller disconnects.
+        """Start a negotiation between two agents and stream its events until it ends.
+
+        Call models and scenarios first: agent_a, agent_b and scenario are names from their lists. scenario may also be
+        a complete scenario as YAML text. An agent may be "program", whose moves you then make with move. seed is an
+        integer that controls randomness. options_a and options_b are settings of models, such as {"temperature": 0.2};
+        leave them out for strategies.
+
+        Each event is an object with run_id and event, which is one of: queued (it waits for its turn on this server),
+        started, turn_started, waiting (a model is not ready yet), writing (a piece of text), rejected (a reply that
+        could not be used), asked (a program is to move: state, role and messages say what it knows, and key is for
+        move), turn_taken (a complete turn), ended (the last event, with agreement and measures, where utilities lie
+        between 0 and 1) or halted (the last event of one that could not end, with reason). The negotiation stops if you
+        disconnect.
 
         Args:
             scenario: The id of a scenario, or a complete scenario as YAML text.
-            agent_a: The agent in role a: the id of a model, the name of a strategy, or "program" for a seat whose moves
-                you post with move.
-            agent_b: The agent in role b.
-            seed: Controls randomness. An integer.
-            options_a: Settings of a model in role a, such as {"temperature": 0.2}. Strategies have none.
-            options_b: Settings of a model in role b.
+            agent_a: Who plays role a: a model, a strategy, or "program" for yourself.
+            agent_b: Who plays role b: a model, a strategy, or "program" for yourself.
+            seed: An integer that controls randomness.
+            options_a: Settings of the model in role a, such as {"temperature": 0.2}.
+            options_b: Settings of the model in role b, such as {"temperature": 0.2}.
 
         Returns:
-            Events, each an object with the keys run_id and event: queued (while it waits for a lane), started,
-            turn_started, waiting, writing (a piece of text), rejected, asked (a program is to move: state, role and
-            messages say what it knows; post its move with the event's key), turn_taken (a complete turn), and at the
-            end ended (with agreement and measures) or halted. Utilities lie in [0, 1].
+            The events, one after the other.
         """
         with plainly():
             given = (("agent_a", agent_a, options_a), ("agent_b", agent_b, options_b))
@@ -119,17 +133,22 @@ def build_api(parley: Parley) -> None:
                     yield event_to_json(run_id, event) | known
 
     def move(run_id: str, key: str, action: str, offer: dict[str, Any] | None = None, message: str = "") -> str:
-        """Make the move of the program that is asked in a run.
+        """Make the move of a program that is asked for one in a negotiation.
+
+        run_id and key come with the asked event of negotiate. action is "offer", "accept" or "walk_away", whichever the
+        event's state lists as legal. offer is an object with a value for each issue, for the action "offer" only.
+        message is what to say to the other side, and may be empty. The result is the id of the run; what follows
+        arrives as events of negotiate.
 
         Args:
-            run_id: The run.
-            key: The key in the run's asked event.
-            action: offer, accept or walk_away.
-            offer: With the action offer, a value for each issue.
+            run_id: The run in which the program was asked.
+            key: The key in the asked event.
+            action: What to do: "offer", "accept" or "walk_away".
+            offer: With the action "offer", a value for each issue.
             message: What to say to the other side.
 
         Returns:
-            The id of the run. What follows from the move arrives as events.
+            The id of the run.
         """
         with plainly():
             if not hmac.compare_digest(str(key).encode("utf-8", "surrogatepass"), _key(str(run_id)).encode()):
@@ -138,13 +157,17 @@ def build_api(parley: Parley) -> None:
         return str(run_id)
 
     def run(run_id: str) -> dict[str, Any]:
-        """Return a stored negotiation: scenario, agents, every turn, its ending and its measures.
+        """Return a stored negotiation: its scenario, agents, all turns, how it ended and what that was worth.
+
+        run_id is in every event of negotiate, and after "?run=" in a link. The result is one object, like a line of the
+        JSONL export: among others scenario, agents, turns (with action, offer and message), status, ending, agreement
+        and measures.
 
         Args:
-            run_id: The id in every event of the run, or after ?run= in a link.
+            run_id: The id of the run.
 
         Returns:
-            The run as one object, the same as a line of the JSONL export.
+            The run.
         """
         with plainly():
             return export_run(parley.store.run(str(run_id)))

@@ -62,6 +62,12 @@ class Lessor(Protocol):
         """See `LLMManager`."""
 
 
+def reply_limit(spec: ModelSpec) -> int:
+    """Return the most tokens of a reply, without thinking."""
+    configured = spec.generation_config
+    return configured.max_new_tokens if "max_new_tokens" in configured.model_fields_set else REPLY_TOKENS
+
+
 @dataclass(frozen=True)
 class ModelAgent:
     """Plays a seat with a model. It stores the spec, so that a run can finish after its model was unregistered.
@@ -168,10 +174,9 @@ class ModelAgent:
     @property
     def _config(self) -> GenerationConfig:
         """The model's generation settings with the agent's own."""
-        configured = self.spec.generation_config
-        wanted = configured.max_new_tokens if "max_new_tokens" in configured.model_fields_set else REPLY_TOKENS
         changed = {} if self.options.temperature is None else {"temperature": self.options.temperature}
-        return configured.model_copy(update={"max_new_tokens": wanted + self.options.thinking, **changed})
+        most = reply_limit(self.spec) + self.options.thinking
+        return self.spec.generation_config.model_copy(update={"max_new_tokens": most, **changed})
 
     @property
     def _sampling(self) -> dict[str, Any]:

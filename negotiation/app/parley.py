@@ -18,7 +18,7 @@ from negotiation.app.availability import ModelAvailability
 from negotiation.app.logs import log_event
 from negotiation.app.metrics import Metrics
 from negotiation.app.settings import Settings
-from negotiation.app.zero_gpu import ZeroGpuCatalog, placeable
+from negotiation.app.zero_gpu import ZeroGpuCatalog, place_fitting
 from negotiation.comparison.service import Comparisons
 from negotiation.game.events import Event
 from negotiation.live.driver import SHUT_DOWN
@@ -134,10 +134,9 @@ class Parley:
 def _place(settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any]) -> Catalog:
     """Place the models that fit, and pin them in the manager, so that its status shows them."""
     placed = Placed(settings.cache)
-    specs = placeable(registry, settings.profile, settings.app.memory_budget)
-    placed.place(specs)
+    place_fitting(placed, registry, settings.profile, settings.app.memory_budget)
     register_backend("huggingface", placed.stand_in)
-    for spec in specs:
+    for spec in registry:
         if spec in placed:
             manager.load_model(spec.model_id)
             manager.pin(spec.model_id)

@@ -1,17 +1,18 @@
 """Negotiations with GPU time on ZeroGPU: a forked process with a GPU drives them once a local model is to move.
 
-Each lane makes one GPU call at a time. A call ends early when a person or a model on a remote server is to move; their
-turn is taken in this process, and another call continues. Events come back through the call as plain values, so
-listeners see no difference. `gpu` is ZeroGPU's decorator `spaces.GPU` or an equivalent; the call inherits `Placed`
-through the fork.
+Each lane makes one GPU call at a time. A call ends early when a person or a model on a remote server is to move, or
+when its time may not suffice for another turn; another call continues. Events come back through the call as plain
+values, so listeners see no difference. `gpu` is ZeroGPU's decorator `spaces.GPU` or an equivalent; the call inherits
+`Placed` through the fork. The time is the visitor's, which gpu_time.py computes.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from manager.cancel import CancelToken
@@ -22,56 +23,36 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
+from negotiation.app.gpu_time import Spent, Task, preparing_seconds, refusal
 from negotiation.app.machine_profile import Profile
 from negotiation.game.agent import Agent
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.session import Negotiation, negotiate
-from negotiation.scenario.model import Scenario, Seat
+from negotiation.scenario.model import Seat
 
 logger = logging.getLogger(__name__)
 
-TURN_TOKENS = 160
-"""Tokens of a typical reply, including thought and message."""
-TOKENS_PER_SECOND = 25.0
-"""A conservative guess of the speed for one negotiation; not measured on ZeroGPU."""
-PREPARING_SECONDS = 15
-"""Time to copy placed models to the GPU and to read the first prompt."""
-MOST_SECONDS = 120
-"""The longest call: a visitor has a few minutes per day, and a call beyond the remaining time is refused."""
-
-Work = Callable[["Task"], Generator[Event, None, None]]
+Work = Callable[[Task], Generator[Event, None, None]]
 
 
-@dataclass(frozen=True)
-class Task:
-    """The rest of a negotiation, for one GPU call. Plain values, because they are sent to another process."""
+def drive_here(placed: Placed, task: Task, clock: Callable[[], float] = time.monotonic) -> Generator[Event, None, None]:
+    """Negotiate in the forked process until the end, or until another call must go on.
 
-    run_id: str
-    scenario: Scenario
-    seed: int
-    turns: tuple[Turn, ...]
-    names: Mapping[Seat, str]  # of the agents
-    models: Mapping[Seat, tuple[ModelSpec, ModelOptions]]
-
-    @property
-    def seconds(self) -> int:
-        """Seconds of GPU time to request, from the length of the replies that the settings allow."""
-        turns = {seat: self.scenario.rounds - len(self.turns) // 2 for seat in self.models}
-        thinking = {seat: options.thinking / 4 for seat, (_, options) in self.models.items()}  # characters per token
-        tokens = sum(turns[seat] * (TURN_TOKENS + thinking[seat]) for seat in self.models)
-        return min(MOST_SECONDS, PREPARING_SECONDS + round(tokens / TOKENS_PER_SECOND))
-
-
-def drive_here(placed: Placed, task: Task) -> Generator[Event, None, None]:
-    """Negotiate in the forked process until the end, or until an agent outside this process is to move."""
+    That is when an agent outside this process is to move, or when the call's time may not suffice for another turn; the
+    first turn is always taken.
+    """
     agents: dict[Seat, Agent] = {
         seat: ModelAgent(placed, *task.models[seat]) if seat in task.models else STRATEGIES.get(name, _ABSENT)
         for seat, name in task.names.items()
     }
+    spent = Spent(task.writing_seconds, clock)
     with closing(negotiate(Negotiation(task.run_id, task.scenario, agents, task.seed, task.turns))) as driving:
         for event in driving:
-            if isinstance(event, TurnStarted) and agents[event.seat] is _ABSENT:
-                return
+            if isinstance(event, TurnStarted):
+                if agents[event.seat] is _ABSENT or not spent.allows_another_turn():
+                    return
+            elif isinstance(event, TurnTaken):
+                spent.turn_ended()
             yield event
 
 
@@ -106,6 +87,7 @@ class ZeroGpuCatalog(Catalog):
             yield from drive_here(placed, task)
 
         self._call = gpu(duration=lambda task: task.seconds)(work)
+        self._preparing = preparing_seconds(placed.bytes)
 
     def drive(self, negotiation: Negotiation) -> Generator[Event, Any, None]:
         models = {
@@ -128,7 +110,8 @@ class ZeroGpuCatalog(Catalog):
                 return
             first = False
             yield Waiting(seat, "lending")
-            task = Task(negotiation.run_id, negotiation.scenario, negotiation.seed, tuple(turns), names, models)
+            begun = negotiation.run_id, negotiation.scenario, negotiation.seed, tuple(turns)
+            task = Task(*begun, names, models, self._preparing)
             if (yield from self._call_gpu(task, turns, negotiation.cancel)):
                 return
 
@@ -153,14 +136,8 @@ class ZeroGpuCatalog(Catalog):
                     if isinstance(event, Ended | Halted):
                         return True
         except Exception as error:  # noqa: BLE001 (a refused or aborted GPU call raises many kinds of errors)
-            stopped = cancel.cancelled
-            problem = str(getattr(error, "message", error)) or type(error).__name__
             logger.warning("run %s: the GPU call was refused or aborted: %s", task.run_id, type(error).__name__)
-            yield (
-                Halted("stopped", "stopped")
-                if stopped
-                else Halted("failed", f"no GPU time, or not enough of it: {problem}")
-            )
+            yield Halted("stopped", "stopped") if cancel.cancelled else Halted("failed", refusal(error))
             return True
         if not begun:
             yield Halted("failed", "the GPU call ended before anything was written; continue to request another")
@@ -189,15 +166,20 @@ def _until_a_model_moves(
             return event.seat
 
 
-def placeable(specs: Iterable[ModelSpec], profile: Profile, budgets: Mapping[str, float]) -> list[ModelSpec]:
-    """Return the models to place, in the registry's order, as long as they fit together; aliases need no memory."""
-    left, chosen, seen = profile.room("gpu", budgets), [], set()
-    for spec in specs:
-        if spec.type != "huggingface":
+def place_fitting(placed: Placed, specs: Iterable[ModelSpec], profile: Profile, budgets: Mapping[str, float]) -> None:
+    """Place the first model, then the largest ones, as long as they fit together; aliases need no memory.
+
+    The first is the one that a visit begins with. Then size counts, because a visitor's seconds pass about as fast
+    whatever the size. What cannot be placed (gated, missing) takes no room.
+
+    Args:
+        specs: The registry, in its order.
+        budgets: The operator's memory budgets in GB by device, which override the profile.
+    """
+    local = [spec for spec in specs if spec.type == "huggingface" and spec.parameters]
+    left = profile.room("gpu", budgets)
+    for spec in [*local[:1], *sorted(local[1:], key=lambda other: other.parameters, reverse=True)]:
+        if spec in placed or (need := profile.need(spec)) > left:
             continue
-        need = 0 if spec.weights in seen else profile.need(spec)
-        if need <= left and (spec.parameters or spec.weights in seen):
-            left -= need
-            seen.add(spec.weights)
-            chosen.append(spec)
-    return chosen
+        placed.place([spec])
+        left -= need if spec in placed else 0

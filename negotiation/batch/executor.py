@@ -10,7 +10,8 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -149,11 +150,13 @@ class Threads:
     def submit(self, run: Run, worker: str = "here") -> None:
         ticket = self._access.lanes.enter(self._access.caller, background=True)
         self._tickets.add(ticket)
-        self._access.lanes.wait(ticket, partial(self._begin, run, ticket))
+        # In the context of whoever submits it, because the lane may be given by somebody else's thread.
+        play_it = partial(copy_context().run, self._play, run, ticket)
+        self._access.lanes.wait(ticket, partial(self._begin, run, ticket, play_it))
 
-    def _begin(self, run: Run, ticket: LaneTicket) -> None:
+    def _begin(self, run: Run, ticket: LaneTicket, play_it: Callable[[], None]) -> None:
         try:
-            self._threads.begin(f"negotiation {run.run_id}", partial(self._play, run, ticket))
+            self._threads.begin(f"negotiation {run.run_id}", play_it)
         except Busy as busy:  # no thread is available, or the group was closed
             self._end(_failed(run, str(busy)), ticket)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 
 from manager.errors import Busy
 
@@ -11,8 +12,11 @@ NO_THREAD = "the server has no room for more work now; try again later"
 
 
 def begin_thread(name: str, work: Callable[[], None]) -> threading.Thread:
-    """Start a daemon thread for some work and return it; raises Busy if the system has no more threads."""
-    thread = threading.Thread(target=work, name=name, daemon=True)
+    """Start a daemon thread for some work and return it; raises Busy if the system has no more threads.
+
+    The work runs in the context of the caller: ZeroGPU's client reads from it whose GPU time to use.
+    """
+    thread = threading.Thread(target=copy_context().run, args=(work,), name=name, daemon=True)
     try:
         thread.start()
     except RuntimeError:

@@ -11,11 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from gradio_client import Client
 
-from negotiation.app.zero_gpu import MOST_SECONDS, PREPARING_SECONDS
+from negotiation.app.gpu_time import FIRST_PROMPT_SECONDS, MOST_SECONDS
 from tests.support.server import ROOT, Server
 from tests.support.serving import serving
 from tests.unit.manager.conftest import tiny_model
 from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
+
+VISITOR = "e30.e30.e30"
+"""A token by which the Hub tells whose quota to use."""
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 
@@ -83,7 +86,7 @@ def test_lanes_run_in_workers_that_the_package_forks(tmp_path: Path) -> None:
             NO_PROXY="127.0.0.1",
         ).start()
         try:
-            _check(Client(server.url, verbose=False), gpus)
+            _check(Client(server.url, headers={"x-ip-token": VISITOR}, verbose=False), gpus)
         finally:
             server.stop()
         log = server.log.read_text()
@@ -98,8 +101,9 @@ def _check(client: Client, gpus: Lending) -> None:
     assert [event["event"] for event in events[:3]] == ["started", "turn_started", "waiting"]
     assert [len(gpus.of(path)) for path in ("/schedule", "/allow", "/release")] == [1, 1, 1]
     assert gpus.of("/release")[0]["fail"] == ["false"]
+    assert gpus.of("/schedule")[0]["token"] == [VISITOR]
     asked = int(gpus.of("/schedule")[0]["durationSeconds"][0])
-    assert PREPARING_SECONDS < asked <= MOST_SECONDS
+    assert FIRST_PROMPT_SECONDS < asked <= MOST_SECONDS * 1.5
 
     gpus.idle = True  # the existing worker continues
     events = list(client.submit("company_car", "mindless", "mindless", 2, api_name="/negotiate"))
@@ -109,7 +113,7 @@ def _check(client: Client, gpus: Lending) -> None:
     gpus.left = 3
     events = list(client.submit("company_car", "boulware", "mindless", 3, api_name="/negotiate"))
     assert (events[-1]["event"], events[-1]["status"]) == ("halted", "failed")
-    assert "GPU" in events[-1]["reason"]
+    assert "3 are left of your quota" in events[-1]["reason"]
     assert any(event["event"] == "turn_taken" for event in events)  # the scripted turn needs no GPU
     (mindless, *_) = client.predict(api_name="/models")
     assert (mindless["agent"], mindless["state"]) == ("mindless", "resident")

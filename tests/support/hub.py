@@ -7,9 +7,26 @@ import hashlib
 import http.server
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from huggingface_hub import constants
+
+from tests.support.serving import serving
+
+
+@dataclass
+class Account:
+    """Whose token it is, and what it allows."""
+
+    name: str
+    may_write: bool = True
+    may_delete: bool = True
 
 
 @dataclass
@@ -20,12 +37,22 @@ class Repository:
     squashed: int = 0
 
     @property
+    def tags(self) -> list[str]:
+        """The tags of the front matter."""
+        card = self.files.get("README.md", b"").decode()
+        head = yaml.safe_load(card.split("---")[1]) if card.startswith("---") else {}
+        return list(head.get("tags", ()))
+
+    @property
     def sha(self) -> str:
         return hashlib.sha1(f"{len(self.commits)}".encode(), usedforsecurity=False).hexdigest()
 
 
 class DatasetHub(http.server.ThreadingHTTPServer):
-    """Repositories by name. While `broken` is set, every request fails."""
+    """Repositories by name, and accounts by token. While `broken` is set, every request fails.
+
+    With `accounts`, writing takes the token of the account that owns a repository; without, anybody may.
+    """
 
     daemon_threads = True
 
@@ -33,6 +60,7 @@ class DatasetHub(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories: dict[str, Repository] = {}
         self.asked: list[tuple[str, str | None]] = []  # path and token of each request
+        self.accounts: dict[str, Account] = {}
         self.broken = False
         self.committed = threading.Condition()
 
@@ -54,6 +82,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def _account(self) -> Account | None:
+        return self.server.accounts.get((self.headers.get("Authorization") or "").removeprefix("Bearer "))
+
+    def _refuses(self, name: str, *, deleting: bool = False) -> bool:
+        """Answer a request to change a repository that its account may not make; return whether that was so."""
+        if not self.server.accounts:
+            return False
+        account = self._account()
+        if account is None:
+            self._send(401, {"error": "Invalid credentials"})
+        elif name.split("/")[0] != account.name or not (account.may_delete if deleting else account.may_write):
+            self._send(403, {"error": "insufficient scope"})
+        else:
+            return False
+        return True
+
     def do_HEAD(self) -> None:
         self._get(body=False)
 
@@ -68,11 +112,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         repository = self.server.repositories.get(name)
         if self.server.broken:
             self._send(503, {}, body=body)
+        elif path == "whoami-v2":
+            account = self._account()
+            self._send(200 if account else 401, {"name": account.name, "type": "user"} if account else {}, body=body)
         elif repository is None:
             self._send(404, {"error": "not found"}, {"X-Error-Code": "RepoNotFound"}, body)
         elif not rest or rest[0] == "revision":
             files = [{"rfilename": file} for file in repository.files]
             about = {"id": name, "sha": repository.sha, "private": repository.private, "siblings": files}
+            about["tags"] = repository.tags
             self._send(200, about, body=body)
         elif rest[0] == "tree":
             tree = [
@@ -91,9 +139,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path).strip("/")
         if self.server.broken:
             self._send(503, {})
+        elif path == "api/validate-yaml":  # the front matter of a README that is about to be committed
+            yaml.safe_load(json.loads(content)["content"].split("---")[1])
+            self._send(200, {"errors": [], "warnings": []})
         elif path == "api/repos/create":
             asked = json.loads(content)
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+            if self._refuses(name):
+                return
             new = name not in self.server.repositories
             if new:
                 self.server.repositories[name] = Repository(asked.get("visibility") == "private")
@@ -101,6 +154,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         else:
             parts = path.removeprefix("api/datasets/").split("/")
             repository = self.server.repositories["/".join(parts[:2])]
+            if self._refuses("/".join(parts[:2])):
+                return
             if parts[2] == "preupload":
                 files = [{"path": file["path"]} for file in json.loads(content)["files"]]
                 modes = [{**file, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for file in files]
@@ -110,6 +165,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 repository.squashed += 1
                 self._send(200, {})
+
+    def do_DELETE(self) -> None:
+        asked = json.loads(self._content())
+        name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+        if not self._refuses(name, deleting=True):
+            del self.server.repositories[name]
+            self._send(200, {})
 
     def _content(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -147,3 +209,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 def _digest(content: bytes) -> str:
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+@contextmanager
+def serving_datasets(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetHub]:
+    """Make this process use a stand-in Hub for datasets."""
+    with serving(DatasetHub()) as server:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        url = server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield server

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 
@@ -13,18 +14,40 @@ from manager.config.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---")[1])
-WANTED = [
-    Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1] not in ("", "#")
-]
+WANTED = {
+    wanted.name: wanted
+    for line in (ROOT / "requirements.txt").read_text().splitlines()
+    if line[:1] not in ("", "#")
+    for wanted in [Requirement(line)]
+}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXACT = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+
+ZERO_GPU_PYTHONS = {"3.10.13", "3.12.12"}
+ZERO_GPU_TORCHES = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}
+ZERO_GPU_FLAVOR = "zero-a10g"
+SIGN_IN = {"inference-api"}
+"""What every visitor who signs in is asked for; publishing asks for more, and only then."""
 
 
 def test_the_head_names_what_is_run() -> None:
     assert HEAD["sdk"] == "gradio"
     assert (ROOT / HEAD["app_file"]).is_file()
     assert HEAD["sdk_version"] == EXACT["gradio"]
-    assert re.fullmatch(r"3\.1[1-9]", HEAD["python_version"])
+    assert HEAD["license"] == PROJECT["license"].lower()
+    assert HEAD["tags"]
     assert len(HEAD["short_description"]) <= 60  # more is refused
+
+
+def test_the_head_suits_zero_gpu() -> None:
+    assert HEAD["suggested_hardware"] == ZERO_GPU_FLAVOR
+    assert HEAD["python_version"] in ZERO_GPU_PYTHONS
+    assert f"Programming Language :: Python :: {HEAD['python_version'].rpartition('.')[0]}" in PROJECT["classifiers"]
+
+
+def test_signing_in_asks_for_nothing_but_inference() -> None:
+    assert HEAD["hf_oauth"] is True
+    assert set(HEAD["hf_oauth_scopes"]) == SIGN_IN
 
 
 def test_the_embedded_models_twin_is_there_before_the_first_visitor() -> None:
@@ -37,8 +60,25 @@ def test_the_embedded_models_twin_is_there_before_the_first_visitor() -> None:
     assert all(any(Path(name).match(pattern) for pattern in PATTERNS) for name in files.split(","))
 
 
+def test_a_space_installs_what_the_project_requires() -> None:
+    required = {wanted.name: wanted for wanted in map(Requirement, PROJECT["dependencies"])}
+    assert WANTED.keys() == required.keys()
+    assert {name for name in WANTED if WANTED[name] != required[name]} == {"torch"}
+    assert set(required["torch"].specifier) < set(WANTED["torch"].specifier)
+
+
+@pytest.mark.parametrize("version", sorted(ZERO_GPU_TORCHES))
+def test_a_space_installs_a_torch_that_zero_gpu_has(version: str) -> None:
+    assert version in WANTED["torch"].specifier
+
+
+@pytest.mark.parametrize("version", ["2.12.0", "2.13.0", "3.0.0"])
+def test_a_space_installs_no_torch_that_zero_gpu_lacks(version: str) -> None:
+    assert version not in WANTED["torch"].specifier
+
+
 def test_requirements_are_ranges_that_hold_what_is_tested() -> None:
-    for wanted in WANTED:
+    exact = {name.lower().replace("_", "-"): version for name, version in EXACT.items()}
+    for wanted in map(Requirement, PROJECT["dependencies"]):
         assert wanted.specifier, f"{wanted.name}: any version at all"
-        exact = {name.lower().replace("_", "-"): version for name, version in EXACT.items()}
         assert exact[wanted.name.lower().replace("_", "-")] in wanted.specifier

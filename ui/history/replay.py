@@ -21,6 +21,8 @@ from ui.drawing.run_list import outcome_html, time_html
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import turns_html
 from ui.history import text
+from ui.history.access import Access
+from ui.history.contributing import Contributing, TokenOf
 from ui.history.provenance import provenance_html
 from ui.kit import text as shared
 from ui.kit.components import Updates, script
@@ -37,7 +39,7 @@ Names = Mapping[str, str]
 class Pane:
     """The components of one run that is shown, built where it is created."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, access: Access, token_of: TokenOf) -> None:
         name = f"replay-{number}"
         with gr.Column(visible=number == 1, elem_classes="lane", elem_id=name, min_width=320) as self.column:
             self.head = gr.HTML(elem_id=f"{name}-head", js_on_load=script("times"))
@@ -65,12 +67,14 @@ class Pane:
                 # "Keep" comes first, because a double click on "Delete" lands there.
                 self.keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)
                 self.sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
+            self.contributing = Contributing(name, access, token_of)
 
     @property
     def outputs(self) -> list[Any]:
         """The components that `show_run` and `close` update."""
         owners = [self.publish, self.delete, self.sure, self.keep]
-        return [self.column, self.head, self.cite, *owners, *self.agents, *self.moving]
+        contributing = self.contributing.outputs
+        return [self.column, self.head, self.cite, *owners, *contributing, *self.agents, *self.moving]
 
     @property
     def moving(self) -> list[Any]:

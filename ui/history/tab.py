@@ -12,6 +12,7 @@ from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from ui.history import text
 from ui.history.access import Access
+from ui.history.contributing import TokenOf, nobodys_token
 from ui.history.replay import Pane, close, forked_agents, show_run, show_turn
 from ui.history.run_pages import Filters, Listing, RunPages
 from ui.history.steps import Steps
@@ -29,15 +30,19 @@ Runs = tuple[str, ...]
 """The ids of the runs that a page replays: none, one, or two side by side."""
 
 
-def build_history(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
-    """Create the tab's content where it is called, and let a link to a replay open it."""
-    History(parley).connect(tab)
+def build_history(parley: Parley, page: gr.Blocks, tab: gr.Tab, token_of: TokenOf = nobodys_token) -> None:
+    """Create the tab's content where it is called, and let a link to a replay open it.
+
+    Args:
+        token_of: Returns the token with which a visitor may contribute runs; by default nobody can.
+    """
+    History(parley, token_of).connect(tab)
 
 
 class History:
     """Builds the tab where it is created and connects its parts."""
 
-    def __init__(self, parley: Parley) -> None:
+    def __init__(self, parley: Parley, token_of: TokenOf) -> None:
         self._parley = parley
         self._access = Access(parley)
         self.runs = gr.State(())
@@ -51,7 +56,7 @@ class History:
                 self.hide = gr.Button(shared.CLOSE, size="sm", min_width=80, scale=0, elem_id="replay-close")
             self.votes = Votes(parley, self._access)
             with gr.Row(elem_classes="lanes", equal_height=False):
-                self.panes = [Pane(number) for number in (1, 2)]
+                self.panes = [Pane(number, self._access, token_of) for number in (1, 2)]
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -89,6 +94,7 @@ class History:
         for button, really in ((pane.delete, True), (pane.keep, False)):
             button.click(partial(_ask_whether_sure, sure, really), None, sure, **QUIET)
         pane.sure.click(self._deleter(place), listed, everything, **QUIET)
+        pane.contributing.connect(place, self.runs)
         forked = [self.runs, self.steps.turn, *pane.agents, pane.message]
         pane.go.click(self._forker(place), forked, [self.address], **QUIET)
 
@@ -137,6 +143,7 @@ class History:
             if place < len(runs):
                 may_change = self._access.may_change(request, runs[place])
                 new |= show_run(self._parley, pane, runs[place], turn, may_change=may_change, hidden=hidden)
+                new |= pane.contributing.show(request, runs[place], may_change=may_change)
             else:
                 new |= close(pane)
         return new

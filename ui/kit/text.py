@@ -35,6 +35,12 @@ ANSWERS = "responding"
 ANSWERED = "last answer {ago} ago"
 PLACED = "placed"
 ON_GPU = "on a GPU × {count}"
+GPU_TIME = "This Space's GPU time is yours: about 5 minutes a day without PRO, 40 with it, 2 without an account"
+GPU_TIME_ABOUT = (
+    "ZeroGPU lends a GPU to each negotiation and counts the time against your own quota for the day, not the Space's. "
+    "To use that of your account, open the Space on huggingface.co, signed in. Who asks for more seconds than are left "
+    "gets none."
+)
 ZERO_GPU = "ZeroGPU: models are placed when the Space starts, and each negotiation gets a GPU for its time."
 AGAIN_IN = "{state}, next try in {seconds:.0f} s"
 QUEUE = "waiting: {names}"

@@ -35,6 +35,8 @@ class ModelsTab:
         self._operators = operators_of(parley)
         self._actions = OperatorActions(parley)
         self.version = gr.State(-1)  # of the snapshot that is shown
+        if parley.catalog.zero_gpu:
+            gr.HTML(render("note", words=shared.GPU_TIME_ABOUT), js_on_load=None)
         self.table = gr.HTML(self._table(parley.manager.snapshot()), elem_id="models-table", js_on_load=script("tick"))
         gr.HTML(render("heading", words=shared.TIMELINE), js_on_load=None)
         self.timeline = gr.HTML(elem_id="models-timeline", js_on_load=script("folds"))

@@ -73,8 +73,8 @@ def plain_png(headline: str, about: str, address: str) -> bytes:
 
 def _head(canvas: Canvas, title: str) -> None:
     canvas.panel((0, 0, WIDTH, 8), ACCENT, round_by=0)
-    _mark(canvas, "a", (EDGE + 9, 61), 9)
-    _mark(canvas, "b", (EDGE + 33, 61), 9)
+    mark(canvas, "a", (EDGE + 9, 61), 9)
+    mark(canvas, "b", (EDGE + 33, 61), 9)
     x = canvas.text((EDGE + 56, 72), shared.TITLE, 34, INK, bold=True)
     canvas.text((x + 24, 72), fitted(title, 32, WIDTH - EDGE - x - 24), 32, MUTED)
 
@@ -86,7 +86,7 @@ def _lane(canvas: Canvas, box: Box, lane: SharedLane, hidden: bool) -> None:
         _told(canvas, inner, lane)
         return
     size = inner.bottom - inner.top
-    _plot(canvas, Box(inner.left, inner.top, inner.left + size, inner.bottom), lane.run)
+    plot(canvas, Box(inner.left, inner.top, inner.left + size, inner.bottom), lane.run)
     for place, side in enumerate(lane.sides):
         top = inner.top + size / 2 * place
         _side(canvas, Box(inner.left + size + INSIDE, top, inner.right, top + size / 2), side)
@@ -105,7 +105,7 @@ def _title(canvas: Canvas, box: Box, lane: SharedLane) -> Box:
 def _side(canvas: Canvas, box: Box, side: SharedSide) -> None:
     """Write who plays a side, and the points it got, as a number and a bar."""
     colour, room = SIDE[side.seat], width_of(side.worth, 36, bold=True) + 12
-    _mark(canvas, side.seat, (box.left + 9, box.top + 15), 9)
+    mark(canvas, side.seat, (box.left + 9, box.top + 15), 9)
     name = fitted(side.role, 28, box.width - 28 - room, bold=True)
     canvas.text((box.left + 28, box.top + 25), name, 28, colour, bold=True)
     if side.worth:
@@ -131,7 +131,7 @@ def _told(canvas: Canvas, box: Box, lane: SharedLane) -> None:
 # -- the outcome space -----------------------------------------------------------------------------------------
 
 
-def _plot(canvas: Canvas, box: Box, run: Run) -> None:
+def plot(canvas: Canvas, box: Box, run: Run) -> None:
     """Draw the plane of both sides' points, with the path of each side's offers and the deal."""
     space, frame = space_of(run.scenario), Box(box.left + 28, box.top + 4, box.right - 8, box.bottom - 28)
 
@@ -145,7 +145,7 @@ def _plot(canvas: Canvas, box: Box, run: Run) -> None:
         if len(path) > 1:
             canvas.line(path, SIDE[seat], 2.5, None if seat == "a" else (9, 6))
         for place in path:
-            _mark(canvas, seat, place, 5.5)
+            mark(canvas, seat, place, 5.5)
     if run.agreement is not None and run.turns:
         canvas.shape(_star(at(_worth(run.turns[-1])), 17), GOLD, PAPER)
 
@@ -170,7 +170,7 @@ def _short(role: str, frame: Box) -> str:
     return fitted(f"{role} →", 22, frame.width)
 
 
-def _mark(canvas: Canvas, seat: Seat, at: Pair, radius: float) -> None:
+def mark(canvas: Canvas, seat: Seat, at: Pair, radius: float) -> None:
     """Draw the sign of a side: a circle for a, a square for b."""
     if seat == "a":
         canvas.dot(at, radius, SIDE[seat])

@@ -29,3 +29,6 @@ WORTH_TO = "{worth} to the {role}"
 
 # refusals
 BUSY = "Too many pictures are being drawn at the moment. Try again in a minute.\n"
+
+# the Space's thumbnail
+THUMBNAIL = "Two language models negotiate. Watch them side by side, and see what every offer is worth."

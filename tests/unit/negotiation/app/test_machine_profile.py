@@ -49,7 +49,7 @@ def model(size: str = "7B", **more: Any) -> ModelSpec:
             {**ZERO, "MEMORY": "64Gi"},
             NODE,
             "ZeroGPU Space",
-            {"max_loaded_models": 2, "memory_budget": {"cpu": 54.2}, "parking_memory": 0.0},
+            {"max_loaded_models": 4, "memory_budget": {"cpu": 54.2}, "parking_memory": 0.0},
         ),
         (
             SPACE,

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
 
 from manager.cancel import CancelToken
 from manager.manager import LLMManager
@@ -25,8 +24,7 @@ from negotiation.runs.hub_dataset import DatasetStorage
 from negotiation.runs.journal import Journal, read_journal
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote
-from tests.support.hub import DatasetHub, Repository
-from tests.support.serving import serving
+from tests.support.hub import DatasetHub, Repository, serving_datasets
 
 Runs = Callable[..., Run]
 Open = Callable[[JournalStorage], ArchivedStore]
@@ -60,12 +58,7 @@ def played(make_run: Runs) -> Callable[..., Run]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[DatasetHub]:
-    with serving(DatasetHub()) as server:
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        url = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url)
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with serving_datasets(monkeypatch) as server:
         yield server
 
 
