@@ -37,9 +37,8 @@ def parley(tmp_path: Path) -> Iterator[Parley]:
 
 @pytest.fixture
 def spending(parley: Parley) -> Spending:
-    with gr.Blocks(analytics_enabled=False):
-        spending = Spending(parley)
-        spending.build_limit()
+    spending = Spending(parley)
+    spending.build_limit()
     return spending
 
 
