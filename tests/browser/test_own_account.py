@@ -44,9 +44,9 @@ def router() -> Iterator[Router]:
 def space(hub: OAuthHub, router: Router, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a Space with `hf_oauth: true`."""
     home = tmp_path_factory.mktemp("space")
-    here = {"HOST": "127.0.0.1", "NO_PROXY": "127.0.0.1", "PARLEY_PROVIDERS": router.base_url}
-    server = Server(home, **here, **hub.environment).start()
-    yield server
+    server = Server(home, HOST="127.0.0.1", NO_PROXY="127.0.0.1", PARLEY_PROVIDERS=router.base_url)
+    server.environment |= hub.environment
+    yield server.start()
     server.stop()
 
 
@@ -194,8 +194,8 @@ def test_signing_out_and_no_trace_of_a_token(
     files = [path for path in Path(space.home).rglob("*") if path.is_file()]
     assert any(path.name == "parley.db" for path in files)
     assert hub.tokens
-    for path in files:
-        assert MARK.encode() not in path.read_bytes(), path.name
+    for file in files:
+        assert MARK.encode() not in file.read_bytes(), file.name
     for text in shown:
         assert MARK not in text
     assert not hub.refreshed
