@@ -114,6 +114,16 @@ class LLMManager:
             self._core.register(key)
             self._core.board.publish("registered", key)
 
+    def unregister(self, model_id: str) -> None:
+        """Forget a model. Negotiations that use it finish first; then its weights are unloaded. Raises UnknownModel."""
+        rest = Registry()
+        with self._core.lock:
+            removed = self._core.registry[model_id]
+            for spec in self._core.registry:
+                if spec is not removed:
+                    rest.add(spec)
+            self._core.replace_models(rest)
+
     def reload(self, path: str | Path) -> Changes:
         """Apply an edited models.yaml without a restart, and return the ids of the models that changed.
 

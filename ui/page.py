@@ -28,6 +28,7 @@ from ui.server import status
 from ui.sharing.buttons import card_window_html
 from ui.tournament import text as tournament_text
 from ui.tournament.tab import build_tournament
+from ui.widgets.account import AccountCorner
 from ui.widgets.agent_picker import labels
 
 MOST_SHOWN = 80
@@ -64,7 +65,10 @@ class Page(gr.Blocks):  # type: ignore[misc]  # Gradio's classes have no types h
 def build_page(parley: Parley) -> gr.Blocks:
     """Build the page over a running Parley."""
     with Page(title=text.TITLE, analytics_enabled=False) as page:
-        gr.HTML(header_html(), elem_id="header", js_on_load=script("page") + script("focus") + script("share"))
+        with gr.Row(elem_id="head", elem_classes="head"):
+            gr.HTML(header_html(), elem_id="header", js_on_load=script("page") + script("focus") + script("share"))
+            corner = AccountCorner(parley)
+        corner.build_panel()
         strip = _strip(parley)(parley.manager.snapshot(), False)
         gr.HTML(strip, elem_id="model-status", js_on_load=script("status"))
         with gr.Tabs(elem_id="tabs"):
@@ -72,6 +76,7 @@ def build_page(parley: Parley) -> gr.Blocks:
                 with gr.Tab(name, id=tab_id, elem_id=f"tab-{tab_id}") as tab:
                     build(parley, page, tab)
 
+        corner.connect(page)
         build_api(parley)
     return page
 

@@ -25,10 +25,12 @@ from negotiation.app.settings import Settings, read_settings
 from negotiation.app.signals import Signals
 from ui.kit.theme import STYLES, THEME
 from ui.page import build_page, status_routes
+from ui.server.accounts import accounts_of
 from ui.server.delivery import Delivery
 from ui.server.health import health_routes
 from ui.server.request_guard import RequestGuard
 from ui.server.session_sweeper import MOST_SESSIONS, SessionSweeper
+from ui.server.sign_in import TokenKeeper, VisitEnds
 from ui.server.visitor import VisitorCookie
 from ui.sharing.link_preview import LinkPreview
 from ui.sharing.routes import sharing_routes
@@ -73,6 +75,9 @@ def run(gpu: Callable[..., Any] | None = None) -> int:
 
 
 def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
+    accounts = accounts_of(parley)
+    if settings.sign_in == "hub" and accounts.how == "none" and settings.providers:
+        logger.warning("visitors cannot sign in with Hugging Face: install gradio[oauth]")
     page = build_page(parley)
     page.queue(default_concurrency_limit=None, api_open=False)
     page._queue.sleep_when_free = QUEUE_SECONDS
@@ -90,9 +95,11 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
         app_kwargs={
             "middleware": [
                 Middleware(Delivery),
-                Middleware(RequestGuard),
+                Middleware(RequestGuard, sign_in=accounts.how == "hub"),
                 Middleware(VisitorCookie),
                 Middleware(SessionSweeper, page=page),
+                Middleware(VisitEnds, accounts=accounts),
+                Middleware(TokenKeeper, accounts=accounts),
                 Middleware(LinkPreview, parley=parley),
             ],
             "routes": [*health_routes(parley), *sharing_routes(parley), *status_routes(parley)],
@@ -101,6 +108,7 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
         prevent_thread_lock=True,
         ssr_mode=False,  # Spaces turns it on, but the page's scripts are tested without it
         mcp_server=has_mcp(),
+        _frontend=False,  # it would end the program if the page took more than three seconds, as on a busy machine
     )
     one_log()
     logger.info("Parley is at http://%s:%s", settings.host, settings.port)

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from manager.config.model_spec import ModelSpec
+from manager.config.provider_catalog import ProviderCatalog
 from manager.config.strict_yaml import validate
 from manager.errors import ConfigError
 from manager.manager import LLMManager
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, OUTSIDE, PROGRAM, HumanAgent
+from negotiation.agents.lent_entries import LentEntries
 from negotiation.agents.model import ModelAgent
 from negotiation.agents.options import HumanOptions, ModelOptions, StrategyOptions
 from negotiation.agents.purse import Payer
@@ -41,14 +43,22 @@ class Catalog:
     Args:
         manager: Where the models are registered.
         misfit: Returns why a model does not fit on this machine, or "" if it does.
+        providers: The models that are served on the visitor's own account; none by default.
     """
 
     zero_gpu = False
     """Whether its models stay in place and run on GPU time on ZeroGPU (`negotiation.app.zero_gpu`)."""
 
-    def __init__(self, manager: LLMManager, misfit: Callable[[ModelSpec], str] = lambda spec: "") -> None:
+    def __init__(
+        self,
+        manager: LLMManager,
+        misfit: Callable[[ModelSpec], str] = lambda spec: "",
+        providers: ProviderCatalog | None = None,
+    ) -> None:
         self.manager = manager
         self.misfit = misfit
+        self.providers = providers or ProviderCatalog(None, {})
+        self._lent = LentEntries(manager, self.providers)
         self.check(manager.list_models())
 
     @staticmethod
@@ -71,13 +81,19 @@ class Catalog:
             return scripted(config.agent, self._options(StrategyOptions, config))
         if config.agent in OUTSIDE:
             return HumanAgent(self._options(HumanOptions, config), config.agent)
-        if config.agent not in self.manager.list_models():
+        spec = self._lent.registered(config.agent)
+        if spec is None:
             known = ", ".join(choice.agent for choice in self.choices())
             raise UnknownAgent(f"'{config.agent}' is neither a model nor a strategy (known: {known})")
-        spec = self.manager.spec(config.agent)
         if reason := self.misfit(spec):
             raise DoesNotFit(f"'{config.agent}' does not fit: it {reason}; pick a smaller model")
         return ModelAgent(self.manager, spec, self._options(ModelOptions, config))
+
+    def spec(self, agent: str) -> ModelSpec | None:
+        """Return the entry of a model that is registered or listed by providers; None for anything else."""
+        if agent in self.manager.list_models():
+            return self.manager.spec(agent)
+        return self.providers.find(agent)
 
     def check_payer(self, configs: Iterable[AgentConfig], payer: Payer) -> None:
         """Raise CredentialMissing or CredentialExpired if a model needs a visitor's own key and there is none."""

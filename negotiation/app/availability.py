@@ -12,9 +12,9 @@ from manager.machine.model_files import whereabouts
 from manager.state import State
 from negotiation.agents.catalog import Catalog
 
-Group = Literal["ready", "remote", "download"]
-"""Its files are on this machine, a remote server has it, or it must be downloaded first."""
-GROUPS: tuple[Group, ...] = ("ready", "remote", "download")
+Group = Literal["ready", "remote", "download", "account"]
+"""Its files are on this machine, a remote server has it, it must be downloaded first, or visitors bring an account."""
+GROUPS: tuple[Group, ...] = ("ready", "remote", "download", "account")
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,24 @@ class ModelAvailability:
         reason = self._catalog.misfit(spec)
         if not reason and group == "download":
             reason = self._hindrance(spec)
+        if not reason and group == "account" and spec.base_url != self._catalog.providers.base_url:
+            reason = f"needs each visitor's own key for {spec.base_url}, which this page does not take"
         if not reason and _folder_is_missing(spec):
             reason = f"is missing: there is no folder {spec.model_name}"
         return Availability(group, reason)
 
     def usable(self) -> list[ModelSpec]:
-        """Return the models that can be used, those that are ready first."""
-        found = [(spec, self.of(spec)) for spec in self.registered()]
+        """Return the models that anybody can use, those that are ready first."""
+        found = [(spec, self.of(spec)) for spec in self.registered() if spec.credentials is None]
         usable = [(GROUPS.index(availability.group), spec) for spec, availability in found if not availability.reason]
         return [spec for _, spec in sorted(usable, key=lambda pair: pair[0])]
+
+    def on_account(self) -> list[ModelSpec]:
+        """Return the models that visitors with an account of their own can use: the operator's, then the providers'."""
+        providers, listed = self._catalog.providers, self._catalog.providers.specs()
+        asks = [spec for spec in self.registered() if spec.credentials is not None and spec.model_id not in listed]
+        own = [spec for spec in asks if spec.base_url == providers.base_url]
+        return [*own, *listed.values()]
 
     def registered(self) -> list[ModelSpec]:
         """Return all models of the registry."""
@@ -59,6 +68,8 @@ class ModelAvailability:
         return [manager.spec(model_id) for model_id in manager.list_models()]
 
     def _group(self, spec: ModelSpec) -> Group:
+        if spec.credentials is not None:
+            return "account"
         if spec.type == "openai":
             return "remote"
         if spec.type != "huggingface" or self._catalog.zero_gpu:  # placed when the Space started

@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from manager.config.provider_catalog import ROUTER
 from manager.config.strict_yaml import problems, shown
 from manager.errors import ConfigError
 from negotiation.admission.limits import NAMED
@@ -36,12 +38,20 @@ def _limits(given: str) -> str:
     return given
 
 
+def _providers(given: str) -> str:
+    parts = urlsplit(given)
+    if given != OFF and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError(f"{shown(given, 80)} is neither a URL such as {ROUTER} nor '{OFF}'")
+    return given
+
+
 def _dataset(given: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", given):
         raise ValueError(f"{shown(given, 80)} is not of the form owner/name")
     return given
 
 
+OFF = "off"
 Folder = Annotated[Path, BeforeValidator(_folder)]
 
 
@@ -56,6 +66,7 @@ class Environment(BaseSettings):
     parley_config: Folder = SHIPPED
     parley_limits: Annotated[str, AfterValidator(_limits)] | None = None
     parley_pace: Literal["slow", "normal", "fast", "instant"] = "normal"
+    parley_providers: Annotated[str, AfterValidator(_providers)] = ROUTER
     parley_operator_password: str | None = Field(None, repr=False)
     parley_archive: Folder | None = None
     parley_dataset: Annotated[str, AfterValidator(_dataset)] | None = None

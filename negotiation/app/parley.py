@@ -7,7 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from huggingface_hub import constants
+
 from manager.backends.base import register_backend
+from manager.config.provider_catalog import ROUTER, ProviderCatalog
+from manager.config.provider_models import read_shipped
 from manager.config.registry import Changes, Registry
 from manager.machine.hub_access import HubAccess
 from manager.manager import LLMManager
@@ -74,7 +78,11 @@ class Parley:
                 cache_dir=settings.cache,
             )
             undo.callback(manager.cleanup)
-            catalog = Catalog(manager, settings.misfit) if gpu is None else _place(settings, manager, registry, gpu)
+            providers = _providers(settings)
+            if gpu is None:
+                catalog = Catalog(manager, settings.misfit, providers)
+            else:
+                catalog = _place(settings, manager, registry, gpu, providers)
             metrics = Metrics()
             lanes = Lanes(app.limits, waited=metrics.lane_wait_seconds.observe)
 
@@ -131,7 +139,16 @@ class Parley:
         self.store.close()
 
 
-def _place(settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any]) -> Catalog:
+def _providers(settings: Settings) -> ProviderCatalog:
+    """Return the catalogue of models on visitors' own accounts; it is empty where the Hub must not be asked."""
+    shipped = read_shipped(settings.config_file("providers.yaml"))
+    offline = constants.HF_HUB_OFFLINE and settings.providers == ROUTER
+    return ProviderCatalog(None if offline else settings.providers, shipped)
+
+
+def _place(
+    settings: Settings, manager: LLMManager, registry: Registry, gpu: Callable[..., Any], providers: ProviderCatalog
+) -> Catalog:
     """Place the models that fit, and pin them in the manager, so that its status shows them."""
     placed = Placed(settings.cache)
     place_fitting(placed, registry, settings.profile, settings.app.memory_budget)
@@ -140,7 +157,7 @@ def _place(settings: Settings, manager: LLMManager, registry: Registry, gpu: Cal
         if spec in placed:
             manager.load_model(spec.model_id)
             manager.pin(spec.model_id)
-    return ZeroGpuCatalog(manager, placed, gpu, settings.misfit)
+    return ZeroGpuCatalog(manager, placed, gpu, settings.misfit, providers)
 
 
 def _store(settings: Settings) -> Store:

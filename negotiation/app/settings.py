@@ -14,8 +14,9 @@ from manager.config.model_spec import ModelSpec
 from manager.config.strict_yaml import read_yaml, validate
 from manager.errors import ConfigError
 from negotiation.admission.limits import NAMED, Limits
-from negotiation.app.environment import Environment, read_environment
+from negotiation.app.environment import OFF, Environment, read_environment
 from negotiation.app.machine_profile import Machine, Profile, profile
+from negotiation.app.sign_in import SignIn, serves_its_own_user, sign_in
 from negotiation.scenario.source import SHIPPED as SHIPPED
 
 Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:[0-9]+)?)$")]
@@ -61,6 +62,9 @@ class Settings:
     operator_password: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
     archive: ArchiveSettings | None = None
+    providers: str | None = None  # the router of models on the visitor's own account; None offers none
+    sign_in: SignIn = "none"  # how visitors bring their account
+    own_machine: bool = False  # whether only the person at this machine can open the page
     pace: str = "normal"  # at which the page shows scripted turns to a first visit
 
     @property
@@ -95,17 +99,22 @@ def read_settings(environment: Mapping[str, str] = os.environ, machine: Machine 
     found = profile(environment, machine)
     open_keys: dict[str, Any] = {k: v for k, v in found.defaults.items() if k not in config.model_fields_set}
     home = given.parley_home
+    host = given.host or given.gradio_server_name or ("0.0.0.0" if given.space_id else "127.0.0.1")
+    providers = None if given.parley_providers == OFF else given.parley_providers
     return Settings(
         home=home,
         configs=given.parley_config,
         database_url=given.database_url or _database_in(_writable(home / "data").parent),
-        host=given.host or given.gradio_server_name or ("0.0.0.0" if given.space_id else "127.0.0.1"),
+        host=host,
         port=given.port,
         app=config.model_copy(update=open_keys),
         profile=found,
         operator_password=given.parley_operator_password,
         metrics_token=given.metrics_token or None,
         archive=_archive(given, machine.volume),
+        providers=providers,
+        sign_in=sign_in(environment, providers),
+        own_machine=serves_its_own_user(host, environment),
         pace=given.parley_pace,
     )
 

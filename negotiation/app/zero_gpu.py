@@ -17,6 +17,7 @@ from typing import Any
 
 from manager.cancel import CancelToken
 from manager.config.model_spec import ModelSpec
+from manager.config.provider_catalog import ProviderCatalog
 from manager.manager import LLMManager
 from manager.placed import Placed
 from negotiation.agents.catalog import Catalog
@@ -79,8 +80,11 @@ class ZeroGpuCatalog(Catalog):
         placed: Placed,
         gpu: Callable[..., Callable[[Work], Work]],
         misfit: Callable[[ModelSpec], str] = lambda spec: "",
+        providers: ProviderCatalog | None = None,
     ) -> None:
-        super().__init__(manager, lambda spec: placed.misfit(spec) if spec.type == "huggingface" else misfit(spec))
+        super().__init__(
+            manager, lambda spec: placed.misfit(spec) if spec.type == "huggingface" else misfit(spec), providers
+        )
         self._placed = placed
 
         def work(task: Task) -> Generator[Event, None, None]:

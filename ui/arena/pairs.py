@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
+from negotiation.agents.purse import Payer
 
 from negotiation.admission.limits import Caller
 from negotiation.app.parley import Parley
@@ -73,12 +74,12 @@ class Pairs:
             raise gr.Error(text.PAIRS_WRONG.format(most=self._most), print_exception=False)
         return int(count)
 
-    def start(self, comparison: Comparison | None, caller: Caller | None = None) -> None:
+    def start(self, comparison: Comparison | None, caller: Caller | None = None, payer: Payer | None = None) -> None:
         """Begin a comparison; raises gr.Error if there is none, or it cannot run now."""
         if comparison is None or comparison.owner is None:
             raise gr.Error(text.PAIRS_NONE, print_exception=False)
         with plainly():
-            self._parley.comparisons.start(comparison, caller)
+            self._parley.comparisons.start(comparison, caller, payer)
 
     async def follow(self, owner: str | None, labels: Labels) -> AsyncIterator[Updates]:
         """Yield updates until the owner's comparison has ended."""

@@ -18,6 +18,7 @@ from negotiation.scenario.model import Scenario
 from ui.arena import text
 from ui.kit import text as shared
 from ui.kit.errors import plainly
+from ui.server.accounts import payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 
@@ -84,9 +85,19 @@ class LaneRuns:
         self._parley = parley
 
     def begin(
-        self, request: gr.Request, shown: Shown, scenario: Scenario, seed: int, lanes: Sequence[Players]
+        self,
+        request: gr.Request,
+        shown: Shown,
+        scenario: Scenario,
+        seed: int,
+        lanes: Sequence[Players],
+        limit: float | None = None,
     ) -> list[Run]:
-        """Stop the visitor's runs and start one per lane. Raises gr.Error, starting nothing."""
+        """Stop the visitor's runs and start one per lane. Raises gr.Error, starting nothing.
+
+        Args:
+            limit: US dollars that each may cost.
+        """
         comparison, owner, runs = new_run_id(), owner_of(request), []
         for number, (a, b) in enumerate(lanes, 1):
             run = Run(
@@ -99,14 +110,14 @@ class LaneRuns:
                 lane=number,
             )
             runs.append(run)
-        caller = caller_of(self._parley, request)
+        caller, payer = caller_of(self._parley, request), payer_of(self._parley, request, limit)
         started: list[str] = []
         with plainly():
             try:
-                self._parley.live.check(runs, caller)
+                self._parley.live.check(runs, caller, payer)
                 self.stop(request, shown)
                 for run in runs:
-                    started.append(self._parley.live.start(run, caller=caller))  # noqa: PERF401 (undone below)
+                    started.append(self._parley.live.start(run, caller=caller, payer=payer))  # noqa: PERF401 (undone below)
             except ParleyError:
                 for run_id in started:  # another visitor took the last lane after the check
                     with suppress(ParleyError):
@@ -117,7 +128,7 @@ class LaneRuns:
         shown.play(dict.fromkeys(shown.by_lane, 0))
         return runs
 
-    def rerun(self, request: gr.Request, shown: Shown) -> list[Run]:
+    def rerun(self, request: gr.Request, shown: Shown, limit: float | None = None) -> list[Run]:
         """Start the shown runs once more: same scenario, agents and seed."""
         with plainly():
             try:
@@ -126,7 +137,7 @@ class LaneRuns:
                 runs = []
         if not runs:
             raise gr.Error(text.AGAIN_GONE, print_exception=False)
-        return self.begin(request, shown, runs[0].scenario, runs[0].seed, lanes_of(runs))
+        return self.begin(request, shown, runs[0].scenario, runs[0].seed, lanes_of(runs), limit)
 
     def stop(self, request: gr.Request, shown: Shown) -> None:
         """Stop the shown runs that are the visitor's own, and show at once what has happened."""
@@ -134,14 +145,19 @@ class LaneRuns:
         for run_id in self._own(request, shown):
             self._parley.live.stop(run_id)
 
-    def resume(self, request: gr.Request, shown: Shown, lane: int) -> None:
-        """Continue the halted run in a lane, if it is the visitor's own; raises gr.Error if it is not."""
+    def resume(self, request: gr.Request, shown: Shown, lane: int, limit: float | None = None) -> None:
+        """Continue the halted run in a lane, if it is the visitor's own; raises gr.Error if it is not.
+
+        Args:
+            limit: US dollars that it may cost in all.
+        """
         run_id = shown.of(lane)
         with plainly():
             if run_id is None or not self.may_continue(request, run_id):
                 raise gr.Error(shared.NOT_YOURS, print_exception=False)
             turns = len(self._parley.store.run(run_id).turns)
-            self._parley.live.resume(run_id, caller_of(self._parley, request))
+            payer = payer_of(self._parley, request, limit)
+            self._parley.live.resume(run_id, caller_of(self._parley, request), payer)
         shown.play({lane: turns})
 
     def is_running(self, request: gr.Request, shown: Shown) -> bool:

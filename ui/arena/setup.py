@@ -17,12 +17,14 @@ from negotiation.scenario.model import SEATS, Scenario
 from ui.arena import text
 from ui.arena.presets import chosen_preset, presets, presets_html
 from ui.arena.runs import Shown
+from ui.arena.spending import LEAST, MOST, Spending
 from ui.drawing.lane_head import Player
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.templates import element, render
-from ui.widgets.agent_picker import AgentPicker, about_html, choices, is_usable, labels
+from ui.server.accounts import LIMIT, handle_of
+from ui.widgets.agent_picker import AgentPicker, about_html, choices, is_usable, labels, on_account_html
 from ui.widgets.lane import Lane, Painter, build_players, relabel
 from ui.widgets.memory import Memory
 from ui.widgets.model_facts import unusable_html
@@ -46,6 +48,7 @@ class Form:
     own: str
     seed: float | None
     blind: bool
+    limit: float | None
     lanes: tuple[Players, ...]
 
 
@@ -70,11 +73,13 @@ class Setup:
             self.scenario = ScenarioPicker(parley)
             self.lineup = gr.HTML(self.lineup_html(scenario, lanes), elem_id="arena-lineup", js_on_load=None)
         self.scenario.build_story()
+        self.spending = Spending(parley)
         with gr.Accordion(text.CHANGE, open=False, elem_id="arena-setup"):
             with gr.Row(elem_classes="lane-setups", equal_height=False):
                 self._seated = [
                     build_players(parley, number, scenario, players) for number, players in enumerate(lanes, 1)
                 ]
+            self.on_account = gr.HTML(elem_id="arena-on-account", js_on_load=None)
             self.unusable = gr.HTML(unusable_html(parley), js_on_load=None)
             with gr.Row(elem_classes="controls"):
                 self.swap = gr.Button(text.SWAP, elem_id="arena-swap", min_width=130, scale=0)
@@ -82,6 +87,7 @@ class Setup:
                     FIRST_SEED, precision=0, label=text.SEED, info=text.SEED_INFO, elem_id="arena-seed", min_width=150
                 )
                 self.suspense = gr.Checkbox(False, label=text.SUSPENSE, elem_id="arena-suspense", min_width=200)
+                self.spending.build_limit()
                 self.blind = gr.Checkbox(False, label=text.BLIND, elem_id="arena-blind", min_width=200)
             self.scenario.build_editor()
         self.stale = gr.HTML(elem_id="arena-stale", js_on_load=None)
@@ -99,7 +105,8 @@ class Setup:
         chosen = self.scenario
         preset = self.preset.click(self._choose_preset, self.form, self.outputs, **QUIET)
         swapped = self.swap.click(self._swap, self.form, self.outputs, **QUIET)
-        edited = [part.input for part in (self.seed, self.suspense, self.blind, chosen.own, *self._picked)]
+        typed = (self.seed, self.suspense, self.blind, self.spending.limit, chosen.own)
+        edited = [part.input for part in (*typed, *self._picked)]
         gr.on(edited, self.remember, self._remembers, self.watched, trigger_mode="always_last", **QUIET)
         for event in (preset, swapped):
             self.remember_after(event)
@@ -108,6 +115,10 @@ class Setup:
         chosen.close.click(lambda: gr.update(visible=False), None, [chosen.editor], **QUIET)
         chosen.own.change(self._findings, [chosen.own], [chosen.findings], trigger_mode="always_last", **QUIET)
         chosen.upload.submit(self._upload, None, [chosen.own], **QUIET)
+
+    def count_after(self, event: Any) -> None:
+        """Show what negotiations like the chosen ones have cost, after an event."""
+        event.then(self._count, self.form, self.spending.outputs, **QUIET)
 
     def remember_after(self, event: Any) -> None:
         """Store the setup in the browser after an event that changed it."""
@@ -120,12 +131,14 @@ class Setup:
     @property
     def pick_lists(self) -> list[Any]:
         """The components that `list_agents` updates."""
-        return [*(picker.agent for picker in self._pickers), self.unusable]
+        return [*(picker.agent for picker in self._pickers), self.on_account, self.unusable]
 
-    def list_agents(self) -> Updates:
-        """Return the updates that offer what can be picked now."""
-        listed = gr.update(choices=choices(self._parley))
-        return {**{picker.agent: listed for picker in self._pickers}, self.unusable: unusable_html(self._parley)}
+    def list_agents(self, *, account: bool) -> Updates:
+        """Return the updates that offer what can be picked now; `account` is as in `agent_picker.choices`."""
+        listed = gr.update(choices=choices(self._parley, account=account))
+        offered: Updates = {picker.agent: listed for picker in self._pickers}
+        offered[self.on_account] = on_account_html(self._parley, account=account)
+        return {**offered, self.unusable: unusable_html(self._parley)}
 
     @property
     def _pickers(self) -> list[AgentPicker]:
@@ -139,13 +152,15 @@ class Setup:
     @property
     def form(self) -> list[Any]:
         """The components that `read` reads."""
-        return [self.scenario.picked, self.scenario.own, self.seed, self.blind, *self._picked]
+        limit = self.spending.limit
+        return [self.scenario.picked, self.scenario.own, self.seed, self.blind, limit, *self._picked]
 
     @property
     def outputs(self) -> list[Any]:
         """The components that show a setup."""
         abouts = [picker.about for picker in self._pickers]
-        return [self.preset, self.lineup, *self.scenario.outputs, *self._picked, *abouts]
+        chosen = [self.preset, self.lineup, *self.spending.outputs, *self.scenario.outputs]
+        return [*chosen, *self._picked, *abouts]
 
     @property
     def painted(self) -> list[Any]:
@@ -156,7 +171,8 @@ class Setup:
     def watched(self) -> list[Any]:
         """The components that `remember` updates."""
         abouts = [picker.about for picker in self._pickers]
-        return [self.memory.stored, self.preset, self.lineup, self.stale, self.suspended, *abouts]
+        said = [self.preset, self.lineup, self.stale, self.suspended, *self.spending.outputs]
+        return [self.memory.stored, *said, *abouts]
 
     # -- showing a setup ---------------------------------------------------------------------------------------
 
@@ -174,18 +190,20 @@ class Setup:
             new |= Painter(lane, space_of(scenario), labels(self._parley)).paint(LaneView(scenario))
         return new
 
-    def show_players(self, lane: Lane, players: Players) -> Updates:
-        """Return the updates that show who plays in a lane."""
+    def show_players(self, lane: Lane, players: Players, *, account: bool) -> Updates:
+        """Return the updates that show who plays in a lane; `account` is as in `agent_picker.choices`."""
         new: Updates = {}
         for picker, config in zip(lane.pickers, players, strict=True):
-            new |= picker.show(self._parley, config)
+            new |= picker.show(self._parley, config, account=account)
         return new
 
-    def show_lanes(self, scenario: Scenario, lanes: tuple[Players, ...]) -> Updates:
-        """Return the updates that show who plays in both lanes."""
+    def show_lanes(self, request: gr.Request, scenario: Scenario, lanes: tuple[Players, ...]) -> Updates:
+        """Return the updates that show who plays in both lanes, to the visitor who makes a request."""
         new: Updates = {self.preset: presets_html(self._parley, lanes), self.lineup: self.lineup_html(scenario, lanes)}
+        new |= self.spending.show(request, scenario, lanes)
+        account = self.has_account(request)
         for lane, players in zip(self.lanes, lanes, strict=True):
-            new |= self.show_players(lane, players)
+            new |= self.show_players(lane, players, account=account)
         return new
 
     def lineup_html(self, scenario: Scenario, lanes: tuple[Players, ...]) -> Markup:
@@ -197,7 +215,7 @@ class Setup:
         ]
         return render("arena/lineup", lanes=seated, versus=text.VERSUS)
 
-    def remembered(self, memory: object) -> Updates:
+    def remembered(self, request: gr.Request, memory: object) -> Updates:
         """Return the updates that show a stored setup; parts that no longer exist are those of a first visit."""
         stored: Mapping[str, Any] = memory if isinstance(memory, dict) else {}
         own = stored.get("own") if isinstance(stored.get("own"), str) else ""
@@ -205,7 +223,7 @@ class Setup:
             scenario = chosen_scenario(self._parley, str(stored.get("scenario")), own or "")
         except ParleyError:
             scenario = first_scenario(self._parley)
-        lanes = self._known_players(stored.get("agents")) or presets(self._parley)[0].lanes
+        lanes = self._known_players(stored.get("agents"), self.has_account(request)) or presets(self._parley)[0].lanes
         seed = stored.get("seed", FIRST_SEED)
         new: Updates = {
             self.seed: seed if isinstance(seed, int) else None,
@@ -215,37 +233,44 @@ class Setup:
             self.scenario.own: own,
             **self.show_scenario(scenario),
         }
-        return merged(new, self.show_lanes(scenario, lanes))
+        new = merged(new, self.show_lanes(request, scenario, lanes))
+        return merged(new, {self.spending.limit: remembered_limit(stored)})
 
-    def _known_players(self, data: Any) -> tuple[Players, ...] | None:
+    def _known_players(self, data: Any, account: bool) -> tuple[Players, ...] | None:
         try:
             found = [AgentConfig.from_json(entry) for entry in data]
+            if not all(is_usable(self._parley, config.agent, account=account) for config in found):
+                return None
             for config in found:
                 self._parley.catalog.create(config)
         except (ParleyError, TypeError):
-            return None
-        if not all(is_usable(self._parley, config.agent) for config in found):
             return None
         return ((found[0], found[1]), (found[2], found[3])) if len(found) == 2 * len(self.lanes) else None
 
     def read(self, values: Sequence[Any]) -> Form:
         """Return the form from the values of `form`."""
-        scenario_id, own, seed, blind, *rest = values
+        scenario_id, own, seed, blind, limit, *rest = values
         configs = []
         for picker in self._pickers:
             count = len(picker.inputs)
             configs.append(picker.config(rest[:count]))
             del rest[:count]
-        return Form(scenario_id, own, seed, blind, tuple(zip(configs[::2], configs[1::2], strict=True)))
+        return Form(scenario_id, own, seed, blind, limit, tuple(zip(configs[::2], configs[1::2], strict=True)))
 
     # -- handlers ----------------------------------------------------------------------------------------------
 
-    def _choose_preset(self, event: gr.EventData, *values: Any) -> Updates:
-        return self.show_lanes(self._scenario(self.read(values)), chosen_preset(self._parley, event.preset).lanes)
+    def _choose_preset(self, request: gr.Request, event: gr.EventData, *values: Any) -> Updates:
+        lanes = chosen_preset(self._parley, event.preset).lanes
+        return self.show_lanes(request, self._scenario(self.read(values)), lanes)
 
-    def _swap(self, *values: Any) -> Updates:
+    def _swap(self, request: gr.Request, *values: Any) -> Updates:
         form = self.read(values)
-        return self.show_lanes(self._scenario(form), tuple((b, a) for a, b in form.lanes))
+        swapped = tuple((b, a) for a, b in form.lanes)
+        return self.show_lanes(request, self._scenario(form), swapped)
+
+    def has_account(self, request: gr.Request) -> bool:
+        """Return whether a visitor has an account of their own here."""
+        return handle_of(self._parley, request) is not None
 
     def _scenario(self, form: Form) -> Scenario:
         """Return the scenario of a form; the first one while the visitor's own cannot be read."""
@@ -253,6 +278,10 @@ class Setup:
             return chosen_scenario(self._parley, form.scenario_id, form.own)
         except ParleyError:
             return first_scenario(self._parley)
+
+    def _count(self, request: gr.Request, *values: Any) -> Updates:
+        form = self.read(values)
+        return self.spending.show(request, self._scenario(form), form.lanes)
 
     def _edit(self, scenario_id: str, own: str) -> Updates:
         """Open the editor with the chosen scenario."""
@@ -269,7 +298,7 @@ class Setup:
     def _upload(event: gr.EventData) -> str:
         return uploaded(event.name, event.text)
 
-    def remember(self, shown: Shown, suspense: bool, *values: Any) -> Updates:
+    def remember(self, request: gr.Request, shown: Shown, suspense: bool, *values: Any) -> Updates:
         """Store the setup in the browser, and show what it amounts to."""
         form = self.read(values)
         scenario = self._scenario(form)
@@ -280,6 +309,7 @@ class Setup:
             "seed": form.seed,
             "suspense": suspense,
             "blind": form.blind,
+            "limit": form.limit,
             "agents": [config.to_json() for config in configs],
         }
         new: Updates = {
@@ -287,10 +317,19 @@ class Setup:
             self.preset: presets_html(self._parley, form.lanes),
             self.lineup: self.lineup_html(scenario, form.lanes),
             self.suspended: suspended_html(suspense),
+            **self.spending.show(request, scenario, form.lanes),
             self.stale: render("notice", words=text.STALE) if shown.is_stale(scenario, form.lanes) else "",
         }
         pairs = zip(self._pickers, configs, strict=True)
-        return new | {picker.about: about_html(self._parley, config) for picker, config in pairs}
+        account = self.has_account(request)
+        return new | {picker.about: about_html(self._parley, config, account=account) for picker, config in pairs}
+
+
+def remembered_limit(memory: Mapping[str, Any]) -> float:
+    """Return the limit of a stored setup, the default for none or an impossible one."""
+    limit = memory.get("limit")
+    possible = isinstance(limit, int | float) and not isinstance(limit, bool) and LEAST <= limit <= MOST
+    return float(limit) if possible and limit is not None else LIMIT
 
 
 def suspended_html(suspense: object) -> Markup:

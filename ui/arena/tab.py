@@ -18,11 +18,13 @@ from ui.arena.pairs import Pairs, compared
 from ui.arena.recording import read_recording
 from ui.arena.runs import LaneRuns, Shown, drawn_seed, lanes_of
 from ui.arena.setup import Form, Setup, is_blind
+from ui.arena.spending import limit_of
 from ui.drawing.outcome_space import space_of
 from ui.kit import text as shared
 from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.errors import plainly, words_of
 from ui.kit.templates import element, render
+from ui.server.accounts import payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.sharing.subject import BLIND
@@ -65,7 +67,8 @@ class Arena:
         """Connect the parts; opening the page restores the run that a link names, or the previous setup."""
         setup = self.setup
         inputs = [setup.seed, setup.suspense, setup.suspended, setup.blind, setup.scenario.own, *setup.outputs]
-        everything = [self.banner.link, *self.banner.outputs, *inputs, setup.unusable, *self.controls, *setup.painted]
+        offered = [setup.on_account, setup.unusable]
+        everything = [self.banner.link, *self.banner.outputs, *inputs, *offered, *self.controls, *setup.painted]
         opened = page.load(self._opened, [self.shown, setup.memory.stored], everything, js=setup.memory.read, **QUIET)
         self._follow(opened.then)
         opened.success(None, js=script("arrive"), **QUIET)
@@ -74,7 +77,8 @@ class Arena:
         started = self.start.click(self._start, filled, begins, **QUIET)
         following = self.banner.next.click(self._next, filled, begins, **QUIET)
         restored = list(dict.fromkeys([*begins, setup.scenario.own, *setup.outputs]))
-        rerun = self.again.click(self._again, [self.shown], restored, **QUIET)
+        limit = setup.spending.limit
+        rerun = self.again.click(self._again, [self.shown, limit], restored, **QUIET)
         for begun in (started, following, rerun):
             setup.remember_after(begun)  # a change just before is answered too late to know what runs now
             self._follow(begun.success)
@@ -85,7 +89,7 @@ class Arena:
             self._follow(event.success)
         self.stop.click(self._runs.stop, [self.shown], None, **QUIET)
         for lane in self.lanes:
-            resumed = lane.resume.click(self._resumer(lane), [self.shown], self.controls, **QUIET)
+            resumed = lane.resume.click(self._resumer(lane), [self.shown, limit], self.controls, **QUIET)
             followed = resumed.success(self._follower(lane), self._watched, lane.outputs, **QUIET)
             followed.then(self._controls, [self.shown], self.controls, **QUIET)
         paired = self.pairs.run.click(self._run_pairs, [self.pairs.count, *setup.form], None, **QUIET)
@@ -121,7 +125,8 @@ class Arena:
         for lane in self.lanes:
             followed = then(self._follower(lane), self._watched, lane.outputs, **QUIET)
             idle = [self.banner.link, *self.banner.outputs, *self.controls, *self.setup.pick_lists]
-            followed.then(self._idle, [self.shown], idle, **QUIET)
+            ended = followed.then(self._idle, [self.shown], idle, **QUIET)
+            self.setup.count_after(ended)
 
     # -- setting up --------------------------------------------------------------------------------------------
 
@@ -129,8 +134,9 @@ class Arena:
         """Show the runs that a link names (both lanes of its comparison), or the previous setup and the recording."""
         memory = Memory.unpacked(stored)
         # Only what changes is updated: the visitor may have begun to set up.
-        new: Updates = {self.banner.link: OPENED, **self.setup.list_agents()}
-        new = merged(new, self.setup.remembered(memory) if memory else {})
+        account = self.setup.has_account(request)
+        new: Updates = {self.banner.link: OPENED, **self.setup.list_agents(account=account)}
+        new = merged(new, self.setup.remembered(request, memory) if memory else {})
         run_id = str(request.query_params.get("run", ""))
         if not run_id:
             return {**new, **self._recorded} if self.recording else new
@@ -142,10 +148,10 @@ class Arena:
         veiled = blind and self.banner.hides(request, runs)
         shown.show(runs)
         shown.veiled = veiled
-        new = merged(new, self._of_runs(runs, veiled=veiled))
+        new = merged(new, self._of_runs(request, runs, veiled=veiled))
         return merged(new, self._controls(request, shown))
 
-    def _of_runs(self, runs: Sequence[Run], *, veiled: bool) -> Updates:
+    def _of_runs(self, request: gr.Request, runs: Sequence[Run], *, veiled: bool) -> Updates:
         """Return the updates that set up what runs did; who played stays unsaid while that is `veiled`."""
         first, scenario = runs[0], runs[0].scenario
         new: Updates = {self.banner.link: link_html(first, hidden=veiled), self.setup.seed: first.seed}
@@ -155,9 +161,11 @@ class Arena:
             new[self.setup.scenario.own] = editable(scenario)
         new |= self.setup.show_scenario(scenario)
         if not veiled:
+            account = self.setup.has_account(request)
             for lane, players in zip(self.lanes, lanes_of(runs), strict=False):
-                new = merged(new, self.setup.show_players(lane, players))
+                new = merged(new, self.setup.show_players(lane, players, account=account))
             new[self.setup.lineup] = self.setup.lineup_html(scenario, lanes_of(runs))
+            new |= self.setup.spending.show(request, scenario, lanes_of(runs))
         return new
 
     @cached_property
@@ -201,18 +209,18 @@ class Arena:
             if not all(config.agent for config in players):
                 raise gr.Error(text.PICK_AN_AGENT.format(number=lane.number), print_exception=False)
         lanes = random.sample(form.lanes, len(form.lanes)) if form.blind else form.lanes
-        runs = self._runs.begin(request, shown, scenario, seed, lanes)
+        runs = self._runs.begin(request, shown, scenario, seed, lanes, limit_of(form.limit))
         shown.played, shown.veiled = (scenario, form.lanes), form.blind
         begun = {self.setup.seed: seed, self.banner.link: link_html(runs[0], hidden=form.blind), self.setup.stale: ""}
         begun |= self.banner.cleared(veiled=form.blind)
         return {**begun, **self.setup.empty_lanes(scenario), **self._controls(request, shown)}
 
-    def _again(self, request: gr.Request, shown: Shown) -> Updates:
+    def _again(self, request: gr.Request, shown: Shown, limit: float | None) -> Updates:
         """Run what the lanes show once more, and set up what runs."""
         veiled = shown.veiled
-        runs = self._runs.rerun(request, shown)
+        runs = self._runs.rerun(request, shown, limit_of(limit))
         shown.veiled = veiled
-        new = {**self._of_runs(runs, veiled=veiled), self.setup.stale: ""}
+        new = {**self._of_runs(request, runs, veiled=veiled), self.setup.stale: ""}
         return merged(new, self._controls(request, shown))
 
     def _replay(self, shown: Shown) -> Updates:
@@ -226,8 +234,8 @@ class Arena:
         return {self.banner.words: render("arena/replaying", words=text), self.banner.play: text.REPLAY_END}
 
     def _resumer(self, lane: Lane) -> Any:
-        def resume(request: gr.Request, shown: Shown) -> Updates:
-            self._runs.resume(request, shown, lane.number)
+        def resume(request: gr.Request, shown: Shown, limit: float | None) -> Updates:
+            self._runs.resume(request, shown, lane.number, limit_of(limit))
             return self._controls(request, shown)
 
         return resume
@@ -239,7 +247,8 @@ class Arena:
             return self.banner.recorded(self.recording) if over else {self.banner.play: gr.skip()}
         if shown.following:
             return self._controls(request, shown)
-        return {**self.setup.list_agents(), **self._controls(request, shown), **self.banner.ended(request, shown)}
+        offered = self.setup.list_agents(account=self.setup.has_account(request))
+        return {**offered, **self._controls(request, shown), **self.banner.ended(request, shown)}
 
     def _controls(self, request: gr.Request, shown: Shown) -> Updates:
         """Let a visitor stop their own running negotiation, or set up the next one."""
@@ -288,7 +297,9 @@ class Arena:
         with plainly():
             scenario = chosen_scenario(self._parley, form.scenario_id, form.own)
         asked = compared(scenario, drawn_seed(form.seed), form.lanes, pairs, owner_of(request))
-        self.pairs.start(asked, caller_of(self._parley, request))
+        limit = None if asked is None else asked.negotiations * limit_of(form.limit)
+        payer = payer_of(self._parley, request, limit)
+        self.pairs.start(asked, caller_of(self._parley, request), payer)
 
     async def _follow_pairs(self, request: gr.Request) -> AsyncIterator[Updates]:
         async for updates in self.pairs.follow(owner_of(request), labels(self._parley)):

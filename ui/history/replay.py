@@ -82,14 +82,17 @@ class Pane:
         return [self.board, self.turns, self.figures, self.fork, self.message, self.go]
 
 
-def show_run(parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: bool, hidden: bool) -> Updates:
+def show_run(
+    parley: Parley, pane: Pane, run: Run, turn: int, *, may_change: bool, hidden: bool, account: bool = False
+) -> Updates:
     """Return the updates that show a run after some of its turns.
 
     Args:
         may_change: Whether the visitor may publish and delete it.
         hidden: Whether the names of the agents are withheld.
+        account: Whether the visitor has an account of their own here.
     """
-    listed = [*choices(parley), (text.PLAY_ON, HUMAN)]
+    listed = [*choices(parley, account=account), (text.PLAY_ON, HUMAN)]
     known = {agent for _, agent in listed}
     new: Updates = {
         pane.column: gr.update(visible=True),

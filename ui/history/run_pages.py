@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import gradio as gr
 
-from negotiation.agents.human import HUMAN
+from negotiation.agents.human import HUMAN, PROGRAM
 from negotiation.app.parley import Parley
 from negotiation.runs.record import Status
 from negotiation.runs.store import RunFilter, RunSummary
@@ -62,7 +62,8 @@ class RunPages:
         self.settled = gr.State(False)  # the visitor set a filter, so the browser's memory no longer matters
         self.memory = Memory("parley-history")
         scenarios = [(scenario.title, scenario.scenario_id) for scenario in parley.scenarios.values()]
-        agents = [(label, agent) for agent, label in (labels(parley) | {HUMAN: text.PERSON}).items()]
+        listed = {choice.agent: choice.label for choice in parley.catalog.choices()}
+        agents = [(label, agent) for agent, label in (listed | {HUMAN: text.PERSON, PROGRAM: shared.PROGRAM}).items()]
         statuses = [(text.STATUSES[status], status) for status in get_args(Status)]
         everything = (text.ALL, "")
         if parley.settings.forgets:

@@ -22,6 +22,7 @@ from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import Kind, file_html
 from ui.kit.errors import plainly
 from ui.kit.templates import render
+from ui.server.accounts import LIMIT, handle_of, payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.sharing.subject import BLIND
@@ -139,10 +140,13 @@ class History:
             self.address: address,
             **self.votes.show(request, runs, hidden=hidden),
         }
+        account = handle_of(self._parley, request) is not None
         for place, pane in enumerate(self.panes):
             if place < len(runs):
                 may_change = self._access.may_change(request, runs[place])
-                new |= show_run(self._parley, pane, runs[place], turn, may_change=may_change, hidden=hidden)
+                new |= show_run(
+                    self._parley, pane, runs[place], turn, may_change=may_change, hidden=hidden, account=account
+                )
                 new |= pane.contributing.show(request, runs[place], may_change=may_change)
             else:
                 new |= close(pane)
@@ -207,9 +211,11 @@ class History:
             turns = min(int(turn), len(run.turns))
             agents = forked_agents(run, {"a": a, "b": b})
             changed = message if turns and message != run.turns[turns - 1].message else None
+            caller, payer = caller_of(self._parley, request), payer_of(self._parley, request, LIMIT)
             with plainly():
-                caller, owner = caller_of(self._parley, request), owner_of(request)
-                new = self._parley.live.fork(run.run_id, turns, agents, message=changed, owner=owner, caller=caller)
+                new = self._parley.live.fork(
+                    run.run_id, turns, agents, message=changed, owner=owner_of(request), caller=caller, payer=payer
+                )
             played = HUMAN in (config.agent for config in agents.values())
             return render("history/go", key="play" if played else "run", run_id=new)
 

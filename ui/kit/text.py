@@ -197,7 +197,12 @@ UNKNOWN_RUN = "No negotiation was found at this link. It may have been deleted, 
 YOU = "you"
 PROGRAM = "a program"
 SCRIPTED = "scripted"
-GROUPS = {"ready": "ready here", "remote": "served remotely", "download": "needs a download"}
+GROUPS = {
+    "ready": "ready here",
+    "remote": "served remotely",
+    "download": "needs a download",
+    "account": "served remotely, on your account",
+}
 """The headings of pick lists in styles/base.css go by these words."""
 LOADED = "loaded"
 EMBEDDED = "included with Parley"

@@ -27,3 +27,14 @@ def seconds(value: float) -> str:
 def dollars(value: float) -> str:
     """Return a price, to a millionth below one dollar and to the cent above."""
     return "$" + (f"{value:.6f}".rstrip("0").rstrip(".") if value < 1 else f"{value:,.2f}")
+
+
+def rough_dollars(value: float) -> str:
+    """Return an amount of money with two digits that count: "$0.0031", "$0.12", "$4.50".
+
+    >>> [rough_dollars(value) for value in (0.00312, 0.1249, 4.5, 0)]
+    ['$0.0031', '$0.12', '$4.50', '$0.00']
+    """
+    if 0 < value < 0.1:
+        return "$" + f"{float(f'{value:.2g}'):f}".rstrip("0")
+    return f"${value:,.2f}"

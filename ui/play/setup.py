@@ -14,6 +14,7 @@ from ui.kit.components import QUIET, Updates
 from ui.play import text
 from ui.play.open_page import OpenPage
 from ui.play.preferences import own_html
+from ui.server.accounts import handle_of
 from ui.widgets.agent_picker import about_html, choices
 from ui.widgets.memory import Memory
 from ui.widgets.scenario_picker import first_scenario, story_html
@@ -68,15 +69,15 @@ class PlaySetup:
         gr.on(picked, self._remember, [page, *self.picked], [self.memory.stored], trigger_mode="always_last", **QUIET)
         self.opponent.change(self._describe, [self.opponent], [self.about], **QUIET)
 
-    def show(self, scenario: Scenario, seat: Seat, opponent: str) -> Updates:
+    def show(self, request: gr.Request, scenario: Scenario, seat: Seat, opponent: str) -> Updates:
         """Return the updates that show a set-up; an opponent that is no longer available is replaced."""
-        listed = choices(self._parley)
+        listed = choices(self._parley, account=self._has_account(request))
         opponent = opponent if opponent in (agent for _, agent in listed) else OPPONENT
         return {
             self.scenario: gr.update(choices=self._scenarios(scenario), value=scenario.scenario_id),
             self.seat: gr.update(choices=_seats(scenario), value=seat),
             self.opponent: gr.update(choices=listed, value=opponent),
-            self.about: self._describe(opponent),
+            self.about: self._describe(request, opponent),
             self.story: story_html(scenario),
             self.own: own_html(scenario, seat),
         }
@@ -93,14 +94,14 @@ class PlaySetup:
             listed.append((shared.OWN_LISTED.format(title=chosen.title), chosen.scenario_id))
         return listed
 
-    def remembered(self, page: OpenPage, stored: object) -> Updates:
+    def remembered(self, request: gr.Request, page: OpenPage, stored: object) -> Updates:
         """Restore the set-up that the browser remembers, unless the visitor has already chosen something."""
         memory = Memory.unpacked(stored)
         if page.settled or not isinstance(memory, dict):
-            return {self.about: gr.skip()}
+            return {self.opponent: gr.update(choices=choices(self._parley, account=self._has_account(request)))}
         page.settled = True
         scenario = self._parley.scenarios.get(str(memory.get("scenario")), self._first)
-        return self.show(scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
+        return self.show(request, scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
 
     def _remember(self, page: OpenPage, scenario_id: str, seat: Seat, opponent: str | None) -> str:
         page.settled = True
@@ -114,8 +115,11 @@ class PlaySetup:
             self.own: own_html(scenario, seat),
         }
 
-    def _describe(self, opponent: str | None) -> str:
-        return about_html(self._parley, AgentConfig(opponent or ""))
+    def _describe(self, request: gr.Request, opponent: str | None) -> str:
+        return about_html(self._parley, AgentConfig(opponent or ""), account=self._has_account(request))
+
+    def _has_account(self, request: gr.Request) -> bool:
+        return handle_of(self._parley, request) is not None
 
 
 def _seats(scenario: Scenario) -> list[tuple[str, str]]:

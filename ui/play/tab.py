@@ -32,6 +32,7 @@ from ui.play.offer_form import best_offer, builder_html, worth_html
 from ui.play.open_page import OpenPage, Playing
 from ui.play.reveal import reveal_html
 from ui.play.setup import PlaySetup
+from ui.server.accounts import LIMIT, payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import labels
@@ -105,9 +106,9 @@ class Play:
         page.opened = True
         run = self._own_run(request, str(request.query_params.get("play", "")))
         if run is None:
-            return self.setup.remembered(page, stored)
+            return self.setup.remembered(request, page, stored)
         seat: Seat = "a" if run.agents["a"].agent == HUMAN else "b"
-        shown = self.setup.show(run.scenario, seat, run.agents[other(seat)].agent)
+        shown = self.setup.show(request, run.scenario, seat, run.agents[other(seat)].agent)
         joined = self._join(request, page, run, seat)
         for part in self.setup.picked:
             joined[part] = {**shown[part], **joined[part]}
@@ -124,9 +125,10 @@ class Play:
         run = Run(run_id="", scenario=scenario, agents=agents, seed=seed, owner=owner_of(request))
         caller = caller_of(self._parley, request)
         with plainly():
-            self._parley.live.check([run], caller)
+            payer = payer_of(self._parley, request, LIMIT)
+            self._parley.live.check([run], caller, payer)
             self._stop(request, page)
-            run_id = self._parley.live.start(run, caller=caller)
+            run_id = self._parley.live.start(run, caller=caller, payer=payer)
             run = self._parley.store.run(run_id)
         page.seen = 0
         return self._join(request, page, run, seat)
@@ -136,7 +138,8 @@ class Play:
         if run is None or page.playing is None:
             raise gr.Error(shared.NOT_YOURS, print_exception=False)
         with plainly():
-            self._parley.live.resume(run.run_id, caller_of(self._parley, request))
+            payer = payer_of(self._parley, request, LIMIT)
+            self._parley.live.resume(run.run_id, caller_of(self._parley, request), payer)
         page.seen = len(run.turns)
         return self._join(request, page, run, page.playing.seat)
 

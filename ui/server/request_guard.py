@@ -22,6 +22,8 @@ CLOSED = re.compile(
     r"|component_server|stream/|reset|runs|run-history|login_check|token|user|custom_component/|upload|file=|file/)"
 )
 """Addresses that the page does not need: they would store files, run code, fetch pages or reveal its use."""
+SIGN_IN = frozenset({"/login/huggingface", "/login/callback", "/logout"})
+"""Addresses that are open where visitors sign in with Hugging Face."""
 HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
 """Headers of every response. Anyone with a run's address may look at it, so other sites must not see the address."""
 TOO_LARGE = f"A request may have at most {MOST_BYTES:,} bytes, and this one is larger."
@@ -29,10 +31,15 @@ NO_FILES = "This server accepts no files; send text instead."
 
 
 class RequestGuard:
-    """Middleware around the whole server."""
+    """Middleware around the whole server.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        sign_in: Whether visitors sign in with Hugging Face.
+    """
+
+    def __init__(self, app: ASGIApp, sign_in: bool = False) -> None:
         self._app = app
+        self._opened = SIGN_IN if sign_in else frozenset[str]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -40,7 +47,7 @@ class RequestGuard:
             return
         send = _with_headers(send)
         headers = Headers(scope=scope)
-        if CLOSED.match(scope["path"]):
+        if CLOSED.match(scope["path"]) and scope["path"] not in self._opened:
             await PlainTextResponse("Not Found", 404)(scope, receive, send)
             return
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
@@ -52,8 +59,9 @@ class RequestGuard:
                 await PlainTextResponse(NO_FILES, 400)(scope, receive, send)
                 return
             receive = _replayed(body, receive)
-        if _from_another_site(scope["method"], headers):
+        if _from_another_site(scope["method"], headers, signs_out=scope["path"] == "/logout"):
             scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"cookie"]}
+            scope |= {"session": {}} if "session" in scope else {}
         await self._app(scope, receive, send)
 
 
@@ -78,11 +86,15 @@ def names_file(body: bytes) -> bool:
     return False
 
 
-def _from_another_site(method: str, headers: Headers) -> bool:
-    """Return whether another site's page makes a request. Following a link to this page does not count."""
+def _from_another_site(method: str, headers: Headers, *, signs_out: bool = False) -> bool:
+    """Return whether another site's page makes a request. Following a link to this page does not count.
+
+    Args:
+        signs_out: Whether the request would sign the visitor out, which a link elsewhere must not do either.
+    """
     if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
         return False
-    return method not in ("GET", "HEAD") or headers.get("sec-fetch-mode") != "navigate"
+    return signs_out or method not in ("GET", "HEAD") or headers.get("sec-fetch-mode") != "navigate"
 
 
 async def _read_body(headers: Headers, receive: Receive) -> bytes | None:

@@ -17,7 +17,7 @@ AWAY_SECONDS = 120.0
 """How long a page may be unreachable, with its network down or its computer asleep, and still go on unchanged."""
 MOST_SESSIONS = 2000
 SWEEP_SECONDS = 30.0
-_HEARTBEAT = "/gradio_api/heartbeat/"
+HEARTBEAT = "/gradio_api/heartbeat/"
 
 
 class SessionSweeper:
@@ -34,10 +34,10 @@ class SessionSweeper:
             self._swept = time.monotonic()
             self.sweep()
         path = scope.get("path", "")
-        if scope["type"] != "http" or not path.startswith(_HEARTBEAT):
+        if scope["type"] != "http" or not path.startswith(HEARTBEAT):
             await self._app(scope, receive, send)
             return
-        session = path.removeprefix(_HEARTBEAT)
+        session = path.removeprefix(HEARTBEAT)
         self._open[session] += 1
         try:
             await self._app(scope, receive, send)

@@ -17,17 +17,18 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "parley_visitor"
+OPENING = ("/", "/login/huggingface")
 YEAR = 365 * 24 * 3600
 
 
 class VisitorCookie:
-    """Middleware that sets the cookie when a browser without one opens the page."""
+    """Middleware that sets the cookie when a browser without one opens the page, or begins to sign in."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/" or _known(scope):
+        if scope["type"] != "http" or scope["path"] not in OPENING or _known(scope):
             await self._app(scope, receive, send)
             return
 

@@ -230,10 +230,12 @@ def values_of(parley: Parley, given: TournamentFile) -> FormValues:
 
 
 def model_choices(parley: Parley, more: Sequence[AgentEntry] = ()) -> list[tuple[str, str]]:
-    """Return the pick list: all models, and entries with their own options."""
+    """Return the pick list: the models that need no visitor's account, and entries with their own options."""
     names = labels(parley)
     listed = {}
-    for entry in [*(AgentEntry(agent=name) for name in parley.manager.list_models()), *more]:
+    models = parley.availability.registered()  # tournaments cannot pay with a visitor's own key
+    everybodys = [AgentEntry(agent=spec.model_id) for spec in models if spec.credentials is None]
+    for entry in [*everybodys, *more]:
         label = AgentConfig(entry.agent, entry.options).label
         listed[_value(entry)] = names.get(entry.agent, entry.agent) + label[len(entry.agent) :]
     return [(label, value) for value, label in listed.items()]

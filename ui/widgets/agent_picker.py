@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,38 +16,46 @@ from negotiation.agents.options import ModelOptions
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.parley import Parley
 from negotiation.scenario.model import Scenario, Seat
-from ui.kit import text
+from ui.kit import account_text, text
 from ui.kit.components import Updates
 from ui.kit.templates import element, render
+from ui.server.accounts import accounts_of
 from ui.widgets.model_facts import model_facts
 
 
 def labels(parley: Parley) -> dict[str, str]:
     """Return the agents' display names, by id."""
-    return {choice.agent: choice.label for choice in parley.catalog.choices()} | {
-        HUMAN: text.YOU,
-        PROGRAM: text.PROGRAM,
-    }
+    listed = {choice.agent: choice.label for choice in parley.catalog.choices()}
+    return {**parley.catalog.providers.labels, **listed, HUMAN: text.YOU, PROGRAM: text.PROGRAM}
 
 
-def choices(parley: Parley) -> list[tuple[str, str]]:
-    """Return the pick list as (label, id): the models that can be used, those that are ready first, then scripts."""
+def choices(parley: Parley, *, account: bool = False) -> list[tuple[str, str]]:
+    """Return the pick list as (label, id): the models that can be used, those that are ready first, then scripts.
+
+    Args:
+        account: Whether the visitor has an account of their own here, on which more models are served.
+    """
     usable = parley.availability.usable()
-    models = [(" · ".join([label_of(spec), *model_facts(parley, spec)]), spec.model_id) for spec in usable]
-    return models + [(strategy.label, name) for name, strategy in STRATEGIES.items()]
+    scripts = [(strategy.label, name) for name, strategy in STRATEGIES.items()]
+    more = parley.availability.on_account() if account else []
+    return [*_listed(parley, usable), *scripts, *_listed(parley, more)]
 
 
-def about_html(parley: Parley, config: AgentConfig) -> Markup:
-    """Draw a line about an agent: what it is, what it needs, and its changed settings."""
+def _listed(parley: Parley, specs: Iterable[ModelSpec]) -> list[tuple[str, str]]:
+    return [(" · ".join([label_of(spec), *model_facts(parley, spec)]), spec.model_id) for spec in specs]
+
+
+def about_html(parley: Parley, config: AgentConfig, *, account: bool = False) -> Markup:
+    """Draw a line about an agent: what it is, what it needs, and its changed settings; `account` is as in `choices`."""
+    spec = parley.catalog.spec(config.agent)
     marks: list[str] = []
     if config.agent in STRATEGIES:
         facts = f"{text.SCRIPTED} · {STRATEGIES[config.agent].plain_name}"
-    elif config.agent not in parley.manager.list_models():
+    elif spec is None:
         facts = text.GONE if config.agent else ""
     else:
-        spec = parley.manager.spec(config.agent)
         facts = " · ".join(model_facts(parley, spec))
-        if reason := parley.availability.of(spec).reason:
+        if reason := unusable(parley, spec, account=account):
             facts = text.UNUSABLE.format(name=label_of(spec), reason=reason)
         marks = [text.chosen(key, value) for key, value in config.chosen.items()]
     return render("about", marks=marks, facts=facts)
@@ -58,11 +66,29 @@ def label_of(spec: ModelSpec) -> str:
     return spec.label or spec.model_id
 
 
-def is_usable(parley: Parley, agent: str) -> bool:
-    """Return whether an agent can be picked here and now."""
+def is_usable(parley: Parley, agent: str, *, account: bool = False) -> bool:
+    """Return whether an agent can be picked here and now; `account` is as in `choices`."""
     if agent in STRATEGIES:
         return True
-    return agent in parley.manager.list_models() and not parley.availability.of(parley.manager.spec(agent)).reason
+    spec = parley.catalog.spec(agent)
+    return spec is not None and not unusable(parley, spec, account=account)
+
+
+def unusable(parley: Parley, spec: ModelSpec, *, account: bool) -> str:
+    """Return why a model cannot be used here and now, as the rest of a sentence about it; empty if it can."""
+    if spec.credentials is not None and not account:
+        return account_text.NEEDED[accounts_of(parley).how]
+    return parley.availability.of(spec).reason
+
+
+def on_account_html(parley: Parley, *, account: bool) -> Markup:
+    """Say how many models are served on the visitor's account, and what that needs; nothing if there are none."""
+    count = len(parley.availability.on_account())
+    words = account_text.NEEDS[accounts_of(parley).how]
+    if account:
+        fetched = parley.catalog.providers.listed
+        words = account_text.OFFERED if fetched else account_text.OFFERED_SHIPPED
+    return element("p", "on-account", words.format(count=count)) if count and words else Markup("")
 
 
 @dataclass(frozen=True)
@@ -89,12 +115,16 @@ class AgentPicker:
         options = {key: defaults[key] if value is None else value for key, value in options.items()}
         return AgentConfig(agent, {key: value for key, value in options.items() if value != defaults[key]})
 
-    def show(self, parley: Parley, config: AgentConfig) -> Updates:
-        """Return the updates that show an agent and its settings; one that cannot be picked is only described."""
+    def show(self, parley: Parley, config: AgentConfig, *, account: bool = False) -> Updates:
+        """Return the updates that show an agent and its settings; one that cannot be picked is only described.
+
+        Args:
+            account: As in `choices`.
+        """
         options = {**ModelOptions().model_dump(), **(config.options if config.agent not in STRATEGIES else {})}
         settings = {part: options[key] for key, part in self.settings.items()}
-        agent = config.agent if is_usable(parley, config.agent) else None
-        return {self.agent: agent, self.about: about_html(parley, config), **settings}
+        agent = config.agent if is_usable(parley, config.agent, account=account) else None
+        return {self.agent: agent, self.about: about_html(parley, config, account=account), **settings}
 
 
 def build_head(

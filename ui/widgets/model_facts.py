@@ -11,7 +11,7 @@ from manager.machine.model_files import whereabouts
 from manager.placed import DEVICE
 from manager.state import State
 from negotiation.app.parley import Parley
-from ui.kit import text
+from ui.kit import account_text, text
 from ui.kit.templates import render
 from ui.kit.units import dollars, size
 
@@ -30,8 +30,8 @@ class Unusable:
 def model_facts(parley: Parley, spec: ModelSpec) -> list[str]:
     """Return what a pick list says about a model, beginning with its group."""
     group = parley.availability.of(spec).group
-    if group == "remote":
-        facts = [text.GROUPS[group], price_words(spec.price)]
+    if group in ("remote", "account"):
+        facts = [text.GROUPS[group], price_words(spec.price), context_words(parley, spec)]
     elif group == "download":
         sized = text.DOWNLOAD.format(size=size(weights_bytes(spec)))
         facts = [sized, memory_words(parley, spec)] if spec.parameters else [text.GROUPS[group]]
@@ -66,6 +66,13 @@ def price_words(price: Price | None) -> str:
     if price is None:
         return ""
     return text.PRICE_PER_MILLION.format(input=dollars(price.input), output=dollars(price.output))
+
+
+def context_words(parley: Parley, spec: ModelSpec) -> str:
+    """Return the most tokens that a provider takes for a model's prompt and reply; nothing where that is not known."""
+    listed = parley.catalog.providers.models().get(spec.model_id)
+    context = None if listed is None or spec.credentials is None else listed.context
+    return "" if context is None else account_text.CONTEXT.format(count=f"{context:,}")
 
 
 def unusable_html(parley: Parley) -> Markup:

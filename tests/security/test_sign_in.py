@@ -1,0 +1,139 @@
+"""Signing in with a stand-in for the Hub, at Gradio's own addresses: the token reaches the vault and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import gradio as gr
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.testclient import TestClient
+
+from negotiation.app.parley import Parley
+from negotiation.app.settings import read_settings
+from tests.support.remote_server import FaultyServer
+from tests.support.serving import serving
+from ui.page import build_page
+from ui.server.accounts import accounts_of
+from ui.server.request_guard import RequestGuard
+from ui.server.sign_in import TokenKeeper, VisitEnds
+from ui.server.visitor import COOKIE, VisitorCookie
+
+pytest.importorskip("authlib", reason="signing in needs gradio[oauth]")
+
+from tests.support.oauth_hub import CLIENT, CLIENT_SECRET, MARK, SCOPES, OAuthHub
+
+
+class Space:
+    """A Space with `hf_oauth: true`, as one browser sees it."""
+
+    def __init__(self, parley: Parley, client: TestClient, hub: OAuthHub) -> None:
+        self.parley, self.client, self.hub = parley, client, hub
+        self.accounts = accounts_of(parley)
+
+    @property
+    def visitor(self) -> str | None:
+        return self.client.cookies.get(COOKIE)
+
+    def sign_in(self, name: str) -> None:
+        """Go where a browser goes after a click on the button."""
+        self.hub.visitor = name
+        leaves = self.client.get("/login/huggingface?_target_url=/", follow_redirects=False)
+        comes_back = httpx.get(leaves.headers["location"], trust_env=False).headers["location"]
+        self.client.get(comes_back, follow_redirects=False)
+
+    @property
+    def cookies(self) -> str:
+        """All cookies, and what Gradio's session holds."""
+        values = {cookie.name: str(cookie.value) for cookie in self.client.cookies.jar}
+        session = base64.b64decode(values.get("session", "").partition(".")[0]).decode()
+        return f"{values} {session}"
+
+
+@pytest.fixture
+def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    router = FaultyServer()
+    with serving(OAuthHub()) as hub:
+        oauth = gr.oauth
+        monkeypatch.setattr(oauth, "get_space", lambda: "someone/parley")
+        for name, value in (("CLIENT_ID", CLIENT), ("CLIENT_SECRET", CLIENT_SECRET), ("SCOPES", SCOPES)):
+            monkeypatch.setattr(oauth, f"OAUTH_{name}", value)
+        monkeypatch.setattr(oauth, "OPENID_PROVIDER_URL", hub.url)
+        given = {"PARLEY_HOME": str(tmp_path), "PARLEY_PROVIDERS": router.base_url, **hub.environment}
+        parley = Parley.open(read_settings(given))
+        with ThreadPoolExecutor(1) as thread:
+            app = thread.submit(lambda: asyncio.run(_built(parley))).result()
+        with TestClient(app, base_url="https://parley.test") as client:
+            client.get("/")
+            yield Space(parley, client, hub)
+        parley.close()
+    router.close()
+
+
+async def _built(parley: Parley) -> FastAPI:
+    """Build the page inside an event loop, because Gradio otherwise creates loops and never closes them."""
+    page, accounts = build_page(parley), accounts_of(parley)
+    middleware = [
+        Middleware(RequestGuard, sign_in=True),
+        Middleware(VisitorCookie),
+        Middleware(VisitEnds, accounts=accounts),
+        Middleware(TokenKeeper, accounts=accounts),
+    ]
+    app = FastAPI()
+    gr.mount_gradio_app(app, page, path="", app_kwargs={"middleware": middleware}, enable_monitoring=False)
+    return app
+
+
+def test_the_token_reaches_the_vault_and_no_cookie(space: Space) -> None:
+    space.sign_in("ada")
+    account, handle = space.accounts.of(space.visitor), space.accounts.handle(space.visitor)
+    assert account is not None
+    assert handle is not None
+    assert account.name == "ada"
+    (token,) = space.hub.tokens
+    assert space.parley.manager.credentials.reveal(handle, str(space.parley.catalog.providers.base_url)) == token
+    assert "preferred_username" in space.cookies, "the session is in a cookie that this test can read"
+    assert MARK not in space.cookies
+    assert MARK not in space.client.get("/config").text
+
+
+def test_signing_out_ends_it(space: Space) -> None:
+    space.sign_in("ada")
+    space.client.get("/logout", follow_redirects=False)
+    assert not space.accounts.knows(space.visitor)
+    assert "preferred_username" not in space.cookies
+
+
+def test_another_browser_with_the_sessions_cookie_only_is_nobody(space: Space) -> None:
+    space.sign_in("ada")
+    session = json.dumps([cookie.value for cookie in space.client.cookies.jar if cookie.name == "session"])
+    space.client.cookies.delete(COOKIE)
+    space.client.get("/")
+    assert session
+    assert not space.accounts.knows(space.visitor)
+
+
+def test_who_refuses_is_not_signed_in(space: Space) -> None:
+    space.hub.refuses = True
+    with pytest.raises(Exception, match="access_denied"):
+        space.sign_in("ada")
+    assert not space.accounts.knows(space.visitor)
+
+
+def test_an_answer_that_was_not_asked_for_signs_nobody_in(space: Space) -> None:
+    answer = space.client.get("/login/callback?code=stolen&state=guessed", follow_redirects=False)
+    assert answer.headers["location"].startswith("/login/huggingface")
+    assert not space.accounts.knows(space.visitor)
+
+
+def test_only_the_five_functions_are_public(space: Space) -> None:
+    named = json.loads(space.client.get("/gradio_api/info").text)["named_endpoints"]
+    assert set(named) == {"/models", "/scenarios", "/negotiate", "/move", "/run"}

@@ -1,0 +1,159 @@
+"""A loopback stand-in for the Hub's sign-in: OpenID Connect with authorise, token, userinfo, refresh and expiry.
+
+Whoever is to sign in next is set with `visitor`. Its tokens are noticeable, so that a search finds them anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+MARK = "hf_oauth_secret"
+"""Begins every access token, and occurs in every refresh token."""
+CLIENT, CLIENT_SECRET = "the-space", "the-secret-of-the-space"
+SCOPES = "openid profile inference-api"
+
+
+class OAuthHub(ThreadingHTTPServer):
+    """Signs visitors in for one client, without asking them anything."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.visitor = "ada"
+        self.lifetime = 8 * 3600  # seconds
+        self.refuses = False  # whether the visitor presses Cancel
+        self.tokens: dict[str, str] = {}  # name by access token
+        self.refreshed = 0
+        self.key = RSAKey.generate_key(2048, {"kid": "hub", "use": "sig"})
+        self._codes: dict[str, dict[str, str]] = {}
+        self._refreshes: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a Space with `hf_oauth: true` finds in its environment."""
+        return {
+            "SYSTEM": "spaces",
+            "SPACE_ID": "someone/parley",
+            "OAUTH_CLIENT_ID": CLIENT,
+            "OAUTH_CLIENT_SECRET": CLIENT_SECRET,
+            "OAUTH_SCOPES": SCOPES,
+            "OPENID_PROVIDER_URL": self.url,
+        }
+
+    def authorise(self, query: dict[str, str]) -> str:
+        """Return where the browser goes with its code."""
+        assert query["client_id"] == CLIENT
+        assert query["response_type"] == "code"
+        if self.refuses:
+            return f"{query['redirect_uri']}&{urlencode({'error': 'access_denied', 'state': query['state']})}"
+        code = secrets.token_urlsafe(12)
+        self._codes[code] = {**query, "visitor": self.visitor}
+        return f"{query['redirect_uri']}&{urlencode({'code': code, 'state': query['state']})}"
+
+    def grant(self, form: dict[str, str]) -> dict[str, Any] | None:
+        """Return the answer to a request for tokens; None refuses it."""
+        if form.get("grant_type") == "refresh_token":
+            name = self._refreshes.pop(form.get("refresh_token", ""), None)
+            self.refreshed += name is not None
+            return None if name is None else self._tokens_of(name, None)
+        asked = self._codes.pop(form.get("code", ""), None)
+        if asked is None or asked["redirect_uri"] != form.get("redirect_uri"):
+            return None
+        challenge = asked.get("code_challenge")
+        if challenge is not None and challenge != _challenge(form.get("code_verifier", "")):
+            return None
+        return self._tokens_of(asked["visitor"], asked.get("nonce"))
+
+    def about(self, name: str) -> dict[str, str]:
+        """Return what the Hub says about a visitor."""
+        return {
+            "sub": f"id-of-{name}",
+            "name": name.title(),
+            "preferred_username": name,
+            "profile": f"https://huggingface.co/{name}",
+            "picture": f"https://huggingface.co/avatars/{name}.svg",
+        }
+
+    def _tokens_of(self, name: str, nonce: str | None) -> dict[str, Any]:
+        token, refresh = (f"{MARK}_{name}_{kind}{secrets.token_hex(8)}" for kind in ("", "refresh_"))
+        self.tokens[token], self._refreshes[refresh] = name, name
+        now = int(time.time())
+        claims = {**self.about(name), "iss": self.url, "aud": CLIENT, "iat": now, "exp": now + 3600}
+        claims |= {"nonce": nonce} if nonce else {}
+        return {
+            "access_token": token,
+            "refresh_token": refresh,
+            "token_type": "bearer",
+            "scope": SCOPES,
+            "expires_in": self.lifetime,
+            "id_token": jwt.encode({"alg": "RS256", "kid": "hub"}, claims, self.key),
+        }
+
+
+def _challenge(verifier: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: OAuthHub
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        hub, parts = self.server, urlsplit(self.path)
+        match parts.path:
+            case "/.well-known/openid-configuration":
+                self._json(
+                    {
+                        "issuer": hub.url,
+                        "authorization_endpoint": f"{hub.url}/oauth/authorize",
+                        "token_endpoint": f"{hub.url}/oauth/token",
+                        "userinfo_endpoint": f"{hub.url}/oauth/userinfo",
+                        "jwks_uri": f"{hub.url}/oauth/jwks",
+                        "id_token_signing_alg_values_supported": ["RS256"],
+                    }
+                )
+            case "/oauth/jwks":
+                self._json({"keys": [hub.key.as_dict(private=False)]})
+            case "/oauth/authorize":
+                query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+                self.send_response(302)
+                self.send_header("Location", hub.authorise(query))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            case "/oauth/userinfo":
+                name = hub.tokens.get(self.headers.get("Authorization", "").removeprefix("Bearer "))
+                about = {"error": "invalid_token"} if name is None else hub.about(name)
+                self._json(about, 401 if name is None else 200)
+            case _:
+                self._json({"error": "not found"}, 404)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        granted = self.server.grant({key: values[0] for key, values in parse_qs(body).items()})
+        self._json({"error": "invalid_grant"} if granted is None else granted, 400 if granted is None else 200)
+
+    def _json(self, answer: Any, status: int = 200) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -1,0 +1,56 @@
+"""Texts about models on the visitor's own account: signing in, keys, prices and limits."""
+
+from __future__ import annotations
+
+SIGN_IN = "Sign in with Hugging Face"
+SIGN_OUT = "Sign out ({})"
+OWN_KEY = "Use your own account"
+KEY_IN_USE = "Your key is in use"
+EXPIRED_BUTTON = "Your key has expired"
+TITLE = "Strong models on your own account"
+ABOUT_KEY = (
+    "Inference Providers serve hundreds of models at Hugging Face, and bill your account for them. A key for it is "
+    "kept in memory for this session only: it serves nobody but you, is never stored, logged or shown, and is "
+    "forgotten when you close the page."
+)
+WHERE_KEY = "Make a key that may call Inference Providers"
+TOKENS_URL = (
+    "https://huggingface.co/settings/tokens/new?ownUserPermissions=inference.serverless.write&tokenType=fineGrained"
+)
+KEY = "Access token"
+KEY_INFO = "Kept in memory for this session only."
+USE_KEY = "Use this key"
+USE_OWN = "Use this machine's HF_TOKEN"
+FORGET = "Forget the key"
+CLOSE = "Close"
+KEY_USED = "A key is in use for this session. Models on your account are in the pick lists."
+NO_COOKIE = "This needs cookies, and your browser does not accept them. Allow them and reload the page."
+NO_OWN = "There is no HF_TOKEN to use here: this works only on the machine that Parley runs on, with a token set there."
+NO_KEY = "Paste a key first."
+NOT_HERE = "This page takes no keys."
+EXPIRED = "Your sign-in has expired. Sign in again; negotiations that stopped can be continued."
+
+OFFERED = "{count} models are served remotely, on your account: type to search."
+OFFERED_SHIPPED = (
+    "The list of models on your account cannot be fetched now. The best known ones are offered, without prices."
+)
+_MORE = "{count} more models are served remotely, on your account. "
+NEEDS = {
+    "hub": _MORE + "Sign in with Hugging Face at the top of the page to use them.",
+    "key": _MORE + "Choose “Use your own account” at the top of the page.",
+    "none": "",
+}
+NEEDED = {
+    "hub": "is served remotely, on your account: sign in with Hugging Face at the top of the page",
+    "key": "is served remotely, on your account: choose “Use your own account” at the top of the page",
+    "none": "is served remotely, on the visitor's account, and nobody can sign in here",
+}
+CONTEXT = "{count} tokens of context"
+
+PRICE_OF = "{name}: {price}"
+PRICE_UNKNOWN = "no price stated"
+LIKELY_COST = "Likely cost of both lanes: at most {cost}"
+LAST_COST = "The last time it was {cost}"
+LIMIT = "Limit per negotiation ($)"
+LIMIT_INFO = "It stops before a turn that could cost more. Raise the limit to continue."
+LIMIT_WRONG = "A limit lies between {least} and {most}."
