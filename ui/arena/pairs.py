@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
-from negotiation.agents.purse import Payer
 
 from negotiation.admission.limits import Caller
+from negotiation.agents.purse import Payer
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Comparison, Players, Result, difference
 from negotiation.comparison.service import ComparisonStatus

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import gradio as gr
 from markupsafe import Markup
-from negotiation.live.costs import expected_cost, last_cost
 
 from manager.config.model_spec import ModelSpec
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.game.measures import total_cost
+from negotiation.live.costs import expected_cost, last_cost
 from negotiation.scenario.model import SEATS, Scenario
 from ui.kit import account_text as text
 from ui.kit.components import Updates

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import gradio as gr
 from huggingface_hub import get_token
-from negotiation.agents.purse import Payer
 
 from manager.credentials import Credentials, Handle
+from negotiation.agents.purse import Payer
 from negotiation.app.parley import Parley
 from negotiation.app.settings import Settings
 from negotiation.app.sign_in import SignIn, is_loopback
