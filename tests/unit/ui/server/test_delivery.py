@@ -130,6 +130,7 @@ def test_files_whose_address_has_a_digest_are_cached_for_ever_and_nothing_else()
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [("", PAGE), ("gzip", gzip.compress(PAGE)), ("br", brotli.compress(PAGE, quality=1))],
+    ids=["plain", "gzip", "br"],
 )
 def test_a_file_that_never_changes_is_compressed_best_for_later_visitors(encoding: str, body: bytes) -> None:
     head = {"content-type": "text/javascript", **({"content-encoding": encoding} if encoding else {})}
