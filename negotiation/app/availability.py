@@ -8,7 +8,7 @@ from typing import Literal
 
 from manager.config.model_spec import ModelSpec
 from manager.machine.hub_access import HubAccess
-from manager.machine.model_files import whereabouts
+from manager.machine.model_files import SHIPPED, whereabouts
 from manager.state import State
 from negotiation.agents.catalog import Catalog
 
@@ -52,6 +52,17 @@ class ModelAvailability:
         found = [(spec, self.of(spec)) for spec in self.registered()]
         usable = [(GROUPS.index(availability.group), spec) for spec, availability in found if not availability.reason]
         return [spec for _, spec in sorted(usable, key=lambda pair: pair[0])]
+
+    def trained(self) -> tuple[ModelSpec, ModelSpec] | None:
+        """Return a usable model whose adapter comes with Parley, and the usable model that it was made from."""
+        usable = self.usable()
+        for spec in usable:
+            if any(name.startswith(SHIPPED) for name in spec.adapters):
+                base = spec.weights._replace(adapters=())
+                for other in usable:
+                    if other.weights == base:
+                        return spec, other
+        return None
 
     def registered(self) -> list[ModelSpec]:
         """Return all models of the registry."""
