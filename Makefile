@@ -37,7 +37,7 @@ quick: $(VENV)/dev
 test-heavy: $(VENV)/dev
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres || \
 	  { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq postgresql; }
-	$(PIP) install -c constraints.txt -e ".[ray,postgresql,quantization,adapters,parquet,inspect,verifiers]" openai
+	$(PIP) install -c constraints.txt -e ".[ray,postgresql,quantization,parquet,inspect,verifiers]" openai
 	$(BIN)/python -m pytest -m heavy
 
 # Which lines are reached without browsers and real models.

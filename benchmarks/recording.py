@@ -1,19 +1,21 @@
 """Record the pair of negotiations that a first visit to the arena opens on.
 
-    python -m benchmarks.recording --seed 3
+    python -m benchmarks.recording gives_in --seed 3      # two scripts in each lane
 
-Plays the set-up of a first visit and writes `configs/recordings/who_gives_in_first.jsonl`, one run per lane, as History
-saves runs. With another seed than that of the set-up, pressing Start tells the same story in other words.
+Plays a question of the arena and writes `configs/recordings/QUESTION.jsonl`, one run per lane, as History saves runs.
+With another seed than that of the set-up, pressing Start tells the same story in other words.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from manager.cancel import CancelToken
+from manager.config.registry import Registry
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
@@ -23,9 +25,12 @@ from negotiation.runs.export import to_jsonl
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Scenario, Seat, load_scenarios
 from ui.arena.presets import SCRIPTS
+from ui.widgets.scenario_picker import FIRST
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
-RECORDING = CONFIGS / "recordings" / "who_gives_in_first.jsonl"
+QUESTIONS: dict[str, tuple[Players, Players]] = {
+    "gives_in": SCRIPTS,
+}
 
 
 def record(catalog: Catalog, scenario: Scenario, lane: int, players: Players, seed: int) -> Run:
@@ -34,19 +39,24 @@ def record(catalog: Catalog, scenario: Scenario, lane: int, players: Players, se
     run = Run(
         run_id=f"recording-{lane}", scenario=scenario, agents=agents, seed=seed, comparison="recording", lane=lane
     )
+    played = play(catalog, run, CancelToken())
     # Who wrote it and on what machine does not matter for a script.
-    return replace(play(catalog, run, CancelToken()), created=float(round(time.time())), provenance=None)
+    scripted = not any(agent.agent in catalog.manager.list_models() for agent in players)
+    return replace(played, created=float(round(time.time())), provenance=None if scripted else played.provenance)
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    asked.add_argument("question", choices=QUESTIONS)
     asked.add_argument("--seed", type=int, required=True)
-    seed = asked.parse_args().seed
-    scenario, *_ = load_scenarios(CONFIGS / "scenarios").values()
-    with LLMManager({}) as manager:
+    asked.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "parley-cache")
+    given = asked.parse_args()
+    scenario = load_scenarios(CONFIGS / "scenarios")[FIRST]
+    with LLMManager(Registry.from_yaml(CONFIGS / "models.yaml"), cache_dir=given.cache) as manager:
         catalog = Catalog(manager)
-        runs = [record(catalog, scenario, lane, players, seed) for lane, players in enumerate(SCRIPTS, 1)]
-    RECORDING.write_text("".join(to_jsonl(runs)), encoding="utf-8")
+        lanes = enumerate(QUESTIONS[given.question], 1)
+        runs = [record(catalog, scenario, lane, players, given.seed) for lane, players in lanes]
+    (CONFIGS / "recordings" / f"{given.question}.jsonl").write_text("".join(to_jsonl(runs)), encoding="utf-8")
     for run in runs:
         print(f"lane {run.lane}: {run.ending}")
         for turn in run.turns:

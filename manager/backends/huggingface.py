@@ -111,7 +111,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             sha256=None if commit else identification.digest_of(weights, self.cache_dir),
             dtype=str(found.dtype).removeprefix("torch."),
             quantization=spec.quantization,
-            adapters=identification.adapter_names(spec.adapters, found.adapters),
+            adapters=identification.adapter_names(spec.adapters, found.adapters, self.cache_dir),
             device=device,
             hardware=torch.cuda.get_device_name(device) if device.startswith("cuda") else None,
         )

@@ -117,6 +117,14 @@ class ModelSpec(_StrictEntry):
             raise ValueError("write a path inside the repository, folder or package, without .. or a leading /")
         return value
 
+    @field_validator("adapters")
+    @classmethod
+    def _shipped(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name.startswith("shipped:") and not re.fullmatch(r"shipped:[a-z0-9][a-z0-9.-]*", name):
+                raise ValueError("write the name of an adapter that comes with Parley, as in shipped:parley-135m")
+        return value
+
     @field_validator("sha256")
     @classmethod
     def _digest(cls, value: str | None) -> str | None:

@@ -15,6 +15,8 @@ from manager.config.model_spec import ModelSpec
 
 PACKAGE = "package:"
 """Prefix of a `gguf_file` that lies inside an installed Python package, as package:NAME/FILE."""
+SHIPPED = "shipped:"
+"""Prefix of an adapter that comes with Parley, as shipped:NAME."""
 
 
 def packaged(gguf_file: str) -> Path | None:
@@ -25,6 +27,13 @@ def packaged(gguf_file: str) -> Path | None:
         return None
     path = Path(spec.origin).parent / name
     return path if path.is_file() else None
+
+
+def shipped_folder(name: str) -> Path:
+    """Return the folder that shipped:NAME names: in the installed package `manager`, else in the checkout."""
+    package = Path(__file__).resolve().parents[1]
+    folders = package / "models", package.parent / "models"
+    return next((folder for folder in folders if folder.is_dir()), folders[0]) / name.removeprefix(SHIPPED)
 
 
 def whereabouts(spec: ModelSpec) -> Literal["package", "here", "hub"]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from manager.config.model_spec import ModelSpec
 from manager.machine.hub_access import HubAccess
-from manager.machine.model_files import whereabouts
+from manager.machine.model_files import SHIPPED, whereabouts
 from manager.state import State
 from negotiation.agents.catalog import Catalog
 
@@ -61,6 +61,17 @@ class ModelAvailability:
         asks = [spec for spec in self.registered() if spec.credentials is not None and spec.model_id not in listed]
         own = [spec for spec in asks if spec.base_url == providers.base_url]
         return [*own, *listed.values()]
+
+    def trained(self) -> tuple[ModelSpec, ModelSpec] | None:
+        """Return a usable model whose adapter comes with Parley, and the usable model that it was made from."""
+        usable = self.usable()
+        for spec in usable:
+            if any(name.startswith(SHIPPED) for name in spec.adapters):
+                base = spec.weights._replace(adapters=())
+                for other in usable:
+                    if other.weights == base:
+                        return spec, other
+        return None
 
     def registered(self) -> list[ModelSpec]:
         """Return all models of the registry."""

@@ -20,7 +20,7 @@ from ui.widgets.model_facts import weights_bytes
 OPPONENT = "boulware"
 FIRM, EASY = AgentConfig(OPPONENT), AgentConfig("conceder")
 SCRIPTS: tuple[Players, Players] = ((FIRM, FIRM), (EASY, FIRM))
-"""The lanes of a first visit, which need no model. The recording that it opens on shows the same."""
+"""Lanes that need no model."""
 STRONGER = ("qwen3-1.7b", "qwen3-4b", "smollm3-3b")
 """Models to suggest, the first registered one wins: small enough for a laptop, open, and able to negotiate."""
 
@@ -37,11 +37,15 @@ class Preset:
 
 
 def presets(parley: Parley) -> list[Preset]:
-    """Return the presets that the registered models allow; the first is for a first visit."""
+    """Return the presets that the registered models allow; the first is for a first visit.
+
+    The recording that a first visit opens on shows what the first one plays with the models that come with Parley.
+    """
     specs = parley.availability.usable()
     scripts = _preset("gives_in", SCRIPTS)
     if not specs:
         return [scripts]
+    practised = [_preset("practice", practice(*pair))] if (pair := parley.availability.trained()) else []
     first = specs[0]
     model = AgentConfig(first.model_id)
     other = next((spec for spec in specs if spec.weights != first.weights and _is_ready(parley, spec)), None)
@@ -49,6 +53,7 @@ def presets(parley: Parley) -> list[Preset]:
     cold, hot = (AgentConfig(first.model_id, {"temperature": value}) for value in (0.2, 1.2))
     speaker = AgentConfig(first.model_id, {"narrates": OPPONENT})
     found = [
+        *practised,
         scripts,
         _preset("decides", ((model, FIRM), (speaker, FIRM))),
         _preset("temperatures", ((cold, FIRM), (hot, FIRM))),
@@ -58,6 +63,11 @@ def presets(parley: Parley) -> list[Preset]:
     if stronger := _stronger(parley):
         found.append(_against(parley, stronger, (model, FIRM)))
     return found
+
+
+def practice(trained: ModelSpec, base: ModelSpec) -> tuple[Players, Players]:
+    """Return lanes in which a trained model, and the model that it was made from, face the same opponent."""
+    return (AgentConfig(base.model_id), FIRM), (AgentConfig(trained.model_id), FIRM)
 
 
 def _stronger(parley: Parley) -> ModelSpec | None:

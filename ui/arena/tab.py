@@ -15,6 +15,7 @@ from negotiation.runs.record import Run
 from ui.arena import text
 from ui.arena.banner import NO_LINK, OPENED, Banner, link_html
 from ui.arena.pairs import Pairs, compared
+from ui.arena.presets import presets
 from ui.arena.recording import read_recording
 from ui.arena.runs import LaneRuns, Shown, drawn_seed, lanes_of
 from ui.arena.setup import Form, Setup, is_blind
@@ -51,7 +52,7 @@ class Arena:
         self.setup = Setup(parley, self.shown, self._build_buttons)
         self.banner = Banner(parley)
         self.setup.build_lanes()
-        self.recording = read_recording(parley.settings.config_file("recordings"), len(self.setup.lanes))
+        self.recording = read_recording(parley.settings.config_file("recordings"), presets(parley)[0].lanes)
         self.lanes = self.setup.lanes
         self.pairs = Pairs(parley)
 

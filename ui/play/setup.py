@@ -19,7 +19,8 @@ from ui.widgets.agent_picker import about_html, choices
 from ui.widgets.memory import Memory
 from ui.widgets.scenario_picker import first_scenario, story_html
 
-OPPONENT = "boulware"
+SCRIPT = "boulware"
+"""The first opponent where no trained model can be used."""
 
 
 class PlaySetup:
@@ -28,6 +29,8 @@ class PlaySetup:
     def __init__(self, parley: Parley) -> None:
         self._parley = parley
         self._first = first_scenario(parley)
+        trained = parley.availability.trained()
+        self._opponent = trained[0].model_id if trained else SCRIPT
         self.memory = Memory("parley-play")
         with gr.Row(elem_classes="play-setup"):
             self.scenario = gr.Dropdown(
@@ -40,9 +43,9 @@ class PlaySetup:
             self.seat = gr.Radio(_seats(self._first), value="a", label=text.SEAT, elem_id="play-seat", min_width=200)
             with gr.Column(min_width=220, elem_classes="picker"):
                 self.opponent = gr.Dropdown(
-                    choices(parley), value=OPPONENT, label=text.OPPONENT, elem_id="play-opponent"
+                    choices(parley), value=self._opponent, label=text.OPPONENT, elem_id="play-opponent"
                 )
-                self.about = gr.HTML(about_html(parley, AgentConfig(OPPONENT)), js_on_load=None)
+                self.about = gr.HTML(about_html(parley, AgentConfig(self._opponent)), js_on_load=None)
 
     def build_story(self) -> None:
         """Create the scenario's story and the person's own side where it is called."""
@@ -72,7 +75,7 @@ class PlaySetup:
     def show(self, request: gr.Request, scenario: Scenario, seat: Seat, opponent: str) -> Updates:
         """Return the updates that show a set-up; an opponent that is no longer available is replaced."""
         listed = choices(self._parley, account=self._has_account(request))
-        opponent = opponent if opponent in (agent for _, agent in listed) else OPPONENT
+        opponent = opponent if opponent in (agent for _, agent in listed) else self._opponent
         return {
             self.scenario: gr.update(choices=self._scenarios(scenario), value=scenario.scenario_id),
             self.seat: gr.update(choices=_seats(scenario), value=seat),

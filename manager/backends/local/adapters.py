@@ -11,21 +11,23 @@ from typing import Any
 
 from manager.backends.base import Progress
 from manager.backends.local import hub
-from manager.backends.local.quantization import require
 from manager.config.model_spec import ModelSpec
 from manager.errors import LoadFailed, Refused, WeightsNotFound
+from manager.machine.model_files import SHIPPED, shipped_folder
 
 FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def fetch(spec: ModelSpec, progress: Progress) -> list[Path]:
-    """Return the folders of an entry's adapters, fetched. Raises MissingPackage, Refused, or like `hub.fetch`."""
+    """Return the folders of an entry's adapters, fetched. Raises Refused, or like `hub.fetch`."""
     if not spec.adapters:
         return []
-    require("key 'adapters':", "peft", "accelerate")
     if spec.quantization is not None:
         raise Refused("key 'adapters': cannot be merged into quantized weights; leave out one of the two")
-    folders = [hub.fetch(name, None, None, progress) for name in spec.adapters]
+    folders = [
+        shipped_folder(name) if name.startswith(SHIPPED) else hub.fetch(name, None, None, progress)
+        for name in spec.adapters
+    ]
     for folder, name in zip(folders, spec.adapters, strict=True):
         for file in FILES:
             if not (folder / file).is_file():

@@ -70,10 +70,11 @@ def public_name(spec: ModelSpec) -> str:
     return folder.name if folder.is_dir() or spec.model_name.startswith((".", "/", "~")) else spec.model_name
 
 
-def adapter_names(names: Iterable[str], folders: Iterable[Path]) -> tuple[str, ...]:
-    """Return adapters with their commits, such as "owner/adapter@012abc..."."""
+def adapter_names(names: Iterable[str], folders: Iterable[Path], cache_dir: Path) -> tuple[str, ...]:
+    """Return adapters with their commits, or with the beginnings of their digests: "owner/adapter@012abc..."."""
     found = []
     for name, folder in zip(names, folders, strict=True):
         commit = commit_of(folder)
-        found.append(f"{name}@{commit}" if commit else folder.name)
+        version = commit or digest_of([folder / "adapter_model.safetensors"], cache_dir)[:12]
+        found.append(f"{name if commit else folder.name}@{version}")
     return tuple(found)

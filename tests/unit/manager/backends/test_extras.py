@@ -1,4 +1,4 @@
-"""Quantization and adapters with the real packages, which are optional and installed by `make test-heavy`."""
+"""Quantization and adapters with the real packages; those for quantization are installed by `make test-heavy`."""
 
 from __future__ import annotations
 
@@ -62,9 +62,8 @@ def test_quantized_weights_take_less_and_write(tmp_path: Path, kind: str, caplog
     assert model.leaked_bytes == 0
 
 
-@pytest.mark.heavy
 def test_adapters_are_merged_into_the_weights(tmp_path: Path) -> None:
-    import peft  # an optional package, which `make test-heavy` installs
+    import peft
 
     folder = saved(tmp_path / "tiny", 32)
     original = LlamaForCausalLM.from_pretrained(folder)
@@ -88,7 +87,6 @@ def test_adapters_are_merged_into_the_weights(tmp_path: Path) -> None:
     model.unload()
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [

@@ -357,6 +357,11 @@ def test_an_index_that_cannot_be_read(folder: Path) -> None:
         wrapper(folder).prepare(silent)
 
 
+def test_an_adapter_that_does_not_come_with_parley_says_so(saved: Path) -> None:
+    with pytest.raises(WeightsNotFound, match=r"'shipped:nothing' has no adapter_config\.json, so it is not a PEFT"):
+        wrapper(saved, adapters=["shipped:nothing"]).prepare(silent)
+
+
 @pytest.mark.parametrize(
     ("settings", "kind", "message"),
     [
@@ -368,14 +373,13 @@ def test_an_index_that_cannot_be_read(folder: Path) -> None:
             "'torchao-int8' needs the package torchao; run: pip",
         ),
         ({"quantization": "bitsandbytes-4bit"}, MissingPackage, "needs the package bitsandbytes; run: pip install"),
-        ({"adapters": ["owner/lora"]}, MissingPackage, "key 'adapters': needs the package peft; run: pip install peft"),
     ],
 )
 def test_what_needs_a_package_or_device_says_so(
     saved: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], kind: type[ParleyError], message: str
 ) -> None:
     find_spec = importlib.util.find_spec
-    missing = {"torchao", "bitsandbytes", "peft"}
+    missing = {"torchao", "bitsandbytes"}
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in missing else find_spec(name))
     with pytest.raises(kind, match=re.escape(message)):
         wrapper(saved, **settings).prepare(silent)

@@ -245,6 +245,7 @@ def test_models_at_one_server_share_weights_only_with_the_same_key_and_trust() -
     ("entry", "message"),
     [
         ({"gguf_file": "x.gguf", "sha256": "abc"}, "key 'sha256': write the 64 hexadecimal digits"),
+        ({"adapters": ["shipped:../x"]}, "key 'adapters': write the name of an adapter that comes with Parley"),
         ({"sha256": "0" * 64}, "key 'sha256': it is the digest of a GGUF file; name that as 'gguf_file'"),
     ],
 )

@@ -67,3 +67,13 @@ def test_nothing_can_be_downloaded_without_the_hub(parley: Parley, trouble: str)
 def test_usable_models_are_listed_with_those_that_are_ready_first(parley: Parley) -> None:
     availability = ModelAvailability(parley.catalog, Access())
     assert [spec.model_id for spec in availability.usable()] == ["packaged", "fake", "served", "far"]
+
+
+def test_a_model_whose_adapter_comes_with_parley_is_found_with_its_base(tmp_path: Path, parley: Parley) -> None:
+    assert ModelAvailability(parley.catalog, Access()).trained() is None
+    base = {"model_name": "owner/packed", "gguf_file": "package:manager/machine/host.py", "size": "1B"}
+    tuned = {**base, "adapters": ["shipped:practised"]}
+    parley.manager.register_model("tuned", tuned)
+    pair = ModelAvailability(parley.catalog, Access()).trained()
+    assert pair is not None
+    assert [spec.model_id for spec in pair] == ["tuned", "packaged"]

@@ -53,3 +53,14 @@ def test_a_preset_that_cannot_work_says_why_and_cannot_be_chosen(parley: Parley)
     with pytest.raises(gr.Error, match="the Hub does not answer"):
         chosen_preset(offline, "stronger")
     assert chosen_preset(offline, "no such preset").preset_id == "gives_in"
+
+
+def test_a_trained_model_and_its_base_come_first(parley: Parley) -> None:
+    base = {"model_name": "owner/packed", "gguf_file": "package:manager/machine/host.py", "size": "1B"}
+    parley.manager.register_model("base", base)
+    assert presets(with_access(parley))[0].preset_id == "gives_in"
+    parley.manager.register_model("tuned", {**base, "adapters": ["shipped:practised"]})
+    first = presets(with_access(parley))[0]
+    (untrained, opponent), (trained, same) = first.lanes
+    assert (first.preset_id, untrained.agent, trained.agent) == ("practice", "base", "tuned")
+    assert opponent == same

@@ -13,6 +13,7 @@ from negotiation.game.measures import measure
 from negotiation.game.protocol import Action, Ending, GameState
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Offer, load_scenario
+from ui.arena.presets import SCRIPTS
 from ui.arena.recording import read_recording
 from ui.drawing.ending import compare, contested
 from ui.drawing.outcome_space import space_of
@@ -94,7 +95,7 @@ def test_the_details_name_other_issues_what_was_left_and_the_turn_that_decided()
 
 
 def test_two_efficient_deals_leave_nothing_on_the_table() -> None:
-    found = compare(read_recording(SHIPPED / "recordings", 2))
+    found = compare(read_recording(SHIPPED / "recordings", SCRIPTS))
     assert found is not None
     assert "Neither lane left anything on the table." in found.details
 
