@@ -56,6 +56,16 @@ class Space:
         session = base64.b64decode(values.get("session", "").partition(".")[0]).decode()
         return f"{values} {session}"
 
+    @property
+    def button(self) -> str:
+        """What opening the page writes on the button."""
+        config = self.client.get("/config").json()
+        (button,) = (part["id"] for part in config["components"] if part["props"].get("elem_id") == "account-button")
+        (opened,) = (one for one in config["dependencies"] if one["outputs"][:1] == [button])
+        body = {"data": [], "fn_index": opened["id"], "session_hash": "page"}
+        answer = self.client.post(f"/gradio_api/run/{opened['api_name']}", json=body)
+        return str(answer.json()["data"][0])
+
 
 @pytest.fixture
 def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
@@ -137,3 +147,11 @@ def test_an_answer_that_was_not_asked_for_signs_nobody_in(space: Space) -> None:
 def test_only_the_five_functions_are_public(space: Space) -> None:
     named = json.loads(space.client.get("/gradio_api/info").text)["named_endpoints"]
     assert set(named) == {"/models", "/scenarios", "/negotiate", "/move", "/run"}
+
+
+def test_the_page_names_who_is_signed_in(space: Space) -> None:
+    assert space.button == "Sign in with Hugging Face"
+    space.sign_in("ada")
+    assert space.button == "Sign out (ada)"
+    space.client.get("/logout", follow_redirects=False)
+    assert space.button == "Sign in with Hugging Face"

@@ -25,8 +25,11 @@ def seconds(value: float) -> str:
 
 
 def dollars(value: float) -> str:
-    """Return a price, to a millionth below one dollar and to the cent above."""
-    return "$" + (f"{value:.6f}".rstrip("0").rstrip(".") if value < 1 else f"{value:,.2f}")
+    """Return a price, with cents, and to a millionth below one dollar."""
+    if value >= 1:
+        return f"${value:,.2f}"
+    cents, rest = f"{value:.6f}"[:4], f"{value:.6f}"[4:]
+    return f"${cents}{rest.rstrip('0')}"
 
 
 def rough_dollars(value: float) -> str:

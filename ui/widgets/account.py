@@ -36,6 +36,7 @@ class AccountCorner:
                 text.SIGN_OUT,
                 size="sm",
                 variant="secondary",
+                icon=None,  # the guard closes the address of Gradio's files
                 elem_id="account-button",
                 scale=0,
                 min_width=150,

@@ -23,6 +23,8 @@ from ui.kit.units import dollars, in_points, points, seconds, size
         (seconds(40), "40 s"),
         (seconds(240), "4 min"),
         (dollars(0.0024), "$0.0024"),
+        (dollars(0.6), "$0.60"),
+        (dollars(0), "$0.00"),
         (dollars(12.5), "$12.50"),
     ],
 )
