@@ -19,7 +19,7 @@ from joserfc.jwk import RSAKey
 
 MARK = "hf_oauth_secret"
 """Begins every access token, and occurs in every refresh token."""
-CLIENT, CLIENT_SECRET = "the-space", "the-secret-of-the-space"
+CLIENT, CLIENT_SECRET = "the-space", "0123456789abcdef-of-the-space"
 SCOPES = "openid profile inference-api"
 
 
