@@ -19,7 +19,8 @@ from joserfc.jwk import RSAKey
 
 MARK = "hf_oauth_secret"
 """Begins every access token, and occurs in every refresh token."""
-CLIENT, CLIENT_SECRET = "the-space", "0123456789abcdef-of-the-space"
+CLIENT = "the-space"
+CLIENT_SECRET = "0123456789abcdef-of-the-space"
 SCOPES = "openid profile inference-api"
 
 
