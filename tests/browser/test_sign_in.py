@@ -118,7 +118,7 @@ def test_an_account_without_credit_stops_a_negotiation_that_can_be_continued(
     pick(page, "lane-1-agent-a", FIRST)
     pick(page, "lane-1-agent-b", SECOND)
     start(page)
-    resume = page.locator("#lane-1-resume")
+    resume = page.locator("#lane-1-continue")
     expect(page.locator("#lane-1-verdict")).to_contain_text("credit")
     expect(resume).to_be_visible()
     ends(page, 2)
