@@ -18,7 +18,7 @@ from ui.sharing.canvas import Canvas, wrapped
 from ui.sharing.card import ACCENT, GROUND, HEIGHT, INK, LINE, MUTED, PAPER, SIDE, WIDTH, Box, mark, plot
 
 PLACE = Path(__file__).parents[2] / "docs" / "thumbnail.png"
-RECORDING = SHIPPED / "recordings" / "who_gives_in_first.jsonl"
+RECORDING = SHIPPED / "recordings" / "gives_in.jsonl"
 LANE = 1
 """The lane of the recording in which the offers move most."""
 EDGE = 64

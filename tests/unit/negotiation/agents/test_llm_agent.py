@@ -548,13 +548,14 @@ def test_the_run_asks_and_announces_who_speaks_next(
     manager = managers({"model": {"replies": [reply()]}, "other": {}})
     view = replace(make_view(bike, run_id="run-7"), next_agent=agent(manager, "other"))
     run(agent(manager).act(view))
-    assert asked == [(manager.spec("model"), {"owner": "run-7", "next_model": manager.spec("other")})]
+    other = manager.spec("other")
+    assert asked == [(manager.spec("model"), {"owner": "run-7", "next_model": other, "credential": None})]
 
 
 def test_a_script_needs_no_model(managers: Managers, bike: Scenario, make_view: Views, asked: list[Any]) -> None:
     manager = managers({"model": {"replies": [reply()]}})
     run(agent(manager).act(replace(make_view(bike), next_agent=STRATEGIES["boulware"])))
-    assert asked == [(manager.spec("model"), {"owner": "run", "next_model": None})]
+    assert asked == [(manager.spec("model"), {"owner": "run", "next_model": None, "credential": None})]
 
 
 def test_a_run_goes_on_when_its_model_is_no_longer_registered(
