@@ -18,6 +18,7 @@ from manager.errors import (
     CredentialExpired,
     CredentialMissing,
     Failure,
+    OutOfCredit,
     ParleyError,
     ServerFailed,
     TooSlow,
@@ -57,7 +58,12 @@ class VisitorStanding:
             raise CoolingDown(f"{self._failure.message} (try again in {wait} s)")
 
     def refused(self, error: ParleyError, key: str | None, now: float, after: float = 0.0) -> None:
-        """Begin a pause of `after` seconds or longer, as the server refused this visitor or this key of theirs."""
+        """Begin a pause of `after` seconds or longer, as the server refused this visitor or this key of theirs.
+
+        An empty account begins none: whoever adds credit goes on at once.
+        """
+        if isinstance(error, OutOfCredit):
+            return
         if self._failure is not None and now < self._until and self._refused in (None, hash(key)):
             return  # told already
         first, longest = PAUSES
