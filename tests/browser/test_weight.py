@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect
 
 from benchmarks.page import BARS
 from benchmarks.support.chromium import Meter
@@ -69,6 +71,26 @@ def test_the_page_and_its_data_are_compressed_and_its_scripts_are_cached(
     cached = [head.get("cache-control", "") for path, head in answers.items() if path.startswith("/assets/")]
     assert len(cached) > 10
     assert all("immutable" in each for each in cached)
+
+
+def test_later_first_visits_ask_for_all_scripts_at_once_and_for_none_twice(
+    server: Server, browser: Browser, context: BrowserContext
+) -> None:
+    def note(asked: list[str], request: Request) -> None:
+        asked.append(request.url.removeprefix(server.url))
+
+    for visit in (context, later := browser.new_context()):
+        page = visit.new_page()
+        asked: list[str] = []
+        page.on("request", partial(note, asked))
+        page.goto(server.url)
+        expect(page.locator("#arena-link [data-opened]")).to_be_attached()
+        scripts = [path for path in asked if path.startswith("/assets/") and path.endswith(".js")]
+    named = re.findall(r'<link rel="modulepreload" href="\.([^"]+)">', later.request.get(server.url).text())
+    later.close()
+    assert len(named) > 20
+    assert set(scripts) == set(named)
+    assert len(scripts) == len(set(scripts))
 
 
 def test_an_idle_page_only_asks_for_the_status_whatever_tabs_were_open(meter: Meter) -> None:

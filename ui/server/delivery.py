@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.server.assets import Asset, Assets
+from ui.server.preloading import PAGE, Preloads
 
 LEAST_BYTES = 500
 """Shorter answers fit into one packet anyway."""
@@ -33,11 +34,13 @@ class Delivery:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self.assets = Assets()
+        self._preloads = Preloads()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            answer = _Answer(scope, send, self.assets)
+            answer = _Answer(scope, send, self.assets, self._preloads)
             if asset := answer.kept():
+                self._preloads.note(scope["path"])
                 await answer.send_asset(asset)
                 return
             send = answer.send
@@ -47,12 +50,13 @@ class Delivery:
 class _Answer:
     """One answer on its way. Its head waits for the first piece, which shows whether more will follow."""
 
-    def __init__(self, scope: Scope, send: Send, assets: Assets) -> None:
+    def __init__(self, scope: Scope, send: Send, assets: Assets, preloads: Preloads) -> None:
         self._send = send
         self._assets = assets
+        self._preloads = preloads
         accepted = Headers(scope=scope).get("accept-encoding", "").split(",")
         self._accepted = {name.strip() for name in accepted}  # whoever refuses one writes q=0 behind its name
-        self._method = scope["method"]
+        self._method, self._path = scope["method"], scope["path"]
         self._plain = self._method == "HEAD" or PLAIN.match(scope["path"]) is not None
         self._address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
         self._unchanging = UNCHANGING.match(self._address) is not None
@@ -102,8 +106,13 @@ class _Answer:
         headers = MutableHeaders(scope=head)
         if self._unchanging and head["status"] == 200:
             headers["cache-control"] = FOREVER
+        if head["status"] == 200 and self._method != "HEAD":
+            self._preloads.note(self._path)
         if "content-encoding" in headers or not TEXT.match(headers.get("content-type", "")):
             return body
+        if self._path == PAGE and head["status"] == 200 and not more and self._method == "GET":
+            body = self._preloads.added_to(body)
+            headers["content-length"] = str(len(body))
         headers.add_vary_header("Accept-Encoding")
         # A compressor stays in memory while a stream lasts, and gzip's is a seventh of brotli's.
         kind = next((name for name in (("gzip",) if more else ("br", "gzip")) if name in self._accepted), None)

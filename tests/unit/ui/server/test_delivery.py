@@ -160,3 +160,19 @@ def test_what_may_change_or_failed_is_not_kept() -> None:
             asked(delivery, path=path)
             delivery.assets.wait()
         assert len(asked_for) == 2
+
+
+def test_the_page_names_the_files_that_were_answered_before_it_ran() -> None:
+    page = b'<base href="./" />' + PAGE
+    delivery = Delivery(app_of([page], 200, {"content-type": "text/html", "content-length": str(len(page))}))
+    missing = Delivery(app_of([page], 404, {"content-type": "text/html"}))
+    for each in (delivery, missing):
+        for number in range(30):
+            asked(each, path=f"/assets/part-{number}.js")
+        asked(each, path="/gradio_api/queue/join", method="POST")
+    for accepted, read in (("br", brotli.decompress), ("", bytes)):
+        headers, [body] = asked(delivery, accepted)
+        assert read(body).count(b'<link rel="modulepreload"') == 30
+        assert headers["content-length"] == str(len(body))
+    assert b"<link" not in asked(missing, "")[1][0]
+    assert b"<link" not in asked(delivery, "", path="/other")[1][0]
