@@ -5,6 +5,7 @@ Merged weights cost no extra memory or time, and can be parked.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def merge(model: Any, folders: Sequence[Path]) -> Any:
         return model
     from peft import PeftModel
 
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # an attribute that PEFT asks for
     for folder in folders:
         adapted = PeftModel.from_pretrained(model, folder, use_safetensors=True)
         report = adapted.load_adapter(folder, adapted.active_adapter, use_safetensors=True)
