@@ -50,6 +50,8 @@ STRAYS = 0.12
 OPENINGS, OPENING_REPLIES = 0.4, 2
 """The share of lessons about openings, and the number of replies in one. Later replies can copy what earlier ones read
 in the table of preferences, so whole conversations teach little reading for their length."""
+ANEW = 10**7
+"""Added to the number of a lesson that came out empty."""
 OTHER = 500_000
 """Added to the seed of openings, so that they come from other scenarios."""
 
@@ -194,7 +196,8 @@ def lesson(seed: int, number: int, branches: int) -> list[Conversation]:
         branches: The number of conversations.
     """
     opens = random.Random(f"kind {seed} {number}").random() < OPENINGS
-    return openings(seed, number, branches) if opens else whole_negotiations(seed, number, branches)
+    made = openings(seed, number, branches) if opens else whole_negotiations(seed, number, branches)
+    return made or lesson(seed, number + ANEW, branches)  # in some scenarios, no message fits any first move
 
 
 def openings(seed: int, number: int, branches: int) -> list[Conversation]:

@@ -21,7 +21,16 @@ from negotiation.replies.vocabulary import Vocabulary
 from negotiation.scenario.analysis import Analyser
 from negotiation.scenario.model import SEATS, Scenario, Seat
 from training import voice
-from training.data import OPENING_REPLIES, Conversation, conversation, lesson, openings, opponent_of, whole_negotiations
+from training.data import (
+    ANEW,
+    OPENING_REPLIES,
+    Conversation,
+    conversation,
+    lesson,
+    openings,
+    opponent_of,
+    whole_negotiations,
+)
 from training.scenarios import HELD_OUT, held_out_scenarios, training_scenario
 from training.teacher import USUAL, decide
 
@@ -118,3 +127,10 @@ def _gain(scenario: Scenario, seat: Seat, opponent: str) -> tuple[float, bool]:
     least = scenario.roles[seat].reservation
     assert step.reward >= 0
     return step.reward / (Analyser(scenario).best_given(seat) - least), step.reward > 0
+
+
+def test_no_lesson_is_empty_even_where_no_message_fits_the_first_move() -> None:
+    number = 491  # of a scenario in which no first message is free of contradictions
+    assert whole_negotiations(1, number, 2) == []
+    assert lesson(1, number, 2)
+    assert lesson(1, number, 2) == lesson(1, number + ANEW, 2)
