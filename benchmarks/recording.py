@@ -1,6 +1,7 @@
 """Record the pair of negotiations that a first visit to the arena opens on.
 
     python -m benchmarks.recording gives_in --seed 3      # two scripts in each lane
+    python -m benchmarks.recording practice --seed 3      # a model before and after its training
 
 Plays a question of the arena and writes `configs/recordings/QUESTION.jsonl`, one run per lane, as History saves runs.
 With another seed than that of the set-up, pressing Start tells the same story in other words.
@@ -24,12 +25,13 @@ from negotiation.comparison.comparison import Players
 from negotiation.runs.export import to_jsonl
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Scenario, Seat, load_scenarios
-from ui.arena.presets import SCRIPTS
+from ui.arena.presets import FIRM, SCRIPTS
 from ui.widgets.scenario_picker import FIRST
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 QUESTIONS: dict[str, tuple[Players, Players]] = {
     "gives_in": SCRIPTS,
+    "practice": ((AgentConfig("smollm2-steady"), FIRM), (AgentConfig("parley-135m"), FIRM)),
 }
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from negotiation.app.settings import SHIPPED
 from tests.support.fakes import ALWAYS, ENDLESS, SLOW_FAKES, fakes
 from tests.support.server import Server
 
@@ -54,9 +56,22 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
 
 
 @pytest.fixture(scope="session")
-def server(real_home: Path) -> Iterator[Server]:
-    """Start the program with its shipped configuration and the embedded model."""
-    server = Server(real_home).start()
+def server(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start the program as it comes, but without the trained model, so that Start plays scripts."""
+    models = yaml.safe_load((SHIPPED / "models.yaml").read_text(encoding="utf-8"))
+    untrained = {name: entry for name, entry in models.items() if "adapters" not in entry}
+    server = Server(real_home, fakes(tmp_path_factory.mktemp("configs"), yaml.safe_dump(untrained, sort_keys=False)))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def shipped_server(tmp_path_factory: pytest.TempPathFactory, real_home: Path) -> Iterator[Server]:
+    """Start the program exactly as it comes."""
+    home = tmp_path_factory.mktemp("shipped")
+    (home / "cache").symlink_to((real_home / "cache").resolve())
+    server = Server(home).start()
     yield server
     server.stop()
 

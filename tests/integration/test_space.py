@@ -77,8 +77,9 @@ def test_a_cpu_space_works_without_any_setting(open_space: Open, tmp_path: Path)
     picks = {agent: label for label, agent in choices(parley)}
     assert text.MEMORY.format(memory="324 MB") in picks[first.model_id]
     assert "llama-3.1-8b" not in picks
-    scripted, decides, *_ = presets(parley)
-    assert scripted.lanes[0][0].agent == "boulware", "a first visit loads no model"
+    practice, scripted, decides, *_ = presets(parley)
+    assert practice.lanes[0][0].agent == first.model_id
+    assert scripted.lanes[0][0].agent == "boulware"
     assert decides.lanes[0][0].agent == first.model_id
     warm = AgentConfig(first.model_id, {"temperature": 1.5})
     run_id, events = played(parley, warm, AgentConfig("boulware"))

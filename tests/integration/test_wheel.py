@@ -20,6 +20,7 @@ from tests.support.server import ROOT, Server
 
 DATA = {
     "configs": "negotiation/app/configs",
+    "models": "manager/models",
     "negotiation/agents/lines": "negotiation/agents/lines",
     "negotiation/runs/migrations": "negotiation/runs/migrations",
     "ui/scripts": "ui/scripts",
