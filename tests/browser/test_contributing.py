@@ -80,7 +80,7 @@ def test_contributing_asks_first_comes_back_and_can_be_taken_back(
     expect(page.locator("li")).to_have_text([*BASIC.split(), CONTRIBUTE])
     page.get_by_role("link", name="Authorize").click()
 
-    expect(panel).to_contain_text("Publish this run?")
+    expect(panel).to_contain_text("Contribute this run?")
     expect(panel).to_contain_text(f"ada/{NAME}")
     expect(panel).to_be_in_viewport()
     expect(page).to_have_url(address)
@@ -150,7 +150,7 @@ def test_what_the_hub_refuses_is_said_below_the_run_and_can_be_tried_again(page:
     panel = page.locator(PANEL)
     page.locator(BUTTON).click()
     page.locator("#replay-1-contribute-allow").click()
-    expect(panel).to_contain_text("Publish this run?")
+    expect(panel).to_contain_text("Contribute this run?")
     hub.fails = {"/commit/": 429}
     page.locator("#replay-1-contribute-sure").click()
     expect(panel).to_contain_text("Try again in a few minutes.")

@@ -29,7 +29,7 @@ Act = Callable[[Run, HubAccount], Updates]
 
 
 class Contributing:
-    """The components of one run that is shown, built where it is created.
+    """The components of one run that is shown: the button is built where it is created, the panel by `build_panel`.
 
     Args:
         number: The place of the run on the page, from 1.
@@ -39,9 +39,12 @@ class Contributing:
         self._number = number
         self._access = access
         self._accounts = accounts
-        name = f"replay-{number}"
-        small: dict[str, Any] = {"size": "sm", "min_width": 80, "scale": 0}
-        self.open = gr.Button(text.CONTRIBUTE, visible=False, elem_id=f"{name}-contribute", **small)
+        self._small: dict[str, Any] = {"size": "sm", "min_width": 80, "scale": 0}
+        self.open = gr.Button(text.CONTRIBUTE, visible=False, elem_id=f"replay-{number}-contribute", **self._small)
+
+    def build_panel(self) -> None:
+        """Create what is shown once the button was pressed."""
+        name, small = f"replay-{self._number}", self._small
         panel = gr.Column(visible=False, elem_id=f"{name}-contribution", elem_classes="contribution-panel")
         with panel as self.panel:
             self.about = gr.HTML(js_on_load=None)

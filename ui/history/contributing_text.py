@@ -5,10 +5,10 @@ from __future__ import annotations
 CONTRIBUTE = "Contribute…"
 NOT_NOW, CLOSE = "Not now", "Close"
 ALLOW = "Continue to Hugging Face"
-GIVE = "Publish it in my account"
+GIVE = "Contribute it"
 WITHDRAW = "Withdraw it"
 ASKING = "Asking Hugging Face…"
-GIVING = "Publishing…"
+GIVING = "Contributing…"
 TAKING = "Withdrawing…"
 
 TO_ALLOW = (
@@ -31,7 +31,7 @@ NOT_ALLOWED = (
     ),
 )
 
-CONSENT_TITLE = "Publish this run?"
+CONSENT_TITLE = "Contribute this run?"
 CONSENT = (
     (
         "Where",
@@ -39,12 +39,12 @@ CONSENT = (
         "copy and use it, and sees the name of your account.",
     ),
     (
-        "Published",
+        "What is published",
         "The scenario with both sides' preferences, the agents with their settings and prompts, every message and "
         "private thought, how it ended, and the versions of programs and models. Whatever you wrote yourself is part "
         "of it: publish only what everybody may read.",
     ),
-    ("Not published", "Your network address, your cookie, your access tokens, and the link to this page."),
+    ("What is not", "Your network address, your cookie, your access tokens, and the link to this page."),
     (
         "Withdrawing",
         "You can withdraw it here as long as the run is stored here, and delete the dataset on the Hub at any time. "

@@ -64,11 +64,12 @@ class Pane:
                     kind: gr.Button(text.SAVE[kind], elem_id=f"{name}-{kind}", **small) for kind in get_args(Kind)
                 }
                 self.publish = gr.Button(text.PUBLISH, visible=False, elem_id=f"{name}-publish", **small)
+                self.contributing = Contributing(number, access, accounts)
                 self.delete = gr.Button(text.DELETE, visible=False, elem_id=f"{name}-delete", **small)
                 # "Keep" comes first, because a double click on "Delete" lands there.
                 self.keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)
                 self.sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
-            self.contributing = Contributing(number, access, accounts)
+            self.contributing.build_panel()
 
     @property
     def outputs(self) -> list[Any]:

@@ -55,6 +55,7 @@ class Corner:
     async def _built(self) -> tuple[Contributing, dict[int, Callable[..., Any]]]:
         with gr.Blocks(analytics_enabled=False) as blocks:
             part = Contributing(1, Visits(), self.accounts)
+            part.build_panel()
             part.connect(0, gr.State(()))
         fns = list(blocks.fns.values())
         begun = {one._id: one.targets[0][0] for one in fns if one.targets[0][1] == "click"}
@@ -116,7 +117,7 @@ def test_nothing_is_published_before_the_visitor_has_read_what_and_where(corner:
     part = corner.part
     asked = corner.press(part.open, ANNE)
     assert not hub.repositories
-    for words in (f"anne/{NAME}", "CC BY 4.0", "private thought", "Not published", "withdraw"):
+    for words in (f"anne/{NAME}", "CC BY 4.0", "private thought", "What is not", "withdraw"):
         assert words in asked[part.about]
     assert visible(asked, part.close, part.allow, part.give, part.take) == [True, False, True, False]
     done = corner.press(part.give, ANNE)
