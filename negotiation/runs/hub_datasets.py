@@ -20,7 +20,7 @@ import httpx
 Token = Callable[[], str]
 """Returns the visitor's token; it may change when it is renewed, so it is asked for each time."""
 
-SECONDS = 30.0
+SECONDS = 20.0
 """How long the Hub may take for an answer."""
 SAMPLE_BYTES = 512
 """What the Hub sees of a file before it says how to send it."""
