@@ -227,6 +227,23 @@ def test_a_comparison_shares_the_sum_of_its_limits(shell: Shell) -> None:
     assert (status, "stopped at your limit" in err) == (1, True)
 
 
+def test_a_run_is_played_again_with_the_key(shell: Shell) -> None:
+    run_id = json.loads(shell("run", *GAME, "--a", "strong", "--api-key", "MY_KEY", "--json", "-")[1])["run_id"]
+    begun = len(shell.router.calls)
+    status, _, err = shell("reproduce", run_id)
+    assert (status, "needs a key of your own" in err) == (1, True)
+    status, out, err = shell("reproduce", run_id, "--api-key", "MY_KEY")
+    assert "turns are the same" in out or "identical" in out
+    assert "cost on your own key: $" in err
+    assert set(shell.router.keys[begun:]) == {KEY}
+
+
+def test_an_agent_is_attacked_with_the_key(shell: Shell) -> None:
+    status, _, err = shell("attack", "strong", "gullible", "--rounds", "1", "--api-key", "MY_KEY")
+    assert (status, "cost on your own key: $" in err) == (0, True)
+    assert set(shell.router.keys) == {KEY}
+
+
 def tournament(shell: Shell, *models: str) -> Path:
     path = shell.home / "cup.yaml"
     plan = {"title": "Cup", "models": [*models], "baselines": ["boulware"], "scenarios": ["company_car"], "pairs": 1}
