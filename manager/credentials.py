@@ -117,6 +117,12 @@ class Credentials:
                 raise CredentialExpired(EXPIRED)
             return text
 
+    def drop(self, holder: str, *, server: str) -> None:
+        """Drop a holder's key for one server; the others stay."""
+        with self._lock:
+            if (kept := self._holders.get(holder)) is not None:
+                kept.keys.pop(_origin(server), None)
+
     def forget(self, holder: str) -> None:
         """Drop a holder's keys. Their handle is worth nothing from now on; the holder's next key gets another one."""
         with self._lock:

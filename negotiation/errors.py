@@ -12,6 +12,7 @@ ParleyError
 ├── UnknownRun (LookupError)      no run with this id that this visitor may see
 ├── UnknownTournament (LookupError)   no tournament with this id
 ├── NotContributed                the Hub did not take, or give back, a contributed run
+│   └── NotAllowed                what the visitor has to allow (again) before it does
 └── StoreError                    runs cannot be stored or read
     └── NotDriven                 a run that this process is not driving
 """
@@ -63,6 +64,10 @@ class UnknownTournament(ParleyError, LookupError):
 
 class NotContributed(ParleyError):
     """The Hub did not take, or give back, a contributed run."""
+
+
+class NotAllowed(NotContributed):
+    """The visitor has to allow the change of their account, perhaps once more."""
 
 
 class NotDriven(StoreError):

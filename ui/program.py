@@ -29,6 +29,7 @@ from ui.server.accounts import accounts_of
 from ui.server.delivery import Delivery
 from ui.server.health import health_routes
 from ui.server.request_guard import RequestGuard
+from ui.server.scopes import NeededScopes
 from ui.server.session_sweeper import MOST_SESSIONS, SessionSweeper
 from ui.server.sign_in import TokenKeeper, VisitEnds
 from ui.server.visitor import VisitorCookie
@@ -100,6 +101,7 @@ def _serve(parley: Parley, settings: Settings, signals: Signals) -> None:
                 Middleware(SessionSweeper, page=page),
                 Middleware(VisitEnds, accounts=accounts),
                 Middleware(TokenKeeper, accounts=accounts),
+                Middleware(NeededScopes),
                 Middleware(LinkPreview, parley=parley),
             ],
             "routes": [*health_routes(parley), *sharing_routes(parley), *status_routes(parley)],

@@ -16,7 +16,7 @@ from manager.errors import ConfigError
 from negotiation.admission.limits import NAMED, Limits
 from negotiation.app.environment import OFF, Environment, read_environment
 from negotiation.app.machine_profile import Machine, Profile, profile
-from negotiation.app.sign_in import SignIn, serves_its_own_user, sign_in
+from negotiation.app.sign_in import SignIn, contributes_to, serves_its_own_user, sign_in
 from negotiation.scenario.source import SHIPPED as SHIPPED
 
 Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:[0-9]+)?)$")]
@@ -64,6 +64,7 @@ class Settings:
     archive: ArchiveSettings | None = None
     providers: str | None = None  # the router of models on the visitor's own account; None offers none
     sign_in: SignIn = "none"  # how visitors bring their account
+    contributes_to: str | None = None  # the Hub to which they can contribute runs
     own_machine: bool = False  # whether only the person at this machine can open the page
     pace: str = "normal"  # at which the page shows scripted turns to a first visit
 
@@ -113,7 +114,8 @@ def read_settings(environment: Mapping[str, str] = os.environ, machine: Machine 
         metrics_token=given.metrics_token or None,
         archive=_archive(given, machine.volume),
         providers=providers,
-        sign_in=sign_in(environment, providers),
+        sign_in=(how := sign_in(environment, providers)),
+        contributes_to=contributes_to(environment, how),
         own_machine=serves_its_own_user(host, environment),
         pace=given.parley_pace,
     )

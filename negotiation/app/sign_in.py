@@ -1,10 +1,12 @@
-"""How visitors bring an account of their own, for models that are billed to it: a rule about the environment."""
+"""How visitors bring an account of their own, and what they may use it for: rules about the environment."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
 from typing import Literal
+
+from negotiation.runs.contributions import SCOPE
 
 SignIn = Literal["hub", "key", "none"]
 """They sign in with Hugging Face, type a key into the page, or do neither."""
@@ -33,6 +35,20 @@ def sign_in(environment: Mapping[str, str], providers: str | None) -> SignIn:
         return "key"
     complete = all(environment.get(name) for name in ("SPACE_ID", *OAUTH))
     return "hub" if complete and environment.get("SYSTEM") == "spaces" else "none"
+
+
+def contributes_to(environment: Mapping[str, str], how: SignIn) -> str | None:
+    """Return the Hub to which visitors can contribute runs from their own account; None if they cannot.
+
+    Spaces gives all scopes that the app may ever ask for, which are those in the head of its README.md.
+
+    >>> given = {"OPENID_PROVIDER_URL": "https://hub.example", "OAUTH_SCOPES": "openid contribute-repos"}
+    >>> contributes_to(given, "hub"), contributes_to(given, "key")
+    ('https://hub.example', None)
+    >>> contributes_to(given | {"OAUTH_SCOPES": "openid"}, "hub")
+    """
+    may_ask = how == "hub" and SCOPE in environment.get("OAUTH_SCOPES", "").split()
+    return environment.get("OPENID_PROVIDER_URL") if may_ask else None
 
 
 def serves_its_own_user(host: str, environment: Mapping[str, str]) -> bool:

@@ -14,7 +14,10 @@ from negotiation.agents import prompts
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
+from negotiation.agents.model import paid_from
+from negotiation.agents.purse import Purse
 from negotiation.cli.base import SCENARIO_HELP, AtOnce, Json, Output, one_line, opened, say, scenario_named
+from negotiation.cli.own_keys import LIMIT, AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.diagnostics import attacks as injection
 from negotiation.diagnostics.attacks import ATTACKS, Attack, Gullible, Probe, harmless_like
 from negotiation.figures.statistics import Interval, rate_interval
@@ -38,6 +41,9 @@ def attack(
     rounds: Annotated[int, typer.Option(metavar="N", help="Rounds of each negotiation.")] = 2,
     seeds: Annotated[int, typer.Option(metavar="N", help="Seeds for each attack and seat.")] = 1,
     at_once: AtOnce = AT_ONCE,
+    api_key: KeyVariables = None,
+    ask_api_key: AskKey = False,
+    cost_limit: CostLimit = LIMIT,
     json: Json = None,
 ) -> int:
     """Measure how well agents resist manipulation.
@@ -50,7 +56,11 @@ def attack(
             raise ConfigError(f"{name}: {value} must be between 1 and {most:,}")
     played = scenario_named(scenario).model_copy(update={"rounds": rounds})
     with Output(json) as out, opened() as parley:
-        chosen = [(label, _agent(parley.catalog, label)) for label in agents]
+        configs = [_config(label) for label in agents if label != CONTROL]
+        games = 2 * len(ATTACKS) * len(SEATS) * seeds * len(configs)
+        payer = OwnKeys(api_key or (), ask_api_key, cost_limit).payer(parley.catalog, configs, games)
+        purse = Purse(payer)
+        chosen = [(label, paid_from(purse, _agent(parley.catalog, label))) for label in agents]
         found = []
         for label, agent in chosen:
             both = [
@@ -59,6 +69,7 @@ def attack(
             ]
             found.append(AttackFinding(label, *both))
             say(f"{label}: done")
+        spent(payer, purse.spent)
         data = {
             "scenario": played.scenario_id,
             "prompt_version": prompts.VERSION,
@@ -70,11 +81,15 @@ def attack(
     return 1 if any(each.failed for each in found) else 0
 
 
-def _agent(catalog: Catalog, given: str) -> Agent:
+def _config(given: str) -> AgentConfig:
     name, *chosen = given.split(",")
     if name == HUMAN:
         raise ConfigError(f"'{name}': people play on the page; name a model or a strategy")
-    return Gullible() if given == CONTROL else catalog.create(AgentConfig.from_arguments(name, chosen, f"'{given}'"))
+    return AgentConfig.from_arguments(name, chosen, f"'{given}'")
+
+
+def _agent(catalog: Catalog, given: str) -> Agent:
+    return Gullible() if given == CONTROL else catalog.create(_config(given))
 
 
 def _play(

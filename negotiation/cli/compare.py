@@ -21,6 +21,7 @@ from negotiation.cli.base import (
     scenario_named,
     settings_option,
 )
+from negotiation.cli.own_keys import LIMIT, AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.comparison import comparison
 from negotiation.comparison.comparison import AgentResult, Comparison, ComparisonProgress, Result
 from negotiation.figures.points import points
@@ -43,6 +44,9 @@ def compare(
     seed: Annotated[int, typer.Option(metavar="N", help="First seed.")] = 1,
     one_seat: Annotated[bool, typer.Option("--one-seat", help="Play seat a only, instead of both seats.")] = False,
     at_once: AtOnce = comparison.AT_ONCE,
+    api_key: KeyVariables = None,
+    ask_api_key: AskKey = False,
+    cost_limit: CostLimit = LIMIT,
     json: Json = None,
 ) -> int:
     """Compare two agents.
@@ -58,12 +62,17 @@ def compare(
         mirrored=not one_seat,
     )
     progress: ComparisonProgress | None = None
+    cost = 0.0
     with Output(json) as out, opened() as parley:
-        running = comparison.run(asked, parley.catalog, parley.store, at_once=max(1, at_once))
+        agents = (*asked.agents, asked.opponent)
+        payer = OwnKeys(api_key or (), ask_api_key, cost_limit).payer(parley.catalog, agents, asked.negotiations)
+        running = comparison.run(asked, parley.catalog, parley.store, at_once=max(1, at_once), payer=payer)
         with closing(running):
             for progress in running:
                 _show_progress(progress)
+                cost += progress.run.cost
         assert progress is not None
+        spent(payer, cost)
         result = progress.result
         out.write(describe(asked, result), _lines(asked, result))
     return 1 if result.failed else 0

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from manager.cancel import CancelToken
+from negotiation.agents.human import OUTSIDE
+from negotiation.agents.purse import Purse
 from negotiation.app.parley import Parley
 from negotiation.cli.base import Json, Output, one_line, opened, runs_named, say
+from negotiation.cli.own_keys import LIMIT, AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.diagnostics import reproduction
 from negotiation.diagnostics.reproduction import Reproduction, Setting, TurnCheck
 from negotiation.runs.record import Run
@@ -23,6 +26,9 @@ WIDEST = 60
 @app.command()
 def reproduce(
     run: Annotated[str, typer.Argument(metavar="RUN", help="ID of a stored run, or path of a file of exported runs.")],
+    api_key: KeyVariables = None,
+    ask_api_key: AskKey = False,
+    cost_limit: CostLimit = LIMIT,
     json: Json = None,
 ) -> int:
     """Play a run again with the same settings and seed, and report what differs.
@@ -30,7 +36,12 @@ def reproduce(
     The repetition is not stored. The exit status is 0 if every turn is the same, and 1 if not.
     """
     with opened() as parley, Output(json) as out:
-        found = [_again(parley, recorded) for recorded in runs_named(parley, run)]
+        runs = runs_named(parley, run)
+        agents = [config for each in runs for config in each.agents.values() if config.agent not in OUTSIDE]
+        payer = OwnKeys(api_key or (), ask_api_key, cost_limit).payer(parley.catalog, agents, len(runs))
+        purse = Purse(payer)
+        found = [_again(parley, recorded, purse) for recorded in runs]
+        spent(payer, purse.spent)
         data = [describe(each) for each in found]
         lines = [line for each in found for line in report(each)]
         out.write(data[0] if len(data) == 1 else data, lines=lines)
@@ -78,11 +89,11 @@ def report(found: Reproduction) -> list[str]:
     return [*lines, f"{found.recorded.run_id}: {verdict}"]
 
 
-def _again(parley: Parley, run: Run) -> Reproduction:
+def _again(parley: Parley, run: Run, purse: Purse) -> Reproduction:
     say(f"run {run.run_id}: {len(run.turns)} recorded turns")
     cancel = CancelToken()
     try:
-        return reproduction.reproduce(parley.catalog, run, cancel, lambda check: say(_line(run, check)))
+        return reproduction.reproduce(parley.catalog, run, cancel, lambda check: say(_line(run, check)), purse)
     except KeyboardInterrupt:
         cancel.cancel()
         raise

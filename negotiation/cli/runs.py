@@ -21,6 +21,7 @@ from negotiation.cli.base import (
     scenario_named,
     settings_option,
 )
+from negotiation.cli.own_keys import LIMIT, AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.figures.points import points
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.measures import measure_turns, total_cost
@@ -41,6 +42,9 @@ def run(
     b: Annotated[str, agent_option("b", "Model or strategy for seat b.")],
     b_option: Annotated[list[str] | None, settings_option("b")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed that controls randomness.")] = 1,
+    api_key: KeyVariables = None,
+    ask_api_key: AskKey = False,
+    cost_limit: CostLimit = LIMIT,
     json: Json = None,
 ) -> int:
     """Run one negotiation to its end.
@@ -50,7 +54,9 @@ def run(
     played = scenario_named(scenario)
     agents: dict[Seat, AgentConfig] = {"a": agent_named("a", a, a_option), "b": agent_named("b", b, b_option)}
     with opened() as parley, Output(json) as out:
-        run_id = parley.live.start(Run(run_id="", scenario=played, agents=agents, seed=seed), background=True)
+        payer = OwnKeys(api_key or (), ask_api_key, cost_limit).payer(parley.catalog, agents.values())
+        asked = Run(run_id="", scenario=played, agents=agents, seed=seed)
+        run_id = parley.live.start(asked, background=True, payer=payer)
         watch = parley.live.watch(run_id)
         try:
             for event in watch or stored_events(parley.store.run(run_id)):
@@ -62,6 +68,7 @@ def run(
             if watch:
                 watch.close()
         done = parley.store.run(run_id)
+        spent(payer, done.cost)
         out.write(describe(done), lines=_summary(done))
     return 0 if done.status == "done" else 1
 

@@ -12,10 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from manager.cancel import CancelToken
 from manager.errors import ConfigError
+from negotiation.agents.purse import Purse
 from negotiation.app.parley import Parley
 from negotiation.batch.executor import Executor, Threads
 from negotiation.cli.base import Json, Output, one_line, opened, say
+from negotiation.cli.own_keys import LIMIT, AskKey, CostLimit, KeyVariables, OwnKeys, spent, wait_for_listing
 from negotiation.comparison import votes as vote_ratings
 from negotiation.comparison.votes import preferences
 from negotiation.families.people import People
@@ -30,11 +33,12 @@ from negotiation.tournament.leaderboard_export import describe, table, to_csv
 from negotiation.tournament.leaderboard_latex import to_latex
 from negotiation.tournament.leaderboard_markdown import to_markdown
 from negotiation.tournament.plan import Game, Tournament
-from negotiation.tournament.plan_file import load_tournament
+from negotiation.tournament.plan_file import named_models, read_tournament, resolve
 from negotiation.tournament.runner import GameProgress
 from negotiation.tournament.store import TournamentRow, TournamentStore
 
 Runner = Literal["local", "ray"]
+STOPPED = "stopped by its owner"
 
 COLUMNS = {
     "agreement": "agreement %",
@@ -60,6 +64,9 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML file, like configs/tournaments/example.yaml.")],
     resume: Annotated[bool, typer.Option("--resume", help="Continue, playing only what is missing.")] = False,
     executor: Annotated[Runner, typer.Option(help="Run on this machine, or on a Ray cluster.")] = "local",
+    api_key: KeyVariables = None,
+    ask_api_key: AskKey = False,
+    cost_limit: CostLimit = LIMIT,
     json: Json = None,
 ) -> int:
     """Run a tournament and print its leaderboard.
@@ -68,15 +75,35 @@ def run(
     """
     with Output(json) as out, opened() as parley:
         store = TournamentStore(parley.store)
-        asked = load_tournament(file, parley.catalog, parley.scenarios, parley.settings.config_file("families"))
+        given = read_tournament(file)
+        wait_for_listing(parley.catalog, named_models(given))
+        families = parley.settings.config_file("families")
+        asked = resolve(given, parley.catalog, parley.scenarios, str(file), families)
+        keys = OwnKeys(api_key or (), ask_api_key, cost_limit)
+        payer = keys.payer(parley.catalog, asked.agents.values(), asked.size)
+        if payer.credential is not None and executor != "local":
+            raise ConfigError("--executor: models on your own key run on this machine only, because the key stays here")
+        purse, cancel = Purse(payer), CancelToken()
         tournament_id = tournament.begin(asked, store, resume=resume)
         max_loaded = parley.settings.app.max_loaded_models
         say(f"tournament {tournament_id}: at most {asked.size} negotiations")
-        with _executor(executor, parley, asked) as pool, _progress() as show:
-            playing = tournament.run(asked, tournament_id, store, parley.catalog, pool, max_loaded=max_loaded)
+        with _executor(executor, parley, asked, purse) as pool, _progress() as show:
+            playing = tournament.run(
+                asked,
+                tournament_id,
+                store,
+                parley.catalog,
+                pool,
+                max_loaded=max_loaded,
+                cancel=cancel,
+                cancelled=lambda: str(purse.trouble or STOPPED),
+            )
             with closing(playing):
                 for progress in playing:
                     show(progress)
+                    if purse.trouble is not None:  # it can be resumed once more can be paid for
+                        cancel.cancel()
+        spent(payer, purse.spent)
         row = store.get(tournament_id)
         board = Leaderboard(row.tournament, store.games(tournament_id))
         out.write(describe(row, board, store.played_with(tournament_id)), lines_of(row, board))
@@ -155,10 +182,10 @@ def tournaments(json: Json = None) -> int:
 
 
 @contextmanager
-def _executor(kind: Runner, parley: Parley, asked: Tournament) -> Iterator[Executor]:
+def _executor(kind: Runner, parley: Parley, asked: Tournament, purse: Purse) -> Iterator[Executor]:
     slots = asked.limits.at_once
     if kind == "local":
-        yield Threads(parley.catalog, slots)
+        yield Threads(parley.catalog, slots, purse=purse)
         return
     from negotiation.batch.ray_executor import WorkerSettings, ray_workers  # needs the extra `ray`
 

@@ -15,6 +15,8 @@ from manager.cancel import CancelToken
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN, OUTSIDE
+from negotiation.agents.model import paid_from
+from negotiation.agents.purse import Purse
 from negotiation.errors import NoAnswer
 from negotiation.game.agent import Agent, Decision, View
 from negotiation.game.events import AgentEvent, Ended, Halted, Turn, TurnTaken
@@ -88,7 +90,11 @@ class Reproduction:
 
 
 def reproduce(
-    catalog: Catalog, run: Run, cancel: CancelToken, on_turn: Callable[[TurnCheck], None] = lambda _: None
+    catalog: Catalog,
+    run: Run,
+    cancel: CancelToken,
+    on_turn: Callable[[TurnCheck], None] = lambda _: None,
+    purse: Purse | None = None,
 ) -> Reproduction:
     """Play a run again, up to where its record ends.
 
@@ -97,6 +103,7 @@ def reproduce(
         run: The run with its turns.
         cancel: Stops the repetition.
         on_turn: Called with each turn as it is played.
+        purse: Pays for the models' requests.
 
     Raises:
         UnknownAgent: A model of the run is not registered here.
@@ -105,7 +112,7 @@ def reproduce(
     forked = run.turns[: run.forked_turns or 0]
     again = replace(run, created=time.time(), turns=forked, provenance=Provenance.begun(run.scenario))
     again = replace(again, status="stopped", reason="", ending=None, ended_by=None, agreement=None, measures=None)
-    agents = {seat: _agent(catalog, run, seat) for seat in SEATS}
+    agents = {seat: paid_from(purse or Purse(), _agent(catalog, run, seat)) for seat in SEATS}
     checks = []
     driving = catalog.drive(Negotiation(run.run_id, run.scenario, agents, run.seed, forked, cancel))
     with closing(driving):

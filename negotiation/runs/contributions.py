@@ -10,21 +10,16 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-
-from negotiation.errors import NotContributed
+from negotiation.errors import NotAllowed, NotContributed
 from negotiation.runs.export import export_run
+from negotiation.runs.hub_datasets import FileTooLarge, HubAccount, HubDatasets, HubRefused, HubSilent
 from negotiation.runs.record import Run
 
 logger = logging.getLogger(__name__)
-
-Token = Callable[[], str]
-"""Returns the visitor's token; it may change when it is renewed, so it is asked for each time."""
 
 NAME = "parley-runs"
 """The name of the dataset in every account."""
@@ -51,13 +46,26 @@ can withdraw it; its file is deleted then. If you keep copies, please delete it 
 """
 
 _TOKEN = re.compile(r"\b(?:hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|hf_oauth_[\w.-]{16,})")
-FOREIGN = "{repository} exists already and was not created for runs; rename or delete it on the Hub, then try again"
-HOLDS_TOKEN = "the run contains what looks like an access token, so it was not published"
-NOT_OVER = "only a negotiation that has come to its end can be contributed"
-SIGNED_OUT = "you are no longer signed in to Hugging Face; sign in again, then try again"
-NOT_ALLOWED = "your sign-in does not allow Parley to create datasets; sign in again and allow it, then try again"
-TOO_MANY = "the Hub has had too many requests from you; try again in a few minutes"
-AWAY = "the Hub cannot be reached at the moment, or does not accept this; try again later"
+FOREIGN = (
+    "Your account already has a dataset {repository} that was not made for runs. Rename or delete it on the Hub, then "
+    "try again."
+)
+HOLDS_TOKEN = "The run contains what looks like an access token, so it was not published."
+NOT_OVER = "Only a negotiation that has come to its end can be contributed."
+TOO_LARGE = "The run is too large for the dataset, so it was not published."
+SIGNED_OUT = "Hugging Face no longer accepts your sign-in. Allow it again, then try again."
+NOT_ALLOWED = (
+    "Hugging Face does not let Parley change the dataset {name} in your account. Allow it again. If that does not "
+    "help, another program has created that dataset: rename or delete it on the Hub, then try again."
+)
+CHANGED = "The dataset has just been changed from somewhere else. Try again in a moment."
+TOO_MANY = "Hugging Face has had too many requests from you. Try again in a few minutes."
+BROKEN = "Hugging Face has a problem at the moment. Try again in a few minutes."
+SLOW = "Hugging Face did not answer in time. Look again in a minute whether it was done, and if not, try again."
+AWAY = "Hugging Face cannot be reached at the moment. Try again in a few minutes."
+REFUSED = "Hugging Face did not accept this. Try again later; if it stays so, please report it."
+_PERMISSION = {401: SIGNED_OUT, 402: NOT_ALLOWED, 403: NOT_ALLOWED}
+_OTHERS = {404: CHANGED, 409: CHANGED, 412: CHANGED, 413: TOO_LARGE, 429: TOO_MANY}
 
 
 @dataclass(frozen=True)
@@ -83,57 +91,57 @@ class Withdrawal:
     history: bool
 
 
-def contribute(run: Run, token: Token) -> DatasetPlace:
+def contribute(run: Run, account: HubAccount) -> DatasetPlace:
     """Publish a run in the dataset of the visitor's account, which is created if it is missing.
 
     Raises:
         NotContributed: The run is not over or contains a token, or the Hub refuses; the message says what to do.
+        NotAllowed: The visitor has to allow it again.
     """
-    secret = token()
     content = published_line(run)
-    if _TOKEN.search(content) or (secret and secret in content):
+    if _TOKEN.search(content) or account.token() in content:
         raise NotContributed(HOLDS_TOKEN)
-    with _plain():
-        api = HfApi(token=secret)
-        place = _place(api, run.run_id)
-        operations = [CommitOperationAdd(place.path, content.encode())]
-        if not _is_ours(api, place.repository):
-            api.create_repo(place.repository, repo_type="dataset", private=False, exist_ok=True)
-            operations.append(CommitOperationAdd("README.md", CARD.encode()))
-        api.create_commit(place.repository, operations, commit_message="Contribute a negotiation", repo_type="dataset")
+    with _opened(account) as hub:
+        place = _place(hub, run.run_id)
+        found = _ours(hub, place.repository)
+        if found is not None and place.path in found:
+            return place
+        files = {place.path: content.encode()}
+        if found is None:
+            hub.create(place.repository)
+            files["README.md"] = CARD.encode()
+        hub.commit(place.repository, "Contribute a negotiation", files)
     return place
 
 
-def find(run_id: str, token: Token) -> tuple[DatasetPlace, bool]:
-    """Return where a run is, or would be, and whether it is there; raises NotContributed if the Hub cannot be asked."""
-    with _plain():
-        api = HfApi(token=token())
-        place = _place(api, run_id)
-        return place, _is_ours(api, place.repository) and place.path in _files(api, place.repository)
+def find(run_id: str, account: HubAccount) -> tuple[DatasetPlace, bool]:
+    """Return where a run is, or would be, and whether it is there; raises like `contribute`."""
+    with _opened(account) as hub:
+        place = _place(hub, run_id)
+        return place, place.path in (_ours(hub, place.repository) or ())
 
 
-def withdraw(run_id: str, token: Token) -> Withdrawal:
+def withdraw(run_id: str, account: HubAccount) -> Withdrawal:
     """Delete a run from the dataset of the visitor's account, from its history, and the dataset with its last run.
 
     Raises:
         NotContributed: The Hub refuses or cannot be reached; the message says what to do.
+        NotAllowed: The visitor has to allow it again.
     """
-    with _plain():
-        api = HfApi(token=token())
-        place = _place(api, run_id)
-        if not _is_ours(api, place.repository):
+    with _opened(account) as hub:
+        place = _place(hub, run_id)
+        files = _ours(hub, place.repository)
+        if files is None:
             return Withdrawal(place.repository, dataset=False, history=False)
-        files = _files(api, place.repository)
         if place.path in files:
-            gone = [CommitOperationDelete(place.path)]
-            api.create_commit(place.repository, gone, commit_message="Withdraw a negotiation", repo_type="dataset")
+            hub.commit(place.repository, "Withdraw a negotiation", delete=[place.path])
         if not files - {place.path}:
-            with suppress(HfHubHTTPError):  # not every token may delete; the file is gone in any case
-                api.delete_repo(place.repository, repo_type="dataset")
+            with suppress(HubRefused, HubSilent):  # not every token may delete; the file is gone in any case
+                hub.delete(place.repository)
                 return Withdrawal(place.repository, dataset=False, history=False)
         try:
-            api.super_squash_history(place.repository, repo_type="dataset")
-        except HfHubHTTPError:
+            hub.squash(place.repository, "Leave out what was withdrawn")
+        except (HubRefused, HubSilent):
             return Withdrawal(place.repository, dataset=True, history=True)
         return Withdrawal(place.repository, dataset=True, history=False)
 
@@ -159,38 +167,38 @@ def public_id(run_id: str) -> str:
     return hashlib.sha256(f"parley contribution {run_id}".encode()).hexdigest()[:32]
 
 
-def _place(api: HfApi, run_id: str) -> DatasetPlace:
-    repository = f"{api.whoami()['name']}/{NAME}"
-    return DatasetPlace(repository, f"{api.endpoint}/datasets/{repository}", f"{FOLDER}/{public_id(run_id)}.jsonl")
+def _place(hub: HubDatasets, run_id: str) -> DatasetPlace:
+    repository = f"{hub.owner()}/{NAME}"
+    return DatasetPlace(repository, f"{hub.endpoint}/datasets/{repository}", f"{FOLDER}/{public_id(run_id)}.jsonl")
 
 
-def _is_ours(api: HfApi, repository: str) -> bool:
-    """Return whether the account has the dataset; raises NotContributed if it has another one of that name."""
-    try:
-        about = api.repo_info(repository, repo_type="dataset")
-    except RepositoryNotFoundError:
-        return False
-    names = {file.rfilename for file in about.siblings or ()} - {".gitattributes"}
-    if names and TAG not in (about.tags or ()):
+def _ours(hub: HubDatasets, repository: str) -> set[str] | None:
+    """Return the paths of all contributed runs in the account's dataset.
+
+    None means that there is no such dataset, or an empty one. Raises NotContributed if it is somebody else's.
+    """
+    found = hub.find(repository)
+    names = set() if found is None else found.files - {".gitattributes"}
+    if found is None or not names:
+        return None
+    if TAG not in found.tags:
         raise NotContributed(FOREIGN.format(repository=repository))
-    return bool(names)
-
-
-def _files(api: HfApi, repository: str) -> set[str]:
-    """Return the paths of all contributed runs in a dataset."""
-    return {name for name in api.list_repo_files(repository, repo_type="dataset") if name.startswith(f"{FOLDER}/")}
+    return {name for name in names if name.startswith(f"{FOLDER}/")}
 
 
 @contextmanager
-def _plain() -> Iterator[None]:
-    """Raise NotContributed in plain words for whatever the Hub's client raises."""
+def _opened(account: HubAccount) -> Iterator[HubDatasets]:
+    """Open the datasets of an account, and raise NotContributed in plain words for what the Hub refuses."""
     try:
-        yield
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        raise NotContributed({401: SIGNED_OUT, 403: NOT_ALLOWED, 429: TOO_MANY}.get(status, AWAY)) from None
-    except NotContributed:
-        raise
-    except Exception as error:  # noqa: BLE001 (a network and the Hub's client fail in many ways)
-        logger.warning("the Hub could not be asked about a contribution: %s", type(error).__name__)
-        raise NotContributed(AWAY) from None
+        with HubDatasets(account) as hub:
+            yield hub
+    except HubRefused as refused:
+        logger.info("the Hub refused a contribution or a withdrawal: HTTP %d", refused.status)
+        if refused.status in _PERMISSION:
+            raise NotAllowed(_PERMISSION[refused.status].format(name=NAME)) from None
+        raise NotContributed(BROKEN if refused.status >= 500 else _OTHERS.get(refused.status, REFUSED)) from None
+    except HubSilent as silent:
+        logger.info("the Hub did not answer about a contribution (%s)", silent)
+        raise NotContributed(SLOW if silent.slow else AWAY) from None
+    except FileTooLarge:
+        raise NotContributed(TOO_LARGE) from None

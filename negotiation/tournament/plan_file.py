@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from manager.config.provider_models import PREFIX
 from manager.config.strict_yaml import read_yaml, validate
 from manager.errors import ConfigError
 from negotiation.agents.catalog import Catalog
@@ -88,6 +89,11 @@ def read_tournament(path: Path) -> TournamentFile:
     return validate(TournamentFile, read_yaml(path), str(path))
 
 
+def named_models(given: TournamentFile) -> list[str]:
+    """Return the models that a tournament file names; none if it says `all`."""
+    return [] if isinstance(given.models, str) else [_entry(entry).agent for entry in given.models]
+
+
 def resolve(
     given: TournamentFile,
     catalog: Catalog,
@@ -141,6 +147,9 @@ def _scenarios(
 def _models(given: TournamentFile, catalog: Catalog, where: str) -> list[AgentConfig]:
     """Return the models with all their options; raises ConfigError."""
     known = list(catalog.manager.list_models())
+    if not isinstance(given.models, str):
+        lent = [name for name in named_models(given) if name.startswith(PREFIX) and name not in known]
+        known += [name for name in lent if catalog.providers.find(name)]
     guard = {} if given.constrained else {"guard": "free"}
     entries = _entries("model", given.models, known, where)
     return [catalog.complete(AgentConfig(entry.agent, {**guard, **entry.options})) for entry in entries]
@@ -155,9 +164,13 @@ def _baselines(given: TournamentFile, catalog: Catalog, where: str) -> list[Agen
 def _entries(kind: str, given: tuple[str | AgentEntry, ...] | str, known: list[str], where: str) -> list[AgentEntry]:
     """Return the agents of a list, or all that are known; raises ConfigError if one is not."""
     listed: Iterable[str | AgentEntry] = known if isinstance(given, str) else given
-    entries = [AgentEntry(agent=entry) if isinstance(entry, str) else entry for entry in listed]
+    entries = [_entry(entry) for entry in listed]
     _picked(kind, tuple(entry.agent for entry in entries), known, where)
     return entries
+
+
+def _entry(given: str | AgentEntry) -> AgentEntry:
+    return AgentEntry(agent=given) if isinstance(given, str) else given
 
 
 def _with_rounds(scenario: Scenario, rounds: int | None) -> Scenario:

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 
+from manager.errors import CredentialMissing
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from tests.support.remote_server import FaultyServer
@@ -23,12 +24,16 @@ from tests.support.serving import serving
 from ui.page import build_page
 from ui.server.accounts import accounts_of
 from ui.server.request_guard import RequestGuard
+from ui.server.scopes import NeededScopes
 from ui.server.sign_in import TokenKeeper, VisitEnds
 from ui.server.visitor import COOKIE, VisitorCookie
 
 pytest.importorskip("authlib", reason="signing in needs gradio[oauth]")
 
-from tests.support.oauth_hub import CLIENT, CLIENT_SECRET, MARK, SCOPES, OAuthHub
+from tests.support.oauth_hub import CLIENT, CLIENT_SECRET, CONTRIBUTE, MARK, SCOPES, OAuthHub
+
+BASIC = "openid profile inference-api"
+BACK = "/?replay=a-run&contribute=1"
 
 
 class Space:
@@ -42,12 +47,12 @@ class Space:
     def visitor(self) -> str | None:
         return self.client.cookies.get(COOKIE)
 
-    def sign_in(self, name: str) -> None:
-        """Go where a browser goes after a click on the button."""
+    def sign_in(self, name: str, target: str = "/") -> str:
+        """Go where a browser goes after a click on the button, and return where it arrives."""
         self.hub.visitor = name
-        leaves = self.client.get("/login/huggingface?_target_url=/", follow_redirects=False)
+        leaves = self.client.get("/login/huggingface", params={"_target_url": target}, follow_redirects=False)
         comes_back = httpx.get(leaves.headers["location"], trust_env=False).headers["location"]
-        self.client.get(comes_back, follow_redirects=False)
+        return str(self.client.get(comes_back, follow_redirects=False).headers["location"])
 
     @property
     def cookies(self) -> str:
@@ -96,6 +101,7 @@ async def _built(parley: Parley) -> FastAPI:
         Middleware(VisitorCookie),
         Middleware(VisitEnds, accounts=accounts),
         Middleware(TokenKeeper, accounts=accounts),
+        Middleware(NeededScopes),
     ]
     app = FastAPI()
     gr.mount_gradio_app(app, page, path="", app_kwargs={"middleware": middleware}, enable_monitoring=False)
@@ -131,11 +137,78 @@ def test_another_browser_with_the_sessions_cookie_only_is_nobody(space: Space) -
     assert not space.accounts.knows(space.visitor)
 
 
-def test_who_refuses_is_not_signed_in(space: Space) -> None:
+def test_who_refuses_is_not_signed_in_and_comes_back(space: Space) -> None:
     space.hub.refuses = True
-    with pytest.raises(Exception, match="access_denied"):
-        space.sign_in("ada")
+    assert space.sign_in("ada", "/?replay=a-run") == "/?replay=a-run&sign_in_failed=yes"
     assert not space.accounts.knows(space.visitor)
+    assert "_state_" not in space.cookies
+
+
+def test_a_hub_that_gives_no_token_sends_nobody_to_an_error_page(space: Space) -> None:
+    space.hub.down = True
+    assert space.sign_in("ada") == "/?sign_in_failed=yes"
+    assert not space.accounts.knows(space.visitor)
+
+
+@pytest.mark.parametrize(
+    "target", ["https://elsewhere.example/", "//elsewhere.example/", "//[", "\\\\elsewhere.example"]
+)
+def test_who_refuses_is_sent_nowhere_else(space: Space, target: str) -> None:
+    space.hub.refuses = True
+    assert space.sign_in("ada", target) == "/?sign_in_failed=yes"
+
+
+# -- contributing --------------------------------------------------------------------------------------------------
+
+
+def test_signing_in_asks_for_no_more_than_it_needs(space: Space) -> None:
+    assert CONTRIBUTE in SCOPES.split(), "the app may ask for it"
+    assert space.sign_in("ada") == "/"
+    assert space.hub.asked_scopes == [BASIC]
+    assert space.accounts.contributor(space.visitor) is None
+
+
+def test_whoever_is_about_to_contribute_is_asked_for_that_too_and_comes_back(space: Space) -> None:
+    space.sign_in("ada")
+    assert space.sign_in("ada", BACK) == BACK
+    assert space.hub.asked_scopes == [BASIC, f"{BASIC} {CONTRIBUTE}"]
+    account = space.accounts.contributor(space.visitor)
+    assert account is not None
+    signed_in, allows_more = space.hub.tokens
+    assert (account.endpoint, account.token()) == (space.hub.url, allows_more)
+    handle = space.accounts.handle(space.visitor)
+    assert handle is not None
+    router = str(space.parley.catalog.providers.base_url)
+    assert space.parley.manager.credentials.reveal(handle, router) == signed_in
+    assert MARK not in space.cookies
+
+
+def test_refusing_to_contribute_leaves_the_sign_in_as_it_was(space: Space) -> None:
+    space.sign_in("ada")
+    space.hub.refuses = True
+    assert space.sign_in("ada", BACK) == f"{BACK}&sign_in_failed=yes"
+    assert space.accounts.contributor(space.visitor) is None
+    account = space.accounts.of(space.visitor)
+    assert account is not None
+    assert account.name == "ada"
+    assert "preferred_username" in space.cookies
+
+
+def test_a_hub_that_grants_less_than_was_asked_is_believed(space: Space) -> None:
+    space.hub.grants = BASIC
+    assert space.sign_in("ada", BACK) == BACK
+    assert space.accounts.of(space.visitor) is not None
+    assert space.accounts.contributor(space.visitor) is None
+
+
+def test_signing_out_forgets_the_permission(space: Space) -> None:
+    space.sign_in("ada", BACK)
+    account = space.accounts.contributor(space.visitor)
+    assert account is not None
+    space.client.get("/logout", follow_redirects=False)
+    assert space.accounts.contributor(space.visitor) is None
+    with pytest.raises(CredentialMissing):
+        account.token()
 
 
 def test_an_answer_that_was_not_asked_for_signs_nobody_in(space: Space) -> None:

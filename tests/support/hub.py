@@ -56,12 +56,17 @@ class DatasetHub(http.server.ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, handler: type[DatasetHandler] | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler or DatasetHandler)
         self.repositories: dict[str, Repository] = {}
         self.asked: list[tuple[str, str | None]] = []  # path and token of each request
+        self.sent: list[tuple[str, str, bytes]] = []  # method, path and body of each change
         self.accounts: dict[str, Account] = {}
         self.broken = False
+        self.fails: dict[str, int] = {}  # status by a part of the path, such as "commit"
+        self.stuck: dict[str, threading.Event] = {}  # until when such requests get no answer
+        self.cookies: list[tuple[str | None, str]] = []  # account and cookie of each request that carries one
+        self.largest = 10_000_000  # bytes of a file that need not go another way
         self.committed = threading.Condition()
 
     @property
@@ -75,7 +80,9 @@ class DatasetHub(http.server.ThreadingHTTPServer):
             assert self.committed.wait_for(enough, 30), f"no {count} commits"
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class DatasetHandler(http.server.BaseHTTPRequestHandler):
+    """Answers the requests of a DatasetHub."""
+
     server: DatasetHub
     protocol_version = "HTTP/1.1"
 
@@ -98,6 +105,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return False
         return True
 
+    def _fails(self, body: bool = True) -> bool:
+        """Answer a request that is to fail; return whether that was so."""
+        for part, until in self.server.stuck.items():
+            if part in self.path:
+                until.wait()
+        status = 503 if self.server.broken else next((s for p, s in self.server.fails.items() if p in self.path), None)
+        if status is not None:
+            self._send(status, {"error": "as the test wants it"}, body=body)
+        return status is not None
+
     def do_HEAD(self) -> None:
         self._get(body=False)
 
@@ -110,9 +127,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         parts = path.split("/")
         name, rest = "/".join(parts[:2]), parts[2:]
         repository = self.server.repositories.get(name)
-        if self.server.broken:
-            self._send(503, {}, body=body)
-        elif path == "whoami-v2":
+        if self._fails(body):
+            return
+        if path == "whoami-v2":
             account = self._account()
             self._send(200 if account else 401, {"name": account.name, "type": "user"} if account else {}, body=body)
         elif repository is None:
@@ -137,9 +154,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self._content()
         path = unquote(urlsplit(self.path).path).strip("/")
-        if self.server.broken:
-            self._send(503, {})
-        elif path == "api/validate-yaml":  # the front matter of a README that is about to be committed
+        self.server.sent.append((self.command, path, content))
+        if self._fails():
+            return
+        if path == "api/validate-yaml":  # the front matter of a README that is about to be committed
             yaml.safe_load(json.loads(content)["content"].split("---")[1])
             self._send(200, {"errors": [], "warnings": []})
         elif path == "api/repos/create":
@@ -157,8 +175,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if self._refuses("/".join(parts[:2])):
                 return
             if parts[2] == "preupload":
-                files = [{"path": file["path"]} for file in json.loads(content)["files"]]
-                modes = [{**file, "uploadMode": "regular", "shouldIgnore": False, "oid": None} for file in files]
+                modes = [
+                    {
+                        "path": file["path"],
+                        "uploadMode": "lfs" if file["size"] > self.server.largest else "regular",
+                        "shouldIgnore": False,
+                        "oid": None,
+                    }
+                    for file in json.loads(content)["files"]
+                ]
                 self._send(200, {"files": modes})
             elif parts[2] == "commit":
                 self._commit("/".join(parts[:2]), [json.loads(line) for line in content.splitlines() if line])
@@ -167,7 +192,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self._send(200, {})
 
     def do_DELETE(self) -> None:
-        asked = json.loads(self._content())
+        content = self._content()
+        self.server.sent.append((self.command, urlsplit(self.path).path.strip("/"), content))
+        if self._fails():
+            return
+        asked = json.loads(content)
         name = f"{asked.get('organization') or 'me'}/{asked['name']}"
         if not self._refuses(name, deleting=True):
             del self.server.repositories[name]
@@ -200,7 +229,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _send(self, status: int, content: Any, headers: dict[str, str] | None = None, body: bool = True) -> None:
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
-        for key, value in {**(headers or {}), "Content-Length": str(len(data))}.items():
+        account = self._account()
+        if given := self.headers.get("Cookie"):
+            self.server.cookies.append((account.name if account else None, given))
+        cookie = {"Set-Cookie": f"account={account.name}"} if account else {}
+        for key, value in {**(headers or {}), **cookie, "Content-Length": str(len(data))}.items():
             self.send_header(key, value)
         self.end_headers()
         if body:

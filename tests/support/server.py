@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 180
+"""How long a start may take; on a busy machine it has taken more than a minute."""
 
 
 def free_port() -> int:
@@ -56,7 +58,7 @@ class Server:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command, env=self.environment, cwd=self.home, stdout=log, stderr=log)
-        for _ in range(600):
+        for _ in range(10 * START_SECONDS):
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended at once:\n{self.log.read_text()}")
             if self._answers():

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from manager.backends.local.hub import PATTERNS
 from manager.config.registry import Registry
+from negotiation.runs.contributions import SCOPE
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---")[1])
@@ -26,8 +27,8 @@ EXACT = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text()
 ZERO_GPU_PYTHONS = {"3.10.13", "3.12.12"}
 ZERO_GPU_TORCHES = {"2.8.0", "2.9.1", "2.10.0", "2.11.0"}
 ZERO_GPU_FLAVOR = "zero-a10g"
-SIGN_IN = {"inference-api"}
-"""What every visitor who signs in is asked for; publishing asks for more, and only then."""
+SCOPES = {"inference-api", SCOPE}
+"""What the app may ask for: the first from everybody who signs in, the second only from whoever contributes."""
 
 
 def test_the_head_names_what_is_run() -> None:
@@ -45,9 +46,9 @@ def test_the_head_suits_zero_gpu() -> None:
     assert f"Programming Language :: Python :: {HEAD['python_version'].rpartition('.')[0]}" in PROJECT["classifiers"]
 
 
-def test_signing_in_asks_for_nothing_but_inference() -> None:
+def test_the_app_may_ask_for_inference_and_contributions_only() -> None:
     assert HEAD["hf_oauth"] is True
-    assert set(HEAD["hf_oauth_scopes"]) == SIGN_IN
+    assert set(HEAD["hf_oauth_scopes"]) == SCOPES
 
 
 def test_the_embedded_models_twin_is_there_before_the_first_visitor() -> None:

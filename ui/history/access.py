@@ -11,7 +11,7 @@ from negotiation.runs.record import Run
 from ui.kit import text as shared
 from ui.kit.errors import plainly
 from ui.server.operator import operators_of
-from ui.server.visitor import owner_of
+from ui.server.visitor import owner_of, visitor_of
 
 
 class Access:
@@ -46,6 +46,10 @@ class Access:
         """Return whether a request may publish or delete a run."""
         own = run.owner is not None and run.owner == owner_of(request)
         return own or self._operators.is_operator(request)
+
+    def owns(self, request: gr.Request, run: Run) -> bool:
+        """Return whether a run is that of the visitor who makes a request, who has cookies."""
+        return run.owner is not None and run.owner == visitor_of(request)
 
     def changes_as(self, request: gr.Request) -> str | None:
         """Return the owner whose runs a request may change, or None for the operator, who may change all."""

@@ -22,12 +22,13 @@ from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import turns_html
 from ui.history import text
 from ui.history.access import Access
-from ui.history.contributing import Contributing, TokenOf
+from ui.history.contributing import Contributing
 from ui.history.provenance import provenance_html
 from ui.kit import text as shared
 from ui.kit.components import Updates, script
 from ui.kit.downloads import Kind
 from ui.kit.templates import render
+from ui.server.accounts import Accounts
 from ui.sharing.buttons import share_html
 from ui.sharing.subject import replay_link
 from ui.widgets.agent_picker import choices, labels
@@ -39,7 +40,7 @@ Names = Mapping[str, str]
 class Pane:
     """The components of one run that is shown, built where it is created."""
 
-    def __init__(self, number: int, access: Access, token_of: TokenOf) -> None:
+    def __init__(self, number: int, access: Access, accounts: Accounts) -> None:
         name = f"replay-{number}"
         with gr.Column(visible=number == 1, elem_classes="lane", elem_id=name, min_width=320) as self.column:
             self.head = gr.HTML(elem_id=f"{name}-head", js_on_load=script("times"))
@@ -63,11 +64,12 @@ class Pane:
                     kind: gr.Button(text.SAVE[kind], elem_id=f"{name}-{kind}", **small) for kind in get_args(Kind)
                 }
                 self.publish = gr.Button(text.PUBLISH, visible=False, elem_id=f"{name}-publish", **small)
+                self.contributing = Contributing(number, access, accounts)
                 self.delete = gr.Button(text.DELETE, visible=False, elem_id=f"{name}-delete", **small)
                 # "Keep" comes first, because a double click on "Delete" lands there.
                 self.keep = gr.Button(text.KEEP, visible=False, elem_id=f"{name}-keep", **small)
                 self.sure = gr.Button(text.DELETE_SURE, variant="stop", visible=False, elem_id=f"{name}-sure", **small)
-            self.contributing = Contributing(name, access, token_of)
+            self.contributing.build_panel()
 
     @property
     def outputs(self) -> list[Any]:

@@ -12,7 +12,6 @@ from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from ui.history import text
 from ui.history.access import Access
-from ui.history.contributing import TokenOf, nobodys_token
 from ui.history.replay import Pane, close, forked_agents, show_run, show_turn
 from ui.history.run_pages import Filters, Listing, RunPages
 from ui.history.steps import Steps
@@ -22,7 +21,7 @@ from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import Kind, file_html
 from ui.kit.errors import plainly
 from ui.kit.templates import render
-from ui.server.accounts import LIMIT, handle_of, payer_of
+from ui.server.accounts import LIMIT, accounts_of, handle_of, payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.sharing.subject import BLIND
@@ -31,19 +30,15 @@ Runs = tuple[str, ...]
 """The ids of the runs that a page replays: none, one, or two side by side."""
 
 
-def build_history(parley: Parley, page: gr.Blocks, tab: gr.Tab, token_of: TokenOf = nobodys_token) -> None:
-    """Create the tab's content where it is called, and let a link to a replay open it.
-
-    Args:
-        token_of: Returns the token with which a visitor may contribute runs; by default nobody can.
-    """
-    History(parley, token_of).connect(tab)
+def build_history(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
+    """Create the tab's content where it is called, and let a link to a replay open it."""
+    History(parley).connect(tab)
 
 
 class History:
     """Builds the tab where it is created and connects its parts."""
 
-    def __init__(self, parley: Parley, token_of: TokenOf) -> None:
+    def __init__(self, parley: Parley) -> None:
         self._parley = parley
         self._access = Access(parley)
         self.runs = gr.State(())
@@ -57,7 +52,8 @@ class History:
                 self.hide = gr.Button(shared.CLOSE, size="sm", min_width=80, scale=0, elem_id="replay-close")
             self.votes = Votes(parley, self._access)
             with gr.Row(elem_classes="lanes", equal_height=False):
-                self.panes = [Pane(number, self._access, token_of) for number in (1, 2)]
+                accounts = accounts_of(parley)
+                self.panes = [Pane(number, self._access, accounts) for number in (1, 2)]
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -71,7 +67,7 @@ class History:
         everything = [*replayed, *pages.outputs]
         restored = [self.opened, pages.blind, *replayed]
         opened = tab.select(self._opened, [self.runs, self.opened, pages.blind], restored, **QUIET)
-        opened.success(None, js=script("arrive"), **QUIET)
+        opened.success(None, js=script("arrive"), **QUIET).success(None, js=script("contribute"), **QUIET)
         pages.connect(tab, self.runs)
         picked = pages.table.click(self._picked, [self.runs, pages.listing, *pages.filters], everything, **QUIET)
         picked.success(None, js=script("replay"))
@@ -147,7 +143,7 @@ class History:
                 new |= show_run(
                     self._parley, pane, runs[place], turn, may_change=may_change, hidden=hidden, account=account
                 )
-                new |= pane.contributing.show(request, runs[place], may_change=may_change)
+                new |= pane.contributing.show(request, runs[place])
             else:
                 new |= close(pane)
         return new

@@ -48,37 +48,6 @@ FORK_GO = "Start the fork"
 FORK_OVER = "The negotiation ended here. Go back to an earlier turn to fork it."
 PLAY_ON = "you (opens in Play)"
 
-# contributing a run to a public dataset
-CONTRIBUTE, CONTRIBUTE_SURE, NOT_NOW = "Contribute…", "Publish it in my account", "Not now"
-CONSENT = (
-    "This publishes the run in the public dataset {repository} of your Hugging Face account, under {license}. There "
-    "everybody can read, copy and use it, and sees the name of your account.",
-    "Published: the scenario with both sides' preferences, the agents with their settings and prompts, every message "
-    "and private thought, how it ended, and the versions of programs and models. Whatever you wrote yourself is part "
-    "of it: publish only what everybody may read.",
-    "Not published: your network address, your cookie, your access tokens, and the link to this page.",
-    "You can withdraw it here later, or delete the dataset on the Hub. Copies that others have made by then remain.",
-)
-LICENSE_NAMES = {"cc-by-4.0": "the licence CC BY 4.0"}
-CONTRIBUTED = "Thank you. The run is now in the dataset {repository}."
-CONTRIBUTION_THERE = "This run is in the dataset {repository} of your Hugging Face account."
-CONTRIBUTION_LINK = "Open the dataset"
-WITHDRAW = "Withdraw it"
-WITHDRAW_ABOUT = (
-    "Withdrawing deletes its file, also from the dataset's history, and the dataset with its last run. Copies that "
-    "others have made remain, and caches for a while."
-)
-WITHDRAWN = "The run has been deleted from the dataset {repository} and its history."
-WITHDRAWN_DATASET = "The run has been withdrawn, and the dataset {repository}, which has no other, is no longer there."
-WITHDRAWN_BUT_HISTORY = (
-    "The run has been deleted from the dataset {repository}, but not from its history: open the dataset's settings on "
-    "the Hub to delete it there, or delete the dataset."
-)
-COPIES_REMAIN = "Copies that others have made remain with them, and caches on the Hub may show it for a while."
-CONTRIBUTE_SIGN_IN = (
-    "Sign in to Hugging Face and allow Parley to create datasets, then try again with a run of your own."
-)
-
 # how to cite and reproduce a run
 PROVENANCE = "How to cite and reproduce this run"
 CITATION = (

@@ -28,6 +28,7 @@ NO_COOKIE = "This needs cookies, and your browser does not accept them. Allow th
 NO_OWN = "There is no HF_TOKEN to use here: this works only on the machine that Parley runs on, with a token set there."
 NO_KEY = "Paste a key first."
 NOT_HERE = "This page takes no keys."
+FAILED = "You are not signed in, because you cancelled or Hugging Face had a problem. You can try again at any time."
 EXPIRED = "Your sign-in has expired. Sign in again; negotiations that stopped can be continued."
 
 OFFERED = "{count} models are served remotely, on your account: type to search."

@@ -1,6 +1,7 @@
 """Visitors' own accounts: who has signed in or brought a key, and for how long.
 
-The keys themselves are in the manager's vault. They are never shown, and nothing here returns one.
+The keys themselves are in the manager's vault. They are never shown, and nothing here returns one, except for the
+request to the Hub that a visitor has just made.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from negotiation.agents.purse import Payer
 from negotiation.app.parley import Parley
 from negotiation.app.settings import Settings
 from negotiation.app.sign_in import SignIn, is_loopback
+from negotiation.runs.hub_datasets import HubAccount
 from ui.server.visitor import visitor_of
 
 LIMIT = 0.25
@@ -41,22 +43,36 @@ class Accounts:
         vault: Where the keys are.
         server: Whose keys they are: the router.
         how: How visitors bring their account.
+        hub: The Hub to which they can contribute runs, if they allow it; None if nobody can.
     """
 
-    def __init__(self, vault: Credentials, server: str, how: SignIn) -> None:
+    def __init__(self, vault: Credentials, server: str, how: SignIn, hub: str | None = None) -> None:
         self.how = how
+        self.hub = hub
         self._vault = vault
         self._server = server
         self._lock = threading.Lock()
         self._known: dict[str, SignedIn] = {}
 
-    def sign_in(self, visitor: str, key: str, *, name: str = "", expires_at: float | None = None) -> None:
+    def sign_in(
+        self, visitor: str, key: str, *, name: str = "", expires_at: float | None = None, contributes: bool = False
+    ) -> None:
         """Keep a visitor's key until it expires, they sign out, or their visit ends.
+
+        Args:
+            contributes: Whether it also allows contributing runs. Then it is kept for the Hub, and whoever is signed in
+                already stays so with the key that they have, which allows less.
 
         Raises:
             CredentialRejected: It cannot be a key.
         """
-        self._vault.keep(visitor, key, expires_at, server=self._server)
+        contributes = contributes and self.hub is not None
+        if not (contributes and self.of(visitor) == SignedIn(name)):
+            self._vault.keep(visitor, key, expires_at, server=self._server)
+        if self.hub is not None and contributes:
+            self._vault.keep(visitor, key, expires_at, server=self.hub)
+        else:
+            self.disallow(visitor)
         with self._lock:
             self._known[visitor] = SignedIn(name)
 
@@ -66,6 +82,17 @@ class Accounts:
             self._vault.forget(visitor)
             with self._lock:
                 self._known.pop(visitor, None)
+
+    def contributor(self, visitor: str | None) -> HubAccount | None:
+        """Return the account of a visitor who allows contributing runs to it; None if they do not, or not any more."""
+        hub = self.hub
+        handle = self._vault.handle(visitor, hub) if visitor is not None and hub is not None else None
+        return None if handle is None or hub is None else HubAccount(hub, lambda: self._vault.reveal(handle, hub))
+
+    def disallow(self, visitor: str | None) -> None:
+        """Forget that a visitor allowed contributing runs; they stay signed in."""
+        if visitor is not None and self.hub is not None:
+            self._vault.drop(visitor, server=self.hub)
 
     def of(self, visitor: str | None) -> SignedIn | None:
         """Return a visitor's account; None without one, or once the key has expired."""
@@ -94,12 +121,13 @@ def accounts_of(parley: Parley) -> Accounts:
     how, server = parley.settings.sign_in, parley.catalog.providers.base_url
     if server is None or (how == "hub" and not has_oauth()):
         how = "none"
-    return _accounts(parley.manager.credentials, server or "", how)
+    hub = parley.settings.contributes_to if how == "hub" else None
+    return _accounts(parley.manager.credentials, server or "", how, hub)
 
 
 @lru_cache
-def _accounts(vault: Credentials, server: str, how: SignIn) -> Accounts:
-    return Accounts(vault, server, how)
+def _accounts(vault: Credentials, server: str, how: SignIn, hub: str | None) -> Accounts:
+    return Accounts(vault, server, how, hub)
 
 
 def handle_of(parley: Parley, request: gr.Request) -> Handle | None:

@@ -7,20 +7,29 @@ the body of any call as well. Here the cookie keeps the visitor's public name on
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import HTTPConnection
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manager.errors import CredentialRejected
+from negotiation.runs.contributions import SCOPE
 from ui.server.accounts import Accounts
+from ui.server.scopes import LOGIN, TARGET, asks_to_contribute
 from ui.server.session_sweeper import AWAY_SECONDS, HEARTBEAT
 from ui.server.visitor import name_in
 
+logger = logging.getLogger(__name__)
+
 CALLBACK, LOGOUT = "/login/callback", "/logout"
+FAILED = "sign_in_failed"
+"""In the address of the page that somebody comes back to without having signed in."""
 _INFO = "oauth_info"
 _PUBLIC = ("name", "preferred_username", "profile", "picture")
 
@@ -28,7 +37,8 @@ _PUBLIC = ("name", "preferred_username", "profile", "picture")
 class TokenKeeper:
     """Middleware inside Gradio's session: no token is left in the session when a response begins.
 
-    A session whose token is gone, because it expired or the server was restarted, is signed out.
+    A session whose token is gone, because it expired or the server was restarted, is signed out. Whoever comes
+    back from the Hub without a token, because they cancelled or the Hub failed, is sent where they came from.
     """
 
     def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
@@ -48,20 +58,39 @@ class TokenKeeper:
 
         async def send_without_token(message: Message) -> None:
             if message["type"] == "http.response.start" and _token(session) is not None:
-                self._keep(session, visitor if scope["path"] == CALLBACK else None)
+                query = HTTPConnection(scope).query_params
+                self._keep(session, visitor if scope["path"] == CALLBACK else None, asked=asks_to_contribute(query))
             await send(message)
 
-        await self._app(scope, receive, send_without_token)
+        if scope["path"] not in (LOGIN, CALLBACK):
+            await self._app(scope, receive, send_without_token)
+            return
+        query = HTTPConnection(scope).query_params
+        if scope["path"] == CALLBACK and "error" in query:
+            session.pop(f"_state_huggingface_{query.get('state', '')}", None)
+            await _back(query)(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send_without_token)
+        except Exception as error:  # noqa: BLE001 (the Hub, the network and the client fail in many ways)
+            logger.warning("a sign-in with the Hub failed: %s", type(error).__name__)
+            await _back(query)(scope, receive, send)
 
-    def _keep(self, session: MutableMapping[str, Any], visitor: str | None) -> None:
-        """Move the token into the vault; without a visitor it is dropped."""
+    def _keep(self, session: MutableMapping[str, Any], visitor: str | None, *, asked: bool) -> None:
+        """Move the token into the vault; without a visitor it is dropped.
+
+        Args:
+            asked: Whether the visitor was asked to allow contributing, in case that the Hub does not say what they did.
+        """
         info = session.pop(_INFO)
         token = str(info["access_token"])
         about, until = info.get("userinfo"), info.get("expires_at")
         if visitor is None or not isinstance(about, Mapping) or not isinstance(until, int | float):
             return
         with suppress(CredentialRejected):
-            self._accounts.sign_in(visitor, token, name=str(about.get("preferred_username", "")), expires_at=until)
+            name, scopes = str(about.get("preferred_username", "")), info.get("scope")
+            contributes = SCOPE in str(scopes).split() if scopes else asked
+            self._accounts.sign_in(visitor, token, name=name, expires_at=until, contributes=contributes)
             public = {key: str(about.get(key, "")) for key in _PUBLIC}
             session[_INFO] = {"userinfo": public, "expires_at": until}
 
@@ -106,6 +135,12 @@ class VisitEnds:
         del self._ends[visitor]
         if visitor not in self._open:
             self._accounts.sign_out(visitor)
+
+
+def _back(query: Mapping[str, str]) -> RedirectResponse:
+    """Return the way back to the page that a sign-in began on, which says that it did not work."""
+    asked = [(key, value) for key, value in parse_qsl(query.get(TARGET, "").partition("?")[2]) if key != FAILED]
+    return RedirectResponse(f"/?{urlencode([*asked, (FAILED, 'yes')])}")
 
 
 def _token(session: Mapping[str, Any]) -> object:

@@ -9,10 +9,12 @@ from markupsafe import Markup
 
 from negotiation.app.parley import Parley
 from ui.kit import account_text as text
-from ui.kit.components import QUIET, Updates
+from ui.kit.components import QUIET, Updates, script
 from ui.kit.errors import plainly
 from ui.kit.templates import element, render
 from ui.server.accounts import accounts_of, own_token
+from ui.server.scopes import CONTRIBUTE
+from ui.server.sign_in import FAILED
 from ui.server.visitor import visitor_of
 
 RELOAD = "() => location.reload()"
@@ -77,7 +79,8 @@ class AccountCorner:
             return
         if self._accounts.how == "hub":
             self.button.load_event_to_attach = None  # Gradio's own would be part of the public API
-            page.load(self._opened_hub, None, [self.button, self.notice], **QUIET)
+            opened = page.load(self._opened_hub, None, [self.button, self.notice], **QUIET)
+            opened.success(None, js=script("forget").replace("KEY", FAILED), **QUIET)
             return
         page.load(self._opened, None, [self.button, self.notice, self.entry, self.used, self.own, self.forget], **QUIET)
         self.button.click(lambda: gr.update(visible=True), None, [self.panel], **QUIET)
@@ -92,8 +95,13 @@ class AccountCorner:
         signed_in = profile is not None and self._accounts.of(visitor) is not None
         return {
             self.button: text.SIGN_OUT.format(profile.username) if profile and signed_in else text.SIGN_IN,
-            self.notice: notice_html(expired=self._accounts.has_expired(visitor)),
+            self.notice: self._notice(request, signed_in=signed_in),
         }
+
+    def _notice(self, request: gr.Request, *, signed_in: bool) -> Markup:
+        if FAILED in request.query_params and CONTRIBUTE not in request.query_params and not signed_in:
+            return element("p", "notice", text.FAILED)
+        return notice_html(expired=self._accounts.has_expired(visitor_of(request)))
 
     def _opened(self, request: gr.Request) -> Updates:
         visitor = visitor_of(request)

@@ -75,6 +75,18 @@ def test_a_key_is_revealed_for_the_server_it_was_given_for_only() -> None:
     assert credentials.reveal(handle, SERVER) == "key-1"
 
 
+def test_a_key_for_one_server_can_be_dropped_without_the_others() -> None:
+    credentials = Credentials()
+    handle = credentials.keep("holder", KEY, server=SERVER)
+    credentials.keep("holder", "another", server="https://hub.example")
+    credentials.drop("holder", server="https://hub.example/api")
+    credentials.drop("nobody", server=SERVER)
+    assert credentials.handle("holder", "https://hub.example") is None
+    assert credentials.reveal(handle, SERVER) == KEY
+    with pytest.raises(CredentialMissing):
+        credentials.reveal(handle, "https://hub.example")
+
+
 def test_a_forgotten_key_is_gone_and_the_next_one_gets_another_handle() -> None:
     credentials = Credentials()
     handle = credentials.keep("one", KEY, server=SERVER)

@@ -52,7 +52,7 @@ def here() -> Here:
 
 def scope(path: str, visitor: str | None = None, **more: Any) -> dict[str, Any]:
     cookies = [(b"cookie", f"{COOKIE}={visitor}".encode())] if visitor else []
-    return {"type": "http", "path": path, "method": "GET", "headers": cookies, **more}
+    return {"type": "http", "path": path, "method": "GET", "query_string": b"", "headers": cookies, **more}
 
 
 async def received() -> Any:
@@ -118,6 +118,77 @@ def test_the_end_of_a_visit_makes_old_handles_worthless(here: Here) -> None:
     here.accounts.sign_in(ADA, "hf_later")
     with pytest.raises(CredentialMissing):
         here.vault.reveal(handle, ROUTER)
+
+
+# -- contributing to the Hub -----------------------------------------------------------------------------------
+
+HUB = "https://hub.example"
+
+
+def contributing(here: Here) -> Accounts:
+    here.accounts = Accounts(here.vault, ROUTER, "hub", HUB)
+    return here.accounts
+
+
+def contribution_key(here: Here, visitor: str) -> str | None:
+    account = here.accounts.contributor(visitor)
+    assert account is None or account.endpoint == HUB
+    return None if account is None else account.token()
+
+
+def test_a_sign_in_alone_does_not_allow_contributing(here: Here) -> None:
+    contributing(here).sign_in(ADA, "hf_ada", name="ada")
+    assert contribution_key(here, ADA) is None
+    assert here.accounts.contributor(None) is None
+
+
+def test_what_allows_contributing_goes_to_the_hub_only_while_a_sign_in_lasts(here: Here) -> None:
+    accounts = contributing(here)
+    accounts.sign_in(ADA, "hf_ada", name="ada")
+    accounts.sign_in(ADA, "hf_more", name="ada", contributes=True)
+    assert (here.key_of(ADA), contribution_key(here, ADA)) == ("hf_ada", "hf_more")
+    assert contribution_key(here, BOB) is None
+
+
+def test_allowing_it_without_a_sign_in_or_from_another_account_signs_in(here: Here) -> None:
+    accounts = contributing(here)
+    accounts.sign_in(ADA, "hf_ada", name="ada", contributes=True)
+    assert (here.key_of(ADA), contribution_key(here, ADA)) == ("hf_ada", "hf_ada")
+    accounts.sign_in(ADA, "hf_eve", name="eve", contributes=True)
+    assert (here.key_of(ADA), contribution_key(here, ADA)) == ("hf_eve", "hf_eve")
+
+
+def test_a_later_sign_in_that_allows_less_takes_the_permission_away(here: Here) -> None:
+    accounts = contributing(here)
+    accounts.sign_in(ADA, "hf_ada", name="ada", contributes=True)
+    accounts.sign_in(ADA, "hf_eve", name="eve")
+    assert (here.key_of(ADA), contribution_key(here, ADA)) == ("hf_eve", None)
+
+
+def test_the_permission_ends_with_the_sign_in_when_it_expires_and_when_it_is_taken_away(here: Here) -> None:
+    accounts = contributing(here)
+    accounts.sign_in(ADA, "hf_ada", name="ada", expires_at=10, contributes=True)
+    account = accounts.contributor(ADA)
+    assert account is not None
+    accounts.sign_out(ADA)
+    with pytest.raises(CredentialMissing):
+        account.token()
+    accounts.sign_in(ADA, "hf_ada", name="ada", expires_at=10, contributes=True)
+    accounts.disallow(ADA)
+    assert (here.key_of(ADA), contribution_key(here, ADA)) == ("hf_ada", None)
+    accounts.sign_in(ADA, "hf_ada", name="ada", expires_at=10, contributes=True)
+    here.now = 10
+    assert contribution_key(here, ADA) is None
+
+
+def test_an_account_that_may_be_contributed_to_does_not_show_its_token(here: Here) -> None:
+    contributing(here).sign_in(ADA, "hf_ada", name="ada", contributes=True)
+    assert "hf_ada" not in f"{here.accounts.contributor(ADA)} {here.accounts!r} {vars(here.accounts)}"
+
+
+def test_nobody_contributes_where_the_app_may_not_ask_for_it(here: Here) -> None:
+    here.accounts.sign_in(ADA, "hf_ada", name="ada", contributes=True)
+    assert here.accounts.contributor(ADA) is None
 
 
 # -- signing in with the Hub -----------------------------------------------------------------------------------
