@@ -25,7 +25,7 @@ from negotiation.scenario.model import Offer
 LINES = Path(__file__).with_name("lines.yaml")
 DRAFTS, TRIES = 4, 60
 GROUPED = re.compile(r"(?<=\d),(?=\d{3})")
-"""Separators of thousands. A small model that must insert them into the numbers of its offer gets many numbers wrong."""
+"""Separators of thousands. A small model that must insert them into the figures of its offer often gets them wrong."""
 
 
 def spoken(view: View, action: Action, offer: Offer | None, *, pressed: bool, vocabulary: Vocabulary) -> str:
