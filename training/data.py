@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ OPPONENTS = {
     "random": 2,
 }
 """How often the others are which strategy. The teacher must get to see offers that it can accept."""
+TOUGH = {"boulware": 2, "hardliner": 1, "random": 1}
+"""The same where the teacher is to leave: their last offers may be worth less to it than no deal."""
 STRAYS = 0.12
 """How often the teacher makes an odd offer, which is not learned, to show how to go on from one."""
 
@@ -50,6 +52,8 @@ STRAYS = 0.12
 OPENINGS, OPENING_REPLIES = 0.4, 2
 """The share of lessons about openings, and the number of replies in one. Later replies can copy what earlier ones read
 in the table of preferences, so whole conversations teach little reading for their length."""
+PLAYED = 8
+"""How many times as many negotiations are played as a lesson has."""
 ANEW = 10**7
 """Added to the number of a lesson that came out empty."""
 OTHER = 500_000
@@ -74,9 +78,9 @@ class Conversation:
     prompt_version: int = prompts.VERSION
 
     @property
-    def accepts(self) -> bool:
-        """Whether it ends with the side accepting an offer."""
-        return bool(json.loads(self.messages[-1]["content"])["action"] == Action.ACCEPT)
+    def ending(self) -> Action:
+        """The side's last action."""
+        return Action(json.loads(self.messages[-1]["content"])["action"])
 
     def to_json(self) -> str:
         """Return the conversation on one line."""
@@ -149,22 +153,33 @@ def taught(view: View, manner: Manner, vocabulary: Vocabulary, *, pressed: bool,
     return Decision(choice.action, choice.offer, words, thought(view, choice)[:MAX_THOUGHT])
 
 
-def opponent_of(chance: random.Random) -> Agent:
-    """Return an opponent: a strategy with random parameters, the teacher itself, or one that presses."""
+def opponent_of(chance: random.Random, usual: Mapping[str, float] = OPPONENTS) -> Agent:
+    """Return an opponent: a strategy with random parameters, the teacher itself, or one that presses.
+
+    Args:
+        chance: Draws it.
+        usual: How often it is which strategy, if it is one.
+    """
     if chance.random() < PRESSED:
         return Presser(chance.randrange(10**9), chance.choice(["", "boulware", "linear", "conceder"]))
     if chance.random() < TAUGHT:
         return Teacher(Manner(chance.uniform(0.3, 1.5), chance.uniform(0.1, 0.6)))
-    name = chance.choices(list(OPPONENTS), list(OPPONENTS.values()))[0]
+    name = chance.choices(list(usual), list(usual.values()))[0]
     known = STRATEGIES[name]
     exponent = known.exponent and known.exponent * 2 ** chance.uniform(-1, 1)
     return known.variant(exponent=exponent, margin=chance.choice([0.0, 0.0, chance.uniform(0, 0.3)]))
 
 
-def conversation(scenario: Scenario, seat: Seat, seed: int, most_replies: int | None = None) -> Conversation:
+def conversation(
+    scenario: Scenario,
+    seat: Seat,
+    seed: int,
+    most_replies: int | None = None,
+    opponents: Mapping[str, float] = OPPONENTS,
+) -> Conversation:
     """Play a scenario from one seat, and return the conversation, or the beginning of it with so many replies."""
     chance = random.Random(f"conversation {seed}")
-    opponent = opponent_of(chance)
+    opponent = opponent_of(chance, opponents)
     pressed, vocabulary = isinstance(opponent, Presser), Vocabulary(scenario)
     environment = SeatEnvironment()
     observation = environment.reset(scenario, seat, opponent, seed)
@@ -214,14 +229,17 @@ def openings(seed: int, number: int, branches: int) -> list[Conversation]:
 def whole_negotiations(seed: int, number: int, branches: int) -> list[Conversation]:
     """Return conversations in one seat of one scenario, which begin with the same system message.
 
-    Twice as many are played, and those in which the teacher accepts come first, since it decides so only once in a
-    conversation.
+    More are played, and those come first in which the teacher decides what it does so only once in a conversation:
+    accepting, in lessons with an even number, or leaving in its last turn.
     """
     scenario = training_scenario(seed, number)
     seat = random.Random(f"seat {seed} {number}").choice(SEATS)
-    seeds = (1000 * (seed * 10**7 + number) + branch for branch in range(2 * branches))
-    made = [one for one in (conversation(scenario, seat, each) for each in seeds) if any(one.learned)]
-    return sorted(made, key=lambda one: not one.accepts)[:branches]
+    leaves = bool(number % 2)
+    seeds = (1000 * (seed * 10**7 + number) + branch for branch in range(PLAYED * branches))
+    played = (conversation(scenario, seat, each, opponents=TOUGH if leaves else OPPONENTS) for each in seeds)
+    made = [one for one in played if any(one.learned)]
+    ending = Action.WALK_AWAY if leaves else Action.ACCEPT
+    return sorted(made, key=lambda one: (one.ending != ending, one.ending is Action.OFFER))[:branches]
 
 
 def main() -> None:
