@@ -15,7 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from manager.generation.forward.arena import KVSlot, Slab
 
-CALL = 96
+CALL = 48
 """What one more call costs, in keys that one row reads in the same time (measured: docs/decisions/0045)."""
 
 
@@ -49,19 +49,16 @@ class Decode:
         self._masks: dict[int | None, tuple[int, torch.Tensor | None]] = {}
 
     def attend(self, layer: int, query: torch.Tensor, window: int | None, scale: float | None) -> torch.Tensor:
-        """Return attention [rows, heads, head size] for queries [heads, rows, head size] that see `window` tokens."""
+        """Return attention [rows, heads, head size] for queries of this shape, each of which sees `window` tokens."""
         if window not in self._masks:
             self._masks[window] = self._mask(window)
         first, mask = self._masks[window]
         keys, values = self._keys[layer], self._values[layer]
         if first:
             keys, values = keys[:, :, first:], values[:, :, first:]
-        heads, rows, size = query.shape
-        one = query.transpose(0, 1)
-        one = one.reshape(rows, keys.shape[1], -1, size) if self._fold else one.unsqueeze(2)
-        grouped = one.shape[1] != keys.shape[1]
-        found = scaled_dot_product_attention(one, keys, values, attn_mask=mask, scale=scale, enable_gqa=grouped)
-        return found.reshape(rows, heads, size)
+        one = query.unflatten(1, (keys.shape[1], -1)) if self._fold else query.unsqueeze(2)
+        found = scaled_dot_product_attention(one, keys, values, attn_mask=mask, scale=scale, enable_gqa=not self._fold)
+        return found.flatten(1, 2)
 
     def _mask(self, window: int | None) -> tuple[int, torch.Tensor | None]:
         """Return the first key that any row sees, and the mask [rows, 1, 1, keys] from there; None if all see all."""
@@ -86,11 +83,12 @@ class Prefill:
         self._masks: dict[tuple[int, int | None], tuple[int, torch.Tensor | None]] = {}
 
     def attend(self, layer: int, query: torch.Tensor, window: int | None, scale: float | None) -> torch.Tensor:
-        """Return attention [tokens, heads, head size] for queries [heads, tokens, head size] that see `window` tokens.
+        """Return attention [tokens, heads, head size] for queries of this shape, each of which sees `window` tokens.
 
         After earlier tokens, the heads that share keys and values become more tokens of one head.
         """
-        heads, new, size = query.shape
+        new, heads, size = query.shape
+        query = query.transpose(0, 1)
         shared = self._keys[layer].shape[1]
         kind = (heads // shared, window)
         if kind not in self._masks:
@@ -128,12 +126,11 @@ class Write:
         places = [start + at for start, entry in first for at in range(entry.past, entry.end)]
         self._begin, self.end = begin, begin + len(places)
         self._places = torch.tensor(places, device=slab.tensor.device)
-        self._keys, self._values = (both.unbind() for both in slab.tensor.flatten(3, 4).unbind(1))
+        self._numbers = slab.tensor.flatten(3, 4).flatten(1, 2).unbind()
 
-    def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Store the keys and values [heads, tokens of the pass, head size] of a layer."""
-        self._keys[layer].index_copy_(1, self._places, keys[:, self._begin : self.end])
-        self._values[layer].index_copy_(1, self._places, values[:, self._begin : self.end])
+    def write(self, layer: int, new: torch.Tensor) -> None:
+        """Store the keys and values [heads of both, tokens of the pass, head size] of a layer."""
+        self._numbers[layer].index_copy_(1, self._places, new[:, self._begin : self.end])
 
 
 class Pass:
@@ -174,11 +171,13 @@ class Pass:
         """Store new keys and values [heads, tokens, head size], and return attention [tokens, heads, head size]."""
         if self._look is not None:
             self._look()
+        new = torch.cat([keys, values])
         for write in self._writes:
-            write.write(layer, keys, values)
+            write.write(layer, new)
+        query = query.transpose(0, 1)
         if len(self._reads) == 1:
             return self._reads[0].attend(layer, query, window, scale)
-        parts = zip(self._reads, query.split(self._sizes, dim=1), strict=True)
+        parts = zip(self._reads, query.split(self._sizes), strict=True)
         return torch.cat([read.attend(layer, part, window, scale) for read, part in parts])
 
 
