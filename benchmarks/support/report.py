@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+HEADINGS = ("case", "ratio", "spread", "rounds", "processor")
+"""Figures that have a column of their own, or stand above the table."""
+
 
 def write_table(page: Path, name: str, lines: Sequence[Mapping[str, Any]], bars: Mapping[str, str]) -> None:
     """Replace the text between the marks of `name` on `page` with a table of `lines`."""
@@ -23,7 +26,7 @@ def write_table(page: Path, name: str, lines: Sequence[Mapping[str, Any]], bars:
     for line in lines:
         spread = " - ".join(f"{value:g}" for value in line["spread"]) if line["spread"] else ""
         ratio = f"{line['ratio']:g}" if line["ratio"] is not None else "not measured"
-        rest = {key: value for key, value in line.items() if key not in ("case", "ratio", "spread", "rounds")}
+        rest = {key: value for key, value in line.items() if key not in HEADINGS}
         rows.append(f"| `{line['case']}` | {ratio} | {spread} | {bars.get(line['case'], '')} | {figures(rest)} |")
     begin, end = f"<!-- {name}: written by make bench -->", f"<!-- end of {name} -->"
     text = page.read_text(encoding="utf-8")

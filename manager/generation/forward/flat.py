@@ -11,20 +11,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from manager.generation.forward.arena import KVArena, SlotMemo, room_for
+from manager.generation.forward.attention import Pass, RowPart
 from manager.generation.forward.kv import CacheShape, Memo
 
 logger = logging.getLogger(__name__)
 
 NAME = "parley_flat"
-GROW = 128
-"""KV memory grows in steps of this many tokens, and by a quarter at least."""
 HARMLESS = frozenset({"position_ids", "is_causal", "use_cache", "cache_position", "position_embeddings"})
 """Arguments of attention that do not change how it attends."""
 CHANGING_ROPE = frozenset({"dynamic", "longrope"})
@@ -35,64 +33,6 @@ class NotFlat(Exception):
     """The model's attention requires something that this module does not support."""
 
 
-class FlatMemo(Memo):
-    """Keys and values in one tensor [layers, keys and values, 1, heads, room, head size]."""
-
-    def __init__(self, shape: CacheShape) -> None:
-        super().__init__()
-        self._shape = shape
-        self._room = self._make(0)
-
-    @property
-    def bytes(self) -> int:
-        return int(self._room.nbytes)
-
-    def crop(self, length: int) -> bool:
-        del self.tokens[length:]
-        return True
-
-    def copy(self, length: int) -> FlatMemo:
-        other = FlatMemo(self._shape)
-        other._room = self._make(_rounded(length))
-        other._room[..., :length, :] = self._room[..., :length, :]
-        other.tokens = self.tokens[:length]
-        return other
-
-    def views(self, new: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Return views of the places for the next `new` tokens, and of all up to them: each layer's keys and values."""
-        start, end = len(self.tokens), len(self.tokens) + new
-        if end > self._room.shape[-2]:
-            larger = self._make(_rounded(end + end // 4))
-            larger[..., :start, :] = self._room[..., :start, :]
-            self._room = larger
-        whole = self._room[..., :end, :].flatten(0, 1)
-        return list(whole[..., start:, :].unbind()), list(whole.unbind())
-
-    def _make(self, room: int) -> torch.Tensor:
-        shape = self._shape
-        return torch.empty(shape.layers, 2, 1, shape.heads, room, shape.size, dtype=shape.dtype, device=shape.device)
-
-
-@dataclass
-class Part:
-    """One row's part of a pass: its tokens at [begin, end), after `past` earlier ones."""
-
-    begin: int
-    end: int
-    past: int
-    written: list[torch.Tensor]
-    seen: list[torch.Tensor]
-    mask: torch.Tensor | None  # [new, past + new], added to the scores; only for several tokens after earlier ones
-
-
-@dataclass
-class Pass:
-    """The rows of one pass. `look` is called at every layer."""
-
-    parts: list[Part]
-    look: Callable[[], None] | None
-
-
 class FlatRunner:
     """Runs a model for many rows at once."""
 
@@ -101,54 +41,48 @@ class FlatRunner:
     def __init__(self, model: Any, look: Callable[[], None] | None = None) -> None:
         self.model = model
         self._look = look
-        self._shape = CacheShape.of(model)
+        self.arena = KVArena(CacheShape.of(model))
 
-    def new(self) -> FlatMemo:
+    def new(self) -> SlotMemo:
         """Return an empty memo."""
-        return FlatMemo(self._shape)
+        return SlotMemo(self.arena)
 
     def bytes_for(self, length: int) -> int:
-        """Return the largest size of a memo of `length` tokens, in bytes."""
-        return _rounded(length + length // 4) * self._shape.token_bytes
+        """Return the size of a memo of `length` tokens, in bytes."""
+        return room_for(length) * self.arena.shape.token_bytes
 
     def run(self, parts: Sequence[tuple[Memo, list[int]]]) -> torch.Tensor:
         """Return logits [parts, vocabulary] after the last token of each part, and add the tokens to the memos.
 
         If it raises, the memos are unchanged.
         """
-        device = self._shape.device
-        step: list[Part] = []
-        end = 0
-        for memo, tokens in parts:
-            assert isinstance(memo, FlatMemo)
-            begin, end, past = end, end + len(tokens), len(memo.tokens)
-            mask = None
-            if past and len(tokens) > 1:
-                mask = self._mask(len(tokens), past)
-            step.append(Part(begin, end, past, *memo.views(len(tokens)), mask))
-        ids = torch.tensor([[token for _, tokens in parts for token in tokens]], dtype=torch.long, device=device)
-        places = [place for part in step for place in range(part.past, part.past + part.end - part.begin)]
+        self.arena.tidy()
+        entries: list[RowPart] = []
+        for number, (memo, tokens) in enumerate(parts):
+            assert isinstance(memo, SlotMemo)
+            past, new = len(memo.tokens), len(tokens)
+            entries.append(RowPart(number, memo.reserve(past + new), past, new))
+        step = Pass(entries, self._look)
+        last = [0] * len(parts)
+        ids: list[int] = []
+        places: list[int] = []
+        for entry in step.entries:
+            ids += parts[entry.number][1]
+            places += range(entry.past, entry.end)
+            last[entry.number] = len(ids) - 1
+        device = self.arena.shape.device
         with _attending(self.model.config):
             output = self.model(
-                input_ids=ids,
+                input_ids=torch.tensor([ids], dtype=torch.long, device=device),
                 position_ids=torch.tensor([places], dtype=torch.long, device=device),
                 use_cache=False,
-                logits_to_keep=torch.tensor([part.end - 1 for part in step], dtype=torch.long, device=device),
-                flat_step=Pass(step, self._look),
+                logits_to_keep=torch.tensor(last, dtype=torch.long, device=device),
+                flat_step=step,
             )
         for memo, tokens in parts:
             memo.tokens += tokens
-        return output.logits[0]
-
-    def _mask(self, new: int, past: int) -> torch.Tensor:
-        """Return the causal mask of `new` tokens after `past` ones, added to scores [new, past + new].
-
-        It holds numbers, as a boolean mask would be converted to numbers in every layer.
-        """
-        shape = self._shape
-        mask = torch.zeros(new, past + new, dtype=shape.dtype, device=shape.device)
-        mask[:, past:].fill_(-torch.inf).triu_(1)
-        return mask
+        logits: torch.Tensor = output.logits[0]
+        return logits
 
 
 def attend(
@@ -173,34 +107,7 @@ def attend(
     for name, wanted in others.items():
         if wanted is not None and wanted is not False and name not in HARMLESS:
             raise NotFlat(f"its attention uses {name}")
-    if flat_step.look is not None:
-        flat_step.look()
-    at = 2 * module.layer_idx
-    grouped = query.shape[1] != key.shape[1]
-    outputs = []
-    for part in flat_step.parts:
-        keys, values = part.seen[at], part.seen[at + 1]
-        part.written[at].copy_(key[:, :, part.begin : part.end])
-        part.written[at + 1].copy_(value[:, :, part.begin : part.end])
-        mask, new = part.mask, part.end - part.begin
-        if sliding_window is not None and part.past + new > sliding_window:
-            first = max(0, part.past - sliding_window + 1)  # the earliest that the first new token sees
-            keys, values = keys[:, :, first:], values[:, :, first:]
-            if new > 1:
-                seen = torch.ones(new, part.past + new - first, dtype=torch.bool, device=query.device)
-                mask = seen.tril(part.past - first).triu(part.past - first - sliding_window + 1)
-        outputs.append(
-            scaled_dot_product_attention(
-                query[:, :, part.begin : part.end],
-                keys,
-                values,
-                attn_mask=mask,
-                is_causal=mask is None and new > 1,
-                scale=scaling,
-                enable_gqa=grouped,
-            )
-        )
-    return torch.cat(outputs, dim=2).transpose(1, 2), None
+    return flat_step.attend(module.layer_idx, query[0], key[0], value[0], sliding_window, scaling)[None], None
 
 
 AttentionInterface.register(NAME, attend)
@@ -261,7 +168,3 @@ def _misfit(model: Any) -> str | None:
             if not (got - alone).norm() <= tolerance:
                 return "its rows give other results than each alone"
     return None
-
-
-def _rounded(length: int) -> int:
-    return -(-length // GROW) * GROW
