@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from manager.generation.forward.arena import KVSlot, Slab
 
 CALL = 48
-"""What one more call costs, in keys that one row reads in the same time (measured: docs/decisions/0045)."""
+"""What one more call costs, in keys that one row reads in the same time (measured: docs/decisions/0046)."""
 
 
 @dataclass
