@@ -135,7 +135,8 @@ def withdraw(run_id: str, account: HubAccount) -> Withdrawal:
             return Withdrawal(place.repository, dataset=False, history=False)
         if place.path in files:
             hub.commit(place.repository, "Withdraw a negotiation", delete=[place.path])
-        if not files - {place.path}:
+        left = _ours(hub, place.repository) or set()  # looked up again: another run may have come
+        if not left - {place.path}:
             with suppress(HubRefused, HubSilent):  # not every token may delete; the file is gone in any case
                 hub.delete(place.repository)
                 return Withdrawal(place.repository, dataset=False, history=False)
@@ -173,7 +174,7 @@ def _place(hub: HubDatasets, run_id: str) -> DatasetPlace:
 
 
 def _ours(hub: HubDatasets, repository: str) -> set[str] | None:
-    """Return the paths of all contributed runs in the account's dataset.
+    """Return the paths of all files in the account's dataset, except for its card.
 
     None means that there is no such dataset, or an empty one. Raises NotContributed if it is somebody else's.
     """
@@ -183,7 +184,7 @@ def _ours(hub: HubDatasets, repository: str) -> set[str] | None:
         return None
     if TAG not in found.tags:
         raise NotContributed(FOREIGN.format(repository=repository))
-    return {name for name in names if name.startswith(f"{FOLDER}/")}
+    return names - {"README.md"}
 
 
 @contextmanager

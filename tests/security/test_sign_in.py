@@ -158,6 +158,12 @@ def test_who_refuses_is_sent_nowhere_else(space: Space, target: str) -> None:
     assert space.sign_in("ada", target) == "/?sign_in_failed=yes"
 
 
+def test_no_token_stays_in_the_cookie_if_the_way_back_fails(space: Space) -> None:
+    assert space.sign_in("ada", "http://[") == "/?sign_in_failed=yes"
+    assert MARK not in space.cookies
+    assert not space.accounts.knows(space.visitor)
+
+
 # -- contributing --------------------------------------------------------------------------------------------------
 
 

@@ -44,12 +44,20 @@ def fails(status: int, **headers: str) -> Behaviour:
     return lambda call: call.refuse(status, f"no: {call.headers['Authorization']}", **headers)
 
 
+def says_inside(**error: str) -> Behaviour:
+    """Return a behaviour that reports an error within an answer that began well."""
+    return lambda connection: connection.start().event({"error": error})
+
+
 FAILURES: dict[str, Behaviour] = {
     "wrong": fails(401),
     "empty": fails(402),
     "forbidden": fails(403),
     "busy": fails(429, Retry_After="0"),
     "closed": fails(429, Retry_After="3600"),
+    "empty inside": says_inside(message="You have exceeded your monthly included credits for Inference Providers."),
+    "no quota inside": says_inside(message="Pay first.", code="insufficient_quota"),
+    "wrong inside": says_inside(message="Who are you?", type="authentication_error"),
     "down": fails(503),
     "dropped": drops_out,
 }

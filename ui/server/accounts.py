@@ -51,7 +51,7 @@ class Accounts:
         self.hub = hub
         self._vault = vault
         self._server = server
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: dict[str, SignedIn] = {}
 
     def sign_in(
@@ -67,20 +67,22 @@ class Accounts:
             CredentialRejected: It cannot be a key.
         """
         contributes = contributes and self.hub is not None
-        if not (contributes and self.of(visitor) == SignedIn(name)):
-            self._vault.keep(visitor, key, expires_at, server=self._server)
-        if self.hub is not None and contributes:
-            self._vault.keep(visitor, key, expires_at, server=self.hub)
-        else:
-            self.disallow(visitor)
         with self._lock:
+            if self._known.get(visitor, SignedIn(name)) != SignedIn(name):
+                self._vault.forget(visitor)  # so that the new account does not pay for what the other one started
+            if not (contributes and self.of(visitor) == SignedIn(name)):
+                self._vault.keep(visitor, key, expires_at, server=self._server)
+            if self.hub is not None and contributes:
+                self._vault.keep(visitor, key, expires_at, server=self.hub)
+            else:
+                self.disallow(visitor)
             self._known[visitor] = SignedIn(name)
 
     def sign_out(self, visitor: str | None) -> None:
         """Forget a visitor's key."""
         if visitor is not None:
-            self._vault.forget(visitor)
             with self._lock:
+                self._vault.forget(visitor)
                 self._known.pop(visitor, None)
 
     def contributor(self, visitor: str | None) -> HubAccount | None:

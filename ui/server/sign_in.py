@@ -68,13 +68,14 @@ class TokenKeeper:
         query = HTTPConnection(scope).query_params
         if scope["path"] == CALLBACK and "error" in query:
             session.pop(f"_state_huggingface_{query.get('state', '')}", None)
-            await _back(query)(scope, receive, send)
+            await _back(query)(scope, receive, send_without_token)
             return
         try:
             await self._app(scope, receive, send_without_token)
         except Exception as error:  # noqa: BLE001 (the Hub, the network and the client fail in many ways)
             logger.warning("a sign-in with the Hub failed: %s", type(error).__name__)
-            await _back(query)(scope, receive, send)
+            session.pop(_INFO, None)  # it may have failed after the token had come
+            await _back(query)(scope, receive, send_without_token)
 
     def _keep(self, session: MutableMapping[str, Any], visitor: str | None, *, asked: bool) -> None:
         """Move the token into the vault; without a visitor it is dropped.

@@ -49,6 +49,16 @@ _WRONG_MODEL_OR_KEY = re.compile(
     re.IGNORECASE,
 )
 """Signs of a wrong model or key, in messages of proxies that answer with HTTP 400."""
+_REPORTED = {
+    402: re.compile(
+        r"insufficient[ _](quota|credits?|balance|funds)|exceeded your .{0,40}\bcredits|payment[ _]required",
+        re.IGNORECASE,
+    ),
+    401: re.compile(r"authentication[ _]?error|invalid[ _](api[ _]?)?(key|token)\b|unauthori[sz]ed", re.IGNORECASE),
+    403: re.compile(r"permission[ _](denied|error)|\bforbidden\b", re.IGNORECASE),
+    429: re.compile(r"rate[ _]?limit|too many requests", re.IGNORECASE),
+}
+"""Signs, in codes and messages of errors within an answer, of the status that the server would have answered with."""
 _FILTERED = re.compile(r"content_filter|content[ _](management[ _])?policy|ResponsibleAI", re.IGNORECASE)
 _LOADING = re.compile(r"\bloading\b|starting up|warming up", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk|hf|gsk|pk|key|Bearer)[-_ ][\w*.-]{4,}")
@@ -123,6 +133,9 @@ def reported(error: Any, asked: RequestFacts) -> Exception:
         return _classified(int(code), {}, said, code, asked)
     if any(sign in f"{code} {said}".lower() for sign in _FULL):
         return ContextTooLong(f"the prompt leaves no room in the context of '{asked.model}': {fit(said, asked.key)}")
+    for status, signs in _REPORTED.items():
+        if signs.search(f"{code} {said}"):
+            return _classified(status, {}, said, code, asked)
     if ABOUT_ROLES.search(said):
         return NotTaken(
             ServerFailed(f"the server of '{asked.model}' refuses the request: {fit(said, asked.key)}"), said

@@ -175,6 +175,9 @@ PERSONAL = {
     "forbidden": (CredentialRejected, "HTTP 403"),
     "empty": (OutOfCredit, r"^Your account at .* has no credit left \(HTTP 402\); add credit there"),
     "closed": (RateLimited, "accepts no more requests for now"),
+    "empty inside": (OutOfCredit, "has no credit left"),
+    "no quota inside": (OutOfCredit, "has no credit left"),
+    "wrong inside": (CredentialRejected, r"does not accept your key for it \(HTTP 401\)"),
 }
 
 

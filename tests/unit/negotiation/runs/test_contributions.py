@@ -129,6 +129,16 @@ def test_the_last_withdrawal_deletes_the_dataset(hub: DatasetHub, anne: HubAccou
     assert withdraw(run.run_id, anne) == left  # again
 
 
+def test_files_of_the_visitors_own_in_the_dataset_outlive_the_last_withdrawal(
+    hub: DatasetHub, anne: HubAccount, run: Run
+) -> None:
+    place = contribute(run, anne)
+    hub.repositories[place.repository].files["my_notes.md"] = b"mine"
+    left = withdraw(run.run_id, anne)
+    assert (left.dataset, left.history) == (True, False)
+    assert sorted(hub.repositories[place.repository].files) == ["README.md", "my_notes.md"]
+
+
 def test_a_token_that_may_not_delete_datasets_still_withdraws_the_run(
     hub: DatasetHub, anne: HubAccount, run: Run
 ) -> None:

@@ -158,6 +158,20 @@ def test_allowing_it_without_a_sign_in_or_from_another_account_signs_in(here: He
     assert (here.key_of(ADA), contribution_key(here, ADA)) == ("hf_eve", "hf_eve")
 
 
+@pytest.mark.parametrize("contributes", [False, True])
+def test_another_account_does_not_pay_for_what_the_first_one_started(here: Here, contributes: bool) -> None:
+    accounts = contributing(here)
+    accounts.sign_in(ADA, "hf_ada", name="ada")
+    started = accounts.handle(ADA)
+    assert started is not None
+    accounts.sign_in(ADA, "hf_renewed", name="ada")
+    assert here.vault.reveal(started, ROUTER) == "hf_renewed"
+    accounts.sign_in(ADA, "hf_eve", name="eve", contributes=contributes)
+    with pytest.raises(CredentialMissing):
+        here.vault.reveal(started, ROUTER)
+    assert here.key_of(ADA) == "hf_eve"
+
+
 def test_a_later_sign_in_that_allows_less_takes_the_permission_away(here: Here) -> None:
     accounts = contributing(here)
     accounts.sign_in(ADA, "hf_ada", name="ada", contributes=True)
