@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from negotiation.runs.contributions import NAME, TAG, public_id
-from tests.support.browser import start
+from tests.support.browser import choose_preset, start
 from tests.support.listed_models import lists
 from tests.support.router import Router
 from tests.support.server import Server
@@ -50,6 +50,7 @@ def page(space: Server, open_page: OpenPage) -> Page:
     page.locator("#account-button").click()
     expect(page.locator("#account-button")).to_have_text("Sign out (ada)")
     expect(page.locator("#arena-link :is([data-opened], [data-run])")).to_be_attached()
+    choose_preset(page, "Who gives in first?")
     start(page)
     expect(page.locator("#lane-2-verdict h3")).to_be_visible()
     return page
