@@ -184,7 +184,7 @@ def _ours(hub: HubDatasets, repository: str) -> set[str] | None:
         return None
     if TAG not in found.tags:
         raise NotContributed(FOREIGN.format(repository=repository))
-    return names - {"README.md"}
+    return set(names - {"README.md"})
 
 
 @contextmanager
