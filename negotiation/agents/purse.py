@@ -25,6 +25,8 @@ from manager.errors import (
 from manager.generation.request import Completion, Message
 from negotiation.errors import SpendingLimit
 
+LIMIT = 0.25
+"""US dollars that a negotiation may cost, unless whoever pays says otherwise."""
 BYTES_PER_TOKEN = 4
 """A rule of thumb for what a text costs."""
 LEAST_BYTES_PER_TOKEN = 3

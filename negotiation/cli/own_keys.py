@@ -26,8 +26,6 @@ from negotiation.cli.base import say
 
 OPTION, ASK_OPTION, COST_OPTION = "--api-key", "--ask-api-key", "--cost-limit"
 HOLDER = "the command line"
-LIMIT = 0.25
-"""US dollars that a negotiation may cost, unless the user says otherwise; the same as on the page."""
 LISTING_SECONDS = 20.0
 """How long to wait for a router to say which models it has, and at what price."""
 KEY_HELP = (

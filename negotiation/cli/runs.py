@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.purse import LIMIT
 from negotiation.agents.remarks import WORDS
 from negotiation.cli.base import (
     Json,
@@ -21,7 +22,7 @@ from negotiation.cli.base import (
     scenario_named,
     settings_option,
 )
-from negotiation.cli.own_keys import LIMIT, AskKey, CostLimit, KeyVariables, OwnKeys, spent
+from negotiation.cli.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.figures.points import points
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.measures import measure_turns, total_cost

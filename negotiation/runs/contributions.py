@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 from negotiation.errors import NotAllowed, NotContributed
 from negotiation.runs.export import export_run
-from negotiation.runs.hub_datasets import FileTooLarge, HubAccount, HubDatasets, HubRefused, HubSilent
 from negotiation.runs.record import Run
+from negotiation.runs.visitor_datasets import FileTooLarge, HubAccount, HubDatasets, HubRefused, HubSilent
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +59,11 @@ NOT_ALLOWED = (
     "help, another program has created that dataset: rename or delete it on the Hub, then try again."
 )
 CHANGED = "The dataset has just been changed from somewhere else. Try again in a moment."
-TOO_MANY = "Hugging Face has had too many requests from you. Try again in a few minutes."
+TOO_MANY = "You have sent Hugging Face too many requests. Try again in a few minutes."
 BROKEN = "Hugging Face has a problem at the moment. Try again in a few minutes."
-SLOW = "Hugging Face did not answer in time. Look again in a minute whether it was done, and if not, try again."
+SLOW = "Hugging Face did not answer in time. Check in a minute whether it worked, and if not, try again."
 AWAY = "Hugging Face cannot be reached at the moment. Try again in a few minutes."
-REFUSED = "Hugging Face did not accept this. Try again later; if it stays so, please report it."
+REFUSED = "Hugging Face did not accept this. Try again later; if it keeps happening, please report it."
 _PERMISSION = {401: SIGNED_OUT, 402: NOT_ALLOWED, 403: NOT_ALLOWED}
 _OTHERS = {404: CHANGED, 409: CHANGED, 412: CHANGED, 413: TOO_LARGE, 429: TOO_MANY}
 

@@ -75,7 +75,7 @@ def compare(page: Page) -> None:
     pick(page, "lane-1-agent-a", FIRST)
     pick(page, "lane-2-agent-a", SECOND)
     expect(page.locator("#arena-spending")).to_contain_text(f"{FIRST}: $0.60 in, $1.80 out per million tokens")
-    expect(page.locator("#arena-spending")).to_contain_text("Likely cost of both lanes: at most $")
+    expect(page.locator("#arena-spending")).to_contain_text("Estimated cost of both lanes: up to about $")
     start(page)
 
 

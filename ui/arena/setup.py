@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from manager.errors import ParleyError
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.scenario.model import SEATS, Scenario
@@ -23,7 +24,7 @@ from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
 from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.templates import element, render
-from ui.server.accounts import LIMIT, handle_of
+from ui.server.accounts import handle_of
 from ui.widgets.agent_picker import AgentPicker, about_html, choices, is_usable, labels, on_account_html
 from ui.widgets.lane import Lane, Painter, build_players, relabel
 from ui.widgets.memory import Memory

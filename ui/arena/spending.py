@@ -8,6 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from manager.config.model_spec import ModelSpec
+from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.game.measures import total_cost
@@ -17,7 +18,6 @@ from ui.kit import account_text as text
 from ui.kit.components import Updates
 from ui.kit.templates import render
 from ui.kit.units import dollars, rough_dollars
-from ui.server.accounts import LIMIT
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import label_of
 from ui.widgets.model_facts import price_words

@@ -19,8 +19,8 @@ TO_ALLOW = (
         "else.",
         "Hugging Face asks you on its own page. You then come back to this run, read what would be published, and "
         "decide. Until then, nothing is published.",
-        "The permission is kept in memory only. It is forgotten when you sign out or close the page, and it expires "
-        "by itself.",
+        "The permission is kept in memory only. It is forgotten when you sign out, or soon after you close the page, "
+        "and it expires by itself.",
     ),
 )
 NOT_ALLOWED = (

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from negotiation.agents.human import HUMAN
+from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from ui.history import text
 from ui.history.access import Access
@@ -21,7 +22,7 @@ from ui.kit.components import QUIET, Updates, script
 from ui.kit.downloads import Kind, file_html
 from ui.kit.errors import plainly
 from ui.kit.templates import render
-from ui.server.accounts import LIMIT, accounts_of, handle_of, payer_of
+from ui.server.accounts import accounts_of, handle_of, payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.sharing.subject import BLIND

@@ -11,7 +11,7 @@ TITLE = "Strong models on your own account"
 ABOUT_KEY = (
     "Inference Providers serve hundreds of models at Hugging Face, and bill your account for them. A key for it is "
     "kept in memory for this session only: it serves nobody but you, is never stored, logged or shown, and is "
-    "forgotten when you close the page."
+    "forgotten soon after you close the page."
 )
 WHERE_KEY = "Make a key that may call Inference Providers"
 TOKENS_URL = (
@@ -33,7 +33,7 @@ EXPIRED = "Your sign-in has expired. Sign in again; negotiations that stopped ca
 
 OFFERED = "{count} models are served remotely, on your account: type to search."
 OFFERED_SHIPPED = (
-    "The list of models on your account cannot be fetched now. The best known ones are offered, without prices."
+    "The list of models on your account cannot be fetched now. The best-known ones are offered, without prices."
 )
 _MORE = "{count} more models are served remotely, on your account. "
 NEEDS = {
@@ -50,8 +50,8 @@ CONTEXT = "{count} tokens of context"
 
 PRICE_OF = "{name}: {price}"
 PRICE_UNKNOWN = "no price stated"
-LIKELY_COST = "Likely cost of both lanes: at most {cost}"
+LIKELY_COST = "Estimated cost of both lanes: up to about {cost}"
 LAST_COST = "The last time it was {cost}"
 LIMIT = "Limit per negotiation ($)"
 LIMIT_INFO = "It stops before a turn that could cost more. Raise the limit to continue."
-LIMIT_WRONG = "A limit lies between {least} and {most}."
+LIMIT_WRONG = "The limit must be between {least} and {most}."

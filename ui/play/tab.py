@@ -12,6 +12,7 @@ import gradio as gr
 from manager.errors import ParleyError
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
+from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.errors import UnknownRun
 from negotiation.game.events import Turn
@@ -32,7 +33,7 @@ from ui.play.offer_form import best_offer, builder_html, worth_html
 from ui.play.open_page import OpenPage, Playing
 from ui.play.reveal import reveal_html
 from ui.play.setup import PlaySetup
-from ui.server.accounts import LIMIT, payer_of
+from ui.server.accounts import payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import labels

@@ -21,11 +21,9 @@ from negotiation.agents.purse import Payer
 from negotiation.app.parley import Parley
 from negotiation.app.settings import Settings
 from negotiation.app.sign_in import SignIn, is_loopback
-from negotiation.runs.hub_datasets import HubAccount
+from negotiation.runs.visitor_datasets import HubAccount
 from ui.server.visitor import visitor_of
 
-LIMIT = 0.25
-"""US dollars that a negotiation may cost, unless the visitor says otherwise."""
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 

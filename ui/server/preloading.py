@@ -21,7 +21,7 @@ LEAST, MOST = 20, 150
 
 
 class Preloads:
-    """The files that browsers are told to load with the page; none until a visit has shown them."""
+    """The files that the page asks browsers to load; none until a visit has shown which ones."""
 
     def __init__(self) -> None:
         self._links = b""

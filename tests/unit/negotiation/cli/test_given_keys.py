@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from manager.backends.remote import pacing
+from negotiation.agents.purse import LIMIT
 from negotiation.cli import main as cli
-from negotiation.cli.own_keys import LIMIT
 from tests.support.listed_models import lists
 from tests.support.router import Account, Router
 

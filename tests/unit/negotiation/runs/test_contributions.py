@@ -19,9 +19,9 @@ from negotiation.game.events import Writer
 from negotiation.runs import contributions
 from negotiation.runs.contributions import NAME, TAG, contribute, find, public_id, published_line, withdraw
 from negotiation.runs.export import read_export
-from negotiation.runs.hub_datasets import HubAccount, HubDatasets
 from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run
+from negotiation.runs.visitor_datasets import HubAccount, HubDatasets
 from negotiation.scenario.model import load_scenario
 from tests.support.finished import finished
 from tests.support.hub import Account, DatasetHub, Repository, serving_datasets

@@ -13,6 +13,7 @@ import pytest
 
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.comparison.comparison import Players
@@ -20,7 +21,6 @@ from tests.support.listed_models import ListedModels
 from ui.arena import spending as module
 from ui.arena.setup import remembered_limit
 from ui.arena.spending import LEAST, MOST, Spending, limit_of
-from ui.server.accounts import LIMIT
 
 FIRM, STRONG = AgentConfig("boulware"), AgentConfig("hf/maker/strong")
 SCRIPTS: tuple[Players, Players] = ((FIRM, FIRM), (FIRM, FIRM))
@@ -54,7 +54,7 @@ def test_nothing_is_said_where_nobody_is_paid(spending: Spending, parley: Parley
 def test_prices_and_the_likely_cost_come_before_the_start(spending: Spending, parley: Parley) -> None:
     words, limited = said(spending, parley, ONE_PAID)
     assert "strong: $1.00 in, $3.00 out per million tokens" in words
-    assert "Likely cost of both lanes: at most $" in words
+    assert "Estimated cost of both lanes: up to about $" in words
     assert "last time" not in words
     assert limited
 
@@ -80,7 +80,7 @@ def test_a_limit_may_be_left_out(given: float | None, limit: float) -> None:
 
 @pytest.mark.parametrize("given", [0, -1, MOST + 1, float("nan"), float("inf")])
 def test_an_impossible_limit_is_refused(given: float) -> None:
-    with pytest.raises(gr.Error, match="A limit lies between"):
+    with pytest.raises(gr.Error, match="The limit must be between"):
         limit_of(given)
 
 
