@@ -13,6 +13,7 @@ from manager.backends.huggingface import HuggingFaceModelWrapper
 from manager.config.model_spec import parse_spec
 from manager.config.registry import Registry
 from manager.config.strict_yaml import read_yaml
+from manager.generation.forward import packed
 from manager.machine.model_files import shipped_folder
 from manager.manager import LLMManager
 from negotiation.agents.catalog import Catalog
@@ -45,7 +46,7 @@ def test_its_card_says_what_it_is_made_of_and_what_it_is_worth() -> None:
 
 
 def weights(name: str, cache: Path) -> dict[str, torch.Tensor]:
-    """Return a model's weights, which in float32 are not packed."""
+    """Return a model's weights, which must not be packed."""
     entry = read_yaml(SHIPPED / "models.yaml")[name]
     model = HuggingFaceModelWrapper(parse_spec(name, {**entry, "dtype": "float32", "device": "cpu"}), cache)
     model.prepare(lambda *_: None)
@@ -57,7 +58,10 @@ def weights(name: str, cache: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def test_its_weights_differ_from_those_of_its_base_where_the_adapter_says(real_home: Path) -> None:
+def test_its_weights_differ_from_those_of_its_base_where_the_adapter_says(
+    real_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_is_faster", lambda: False)
     base, trained = (weights(name, real_home / "cache") for name in (BASE, TRAINED))
     assert base.keys() == trained.keys()
     with safe_open(FOLDER / "adapter_model.safetensors", "pt") as file:

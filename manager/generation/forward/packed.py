@@ -1,19 +1,29 @@
-"""Linear layers in the layout that the processor multiplies fastest, for bfloat16 on a CPU.
+"""Linear layers in the layout that the processor multiplies fastest, on a CPU.
 
-The weights of a plain layer are rearranged at every call. Doing that once makes a pass about a quarter faster.
+The weights of a plain layer are rearranged at every call. Doing that once makes a pass in bfloat16 about a quarter
+faster. In float32 that depends on the processor: where the C library's vendor is not the processor's, a matrix of two
+rows takes up to twice as long as a packed one (docs/decisions/0047). So it is measured, once in a process.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from manager.generation.forward.processor import apart
+
 ROWS = 16
 """The number of rows for which the layout is chosen; it works with others, too."""
+MEASURED, LAYERS, ROUNDS = (576, 1536), 8, 10
+"""What is measured: layers of this shape, more than fit into a core's cache."""
+CLEARLY = 1.15
+"""How many times as long plain layers must take."""
 
 
 class PackedLinear(nn.Module):  # type: ignore[misc]
@@ -47,7 +57,7 @@ def pack(model: Any, tidy: Callable[[], None]) -> None:
     if not packs(model.device, model.dtype):
         return
     for parent in [module for module in model.modules() if not isinstance(module, nn.Linear)]:
-        found = [name for name, child in parent.named_children() if _can_be_packed(child)]
+        found = [name for name, child in parent.named_children() if _can_be_packed(child, model.dtype)]
         for name in found:
             setattr(parent, name, PackedLinear(getattr(parent, name)))
         if found:
@@ -56,21 +66,47 @@ def pack(model: Any, tidy: Callable[[], None]) -> None:
         parameter.data = parameter.data.clone()
 
 
-def _can_be_packed(module: nn.Module) -> bool:
-    return type(module) is nn.Linear and module.weight.dtype == torch.bfloat16
+def _can_be_packed(module: nn.Module, dtype: torch.dtype) -> bool:
+    return type(module) is nn.Linear and module.weight.dtype == dtype
 
 
 def packs(device: torch.device | str, dtype: torch.dtype) -> bool:
-    """Return whether linear layers on `device` in `dtype` can be packed."""
+    """Return whether linear layers on `device` in `dtype` are packed: where that is possible, and makes them faster."""
     operators = torch.ops.mkldnn
-    return (
+    possible = (
         torch.device(device).type == "cpu"
-        and dtype == torch.bfloat16
         and torch.backends.mkldnn.is_available()
         and hasattr(operators, "_reorder_linear_weight")
         and hasattr(operators, "_linear_pointwise")
-        and bool(operators._is_mkldnn_bf16_supported())
     )
+    if not possible:
+        return False
+    if dtype == torch.bfloat16:
+        return bool(operators._is_mkldnn_bf16_supported())
+    return dtype == torch.float32 and _is_faster()
+
+
+@lru_cache(maxsize=1)
+def _is_faster() -> bool:
+    """Measure whether two rows are multiplied clearly faster by packed weights in float32 than by plain ones."""
+    ratio: float = apart(_measured)
+    return ratio > CLEARLY
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def _measured() -> float:
+    """Return how many times as long plain layers take."""
+    inputs = torch.ones(2, MEASURED[0])
+    plain = [nn.Linear(*MEASURED, bias=False) for _ in range(LAYERS)]
+    packed = [PackedLinear(layer) for layer in plain]
+    best = {"plain": math.inf, "packed": math.inf}
+    for _ in range(ROUNDS):  # in turn, so that what else the machine does disturbs both
+        for name, layers in (("plain", plain), ("packed", packed)):
+            began = time.perf_counter()
+            for layer in layers:
+                layer(inputs)
+            best[name] = min(best[name], time.perf_counter() - began)
+    return best["plain"] / best["packed"]
 
 
 def packed_bytes(model: Any) -> int:

@@ -41,7 +41,6 @@ from manager.errors import (
 )
 from manager.generation.forward import packed
 from manager.generation.forward.flat import FlatRunner
-from manager.generation.forward.packed import packs
 from manager.generation.request import GenerationRequest, as_messages
 from manager.generation.stream import TokenStream
 from manager.identity import Identity
@@ -89,8 +88,12 @@ def drop_tensor(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("faster", [True, False])
 @pytest.mark.parametrize(("dtype", "size"), [("auto", 4), ("float32", 4), ("float16", 2), ("bfloat16", 2)])
-def test_what_is_announced_is_what_is_loaded(tmp_path: Path, tied: bool, dtype: str, size: int) -> None:
+def test_what_is_announced_is_what_is_loaded(
+    tmp_path: Path, tied: bool, faster: bool, dtype: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_is_faster", lambda: faster)
     original = tiny_model(tied=tied)
     original.save_pretrained(tmp_path / "m")
     byte_tokenizer().save_pretrained(tmp_path / "m")
@@ -100,8 +103,8 @@ def test_what_is_announced_is_what_is_loaded(tmp_path: Path, tied: bool, dtype: 
     assert footprint.device == "cpu"
     assert footprint.bytes == loaded
     buffers = sum(buffer.numel() * 4 for buffer in original.buffers())  # rotary frequencies stay in float32
-    packed = dtype == "bfloat16" and packs("cpu", torch.bfloat16)
-    head = original.lm_head.weight.numel() * size if tied and packed else 0  # once packed, it shares nothing
+    packs = packed.packs("cpu", torch.float32 if dtype == "auto" else getattr(torch, dtype))
+    head = original.lm_head.weight.numel() * size if tied and packs else 0  # once packed, it shares nothing
     assert loaded == sum(p.numel() for p in original.parameters()) * size + buffers + head
     model.unload()
 
