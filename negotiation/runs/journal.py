@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, get_args
 from negotiation.errors import StoreError
 from negotiation.runs.codec import UNREADABLE, turns_to_json
 from negotiation.runs.journal_reader import read_line, run_from_line
+from negotiation.runs.owners import without_secret
 from negotiation.runs.record import Run
 from negotiation.runs.rows import run_row
 from negotiation.runs.store import Choice, Vote
@@ -110,7 +111,9 @@ class Contents:
         elif kind == "deleted":
             self.deleted[run_id] = max(at, self.deleted.get(run_id, at))
         elif kind == "vote":
-            vote = Vote(str(line["comparison"]), str(line["voter"]), line["choice"], bool(line["blind"]))
+            vote = Vote(
+                str(line["comparison"]), without_secret(str(line["voter"])), line["choice"], bool(line["blind"])
+            )
             if vote.choice not in get_args(Choice):
                 raise ValueError("not a vote")
             key = vote.comparison, vote.voter

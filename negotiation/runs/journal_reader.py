@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from negotiation.runs.codec import UNREADABLE, run_from_json, unreadable
+from negotiation.runs.owners import without_secret
 from negotiation.runs.record import Run
 from negotiation.scenario.model import SEATS
 
@@ -20,6 +22,7 @@ def run_from_line(line: Mapping[str, Any]) -> Run:
     """Return the run in a line, with its turns; raises StoreError if it cannot be one."""
     try:
         run = run_from_json(line, line["turns"])
+        run = replace(run, owner=run.owner and without_secret(run.owner))
         if problem := next(_problems(run), None):
             raise ValueError(problem)
     except UNREADABLE as error:

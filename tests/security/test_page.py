@@ -21,6 +21,7 @@ from negotiation.agents.strategies import STRATEGIES
 from negotiation.app.logs import FORMATTERS, _print_exc
 from negotiation.app.settings import SHIPPED
 from negotiation.errors import StoreError, UnknownRun
+from negotiation.runs.owners import digest
 from negotiation.runs.record import Run
 from negotiation.scenario.model import Seat
 from tests.support.page import NAME, PASSWORD, Served, served
@@ -53,7 +54,7 @@ def run_of(page: Served, a: str = "linear") -> str:
     scenario = page.parley.scenarios["company_car"]
     agents: dict[Seat, AgentConfig] = {"a": AgentConfig(a), "b": AgentConfig("linear")}
     run_id = page.parley.live.start(
-        Run(run_id="", scenario=scenario, agents=agents, seed=1, owner=VICTIM), background=True
+        Run(run_id="", scenario=scenario, agents=agents, seed=1, owner=digest(VICTIM)), background=True
     )
     watch = page.parley.live.watch(run_id)
     if watch is not None and a != HUMAN:
@@ -138,7 +139,7 @@ def test_two_lanes_over_the_limit_are_refused_before_the_first_starts(
 ) -> None:
     monkeypatch.setattr(page.parley.lanes, "limits", Limits(lanes_per_visitor=1, queue_per_visitor=1))
     agents: dict[Seat, AgentConfig] = {"a": AgentConfig(HUMAN), "b": AgentConfig("linear")}
-    run = Run(run_id="", scenario=page.parley.scenarios["company_car"], agents=agents, seed=1, owner=VICTIM)
+    run = Run(run_id="", scenario=page.parley.scenarios["company_car"], agents=agents, seed=1, owner=digest(VICTIM))
     waiting = page.parley.live.start(run)
     before = page.parley.store.summaries()
     start = page.of("_start")

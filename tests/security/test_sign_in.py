@@ -26,7 +26,7 @@ from ui.server.accounts import accounts_of
 from ui.server.request_guard import RequestGuard
 from ui.server.scopes import NeededScopes
 from ui.server.sign_in import TokenKeeper, VisitEnds
-from ui.server.visitor import COOKIE, VisitorCookie
+from ui.server.visitor import COOKIE, VisitorCookie, name_in
 
 pytest.importorskip("authlib", reason="signing in needs gradio[oauth]")
 
@@ -45,7 +45,7 @@ class Space:
 
     @property
     def visitor(self) -> str | None:
-        return self.client.cookies.get(COOKIE)
+        return name_in(self.client.cookies)
 
     def sign_in(self, name: str, target: str = "/") -> str:
         """Go where a browser goes after a click on the button, and return where it arrives."""

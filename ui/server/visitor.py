@@ -1,8 +1,9 @@
-"""Identifies visitors by a random name in a cookie, which only their browser and this server know.
+"""Identifies visitors by a random secret in a cookie, which only their browser knows.
 
-This is no account; it only lets visitors find and stop their own runs. Visitors without cookies are still known by
-their network address. That is the connection's address; uvicorn takes it from X-Forwarded-For only if the operator
-trusts the proxy (`FORWARDED_ALLOW_IPS`).
+This is no account; it only lets visitors find and stop their own runs. Everything else here knows a visitor by a digest
+of the secret, so that whoever reads the database, a journal or a log cannot pass for them. Visitors without cookies are
+still known by their network address. That is the connection's address; uvicorn takes it from X-Forwarded-For only if
+the operator trusts the proxy (`FORWARDED_ALLOW_IPS`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import gradio as gr
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from negotiation.runs.owners import digest
 
 COOKIE = "parley_visitor"
 OPENING = ("/", "/login/huggingface")
@@ -47,7 +50,8 @@ def visitor_of(request: gr.Request) -> str | None:
 
 def owner_of(request: gr.Request) -> str | None:
     """Return the owner of runs that a request starts: the visitor, or the open page in a browser without cookies."""
-    return visitor_of(request) or request.session_hash
+    page = request.session_hash
+    return visitor_of(request) or (digest(page) if page else None)
 
 
 def address_of(request: gr.Request) -> str:
@@ -62,9 +66,9 @@ def address_of(request: gr.Request) -> str:
 
 
 def name_in(cookies: Mapping[str, str]) -> str | None:
-    """Return the visitor's name among cookies, if there is a valid one."""
-    name = cookies.get(COOKIE, "")
-    return name if 16 <= len(name) <= 64 and name.isascii() and name.isprintable() else None
+    """Return the name of the visitor whom cookies belong to, if there is a valid one."""
+    secret = cookies.get(COOKIE, "")
+    return digest(secret) if 16 <= len(secret) <= 64 and secret.isascii() and secret.isprintable() else None
 
 
 def _known(scope: Scope) -> bool:

@@ -40,6 +40,7 @@ from negotiation.runs import store as store_module
 from negotiation.runs.codec import turns_from_json, turns_to_json
 from negotiation.runs.database import Database
 from negotiation.runs.liveness import STALE_SECONDS, this_process
+from negotiation.runs.owners import digest
 from negotiation.runs.record import Run
 from negotiation.runs.store import RunFilter, Store, Vote
 from negotiation.scenario.model import Offer, Scenario
@@ -299,7 +300,7 @@ def test_a_new_database_has_the_tables_that_are_used(store: Store, database: str
         found = rows(database, f"select name, pk from pragma_table_info('{table.name}')")
         assert {name for name, _ in found} == {column.name for column in table.columns}
         assert [name for name, key in found if key] == [column.name for column in table.primary_key]
-    assert rows(database, "select version_num from alembic_version") == [("0004",)]
+    assert rows(database, "select version_num from alembic_version") == [("0005",)]
     assert rows(database, "pragma journal_mode") == [("wal",)]
     assert store.summaries() == []
 
@@ -778,6 +779,25 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path, ma
     assert (found.outcome, found.utility_a, found.utility_b) == ("price: 150, lock: with", 0.375, 0.9)
     assert store.run("old").agreement == OFFER
     store.close()
+
+
+def test_secrets_that_earlier_versions_stored_become_names(tmp_path: Path, make_run: Runs) -> None:
+    url, secret, name = f"sqlite:///{tmp_path / 'old.db'}", "0123456789abcdef-_ABCD", digest("0123456789abcdef-_ABCD")
+    store = Store(url)
+    for run_id, owner in (("theirs", secret), ("nobody", None), ("ann", "ann")):
+        store.record(replace(make_run(run_id, owner=owner), status="done", ending=Ending.DEADLINE, measures=MEASURES))
+    store.vote(Vote("c", secret, "tie", blind=False))
+    store.close()
+    change(url, "update alembic_version set version_num = '0004'")
+    store = Store(url)
+    assert {run_id: store.run(run_id).owner for run_id in ("theirs", "nobody", "ann")} == {
+        "theirs": name,
+        "nobody": None,
+        "ann": "ann",
+    }
+    assert [vote.voter for vote in store.votes()] == [name]
+    store.close()
+    assert secret.encode() not in (tmp_path / "old.db").read_bytes()
 
 
 def test_ten_thousand_runs_are_paged_through_each_once_newest_first(stores: Stores) -> None:

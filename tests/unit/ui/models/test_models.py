@@ -33,7 +33,7 @@ from ui.models import text
 from ui.models.operator_actions import OperatorActions
 from ui.models.table import models_html, needs
 from ui.server.operator import operators_of
-from ui.server.visitor import COOKIE
+from ui.server.visitor import COOKIE, visitor_of
 from ui.widgets.agent_picker import choices
 from ui.widgets.model_facts import unusable_html
 
@@ -246,7 +246,7 @@ def test_a_model_is_checked_before_it_is_added(parley: Parley, hub_server: Hub, 
     hub_server.files["owner/huge"] = {"model.safetensors": b"x"}
     hub_server.parameters["owner/huge"] = 10**13
     actions, operator = OperatorActions(parley), request("the-operator-with-a-cookie")
-    assert operators_of(parley).sign_in("the-operator-with-a-cookie", "here", "sesame") is None
+    assert operators_of(parley).sign_in(visitor_of(operator), "here", "sesame") is None
     with pytest.raises(gr.Error, match=problem):
         actions.add(operator, name, "", "")
     assert name not in parley.manager.list_models()
@@ -254,7 +254,7 @@ def test_a_model_is_checked_before_it_is_added(parley: Parley, hub_server: Hub, 
 
 def test_the_operator_loads_pins_and_adds(parley: Parley, hub_server: Hub) -> None:
     actions, operator = OperatorActions(parley), request("the-operator-with-a-cookie")
-    assert operators_of(parley).sign_in("the-operator-with-a-cookie", "here", "sesame") is None
+    assert operators_of(parley).sign_in(visitor_of(operator), "here", "sesame") is None
     load(actions, operator)
     manager = parley.manager
     assert manager.list_models()["m"]["is_loaded"]
@@ -272,6 +272,6 @@ def test_the_operator_loads_pins_and_adds(parley: Parley, hub_server: Hub) -> No
     assert actions.add(operator, " owner/name ", "Mine", "") == "owner/name"
     added = manager.spec("owner/name")
     assert (added.label, added.size, added.license, added.gated) == ("Mine", "135M", "apache-2.0", False)
-    operators_of(parley).sign_out("the-operator-with-a-cookie")
+    operators_of(parley).sign_out(visitor_of(operator))
     with pytest.raises(gr.Error, match="operator"):
         actions.unload(operator, "m")

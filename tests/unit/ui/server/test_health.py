@@ -16,12 +16,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.errors import StoreError
+from negotiation.runs.owners import digest
 from ui.server import health
 from ui.server.health import health_routes
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE
 
-VISITOR = "visitor-with-a-long-name"
+SECRET = "visitor-with-a-long-name"
+VISITOR = digest(SECRET)
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def test_a_database_that_hangs_is_queried_once(opened: Callable[..., Parley], mo
 def test_the_operator_sees_the_metrics(opened: Callable[..., Parley]) -> None:
     parley = opened(PARLEY_OPERATOR_PASSWORD="a password for metrics")
     client = asked(parley, "192.0.2.1")
-    client.cookies.set(COOKIE, VISITOR)
+    client.cookies.set(COOKIE, SECRET)
     assert client.get("/metrics").status_code == 403
     assert operators_of(parley).sign_in(VISITOR, "192.0.2.1", "a password for metrics") is None
     assert client.get("/metrics").status_code == 200
