@@ -21,8 +21,11 @@ from manager.errors import CredentialExpired, CredentialMissing, CredentialRejec
 LONGEST = 8000
 """Characters of a key: more do not fit into the header of a request everywhere."""
 EXPIRED = "Your sign-in has expired; sign in again and continue."
-FORGOTTEN = "Your key is no longer here, because you signed out or your visit ended; sign in again and continue."
-NEEDED = "This model needs your own key: sign in, or enter a key."
+FORGOTTEN = (
+    "Your sign-in or key is no longer here, because you signed out or your visit ended; sign in again or enter the key "
+    "again, and continue."
+)
+NEEDED = "This model runs on your own account: sign in, or enter a key."
 MALFORMED = "This does not look like a key: a key is one line without spaces or accents; copy it again."
 
 

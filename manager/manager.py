@@ -330,7 +330,9 @@ class LLMManager:
         if not spec.needs_own_key:
             return None
         if credential is None:
-            raise CredentialMissing(f"'{spec.label or spec.model_id}' needs your own key: sign in, or enter a key")
+            raise CredentialMissing(
+                f"'{spec.label or spec.model_id}' runs on your own account: sign in, or enter a key"
+            )
         assert spec.base_url is not None
         self.credentials.reveal(credential, spec.base_url)
         return Bearer(credential, self.credentials)

@@ -193,7 +193,7 @@ class OpenAIModel(BaseLLMModel):
         if not self.spec.needs_own_key:
             return api_key(self.spec.api_key)
         if request.bearer is None:
-            raise CredentialMissing(f"'{self.spec.model_id}' needs your own key: sign in, or enter a key")
+            raise CredentialMissing(f"'{self.spec.model_id}' runs on your own account: sign in, or enter a key")
         return request.bearer.key(self._base_url)
 
     async def _tried(self, attempt: Any, request: GenerationRequest, stream: TokenStream) -> Completion:
@@ -232,22 +232,44 @@ class OpenAIModel(BaseLLMModel):
     async def _attempt(
         self, client: httpx.AsyncClient, request: GenerationRequest, stream: TokenStream, began: float, dialect: Dialect
     ) -> tuple[Completion, Dialect]:
-        """Return an answer, and the dialect that it teaches."""
-        spec, now = self.spec, asyncio.get_running_loop().time
+        """Return an answer, and the dialect that it teaches. What the server wrote in vain counts as lost."""
+        spec = self.spec
         body = dialect.body(spec.model_name, request, spec.extra_body)
         key, standing = self._key(request), self._standing(request)
         if standing is not None:
-            standing.check(key, now())
+            standing.check(key, asyncio.get_running_loop().time())
         asked = self._asking(key, formatted="response_format" in body)
         answer = Answer(request, stream, asked, dialect.room(request))
         aim = await self._aim("/chat/completions", asked.key)
+        try:
+            return await self._answer(client, request, answer, body, aim, began, dialect)
+        except AccessDenied as error:
+            if standing is not None:
+                standing.refused(error, key, asyncio.get_running_loop().time())
+            raise
+        except BaseException:
+            stream.lost += answer.usage
+            raise
+
+    async def _answer(
+        self,
+        client: httpx.AsyncClient,
+        request: GenerationRequest,
+        answer: Answer,
+        body: Any,
+        aim: Target,
+        began: float,
+        dialect: Dialect,
+    ) -> tuple[Completion, Dialect]:
+        """Send a request, and return what the server answers and the dialect that it teaches."""
+        spec, now = self.spec, asyncio.get_running_loop().time
         first, software = 0.0, None
         try:
             async with (
                 asyncio.timeout(spec.timeouts.first_token) as silence,
                 self._asked(client, "POST", aim, body) as response,
             ):
-                await check(response, asked)
+                await check(response, answer.asked)
                 software = response.headers.get("server")
                 async for event in sse.events(response.aiter_raw()):
                     if sse.is_done(event):
@@ -273,10 +295,6 @@ class OpenAIModel(BaseLLMModel):
                 broken = ServerFailed(f"the connection to {self._base_url} was lost ({type(error).__name__})")
                 raise _again(broken, answer) from None
             answer.end()
-        except AccessDenied as error:
-            if standing is not None:
-                standing.refused(error, key, now())
-            raise
         except Transient as fault:
             raise _again(fault.failure, answer, fault) from None
         except NotTaken as refusal:

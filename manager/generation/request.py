@@ -69,6 +69,17 @@ class GenerationRequest:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """Tokens that were read and written."""
+
+    prompt: int = 0
+    reply: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.prompt + other.prompt, self.reply + other.reply)
+
+
+@dataclass(frozen=True)
 class Completion:
     """A finished text and its cost. Times are in seconds from the request to the backend."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from manager.cancel import CancelToken
 from manager.errors import Cancelled, Failure, GenerationFailed
-from manager.generation.request import Completion
+from manager.generation.request import Completion, Usage
 
 LET_GO_SECONDS = 10.0
 """How long a consumer waits for a cancelled producer, as a pass of a large model takes its time."""
@@ -36,6 +36,8 @@ class TokenStream:
         self.cancel_token = CancelToken()
         self.stage = ""
         """What the producer waits for before the first text: "loading" while a remote server loads its model."""
+        self.lost = Usage()
+        """The tokens of attempts that came to nothing, which cost something all the same."""
         self._keeps = keeps
         self._changed = threading.Condition()
         self._unread = ""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.credentials import Handle
 from manager.errors import Cancelled, ContextTooLong, TooSlow
-from manager.generation.request import Completion, GenerationRequest, Held, Message
+from manager.generation.request import Completion, GenerationRequest, Held, Message, Usage
 from manager.generation.stream import TokenStream
 from manager.identity import ServerReport
 from manager.lease import Lease, LeaseRequest
@@ -154,7 +154,7 @@ class ModelAgent:
     ) -> Decision:
         """Return a reply as a decision, with what it cost and what wrote it."""
         assert reply.action is not None
-        price = self.spec.price
+        price, paid = self.spec.price, talk.lost + Usage(talk.prompt_tokens, talk.tokens)
         return Decision(
             action=reply.action,
             offer=reply.offer,
@@ -165,7 +165,7 @@ class ModelAgent:
             raw=raw,
             tokens=talk.tokens,
             prompt_tokens=talk.prompt_tokens,
-            cost=price.of(talk.prompt_tokens, talk.tokens) if price is not None else None,
+            cost=price.of(paid.prompt, paid.reply) if price is not None else None,
             estimated=talk.estimated,
             held=talk.held,
             writer=Writer(replace(lease.identity, server=talk.server), self._sampling),
@@ -206,6 +206,7 @@ class ModelAgent:
                     self.purse.paying(self.spec.price, talk.messages, lease.most_tokens(request), view.cancel) as bill,
                     lease.generate(request, view.cancel) as stream,
                 ):
+                    bill.follow(stream)
                     yield from self._read(stream, view, talk.attempt, bill)
                     done = stream.completion
                     bill.finish(done)
@@ -213,7 +214,7 @@ class ModelAgent:
                 if not talk.shorten():
                     raise
                 continue
-            talk.count(done)
+            talk.count(done, stream.lost)
             ended = done.finish_reason == "stop" or done.tokens >= config.max_new_tokens
             if ended or not self._is_full(done) or not talk.shorten():
                 return done
@@ -268,6 +269,7 @@ class _Conversation:
     def __init__(self, view: View, options: ModelOptions, plan: Decision | None) -> None:
         self.added = prompts.new_messages(view, options, plan)
         self.attempt = self.tokens = self.prompt_tokens = 0
+        self.lost = Usage()
         self.estimated = False
         self.held: Held | None = None
         self.server: ServerReport | None = None
@@ -296,8 +298,9 @@ class _Conversation:
         self.attempt += 1
         return True
 
-    def count(self, done: Completion) -> None:
-        """Add the cost of a reply."""
+    def count(self, done: Completion, lost: Usage) -> None:
+        """Add the cost of a reply, and of attempts at it that came to nothing."""
+        self.lost += lost
         self.tokens += done.tokens
         self.prompt_tokens += done.prompt_tokens
         self.estimated |= done.estimated

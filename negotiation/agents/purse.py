@@ -1,7 +1,8 @@
 """Who pays for a run, and what it may still cost. In memory only, with the run that spends it; never stored.
 
 A limit is kept by setting aside what a request can cost at most before it is sent: all tokens of the prompt, and a
-reply of the greatest length. A request for which too little is left is not sent.
+reply of the greatest length. A request for which too little is left is not sent. What a server wrote in vain, before it
+broke off and was asked again, counts afterwards.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from manager.errors import (
     OutOfCredit,
     ParleyError,
 )
-from manager.generation.request import Completion, Message
+from manager.generation.request import Completion, Message, Usage
+from manager.generation.stream import TokenStream
 from negotiation.errors import SpendingLimit
 
 LIMIT = 0.25
@@ -141,6 +143,7 @@ class Bill:
         self._messages = messages
         self._written = 0
         self._done: Completion | None = None
+        self._stream: TokenStream | None = None
 
     def add(self, piece: str) -> None:
         """Count a piece of the reply."""
@@ -150,16 +153,23 @@ class Bill:
         """Count the reply as the server did."""
         self._done = done
 
+    def follow(self, stream: TokenStream) -> None:
+        """Count what is lost in a stream, too: attempts that were repeated, and thinking that is not passed on."""
+        self._stream = stream
+
     @property
     def cost(self) -> float:
         """US dollars; 0 without a price or a reply."""
-        if self._price is None:
-            return 0.0
+        used = self._used()
+        return self._price.of(used.prompt, used.reply) if self._price is not None else 0.0
+
+    def _used(self) -> Usage:
+        lost = self._stream.lost if self._stream is not None else Usage()
         if self._done is not None:
-            return self._price.of(self._done.prompt_tokens, self._done.tokens)
-        if not self._written:
-            return 0.0
-        return self._price.of(prompt_tokens(self._messages), math.ceil(self._written / BYTES_PER_TOKEN))
+            return lost + Usage(self._done.prompt_tokens, self._done.tokens)
+        if lost.prompt or not self._written:
+            return lost
+        return Usage(prompt_tokens(self._messages), math.ceil(self._written / BYTES_PER_TOKEN))
 
 
 def prompt_tokens(messages: Sequence[Message], bytes_per_token: int = BYTES_PER_TOKEN) -> int:

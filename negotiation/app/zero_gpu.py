@@ -106,18 +106,20 @@ class ZeroGpuCatalog(Catalog):
     ) -> Generator[Event, Any, None]:
         """Yield the events of a whole negotiation, from this process and from GPU calls."""
         names = {seat: agent.name for seat, agent in negotiation.agents.items()}
-        turns, first = list(negotiation.turns), True
+        turns, first, used = list(negotiation.turns), True, 0.0
         while True:
             with closing(super().drive(replace(negotiation, turns=tuple(turns)))) as here:
                 seat = yield from _until_a_model_moves(here, models, turns, first)
             if seat is None:
                 return
             first = False
-            yield Waiting(seat, "lending")
             begun = negotiation.run_id, negotiation.scenario, negotiation.seed, tuple(turns)
             task = Task(*begun, names, models, self._preparing)
+            yield Waiting(seat, "lending", done=round(used), total=task.seconds)
+            called = time.monotonic()
             if (yield from self._call_gpu(task, turns, negotiation.cancel)):
                 return
+            used += time.monotonic() - called
 
     def _call_gpu(self, task: Task, turns: list[Turn], cancel: CancelToken) -> Generator[Event, None, bool]:
         """Yield the events of one GPU call and add its turns to `turns`; return whether the negotiation is over."""

@@ -143,7 +143,11 @@ class TurnStarted:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The agent's model is not ready; `stage` is preparing, queued, fetching, loading or waking."""
+    """The agent's model is not ready; `stage` is preparing, queued, fetching, loading, waking or lending.
+
+    `done` and `total` are bytes; while a GPU is to be lent, seconds of the visitor's GPU time that the negotiation has
+    used so far and now asks for.
+    """
 
     seat: Seat
     stage: str

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 0.25
 DELETED = "it was deleted"
+REMEMBERED = 1000
+"""How many runs' purses are kept, in case that they are continued."""
 DELETE_SECONDS = 30.0
 """How long deleting a run waits for it to stop."""
 
@@ -69,6 +71,7 @@ class LiveRuns:
         self._lock = threading.Lock()
         self._left = threading.Condition(self._lock)  # a run is over
         self._runs: dict[str, LiveRun] = {}
+        self._purses: dict[str, Purse] = {}  # of the last runs that somebody pays for
         self._closing = threading.Event()
         self._beaten = -math.inf
         store.mark_interrupted()
@@ -93,7 +96,7 @@ class LiveRuns:
             UnknownAgent, StoreError, LimitReached, CredentialMissing, CredentialExpired: The run cannot start; nothing
                 has changed.
         """
-        agents = self._agents(run, payer)
+        agents, purse = self._agents(run, payer)
         check_sizes(self._lanes.limits, run.scenario, run.agents)
         complete = {
             seat: self._catalog.complete(config).settled(run.scenario.scenario_id, run.seed)
@@ -101,7 +104,7 @@ class LiveRuns:
         }
         begun = Provenance.begun(run.scenario)
         run = replace(run, run_id=run.run_id or new_run_id(), agents=complete, provenance=begun)
-        return self._launch(run, agents, caller, background, self._store.begin)
+        return self._launch(run, agents, purse, caller, background, self._store.begin)
 
     def check(self, runs: Sequence[Run], caller: Caller, payer: Payer | None = None) -> None:
         """Raise UnknownAgent, LimitReached or an error about the payer's key if these runs cannot start together."""
@@ -122,7 +125,7 @@ class LiveRuns:
                 continue.
         """
         run = self._store.run(run_id)
-        return self._launch(run, self._agents(run, payer), caller, False, self._continued)
+        return self._launch(run, *self._agents(run, payer), caller, False, self._continued)
 
     def _continued(self, halted: Run) -> Run:
         run = self._store.resume(halted.run_id)
@@ -156,17 +159,21 @@ class LiveRuns:
         forked = fork(stored, turns, {**stored.agents, **(agents or {})}, message)
         return self.start(replace(forked, owner=owner), caller=caller, payer=payer)
 
-    def _agents(self, run: Run, payer: Payer | None) -> dict[Seat, Agent]:
-        """Create the agents of a run, which share its purse, after a look at whether there is a key."""
-        purse = Purse(payer, run.cost)
+    def _agents(self, run: Run, payer: Payer | None) -> tuple[dict[Seat, Agent], Purse]:
+        """Create the agents of a run and the purse that they share, after a look at whether there is a key."""
+        with self._lock:
+            before = self._purses.get(run.run_id)
+        # What was spent on a turn that was not finished is not in the record.
+        purse = Purse(payer, max(run.cost, before.spent if before is not None else 0.0))
         agents = {seat: paid_from(purse, self._catalog.create(config)) for seat, config in run.agents.items()}
         self._catalog.check_payer(run.agents.values(), payer or Payer())
-        return agents
+        return agents, purse
 
     def _launch(
         self,
         run: Run,
         agents: dict[Seat, Agent],
+        purse: Purse,
         caller: Caller | None,
         background: bool,
         begin: Callable[[Run], Run],
@@ -184,6 +191,11 @@ class LiveRuns:
         )
         with self._lock:
             self._runs[run.run_id] = live
+            if purse.credential is not None:
+                self._purses.pop(run.run_id, None)
+                self._purses[run.run_id] = purse
+                for oldest in list(self._purses)[:-REMEMBERED]:
+                    del self._purses[oldest]
         self._driver.go_on(live)
         self._driver.publish_positions(self._all())
         return run.run_id

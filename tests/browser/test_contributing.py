@@ -159,7 +159,7 @@ def test_what_the_hub_refuses_is_said_below_the_run_and_can_be_tried_again(page:
     hub.fails = {"/commit/": 401}
     page.locator(BUTTON).click()
     page.locator("#replay-1-contribute-sure").click()
-    expect(panel).to_contain_text("Allow it again")
+    expect(panel).to_contain_text("allow it again")
     hub.fails = {}
     page.locator("#replay-1-contribute-allow").click()
     page.locator("#replay-1-contribute-sure").click()

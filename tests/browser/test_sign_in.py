@@ -109,6 +109,28 @@ def test_comparing_two_strong_models(
     assert set(router.keys[begun:]) == {token}
 
 
+def test_what_it_costs_is_said_wherever_one_can_start(
+    space: Server, open_page: OpenPage, sign_in: Callable[..., Account]
+) -> None:
+    page = open_page(space.url)
+    sign_in(page, "ada")
+    pick(page, "lane-1-agent-a", FIRST)
+    start(page)
+    ends(page, 1)
+    run_id = page.url.partition("run=")[2].partition("&")[0]
+    page.get_by_role("tab", name="Play").click()
+    expect(page.locator("#play-limit")).to_be_hidden()
+    pick(page, "play-opponent", FIRST)
+    expect(page.locator("#play-spending")).to_contain_text("Estimated cost: up to about $")
+    expect(page.locator("#play-limit input")).to_have_value("0.25")
+    page.goto(f"{space.url}/?replay={run_id}")
+    page.locator("#replay-1-fork > button").click()
+    expect(page.locator("#replay-1-spending")).to_contain_text("The last time it was $")
+    expect(page.locator("#replay-1-limit input")).to_have_value("0.25")
+    pick(page, "replay-1-agent-a", "The Pleaser")
+    expect(page.locator("#replay-1-limit")).to_be_hidden()
+
+
 def test_an_account_without_credit_stops_a_negotiation_that_can_be_continued(
     space: Server, open_page: OpenPage, sign_in: Callable[..., Account]
 ) -> None:

@@ -11,14 +11,12 @@ from markupsafe import Markup
 
 from manager.errors import ParleyError
 from negotiation.agents.config import AgentConfig
-from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.scenario.model import SEATS, Scenario
 from ui.arena import text
 from ui.arena.presets import chosen_preset, presets, presets_html
 from ui.arena.runs import Shown
-from ui.arena.spending import LEAST, MOST, Spending
 from ui.drawing.lane_head import Player
 from ui.drawing.lane_view import LaneView
 from ui.drawing.outcome_space import space_of
@@ -37,6 +35,7 @@ from ui.widgets.scenario_picker import (
     first_scenario,
     uploaded,
 )
+from ui.widgets.spending import Spending, remembered_limit
 
 FIRST_SEED = 1
 
@@ -74,7 +73,7 @@ class Setup:
             self.scenario = ScenarioPicker(parley)
             self.lineup = gr.HTML(self.lineup_html(scenario, lanes), elem_id="arena-lineup", js_on_load=None)
         self.scenario.build_story()
-        self.spending = Spending(parley)
+        self.spending = Spending(parley, "arena")
         with gr.Accordion(text.CHANGE, open=False, elem_id="arena-setup"):
             with gr.Row(elem_classes="lane-setups", equal_height=False):
                 self._seated = [
@@ -324,13 +323,6 @@ class Setup:
         pairs = zip(self._pickers, configs, strict=True)
         account = self.has_account(request)
         return new | {picker.about: about_html(self._parley, config, account=account) for picker, config in pairs}
-
-
-def remembered_limit(memory: Mapping[str, Any]) -> float:
-    """Return the limit of a stored setup, the default for none or an impossible one."""
-    limit = memory.get("limit")
-    possible = isinstance(limit, int | float) and not isinstance(limit, bool) and LEAST <= limit <= MOST
-    return float(limit) if possible and limit is not None else LIMIT
 
 
 def suspended_html(suspense: object) -> Markup:

@@ -19,7 +19,6 @@ from ui.arena.presets import presets
 from ui.arena.recording import read_recording
 from ui.arena.runs import LaneRuns, Shown, drawn_seed, lanes_of
 from ui.arena.setup import Form, Setup, is_blind
-from ui.arena.spending import limit_of
 from ui.drawing.outcome_space import space_of
 from ui.kit import text as shared
 from ui.kit.components import QUIET, Updates, merged, script
@@ -35,6 +34,7 @@ from ui.widgets.lane import Lane, Painter
 from ui.widgets.memory import Memory
 from ui.widgets.pacing import PACES, Reading
 from ui.widgets.scenario_picker import OWN, chosen_scenario, editable
+from ui.widgets.spending import limit_of
 
 
 def build_arena(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:

@@ -247,10 +247,12 @@ def _stage(moving: Moving, speaking: bool) -> Activity:
         "fetching": text.FETCHING,
         "loading": text.LOADING,
         "waking": text.WAKING,
-        "lending": text.WAITING_FOR_GPU,
+        "lending": text.WAITING_FOR_GPU.format(seconds=waiting.total),
     }[waiting.stage]
     details = []
-    if waiting.total:
+    if waiting.stage == "lending":
+        details += [text.GPU_TIME_USED.format(seconds=waiting.done)] if waiting.done else []
+    elif waiting.total:
         details.append(text.BYTES.format(done=size(waiting.done), total=size(waiting.total)))
     if waiting.expected_seconds is not None:
         details.append(_about(waiting.expected_seconds))

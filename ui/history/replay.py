@@ -33,6 +33,7 @@ from ui.sharing.buttons import share_html
 from ui.sharing.subject import replay_link
 from ui.widgets.agent_picker import choices, labels
 from ui.widgets.follow import stored_view
+from ui.widgets.spending import Spending
 
 Names = Mapping[str, str]
 
@@ -40,7 +41,7 @@ Names = Mapping[str, str]
 class Pane:
     """The components of one run that is shown, built where it is created."""
 
-    def __init__(self, number: int, access: Access, accounts: Accounts) -> None:
+    def __init__(self, parley: Parley, number: int, access: Access, accounts: Accounts) -> None:
         name = f"replay-{number}"
         with gr.Column(visible=number == 1, elem_classes="lane", elem_id=name, min_width=320) as self.column:
             self.head = gr.HTML(elem_id=f"{name}-head", js_on_load=script("times"))
@@ -55,6 +56,8 @@ class Pane:
                 gr.HTML(render("note", words=text.FORK_ABOUT), js_on_load=None)
                 with gr.Row():
                     self.agents = gr.Dropdown([], elem_id=f"{name}-agent-a"), gr.Dropdown([], elem_id=f"{name}-agent-b")
+                self.spending = Spending(parley, name)
+                self.spending.build_limit()
                 self.message = gr.Textbox(label=text.FORK_MESSAGE, lines=2, max_length=2000, elem_id=f"{name}-message")
                 self.go = gr.Button(text.FORK_GO, variant="primary", size="sm", elem_id=f"{name}-go")
             self.cite = gr.HTML(elem_id=f"{name}-cite", js_on_load=script("folds"))
@@ -76,7 +79,16 @@ class Pane:
         """The components that `show_run` and `close` update."""
         owners = [self.publish, self.delete, self.sure, self.keep]
         contributing = self.contributing.outputs
-        return [self.column, self.head, self.cite, *owners, *contributing, *self.agents, *self.moving]
+        return [
+            self.column,
+            self.head,
+            self.cite,
+            *owners,
+            *contributing,
+            *self.agents,
+            *self.spending.outputs,
+            *self.moving,
+        ]
 
     @property
     def moving(self) -> list[Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
-from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
+from negotiation.runs.record import Run
+from negotiation.scenario.model import SEATS, Seat
 from ui.history import text
 from ui.history.access import Access
 from ui.history.replay import Pane, close, forked_agents, show_run, show_turn
@@ -26,6 +28,7 @@ from ui.server.accounts import accounts_of, handle_of, payer_of
 from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.sharing.subject import BLIND
+from ui.widgets.spending import limit_of
 
 Runs = tuple[str, ...]
 """The ids of the runs that a page replays: none, one, or two side by side."""
@@ -54,7 +57,7 @@ class History:
             self.votes = Votes(parley, self._access)
             with gr.Row(elem_classes="lanes", equal_height=False):
                 accounts = accounts_of(parley)
-                self.panes = [Pane(number, self._access, accounts) for number in (1, 2)]
+                self.panes = [Pane(parley, number, self._access, accounts) for number in (1, 2)]
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -93,7 +96,10 @@ class History:
             button.click(partial(_ask_whether_sure, sure, really), None, sure, **QUIET)
         pane.sure.click(self._deleter(place), listed, everything, **QUIET)
         pane.contributing.connect(place, self.runs)
-        forked = [self.runs, self.steps.turn, *pane.agents, pane.message]
+        for picker in pane.agents:
+            chosen = [self.runs, *pane.agents]
+            picker.input(self._pricer(place), chosen, pane.spending.outputs, trigger_mode="always_last", **QUIET)
+        forked = [self.runs, self.steps.turn, pane.spending.limit, *pane.agents, pane.message]
         pane.go.click(self._forker(place), forked, [self.address], **QUIET)
 
     # -- what is replayed --------------------------------------------------------------------------------------
@@ -145,9 +151,22 @@ class History:
                     self._parley, pane, runs[place], turn, may_change=may_change, hidden=hidden, account=account
                 )
                 new |= pane.contributing.show(request, runs[place])
+                shown = {seat: None if hidden else runs[place].agents[seat].agent for seat in SEATS}
+                new |= self._costs(request, place, runs[place], shown)
             else:
                 new |= close(pane)
         return new
+
+    def _costs(self, request: gr.Request, place: int, run: Run, picked: Mapping[Seat, str | None]) -> Updates:
+        """Return the updates that say what playing on costs, as far as it shows who plays on."""
+        first, second = (AgentConfig(picked[seat] or "") for seat in SEATS)
+        return self.panes[place].spending.show(request, run.scenario, [(first, second)])
+
+    def _pricer(self, place: int) -> Callable[..., Updates]:
+        def price(request: gr.Request, runs: Runs, a: str | None, b: str | None) -> Updates:
+            return self._costs(request, place, self._access.run(runs, place), {"a": a, "b": b})
+
+        return price
 
     def _everything(
         self, request: gr.Request, runs: Runs, turn: float | None, listing: Listing, filters: Filters
@@ -202,13 +221,21 @@ class History:
         return file_html([self._access.run(runs, place)], kind)
 
     def _forker(self, place: int) -> Callable[..., str]:
-        def fork(request: gr.Request, runs: Runs, turn: float, a: str | None, b: str | None, message: str) -> str:
+        def fork(
+            request: gr.Request,
+            runs: Runs,
+            turn: float,
+            limit: float | None,
+            a: str | None,
+            b: str | None,
+            message: str,
+        ) -> str:
             """Start a run from here, and go where it can be watched or played."""
             run = self._access.run(runs, place)
             turns = min(int(turn), len(run.turns))
             agents = forked_agents(run, {"a": a, "b": b})
             changed = message if turns and message != run.turns[turns - 1].message else None
-            caller, payer = caller_of(self._parley, request), payer_of(self._parley, request, LIMIT)
+            caller, payer = caller_of(self._parley, request), payer_of(self._parley, request, limit_of(limit))
             with plainly():
                 new = self._parley.live.fork(
                     run.run_id, turns, agents, message=changed, owner=owner_of(request), caller=caller, payer=payer

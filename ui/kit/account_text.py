@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 SIGN_IN = "Sign in with Hugging Face"
 SIGN_OUT = "Sign out ({})"
 OWN_KEY = "Use your own account"
@@ -31,15 +33,12 @@ NOT_HERE = "This page takes no keys."
 FAILED = "You are not signed in, because you cancelled or Hugging Face had a problem. You can try again at any time."
 EXPIRED = "Your sign-in has expired. Sign in again; negotiations that stopped can be continued."
 
-OFFERED = "{count} models are served remotely, on your account: type to search."
 OFFERED_SHIPPED = (
     "The list of models on your account cannot be fetched now. The best-known ones are offered, without prices."
 )
-_MORE = "{count} more models are served remotely, on your account. "
-NEEDS = {
-    "hub": _MORE + "Sign in with Hugging Face at the top of the page to use them.",
-    "key": _MORE + "Choose “Use your own account” at the top of the page.",
-    "none": "",
+HOW = {
+    "hub": "Sign in with Hugging Face at the top of the page to use {them}.",
+    "key": "Choose “Use your own account” at the top of the page to use {them}.",
 }
 NEEDED = {
     "hub": "is served remotely, on your account: sign in with Hugging Face at the top of the page",
@@ -50,8 +49,36 @@ CONTEXT = "{count} tokens of context"
 
 PRICE_OF = "{name}: {price}"
 PRICE_UNKNOWN = "no price stated"
-LIKELY_COST = "Estimated cost of both lanes: up to about {cost}"
+LIKELY_COST = {
+    1: "Estimated cost: up to about {cost}",
+    2: "Estimated cost of both lanes: up to about {cost}",
+}
+UNPRICED = ", not counting {names}"
 LAST_COST = "The last time it was {cost}"
 LIMIT = "Limit per negotiation ($)"
-LIMIT_INFO = "It stops before a turn that could cost more. Raise the limit to continue."
+LIMIT_INFO = "It stops before a turn that could cost more. Raise the limit to continue. A pair is two negotiations."
 LIMIT_WRONG = "The limit must be between {least} and {most}."
+
+
+def offered(count: int) -> str:
+    """Say how many models can be picked because a visitor has an account."""
+    served = "One model is" if count == 1 else f"{count} models are"
+    return f"{served} served remotely, on your account: type to search."
+
+
+def needs(how: str, count: int) -> str:
+    """Say how many more models there are for a visitor's account, and how to use it here; "" where nobody can."""
+    if how not in HOW:
+        return ""
+    served, them = ("One more model is", "it") if count == 1 else (f"{count} more models are", "them")
+    return f"{served} served remotely, on your account. {HOW[how].format(them=them)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as one enumerates them.
+
+    >>> listed(["one"]), listed(["one", "two"]), listed(["one", "two", "three"])
+    ('one', 'one and two', 'one, two and three')
+    """
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

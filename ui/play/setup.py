@@ -7,10 +7,11 @@ from typing import Any
 import gradio as gr
 
 from negotiation.agents.config import AgentConfig
+from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
-from negotiation.scenario.model import SEATS, Scenario, Seat
+from negotiation.scenario.model import SEATS, Scenario, Seat, other
 from ui.kit import text as shared
-from ui.kit.components import QUIET, Updates
+from ui.kit.components import QUIET, Updates, merged
 from ui.play import text
 from ui.play.open_page import OpenPage
 from ui.play.preferences import own_html
@@ -18,6 +19,7 @@ from ui.server.accounts import handle_of
 from ui.widgets.agent_picker import about_html, choices
 from ui.widgets.memory import Memory
 from ui.widgets.scenario_picker import first_scenario, story_html
+from ui.widgets.spending import Spending, remembered_limit
 
 SCRIPT = "boulware"
 """The first opponent where no trained model can be used."""
@@ -46,6 +48,8 @@ class PlaySetup:
                     choices(parley), value=self._opponent, label=text.OPPONENT, elem_id="play-opponent"
                 )
                 self.about = gr.HTML(about_html(parley, AgentConfig(self._opponent)), js_on_load=None)
+            self.spending = Spending(parley, "play")
+            self.spending.build_limit()
 
     def build_story(self) -> None:
         """Create the scenario's story and the person's own side where it is called."""
@@ -61,15 +65,17 @@ class PlaySetup:
     @property
     def outputs(self) -> list[Any]:
         """The components that `show` updates."""
-        return [*self.picked, self.about, self.story, self.own]
+        return [*self.picked, self.about, self.story, self.own, *self.spending.outputs]
 
     def connect(self, page: gr.State) -> None:
         """Connect the parts."""
         chosen, shown = [self.scenario, self.seat], [self.seat, self.story, self.own]
         # One event for both, so that the answer to the last choice comes last.
         gr.on([part.input for part in chosen], self._choose, chosen, shown, trigger_mode="always_last", **QUIET)
-        picked = [part.input for part in self.picked]
-        gr.on(picked, self._remember, [page, *self.picked], [self.memory.stored], trigger_mode="always_last", **QUIET)
+        form = [*self.picked, self.spending.limit]
+        remembered = [self.memory.stored, *self.spending.outputs]
+        edited = [part.input for part in form]
+        gr.on(edited, self._remember, [page, *form], remembered, trigger_mode="always_last", **QUIET)
         self.opponent.change(self._describe, [self.opponent], [self.about], **QUIET)
 
     def show(self, request: gr.Request, scenario: Scenario, seat: Seat, opponent: str) -> Updates:
@@ -83,7 +89,13 @@ class PlaySetup:
             self.about: self._describe(request, opponent),
             self.story: story_html(scenario),
             self.own: own_html(scenario, seat),
+            **self._costs(request, scenario, seat, opponent),
         }
+
+    def _costs(self, request: gr.Request, scenario: Scenario, seat: Seat, opponent: str | None) -> Updates:
+        """Return the updates that say what a negotiation with an opponent costs."""
+        agents = {seat: AgentConfig(HUMAN), other(seat): AgentConfig(opponent or "")}
+        return self.spending.show(request, scenario, [(agents["a"], agents["b"])])
 
     def scenario_of(self, scenario_id: str) -> Scenario:
         """Return a shipped scenario; raises gr.Error if there is none with this id."""
@@ -104,11 +116,22 @@ class PlaySetup:
             return {self.opponent: gr.update(choices=choices(self._parley, account=self._has_account(request)))}
         page.settled = True
         scenario = self._parley.scenarios.get(str(memory.get("scenario")), self._first)
-        return self.show(request, scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
+        shown = self.show(request, scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
+        return merged(shown, {self.spending.limit: remembered_limit(memory)})
 
-    def _remember(self, page: OpenPage, scenario_id: str, seat: Seat, opponent: str | None) -> str:
+    def _remember(
+        self,
+        request: gr.Request,
+        page: OpenPage,
+        scenario_id: str,
+        seat: Seat,
+        opponent: str | None,
+        limit: float | None,
+    ) -> Updates:
         page.settled = True
-        return Memory.packed({"scenario": scenario_id, "seat": seat, "foe": opponent})
+        memory = {"scenario": scenario_id, "seat": seat, "foe": opponent, "limit": limit}
+        costs = self._costs(request, self._parley.scenarios.get(scenario_id, self._first), seat, opponent)
+        return {self.memory.stored: Memory.packed(memory), **costs}
 
     def _choose(self, scenario_id: str, seat: Seat) -> Updates:
         scenario = self.scenario_of(scenario_id)

@@ -12,7 +12,6 @@ import gradio as gr
 from manager.errors import ParleyError
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
-from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.errors import UnknownRun
 from negotiation.game.events import Turn
@@ -40,6 +39,7 @@ from ui.widgets.agent_picker import labels
 from ui.widgets.follow import stored_view, views
 from ui.widgets.pace import PaceControl
 from ui.widgets.pacing import Reading
+from ui.widgets.spending import limit_of
 
 
 def build_play(parley: Parley, page: gr.Blocks, tab: gr.Tab) -> None:
@@ -86,8 +86,9 @@ class Play:
         outputs, memory = list(dict.fromkeys([*self.setup.outputs, *begun])), self.setup.memory
         opened = tab.select(self._opened, [self.page, memory.stored], outputs, js=memory.read, **QUIET)
         page.load(None, js=script("visit"), **QUIET)
-        started = self.begin.click(self._begin, [self.page, *self.setup.picked], begun, **QUIET)
-        resumed = self.resume.click(self._resume, [self.page], begun, **QUIET)
+        limit = self.setup.spending.limit
+        started = self.begin.click(self._begin, [self.page, limit, *self.setup.picked], begun, **QUIET)
+        resumed = self.resume.click(self._resume, [self.page, limit], begun, **QUIET)
         for event in (opened, started, resumed):
             followed = event.success(self._follow, [self.page, self.pace.reading], self._painted, **QUIET)
             followed.then(self._idle, [self.page], self._controls, **QUIET)
@@ -116,7 +117,13 @@ class Play:
         return {**shown, **joined}
 
     def _begin(
-        self, request: gr.Request, page: OpenPage, scenario_id: str, seat: Seat, opponent: str | None
+        self,
+        request: gr.Request,
+        page: OpenPage,
+        limit: float | None,
+        scenario_id: str,
+        seat: Seat,
+        opponent: str | None,
     ) -> Updates:
         scenario = self.setup.scenario_of(scenario_id)
         if not opponent:
@@ -124,9 +131,8 @@ class Play:
         agents: dict[Seat, AgentConfig] = {seat: AgentConfig(HUMAN), other(seat): AgentConfig(opponent)}
         seed = random.randrange(1, 10_000)
         run = Run(run_id="", scenario=scenario, agents=agents, seed=seed, owner=owner_of(request))
-        caller = caller_of(self._parley, request)
+        caller, payer = caller_of(self._parley, request), payer_of(self._parley, request, limit_of(limit))
         with plainly():
-            payer = payer_of(self._parley, request, LIMIT)
             self._parley.live.check([run], caller, payer)
             self._stop(request, page)
             run_id = self._parley.live.start(run, caller=caller, payer=payer)
@@ -134,12 +140,12 @@ class Play:
         page.seen = 0
         return self._join(request, page, run, seat)
 
-    def _resume(self, request: gr.Request, page: OpenPage) -> Updates:
+    def _resume(self, request: gr.Request, page: OpenPage, limit: float | None) -> Updates:
         run = self._own_run(request, page.run_id)
         if run is None or page.playing is None:
             raise gr.Error(shared.NOT_YOURS, print_exception=False)
+        payer = payer_of(self._parley, request, limit_of(limit))
         with plainly():
-            payer = payer_of(self._parley, request, LIMIT)
             self._parley.live.resume(run.run_id, caller_of(self._parley, request), payer)
         page.seen = len(run.turns)
         return self._join(request, page, run, page.playing.seat)

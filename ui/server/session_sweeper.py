@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import gradio as gr
@@ -20,13 +22,42 @@ SWEEP_SECONDS = 30.0
 HEARTBEAT = "/gradio_api/heartbeat/"
 
 
+class Connected:
+    """Who is connected, by name. Each may be connected several times.
+
+    >>> pages = Connected()
+    >>> with pages.while_in("a"), pages.while_in("a"):
+    ...     "a" in pages
+    True
+    >>> "a" in pages
+    False
+    """
+
+    def __init__(self) -> None:
+        self._times: Counter[str] = Counter()
+
+    @contextmanager
+    def while_in(self, name: str) -> Iterator[None]:
+        """Count a name for the time of the block."""
+        self._times[name] += 1
+        try:
+            yield
+        finally:
+            self._times[name] -= 1
+            if not self._times[name]:
+                del self._times[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._times
+
+
 class SessionSweeper:
     """Middleware that knows the open pages by their heartbeats, and regularly frees what the others left."""
 
     def __init__(self, app: ASGIApp, page: gr.Blocks) -> None:
         self._app = app
         self._page = page
-        self._open: Counter[str] = Counter()
+        self._open = Connected()
         self._swept = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,14 +68,8 @@ class SessionSweeper:
         if scope["type"] != "http" or not path.startswith(HEARTBEAT):
             await self._app(scope, receive, send)
             return
-        session = path.removeprefix(HEARTBEAT)
-        self._open[session] += 1
-        try:
+        with self._open.while_in(path.removeprefix(HEARTBEAT)):
             await self._app(scope, receive, send)
-        finally:
-            self._open[session] -= 1
-            if not self._open[session]:
-                del self._open[session]
 
     def sweep(self) -> None:
         """Forget pages that are not open and have sent no request for AWAY_SECONDS."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -22,7 +21,7 @@ from manager.errors import CredentialRejected
 from negotiation.runs.contributions import SCOPE
 from ui.server.accounts import Accounts
 from ui.server.scopes import LOGIN, TARGET, asks_to_contribute
-from ui.server.session_sweeper import AWAY_SECONDS, HEARTBEAT
+from ui.server.session_sweeper import AWAY_SECONDS, HEARTBEAT, Connected
 from ui.server.visitor import name_in
 
 logger = logging.getLogger(__name__)
@@ -86,8 +85,9 @@ class TokenKeeper:
         info = session.pop(_INFO)
         token = str(info["access_token"])
         about, until = info.get("userinfo"), info.get("expires_at")
-        if visitor is None or not isinstance(about, Mapping) or not isinstance(until, int | float):
+        if visitor is None or not isinstance(about, Mapping):
             return
+        until = until if isinstance(until, int | float) else None  # then it ends with the visit, if not before
         with suppress(CredentialRejected):
             name, scopes = str(about.get("preferred_username", "")), info.get("scope")
             contributes = SCOPE in str(scopes).split() if scopes else asked
@@ -107,7 +107,7 @@ class VisitEnds:
         self._app = app
         self._accounts = accounts
         self._away = away
-        self._open: Counter[str] = Counter()  # heartbeats of open pages
+        self._open = Connected()  # whoever has a page open
         self._ends: dict[str, asyncio.TimerHandle] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,13 +116,10 @@ class VisitEnds:
             await self._app(scope, receive, send)
             return
         beats = scope["path"].startswith(HEARTBEAT)
-        self._open[visitor] += beats
         try:
-            await self._app(scope, receive, send)
+            with self._open.while_in(visitor) if beats else nullcontext():
+                await self._app(scope, receive, send)
         finally:
-            self._open[visitor] -= beats
-            if self._open[visitor] <= 0:
-                del self._open[visitor]
             self._reckon(visitor)
 
     def _reckon(self, visitor: str) -> None:

@@ -84,11 +84,11 @@ def unusable(parley: Parley, spec: ModelSpec, *, account: bool) -> str:
 def on_account_html(parley: Parley, *, account: bool) -> Markup:
     """Say how many models are served on the visitor's account, and what that needs; nothing if there are none."""
     count = len(parley.availability.on_account())
-    words = account_text.NEEDS[accounts_of(parley).how]
     if account:
-        fetched = parley.catalog.providers.listed
-        words = account_text.OFFERED if fetched else account_text.OFFERED_SHIPPED
-    return element("p", "on-account", words.format(count=count)) if count and words else Markup("")
+        words = account_text.offered(count) if parley.catalog.providers.listed else account_text.OFFERED_SHIPPED
+    else:
+        words = account_text.needs(accounts_of(parley).how, count)
+    return element("p", "on-account", words) if count and words else Markup("")
 
 
 @dataclass(frozen=True)

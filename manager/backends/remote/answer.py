@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from manager.backends.remote.faults import RequestFacts, fit
-from manager.backends.remote.pieces import End, Finish, Piece, Signature, ToolCall, Usage, pieces
+from manager.backends.remote.pieces import End, Finish, Piece, Signature, ToolCall, pieces
 from manager.errors import ServerFailed
 from manager.generation.reply import ReplyFilter, all_thinking
-from manager.generation.request import Completion, GenerationRequest, Held
+from manager.generation.request import Completion, GenerationRequest, Held, Usage
 from manager.generation.stream import TokenStream
 from manager.generation.thinking import Reasoning, Text
 from manager.identity import ServerReport
@@ -39,7 +39,7 @@ class Answer:
         self.finish: End | None = None
         self._request = request
         self._stream = stream
-        self._asked = asked
+        self.asked = asked
         self._limit = limit
         self._reply = ReplyFilter(expects_json=request.grammar is not None, thinking=request.thinking > 0)
         self._pushed = ""
@@ -55,7 +55,7 @@ class Answer:
 
         Raises ServerFailed if it is malformed, and the error that it reports if it is one.
         """
-        found = pieces(data, self._asked)
+        found = pieces(data, self.asked)
         self._odd |= not found
         summary = self.begun and any(isinstance(piece, Finish) and piece.whole for piece in found)
         for piece in found:
@@ -82,7 +82,7 @@ class Answer:
             self.finish = "stop"  # some servers end without a word
         if self._odd and not self.begun and not self._heard:
             raise ServerFailed(
-                f"the server of '{self._asked.model}' does not behave like an OpenAI-compatible one: "
+                f"the server of '{self.asked.model}' does not behave like an OpenAI-compatible one: "
                 "no event contains 'choices' with a text"
             )
         if self.finish is not None:
@@ -101,6 +101,14 @@ class Answer:
         """Whether the answer was all thinking."""
         return self._reply.only_thinking
 
+    @property
+    def usage(self) -> Usage:
+        """The tokens so far, estimated unless the server counted them; none before the server began to answer."""
+        if self._usage is not None or not (self.begun or self.finish):
+            return self._usage or Usage()
+        written = sum(len(text.encode("utf-8", "replace")) for text in (self._reply.text, self.thought))
+        return Usage(self._estimated_prompt(), _estimate(written))
+
     def completion(self, held: Held, first: float, seconds: float) -> Completion:
         """Return the finished answer. Raises ServerFailed if it has no end.
 
@@ -110,11 +118,10 @@ class Answer:
             seconds: Seconds to the end.
         """
         if self.finish is None:
-            raise ServerFailed(f"the server of '{self._asked.model}' broke off its answer")
+            raise ServerFailed(f"the server of '{self.asked.model}' broke off its answer")
         if held and self.finish == "stop":
             held = self._really_held(held)
-        written = sum(len(text.encode("utf-8", "replace")) for text in (self._reply.text, self.thought))
-        usage = self._usage or Usage(self._estimated_prompt(), _estimate(written))
+        usage = self.usage
         return Completion(
             text=self._pushed,
             finish_reason="length" if self.finish == "length" else "stop",
@@ -135,7 +142,7 @@ class Answer:
             omitted: Settings that it refuses.
         """
         said = (self._signature.model, self._signature.fingerprint, software)
-        model, fingerprint, server = (fit(words, self._asked.key) or None if words else None for words in said)
+        model, fingerprint, server = (fit(words, self.asked.key) or None if words else None for words in said)
         return ServerReport(model=model, fingerprint=fingerprint, software=server, omitted=tuple(omitted))
 
     def _really_held(self, held: Held) -> Held:
@@ -187,7 +194,7 @@ class Answer:
         self.begun = True
         self._size += len(text)
         if self._size > CHARACTERS_PER_TOKEN * self._limit:
-            raise ServerFailed(f"the server of '{self._asked.model}' wrote far more than requested, and was cut off")
+            raise ServerFailed(f"the server of '{self.asked.model}' wrote far more than requested, and was cut off")
 
     def _push(self, text: str) -> None:
         if not text:

@@ -63,8 +63,8 @@ _FILTERED = re.compile(r"content_filter|content[ _](management[ _])?policy|Respo
 _LOADING = re.compile(r"\bloading\b|starting up|warming up", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(sk|hf|gsk|pk|key|Bearer)[-_ ][\w*.-]{4,}")
 _REJECTED = (
-    "The server of '{model}' does not accept your key for it (HTTP {status}); sign in again or enter another key, and "
-    "continue."
+    "The server of '{model}' does not accept your sign-in or key for it (HTTP {status}); sign in again or enter "
+    "another key, and continue."
 )
 _EMPTY = (
     "Your account at the server of '{model}' has no credit left (HTTP {status}); add credit there, or choose another "

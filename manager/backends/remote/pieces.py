@@ -13,20 +13,13 @@ from typing import Any, Literal
 
 from manager.backends.remote.faults import RequestFacts, reported, web_page
 from manager.errors import ServerFailed
+from manager.generation.request import Usage
 from manager.generation.thinking import Reasoning, Text
 
 End = Literal["stop", "length", "filter"]
 _LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length", "max_new_tokens", "token_limit"}
 _FILTERED = {"content_filter", "content-filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
 _MAX_DEPTH = 8
-
-
-@dataclass(frozen=True)
-class Usage:
-    """The tokens that the server counted."""
-
-    prompt: int
-    reply: int
 
 
 @dataclass(frozen=True)

@@ -122,14 +122,14 @@ def test_without_a_key_nothing_is_sent_and_the_visitor_is_told_what_to_do(
     router: Router, managers: Callable[..., LLMManager]
 ) -> None:
     manager = managers(label="A strong one")
-    with pytest.raises(CredentialMissing, match=r"^'A strong one' needs your own key: sign in, or enter a key$"):
+    with pytest.raises(CredentialMissing, match=r"^'A strong one' runs on your own account: sign in, or enter a key$"):
         ask(manager, None)
     handle = sign_in(manager, "ann")
     manager.credentials.forget("ann")
     with pytest.raises(CredentialMissing, match="sign in again"):
         ask(manager, handle)
     elsewhere = manager.credentials.keep("bob", KEYS["bob"], server="https://other.example/v1")
-    with pytest.raises(CredentialMissing, match="needs your own key"):
+    with pytest.raises(CredentialMissing, match="runs on your own account"):
         ask(manager, elsewhere)
     with pytest.raises(CredentialExpired, match="sign in again and continue"):
         ask(manager, sign_in(manager, "cid", expires_at=1.0))
@@ -171,13 +171,16 @@ def _request() -> Any:
 # -- failures ------------------------------------------------------------------------------------------------------
 
 PERSONAL = {
-    "wrong": (CredentialRejected, r"does not accept your key for it \(HTTP 401\); sign in again or enter another"),
+    "wrong": (
+        CredentialRejected,
+        r"does not accept your sign-in or key for it \(HTTP 401\); sign in again or enter another",
+    ),
     "forbidden": (CredentialRejected, "HTTP 403"),
     "empty": (OutOfCredit, r"^Your account at .* has no credit left \(HTTP 402\); add credit there"),
     "closed": (RateLimited, "accepts no more requests for now"),
     "empty inside": (OutOfCredit, "has no credit left"),
     "no quota inside": (OutOfCredit, "has no credit left"),
-    "wrong inside": (CredentialRejected, r"does not accept your key for it \(HTTP 401\)"),
+    "wrong inside": (CredentialRejected, r"does not accept your sign-in or key for it \(HTTP 401\)"),
 }
 
 

@@ -78,6 +78,11 @@ def live(catalog: Catalog, store: Store) -> Iterator[LiveRuns]:
     runs.close()
 
 
+def thinks_in_vain(call: Any) -> None:
+    """Think for a thousand bytes, and break off."""
+    call.start().event({"choices": [{"delta": {"reasoning_content": "Hm, hm. " * 125}}]})
+
+
 def sign_in(catalog: Catalog, router: Router, name: str, key: str, expires_at: float | None = None) -> Handle:
     return catalog.manager.credentials.keep(name, key, expires_at, server=router.base_url)
 
@@ -114,7 +119,7 @@ def test_two_visitors_at_once_each_send_their_own_key(
 def test_without_a_key_nothing_starts_and_nothing_is_recorded(
     live: LiveRuns, catalog: Catalog, router: Router, store: Store, make_run: Runs, now: Now
 ) -> None:
-    with pytest.raises(CredentialMissing, match="'strong' needs your own key: sign in, or enter a key"):
+    with pytest.raises(CredentialMissing, match="'strong' runs on your own account: sign in, or enter a key"):
         live.start(make_run(a="strong"))
     handle = sign_in(catalog, router, "ann", ANN, 1001)
     now.seconds = 1001
@@ -173,7 +178,7 @@ def test_a_rejected_key_says_so(live: LiveRuns, catalog: Catalog, router: Router
     run_id = live.start(make_run(a="strong"), payer=Payer(sign_in(catalog, router, "ann", ANN)))
     _, end = finished(live, run_id)
     assert isinstance(end, Halted)
-    assert "does not accept your key for it (HTTP 401); sign in again or enter another key" in end.reason
+    assert "does not accept your sign-in or key for it (HTTP 401); sign in again or enter another key" in end.reason
 
 
 # -- limits --------------------------------------------------------------------------------------------------------
@@ -195,6 +200,41 @@ def test_a_run_stops_before_it_exceeds_its_limit_and_continues_with_a_higher_one
     assert len(router.calls) == round(run.cost / REPLY), "the same limit allows no further request"
     live.resume(run_id, payer=Payer(ann, 1.0))
     assert isinstance(finished(live, run_id)[1], Ended)
+
+
+def test_what_an_unfinished_turn_cost_counts_when_the_run_continues(
+    live: LiveRuns, catalog: Catalog, router: Router, store: Store, make_run: Runs
+) -> None:
+    ann = sign_in(catalog, router, "ann", ANN)
+    router.accounts[ANN].behaviour = thinks_in_vain
+    run_id = live.start(make_run(a="strong", b="hardliner"), payer=Payer(ann, 1.0))
+    assert isinstance(finished(live, run_id)[1], Halted)
+    assert store.run(run_id).turns == ()
+    spent = live._purses[run_id].spent
+    assert spent > 0
+    live.resume(run_id, payer=Payer(ann, 1.0))
+    finished(live, run_id)
+    assert live._purses[run_id].spent >= spent
+
+
+def test_a_turn_costs_what_its_repeated_requests_cost(
+    live: LiveRuns, catalog: Catalog, router: Router, store: Store, make_run: Runs
+) -> None:
+    ann, well = sign_in(catalog, router, "ann", ANN), router.accounts[ANN].behaviour
+
+    def first_in_vain(call: Any) -> None:
+        router.accounts[ANN].behaviour = well
+        thinks_in_vain(call)
+
+    router.accounts[ANN].behaviour = first_in_vain
+    catalog.manager.register_model("patient", router.entry(model_name="org/patient", price=PRICE, retries=2))
+    run_id = live.start(make_run(a="patient", b="hardliner"), payer=Payer(ann))
+    end = finished(live, run_id)[1]
+    assert isinstance(end, Ended)
+    first, *others = [turn.cost for turn in store.run(run_id).turns if turn.cost is not None]
+    assert others == pytest.approx([REPLY] * len(others))
+    assert first > REPLY + 1000 * PRICE["output"] / 1e6 / 4
+    assert live._purses[run_id].spent == pytest.approx(store.run(run_id).cost)
 
 
 def test_a_forked_run_owes_nothing_for_the_turns_it_begins_with(

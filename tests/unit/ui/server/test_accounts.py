@@ -12,6 +12,7 @@ import pytest
 from manager.credentials import Credentials
 from manager.errors import CredentialMissing, CredentialRejected
 from negotiation.app.sign_in import OAUTH, sign_in
+from negotiation.runs.owners import digest
 from ui.server import accounts as module
 from ui.server.accounts import Accounts, is_from_own_machine, own_token
 from ui.server.request_guard import RequestGuard
@@ -19,7 +20,8 @@ from ui.server.sign_in import TokenKeeper, VisitEnds
 from ui.server.visitor import COOKIE, VisitorCookie
 
 ROUTER = "https://router.example/v1"
-ADA, BOB = "ada-with-a-long-name", "bob-with-a-long-name"
+SECRETS = {digest(secret): secret for secret in ("ada-with-a-long-name", "bob-with-a-long-name")}
+ADA, BOB = SECRETS
 TOKEN = "hf_oauth_a_secret_token"
 INFO: dict[str, Any] = {
     "access_token": TOKEN,
@@ -51,7 +53,7 @@ def here() -> Here:
 
 
 def scope(path: str, visitor: str | None = None, **more: Any) -> dict[str, Any]:
-    cookies = [(b"cookie", f"{COOKIE}={visitor}".encode())] if visitor else []
+    cookies = [(b"cookie", f"{COOKIE}={SECRETS.get(visitor, visitor)}".encode())] if visitor else []
     return {"type": "http", "path": path, "method": "GET", "query_string": b"", "headers": cookies, **more}
 
 
@@ -228,7 +230,6 @@ def test_the_token_goes_into_the_vault_and_not_into_the_cookie(here: Here) -> No
     [
         (None, "/login/callback", {}),
         (ADA, "/somewhere/else", {}),
-        (ADA, "/login/callback", {"expires_at": None}),
         (ADA, "/login/callback", {"userinfo": None}),
         (ADA, "/login/callback", {"access_token": "no key at all"}),
     ],
@@ -236,6 +237,12 @@ def test_the_token_goes_into_the_vault_and_not_into_the_cookie(here: Here) -> No
 def test_a_token_that_cannot_be_kept_is_dropped(here: Here, visitor: str | None, path: str, info: Any) -> None:
     assert signed_in(here, visitor, path, **info) == {"_state": "kept"}
     assert here.key_of(ADA) is None
+
+
+def test_a_token_of_which_nobody_says_how_long_it_is_good_is_kept_for_the_visit(here: Here) -> None:
+    assert signed_in(here, expires_at=None) == {"_state": "kept", "oauth_info": {**PUBLIC, "expires_at": None}}
+    here.now = 10**9
+    assert here.key_of(ADA) == TOKEN
 
 
 @pytest.mark.parametrize("info", [INFO, PUBLIC])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +17,10 @@ from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.app.settings import read_settings
 from negotiation.comparison.comparison import Players
-from tests.support.listed_models import ListedModels
-from ui.arena import spending as module
-from ui.arena.setup import remembered_limit
-from ui.arena.spending import LEAST, MOST, Spending, limit_of
+from negotiation.runs.owners import digest
+from tests.support.listed_models import ListedModels, model
+from ui.widgets import spending as module
+from ui.widgets.spending import LEAST, MOST, Spending, limit_of, remembered_limit
 
 FIRM, STRONG = AgentConfig("boulware"), AgentConfig("hf/maker/strong")
 SCRIPTS: tuple[Players, Players] = ((FIRM, FIRM), (FIRM, FIRM))
@@ -37,12 +37,12 @@ def parley(tmp_path: Path) -> Iterator[Parley]:
 
 @pytest.fixture
 def spending(parley: Parley) -> Spending:
-    spending = Spending(parley)
+    spending = Spending(parley, "arena")
     spending.build_limit()
     return spending
 
 
-def said(spending: Spending, parley: Parley, lanes: tuple[Players, ...]) -> tuple[str, bool]:
+def said(spending: Spending, parley: Parley, lanes: Sequence[Players]) -> tuple[str, bool]:
     new = spending.show(ADA, parley.scenarios["used_camera"], lanes)
     return str(new[spending.line]), new[spending.limit]["visible"]
 
@@ -70,7 +70,28 @@ def test_the_last_cost_is_that_of_the_visitors_own_runs(
 
     monkeypatch.setattr(module, "last_cost", last_cost)
     assert "The last time it was $0.0031" in said(spending, parley, ONE_PAID)[0]
-    assert set(asked) == {"ada-with-a-long-name"}
+    assert set(asked) == {digest("ada-with-a-long-name")}
+
+
+def test_one_negotiation_is_not_called_two(spending: Spending, parley: Parley) -> None:
+    assert "Estimated cost: up to about $" in said(spending, parley, ONE_PAID[:1])[0]
+
+
+def test_models_without_a_price_are_named(spending: Spending, parley: Parley) -> None:
+    free = model("maker/free")
+    listed: Any = parley.catalog.providers
+    listed.list(model("maker/strong"), replace(free, price=None))
+    words = said(spending, parley, ((STRONG, FIRM), (AgentConfig("hf/maker/free"), FIRM)))[0]
+    assert "free: no price stated" in words
+    assert ", not counting free" in words
+
+
+def test_what_is_known_of_one_lane_only_is_not_said_of_both(
+    spending: Spending, parley: Parley, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {FIRM: 0.01}
+    monkeypatch.setattr(module, "last_cost", lambda store, scenario, agents, viewer: known.get(agents["a"]))
+    assert "last time" not in said(spending, parley, ((STRONG, FIRM), (FIRM, STRONG)))[0]
 
 
 @pytest.mark.parametrize(("given", "limit"), [(None, LIMIT), (1, 1.0), (LEAST, LEAST), (MOST, MOST)])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from manager.config.model_spec import ModelSpec
+from negotiation.agents.config import AgentConfig
 from negotiation.agents.purse import LIMIT
 from negotiation.app.parley import Parley
 from negotiation.comparison.comparison import Players
 from negotiation.game.measures import total_cost
 from negotiation.live.costs import expected_cost, last_cost
-from negotiation.scenario.model import SEATS, Scenario
+from negotiation.scenario.model import SEATS, Scenario, Seat
 from ui.kit import account_text as text
 from ui.kit.components import Updates
 from ui.kit.templates import render
@@ -26,11 +28,17 @@ LEAST, MOST = 0.01, 100.0
 
 
 class Spending:
-    """The line with the costs, built where it is created, and the field of the limit, built by `build_limit`."""
+    """The line with the costs, built where it is created, and the field of the limit, built by `build_limit`.
 
-    def __init__(self, parley: Parley) -> None:
+    Args:
+        parley: The program.
+        where: What the ids of its elements begin with.
+    """
+
+    def __init__(self, parley: Parley, where: str) -> None:
         self._parley = parley
-        self.line = gr.HTML(elem_id="arena-spending", js_on_load=None)
+        self._where = where
+        self.line = gr.HTML(elem_id=f"{where}-spending", js_on_load=None)
 
     def build_limit(self) -> None:
         """Create the field of the limit where it is called; it is shown while somebody who plays has to be paid."""
@@ -42,7 +50,7 @@ class Spending:
             maximum=MOST,
             step=0.05,
             visible=False,
-            elem_id="arena-limit",
+            elem_id=f"{self._where}-limit",
             min_width=150,
         )
 
@@ -52,7 +60,7 @@ class Spending:
         return [self.line, self.limit]
 
     def show(self, request: gr.Request, scenario: Scenario, lanes: Sequence[Players]) -> Updates:
-        """Return the updates for a set-up; nothing is shown if nobody has to be paid."""
+        """Return the updates for a set-up of one or two negotiations; nothing is shown if nobody has to be paid."""
         paid = self._paid(lanes)
         return {
             self.line: self._words(owner_of(request), scenario, lanes, paid) if paid else Markup(""),
@@ -69,15 +77,35 @@ class Spending:
     ) -> Markup:
         named = ((label_of(spec), price_words(spec.price) or text.PRICE_UNKNOWN) for spec in paid.values())
         seated = [dict(zip(SEATS, players, strict=True)) for players in lanes]
-        likely = [expected_cost(scenario, agents, paid).most for agents in seated]
-        last = [last_cost(self._parley.store, scenario.scenario_id, agents, viewer or "") for agents in seated]
-        most, spent = total_cost(likely), total_cost(last)
+        likely = [expected_cost(scenario, agents, paid) for agents in seated]
+        most = total_cost(estimate.most for estimate in likely)
+        unpriced = {label_of(paid[name]) for estimate in likely for name in estimate.unpriced}
+        said = "" if most is None else text.LIKELY_COST[len(lanes)].format(cost=rough_dollars(most))
+        spent = self._last(viewer, scenario, [agents for agents in seated if _plays(paid, agents)])
         return render(
-            "arena/spending",
+            "spending",
             prices=[text.PRICE_OF.format(name=name, price=price) for name, price in named],
-            likely="" if most is None else text.LIKELY_COST.format(cost=rough_dollars(most)),
+            likely=said and said + (text.UNPRICED.format(names=text.listed(sorted(unpriced))) if unpriced else ""),
             last="" if spent is None else text.LAST_COST.format(cost=rough_dollars(spent)),
         )
+
+    def _last(
+        self, viewer: str | None, scenario: Scenario, lanes: Sequence[Mapping[Seat, AgentConfig]]
+    ) -> float | None:
+        """Return what negotiations like these cost the last time; None unless that is known of all of them."""
+        last = [last_cost(self._parley.store, scenario.scenario_id, agents, viewer or "") for agents in lanes]
+        return total_cost(last) if None not in last else None
+
+
+def _plays(models: Mapping[str, ModelSpec], agents: Mapping[Seat, AgentConfig]) -> bool:
+    return any(config.agent in models for config in agents.values())
+
+
+def remembered_limit(memory: Mapping[str, Any]) -> float:
+    """Return the limit of a stored setup, the default for none or an impossible one."""
+    limit = memory.get("limit")
+    possible = isinstance(limit, int | float) and not isinstance(limit, bool) and LEAST <= limit <= MOST
+    return float(limit) if possible and limit is not None else LIMIT
 
 
 def limit_of(given: float | None) -> float:
