@@ -89,8 +89,8 @@ def test_models_without_a_price_are_named(spending: Spending, parley: Parley) ->
 def test_what_is_known_of_one_lane_only_is_not_said_of_both(
     spending: Spending, parley: Parley, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {FIRM: 0.01}
-    monkeypatch.setattr(module, "last_cost", lambda store, scenario, agents, viewer: known.get(agents["a"]))
+    known = {FIRM.agent: 0.01}
+    monkeypatch.setattr(module, "last_cost", lambda store, scenario, agents, viewer: known.get(agents["a"].agent))
     assert "last time" not in said(spending, parley, ((STRONG, FIRM), (FIRM, STRONG)))[0]
 
 
