@@ -166,6 +166,8 @@ def _store(settings: Settings) -> Store:
         return Store(settings.database_url)
     if archive.dataset is None:
         return ArchivedStore(settings.database_url, FolderStorage(archive.folder))
-    from negotiation.runs.hub_dataset import DatasetStorage  # imported here, because only some need the Hub's client
+    from negotiation.runs.hub.journal_dataset import (
+        DatasetStorage,  # imported here, because only some need the Hub's client
+    )
 
     return ArchivedStore(settings.database_url, DatasetStorage(archive.dataset, archive.token, archive.folder))

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Literal
 
-from negotiation.runs.contributions import SCOPE
+from negotiation.runs.hub.contributions import SCOPE
 
 SignIn = Literal["hub", "key", "none"]
 """They sign in with Hugging Face, type a key into the page, or do neither."""

@@ -16,8 +16,8 @@ from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.agents.model import paid_from
 from negotiation.agents.purse import LIMIT, Purse
-from negotiation.cli.base import SCENARIO_HELP, AtOnce, Json, Output, one_line, opened, say, scenario_named
-from negotiation.cli.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
+from negotiation.cli.common.base import SCENARIO_HELP, AtOnce, Json, Output, one_line, opened, say, scenario_named
+from negotiation.cli.common.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.diagnostics import attacks as injection
 from negotiation.diagnostics.attacks import ATTACKS, Attack, Gullible, Probe, harmless_like
 from negotiation.figures.statistics import Interval, rate_interval

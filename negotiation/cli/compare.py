@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from negotiation.agents.purse import LIMIT
-from negotiation.cli.base import (
+from negotiation.cli.common.base import (
     AtOnce,
     Json,
     Output,
@@ -22,7 +22,7 @@ from negotiation.cli.base import (
     scenario_named,
     settings_option,
 )
-from negotiation.cli.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
+from negotiation.cli.common.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.comparison import comparison
 from negotiation.comparison.comparison import AgentResult, Comparison, ComparisonProgress, Result
 from negotiation.figures.points import points

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from negotiation.cli.base import Output, opened, say
-from negotiation.cli.sources import HELP, runs_from
+from negotiation.cli.common.base import Output, opened, say
+from negotiation.cli.common.sources import HELP, runs_from
 from negotiation.figures.counts import counted
 from negotiation.runs.export import to_jsonl
 from negotiation.runs.exports.columns import (

@@ -9,7 +9,7 @@ import typer
 
 from manager.errors import ConfigError
 from negotiation.app.settings import read_settings
-from negotiation.cli.base import Json, Output, say, write_new
+from negotiation.cli.common.base import Json, Output, say, write_new
 from negotiation.families.family import Family, family_names, find_family
 from negotiation.families.generate import draw_scenario, draw_scenarios
 from negotiation.scenario.source import scenario_text

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.cli.base import Json, Output, opened
+from negotiation.cli.common.base import Json, Output, opened
 
 app = typer.Typer()
 

@@ -25,7 +25,7 @@ from negotiation.cli import (
     servers,
     tournament,
 )
-from negotiation.cli.base import one_line, say
+from negotiation.cli.common.base import one_line, say
 
 GROUPS = (
     runs.app,

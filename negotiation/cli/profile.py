@@ -11,8 +11,8 @@ from negotiation.app.parley import Parley
 from negotiation.behaviour import report
 from negotiation.behaviour.profile import Profiles
 from negotiation.behaviour.sides import observed
-from negotiation.cli.base import Json, Output, opened
-from negotiation.cli.sources import HELP, runs_from, runs_of_tournament
+from negotiation.cli.common.base import Json, Output, opened
+from negotiation.cli.common.sources import HELP, runs_from, runs_of_tournament
 from negotiation.runs.record import Run
 from negotiation.tournament.store import TournamentStore
 

@@ -12,7 +12,7 @@ import typer
 
 from manager.config.strict_yaml import shown
 from manager.errors import ConfigError
-from negotiation.cli.base import ScenarioOption, scenario_named
+from negotiation.cli.common.base import ScenarioOption, scenario_named
 from negotiation.game.protocol import Action, GameState
 from negotiation.replies.reader import read_reply
 from negotiation.scenario.model import Scenario

@@ -11,8 +11,8 @@ from manager.cancel import CancelToken
 from negotiation.agents.human import OUTSIDE
 from negotiation.agents.purse import LIMIT, Purse
 from negotiation.app.parley import Parley
-from negotiation.cli.base import Json, Output, one_line, opened, runs_named, say
-from negotiation.cli.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
+from negotiation.cli.common.base import Json, Output, one_line, opened, runs_named, say
+from negotiation.cli.common.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.diagnostics import reproduction
 from negotiation.diagnostics.reproduction import Reproduction, Setting, TurnCheck
 from negotiation.runs.record import Run

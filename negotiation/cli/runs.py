@@ -10,7 +10,7 @@ import typer
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.purse import LIMIT
 from negotiation.agents.remarks import WORDS
-from negotiation.cli.base import (
+from negotiation.cli.common.base import (
     Json,
     Output,
     ScenarioOption,
@@ -22,7 +22,7 @@ from negotiation.cli.base import (
     scenario_named,
     settings_option,
 )
-from negotiation.cli.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
+from negotiation.cli.common.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent
 from negotiation.figures.points import points
 from negotiation.game.events import Ended, Event, Halted, Started, Turn, TurnStarted, TurnTaken, Waiting
 from negotiation.game.measures import measure_turns, total_cost

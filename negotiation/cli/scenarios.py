@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from negotiation.cli.base import Json, Output, ScenarioArgument, one_line, say, scenario_named, write_new
+from negotiation.cli.common.base import Json, Output, ScenarioArgument, one_line, say, scenario_named, write_new
 from negotiation.diagnostics.deadlines import judged, micro_deal
 from negotiation.errors import ScenarioError
 from negotiation.figures.points import points

@@ -9,7 +9,7 @@ import typer
 
 from manager.backends.server_check import ServerFinding, check_server
 from manager.config.model_spec import parse_spec
-from negotiation.cli.base import Json, Output, one_line, say
+from negotiation.cli.common.base import Json, Output, one_line, say
 
 app = typer.Typer()
 

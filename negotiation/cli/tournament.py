@@ -17,8 +17,8 @@ from manager.errors import ConfigError
 from negotiation.agents.purse import LIMIT, Purse
 from negotiation.app.parley import Parley
 from negotiation.batch.executor import Executor, Threads
-from negotiation.cli.base import Json, Output, one_line, opened, say
-from negotiation.cli.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent, wait_for_listing
+from negotiation.cli.common.base import Json, Output, one_line, opened, say
+from negotiation.cli.common.own_keys import AskKey, CostLimit, KeyVariables, OwnKeys, spent, wait_for_listing
 from negotiation.comparison import votes as vote_ratings
 from negotiation.comparison.votes import preferences
 from negotiation.families.people import People

@@ -1,8 +1,9 @@
 """An archive beside the database, for machines such as Spaces whose own disk is lost at a restart.
 
 The database stays on that disk, because a mounted bucket supports neither the file locks nor the shared memory that
-SQLite needs. The archive is a journal (journal.py) in a mounted folder or in a dataset repository (hub_dataset.py). A
-thread reads it back at the start and then appends to it, so that no request waits for a volume or a network.
+SQLite needs. The archive is a journal (journal.py) in a mounted folder or in a dataset repository
+(hub/journal_dataset.py). A thread reads it back at the start and then appends to it, so that no request waits for a
+volume or a network.
 """
 
 from __future__ import annotations

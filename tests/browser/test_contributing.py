@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from negotiation.runs.contributions import NAME, TAG, public_id
+from negotiation.runs.hub.contributions import NAME, TAG, public_id
 from tests.support.browser import choose_preset, start
 from tests.support.listed_models import lists
 from tests.support.router import Router

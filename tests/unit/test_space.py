@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 from manager.backends.local.hub import PATTERNS
 from manager.config.registry import Registry
-from negotiation.runs.contributions import SCOPE
+from negotiation.runs.hub.contributions import SCOPE
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = yaml.safe_load((ROOT / "README.md").read_text(encoding="utf-8").split("---")[1])

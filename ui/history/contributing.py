@@ -13,9 +13,9 @@ import gradio as gr
 
 from manager.errors import AccessDenied
 from negotiation.errors import NotAllowed, NotContributed
-from negotiation.runs.contributions import LICENSE, DatasetPlace, contribute, find, withdraw
+from negotiation.runs.hub.contributions import LICENSE, DatasetPlace, contribute, find, withdraw
+from negotiation.runs.hub.visitor_datasets import HubAccount
 from negotiation.runs.record import Run
-from negotiation.runs.visitor_datasets import HubAccount
 from ui.history import contributing_text as text
 from ui.history.access import Access
 from ui.kit.components import QUIET, Updates, script

@@ -21,7 +21,7 @@ from negotiation.agents.purse import Payer
 from negotiation.app.parley import Parley
 from negotiation.app.settings import Settings
 from negotiation.app.sign_in import SignIn, is_loopback
-from negotiation.runs.visitor_datasets import HubAccount
+from negotiation.runs.hub.visitor_datasets import HubAccount
 from ui.server.visitor import visitor_of
 
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")

@@ -13,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from negotiation.runs.contributions import SCOPE
+from negotiation.runs.hub.contributions import SCOPE
 
 LOGIN = "/login/huggingface"
 TARGET = "_target_url"

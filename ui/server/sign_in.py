@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from manager.errors import CredentialRejected
-from negotiation.runs.contributions import SCOPE
+from negotiation.runs.hub.contributions import SCOPE
 from ui.server.accounts import Accounts
 from ui.server.scopes import LOGIN, TARGET, asks_to_contribute
 from ui.server.session_sweeper import AWAY_SECONDS, HEARTBEAT, Connected

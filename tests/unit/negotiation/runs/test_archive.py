@@ -20,7 +20,7 @@ from negotiation.batch.executor import play
 from negotiation.errors import UnknownRun
 from negotiation.runs import archive, journal
 from negotiation.runs.archive import ArchivedStore, FolderStorage, JournalStorage
-from negotiation.runs.hub_dataset import DatasetStorage
+from negotiation.runs.hub.journal_dataset import DatasetStorage
 from negotiation.runs.journal import Journal, read_journal
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote

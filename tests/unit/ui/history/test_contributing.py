@@ -13,8 +13,8 @@ import gradio as gr
 import pytest
 
 from manager.credentials import Credentials
-from negotiation.runs import contributions
-from negotiation.runs.contributions import NAME
+from negotiation.runs.hub import contributions
+from negotiation.runs.hub.contributions import NAME
 from negotiation.runs.owners import digest
 from negotiation.runs.record import Run
 from negotiation.scenario.model import load_scenario

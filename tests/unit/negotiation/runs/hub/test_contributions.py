@@ -16,18 +16,18 @@ from manager.errors import CredentialExpired
 from manager.identity import Identity
 from negotiation.errors import NotAllowed, NotContributed
 from negotiation.game.events import Writer
-from negotiation.runs import contributions
-from negotiation.runs.contributions import NAME, TAG, contribute, find, public_id, published_line, withdraw
 from negotiation.runs.export import read_export
+from negotiation.runs.hub import contributions
+from negotiation.runs.hub.contributions import NAME, TAG, contribute, find, public_id, published_line, withdraw
+from negotiation.runs.hub.visitor_datasets import HubAccount, HubDatasets
 from negotiation.runs.provenance import Provenance
 from negotiation.runs.record import Run
-from negotiation.runs.visitor_datasets import HubAccount, HubDatasets
 from negotiation.scenario.model import load_scenario
 from tests.support.finished import finished
 from tests.support.hub import Account, DatasetHub, Repository, serving_datasets
 
 ANNES, BOBS = "oauth-token-of-anne", "token-of-bob"
-SCENARIO = load_scenario(Path(__file__).parents[4] / "configs" / "scenarios" / "company_car.yaml")
+SCENARIO = load_scenario(Path(__file__).parents[5] / "configs" / "scenarios" / "company_car.yaml")
 
 
 @pytest.fixture

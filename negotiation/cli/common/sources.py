@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from manager.errors import ConfigError
 from negotiation.app.parley import Parley
-from negotiation.cli.base import runs_named
+from negotiation.cli.common.base import runs_named
 from negotiation.errors import UnknownRun, UnknownTournament
 from negotiation.runs.record import Run
 from negotiation.tournament.store import TournamentStore

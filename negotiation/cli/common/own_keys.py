@@ -22,7 +22,7 @@ from negotiation.agents.catalog import Catalog
 from negotiation.agents.config import AgentConfig
 from negotiation.agents.purse import Payer, dollars
 from negotiation.agents.strategies import STRATEGIES
-from negotiation.cli.base import say
+from negotiation.cli.common.base import say
 
 OPTION, ASK_OPTION, COST_OPTION = "--api-key", "--ask-api-key", "--cost-limit"
 HOLDER = "the command line"

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 from negotiation.errors import NotAllowed, NotContributed
 from negotiation.runs.export import export_run
+from negotiation.runs.hub.visitor_datasets import FileTooLarge, HubAccount, HubDatasets, HubRefused, HubSilent
 from negotiation.runs.record import Run
-from negotiation.runs.visitor_datasets import FileTooLarge, HubAccount, HubDatasets, HubRefused, HubSilent
 
 logger = logging.getLogger(__name__)
 

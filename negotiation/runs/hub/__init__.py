@@ -1,0 +1,1 @@
+"""Runs in dataset repositories of the Hugging Face Hub: the operator's journal, and what visitors contribute."""
