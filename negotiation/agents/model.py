@@ -17,12 +17,12 @@ from typing import Any, Protocol
 from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.credentials import Handle
 from manager.errors import Cancelled, ContextTooLong, TooSlow
-from manager.generation.request import Completion, GenerationRequest, Held, Message, Usage
+from manager.generation.request import Completion, GenerationRequest, Usage
 from manager.generation.stream import TokenStream
-from manager.identity import ServerReport
 from manager.lease import Lease, LeaseRequest
 from manager.state import State, WaitStatus
 from negotiation.agents import prompts
+from negotiation.agents.conversation import Conversation
 from negotiation.agents.options import ModelOptions
 from negotiation.agents.purse import Bill, Purse
 from negotiation.agents.remarks import remarks
@@ -125,7 +125,7 @@ class ModelAgent:
         allowed = _allowed(view, options, plan)
         # A remote server may ignore the grammar, so its prompts describe the form of a reply in full.
         described = options.model_copy(update={"guard": "free"}) if self.spec.base_url else options
-        talk = _Conversation(view, described, plan)
+        talk = Conversation(view, described, plan)
         invalid: list[InvalidReply] = []
         for attempt in range(options.retries + 1):
             done = yield from self._write(view, lease, talk, allowed, attempt)
@@ -150,7 +150,7 @@ class ModelAgent:
         return self._decision(Reply(Action.WALK_AWAY), ledger, talk, invalid[-1].raw, lease)
 
     def _decision(
-        self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: _Conversation, raw: str, lease: Lease
+        self, reply: Reply, ledger: tuple[InvalidReply, ...], talk: Conversation, raw: str, lease: Lease
     ) -> Decision:
         """Return a reply as a decision, with what it cost and what wrote it."""
         assert reply.action is not None
@@ -185,7 +185,7 @@ class ModelAgent:
         return {**self._config.model_dump(mode="json"), **extra}
 
     def _write(
-        self, view: View, lease: Lease, talk: _Conversation, allowed: Allowed | Decided, attempt: int
+        self, view: View, lease: Lease, talk: Conversation, allowed: Allowed | Decided, attempt: int
     ) -> Generator[AgentEvent, Any, Completion]:
         """Generate a reply, shortening the conversation for as long as it leaves too little room for one."""
         options = self.options
@@ -261,51 +261,6 @@ class _Patience:
             self._progress, self._since = progress, now
         elif now - self._since > SILENCE_SECONDS:
             raise TooSlow(f"{self._what} made no progress for {SILENCE_SECONDS:g} s; try another model")
-
-
-class _Conversation:
-    """The conversation of one turn, with its corrections and its cost."""
-
-    def __init__(self, view: View, options: ModelOptions, plan: Decision | None) -> None:
-        self.added = prompts.new_messages(view, options, plan)
-        self.attempt = self.tokens = self.prompt_tokens = 0
-        self.lost = Usage()
-        self.estimated = False
-        self.held: Held | None = None
-        self.server: ServerReport | None = None
-        self._view, self._options = view, options
-        self._before = prompts.conversation(view, options)
-        self._corrections: tuple[Message, ...] = ()
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The whole conversation."""
-        return (*self._before, *self.added, *self._corrections)
-
-    def correct(self, invalid: InvalidReply) -> None:
-        """Add an invalid reply and its fault, for the rest of this turn only."""
-        self._corrections += prompts.correction(invalid, self._options)
-
-    def shorten(self) -> bool:
-        """Drop the oldest messages, or the corrections last; return False if nothing can be dropped."""
-        shorter = prompts.shortened(self._view, self._options, (*self._before, *self.added))
-        if shorter is not None:
-            self._before, self.added = (), shorter
-        elif self._corrections:
-            self._corrections = ()
-        else:
-            return False
-        self.attempt += 1
-        return True
-
-    def count(self, done: Completion, lost: Usage) -> None:
-        """Add the cost of a reply, and of attempts at it that came to nothing."""
-        self.lost += lost
-        self.tokens += done.tokens
-        self.prompt_tokens += done.prompt_tokens
-        self.estimated |= done.estimated
-        self.held = done.held
-        self.server = done.server
 
 
 def _allowed(view: View, options: ModelOptions, plan: Decision | None) -> Allowed | Decided:
