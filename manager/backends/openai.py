@@ -232,44 +232,23 @@ class OpenAIModel(BaseLLMModel):
     async def _attempt(
         self, client: httpx.AsyncClient, request: GenerationRequest, stream: TokenStream, began: float, dialect: Dialect
     ) -> tuple[Completion, Dialect]:
-        """Return an answer, and the dialect that it teaches. What the server wrote in vain counts as lost."""
-        spec = self.spec
+        """Return an answer, and the dialect that it teaches."""
+        spec, now = self.spec, asyncio.get_running_loop().time
         body = dialect.body(spec.model_name, request, spec.extra_body)
         key, standing = self._key(request), self._standing(request)
         if standing is not None:
-            standing.check(key, asyncio.get_running_loop().time())
+            standing.check(key, now())
         asked = self._asking(key, formatted="response_format" in body)
         answer = Answer(request, stream, asked, dialect.room(request))
+        stream.attempt(lambda: answer.usage)
         aim = await self._aim("/chat/completions", asked.key)
-        try:
-            return await self._answer(client, request, answer, body, aim, began, dialect)
-        except AccessDenied as error:
-            if standing is not None:
-                standing.refused(error, key, asyncio.get_running_loop().time())
-            raise
-        except BaseException:
-            stream.lost += answer.usage
-            raise
-
-    async def _answer(
-        self,
-        client: httpx.AsyncClient,
-        request: GenerationRequest,
-        answer: Answer,
-        body: Any,
-        aim: Target,
-        began: float,
-        dialect: Dialect,
-    ) -> tuple[Completion, Dialect]:
-        """Send a request, and return what the server answers and the dialect that it teaches."""
-        spec, now = self.spec, asyncio.get_running_loop().time
         first, software = 0.0, None
         try:
             async with (
                 asyncio.timeout(spec.timeouts.first_token) as silence,
                 self._asked(client, "POST", aim, body) as response,
             ):
-                await check(response, answer.asked)
+                await check(response, asked)
                 software = response.headers.get("server")
                 async for event in sse.events(response.aiter_raw()):
                     if sse.is_done(event):
@@ -295,6 +274,10 @@ class OpenAIModel(BaseLLMModel):
                 broken = ServerFailed(f"the connection to {self._base_url} was lost ({type(error).__name__})")
                 raise _again(broken, answer) from None
             answer.end()
+        except AccessDenied as error:
+            if standing is not None:
+                standing.refused(error, key, now())
+            raise
         except Transient as fault:
             raise _again(fault.failure, answer, fault) from None
         except NotTaken as refusal:

@@ -37,7 +37,8 @@ class TokenStream:
         self.stage = ""
         """What the producer waits for before the first text: "loading" while a remote server loads its model."""
         self.lost = Usage()
-        """The tokens of attempts that came to nothing, which cost something all the same."""
+        """The tokens of earlier attempts, which came to nothing and cost something all the same."""
+        self._attempt: Callable[[], Usage] = Usage
         self._keeps = keeps
         self._changed = threading.Condition()
         self._unread = ""
@@ -56,6 +57,15 @@ class TokenStream:
             with self._changed:
                 self._unread += piece
                 self._changed.notify_all()
+
+    def attempt(self, used: Callable[[], Usage]) -> None:
+        """Begin to write, or begin anew.
+
+        Args:
+            used: Returns the tokens that this attempt has used so far, on any thread.
+        """
+        self.lost += self._attempt()
+        self._attempt = used
 
     def finish(self, completion: Completion) -> None:
         """End the stream with a complete text."""
@@ -112,6 +122,11 @@ class TokenStream:
                 yield piece
         finally:
             self.close()
+
+    @property
+    def used(self) -> Usage:
+        """The tokens so far, those of earlier attempts included; none if the producer does not count them."""
+        return self.lost + self._attempt()
 
     @property
     def ended(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from manager.generation.request import Completion, Held, Message, Usage
+from manager.generation.request import Completion, Held, Message
 from manager.identity import ServerReport
 from negotiation.agents import prompts
 from negotiation.agents.options import ModelOptions
+from negotiation.agents.purse import Bill
 from negotiation.game.agent import Decision, View
 from negotiation.game.events import InvalidReply
 
@@ -16,8 +17,7 @@ class Conversation:
     def __init__(self, view: View, options: ModelOptions, plan: Decision | None) -> None:
         self.added = prompts.new_messages(view, options, plan)
         self.attempt = self.tokens = self.prompt_tokens = 0
-        self.lost = Usage()
-        self.estimated = False
+        self.bills: list[Bill] = []  # of all its requests
         self.held: Held | None = None
         self.server: ServerReport | None = None
         self._view, self._options = view, options
@@ -45,11 +45,9 @@ class Conversation:
         self.attempt += 1
         return True
 
-    def count(self, done: Completion, lost: Usage) -> None:
-        """Add the cost of a reply, and of attempts at it that came to nothing."""
-        self.lost += lost
+    def count(self, done: Completion) -> None:
+        """Add the tokens of a reply."""
         self.tokens += done.tokens
         self.prompt_tokens += done.prompt_tokens
-        self.estimated |= done.estimated
         self.held = done.held
         self.server = done.server

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from manager.config.model_spec import GenerationConfig, ModelSpec
 from manager.credentials import Handle
 from manager.errors import Cancelled, ContextTooLong, TooSlow
-from manager.generation.request import Completion, GenerationRequest, Usage
+from manager.generation.request import Completion, GenerationRequest
 from manager.generation.stream import TokenStream
 from manager.lease import Lease, LeaseRequest
 from manager.state import State, WaitStatus
@@ -154,7 +154,6 @@ class ModelAgent:
     ) -> Decision:
         """Return a reply as a decision, with what it cost and what wrote it."""
         assert reply.action is not None
-        price, paid = self.spec.price, talk.lost + Usage(talk.prompt_tokens, talk.tokens)
         return Decision(
             action=reply.action,
             offer=reply.offer,
@@ -165,8 +164,8 @@ class ModelAgent:
             raw=raw,
             tokens=talk.tokens,
             prompt_tokens=talk.prompt_tokens,
-            cost=price.of(paid.prompt, paid.reply) if price is not None else None,
-            estimated=talk.estimated,
+            cost=sum(bill.cost for bill in talk.bills) if self.spec.price is not None else None,
+            estimated=any(bill.estimated for bill in talk.bills),
             held=talk.held,
             writer=Writer(replace(lease.identity, server=talk.server), self._sampling),
         )
@@ -207,6 +206,7 @@ class ModelAgent:
                     lease.generate(request, view.cancel) as stream,
                 ):
                     bill.follow(stream)
+                    talk.bills.append(bill)
                     yield from self._read(stream, view, talk.attempt, bill)
                     done = stream.completion
                     bill.finish(done)
@@ -214,7 +214,7 @@ class ModelAgent:
                 if not talk.shorten():
                     raise
                 continue
-            talk.count(done, stream.lost)
+            talk.count(done)
             ended = done.finish_reason == "stop" or done.tokens >= config.max_new_tokens
             if ended or not self._is_full(done) or not talk.shorten():
                 return done

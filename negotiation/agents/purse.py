@@ -154,8 +154,14 @@ class Bill:
         self._done = done
 
     def follow(self, stream: TokenStream) -> None:
-        """Count what is lost in a stream, too: attempts that were repeated, and thinking that is not passed on."""
+        """Count what a stream does not pass on, too: attempts that were repeated, and thinking."""
         self._stream = stream
+
+    @property
+    def estimated(self) -> bool:
+        """Whether a part of it was not counted by the server."""
+        counted = self._done is not None and not self._done.estimated and self._lost == Usage()
+        return not counted and self._used() != Usage()
 
     @property
     def cost(self) -> float:
@@ -164,12 +170,16 @@ class Bill:
         return self._price.of(used.prompt, used.reply) if self._price is not None else 0.0
 
     def _used(self) -> Usage:
-        lost = self._stream.lost if self._stream is not None else Usage()
         if self._done is not None:
-            return lost + Usage(self._done.prompt_tokens, self._done.tokens)
-        if lost.prompt or not self._written:
-            return lost
+            return self._lost + Usage(self._done.prompt_tokens, self._done.tokens)
+        used = self._stream.used if self._stream is not None else Usage()
+        if used.prompt or not self._written:
+            return used
         return Usage(prompt_tokens(self._messages), math.ceil(self._written / BYTES_PER_TOKEN))
+
+    @property
+    def _lost(self) -> Usage:
+        return self._stream.lost if self._stream is not None else Usage()
 
 
 def prompt_tokens(messages: Sequence[Message], bytes_per_token: int = BYTES_PER_TOKEN) -> int:

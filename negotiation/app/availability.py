@@ -44,7 +44,7 @@ class ModelAvailability:
         if not reason and group == "download":
             reason = self._hindrance(spec)
         if not reason and group == "account" and spec.base_url != self._catalog.providers.base_url:
-            reason = f"runs on each visitor's own account at {spec.base_url}, which this page does not take"
+            reason = f"runs on each visitor's own account at {spec.base_url}, which this page does not support"
         if not reason and _folder_is_missing(spec):
             reason = f"is missing: there is no folder {spec.model_name}"
         return Availability(group, reason)

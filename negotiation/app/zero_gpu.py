@@ -9,6 +9,7 @@ values, so listeners see no difference. `gpu` is ZeroGPU's decorator `spaces.GPU
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, closing
@@ -116,23 +117,28 @@ class ZeroGpuCatalog(Catalog):
             begun = negotiation.run_id, negotiation.scenario, negotiation.seed, tuple(turns)
             task = Task(*begun, names, models, self._preparing)
             yield Waiting(seat, "lending", done=round(used), total=task.seconds)
-            called = time.monotonic()
-            if (yield from self._call_gpu(task, turns, negotiation.cancel)):
+            seconds = yield from self._call_gpu(task, turns, negotiation.cancel)
+            if seconds is None:
                 return
-            used += time.monotonic() - called
+            used += seconds
 
-    def _call_gpu(self, task: Task, turns: list[Turn], cancel: CancelToken) -> Generator[Event, None, bool]:
-        """Yield the events of one GPU call and add its turns to `turns`; return whether the negotiation is over."""
-        begun = False
+    def _call_gpu(self, task: Task, turns: list[Turn], cancel: CancelToken) -> Generator[Event, None, float | None]:
+        """Yield the events of one GPU call and add its turns to `turns`.
+
+        Returns:
+            The seconds since it got the GPU, or None if the negotiation is over.
+        """
+        begun, lent = False, math.inf
         try:
             with ExitStack() as stack:
                 for seat, (spec, _) in task.models.items():  # so that the status shows the models as busy
                     owner = f"{task.run_id} {seat}"
                     stack.enter_context(self.manager.lease(spec, owner=owner, cancel=cancel))
                 for event in stack.enter_context(closing(self._call(task))):
+                    lent = min(lent, time.monotonic())
                     if cancel.cancelled:
                         yield Halted("stopped", "stopped")
-                        return True
+                        return None
                     if isinstance(event, Started) or (isinstance(event, TurnStarted) and not begun):
                         begun = begun or isinstance(event, TurnStarted)  # published already
                         continue
@@ -140,14 +146,15 @@ class ZeroGpuCatalog(Catalog):
                         turns.append(event.turn)
                     yield event
                     if isinstance(event, Ended | Halted):
-                        return True
+                        return None
         except Exception as error:  # noqa: BLE001 (a refused or aborted GPU call raises many kinds of errors)
             logger.warning("run %s: the GPU call was refused or aborted: %s", task.run_id, type(error).__name__)
             yield Halted("stopped", "stopped") if cancel.cancelled else Halted("failed", refusal(error))
-            return True
+            return None
         if not begun:
             yield Halted("failed", "the GPU call ended before anything was written; continue to request another")
-        return not begun
+            return None
+        return time.monotonic() - lent
 
 
 def _until_a_model_moves(

@@ -19,6 +19,7 @@ from negotiation.admission.lanes import Lanes
 from negotiation.admission.tickets import LaneTicket, Stage
 from negotiation.agents.catalog import Catalog
 from negotiation.agents.human import read_answer
+from negotiation.agents.purse import Purse
 from negotiation.errors import NotAsked, NotDriven
 from negotiation.game.agent import Decision
 from negotiation.game.events import Asked, Ended, Event, EventListener, Halted, Queued, Started, TurnTaken
@@ -39,10 +40,11 @@ NOT_ASKED = "it is not your turn: the time to answer may have run out, or the ne
 class LiveRun(Feed):
     """A run while it is driven, and the feed that its watchers follow."""
 
-    def __init__(self, run: Run, ticket: LaneTicket, clock: Callable[[], float]) -> None:
+    def __init__(self, run: Run, ticket: LaneTicket, clock: Callable[[], float], purse: Purse) -> None:
         super().__init__(clock, watched=not ticket.background)
         self.run = run
         self.ticket = ticket
+        self.purse = purse
         self.cancel = CancelToken()
         self.driving: Generator[Event, Any, None] | None = None
         self.halt: Halted | None = None  # how to record it once it has stopped

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 HOUSEKEEPING_SECONDS = 0.25
 DELETED = "it was deleted"
 REMEMBERED = 1000
-"""How many runs' purses are kept, in case that they are continued."""
+"""Of how many runs it is known what they cost, in case that they are continued."""
 DELETE_SECONDS = 30.0
 """How long deleting a run waits for it to stop."""
 
@@ -71,7 +71,7 @@ class LiveRuns:
         self._lock = threading.Lock()
         self._left = threading.Condition(self._lock)  # a run is over
         self._runs: dict[str, LiveRun] = {}
-        self._purses: dict[str, Purse] = {}  # of the last runs that somebody pays for
+        self._spent: dict[str, float] = {}  # US dollars, by the last runs that cost something
         self._closing = threading.Event()
         self._beaten = -math.inf
         store.mark_interrupted()
@@ -162,9 +162,9 @@ class LiveRuns:
     def _agents(self, run: Run, payer: Payer | None) -> tuple[dict[Seat, Agent], Purse]:
         """Create the agents of a run and the purse that they share, after a look at whether there is a key."""
         with self._lock:
-            before = self._purses.get(run.run_id)
-        # What was spent on a turn that was not finished is not in the record.
-        purse = Purse(payer, max(run.cost, before.spent if before is not None else 0.0))
+            live = self._runs.get(run.run_id)
+            before = self._spent.get(run.run_id, 0.0) if live is None else live.purse.spent
+        purse = Purse(payer, max(run.cost, before))  # what an unfinished turn cost is not in the record
         agents = {seat: paid_from(purse, self._catalog.create(config)) for seat, config in run.agents.items()}
         self._catalog.check_payer(run.agents.values(), payer or Payer())
         return agents, purse
@@ -185,17 +185,12 @@ class LiveRuns:
         except BaseException:
             self._lanes.leave(ticket)
             raise
-        live = LiveRun(run, ticket, self._clock)
+        live = LiveRun(run, ticket, self._clock, purse)
         live.driving = self._catalog.drive(
             Negotiation(run.run_id, run.scenario, agents, run.seed, run.turns, live.cancel)
         )
         with self._lock:
             self._runs[run.run_id] = live
-            if purse.credential is not None:
-                self._purses.pop(run.run_id, None)
-                self._purses[run.run_id] = purse
-                for oldest in list(self._purses)[:-REMEMBERED]:
-                    del self._purses[oldest]
         self._driver.go_on(live)
         self._driver.publish_positions(self._all())
         return run.run_id
@@ -291,6 +286,11 @@ class LiveRuns:
 
     def _over(self, live: LiveRun) -> None:
         with self._left:
+            self._spent.pop(live.run.run_id, None)
+            if live.purse.spent:
+                self._spent[live.run.run_id] = live.purse.spent
+            for oldest in list(self._spent)[:-REMEMBERED]:
+                del self._spent[oldest]
             if self._runs.get(live.run.run_id) is live:  # it may have been continued already
                 del self._runs[live.run.run_id]
             self._left.notify_all()

@@ -72,11 +72,12 @@ class Contents:
     deleted: dict[str, float] = field(default_factory=dict)
     votes: dict[tuple[str, str], tuple[float, Vote]] = field(default_factory=dict)
     has_deleted: bool = False  # it still contains texts of deleted runs
+    has_secrets: bool = False  # it still contains what was once in visitors' cookies
 
     @property
     def untidy(self) -> bool:
-        """Whether to rewrite it: it contains deleted runs, or has too many files."""
-        return self.has_deleted or len(self.files) > FILES
+        """Whether to rewrite it: it contains what it must not, or has too many files."""
+        return self.has_deleted or self.has_secrets or len(self.files) > FILES
 
     def run(self, run_id: str) -> Run:
         """Return a run in its latest state; raises StoreError if its line cannot be read."""
@@ -104,6 +105,8 @@ class Contents:
     def add(self, line: Line, location: LineLocation) -> None:
         """Take in a line; raises one of `UNREADABLE` if it makes no sense."""
         kind, run_id, at = line["kind"], str(line.get("run_id")), location.at
+        names = [name for key in ("owner", "voter") if isinstance(name := line.get(key), str)]
+        self.has_secrets |= any(without_secret(name) != name for name in names)
         if kind == "run" and at >= self.runs.get(run_id, location).at:
             self.runs[run_id] = location
         elif kind == "published" and at >= self.published.get(run_id, (0.0, False))[0]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from negotiation.agents.config import AgentConfig
 from negotiation.agents.human import HUMAN
 from negotiation.app.parley import Parley
 from negotiation.runs.record import Run
@@ -97,7 +96,7 @@ class History:
         pane.sure.click(self._deleter(place), listed, everything, **QUIET)
         pane.contributing.connect(place, self.runs)
         for picker in pane.agents:
-            chosen = [self.runs, *pane.agents]
+            chosen = [self.runs, self.pages.blind, *pane.agents]
             picker.input(self._pricer(place), chosen, pane.spending.outputs, trigger_mode="always_last", **QUIET)
         forked = [self.runs, self.steps.turn, pane.spending.limit, *pane.agents, pane.message]
         pane.go.click(self._forker(place), forked, [self.address], **QUIET)
@@ -151,20 +150,25 @@ class History:
                     self._parley, pane, runs[place], turn, may_change=may_change, hidden=hidden, account=account
                 )
                 new |= pane.contributing.show(request, runs[place])
-                shown = {seat: None if hidden else runs[place].agents[seat].agent for seat in SEATS}
-                new |= self._costs(request, place, runs[place], shown)
+                new |= self._costs(request, place, runs[place], {}, hidden=hidden)
             else:
                 new |= close(pane)
         return new
 
-    def _costs(self, request: gr.Request, place: int, run: Run, picked: Mapping[Seat, str | None]) -> Updates:
-        """Return the updates that say what playing on costs, as far as it shows who plays on."""
-        first, second = (AgentConfig(picked[seat] or "") for seat in SEATS)
-        return self.panes[place].spending.show(request, run.scenario, [(first, second)])
+    def _costs(
+        self, request: gr.Request, place: int, run: Run, picked: Mapping[Seat, str | None], *, hidden: bool
+    ) -> Updates:
+        """Return the updates that say what playing on costs; only the limit if it is `hidden` who plays."""
+        agents = forked_agents(run, {seat: picked.get(seat) for seat in SEATS})
+        spending = self.panes[place].spending
+        new = spending.show(request, run.scenario, [(agents["a"], agents["b"])])
+        return {**new, spending.line: ""} if hidden else new
 
     def _pricer(self, place: int) -> Callable[..., Updates]:
-        def price(request: gr.Request, runs: Runs, a: str | None, b: str | None) -> Updates:
-            return self._costs(request, place, self._access.run(runs, place), {"a": a, "b": b})
+        def price(request: gr.Request, runs: Runs, blind: bool, a: str | None, b: str | None) -> Updates:
+            shown = self._access.runs(runs)
+            run, hidden = self._access.run(runs, place), self._access.hides(request, shown, blind)
+            return self._costs(request, place, run, {"a": a, "b": b}, hidden=hidden)
 
         return price
 

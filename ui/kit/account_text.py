@@ -56,7 +56,7 @@ LIKELY_COST = {
 UNPRICED = ", not counting {names}"
 LAST_COST = "The last time it was {cost}"
 LIMIT = "Limit per negotiation ($)"
-LIMIT_INFO = "It stops before a turn that could cost more. Raise the limit to continue. A pair is two negotiations."
+LIMIT_INFO = "It stops before a turn that could cost more. Raise the limit to continue."
 LIMIT_WRONG = "The limit must be between {least} and {most}."
 
 

@@ -117,7 +117,11 @@ class PlaySetup:
         page.settled = True
         scenario = self._parley.scenarios.get(str(memory.get("scenario")), self._first)
         shown = self.show(request, scenario, "b" if memory.get("seat") == "b" else "a", str(memory.get("foe")))
-        return merged(shown, {self.spending.limit: remembered_limit(memory)})
+        return merged(shown, self.limit(memory))
+
+    def limit(self, memory: object) -> Updates:
+        """Return the updates that restore the limit of a set-up that the browser remembers."""
+        return {self.spending.limit: remembered_limit(memory if isinstance(memory, dict) else {})}
 
     def _remember(
         self,

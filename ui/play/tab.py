@@ -24,7 +24,7 @@ from ui.drawing.outcome_space import space_of
 from ui.drawing.table_and_verdict import table_html, verdict_html
 from ui.drawing.turns import now_html, turns_html
 from ui.kit import text as shared
-from ui.kit.components import QUIET, Updates, script
+from ui.kit.components import QUIET, Updates, merged, script
 from ui.kit.errors import plainly
 from ui.kit.templates import render
 from ui.play import text
@@ -37,6 +37,7 @@ from ui.server.operator import caller_of
 from ui.server.visitor import owner_of
 from ui.widgets.agent_picker import labels
 from ui.widgets.follow import stored_view, views
+from ui.widgets.memory import Memory
 from ui.widgets.pace import PaceControl
 from ui.widgets.pacing import Reading
 from ui.widgets.spending import limit_of
@@ -114,7 +115,7 @@ class Play:
         joined = self._join(request, page, run, seat)
         for part in self.setup.picked:
             joined[part] = {**shown[part], **joined[part]}
-        return {**shown, **joined}
+        return merged({**shown, **joined}, self.setup.limit(Memory.unpacked(stored)))
 
     def _begin(
         self,

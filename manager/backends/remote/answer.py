@@ -39,7 +39,7 @@ class Answer:
         self.finish: End | None = None
         self._request = request
         self._stream = stream
-        self.asked = asked
+        self._asked = asked
         self._limit = limit
         self._reply = ReplyFilter(expects_json=request.grammar is not None, thinking=request.thinking > 0)
         self._pushed = ""
@@ -55,7 +55,7 @@ class Answer:
 
         Raises ServerFailed if it is malformed, and the error that it reports if it is one.
         """
-        found = pieces(data, self.asked)
+        found = pieces(data, self._asked)
         self._odd |= not found
         summary = self.begun and any(isinstance(piece, Finish) and piece.whole for piece in found)
         for piece in found:
@@ -82,7 +82,7 @@ class Answer:
             self.finish = "stop"  # some servers end without a word
         if self._odd and not self.begun and not self._heard:
             raise ServerFailed(
-                f"the server of '{self.asked.model}' does not behave like an OpenAI-compatible one: "
+                f"the server of '{self._asked.model}' does not behave like an OpenAI-compatible one: "
                 "no event contains 'choices' with a text"
             )
         if self.finish is not None:
@@ -118,7 +118,7 @@ class Answer:
             seconds: Seconds to the end.
         """
         if self.finish is None:
-            raise ServerFailed(f"the server of '{self.asked.model}' broke off its answer")
+            raise ServerFailed(f"the server of '{self._asked.model}' broke off its answer")
         if held and self.finish == "stop":
             held = self._really_held(held)
         usage = self.usage
@@ -142,7 +142,7 @@ class Answer:
             omitted: Settings that it refuses.
         """
         said = (self._signature.model, self._signature.fingerprint, software)
-        model, fingerprint, server = (fit(words, self.asked.key) or None if words else None for words in said)
+        model, fingerprint, server = (fit(words, self._asked.key) or None if words else None for words in said)
         return ServerReport(model=model, fingerprint=fingerprint, software=server, omitted=tuple(omitted))
 
     def _really_held(self, held: Held) -> Held:
@@ -194,7 +194,7 @@ class Answer:
         self.begun = True
         self._size += len(text)
         if self._size > CHARACTERS_PER_TOKEN * self._limit:
-            raise ServerFailed(f"the server of '{self.asked.model}' wrote far more than requested, and was cut off")
+            raise ServerFailed(f"the server of '{self._asked.model}' wrote far more than requested, and was cut off")
 
     def _push(self, text: str) -> None:
         if not text:

@@ -1,13 +1,16 @@
 """Linear layers in the layout that the processor multiplies fastest, on a CPU.
 
 The weights of a plain layer are rearranged at every call. Doing that once makes a pass in bfloat16 about a quarter
-faster. In float32 that depends on the processor: where the C library's vendor is not the processor's, a matrix of two
-rows takes up to twice as long as a packed one (docs/decisions/0047). So it is measured, once in a process.
+faster. In float32 that depends on the processor: where the vendor of the mathematical library is not the processor's,
+a matrix of two rows takes up to twice as long as a packed one (docs/decisions/0047). So it is measured, once in a
+process.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -18,12 +21,15 @@ from torch import nn
 
 from manager.generation.forward.processor import apart
 
+logger = logging.getLogger(__name__)
+
 ROWS = 16
 """The number of rows for which the layout is chosen; it works with others, too."""
 MEASURED, LAYERS, ROUNDS = (576, 1536), 8, 10
 """What is measured: layers of this shape, more than fit into a core's cache."""
 CLEARLY = 1.15
 """How many times as long plain layers must take."""
+_measuring = threading.Lock()
 
 
 class PackedLinear(nn.Module):  # type: ignore[misc]
@@ -83,13 +89,18 @@ def packs(device: torch.device | str, dtype: torch.dtype) -> bool:
         return False
     if dtype == torch.bfloat16:
         return bool(operators._is_mkldnn_bf16_supported())
-    return dtype == torch.float32 and _is_faster()
+    with _measuring:
+        return dtype == torch.float32 and _is_faster()
 
 
 @lru_cache(maxsize=1)
 def _is_faster() -> bool:
     """Measure whether two rows are multiplied clearly faster by packed weights in float32 than by plain ones."""
-    ratio: float = apart(_measured)
+    try:
+        ratio: float = apart(_measured)
+    except RuntimeError as error:  # this build of torch lacks the operators for this processor
+        logger.info("layers in float32 are not packed: %s", error)
+        return False
     return ratio > CLEARLY
 
 

@@ -53,7 +53,7 @@ FOREIGN = (
 HOLDS_TOKEN = "The run contains what looks like an access token, so it was not published."
 NOT_OVER = "Only a negotiation that has come to its end can be contributed."
 TOO_LARGE = "The run is too large for the dataset, so it was not published."
-SIGNED_OUT = "Hugging Face no longer accepts your permission. Continue to Hugging Face to allow it again."
+SIGNED_OUT = "The permission that you gave is no longer valid. Continue to Hugging Face to allow it again."
 NOT_ALLOWED = (
     "Hugging Face does not let Parley change the dataset {name} in your account. Continue to Hugging Face to allow it "
     "again. If that does not help, another program has created that dataset: rename or delete it on the Hub, then try "

@@ -14,17 +14,22 @@ COLUMNS = (("runs", "owner"), ("tournaments", "owner"), ("votes", "voter"))
 
 
 def upgrade() -> None:
-    """Replace secrets by their digests."""
+    """Replace secrets by their digests. Of two votes, the one under the digest stays, as this version wrote it."""
+    votes = sa.table("votes", sa.column("comparison"), sa.column("voter"))
+    for voter in _different(votes, votes.c.voter):
+        if (name := without_secret(voter)) != voter:
+            counted = sa.select(votes.c.comparison).where(votes.c.voter == name).scalar_subquery()
+            op.execute(votes.delete().where(votes.c.voter == voter, votes.c.comparison.in_(counted)))
     for table, column in COLUMNS:
-        name: sa.ColumnClause[str] = sa.column(column)
-        stored = sa.table(table, name)
-        for secret in _different(stored, name):
-            op.execute(stored.update().where(name == secret).values({column: without_secret(secret)}))
+        visitor: sa.ColumnClause[str] = sa.column(column)
+        stored = sa.table(table, visitor)
+        for secret in _different(stored, visitor):
+            op.execute(stored.update().where(visitor == secret).values({column: without_secret(secret)}))
 
 
 def downgrade() -> None:
     """Leave the digests: nobody can turn them back, and earlier versions take any text for a visitor."""
 
 
-def _different(table: sa.TableClause, name: "sa.ColumnClause[str]") -> Iterable[str]:
+def _different(table: sa.TableClause, name: "sa.ColumnElement[str]") -> Iterable[str]:
     return [found for found in op.get_bind().execute(sa.select(name).distinct()).scalars() if found is not None]

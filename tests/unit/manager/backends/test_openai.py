@@ -34,7 +34,7 @@ from manager.errors import (
     Unreachable,
     WeightsNotFound,
 )
-from manager.generation.request import Completion, GenerationRequest, Grammar, as_messages
+from manager.generation.request import Completion, GenerationRequest, Grammar, Usage, as_messages
 from manager.generation.stream import TokenStream
 from manager.generation.thinking import Text
 from manager.identity import Identity
@@ -409,6 +409,20 @@ def test_every_fault_is_an_error_of_the_tree_and_no_key_leaks(
     assert KEY not in "".join(told)
     assert KEY not in caplog.text
     assert len(str(raised.value)) < 600
+
+
+def test_tokens_are_counted_before_anything_is_passed_on(server: FaultyServer, model: Any) -> None:
+    def thinks(call: Any) -> None:
+        call.start().say("", reasoning_content="Hm, hm. " * 125).hang()
+
+    server.behaviours = [thinks]
+    stream = TokenStream()
+    model(retries=0).generate(asked(), stream)
+    while not stream.used.reply:
+        assert stream.read(0.05) == ""
+    with stream:
+        assert stream.used == Usage(stream.used.prompt, 250)
+        assert stream.used.prompt > 0
 
 
 def test_what_was_written_before_a_cut_is_read_first(server: FaultyServer, model: Any) -> None:

@@ -10,7 +10,8 @@ import pytest
 from manager.cancel import CancelToken
 from manager.config.model_spec import Price
 from manager.errors import Cancelled, CredentialExpired, ServerFailed
-from manager.generation.request import Completion, Message
+from manager.generation.request import Completion, Message, Usage
+from manager.generation.stream import TokenStream
 from negotiation.agents.purse import Payer, Purse, prompt_tokens
 from negotiation.errors import SpendingLimit
 
@@ -61,6 +62,28 @@ def test_a_reply_that_broke_off_is_paid_for_as_far_as_it_came_and_a_refusal_is_n
         break_off(purse, "")
     assert purse.spent == 2.0
     spend(purse, 98, 1)
+
+
+def test_what_a_stream_does_not_pass_on_is_paid_for_too() -> None:
+    purse, stream = Purse(Payer(limit=100.0)), TokenStream()
+    with purse.paying(PRICE, PROMPT, 50, CancelToken()) as bill:
+        bill.follow(stream)
+        stream.attempt(lambda: Usage(3, 10))
+        stream.attempt(lambda: Usage(3, 5))
+        assert (bill.cost, bill.estimated) == (15.0, True), "as if it were stopped now"
+        bill.finish(Completion("x", "stop", prompt_tokens=3, tokens=7))
+    assert (purse.spent, bill.estimated) == (17.0, True)
+
+
+def test_only_what_nobody_counted_is_estimated() -> None:
+    purse = Purse()
+    with purse.paying(PRICE, PROMPT, 50, CancelToken()) as refused:
+        pass
+    with purse.paying(PRICE, PROMPT, 50, CancelToken()) as counted:
+        counted.finish(Completion("x", "stop", prompt_tokens=3, tokens=7))
+    with purse.paying(PRICE, PROMPT, 50, CancelToken()) as guessed:
+        guessed.finish(Completion("x", "stop", prompt_tokens=3, tokens=7, estimated=True))
+    assert [bill.estimated for bill in (refused, counted, guessed)] == [False, False, True]
 
 
 def test_what_others_have_set_aside_is_waited_for() -> None:

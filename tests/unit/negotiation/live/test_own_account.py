@@ -210,11 +210,12 @@ def test_what_an_unfinished_turn_cost_counts_when_the_run_continues(
     run_id = live.start(make_run(a="strong", b="hardliner"), payer=Payer(ann, 1.0))
     assert isinstance(finished(live, run_id)[1], Halted)
     assert store.run(run_id).turns == ()
-    spent = live._purses[run_id].spent
+    spent = live._spent[run_id]
     assert spent > 0
+    assert live._agents(store.run(run_id), Payer(ann, 1.0))[1].spent == spent
     live.resume(run_id, payer=Payer(ann, 1.0))
     finished(live, run_id)
-    assert live._purses[run_id].spent >= spent
+    assert live._spent[run_id] >= spent
 
 
 def test_a_turn_costs_what_its_repeated_requests_cost(
@@ -234,7 +235,7 @@ def test_a_turn_costs_what_its_repeated_requests_cost(
     first, *others = [turn.cost for turn in store.run(run_id).turns if turn.cost is not None]
     assert others == pytest.approx([REPLY] * len(others))
     assert first > REPLY + 1000 * PRICE["output"] / 1e6 / 4
-    assert live._purses[run_id].spent == pytest.approx(store.run(run_id).cost)
+    assert live._spent[run_id] == pytest.approx(store.run(run_id).cost)
 
 
 def test_a_forked_run_owes_nothing_for_the_turns_it_begins_with(

@@ -22,6 +22,7 @@ from negotiation.runs import archive, journal
 from negotiation.runs.archive import ArchivedStore, FolderStorage, JournalStorage
 from negotiation.runs.hub.journal_dataset import DatasetStorage
 from negotiation.runs.journal import Journal, read_journal
+from negotiation.runs.owners import digest
 from negotiation.runs.record import Run
 from negotiation.runs.store import Vote
 from tests.support.hub import DatasetHub, Repository, serving_datasets
@@ -127,6 +128,20 @@ def test_deleted_runs_are_in_no_file_after_the_next_start(
     (file,) = folder.iterdir()
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert [(line["kind"], line["run_id"]) for line in lines] == [("run", "kept"), ("deleted", "gone")]
+
+
+def test_secrets_that_earlier_versions_wrote_are_in_no_file_after_the_next_start(
+    tmp_path: Path, open_store: Open, played: Callable[..., Run]
+) -> None:
+    folder, secret = tmp_path / "data", "0123456789abcdef-_ABCD"
+    old = journal.Journal(folder)
+    old.add([journal.run_line(played("one", owner=secret)), journal.vote_line(Vote("c", secret, "1", blind=True))])
+    store = open_store(FolderStorage(folder))
+    assert store.run("one").owner == digest(secret)
+    assert store.votes() == [Vote("c", digest(secret), "1", blind=True)]
+    store.close()
+    (file,) = folder.iterdir()
+    assert secret not in file.read_text()
 
 
 def test_half_written_lines_are_skipped(

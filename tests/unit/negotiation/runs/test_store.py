@@ -786,8 +786,11 @@ def test_secrets_that_earlier_versions_stored_become_names(tmp_path: Path, make_
     store = Store(url)
     for run_id, owner in (("theirs", secret), ("nobody", None), ("ann", "ann")):
         store.record(replace(make_run(run_id, owner=owner), status="done", ending=Ending.DEADLINE, measures=MEASURES))
-    store.vote(Vote("c", secret, "tie", blind=False))
+    for comparison, voter in (("c", secret), ("d", secret), ("d", name)):
+        store.vote(Vote(comparison, voter, "tie", blind=False))
     store.close()
+    columns = "tournament_id, owner, created, title, digest, plan, status, process, heartbeat"
+    change(url, f"insert into tournaments ({columns}) values ('t', '{secret}', 1, '', '', '{{}}', 'done', '', 1)")
     change(url, "update alembic_version set version_num = '0004'")
     store = Store(url)
     assert {run_id: store.run(run_id).owner for run_id in ("theirs", "nobody", "ann")} == {
@@ -795,7 +798,8 @@ def test_secrets_that_earlier_versions_stored_become_names(tmp_path: Path, make_
         "nobody": None,
         "ann": "ann",
     }
-    assert [vote.voter for vote in store.votes()] == [name]
+    assert {(vote.comparison, vote.voter) for vote in store.votes()} == {("c", name), ("d", name)}
+    assert rows(url, "select owner from tournaments") == [(name,)]
     store.close()
     assert secret.encode() not in (tmp_path / "old.db").read_bytes()
 
