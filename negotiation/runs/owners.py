@@ -12,8 +12,8 @@ _SECRET = re.compile(r"[\w-]{22}", re.ASCII)
 def digest(secret: str) -> str:
     """Return the name of whoever has a secret.
 
-    >>> digest("a-visitor-with-a-name")
-    '4987166a8f4a12481efa283a04825156'
+    >>> len(digest("a visitor")), digest("a visitor") == digest("another")
+    (32, False)
     """
     return hashlib.sha256(secret.encode()).hexdigest()[:32]
 

@@ -22,8 +22,8 @@ from ui.server.health import health_routes
 from ui.server.operator import operators_of
 from ui.server.visitor import COOKIE
 
-SECRET = "visitor-with-a-long-name"
-VISITOR = digest(SECRET)
+IN_COOKIE = "visitor-with-a-long-name"
+VISITOR = digest(IN_COOKIE)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_database_that_hangs_is_queried_once(opened: Callable[..., Parley], mo
 def test_the_operator_sees_the_metrics(opened: Callable[..., Parley]) -> None:
     parley = opened(PARLEY_OPERATOR_PASSWORD="a password for metrics")
     client = asked(parley, "192.0.2.1")
-    client.cookies.set(COOKIE, SECRET)
+    client.cookies.set(COOKIE, IN_COOKIE)
     assert client.get("/metrics").status_code == 403
     assert operators_of(parley).sign_in(VISITOR, "192.0.2.1", "a password for metrics") is None
     assert client.get("/metrics").status_code == 200

@@ -13,8 +13,8 @@ from ui.server import text
 from ui.server.operator import ATTEMPTS, ATTEMPTS_OF_ALL, SIGNED_IN_SECONDS, WINDOW_SECONDS, Operators
 from ui.server.visitor import COOKIE
 
-SECRET = "visitor-with-a-long-name"
-VISITOR = digest(SECRET)
+IN_COOKIE = "visitor-with-a-long-name"
+VISITOR = digest(IN_COOKIE)
 
 
 class Clock:
@@ -34,7 +34,7 @@ def test_without_a_password_there_is_no_operator() -> None:
     for given in ("", "None", "x"):
         assert operators.sign_in(VISITOR, "here", given) == text.OPERATOR_NONE
     with pytest.raises(gr.Error):
-        operators.require(request(SECRET))
+        operators.require(request(IN_COOKIE))
 
 
 def test_the_password_makes_one_visitor_the_operator_for_a_while() -> None:
@@ -42,18 +42,18 @@ def test_the_password_makes_one_visitor_the_operator_for_a_while() -> None:
     operators = Operators("open sesame", clock)
     assert operators.sign_in(VISITOR, "here", "open sesam") == text.OPERATOR_WRONG
     assert operators.sign_in(VISITOR, "here", "open sesame") is None
-    operators.require(request(SECRET))
+    operators.require(request(IN_COOKIE))
     assert not operators.is_operator(request("another-visitor-altogether"))
     assert not operators.is_operator(request(None))
     clock.now = SIGNED_IN_SECONDS
-    assert not operators.is_operator(request(SECRET))
+    assert not operators.is_operator(request(IN_COOKIE))
 
 
 def test_signing_out_ends_the_operators_rights() -> None:
     operators = Operators("open sesame")
     operators.sign_in(VISITOR, "here", "open sesame")
     operators.sign_out(VISITOR)
-    assert not operators.is_operator(request(SECRET))
+    assert not operators.is_operator(request(IN_COOKIE))
 
 
 def test_signing_in_needs_a_cookie() -> None:
