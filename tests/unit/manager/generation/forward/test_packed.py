@@ -32,7 +32,7 @@ def test_a_packed_layer_computes_what_a_plain_one_does(rows: int, bias: bool) ->
 
 @possible
 def test_a_packed_model_computes_what_a_plain_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "_measured", lambda: 2 * packed.CLEARLY)
+    monkeypatch.setattr(packed, "_measured", lambda: 2.0)
     plain = tiny_model(tied=True).eval()
     model = copy.deepcopy(plain)
     packed.pack(model, lambda: None)
@@ -43,8 +43,8 @@ def test_a_packed_model_computes_what_a_plain_one_does(monkeypatch: pytest.Monke
 
 
 @possible
-@pytest.mark.parametrize(("ratio", "packs"), [(0.5, False), (1.1, False), (2.0, True)])
-def test_only_what_is_clearly_faster_is_packed(monkeypatch: pytest.MonkeyPatch, ratio: float, packs: bool) -> None:
+@pytest.mark.parametrize(("ratio", "packs"), [(0.5, False), (0.99, False), (1.1, True)])
+def test_only_what_is_faster_is_packed(monkeypatch: pytest.MonkeyPatch, ratio: float, packs: bool) -> None:
     monkeypatch.setattr(packed, "_measured", lambda: ratio)
     assert packed.packs("cpu", torch.float32) is packs
 
