@@ -348,6 +348,7 @@ STRANGERS: list[dict[str, Any]] = [
     {"visitor": None, "session": "page"},
     {"visitor": None, "session": VICTIM[:15]},
     {"visitor": VICTIM.upper()},
+    {"visitor": digest(VICTIM)},  # what the database says
     {"visitor": f"{VICTIM}."},
     {"visitor": f'"{VICTIM}x"'},
     {"visitor": f"{NAME}; {COOKIE}=nobody"},
