@@ -13,7 +13,7 @@ from gradio_client import Client
 
 from negotiation.app.gpu_time import FIRST_PROMPT_SECONDS, MOST_SECONDS
 from tests.support.server import ROOT, Server
-from tests.support.serving import serving
+from tests.support.serving import StandIn, serving
 from tests.unit.manager.conftest import tiny_model
 from tests.unit.negotiation.agents.test_random_model import wordy_tokenizer
 
@@ -23,13 +23,11 @@ VISITOR = "e30.e30.e30"
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300), pytest.mark.filterwarnings("default")]
 
 
-class Lending(http.server.ThreadingHTTPServer):
+class Lending(StandIn):
     """The server that grants GPUs. `idle`: the last worker still has its GPU. `left`: a visitor's remaining quota."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
         self.idle = False
         self.left: int | None = None

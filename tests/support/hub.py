@@ -17,7 +17,7 @@ import pytest
 import yaml
 from huggingface_hub import constants
 
-from tests.support.serving import serving
+from tests.support.serving import StandIn, serving
 
 
 @dataclass
@@ -48,16 +48,14 @@ class Repository:
         return hashlib.sha1(f"{len(self.commits)}".encode(), usedforsecurity=False).hexdigest()
 
 
-class DatasetHub(http.server.ThreadingHTTPServer):
+class DatasetHub(StandIn):
     """Repositories by name, and accounts by token. While `broken` is set, every request fails.
 
     With `accounts`, writing takes the token of the account that owns a repository; without, anybody may.
     """
 
-    daemon_threads = True
-
     def __init__(self, handler: type[DatasetHandler] | None = None) -> None:
-        super().__init__(("127.0.0.1", 0), handler or DatasetHandler)
+        super().__init__(handler or DatasetHandler)
         self.repositories: dict[str, Repository] = {}
         self.asked: list[tuple[str, str | None]] = []  # path and token of each request
         self.sent: list[tuple[str, str, bytes]] = []  # method, path and body of each change

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from huggingface_hub import constants
 
-from tests.support.serving import serving
+from tests.support.serving import StandIn, serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ERRORS = {
@@ -25,13 +25,11 @@ ERRORS = {
 }
 
 
-class Hub(http.server.ThreadingHTTPServer):
+class Hub(StandIn):
     """Serves the repositories in `files`, {name: {path: content}}; `owner/gated` and the other names in ERRORS fail."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.files: dict[str, dict[str, bytes]] = {}
         self.parameters: dict[str, int] = {}  # of repositories with safetensors
         self.asked: list[str] = []

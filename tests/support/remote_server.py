@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.support.serving import StandIn
 
 SECONDS = 60.0
 
@@ -79,13 +81,11 @@ def refuses(status: int, message: str = "", **headers: str) -> Behaviour:
     return lambda call: call.refuse(status, message, **headers)
 
 
-class FaultyServer(ThreadingHTTPServer):
+class FaultyServer(StandIn):
     """Answers each request for text with the next of its `behaviours`, and repeats the last one."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.behaviours: list[Behaviour] = [answers("Hello!")]
         self.looked: Behaviour = lambda call: call.start(200, "application/json").raw(b'{"data": []}')
         self.calls: list[Call] = []

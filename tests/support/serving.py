@@ -8,7 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-Stand = TypeVar("Stand", bound=http.server.ThreadingHTTPServer)
+
+class StandIn(http.server.ThreadingHTTPServer):
+    """A loopback server on a free port, for clients that all connect at once.
+
+    With the usual backlog of five, the kernel resets connections if a busy machine accepts them too slowly.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+
+
+Stand = TypeVar("Stand", bound=StandIn)
 
 
 @contextmanager

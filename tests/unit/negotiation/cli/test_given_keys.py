@@ -239,8 +239,8 @@ def test_a_run_is_played_again_with_the_key(shell: Shell) -> None:
 
 
 def test_an_agent_is_attacked_with_the_key(shell: Shell) -> None:
-    status, _, err = shell("attack", "strong", "gullible", "--rounds", "1", "--api-key", "MY_KEY")
-    assert (status, "cost on your own key: $" in err) == (0, True)
+    status, out, err = shell("attack", "strong", "gullible", "--rounds", "1", "--api-key", "MY_KEY")
+    assert (status, "cost on your own key: $" in err) == (0, True), out
     assert set(shell.router.keys) == {KEY}
 
 
