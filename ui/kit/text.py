@@ -255,8 +255,8 @@ _CHOSEN = {
 def all_cold(count: int) -> str:
     """Say that no model has been used yet."""
     if count == 1:
-        return "One model, not loaded yet: it loads on first use"
-    return f"{count} models, not loaded yet: each loads on first use"
+        return "One model loads on first use"
+    return f"{count} models load on first use"
 
 
 def chosen(key: str, value: object) -> str:

@@ -110,4 +110,4 @@ def test_a_failed_attempt_is_shown_in_full_and_leaves_everyones_strip_after_the_
     assert f'title="{reason}"' in strip(failed)
     for over in (failed._replace(retry_in=None), ROW._replace(reason=reason)):
         assert reason not in strip(over)
-        assert "One model, not loaded yet" in strip(over)
+        assert "One model loads on first use" in strip(over)

@@ -42,7 +42,7 @@ def page() -> Iterator[Page]:
 
 def test_the_strip_is_sent_only_when_it_has_changed(page: Page) -> None:
     first = page.ask()
-    assert "2 models, not loaded yet" in first["strip"]
+    assert "2 models load on first use" in first["strip"]
     again = page.ask(first["seen"])
     assert (again["process"], again["strip"]) == (first["process"], None)
     page.manager.load_model("m")
