@@ -26,6 +26,7 @@ from manager.config.model_spec import ModelSpec
 from manager.errors import Failure, LoadFailed, MissingPackage, OutOfMemory, ParleyError
 from manager.generation.engine import Engine
 from manager.generation.forward import packed
+from manager.generation.forward.cache_dtype import cache_dtype
 from manager.generation.forward.processor import apart
 from manager.generation.request import GenerationRequest
 from manager.generation.stream import TokenStream
@@ -85,6 +86,7 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             shape, size = outline.shape, outline.parameters * found.dtype.itemsize
             tied, guess = outline.tied, gguf.first_load_seconds(outline.parameters)
         size += packed.extra_bytes(shape.vocabulary * shape.hidden, device, found.dtype, tied=tied)
+        kept_in = cache_dtype(device, found.dtype)
         self._found, self._memory = found, self._memory_of(device)
         self._identity = self._identified(found, device)
         parks = self._memory.parks and kind is None  # quantized tensors keep some bytes outside their storages
@@ -92,8 +94,8 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             device,
             size,
             load_seconds=guess,
-            working=shape.working_bytes(found.dtype),
-            allowance=shape.allowance(found.dtype),
+            working=shape.working_bytes(found.dtype, kept_in),
+            allowance=shape.allowance(kept_in),
             capacity=self._memory.capacity(),
             parking=int(PARKING_SHARE * free_host_memory()) if parks else None,
         )
@@ -148,7 +150,8 @@ class HuggingFaceModelWrapper(BaseLLMModel):
             if self._found.quantization is None:
                 packed.pack(model, self._memory.tidy)
             progress("loading", size, size)
-            writing = sizing.ModelShape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, self._found.dtype)
+            kept_in = cache_dtype(device, self._found.dtype)
+            writing = sizing.ModelShape.of(model.config).kv_bytes(sizing.WRITING_TOKENS, kept_in)
             engine = partial(Engine, model, tokenizer, self.spec.model_id, writing)
             if fork:  # a forked process makes its own engine, as it inherits no threads
                 self._make_engine = engine

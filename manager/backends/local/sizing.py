@@ -137,14 +137,19 @@ class ModelShape:
         """
         return 2 * self.layers * self.kv_heads * self.head_size * int(dtype.itemsize) * tokens
 
-    def working_bytes(self, dtype: torch.dtype) -> int:
-        """Return the bytes needed for writing: conversations being written, activations of one pass, and logits."""
-        activations = PIECE * ACTIVATIONS * self.hidden * int(dtype.itemsize)
-        return self.kv_bytes(WRITING_TOKENS, dtype) + activations + ROWS * self.vocabulary * 4
+    def working_bytes(self, dtype: torch.dtype, kept_in: torch.dtype) -> int:
+        """Return the bytes needed for writing: conversations being written, activations of one pass, and logits.
 
-    def allowance(self, dtype: torch.dtype) -> int:
+        Args:
+            dtype: The dtype in which the model computes.
+            kept_in: The dtype of keys and values.
+        """
+        activations = PIECE * ACTIVATIONS * self.hidden * int(dtype.itemsize)
+        return self.kv_bytes(WRITING_TOKENS, kept_in) + activations + ROWS * self.vocabulary * 4
+
+    def allowance(self, kept_in: torch.dtype) -> int:
         """Return the bytes of cached conversations worth reserving."""
-        return self.kv_bytes(KEPT_TOKENS, dtype)
+        return self.kv_bytes(KEPT_TOKENS, kept_in)
 
 
 def skeleton_bytes(config: Any, dtype: torch.dtype, linear_bits: float | None = None) -> int:

@@ -157,6 +157,7 @@ class Pass:
             self._writes.append(Write(slab, self._writes[-1].end if self._writes else 0, ordered))
             self._reads += reads
             self.entries += ordered
+        self._dtype = self.entries[0].slot.numbers.dtype
         self._sizes = [sum(entry.new for entry in read.entries) for read in self._reads]
 
     def attend(
@@ -168,17 +169,19 @@ class Pass:
         window: int | None,
         scale: float | None,
     ) -> torch.Tensor:
-        """Store new keys and values [heads, tokens, head size], and return attention [tokens, heads, head size]."""
+        """Store new keys and values [heads, tokens, head size], and return attention [tokens, heads, head size].
+
+        It is computed in the dtype of the cache, and returned in that of the query.
+        """
         if self._look is not None:
             self._look()
-        new = torch.cat([keys, values])
+        new = torch.cat([keys, values]).to(self._dtype)
         for write in self._writes:
             write.write(layer, new)
-        query = query.transpose(0, 1)
-        if len(self._reads) == 1:
-            return self._reads[0].attend(layer, query, window, scale)
-        parts = zip(self._reads, query.split(self._sizes), strict=True)
-        return torch.cat([read.attend(layer, part, window, scale) for read, part in parts])
+        asked = query.transpose(0, 1).to(self._dtype)
+        parts = zip(self._reads, asked.split(self._sizes), strict=True)
+        found = [read.attend(layer, part, window, scale) for read, part in parts]
+        return (found[0] if len(found) == 1 else torch.cat(found)).to(query.dtype)
 
 
 def _runs(entries: list[RowPart]) -> list[list[RowPart]]:

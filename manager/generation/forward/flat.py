@@ -18,6 +18,7 @@ from transformers import AttentionInterface
 
 from manager.generation.forward.arena import KVArena, SlotMemo, room_for
 from manager.generation.forward.attention import Pass, RowPart
+from manager.generation.forward.cache_dtype import cache_dtype
 from manager.generation.forward.kv import CacheShape, Memo
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class FlatRunner:
     def __init__(self, model: Any, look: Callable[[], None] | None = None) -> None:
         self.model = model
         self._look = look
-        self.arena = KVArena(CacheShape.of(model))
+        self.arena = KVArena(CacheShape.of(model, cache_dtype(model.device, model.dtype)))
 
     def new(self) -> SlotMemo:
         """Return an empty memo."""

@@ -46,13 +46,13 @@ class CacheShape:
         return self.layers * 2 * self.heads * self.size * int(self.dtype.itemsize)
 
     @classmethod
-    def of(cls, model: Any) -> CacheShape:
-        """Return the shape according to a model's config."""
+    def of(cls, model: Any, dtype: torch.dtype | None = None) -> CacheShape:
+        """Return the shape according to a model's config, in the model's dtype or another."""
         config = model.config.get_text_config()
         heads = config.num_attention_heads
         kv_heads = getattr(config, "num_key_value_heads", None) or heads
         size = getattr(config, "head_dim", None) or config.hidden_size // heads
-        return cls(config.num_hidden_layers, kv_heads, size, model.dtype, model.device)
+        return cls(config.num_hidden_layers, kv_heads, size, dtype or model.dtype, model.device)
 
 
 class Memo(ABC):

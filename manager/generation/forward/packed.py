@@ -9,23 +9,21 @@ process.
 from __future__ import annotations
 
 import logging
-import math
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from manager.generation.forward.processor import apart
+from manager.generation.forward.processor import ratio
 
 logger = logging.getLogger(__name__)
 
 ROWS = 16
 """The number of rows for which the layout is chosen; it works with others, too."""
-MEASURED, LAYERS, ROUNDS = (576, 1536), 8, 30
+MEASURED, LAYERS = (576, 1536), 8
 """What is measured: layers of this shape, more than fit into a core's cache."""
 _measuring = threading.Lock()
 
@@ -95,27 +93,23 @@ def packs(device: torch.device | str, dtype: torch.dtype) -> bool:
 def _is_faster() -> bool:
     """Measure whether two rows are multiplied faster by packed weights in float32 than by plain ones."""
     try:
-        ratio: float = apart(_measured)
+        return ratio(_contenders) > 1  # busy neighbours bring it closer to 1
     except RuntimeError as error:  # this build of torch lacks the operators for this processor
         logger.info("layers in float32 are not packed: %s", error)
         return False
-    return ratio > 1  # busy neighbours bring it closer to 1
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
-def _measured() -> float:
-    """Return how many times as long plain layers take."""
+def _contenders() -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return functions that compute plain layers and packed ones."""
     inputs = torch.ones(2, MEASURED[0])
     plain = [nn.Linear(*MEASURED, bias=False) for _ in range(LAYERS)]
     packed = [PackedLinear(layer) for layer in plain]
-    best = {"plain": math.inf, "packed": math.inf}
-    for _ in range(ROUNDS):  # in turn, so that what else the machine does disturbs both
-        for name, layers in (("plain", plain), ("packed", packed)):
-            began = time.perf_counter()
-            for layer in layers:
-                layer(inputs)
-            best[name] = min(best[name], time.perf_counter() - began)
-    return best["plain"] / best["packed"]
+
+    def compute(layers: Sequence[nn.Module]) -> None:
+        for layer in layers:
+            layer(inputs)
+
+    return partial(compute, plain), partial(compute, packed)
 
 
 def packed_bytes(model: Any) -> int:

@@ -8,7 +8,9 @@ threads than the machine has cores, libgomp's threads sleep instead of spinning 
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -18,6 +20,7 @@ import torch
 from manager.generation.forward.team import Team
 
 Result = TypeVar("Result")
+ROUNDS = 30
 
 _thread = ThreadPoolExecutor(1, thread_name_prefix="processor")
 _team: Team | None = None
@@ -52,6 +55,25 @@ def apart(compute: Callable[[], Result]) -> Result:
     """Return or raise the result of `compute`, run on a temporary thread, which leaves no team behind. For loading."""
     with ThreadPoolExecutor(1, thread_name_prefix="apart") as thread:
         return thread.submit(compute).result()
+
+
+def ratio(prepare: Callable[[], tuple[Callable[[], object], Callable[[], object]]]) -> float:
+    """Return how many times as long the first of two computations takes as the second. For loading.
+
+    Each counts with its fastest of `ROUNDS`; they run in turn, so that what else the machine does disturbs both.
+    """
+
+    def measure() -> float:
+        contenders = prepare()
+        fastest = [math.inf, math.inf]
+        for _ in range(ROUNDS):
+            for number, contender in enumerate(contenders):
+                began = time.perf_counter()
+                contender()
+                fastest[number] = min(fastest[number], time.perf_counter() - began)
+        return fastest[0] / fastest[1]
+
+    return apart(lambda: _computed(measure))
 
 
 def _computed(compute: Callable[[], Result]) -> Result:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from manager.generation.forward import packed
+from manager.generation.forward.processor import ratio
 from tests.unit.manager.conftest import tiny_model
 
 possible = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this build of torch packs nothing")
@@ -32,7 +33,7 @@ def test_a_packed_layer_computes_what_a_plain_one_does(rows: int, bias: bool) ->
 
 @possible
 def test_a_packed_model_computes_what_a_plain_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "_measured", lambda: 2.0)
+    monkeypatch.setattr(packed, "ratio", lambda _: 2.0)
     plain = tiny_model(tied=True).eval()
     model = copy.deepcopy(plain)
     packed.pack(model, lambda: None)
@@ -43,22 +44,22 @@ def test_a_packed_model_computes_what_a_plain_one_does(monkeypatch: pytest.Monke
 
 
 @possible
-@pytest.mark.parametrize(("ratio", "packs"), [(0.5, False), (0.99, False), (1.1, True)])
-def test_only_what_is_faster_is_packed(monkeypatch: pytest.MonkeyPatch, ratio: float, packs: bool) -> None:
-    monkeypatch.setattr(packed, "_measured", lambda: ratio)
+@pytest.mark.parametrize(("measured", "packs"), [(0.5, False), (0.99, False), (1.1, True)])
+def test_only_what_is_faster_is_packed(monkeypatch: pytest.MonkeyPatch, measured: float, packs: bool) -> None:
+    monkeypatch.setattr(packed, "ratio", lambda _: measured)
     assert packed.packs("cpu", torch.float32) is packs
 
 
 @possible
 def test_it_can_be_measured() -> None:
-    assert packed._measured() > 0
+    assert ratio(packed._contenders) > 0
 
 
 def test_what_this_machine_cannot_do_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails() -> float:
+    def fails(_: object) -> float:
         raise RuntimeError("no such operator for this processor")
 
-    monkeypatch.setattr(packed, "_measured", fails)
+    monkeypatch.setattr(packed, "ratio", fails)
     assert not packed.packs("cpu", torch.float32)
     assert not packed.packs("cuda", torch.float32)
     assert not packed.packs("cpu", torch.float16)
