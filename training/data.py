@@ -49,7 +49,7 @@ STRAYS = 0.12
 """How often the teacher makes an odd offer, which is not learned, to show how to go on from one."""
 
 
-OPENINGS, OPENING_REPLIES = 0.4, 2
+OPENINGS, OPENING_REPLIES = 0.25, 2
 """The share of lessons about openings, and the number of replies in one. Later replies can copy what earlier ones read
 in the table of preferences, so whole conversations teach little reading for their length."""
 PLAYED = 8

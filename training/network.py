@@ -4,8 +4,8 @@ Conversations are laid end to end in one row. Each attends to itself alone, and 
 reply's tokens are projected onto the vocabulary: the projection is the model's largest matrix, and most tokens belong
 to prompts.
 
-Matrices are multiplied in bfloat16 where the machine has units for that (a GPU, or Intel's AMX), else in float32; the
-adapters are float32 everywhere.
+Matrices are multiplied in bfloat16 where the machine has instructions for that (a GPU, AVX-512 BF16 or AMX), else in
+float32; the adapters are float32 everywhere.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def device() -> str:
 
 def precision() -> torch.dtype:
     """Return the type in which this machine multiplies matrices fastest."""
-    fast = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
+    fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if fast else torch.float32
 
 

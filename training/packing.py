@@ -6,8 +6,10 @@ agent's conversation only grows at its end, so that the prompt of every turn is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -17,9 +19,11 @@ from manager.generation.text import ChatTemplate
 IGNORED = -100
 """The label of a token that is not learned."""
 DECIDES = 1.0
-"""The weight of a token of a thought, an action or an offer; those of messages weigh less."""
+"""The weight of a token of a thought, an action or an offer; those of messages weigh less, those of verdicts more."""
 MESSAGE = '"message": "'
 """Begins the part of a reply that holds the words."""
+VERDICT, VERDICT_TOKENS = re.compile(r'(?<=:) (?=[^"]*", "action")'), 2
+"""Where a thought says whether an offer is good enough, after its last colon, and in how many tokens: " too low"."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,13 @@ class Pack:
 
 
 def encoded(
-    template: ChatTemplate, end: int, messages: Sequence[Message], learned: Sequence[bool], message_weight: float
+    template: ChatTemplate,
+    end: int,
+    messages: Sequence[Message],
+    learned: Sequence[bool],
+    *,
+    message_weight: float,
+    verdict_weight: float,
 ) -> Encoded:
     """Return a conversation that ends with a reply as tokens.
 
@@ -75,7 +85,8 @@ def encoded(
         end: The token that ends a message.
         messages: The conversation.
         learned: For each reply, whether it is learned.
-        message_weight: What a token of a message counts, beside `DECIDES` for all others of a reply.
+        message_weight: What a token of a message counts, beside `DECIDES` for most others of a reply.
+        verdict_weight: What a token of a thought's verdict counts.
 
     Raises:
         ValueError: A turn's prompt is not a prefix of what follows it, so the engine would read other tokens.
@@ -91,11 +102,14 @@ def encoded(
         first = first or len(prompt)
         weights += [0.0] * (len(prompt) - len(weights))
         text = messages[place]["content"]
-        decision: Message = {"role": "assistant", "content": text[: text.index(MESSAGE)]}
         whole = _after(template, end, messages[: place + 1], prompt)
-        decides = len(_after(template, end, [*messages[:place], decision], prompt)) - 1
         tokens = prompt + whole
+        size_of = partial(_size, template, end, messages[:place], prompt)
+        decides = size_of(text[: text.index(MESSAGE)])
         each = [DECIDES] * decides + [message_weight] * (len(whole) - decides)
+        if verdict := VERDICT.search(text):
+            at = size_of(text[: verdict.start()])
+            each[at : at + VERDICT_TOKENS] = [verdict_weight] * VERDICT_TOKENS
         weights += each if is_learned else [0.0] * len(whole)
     return Encoded(tokens, weights, first)
 
@@ -106,6 +120,11 @@ def _after(template: ChatTemplate, end: int, messages: Sequence[Message], prompt
     if whole[: len(prompt)] != prompt:
         raise ValueError("a reply does not continue its prompt")
     return whole[len(prompt) : whole.index(end, len(prompt)) + 1]
+
+
+def _size(template: ChatTemplate, end: int, earlier: Sequence[Message], prompt: list[int], begun: str) -> int:
+    """Return the number of tokens in the beginning of a reply."""
+    return len(_after(template, end, [*earlier, {"role": "assistant", "content": begun}], prompt)) - 1
 
 
 def pack(conversations: Sequence[Encoded], most_tokens: int) -> Pack:

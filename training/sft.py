@@ -101,8 +101,8 @@ class Trainer:
 
     def packed(self, learned: Lesson) -> Pack:
         """Return a lesson as a pack."""
-        weight = self._settings["message_weight"]
-        made = [encoded(self._template, self._end, one.messages, one.learned, weight) for one in learned]
+        weights = {name: self._settings[name] for name in ("message_weight", "verdict_weight")}
+        made = [encoded(self._template, self._end, one.messages, one.learned, **weights) for one in learned]
         return pack(made, self._settings["most_tokens"])
 
     def _learn(self, packs: Sequence[Pack], steps: int) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class Trainer:
 def means(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
     """Return the mean losses of decisions (thought, action, offer) and of messages, per token."""
     losses, weights = (torch.cat(each) for each in zip(*parts, strict=True))
-    decides = weights == DECIDES
+    decides = weights >= DECIDES
     kinds = {"loss": losses[decides], "message_loss": losses[~decides]}
     return {name: round(float(each.mean()), 5) for name, each in kinds.items() if len(each)}
 

@@ -12,11 +12,12 @@ def thought(view: View, choice: Choice) -> str:
     state, reservation = view.state, view.role.reservation
     if choice.worth is None:
         return f"No offer yet, aim {choice.aim:.2f}. I ask for my best."
-    worth, none = f"{choice.worth:.2f}", f"{reservation:.2f}"
+    worth, least = f"{choice.worth:.2f}", f"{reservation:.2f}"
+    relation = "as much as" if worth == least else "more than" if float(worth) > float(least) else "less than"
+    begun = f"Theirs {worth}, {relation} no deal,"
     if state.last_turn:
-        more = choice.action is Action.ACCEPT
-        return f"Theirs {worth}, no deal {none}, last turn: {'more, I accept' if more else 'not more, I leave'}."
-    begun = f"Theirs {worth}, no deal {none}, aim {choice.aim:.2f}:"
+        return f"{begun} last turn: {'I accept' if choice.action is Action.ACCEPT else 'I leave'}."
+    begun = f"{begun} aim {choice.aim:.2f}:"
     if choice.action is Action.ACCEPT:
         return f"{begun} enough, I accept."
     if not view.own:

@@ -19,7 +19,7 @@ from negotiation.replies.reader import split_thinking
 from negotiation.scenario.issue import Issue
 from negotiation.scenario.model import PLACES, Offer, Scenario, Seat
 
-VERSION = 3
+VERSION = 4
 """The version of the prompts; runs record it, and tables of results name it.
 
 Raise it by one whenever a model would read anything else in a shipped scenario, be it for a change here or in the
@@ -138,7 +138,8 @@ def _calculated(view: View) -> list[str]:
     lines, table = [], view.state.table
     if table is not None:
         worth, no_deal = _compared(_worth_now(view, table), view.role.reservation)
-        lines.append(f"That offer is worth {worth} to you; you get {no_deal} if you leave.")
+        relation = "as much as" if worth == no_deal else "more than" if float(worth) > float(no_deal) else "less than"
+        lines.append(f"That offer is worth {worth} to you, {relation} the {no_deal} that you get if you leave.")
     made = [turn.offer for turn in view.own if turn.offer is not None][-LAST_OFFERS:]
     if made:
         worths = ", ".join(f"{_worth_now(view, offer):.2f}" for offer in made)

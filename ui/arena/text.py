@@ -28,7 +28,7 @@ PRESETS = {
     "practice": (
         "What does practice do?",
         "In lane 1, a small chat model bargains with a firm script. In lane 2 the same model does, after an hour "
-        "of practice on made-up negotiations: it read what a careful bargainer would think, offer and say.",
+        "and a half of practice on made-up negotiations: it read what a careful bargainer would think, offer and say.",
     ),
     "gives_in": (
         "Who gives in first?",

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.weights
 TOKENIZER = byte_tokenizer()
 TEMPLATE = ChatTemplate(TOKENIZER)
 END = TOKENIZER.convert_tokens_to_ids("<|im_end|>")
-HALF = 0.5
+HALF, TWICE = 0.5, 2.0
+WEIGHTS = {"message_weight": HALF, "verdict_weight": TWICE}
 
 
 def talk(*said: str) -> list[Message]:
@@ -28,7 +29,7 @@ def talk(*said: str) -> list[Message]:
 
 
 def made(*said: str) -> Encoded:
-    return encoded(TEMPLATE, END, talk(*said), [True] * len(said), HALF)
+    return encoded(TEMPLATE, END, talk(*said), [True] * len(said), **WEIGHTS)
 
 
 def test_every_turn_has_the_tokens_that_the_engine_reads() -> None:
@@ -41,12 +42,27 @@ def test_every_turn_has_the_tokens_that_the_engine_reads() -> None:
 
 
 def test_only_replies_are_learned_and_messages_weigh_less() -> None:
-    one = encoded(TEMPLATE, END, talk("No", "Yes"), [False, True], HALF)
+    one = encoded(TEMPLATE, END, talk("No", "Yes"), [False, True], **WEIGHTS)
     learned = TOKENIZER.decode([token for token, weight in zip(one.tokens, one.weights, strict=True) if weight])
     assert learned == '{"thought": "Hm.", "action": "offer", "message": "Yes"}<|im_end|>'
     words = TOKENIZER.decode([token for token, weight in zip(one.tokens, one.weights, strict=True) if weight == HALF])
     assert words == '"message": "Yes"}<|im_end|>'
     assert set(one.weights) == {0.0, HALF, DECIDES}
+
+
+@pytest.mark.parametrize(
+    ("thought", "weighty"),
+    [
+        ("Theirs 0.20, less than no deal, aim 0.50: too low. I hold.", " t"),  # here, each token is a byte
+        ("Theirs 0.20, less than no deal, last turn: I leave.", " I"),
+        ("No offer yet, aim 1.00. I ask for my best.", ""),
+    ],
+)
+def test_the_verdict_of_a_thought_weighs_more(thought: str, weighty: str) -> None:
+    reply = f'{{"thought": "{thought}", "action": "offer", "message": "Mine: two."}}'
+    messages: list[Message] = [*talk()[:1], {"role": "user", "content": "Go."}, {"role": "assistant", "content": reply}]
+    one = encoded(TEMPLATE, END, messages, [True], **WEIGHTS)
+    assert weighty == TOKENIZER.decode([token for token, w in zip(one.tokens, one.weights, strict=True) if w == TWICE])
 
 
 def test_packed_conversations_do_not_see_each_other() -> None:

@@ -170,7 +170,7 @@ def test_the_first_turn(bike: Scenario, make_view: Views) -> None:
 def test_a_turn_tells_what_the_other_side_did_and_what_that_is_worth(bike: Scenario, make_view: Views) -> None:
     assert prompts.turn_message(make_view(bike, [offered("A fair price.")])).splitlines() == [
         'The Seller offers price = 150, lock = with and says: "A fair price."',
-        "That offer is worth 0.90 to you; you get 0.30 if you leave.",
+        "That offer is worth 0.90 to you, more than the 0.30 that you get if you leave.",
         "Round 1 of 4.",
         "Do you accept it, or what do you offer the Seller?",
     ]
@@ -250,7 +250,7 @@ def test_the_calculator_discounts_worths_to_this_round(shipped: dict[str, Scenar
     assert film.utility("b", offer) == 0.35
     moves = [(Action.OFFER, offer, "")] * 15
     lines = prompts.turn_message(make_view(film, moves)).splitlines()
-    assert "That offer is worth 0.28 to you; you get 0.30 if you leave." in lines
+    assert "That offer is worth 0.28 to you, less than the 0.30 that you get if you leave." in lines
     assert "Your own last offers would be worth 0.28, 0.28, 0.28 to you." in lines
 
 
@@ -258,10 +258,10 @@ def test_worths_that_differ_are_shown_as_different(bike_data: dict[str, Any], ma
     """A model that reads 0.90 against 0.90 would accept what is worth less than no deal."""
     bike_data["roles"]["b"]["reservation"] = 0.9004
     text = prompts.turn_message(make_view(parse_scenario("bike", bike_data, "bike.yaml"), [offered()]))
-    assert "That offer is worth 0.9000 to you; you get 0.9004 if you leave." in text
+    assert "That offer is worth 0.9000 to you, less than the 0.9004 that you get if you leave." in text
     bike_data["roles"]["b"]["reservation"] = 0.9
     text = prompts.turn_message(make_view(parse_scenario("bike", bike_data, "bike.yaml"), [offered()]))
-    assert "That offer is worth 0.90 to you; you get 0.90 if you leave." in text
+    assert "That offer is worth 0.90 to you, as much as the 0.90 that you get if you leave." in text
 
 
 def test_a_model_that_only_narrates_gets_no_preferences(bike: Scenario, make_view: Views) -> None:
