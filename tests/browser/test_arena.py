@@ -58,7 +58,7 @@ def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
 ) -> None:
     page = open_page(server.url)
     watch_both_lanes(page)
-    expect(page.locator("#model-status")).to_contain_text("not loaded")
+    expect(page.locator("#model-status")).to_contain_text("on first use")
     pick(page, "arena-scenario", "The night train")  # the shortest
     expect(page.locator("#arena-lineup")).to_contain_text("Northerner")
     start_models(page)

@@ -32,7 +32,7 @@ def strip(*rows: WeightsStatus, queue: tuple[QueueStatus, ...] = ()) -> str:
 
 
 def test_every_state_has_words() -> None:
-    assert "not loaded" in strip(ROW)
+    assert "loads on first use" in strip(ROW)
     assert "ready, 269 MB" in strip(ROW._replace(state=State.RESIDENT, bytes=269_000_000))
     assert "busy × 2" in strip(ROW._replace(state=State.RESIDENT, leases=2))
     assert "unloading" in strip(ROW._replace(state=State.DRAINING))
@@ -99,7 +99,7 @@ def test_aliases_share_a_chip_and_many_cold_models_are_counted() -> None:
         Snapshot(version=1, at=0.0, weights=(shared,), devices=(), queue=()), labels
     )
     many = [ROW._replace(weights=str(number), model_ids=(f"m{number}",)) for number in range(5)]
-    assert "5 models, not loaded" in strip(*many)
+    assert "5 models load on first use" in strip(*many)
     loaded = ROW._replace(weights="here", model_ids=("here",), state=State.RESIDENT)
     assert "5 more not loaded" in strip(loaded, *many)
 
