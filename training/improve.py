@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from negotiation.agents import prompts
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.measures import accepted_below_reservation
 from negotiation.scenario.model import SEATS
@@ -25,8 +26,6 @@ from training.data import Conversation, lesson, opponent_of
 from training.evaluate import TUNED, other_values, repeats
 from training.scenarios import training_scenario
 from training.sft import SETTINGS, Lesson, Trainer, new_model, read_settings
-
-logger = logging.getLogger(__name__)
 
 FIRST_NUMBER = 10**5
 """Lessons and games are numbered from here on, so that they are not those of the fine-tuning."""
@@ -100,6 +99,7 @@ def main() -> None:
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     settings = read_settings(arguments.settings)
+    (folder / "settings.json").write_text(json.dumps({**settings, "prompt_version": prompts.VERSION}, indent=1))
     improving, cache = settings["improving"], arguments.cache or folder / "cache"
     branches, seed = settings["data"]["branches"], settings["data"]["seed"]
     model, tokenizer, write = new_model(settings, cache, arguments.adapter)
@@ -112,10 +112,12 @@ def main() -> None:
             played = list(play_all(catalog, agent_named(catalog, TUNED), games))
         kept = lessons_of(best(played))
         gained = sum(each.surplus for each in played) / len(played)
-        logger.info("%s", json.dumps({"cycle": cycle, "games": len(played), "gained": gained, "lessons": len(kept)}))
-        chance = random.Random(f"mix {seed} {cycle}")
+        trainer.log(
+            {"step": trainer.step, "cycle": cycle, "games": len(played), "gained": gained, "lessons": len(kept)}
+        )
 
-        def lessons(step: int, kept: Sequence[Lesson] = kept, chance: random.Random = chance) -> list[Lesson]:
+        def lessons(step: int, kept: Sequence[Lesson] = kept) -> list[Lesson]:
+            chance = random.Random(f"mix {seed} {step}")
             if kept and chance.random() >= improving["teacher"]:
                 return [chance.choice(kept)]
             return [lesson(seed, FIRST_NUMBER + step, branches)]

@@ -22,7 +22,7 @@ DECIDES = 1.0
 """The weight of a token of a thought, an action or an offer; those of messages weigh less, those of verdicts more."""
 MESSAGE = '"message": "'
 """Begins the part of a reply that holds the words."""
-VERDICT, VERDICT_TOKENS = re.compile(r'(?<=:) (?=[^"]*", "action")'), 2
+VERDICT, VERDICT_TOKENS = re.compile(r'(?<=:) (?=[^":]*", "action")'), 2
 """Where a thought says whether an offer is good enough, after its last colon, and in how many tokens: " too low"."""
 
 

@@ -68,6 +68,7 @@ class Trainer:
         )
         self.step = 0
         self._log_file = folder / "log.jsonl"
+        self._log_file.touch()
         self._checkpoint = folder / "checkpoint.pt"
         if self._checkpoint.exists():
             self._resume()
@@ -93,9 +94,9 @@ class Trainer:
             entry = self._learn([self.packed(one) for one in lessons(self.step + 1)], last or steps)
             entry["seconds"] = round(time.monotonic() - begun, 1)
             self.step += 1
-            self._log({"step": self.step, **entry})
+            self.log({"step": self.step, **entry})
             if held_out and (self.step % evaluate_every == 0 or self.step == steps):
-                self._log({"step": self.step, "held_out": self.measure(held_out)})
+                self.log({"step": self.step, "held_out": self.measure(held_out)})
             if self.step % save_every == 0 or self.step == steps:
                 self.save()
 
@@ -152,7 +153,8 @@ class Trainer:
         kept = [line for line in lines if json.loads(line)["step"] <= self.step]  # later steps are learned again
         self._log_file.write_text("".join(kept), encoding="utf-8")
 
-    def _log(self, entry: Mapping[str, Any]) -> None:
+    def log(self, entry: Mapping[str, Any]) -> None:
+        """Append an entry to the log; each has the number of its step."""
         with self._log_file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         logger.info("%s", json.dumps(entry))
@@ -216,7 +218,7 @@ def main() -> None:
         return [lesson(data["seed"], step * size + place, branches) for place in range(size)]
 
     held_out = [lesson(HELD_OUT_SEED, number, branches) for number in range(training["held_out"])]
-    trainer.train(lessons, arguments.steps or training["steps"], held_out)
+    trainer.train(lessons, arguments.steps or training["steps"], held_out, last=training["steps"])
 
 
 if __name__ == "__main__":

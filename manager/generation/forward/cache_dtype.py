@@ -6,6 +6,7 @@ several times as slow as in float32 (docs/decisions/0048). So it is measured, on
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,6 +17,8 @@ from manager.generation.forward.arena import KVSlot, Slab
 from manager.generation.forward.attention import Decode, RowPart
 from manager.generation.forward.kv import CacheShape
 from manager.generation.forward.processor import ratio
+
+logger = logging.getLogger(__name__)
 
 FASTER = 1.5
 """How many times as fast attention in float32 must be, since its keys and values take twice the memory."""
@@ -36,7 +39,11 @@ def cache_dtype(device: torch.device | str, dtype: torch.dtype) -> torch.dtype:
 @lru_cache(maxsize=2)
 def _ratio(dtype: torch.dtype) -> float:
     """Return how many times as long attention takes in `dtype` as in float32."""
-    return ratio(lambda: (_attention(dtype, dtype), _attention(torch.float32, dtype)))
+    try:
+        return ratio(lambda: (_attention(dtype, dtype), _attention(torch.float32, dtype)))
+    except RuntimeError as error:  # this build of torch cannot attend in this dtype
+        logger.info("keys and values keep their dtype: %s", error)
+        return 0.0
 
 
 def _attention(kept: torch.dtype, asked: torch.dtype) -> Callable[[], None]:

@@ -76,6 +76,15 @@ def test_the_same_seed_gives_the_same_losses_and_a_stop_changes_nothing(tmp_path
     assert "</svg>" in (tmp_path / "whole" / "loss.svg").read_text(encoding="utf-8")
 
 
+def test_an_adapter_can_be_written_before_anything_is_learned(tmp_path: Path) -> None:
+    """Rejection sampling plays with it first."""
+    written: list[Path] = []
+    for _ in range(2):  # the second continues the first
+        model = tiny_model(context=16384)
+        Trainer(model, byte_tokenizer(), tmp_path, TRAINING, lambda _, folder: written.append(folder)).save()
+    assert written == 2 * [tmp_path / "adapter"]
+
+
 def test_the_learning_rate_rises_stays_and_falls() -> None:
     settings = {"warmup": 2, "cooldown": 4}
     rates = [schedule(step, 10, settings) for step in range(10)]

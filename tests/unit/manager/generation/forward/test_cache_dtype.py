@@ -58,3 +58,12 @@ def test_what_it_takes_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(flat, "cache_dtype", lambda *_, kept=kept: kept)
         sizes[kept] = FlatRunner(model).bytes_for(100)
     assert sizes[torch.float32] == 2 * sizes[torch.bfloat16]
+
+
+def test_what_this_machine_cannot_do_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object) -> float:
+        raise RuntimeError("no such operator for this processor")
+
+    monkeypatch.setattr(cache_dtype, "ratio", fails)
+    monkeypatch.setattr(cache_dtype, "_ratio", cache_dtype._ratio.__wrapped__)
+    assert cache_dtype.cache_dtype("cpu", torch.bfloat16) is torch.bfloat16
