@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from negotiation.agents import prompts
 from negotiation.game.agent import View
 from negotiation.game.protocol import Action
 from training.teacher import Choice
 
 
 def thought(view: View, choice: Choice) -> str:
-    """Return the thought behind a choice. Worths have two decimal places, as in the prompt."""
+    """Return the thought behind a choice. Worths have two decimal places, as usually in the prompt."""
     state, reservation = view.state, view.role.reservation
     if choice.worth is None:
         return f"No offer yet, aim {choice.aim:.2f}. I ask for my best."
     worth, least = f"{choice.worth:.2f}", f"{reservation:.2f}"
-    relation = "as much as" if worth == least else "more than" if float(worth) > float(least) else "less than"
-    begun = f"Theirs {worth}, {relation} no deal,"
+    begun = f"Theirs {worth}, {prompts.relation(worth, least)} no deal,"
     if state.last_turn:
         return f"{begun} last turn: {'I accept' if choice.action is Action.ACCEPT else 'I leave'}."
     begun = f"{begun} aim {choice.aim:.2f}:"

@@ -112,6 +112,11 @@ def plain(scenario: Scenario, offer: Offer) -> str:
     return ", ".join(f"{name} = {offer[name]}" for name in scenario.issues)
 
 
+def relation(worth: str, no_deal: str) -> str:
+    """Return how two worths compare, as they are shown."""
+    return "as much as" if worth == no_deal else "more than" if float(worth) > float(no_deal) else "less than"
+
+
 def _said(view: View, turn: PublicTurn) -> str:
     quoted = json.dumps(turn.message, ensure_ascii=False)  # one line, whatever the other side writes
     words = f" and says: {quoted}" if turn.message else "."
@@ -138,8 +143,8 @@ def _calculated(view: View) -> list[str]:
     lines, table = [], view.state.table
     if table is not None:
         worth, no_deal = _compared(_worth_now(view, table), view.role.reservation)
-        relation = "as much as" if worth == no_deal else "more than" if float(worth) > float(no_deal) else "less than"
-        lines.append(f"That offer is worth {worth} to you, {relation} the {no_deal} that you get if you leave.")
+        compared = relation(worth, no_deal)
+        lines.append(f"That offer is worth {worth} to you, {compared} the {no_deal} that you get if you leave.")
     made = [turn.offer for turn in view.own if turn.offer is not None][-LAST_OFFERS:]
     if made:
         worths = ", ".join(f"{_worth_now(view, offer):.2f}" for offer in made)
