@@ -37,6 +37,7 @@ from manager.backends.remote.faults import (
     unreachable,
 )
 from manager.backends.remote.standing import VisitorStanding, shared_health
+from manager.config.certificates import trusted
 from manager.config.model_spec import ModelSpec
 from manager.errors import (
     AccessDenied,
@@ -127,6 +128,7 @@ class OpenAIModel(BaseLLMModel):
         with self._lock:
             if self._client is None:
                 self._client = httpx.AsyncClient(
+                    verify=trusted(),
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=15),
                     headers=_HEADERS,
                     mounts=_NO_PROXY,

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from manager.config.certificates import trusted
 from manager.config.model_spec import ModelSpec
 from manager.config.provider_models import ProviderModel, ShippedModel, read_listing, shipped_models
 
@@ -112,7 +113,7 @@ class ProviderCatalog:
     def _fetched(self) -> Any:
         """Return the router's answer as plain data."""
         with (
-            httpx.Client(timeout=ANSWER_SECONDS, follow_redirects=False) as client,
+            httpx.Client(verify=trusted(), timeout=ANSWER_SECONDS, follow_redirects=False) as client,
             client.stream("GET", f"{str(self.base_url).rstrip('/')}/models") as answer,
         ):
             answer.raise_for_status()

@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from negotiation.app.settings import SHIPPED
-from tests.support.fakes import ALWAYS, ENDLESS, SLOW_FAKES, fakes
+from tests.support.fakes import ALWAYS, ENDLESS, SLOW_FAKES, fakes, untrained
 from tests.support.server import Server
 
 PATIENCE_MS = 90_000
@@ -58,9 +56,7 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
 @pytest.fixture(scope="session")
 def server(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start the program as it comes, but without the trained model, so that Start plays scripts."""
-    models = yaml.safe_load((SHIPPED / "models.yaml").read_text(encoding="utf-8"))
-    untrained = {name: entry for name, entry in models.items() if "adapters" not in entry}
-    server = Server(real_home, fakes(tmp_path_factory.mktemp("configs"), yaml.safe_dump(untrained, sort_keys=False)))
+    server = Server(real_home, untrained(tmp_path_factory.mktemp("configs")))
     server.start()
     yield server
     server.stop()

@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from negotiation.runs.hub.contributions import NAME, TAG, public_id
 from tests.support.browser import choose_preset, start
+from tests.support.fakes import untrained
 from tests.support.listed_models import lists
 from tests.support.router import Router
 from tests.support.server import Server
@@ -25,26 +26,34 @@ BASIC = "openid profile inference-api"
 BUTTON, PANEL = "#replay-1-contribute", "#replay-1-contribution"
 
 
-@pytest.fixture
-def hub() -> Iterator[OAuthHub]:
+@pytest.fixture(scope="module")
+def running_hub() -> Iterator[OAuthHub]:
     with serving(OAuthHub()) as hub:
         yield hub
 
 
 @pytest.fixture
-def space(hub: OAuthHub, tmp_path: Path) -> Iterator[Server]:
+def hub(running_hub: OAuthHub) -> OAuthHub:
+    """Return a Hub that knows of nothing yet."""
+    running_hub.forget()
+    return running_hub
+
+
+@pytest.fixture(scope="module")
+def space(running_hub: OAuthHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a Space with both scopes in the head of its README.md."""
     router = Router()
     router.looked = lists({"maker/Strong-70B": 0.6})
-    server = Server(tmp_path / "home", HOST="127.0.0.1", NO_PROXY="127.0.0.1", PARLEY_PROVIDERS=router.base_url)
-    server.environment |= hub.environment
+    folder = tmp_path_factory.mktemp("space")
+    server = Server(folder / "home", untrained(folder / "configs"), HOST="127.0.0.1", NO_PROXY="127.0.0.1")
+    server.environment |= running_hub.environment | {"PARLEY_PROVIDERS": router.base_url}
     yield server.start()
     server.stop()
     router.close()
 
 
 @pytest.fixture
-def page(space: Server, open_page: OpenPage) -> Page:
+def page(hub: OAuthHub, space: Server, open_page: OpenPage) -> Page:
     """Return a page whose visitor has played two scripts, and is signed in as Ada with what everybody is asked for."""
     page = open_page(space.url)
     page.locator("#account-button").click()

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.browser import open_setup, pick, start
+from tests.support.fakes import untrained
 from tests.support.listed_models import lists
 from tests.support.router import Account, Router
 from tests.support.server import Server
@@ -43,9 +44,9 @@ def router() -> Iterator[Router]:
 @pytest.fixture(scope="module")
 def space(hub: OAuthHub, router: Router, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a Space with `hf_oauth: true`."""
-    home = tmp_path_factory.mktemp("space")
-    server = Server(home, HOST="127.0.0.1", NO_PROXY="127.0.0.1", PARLEY_PROVIDERS=router.base_url)
-    server.environment |= hub.environment
+    folder = tmp_path_factory.mktemp("space")
+    server = Server(folder / "home", untrained(folder / "configs"), HOST="127.0.0.1", NO_PROXY="127.0.0.1")
+    server.environment |= hub.environment | {"PARLEY_PROVIDERS": router.base_url}
     yield server.start()
     server.stop()
 

@@ -26,9 +26,12 @@ def test_a_first_visit_sees_what_practice_does_and_start_plays_it(
         expect(page.locator(f"#lane-{lane}-transcript .turn").first).to_be_visible()
     start(page)
     for lane in (1, 2):
-        expect(page.locator(f"#lane-{lane}-verdict h3")).to_be_visible()
+        expect(page.locator(f"#lane-{lane}-transcript .turn:not(.moving)").first).to_be_visible()
     expect(page.locator("#lane-2-head")).to_contain_text(TRAINED)
     expect(page.locator("#arena-banner")).not_to_contain_text("Recording")
+    page.locator("#arena-stop").click()
+    for lane in (1, 2):  # one may have come to its end
+        expect(page.locator(f"#lane-{lane}-verdict h3")).to_be_visible()
 
 
 def test_people_play_against_the_trained_model_unless_they_choose_another(

@@ -137,7 +137,7 @@ def test_parked_and_woken_it_writes_the_same(
 ) -> None:
     monkeypatch.setattr(packed, "_is_faster", lambda: False)  # the arena stands for a GPU, where nothing is packed
     manager.load_model("smollm2-steady")  # ensures a converted copy
-    (folder,) = (real_home / "cache" / "converted").glob("SmolLM2*")
+    folder = next((real_home / "cache" / "converted").glob("SmolLM2*"))
     arena = Arena()
     spec = parse_spec("parked", {"model_name": str(folder), "dtype": "float32", "device": "cpu"})
     model = HuggingFaceModelWrapper(spec, real_home / "cache", lambda device: arena)

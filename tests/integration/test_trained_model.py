@@ -48,7 +48,7 @@ def test_its_card_says_what_it_is_made_of_and_what_it_is_worth() -> None:
 def weights(name: str, cache: Path) -> dict[str, torch.Tensor]:
     """Return a model's weights, which must not be packed."""
     entry = read_yaml(SHIPPED / "models.yaml")[name]
-    model = HuggingFaceModelWrapper(parse_spec(name, {**entry, "dtype": "float32", "device": "cpu"}), cache)
+    model = HuggingFaceModelWrapper(parse_spec(name, {**entry, "device": "cpu"}), cache)
     model.prepare(lambda *_: None)
     model.load(lambda *_: None)
     engine = model._engine
@@ -61,7 +61,7 @@ def weights(name: str, cache: Path) -> dict[str, torch.Tensor]:
 def test_its_weights_differ_from_those_of_its_base_where_the_adapter_says(
     real_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packed, "_is_faster", lambda: False)
+    monkeypatch.setattr(packed, "packs", lambda *_: False)
     base, trained = (weights(name, real_home / "cache") for name in (BASE, TRAINED))
     assert base.keys() == trained.keys()
     with safe_open(FOLDER / "adapter_model.safetensors", "pt") as file:
@@ -86,7 +86,7 @@ def test_the_manager_keeps_it_apart_from_its_base(manager: LLMManager) -> None:
 
 
 def test_it_states_its_aim_and_takes_no_deal_that_is_worth_less_than_none(manager: LLMManager) -> None:
-    scenario = load_scenarios(SHIPPED / "scenarios")["used_camera"]
+    scenario = load_scenarios(SHIPPED / "scenarios")["used_camera"].model_copy(update={"rounds": 3})
     catalog = Catalog(manager)
     (played,) = play_all(catalog, agent_named(catalog, TRAINED), [Game(scenario, "a", STRATEGIES["conceder"], 1)])
     assert not played.failed

@@ -56,6 +56,10 @@ class DatasetHub(StandIn):
 
     def __init__(self, handler: type[DatasetHandler] | None = None) -> None:
         super().__init__(handler or DatasetHandler)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: without repositories, accounts and records."""
         self.repositories: dict[str, Repository] = {}
         self.asked: list[tuple[str, str | None]] = []  # path and token of each request
         self.sent: list[tuple[str, str, bytes]] = []  # method, path and body of each change

@@ -37,6 +37,10 @@ class OAuthHub(DatasetHub):
 
     def __init__(self) -> None:
         super().__init__(_Handler)
+        self.key = RSAKey.generate_key(2048, {"kid": "hub", "use": "sig"})
+
+    def forget(self) -> None:
+        super().forget()
         self.visitor = "ada"
         self.lifetime = 8 * 3600  # seconds
         self.refuses = False  # whether the visitor presses Cancel without being asked
@@ -46,7 +50,6 @@ class OAuthHub(DatasetHub):
         self.asked_scopes: list[str] = []
         self.tokens: dict[str, str] = {}  # name by access token
         self.refreshed = 0
-        self.key = RSAKey.generate_key(2048, {"kid": "hub", "use": "sig"})
         self._codes: dict[str, dict[str, str]] = {}
         self._refreshes: dict[str, str] = {}
 

@@ -17,6 +17,8 @@ from urllib.parse import quote
 
 import httpx
 
+from manager.config.certificates import trusted
+
 Token = Callable[[], str]
 """Returns the visitor's token; it may change when it is renewed, so it is asked for each time."""
 
@@ -76,7 +78,10 @@ class HubDatasets:
     def __init__(self, account: HubAccount, seconds: float = SECONDS) -> None:
         self.endpoint = account.endpoint.rstrip("/")
         self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {account.token()}"}, timeout=seconds, follow_redirects=False
+            verify=trusted(),
+            headers={"Authorization": f"Bearer {account.token()}"},
+            timeout=seconds,
+            follow_redirects=False,
         )
 
     def __enter__(self) -> HubDatasets:
