@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import gradio as gr
 import httpx
@@ -72,25 +71,35 @@ class Space:
         return str(answer.json()["data"][0])
 
 
-@pytest.fixture
-def space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Space]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Parley, FastAPI, OAuthHub]]:
+    """Return a Space's program, its app, and the Hub that it asks."""
     router = FaultyServer()
-    with serving(OAuthHub()) as hub:
+    with serving(OAuthHub()) as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_PROXY", "127.0.0.1")
         oauth = gr.oauth
-        monkeypatch.setattr(oauth, "get_space", lambda: "someone/parley")
+        patch.setattr(oauth, "get_space", lambda: "someone/parley")
         for name, value in (("CLIENT_ID", CLIENT), ("CLIENT_SECRET", CLIENT_SECRET), ("SCOPES", SCOPES)):
-            monkeypatch.setattr(oauth, f"OAUTH_{name}", value)
-        monkeypatch.setattr(oauth, "OPENID_PROVIDER_URL", hub.url)
-        given = {"PARLEY_HOME": str(tmp_path), "PARLEY_PROVIDERS": router.base_url, **hub.environment}
-        parley = Parley.open(read_settings(given))
+            patch.setattr(oauth, f"OAUTH_{name}", value)
+        patch.setattr(oauth, "OPENID_PROVIDER_URL", hub.url)
+        home = str(tmp_path_factory.mktemp("home"))
+        parley = Parley.open(
+            read_settings({"PARLEY_HOME": home, "PARLEY_PROVIDERS": router.base_url, **hub.environment})
+        )
         with ThreadPoolExecutor(1) as thread:
             app = thread.submit(lambda: asyncio.run(_built(parley))).result()
-        with TestClient(app, base_url="https://parley.test") as client:
-            client.get("/")
-            yield Space(parley, client, hub)
+        yield parley, app, hub
         parley.close()
     router.close()
+
+
+@pytest.fixture
+def space(served: tuple[Parley, FastAPI, OAuthHub]) -> Iterator[Space]:
+    parley, app, hub = served
+    hub.forget()
+    with TestClient(app, base_url="https://parley.test") as client:
+        client.get("/")
+        yield Space(parley, client, hub)
 
 
 async def _built(parley: Parley) -> FastAPI:
