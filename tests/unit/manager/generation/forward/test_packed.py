@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -28,7 +31,66 @@ def test_a_packed_layer_computes_what_a_plain_one_does(rows: int, bias: bool) ->
     plain = nn.Linear(48, 31, bias=bias)
     inputs = torch.randn(1, rows, 48)
     with torch.inference_mode():
-        assert torch.allclose(packed.PackedLinear(plain)(inputs), plain(inputs), atol=1e-5)
+        assert torch.allclose(packed.packed_together([plain])[0](inputs), plain(inputs), atol=1e-5)
+
+
+@possible
+@pytest.mark.parametrize("bias", [True, False])
+def test_layers_that_are_multiplied_at_once_compute_what_plain_ones_do_whatever_they_are_given(bias: bool) -> None:
+    plain = [nn.Linear(48, size, bias=bias) for size in (31, 16, 8)]
+    layers = packed.packed_together(plain)
+    chance = random.Random(1)
+    inputs = [torch.randn(1, rows, 48) for rows in (1, 5)]
+    calls = [(number, inputs[0]) for number in range(3)]  # as in a model
+    calls += [(chance.randrange(3), chance.choice(inputs)) for _ in range(50)]
+    with torch.inference_mode():
+        for number, given in calls:
+            assert torch.allclose(layers[number](given), plain[number](given), atol=1e-5)
+
+
+@possible
+def test_layers_with_the_same_input_are_multiplied_once_and_keep_nothing() -> None:
+    weights = packed._Weights([nn.Linear(48, 31), nn.Linear(48, 16)])
+    with torch.inference_mode():
+        inputs = torch.randn(1, 2, 48)
+        first, second = (weights.multiply(number, inputs) for number in range(2))
+    assert first.untyped_storage()._cdata == second.untyped_storage()._cdata
+    assert weights._latest is None
+
+
+@possible
+def test_threads_that_share_layers_get_results_of_their_own() -> None:
+    plain = [nn.Linear(48, size) for size in (31, 16)]
+    layers = packed.packed_together(plain)
+    meet = threading.Barrier(4)
+
+    def right(number: int) -> bool:
+        inputs = torch.randn(1, 3, 48, generator=torch.Generator().manual_seed(number))
+        meet.wait()
+        with torch.inference_mode():
+            return all(
+                torch.allclose(mine(inputs), theirs(inputs), atol=1e-5)
+                for _ in range(200)
+                for mine, theirs in zip(layers, plain, strict=True)
+            )
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(right, range(4)))
+
+
+@possible
+def test_only_layers_of_a_kind_are_multiplied_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "ratio", lambda _: 2.0)
+    model = nn.Module()
+    model.device, model.dtype = torch.device("cpu"), torch.float32
+    model.q_proj, model.k_proj, model.v_proj = (nn.Linear(48, 8), nn.Linear(48, 8), nn.Linear(32, 8))
+    model.gate_proj, model.up_proj = (nn.Linear(48, 8), nn.Linear(48, 8, bias=False))
+    plain = copy.deepcopy(model)
+    packed.pack(model, lambda: None)
+    for name, layer in plain.named_children():
+        inputs = torch.randn(2, layer.in_features)
+        with torch.inference_mode():
+            assert torch.allclose(getattr(model, name)(inputs), layer(inputs), atol=1e-5)
 
 
 @possible
