@@ -29,7 +29,7 @@ from negotiation.scenario.model import SEATS, Scenario, load_scenarios, other
 from negotiation.scenario.source import SHIPPED
 from training.arena import Game, Played, agent_named, catalog_with, games_of, play_all
 from training.scenarios import held_out_scenarios
-from training.sft import SETTINGS, read_settings
+from training.settings import SETTINGS, read_settings
 
 OPPONENTS = ("conceder", "boulware", "tit_for_tat")
 TUNED = "parley-135m"

@@ -9,7 +9,6 @@ in, so that its manners stay.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import random
 from collections import defaultdict
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from negotiation.agents import prompts
+from manager.errors import ConfigError
 from negotiation.agents.strategies import STRATEGIES
 from negotiation.game.measures import accepted_below_reservation
 from negotiation.scenario.model import SEATS
@@ -25,7 +24,8 @@ from training.arena import Game, Played, agent_named, catalog_with, play_all
 from training.data import Conversation, lesson, opponent_of
 from training.evaluate import TUNED, other_values, repeats
 from training.scenarios import training_scenario
-from training.sft import SETTINGS, Lesson, Trainer, new_model, read_settings
+from training.settings import SETTINGS, begin_in, read_settings
+from training.sft import Lesson, Trainer, new_model
 
 FIRST_NUMBER = 10**5
 """Lessons and games are numbered from here on, so that they are not those of the fine-tuning."""
@@ -97,9 +97,11 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder: Path = arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
     settings = read_settings(arguments.settings)
-    (folder / "settings.json").write_text(json.dumps({**settings, "prompt_version": prompts.VERSION}, indent=1))
+    try:
+        begin_in(folder, settings)
+    except ConfigError as error:
+        parser.error(str(error))
     improving, cache = settings["improving"], arguments.cache or folder / "cache"
     branches, seed = settings["data"]["branches"], settings["data"]["seed"]
     model, tokenizer, write = new_model(settings, cache, arguments.adapter)

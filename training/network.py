@@ -10,6 +10,7 @@ float32; the adapters are float32 everywhere.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,9 @@ def base_folder(spec: ModelSpec, cache: Path) -> Path:
     model.prepare(lambda *_: None)
     model.load(lambda *_: None)
     model.unload()
-    return next(path.parent for path in cache.rglob("complete.json"))
+    folder = model.folder
+    assert folder is not None, "it was loaded"
+    return folder
 
 
 def device() -> str:
@@ -128,6 +131,8 @@ def _ready(model: Any) -> Any:
 def save_adapter(model: Any, folder: Path, base: str) -> None:
     """Write the adapter of a model in PEFT's format, in half precision and without anything about this machine.
 
+    Files that were there before are replaced once the new ones are complete.
+
     Args:
         model: The model with adapters.
         folder: Where to write it.
@@ -136,9 +141,14 @@ def save_adapter(model: Any, folder: Path, base: str) -> None:
     from peft import get_peft_model_state_dict
 
     config = replace(model.peft_config["default"], base_model_name_or_path=base, inference_mode=True)
-    config.save_pretrained(folder)
-    weights = get_peft_model_state_dict(model)
-    save_file({name: each.half().contiguous() for name, each in weights.items()}, folder / "adapter_model.safetensors")
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False)  # to find out, it would ask the Hub
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+        new = Path(unfinished)
+        config.save_pretrained(new)
+        save_file({name: each.half().contiguous() for name, each in weights.items()}, new / "adapter_model.safetensors")
+        for file in sorted(new.iterdir()):
+            file.replace(folder / file.name)
 
 
 def token_losses(model: Any, pack: Pack) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,6 @@ import argparse
 import json
 import logging
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,8 +18,8 @@ from typing import Any
 import torch
 
 from manager.config.registry import Registry
+from manager.errors import ConfigError
 from manager.generation.text import ChatTemplate
-from negotiation.agents import prompts
 from negotiation.scenario.source import SHIPPED
 from training.data import Conversation, lesson
 from training.network import (
@@ -33,12 +32,11 @@ from training.network import (
 )
 from training.packing import DECIDES, Pack, encoded, pack
 from training.plot import draw
+from training.settings import SETTINGS, Settings, begin_in, read_settings
 
 logger = logging.getLogger(__name__)
 
-SETTINGS = Path(__file__).with_name("settings.toml")
 HELD_OUT_SEED = 10**6
-Settings = Mapping[str, Any]
 Lesson = Sequence[Conversation]
 
 
@@ -173,11 +171,6 @@ def schedule(step: int, steps: int, settings: Settings) -> float:
     return min((step + 1) / float(settings["warmup"]), 1.0, (steps - step) / float(settings["cooldown"]))
 
 
-def read_settings(file: Path) -> Settings:
-    """Return the settings of a TOML file."""
-    return tomllib.loads(file.read_text(encoding="utf-8"))
-
-
 def new_model(
     settings: Settings, cache: Path, adapter: Path | None = None
 ) -> tuple[Any, Any, Callable[[Any, Path], None]]:
@@ -206,9 +199,11 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder: Path = arguments.folder
-    folder.mkdir(parents=True, exist_ok=True)
     settings = read_settings(arguments.settings)
-    (folder / "settings.json").write_text(json.dumps({**settings, "prompt_version": prompts.VERSION}, indent=1))
+    try:
+        begin_in(folder, settings)
+    except ConfigError as error:
+        parser.error(str(error))
     training, data = settings["training"], settings["data"]
     model, tokenizer, write = new_model(settings, arguments.cache or folder / "cache", arguments.adapter)
     trainer = Trainer(model, tokenizer, folder, training, write)

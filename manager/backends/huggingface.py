@@ -126,6 +126,12 @@ class HuggingFaceModelWrapper(BaseLLMModel):
     def identity(self) -> Identity:
         return self._identity or super().identity
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder with its weights: as fetched, or the converted copy of a GGUF file, which loading makes."""
+        found = self._found
+        return found.folder or (found.copy.folder if found.copy else None)
+
     # -- loading and unloading ---------------------------------------------------------------------------------
 
     def load(self, progress: Progress) -> int:

@@ -14,7 +14,8 @@ from manager.generation.request import Message
 from tests.unit.manager.conftest import byte_tokenizer, tiny_model
 from training.data import Conversation
 from training.network import ATTENTION
-from training.sft import SETTINGS, Trainer, read_settings, schedule
+from training.settings import SETTINGS, read_settings
+from training.sft import Trainer, schedule
 
 pytestmark = pytest.mark.weights
 STEPS = 6
