@@ -38,9 +38,10 @@ class Delivery:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            self._preloads.asked(scope["path"])
             answer = _Answer(scope, send, self.assets, self._preloads)
             if asset := answer.kept():
-                self._preloads.note(scope["path"])
+                self._preloads.answered(scope["path"])
                 await answer.send_asset(asset)
                 return
             send = answer.send
@@ -107,7 +108,7 @@ class _Answer:
         if self._unchanging and head["status"] == 200:
             headers["cache-control"] = FOREVER
         if head["status"] == 200 and self._method != "HEAD":
-            self._preloads.note(self._path)
+            self._preloads.answered(self._path)
         if "content-encoding" in headers or not TEXT.match(headers.get("content-type", "")):
             return body
         if self._path == PAGE and head["status"] == 200 and not more and self._method == "GET":

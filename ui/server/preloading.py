@@ -25,21 +25,41 @@ class Preloads:
 
     def __init__(self) -> None:
         self._links = b""
-        self._asked: dict[str, None] = {}
+        self._asked: dict[str, bool] = {}  # whether it was answered, by link, in the order of the requests
+        self._runs = False
         self._lock = threading.Lock()
 
-    def note(self, path: str) -> None:
-        """Learn from the path of a request that was answered with what it asked for."""
+    def asked(self, path: str) -> None:
+        """Learn from the path of a request."""
+        if not self._links and (link := _link(path)):
+            with self._lock:
+                if len(self._asked) <= MOST:
+                    self._asked.setdefault(link, False)
+
+    def answered(self, path: str) -> None:
+        """Learn from the path of a request that was answered with what it asked for.
+
+        A page may run before its last files were answered, so a visit is over once all of them were.
+        """
         if self._links:
             return
         with self._lock:
             if path == PAGE:
                 self._asked.clear()
-            elif (asset := ASSET.fullmatch(path)) is not None:
-                self._asked[f'<link {KINDS[asset[1]]} href=".{path}">'] = None
-            elif path == RUNS and LEAST <= len(self._asked) <= MOST:
+                self._runs = False
+            elif link := _link(path):
+                self._asked[link] = True
+            elif path == RUNS:
+                self._runs = True
+            if self._runs and LEAST <= len(self._asked) <= MOST and all(self._asked.values()):
                 self._links = "".join(self._asked).encode()
 
     def added_to(self, page: bytes) -> bytes:
         """Return the page with a link to each file, right where browsers first look for them."""
         return BASE.sub(lambda base: base[0] + self._links, page, count=1) if self._links else page
+
+
+def _link(path: str) -> str:
+    """Return the link to a file of Gradio; "" if the path is that of anything else."""
+    asset = ASSET.fullmatch(path)
+    return f'<link {KINDS[asset[1]]} href=".{path}">' if asset else ""
