@@ -141,6 +141,7 @@ def save_adapter(model: Any, folder: Path, base: str) -> None:
     from peft import get_peft_model_state_dict
 
     config = replace(model.peft_config["default"], base_model_name_or_path=base, inference_mode=True)
+    config.target_modules = sorted(config.target_modules)  # PEFT keeps a set, whose order changes from run to run
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)  # to find out, it would ask the Hub
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as unfinished:

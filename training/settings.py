@@ -28,12 +28,12 @@ def begin_in(folder: Path, settings: Settings) -> None:
         settings: All settings.
 
     Raises:
-        ConfigError: The run was begun with others; the folder remains as it is.
+        ConfigError: The run was begun with others, or its settings cannot be read; the folder remains as it is.
     """
     file = folder / "settings.json"
     now = {**settings, "prompt_version": prompts.VERSION}
     if file.exists():
-        before = json.loads(file.read_text(encoding="utf-8"))
+        before = _settings_of_run(file)
         if changed := _changed(before, now):
             raise ConfigError(
                 f"{file}: this run was begun with other settings ({', '.join(changed)}); choose another folder, "
@@ -41,7 +41,20 @@ def begin_in(folder: Path, settings: Settings) -> None:
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(now, indent=1), encoding="utf-8")
+    unfinished = file.with_suffix(".json.part")
+    unfinished.write_text(json.dumps(now, indent=1), encoding="utf-8")
+    unfinished.replace(file)
+
+
+def _settings_of_run(file: Path) -> Settings:
+    """Return the settings that a run wrote down."""
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{file}: not complete, so this run cannot be continued; choose another folder") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{file}: not the settings of a run; choose another folder")
+    return settings
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any], inside: str = "") -> list[str]:

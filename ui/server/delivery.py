@@ -109,6 +109,8 @@ class _Answer:
             headers["cache-control"] = FOREVER
         if head["status"] == 200 and self._method != "HEAD":
             self._preloads.answered(self._path)
+        elif head["status"] >= 400:
+            self._preloads.refused(self._path)
         if "content-encoding" in headers or not TEXT.match(headers.get("content-type", "")):
             return body
         if self._path == PAGE and head["status"] == 200 and not more and self._method == "GET":

@@ -54,6 +54,12 @@ class Preloads:
             if self._runs and LEAST <= len(self._asked) <= MOST and all(self._asked.values()):
                 self._links = "".join(self._asked).encode()
 
+    def refused(self, path: str) -> None:
+        """Forget the path of a request that failed: somebody may keep asking for what does not exist."""
+        with self._lock:
+            if not self._asked.get(link := _link(path), True):
+                del self._asked[link]
+
     def added_to(self, page: bytes) -> bytes:
         """Return the page with a link to each file, right where browsers first look for them."""
         return BASE.sub(lambda base: base[0] + self._links, page, count=1) if self._links else page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ def test_an_adapter_is_replaced_by_a_whole_one_or_stays(tmp_path: Path, monkeypa
     (tmp_path / "adapter" / "README.md").write_text("A card.")
     before = {file.name: file.read_bytes() for file in (tmp_path / "adapter").iterdir()}
     assert set(before) == {"adapter_config.json", "adapter_model.safetensors", "README.md"}
+    named = json.loads(before["adapter_config.json"])["target_modules"]
+    assert named == sorted(network.LINEAR), "the same adapter is the same bytes"
 
     def full(*_: object) -> None:
         raise OSError("no space left on device")

@@ -39,3 +39,13 @@ def test_other_settings_are_refused_and_named_and_nothing_is_overwritten(
         begin_in(tmp_path, {**begun, **changed})
     assert words in str(refused.value)
     assert (tmp_path / "settings.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", '{"seed": 1, "trai', "[]", "\xff\xfe"])
+def test_settings_that_cannot_be_read_are_reported_and_stay(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text(text, encoding="latin-1")
+    with pytest.raises(ConfigError, match=r"settings\.json: .* choose another folder"):
+        begin_in(tmp_path, {"seed": 1})
+    assert file.read_text(encoding="latin-1") == text
+    assert list(tmp_path.iterdir()) == [file]

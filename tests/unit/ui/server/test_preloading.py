@@ -70,7 +70,7 @@ def test_files_that_a_busy_server_answers_after_the_page_runs_are_named_in_the_o
     assert names == ["slow", *(f"part-{number}" for number in range(LEAST)), "slower"]
 
 
-def test_a_visit_with_a_file_that_is_not_there_teaches_nothing_but_the_next_does() -> None:
+def test_a_visit_with_a_file_that_never_comes_teaches_nothing_but_the_next_does() -> None:
     preloads = Preloads()
     preloads.asked("/assets/gone.js")
     ask(preloads, PAGE)
@@ -82,6 +82,19 @@ def test_a_visit_with_a_file_that_is_not_there_teaches_nothing_but_the_next_does
     visit(preloads, LEAST)
     assert b"gone" not in preloads.added_to(HTML)
     assert b"part-0" in preloads.added_to(HTML)
+
+
+def test_somebody_who_keeps_asking_for_what_is_not_there_does_not_keep_the_page_from_learning() -> None:
+    preloads = Preloads()
+    ask(preloads, PAGE)
+    for number in range(LEAST):
+        preloads.asked("/assets/gone.js")
+        preloads.refused("/assets/gone.js")
+        ask(preloads, f"/assets/part-{number}.js")
+        preloads.refused(f"/assets/part-{number}.js")  # by another's request, which failed
+    ask(preloads, RUNS)
+    names = re.findall(r"/assets/([\w-]+)", preloads.added_to(HTML).decode())
+    assert names == [f"part-{number}" for number in range(LEAST)]
 
 
 def test_names_that_somebody_makes_up_are_not_kept() -> None:
