@@ -11,7 +11,7 @@ LONG_BENCHMARKS := start packing cache_dtype manager_cases manager_threads tourn
 # Tests start many programs, so compiled modules are kept even where the environment says otherwise.
 # Three processes whatever the machine has: many tests wait, some count threads or seconds, and each process imports
 # everything.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $${PARLEY_TEST_PROCESSES:-3} --dist loadfile --no-loadscope-reorder
+PYTEST := PYTHONDONTWRITEBYTECODE= PARLEY_TEST_EFFORT=$${PARLEY_TEST_EFFORT:-0.3} $(BIN)/python -m pytest -n $${PARLEY_TEST_PROCESSES:-3} --dist loadfile --no-loadscope-reorder
 
 # False alarms of the search for secrets: model names, names of variables, and made-up test data (docs/security.md).
 NO_SECRETS := ^(HuggingFaceTB/.*|[A-Z_]+_KEY|DATABASE_URL|Operator password|open sesame|hidden|secret|sk-abc123|(0123456789abcdef)+.*)$$
@@ -31,7 +31,7 @@ test: $(VENV)/dev browser
 
 # Everything that needs no browser, no weights and no program of its own, and a third of the random examples.
 quick: $(VENV)/dev
-	PARLEY_TEST_EFFORT=$${PARLEY_TEST_EFFORT:-0.3} $(PYTEST) -m "$(QUICK)"
+	$(PYTEST) -m "$(QUICK)"
 
 # Starts a Ray cluster of two nodes, a PostgreSQL server and `transformers serve`, and installs optional packages.
 test-heavy: $(VENV)/dev

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.support.fakes import ALWAYS, ENDLESS, SLOW_FAKES, fakes, untrained
+from tests.support.forking import ForkedServer
 from tests.support.server import Server
 
 PATIENCE_MS = 90_000
@@ -56,7 +57,7 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
 @pytest.fixture(scope="session")
 def server(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start the program as it comes, but without the trained model, so that Start plays scripts."""
-    server = Server(real_home, untrained(tmp_path_factory.mktemp("configs")))
+    server = ForkedServer(real_home, untrained(tmp_path_factory.mktemp("configs")))
     server.start()
     yield server
     server.stop()
@@ -75,7 +76,7 @@ def shipped_server(tmp_path_factory: pytest.TempPathFactory, real_home: Path) ->
 @pytest.fixture
 def slow_server(tmp_path: Path) -> Iterator[Server]:
     """Start a server with two models that load and write slowly. It is killed afterwards, whatever runs."""
-    server = Server(tmp_path / "home", fakes(tmp_path / "configs", SLOW_FAKES.format(ALWAYS))).start()
+    server = ForkedServer(tmp_path / "home", fakes(tmp_path / "configs", SLOW_FAKES.format(ALWAYS))).start()
     yield server
     server.kill()
 
@@ -83,6 +84,6 @@ def slow_server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def endless_server(tmp_path: Path) -> Iterator[Server]:
     """Start a server with two models that are still writing whenever the browser looks."""
-    server = Server(tmp_path / "home", fakes(tmp_path / "configs", SLOW_FAKES.format(ENDLESS))).start()
+    server = ForkedServer(tmp_path / "home", fakes(tmp_path / "configs", SLOW_FAKES.format(ENDLESS))).start()
     yield server
     server.kill()

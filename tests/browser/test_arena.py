@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import choose_preset, open_setup, pick, start
 from tests.support.fakes import fakes
+from tests.support.forking import ForkedServer
 from tests.support.server import Server
 
 LOAD_MS = 200_000
@@ -23,7 +24,7 @@ def start_models(page: Page) -> None:
 
 def test_a_load_is_shown_while_it_goes_on(tmp_path: Path, open_page: Callable[[str], Page]) -> None:
     endless = "endless: {type: fake, label: Endless, load_seconds: 600, size_bytes: 900000000}\n"
-    server = Server(tmp_path / "home", fakes(tmp_path / "configs", endless)).start()
+    server = ForkedServer(tmp_path / "home", fakes(tmp_path / "configs", endless)).start()
     try:
         page = open_page(server.url)
         start_models(page)
@@ -193,7 +194,7 @@ def test_hostile_text_stays_text(tmp_path: Path, open_page: Callable[[str], Page
         '"message":"<script>window.hurt=1</script><b>bold</b> ${window.hurt=1} {{window.hurt=1}}"}'
     )
     models = f"smollm2-steady: {{type: fake, replies: ['{reply}']}}\nsmollm2-bold: {{type: fake}}\n"
-    server = Server(tmp_path / "home", fakes(tmp_path / "configs", models)).start()
+    server = ForkedServer(tmp_path / "home", fakes(tmp_path / "configs", models)).start()
     try:
         page = open_page(server.url)
         start_models(page)

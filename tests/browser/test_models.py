@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.support.server import Server
+from tests.support.forking import ForkedServer
 
 MODELS = """
 quick: {type: fake, label: Quick, size_bytes: 900000000, license: MIT, size: 1B}
@@ -20,7 +20,7 @@ def test_the_operator_loads_a_model_and_everyone_sees_the_timeline(
 ) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "models.yaml").write_text(MODELS)
-    server = Server(tmp_path / "home", tmp_path / "configs", PARLEY_OPERATOR_PASSWORD="sesame").start()
+    server = ForkedServer(tmp_path / "home", tmp_path / "configs", PARLEY_OPERATOR_PASSWORD="sesame").start()
     try:
         page = open_page(server.url)
         page.locator("#model-status [data-tab=models]").click()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.support.server import Server
+from tests.support.forking import ForkedServer
 
 CUP = "title: Small cup\nbaselines: [boulware, conceder, micro]\nscenarios: [company_car, night_train]\npairs: 2\n"
 
@@ -22,7 +22,7 @@ def test_a_tournament_is_run_rejoined_inspected_and_exported(tmp_path: Path, ope
     folder = tmp_path / "configs" / "tournaments"
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(CUP)
-    server = Server(tmp_path / "home", tmp_path / "configs").start()
+    server = ForkedServer(tmp_path / "home", tmp_path / "configs").start()
     try:
         page = open_page(server.url)
         open_tab(page)

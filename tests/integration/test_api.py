@@ -19,6 +19,7 @@ from negotiation.game.protocol import Action
 from negotiation.gym import SeatEnvironment
 from negotiation.scenario.model import load_scenario
 from negotiation.scenario.source import SHIPPED
+from tests.support.forking import ForkedServer
 from tests.support.server import Server
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "api.md"
@@ -31,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     configs = folder / "configs"
     configs.mkdir()
     (configs / "models.yaml").write_text(MODELS)
-    server = Server(folder / "home", configs).start()
+    server = ForkedServer(folder / "home", configs).start()
     yield server
     server.stop()
 

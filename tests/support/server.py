@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 180
@@ -21,6 +22,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+class Process(Protocol):
+    """What a server needs of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: signal.Signals, /) -> None: ...
 
 
 class Server:
@@ -48,7 +62,7 @@ class Server:
             **({"PARLEY_CONFIG": str(configs)} if configs else {}),
             **environment,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     @property
     def url(self) -> str:
@@ -56,8 +70,7 @@ class Server:
 
     def start(self) -> Server:
         self.home.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, env=self.environment, cwd=self.home, stdout=log, stderr=log)
+        self.process = self._launch()
         for _ in range(10 * START_SECONDS):
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended at once:\n{self.log.read_text()}")
@@ -66,6 +79,10 @@ class Server:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(0.1)
         raise AssertionError(f"the server does not answer:\n{self.log.read_text()}")
+
+    def _launch(self) -> Process:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(self.command, env=self.environment, cwd=self.home, stdout=log, stderr=log)
 
     def _answers(self) -> bool:
         try:
