@@ -17,7 +17,7 @@ PATIENCE_MS = 90_000
 """How long to wait for the page on a busy machine."""
 
 
-@pytest.fixture(scope="module")  # not the session: other tests need the event loop that Playwright occupies
+@pytest.fixture(scope="package")  # not the session: other tests need the event loop that Playwright occupies
 def browser() -> Iterator[Browser]:
     installed = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
     expect.set_options(timeout=PATIENCE_MS)
@@ -54,7 +54,7 @@ def open_page(context: BrowserContext) -> Callable[[str], Page]:
     return open_at
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(real_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start the program as it comes, but without the trained model, so that Start plays scripts."""
     server = ForkedServer(real_home, untrained(tmp_path_factory.mktemp("configs")))

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import open_setup, pick, start
 from tests.support.fakes import untrained
+from tests.support.forking import ForkedServer
 from tests.support.listed_models import lists
 from tests.support.router import Account, Router
 from tests.support.server import Server
@@ -31,7 +32,7 @@ def router() -> Iterator[Router]:
 @pytest.fixture(scope="module")
 def laptop(router: Router, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("laptop")
-    server = Server(folder / "home", untrained(folder / "configs"), NO_PROXY="127.0.0.1")
+    server = ForkedServer(folder / "home", untrained(folder / "configs"), NO_PROXY="127.0.0.1")
     server.environment |= {"PARLEY_PROVIDERS": router.base_url, "HF_TOKEN": OWN}
     yield server.start()
     server.stop()
