@@ -24,7 +24,7 @@ class ForkingGPU:
         self.processes: set[int] = set()
         self.calls = 0
         self.broken: Exception | None = None
-        self.kill_after: int | None = None  # number of values after which the worker dies, as when its time runs out
+        self.dies_after: type | None = None  # kind of value after which the worker dies, as when its time runs out
 
     def __call__(self, *, duration: Callable[..., int]) -> Callable[[Function], Function]:
         def decorate(function: Function) -> Function:
@@ -46,11 +46,8 @@ class ForkingGPU:
         child = forking.Process(target=_work, args=(function, given, theirs, stop), daemon=True)
         child.start()
         theirs.close()
-        values = 0
         try:
             while True:
-                if self.kill_after is not None and values >= self.kill_after:
-                    child.kill()
                 try:
                     kind, value = pickle.loads(ours.recv_bytes())
                 except EOFError:
@@ -60,8 +57,10 @@ class ForkingGPU:
                 if kind == "error":
                     raise RuntimeError(value)
                 self.processes.add(kind)
-                values += 1
                 yield value
+                if self.dies_after is not None and isinstance(value, self.dies_after):
+                    child.kill()  # whatever it has sent since is lost with it
+                    raise RuntimeError("GPU task aborted")
         finally:
             stop.set()
             ours.close()

@@ -232,13 +232,13 @@ def test_gpu_calls_name_no_visitor_and_their_errors_are_neither_shown_nor_logged
 def test_a_run_can_be_continued_after_an_aborted_gpu_call(lend: Lend, gpu: ForkingGPU, make_run: Runs) -> None:
     catalog = lend(first={})
     whole = driven(catalog, make_run("r", "first", "boulware"))
-    gpu.kill_after = next(number for number, event in enumerate(whole) if isinstance(event, TurnTaken)) + 3
+    gpu.dies_after = TurnTaken
     events = driven(catalog, make_run("r", "first", "boulware"))
     assert isinstance(events[-1], Halted)
     assert events[-1].reason == NO_CALL
     turns = tuple(event.turn for event in events if isinstance(event, TurnTaken))
-    assert turns
-    gpu.kill_after = None
+    assert len(turns) == 1
+    gpu.dies_after = None
     rest = driven(catalog, replace(make_run("r", "first", "boulware"), turns=turns))
     settled = [event for event in facts(events) + facts(rest) if isinstance(event, TurnTaken | Ended)]
     assert settled == [event for event in facts(whole) if isinstance(event, TurnTaken | Ended)]
