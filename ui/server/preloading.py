@@ -26,6 +26,7 @@ class Preloads:
     def __init__(self) -> None:
         self._links = b""
         self._asked: dict[str, bool] = {}  # whether it was answered, by link, in the order of the requests
+        self._first = True  # until it is known that the visit's browser has files in its cache
         self._runs = False
         self._lock = threading.Lock()
 
@@ -33,7 +34,7 @@ class Preloads:
         """Learn from the path of a request."""
         if not self._links and (link := _link(path)):
             with self._lock:
-                if len(self._asked) <= MOST:
+                if self._first and len(self._asked) <= MOST:
                     self._asked.setdefault(link, False)
 
     def answered(self, path: str) -> None:
@@ -46,11 +47,14 @@ class Preloads:
         with self._lock:
             if path == PAGE:
                 self._asked.clear()
-                self._runs = False
-            elif link := _link(path):
-                self._asked[link] = True
+                self._first, self._runs = True, False
             elif path == RUNS:
                 self._runs = True
+                if len(self._asked) < LEAST:  # the rest of the visit would add what is behind the tabs
+                    self._asked.clear()
+                    self._first = False
+            elif (link := _link(path)) in self._asked:
+                self._asked[link] = True
             if self._runs and LEAST <= len(self._asked) <= MOST and all(self._asked.values()):
                 self._links = "".join(self._asked).encode()
 

@@ -46,6 +46,15 @@ def test_a_visit_that_asked_for_few_or_far_too_many_teaches_nothing(files: int) 
     assert preloads.added_to(HTML) != HTML
 
 
+def test_a_partly_cached_visit_teaches_nothing_however_many_tabs_it_opens() -> None:
+    preloads = Preloads()
+    visit(preloads, LEAST - 2)
+    for number in range(2 * LEAST):
+        ask(preloads, f"/assets/behind-a-tab-{number}.js")
+    ask(preloads, RUNS)
+    assert preloads.added_to(HTML) == HTML
+
+
 def test_names_that_are_no_files_of_gradio_are_not_put_into_the_page() -> None:
     preloads = Preloads()
     ask(preloads, PAGE)
