@@ -54,14 +54,27 @@ def watch_both_lanes(page: Page) -> None:
     )
 
 
+def use_a_short_scenario(page: Page) -> None:
+    """Choose the night train, with two rounds."""
+    pick(page, "arena-scenario", "The night train")
+    expect(page.locator("#arena-lineup")).to_contain_text("Northerner")
+    open_setup(page)
+    page.locator("#arena-edit").click()
+    own = page.locator("#arena-own textarea")
+    expect(own).to_have_value(re.compile("rounds: 4"))
+    own.fill(own.input_value().replace("rounds: 4", "rounds: 2").replace("title: The night", "title: The short night"))
+    expect(page.locator("#arena-findings")).to_contain_text("No problems found")
+    page.locator("#arena-use").click()
+    expect(page.locator("#arena-scenario input")).to_have_value("The short night train (yours)")
+
+
 def test_two_lanes_stream_a_real_model_and_the_run_is_found_again(
     server: Server, open_page: Callable[[str], Page]
 ) -> None:
     page = open_page(server.url)
     watch_both_lanes(page)
     expect(page.locator("#model-status")).to_contain_text("on first use")
-    pick(page, "arena-scenario", "The night train")  # the shortest
-    expect(page.locator("#arena-lineup")).to_contain_text("Northerner")
+    use_a_short_scenario(page)
     start_models(page)
     for lane in (1, 2):
         expect(page.locator(f"#lane-{lane}-verdict h3")).to_contain_text(re.compile("Deal|No deal"), timeout=LOAD_MS)
