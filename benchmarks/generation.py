@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[1]
 STREAMS, TOKENS, PROMPT = 16, 64, 32
 TURNS = 4
 """Turns of each of the 16 negotiations."""
-SAMPLE = 4
+SAMPLE = 2
 """Number of the 16 negotiations on which `generate` is timed, one after another: its turns per second are constant."""
 _TEXTS = {key: {"type": "string", "minLength": 1000, "maxLength": 2000} for key in ("thought", "message")}
 ENDLESS = Grammar(schema={"type": "object", "properties": _TEXTS, "required": ["thought", "message"]})
