@@ -10,7 +10,7 @@ BENCHMARKS := manager manager_overhead analysis gpu_switch gpu_generation
 LONG_BENCHMARKS := start packing cache_dtype manager_cases manager_threads tournament cluster
 # Tests start many programs, so compiled modules are kept even where the environment says otherwise.
 # Three processes whatever the machine has: many tests wait, some count threads or seconds, and each process imports
-# everything.
+# everything. Property tests try a third of the examples that they try without `make`, and `make stress` many times more.
 PYTEST := PYTHONDONTWRITEBYTECODE= PARLEY_TEST_EFFORT=$${PARLEY_TEST_EFFORT:-0.3} $(BIN)/python -m pytest -n $${PARLEY_TEST_PROCESSES:-3} --dist loadfile --no-loadscope-reorder
 
 # False alarms of the search for secrets: model names, names of variables, and made-up test data (docs/security.md).
@@ -29,7 +29,7 @@ run: $(VENV)/run
 test: $(VENV)/dev browser
 	$(PYTEST)
 
-# Everything that needs no browser, no weights and no program of its own, and a third of the random examples.
+# Everything that needs no browser, no weights and no program of its own.
 quick: $(VENV)/dev
 	$(PYTEST) -m "$(QUICK)"
 

@@ -39,14 +39,13 @@ from negotiation.runs.rows import run_row
 from negotiation.scenario.genius_import import import_genius
 from negotiation.scenario.model import load_scenario, load_scenarios, scenario_from_text
 from negotiation.tournament.plan_file import load_tournament
-from tests.support.effort import tries
 from tests.support.page import Served, served
 from ui.server.request_guard import names_file
 from ui.widgets.scenario_picker import findings_html
 
 pytestmark = pytest.mark.timeout(3600)
 
-CASES = int(os.environ.get("PARLEY_FUZZ_CASES", tries(40)))
+CASES = int(os.environ.get("PARLEY_FUZZ_CASES", "40"))
 settings.register_profile(
     "fuzz",
     max_examples=CASES,

@@ -1,4 +1,4 @@
-"""How hard property tests try: less in `make quick`, a moment in `make test`, minutes in `make stress`."""
+"""How hard property tests try: a moment in `make test` and `make quick`, minutes in `make stress`."""
 
 from __future__ import annotations
 
