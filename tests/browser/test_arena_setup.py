@@ -129,7 +129,7 @@ def test_no_serious_accessibility_violations(server: Server, open_page: Callable
     of_colours = {"runOnly": ["color-contrast"]}
     for colours, rules in (("light", {}), ("dark", of_colours)):
         page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
-        assert page.evaluate("document.body.classList.contains('dark')") is (colours == "dark")
+        expect(page.locator("body.dark")).to_have_count(1 if colours == "dark" else 0)
         for tab in ("arena", "play", "tournament", "history", "models"):
             page.locator(f"#tab-{tab}-button").click()
             expect(page.locator(f"#tab-{tab}")).to_be_visible()
