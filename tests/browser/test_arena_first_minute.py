@@ -57,6 +57,7 @@ def test_new_messages_are_announced_to_a_reader_who_has_scrolled_away(
     pace.select_option("slow")  # so that the recording lasts on a busy machine
     transcript.hover()
     page.mouse.wheel(0, -4000)
+    page.wait_for_function("box => box.scrollTop === 0", arg=transcript.element_handle())  # it glides there
     expect(newer).to_be_visible()
     assert transcript.evaluate("box => box.scrollTop") == 0, "the reader stays where they were"
     newer.click()
