@@ -41,7 +41,7 @@ STREAMS, TOKENS, PROMPT = 16, 64, 32
 TURNS = 4
 """Turns of each of the 16 negotiations."""
 APART = 5
-"""`generate` is timed on one of the 16 negotiations, in each round on the one that is so many further."""
+"""In each round, `generate` is timed on one of the 16 negotiations, this many after that of the round before."""
 _TEXTS = {key: {"type": "string", "minLength": 1000, "maxLength": 2000} for key in ("thought", "message")}
 ENDLESS = Grammar(schema={"type": "object", "properties": _TEXTS, "required": ["thought", "message"]})
 """Replies that run to any token limit."""

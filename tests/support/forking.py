@@ -16,7 +16,7 @@ _CONTEXT.set_forkserver_preload(["tests.support.preloaded"])
 
 
 class ForkedServer(Server):
-    """The program as `Server` starts it, in a sixth of the time.
+    """The program as `Server` starts it, but with its imports done.
 
     Imported modules keep what they have read from the environment, such as HF_ENDPOINT. `Server` is for tests that set
     such variables, and for those of the start itself.
